@@ -1,0 +1,154 @@
+"""The vocabulary of a batch: small frozen records of arrays, where a row is an index.
+
+Every array has one item a row of the batch, in the order of the records, unless its comment says otherwise.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+NO_SLOT = -1  # in `Found.slots`: a row whose key has a null in it
+
+
+class Reason(StrEnum):
+    """Why a record cannot be scored; the closed set of reason codes of dead letters."""
+
+    EMPTY = "empty"
+    TOO_LARGE = "too-large"
+    BAD_FRAMING = "bad-framing"
+    UNKNOWN_SCHEMA = "unknown-schema"
+    TRUNCATED = "truncated"
+    TRAILING_BYTES = "trailing-bytes"
+    BAD_VALUE = "bad-value"
+    NO_FEATURES = "no-features"
+    MODEL_ERROR = "model-error"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that cannot be scored, with why; `detail` is a sentence that says what, where and what was expected."""
+
+    row: int
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Records:
+    """Records as Kafka delivered them: raw bytes and where they came from."""
+
+    topics: tuple[str, ...]  # the names that `topic` indexes
+    topic: NDArray[np.int32]
+    partition: NDArray[np.int32]
+    offset: NDArray[np.int64]
+    timestamp: NDArray[np.int64]  # milliseconds since the epoch, -1 where the record has none
+    keys: Sequence[bytes | None]
+    data: NDArray[np.uint8]  # [bytes]: every value, end to end; a null value has no bytes
+    ends: NDArray[np.int64]  # where each value ends in `data`
+    originals: Sequence[object] = ()  # what the source was given, for dead letters; opaque outside kafka/
+    generation: int = 0  # of the assignment under which they were read
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+
+class Kind(IntEnum):
+    """What an event field holds, and so what a column of it holds in `values`."""
+
+    INTEGER = 0  # int, long                     int64
+    FLOAT = 1  # float, double                   float64
+    BOOLEAN = 2  # boolean                       int64, 0 or 1
+    TEXT = 3  # string, uuid                     empty; the text is in `starts` and `ends`
+    ENUM = 4  # enum                             int64, the symbol's index
+    DATE = 5  # date                             int64, days since the epoch
+    TIME = 6  # time-millis, time-micros         int64, ticks since midnight
+    TIMESTAMP = 7  # timestamp-*                 int64, ticks since the epoch, UTC
+    DECIMAL = 8  # decimal, of bytes or fixed    float64, the nearest to its value
+    BYTES = 9  # bytes, fixed without a logical type: may stand in the schema, cannot be used
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What the schema says of one event field that can be addressed by its dotted path."""
+
+    path: str
+    kind: Kind
+    nullable: bool = False  # it, or a record around it, may be null
+    ticks: int = 1  # per second, of TIME and TIMESTAMP: 1_000, 1_000_000 or 1_000_000_000
+    symbols: tuple[str, ...] = ()  # of ENUM
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One event field for every row. What stands at a null row is unspecified."""
+
+    field: Field
+    null: NDArray[np.bool_]
+    values: NDArray[np.int64] | NDArray[np.float64]  # see Kind; no items for TEXT
+    starts: NDArray[np.int64] | None = None  # the field's text is Events.data[start:end], where text was asked for
+    ends: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Events:
+    """Decoded events, one column per field that the model uses."""
+
+    rows: int
+    columns: Mapping[str, Column]  # by dotted path
+    data: NDArray[np.uint8]  # [bytes]: what texts point into
+    id_starts: NDArray[np.int64]  # the event's id is data[id_start:id_end], UTF-8
+    id_ends: NDArray[np.int64]
+    time: NDArray[np.int64]  # the event's time, milliseconds since the epoch
+    rejected: Sequence[Rejected] = ()
+
+
+class Lookup(IntEnum):
+    """What became of the look-up of one entity; the metric's label is the lower-case name."""
+
+    HIT = 0
+    MISSING = 1
+    STALE = 2
+    INVALID = 3
+    UNAVAILABLE = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """The features of one entity, one line of the tables for each distinct key of the batch."""
+
+    entity: str
+    slots: NDArray[np.int32]  # [rows]: the line of each row's key, or NO_SLOT
+    values: NDArray[np.float64]  # [keys, fields]
+    absent: NDArray[np.bool_]  # [keys, fields]: not there or not a number
+    lookup: NDArray[np.uint8]  # [keys]: a Lookup
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matrix:
+    """What the booster is given, and what was missing on the way."""
+
+    values: NDArray[np.float32]  # [rows, columns], NaN where missing; all NaN in rejected rows
+    missing: NDArray[np.bool_]  # [rows, entities]: missing, stale, invalid or unavailable
+    degraded: bool = False  # made while features were unavailable
+    lookups: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, len(Lookup)), np.int64))  # [entities, Lookup]: rows
+    rejected: Sequence[Rejected] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """The model's output, float32 as the booster gave it."""
+
+    values: NDArray[np.float32]  # [rows] or [rows, classes]
+    rejected: Sequence[Rejected] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Payloads:
+    """Encoded predictions of the rows that were scored, end to end in one buffer."""
+
+    rows: NDArray[np.int64]  # [predictions]: the row of each, ascending
+    data: bytes
+    ends: NDArray[np.int64]  # [predictions]: where each ends in `data`

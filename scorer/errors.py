@@ -1,0 +1,45 @@
+"""The kinds of error, each named by what happens next."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the configuration, a bundle or a schema.
+
+    where:    the key's path or the file, as the user would look for it (`batch.max_records`, `plan.yaml: columns[3]`).
+    what:     what was found there.
+    expected: what would be right, or what to do; may be empty where `what` says it all.
+    """
+
+    where: str
+    what: str
+    expected: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f"; {self.expected}" if self.expected else "")
+
+
+class ScorerError(Exception):
+    """An error whose text is meant for the user, without a traceback."""
+
+
+class Misconfigured(ScorerError):
+    """Wrong usage or configuration, bundles and schemas included: exit 2, every problem at once."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Unavailable(ScorerError):
+    """A server cannot answer: wait by policy, stay in the group, try again; nothing is dropped."""
+
+
+class NotOwner(ScorerError):
+    """The partition or transaction is no longer ours: discard the work, carry on."""
+
+
+class Fatal(ScorerError):
+    """No safe way on: exit 1 without committing. The text says what happened and what to do."""
