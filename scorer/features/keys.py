@@ -1,0 +1,141 @@
+"""Key templates: how the name of an entity in Redis is made of the fields of an event.
+
+`weather:{origin}:{hour|%Y%m%d%H}` has two parts, `origin` as its text and `hour` in a format of strftime, in UTC.
+`{{` and `}}` stand for braces. What a part may be is checked against the event schema before anything runs.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from scorer.batch import Field, Kind
+from scorer.errors import Problem
+
+_PIECE = re.compile(r"(\{\{|\}\})|\{([^{}]*)\}|([{}])")
+_DIRECTIVE = re.compile(r"%-?(.)?", re.DOTALL)
+# Every directive that is let in, and within how many seconds, from midnight, its text stays the same; 0: not even one.
+_OF_DATES = dict.fromkeys("aAwdbBmyYjUWGVuDFCeh", 86400)
+_OF_TIMES = {"H": 3600, "I": 3600, "p": 3600, "M": 60, "R": 60, "S": 1, "T": 1, "X": 1, "r": 1, "f": 0, "%": 86400}
+_STEPS = _OF_DATES | _OF_TIMES | {"c": 1, "x": 86400, "z": 86400, "Z": 86400}
+
+_TEXTS = {Kind.TEXT, Kind.ENUM, Kind.INTEGER, Kind.BOOLEAN}
+_MOMENTS = {Kind.DATE, Kind.TIME, Kind.TIMESTAMP}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One field of a key: `{path}` as its text, or `{path|format}` where it is a date or a time."""
+
+    path: str
+    format: str | None = None
+
+    @property
+    def step(self) -> int:
+        """Within how many seconds, from midnight, the formatted text stays the same; 0 where it tells microseconds."""
+        return min((_STEPS[directive] for directive in _directives(self.format or "")), default=86400)
+
+    def text(self, moment: datetime) -> bytes:
+        """The formatted text of a moment, which is in UTC."""
+        return _strftime(moment, self.format or "")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTemplate:
+    """A key as literal text around parts.
+
+    text:     as it stands in the plan.
+    parts:    the fields in it, in order; none where all events share one key.
+    literals: what stands before each part and, last, after them; one more than there are parts.
+    """
+
+    text: str
+    parts: tuple[Part, ...]
+    literals: tuple[bytes, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "KeyTemplate":
+        """Read a template.
+
+        Raises:
+            ValueError: it is not one; the text says where and what was expected.
+        """
+        parts: list[Part] = []
+        literals = [""]
+        at = 0
+        for piece in _PIECE.finditer(text):
+            literals[-1] += text[at : piece.start()]
+            at = piece.end()
+            brace, inside, stray = piece.groups()
+            if stray is not None:
+                raise ValueError(
+                    f"has a lone {stray!r} at character {piece.start() + 1}; write {stray * 2!r} for a brace"
+                )
+            if brace is not None:
+                literals[-1] += brace[0]
+            else:
+                parts.append(_part(inside))
+                literals.append("")
+        literals[-1] += text[at:]
+        if not text:
+            raise ValueError("is empty; expected a key such as 'plane:{tailnum}'")
+        return cls(text, tuple(parts), tuple(literal.encode() for literal in literals))
+
+    def fill(self, texts: Sequence[bytes]) -> bytes:
+        """The key whose parts have these texts."""
+        rest = (text + literal for text, literal in zip(texts, self.literals[1:], strict=True))
+        return self.literals[0] + b"".join(rest)
+
+    def problems(self, fields: Mapping[str, Field], why_not: Callable[[str], str], where: str) -> Iterator[Problem]:
+        """What of this template does not fit the event schema."""
+        for part in self.parts:
+            shown = f"'{{{part.path}}}'"
+            if part.path not in fields:
+                yield Problem(where, f"{shown}: {why_not(part.path)}", "a key is made of fields of the event")
+            else:
+                reason = _misfit(part, fields[part.path].kind)
+                if reason:
+                    yield Problem(where, f"{shown} {reason[0]}", reason[1])
+
+
+def _part(inside: str) -> Part:
+    path, bar, layout = inside.partition("|")
+    if not path:
+        raise ValueError(f"'{{{inside}}}' names no field; expected '{{field}}' or '{{time|%Y%m%d}}'")
+    if not bar:
+        return Part(path)
+    if "%" not in layout:
+        raise ValueError(f"'{{{inside}}}' has no format after the bar; expected one of strftime such as '%Y%m%d'")
+    for directive in _directives(layout):
+        if directive not in _STEPS:
+            raise ValueError(
+                f"'{{{inside}}}': '%{directive}' is no directive of strftime that means the same everywhere"
+            )
+    return Part(path, layout)
+
+
+def _directives(layout: str) -> list[str]:
+    return [found[1] or "" for found in _DIRECTIVE.finditer(layout)]
+
+
+def _misfit(part: Part, kind: Kind) -> tuple[str, str] | None:
+    """Why a field of this kind cannot be this part, and what to do."""
+    name = kind.name.lower()
+    if part.format is None:
+        if kind in _MOMENTS:
+            return f"is a {name}, which has no one text", f"give its format, such as '{{{part.path}|%Y%m%d}}'"
+        if kind not in _TEXTS:
+            return f"is of kind {name}, which has no one text", "use a string, uuid, enum, int, long or boolean"
+    elif kind not in _MOMENTS:
+        return f"is of kind {name}, which takes no format", f"write '{{{part.path}}}', or use a date or a time"
+    elif kind is Kind.TIME:
+        foreign = [directive for directive in _directives(part.format) if directive not in _OF_TIMES]
+        if foreign:
+            return f"is a time of day, which has no '%{foreign[0]}'", "use directives of time, such as '%H%M'"
+    return None
+
+
+@lru_cache(maxsize=4096)  # the hours or days of a stream come again and again
+def _strftime(moment: datetime, layout: str) -> bytes:
+    return moment.astimezone(UTC).strftime(layout).encode()
