@@ -1,0 +1,96 @@
+"""A histogram that takes a whole array of observations at once, which prometheus_client's own does not."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from threading import Lock
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+
+class Series:
+    """The observations of one label value: how many fell into each bucket, and their sum."""
+
+    __slots__ = ("_bounds", "_counts", "_lock", "_sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+        self._lock = Lock()
+
+    def observe(self, value: float) -> None:
+        """Count one observation."""
+        with self._lock:
+            self._counts[bisect_left(self._bounds, value)] += 1
+            self._sum += value
+
+    def observe_all(self, values: NDArray[np.float64]) -> None:
+        """Count every observation of an array [observations]."""
+        buckets = np.searchsorted(self._bounds, values, side="left")
+        added = np.bincount(buckets, minlength=len(self._counts)).tolist()
+        with self._lock:
+            self._counts = [count + more for count, more in zip(self._counts, added, strict=True)]
+            self._sum += float(values.sum())
+
+    def read(self) -> tuple[list[int], float]:
+        """Observations at or below each bound, then all of them; and their sum."""
+        with self._lock:
+            return np.cumsum(self._counts).tolist(), self._sum
+
+
+class Stopwatch:
+    """Observes how long its `with` block took, in seconds. One object serves one thread again and again."""
+
+    __slots__ = ("_began", "_series")
+
+    def __init__(self, series: Series) -> None:
+        self._series = series
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._series.observe(perf_counter() - self._began)
+
+
+class Histogram(Collector):
+    """A Prometheus histogram with at most one label.
+
+    Args:
+        name: of the metric on the wire.
+        documentation: its help text.
+        bounds: upper bounds of the buckets, ascending; the last bucket, +Inf, is added.
+        registry: where it is read from.
+        label: the label's name, or empty for a single series.
+    """
+
+    def __init__(
+        self, name: str, documentation: str, bounds: Sequence[float], registry: CollectorRegistry, label: str = ""
+    ) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._label = label
+        self._bounds = tuple(bounds)
+        self._les = [*map(floatToGoString, bounds), "+Inf"]
+        self._series: dict[str, Series] = {}
+        registry.register(self)
+
+    def series(self, value: str = "") -> Series:
+        """Return the series of one label value, made when it is first asked for."""
+        found = self._series.get(value)
+        return found if found is not None else self._series.setdefault(value, Series(self._bounds))
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """Yield what prometheus_client writes."""
+        family = HistogramMetricFamily(self._name, self._documentation, labels=[self._label] if self._label else [])
+        for value, series in list(self._series.items()):
+            counts, total = series.read()
+            family.add_metric([value] if self._label else [], list(zip(self._les, counts, strict=True)), total)
+        yield family

@@ -1,0 +1,88 @@
+"""Structured logs on stderr: text for people, JSON lines for machines."""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import structlog
+from structlog.stdlib import ProcessorFormatter
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
+
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["auto", "text", "json"]
+
+
+def configure(level: Level = "info", format: Format = "auto") -> None:  # noqa: A002  the setting's name
+    """Send structlog and the standard library's logging to stderr.
+
+    Args:
+        level: the lowest level that is written. Libraries are held at info at least: numba's debug is a flood.
+        format: `text`, `json` (one object a line: timestamp, level, event, keys), or `auto`: text on a terminal.
+    """
+    terminal = sys.stderr.isatty()
+    text = format == "text" or (format == "auto" and terminal)
+    processors: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    written = _text(colors=terminal and "NO_COLOR" not in os.environ) if text else _json()
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*processors, *written],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        ProcessorFormatter(
+            foreign_pre_chain=[*processors, structlog.stdlib.add_logger_name],
+            processors=[ProcessorFormatter.remove_processors_meta, *written],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(number, logging.INFO), force=True)
+    logging.captureWarnings(capture=True)
+
+
+def _text(*, colors: bool) -> list[Processor]:
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+
+
+def _json() -> list[Processor]:
+    return [structlog.processors.format_exc_info, _ordered, structlog.processors.JSONRenderer(default=str)]
+
+
+def _ordered(_logger: object, _method: str, event: EventDict) -> EventDict:
+    first = ("timestamp", "level", "event")
+    return {**{key: event.pop(key) for key in first}, **event}
+
+
+class Outages:
+    """Logs a thing that stays away once when it goes and once when it is back, however often it is tried between.
+
+    Args:
+        log: where to.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, log: FilteringBoundLogger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self._since: dict[str, float] = {}
+
+    def bad(self, name: str, detail: str) -> None:
+        """Say that `name` cannot be used, unless that is known already."""
+        if name not in self._since:
+            self._since[name] = self._clock()
+            self._log.warning(f"{name} cannot be used", detail=detail)
+
+    def good(self, name: str) -> None:
+        """Say that `name` can be used again, and how long it could not; nothing where it always could."""
+        since = self._since.pop(name, None)
+        if since is not None:
+            self._log.info(f"{name} can be used again", away_s=round(self._clock() - since, 1))

@@ -1,0 +1,181 @@
+"""Every metric of a replica, in one place."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+    exposition,
+)
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from scorer.batch import Lookup, Reason, Rejected
+from scorer.monitor.histogram import Histogram, Stopwatch
+
+CommitResult = Literal["ok", "failed", "not_owner"]
+RebalanceKind = Literal["assigned", "revoked", "lost"]
+Outcome = Literal["predicted", "dead_letter"]
+
+BATCH_RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+BATCH_BYTES = tuple(1024 * 4**power for power in range(10))  # 1 KiB to 256 MiB
+STAGE_SECONDS = (*(step * 10.0**power for power in range(-5, 1) for step in (1, 2, 5)), 10.0)  # 10 us to 10 s
+END_TO_END_SECONDS = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+    *(1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 300.0, 600.0),
+)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # `_created` doubles the number of series and says nothing that a restart does not
+
+
+class Metrics:
+    """Every metric of a replica, with the names of the interface; its methods are what can happen to one.
+
+    Any thread may read while the loop writes. Label values that are known beforehand stand at 0 from the start, so
+    that a rate over the first occurrence is seen.
+
+    Args:
+        entities: of the plan, in the order of the lines that `lookups` is given.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, entities: Iterable[str] = (), clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._registry = registry = CollectorRegistry()
+        self._stopwatches: dict[str, Stopwatch] = {}
+
+        # What became of the records whose prediction or dead letter the brokers acknowledged.
+        self.records = Counter("scorer_records", "Records acknowledged, by outcome", ["outcome"], registry=registry)
+        # Why records became dead letters; the sum over the reasons is `dead_letter` above.
+        self.rejected = Counter("scorer_rejected", "Dead letters, by reason", ["reason"], registry=registry)
+        # Records of each batch that was polled. At the maximum all the time: the replica is behind.
+        self.batch_records = Histogram("scorer_batch_records", "Records in a batch", BATCH_RECORDS, registry)
+        # Bytes of the values of each batch.
+        self.batch_bytes = Histogram("scorer_batch_bytes", "Bytes of values in a batch", BATCH_BYTES, registry)
+        # How long one stage took for one batch: where the time goes.
+        self.stage_seconds = Histogram(
+            "scorer_stage_seconds", "Seconds of a batch in a stage", STAGE_SECONDS, registry, "stage"
+        )
+        # From the record's timestamp to the acknowledged prediction, one an event. Never below 0: clocks differ.
+        self.end_to_end_seconds = Histogram(
+            "scorer_end_to_end_seconds",
+            "Seconds from the record's timestamp to its acknowledged prediction",
+            END_TO_END_SECONDS,
+            registry,
+        )
+        # Offsets between what this replica committed and the end of each partition that it owns.
+        self.lag_records = Gauge(
+            "scorer_lag_records",
+            "Offsets not yet committed, of owned partitions",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        # Batches published and not yet acknowledged.
+        self.in_flight_batches = Gauge("scorer_in_flight_batches", "Batches not yet acknowledged", registry=registry)
+        # Commits by result: `failed` is tried again, `not_owner` means that another replica does the work again.
+        self.commits = Counter("scorer_commits", "Offset commits, by result", ["result"], registry=registry)
+        # One an event and entity: `hit`, or why the entity's columns had only defaults.
+        self.features = Counter("scorer_features", "Feature look-ups", ["entity", "result"], registry=registry)
+        # The model that each arm serves, as labels; the value is always 1.
+        self.model_info = Info("scorer_model", "The model that an arm serves", ["arm"], registry=registry)
+        # Changes of the assignment: `lost` means that the group took the partitions away without asking.
+        self.rebalances = Counter("scorer_rebalances", "Changes of the assignment", ["kind"], registry=registry)
+        # Unix time of the last successful commit, 0 before the first.
+        self.last_commit = Gauge(
+            "scorer_last_commit_timestamp_seconds", "Unix time of the last successful commit", registry=registry
+        )
+        # process_cpu_seconds_total, process_resident_memory_bytes and their like.
+        ProcessCollector(registry=registry)
+        self._start_at_zero(entities)
+
+    def _start_at_zero(self, entities: Iterable[str]) -> None:
+        for outcome in get_args(Outcome):
+            self.records.labels(outcome)
+        for reason in Reason:
+            self.rejected.labels(reason)
+        for result in get_args(CommitResult):
+            self.commits.labels(result)
+        for kind in get_args(RebalanceKind):
+            self.rebalances.labels(kind)
+        for entity, lookup in product(entities, Lookup):
+            self.features.labels(entity, lookup.name.lower())
+        for histogram in (self.batch_records, self.batch_bytes, self.end_to_end_seconds):
+            histogram.series()
+
+    def stage(self, name: str) -> Stopwatch:
+        """Return the context manager that times one stage of a batch; the loop's thread alone uses it."""
+        watch = self._stopwatches.get(name)
+        if watch is None:
+            watch = self._stopwatches[name] = Stopwatch(self.stage_seconds.series(name))
+        return watch
+
+    def batch(self, records: int, size: int) -> None:
+        """Count a polled batch of `records` whose values have `size` bytes."""
+        self.batch_records.series().observe(records)
+        self.batch_bytes.series().observe(size)
+
+    def acknowledged(self, predicted: int, rejected: Sequence[Rejected]) -> None:
+        """Count the predictions and dead letters of a batch that the brokers acknowledged."""
+        self.records.labels("predicted").inc(predicted)
+        self.records.labels("dead_letter").inc(len(rejected))
+        for row in rejected:
+            self.rejected.labels(row.reason).inc()
+
+    def end_to_end(self, seconds: NDArray[np.float64]) -> None:
+        """Observe seconds [events] from each record's timestamp to its acknowledged prediction."""
+        self.end_to_end_seconds.series().observe_all(np.maximum(seconds, 0.0))
+
+    def lookups(self, entities: Sequence[str], counts: NDArray[np.int64]) -> None:
+        """Add the look-ups of a batch: rows per entity and result, [entities, Lookup]."""
+        for entity, results in zip(entities, counts.tolist(), strict=True):
+            for lookup, rows in zip(Lookup, results, strict=True):
+                if rows:
+                    self.features.labels(entity, lookup.name.lower()).inc(rows)
+
+    def committed(self, result: CommitResult) -> None:
+        """Count a commit; `ok` also moves the time of the last one."""
+        self.commits.labels(result).inc()
+        if result == "ok":
+            self.last_commit.set(self._clock())
+
+    def rebalance(self, kind: RebalanceKind) -> None:
+        """Count a change of the assignment."""
+        self.rebalances.labels(kind).inc()
+
+    def in_flight(self, batches: int) -> None:
+        """Set how many batches are published and not yet acknowledged."""
+        self.in_flight_batches.set(batches)
+
+    def lag(self, topic: str, partition: int, records: int) -> None:
+        """Set how many offsets of an owned partition are not committed yet."""
+        self.lag_records.labels(topic, str(partition)).set(records)
+
+    def forget(self, topic: str, partition: int) -> None:
+        """Drop the lag of a partition that is no longer ours: another replica reports it now."""
+        self.lag_records.remove(topic, str(partition))
+
+    def model(self, model: str, version: str, arm: str) -> None:
+        """Set what an arm serves, in place of what it served before."""
+        self.model_info.labels(arm).info({"model": model, "version": version})
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """Write every metric.
+
+        Args:
+            accept: the Accept header; OpenMetrics is the answer unless it asks for another text format only.
+
+        Returns:
+            The text, UTF-8, and its content type.
+        """
+        if "openmetrics" not in accept and "text/" in accept:
+            return exposition.generate_latest(self._registry), exposition.CONTENT_TYPE_PLAIN_0_0_4
+        text: bytes = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]
+        return text, openmetrics.CONTENT_TYPE_LATEST

@@ -1,0 +1,105 @@
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+import structlog
+
+from scorer.monitor import Outages, configure_logging
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root.handlers[:], root.level = handlers, level
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_elsewhere_than_on_a_terminal_a_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "auto")
+    structlog.get_logger().info("joined the group", topic="flights", partitions=[0, 1])
+    (line,) = lines(capsys)
+    assert list(line)[:3] == ["timestamp", "level", "event"]
+    when = datetime.fromisoformat(str(line.pop("timestamp")))
+    assert when.tzinfo == UTC
+    assert line == {"event": "joined the group", "level": "info", "topic": "flights", "partitions": [0, 1]}
+
+
+def test_on_a_terminal_it_is_coloured_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    configure_logging("info", "auto")
+    structlog.get_logger().info("joined the group", topic="flights")
+    assert "joined the group" in terminal.getvalue()
+    assert "\x1b[" in terminal.getvalue()
+
+
+def test_text_that_is_asked_for_has_no_colours_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "text")
+    structlog.get_logger().info("joined the group", topic="flights")
+    written = capsys.readouterr().err
+    assert "topic=flights" in written
+    assert "\x1b[" not in written
+
+
+def test_lower_levels_are_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("warning", "json")
+    log = structlog.get_logger()
+    log.info("not this")
+    log.error("this")
+    assert [line["event"] for line in lines(capsys)] == ["this"]
+
+
+def test_the_standard_library_writes_the_same_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("debug", "json")
+    logging.getLogger("some.library").warning("odd %s", "thing")
+    logging.getLogger("some.library").debug("a flood")
+    (line,) = lines(capsys)
+    assert (line["event"], line["level"], line["logger"]) == ("odd thing", "warning", "some.library")
+
+
+def test_an_exception_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "json")
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError:
+        structlog.get_logger().exception("failed")
+        logging.getLogger("some.library").exception("failed too")
+    first, second = lines(capsys)
+    assert "ZeroDivisionError" in str(first["exception"])
+    assert "ZeroDivisionError" in str(second["exception"])
+
+
+def test_an_outage_is_one_line_at_its_start_and_one_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "json")
+    now = [100.0]
+    outages = Outages(structlog.get_logger(), clock=lambda: now[0])
+    outages.good("redis")
+    for _ in range(1000):
+        outages.bad("redis", "connection refused")
+        now[0] += 0.02
+    outages.bad("brokers", "timed out")
+    outages.good("redis")
+    outages.good("redis")
+    for line in (found := lines(capsys)):
+        del line["timestamp"]
+    assert found == [
+        {"event": "redis cannot be used", "level": "warning", "detail": "connection refused"},
+        {"event": "brokers cannot be used", "level": "warning", "detail": "timed out"},
+        {"event": "redis can be used again", "level": "info", "away_s": 20.0},
+    ]
