@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +20,9 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from scorer.batch import Lookup, Reason, Rejected
 from scorer.monitor.histogram import Histogram, Stopwatch
 
-CommitResult = Literal["ok", "failed", "not_owner"]
-RebalanceKind = Literal["assigned", "revoked", "lost"]
-Outcome = Literal["predicted", "dead_letter"]
+OUTCOMES = ("predicted", "dead_letter")
+COMMIT_RESULTS = ("ok", "failed", "not_owner")
+REBALANCE_KINDS = ("assigned", "revoked", "lost")
 
 BATCH_RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 BATCH_BYTES = tuple(1024 * 4**power for power in range(10))  # 1 KiB to 256 MiB
@@ -97,13 +96,13 @@ class Metrics:
         self._start_at_zero(entities)
 
     def _start_at_zero(self, entities: Iterable[str]) -> None:
-        for outcome in get_args(Outcome):
+        for outcome in OUTCOMES:
             self.records.labels(outcome)
         for reason in Reason:
             self.rejected.labels(reason)
-        for result in get_args(CommitResult):
+        for result in COMMIT_RESULTS:
             self.commits.labels(result)
-        for kind in get_args(RebalanceKind):
+        for kind in REBALANCE_KINDS:
             self.rebalances.labels(kind)
         for entity, lookup in product(entities, Lookup):
             self.features.labels(entity, lookup.name.lower())
@@ -140,14 +139,14 @@ class Metrics:
                 if rows:
                     self.features.labels(entity, lookup.name.lower()).inc(rows)
 
-    def committed(self, result: CommitResult) -> None:
-        """Count a commit; `ok` also moves the time of the last one."""
+    def committed(self, result: str) -> None:
+        """Count a commit by one of COMMIT_RESULTS; `ok` also moves the time of the last one."""
         self.commits.labels(result).inc()
         if result == "ok":
             self.last_commit.set(self._clock())
 
-    def rebalance(self, kind: RebalanceKind) -> None:
-        """Count a change of the assignment."""
+    def rebalance(self, kind: str) -> None:
+        """Count a change of the assignment by one of REBALANCE_KINDS."""
         self.rebalances.labels(kind).inc()
 
     def in_flight(self, batches: int) -> None:
