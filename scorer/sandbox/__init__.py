@@ -1,0 +1,8 @@
+"""Real servers as child processes, for the demo, tests and benchmarks: no Docker, no installed Java or Redis."""
+
+from scorer.sandbox.kafka import Kafka
+from scorer.sandbox.proxy import Network, Proxy
+from scorer.sandbox.redis import Redis
+from scorer.sandbox.sandbox import Sandbox
+
+__all__ = ["Kafka", "Network", "Proxy", "Redis", "Sandbox"]

@@ -1,0 +1,60 @@
+"""A real Kafka and a real Redis together, in a temporary folder."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Self
+
+from scorer.sandbox import training
+from scorer.sandbox.kafka import Kafka
+from scorer.sandbox.redis import Redis
+from scorer.sandbox.watchdog import watchdog
+
+
+class Sandbox:
+    """Kafka and Redis on loopback, from `with` until its end; servers and folder go with the process in any case.
+
+    Args:
+        kafka_port: for Kafka's clients; a free one where None.
+        redis_port: for Redis; a free one where None.
+    """
+
+    def __init__(self, kafka_port: int | None = None, redis_port: int | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="scorer-sandbox-"))
+        watchdog().remove(self.folder)
+        self.kafka = Kafka(self.folder / "kafka", port=kafka_port)
+        self.redis = Redis(self.folder / "redis", port=redis_port)
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables with which `scorer` uses these servers, whatever its configuration says."""
+        return {"SCORER_KAFKA__BOOTSTRAP_SERVERS": self.kafka.bootstrap, "SCORER_FEATURES__URL": self.redis.url}
+
+    def start(self) -> Self:
+        """Start both side by side and wait until they take requests.
+
+        Raises:
+            Unavailable: Kafka had to be fetched and could not be.
+            Fatal: a server did not start.
+        """
+        try:
+            for server in (self.redis, self.kafka):
+                server.launch()
+            for server in (self.redis, self.kafka):
+                server.await_ready()
+        except BaseException:
+            self.stop()
+            raise
+        training.begin()
+        return self
+
+    def stop(self) -> None:
+        """End both and remove the folder; their data goes with it, so there is no need to end in order."""
+        self.redis.kill()
+        self.kafka.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

@@ -1,0 +1,162 @@
+"""What the real servers of the sandbox have in common: a child process with a folder, a port and a log."""
+
+import random
+import signal
+import socket
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar, Self
+
+from scorer.errors import Fatal
+from scorer.sandbox.watchdog import watchdog
+
+HOST = "127.0.0.1"
+# Below the range from which systems take ports for outgoing connections: otherwise a client that keeps calling a
+# server that is down may be given that server's own port, and the server could not come back.
+_PORTS = range(20_000, 32_000)
+READY_S = 60.0
+_STOP_S = 30.0
+_given: set[int] = set()  # a port that was given out stays its server's, also before it listens and while it is down
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    for port in random.sample(_PORTS, 200):
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+    raise Fatal(f"no free port on {HOST} between {_PORTS.start} and {_PORTS.stop}; stop some servers")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+class Server(ABC):
+    """One server as a child process, on loopback, stopped with the process that started it.
+
+    Its data is in `folder` and outlives a stop, so `kill()` and `start()` are a crash and a recovery on the same
+    port. Raises Fatal where it does not come up, with the end of its log.
+    """
+
+    name: ClassVar[str]
+    ready_line: ClassVar[bytes]  # what its log says when it takes requests
+
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        if port is not None and not _is_free(port):
+            raise Fatal(f"{self.name}: port {port} on {HOST} is taken; choose another, or stop what listens there")
+        self.folder = folder
+        self.port = port or free_port()
+        self.log = folder / f"{type(self).__name__.lower()}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    @property
+    def address(self) -> str:
+        """`host:port` for clients."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """The name and version of the program, for people."""
+
+    @abstractmethod
+    def _command(self) -> list[str]:
+        """What to run; writes its files to the folder first."""
+
+    def launch(self) -> None:
+        """Start the process without waiting for it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._log_start = log.tell()
+            self._process = subprocess.Popen(  # noqa: S603  a program that we chose
+                self._command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                process_group=watchdog().group,
+            )
+
+    def await_ready(self, timeout_s: float = READY_S) -> None:
+        """Wait until it takes requests; whatever ends the wait otherwise ends the server too."""
+        try:
+            self._await_line(timeout_s)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _await_line(self, timeout_s: float) -> None:
+        end = time.monotonic() + timeout_s
+        while self.ready_line not in self._said():
+            if not self.running:
+                raise Fatal(f"{self.name} did not start (exit code {self._exit_code()}). {self._last_words()}")
+            if time.monotonic() > end:
+                raise Fatal(f"{self.name} was not ready after {timeout_s:.0f} s. {self._last_words()}")
+            time.sleep(0.02)
+
+    def start(self) -> Self:
+        """Start it and wait until it takes requests."""
+        self.launch()
+        self.await_ready()
+        return self
+
+    def stop(self, timeout_s: float = _STOP_S) -> None:
+        """Ask it to end in order (SIGTERM) and wait; kill it where it does not."""
+        if self._process is None:
+            return
+        self._signal(signal.SIGTERM)
+        self.resume()
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once, as a crash would (SIGKILL)."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def pause(self) -> None:
+        """Freeze it (SIGSTOP): connections stay open and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause` (SIGCONT)."""
+        self._signal(signal.SIGCONT)
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there, paused or not."""
+        return self._process is not None and self._exit_code() is None
+
+    def _exit_code(self) -> int | None:
+        return None if self._process is None else self._process.poll()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def _said(self) -> bytes:
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read()
+
+    def _last_words(self) -> str:
+        return f"The end of {self.log}:\n{self._said()[-2000:].decode(errors='replace')}"
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
