@@ -1,0 +1,32 @@
+"""Every setting, its unit, default and limits; loaded from the file, the environment and flags."""
+
+from scorer.settings.groups import (
+    BatchSettings,
+    EventSettings,
+    FeatureSettings,
+    HttpSettings,
+    KafkaSettings,
+    LogSettings,
+    ModelSettings,
+    PredictionSettings,
+    Settings,
+    ShutdownSettings,
+)
+from scorer.settings.loading import Loaded, load
+from scorer.settings.masking import mask
+
+__all__ = [
+    "BatchSettings",
+    "EventSettings",
+    "FeatureSettings",
+    "HttpSettings",
+    "KafkaSettings",
+    "Loaded",
+    "LogSettings",
+    "ModelSettings",
+    "PredictionSettings",
+    "Settings",
+    "ShutdownSettings",
+    "load",
+    "mask",
+]

@@ -1,0 +1,105 @@
+"""The configuration file: YAML read without guesses, the line of every key known, `${VAR}` replaced."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from scorer.errors import Misconfigured, Problem
+from scorer.settings.catalogue import CATALOGUE, Key
+from scorer.settings.sources import Origin, Sources, Value
+
+_REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\{[^}]*\}?)")
+_STANDARD_TAG = "tag:yaml.org,2002:"
+_DEEPEST = 8  # a configuration has three levels; a YAML alias of what it is in has no end
+
+
+def read_file(sources: Sources, path: Path, environ: Mapping[str, str]) -> None:
+    """Put the values of a YAML file.
+
+    Raises:
+        Misconfigured: the file cannot be read or is not YAML.
+    """
+    root = _compose(path)
+    if root is not None:
+        document = _Document(sources, path.name, environ)
+        sources.put(CATALOGUE[()], document.value((), root), document.origin)
+
+
+def _compose(path: Path) -> yaml.Node | None:
+    """Return the file's YAML as nodes, which know their line and what is quoted."""
+    try:
+        return yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except FileNotFoundError:
+        raise Misconfigured([Problem(str(path), "no such file", "name the configuration with -c FILE")]) from None
+    except OSError as error:
+        raise Misconfigured([Problem(str(path), f"cannot be read: {error.strerror}", "expected a YAML file")]) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{path} line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
+        raise Misconfigured([Problem(place, f"not YAML: {error.problem or error.context}")]) from None
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise Misconfigured([Problem(str(path), f"not YAML: {reason}", "expected UTF-8 text")]) from None
+
+
+class _Document:
+    """One file, from nodes to plain values, with the line of every key."""
+
+    def __init__(self, sources: Sources, name: str, environ: Mapping[str, str]) -> None:
+        self.sources = sources
+        self.name = name
+        self.environ = environ
+        self.lines: dict[Key, int] = {}
+
+    def origin(self, key: Key) -> Origin:
+        """Return where a key stands in the file."""
+        return Origin("file", f"{self.name} line {self.lines[key]}")
+
+    def value(self, key: Key, node: yaml.Node) -> Value:
+        """Return a node's value, every scalar as text but for null."""
+        self.lines[key] = node.start_mark.line + 1
+        if not node.tag.startswith(_STANDARD_TAG):
+            self._refuse(key, f"unknown tag {node.tag}", "expected a plain value")
+        elif len(key) > _DEEPEST:
+            self._refuse(key, "nested too deeply", "expected a list or map of plain values")
+        elif isinstance(node, yaml.ScalarNode):
+            return None if node.tag == f"{_STANDARD_TAG}null" else self._replaced(key, node.value)
+        elif isinstance(node, yaml.SequenceNode):
+            return [self.value((*key, str(index)), item) for index, item in enumerate(node.value)]
+        elif isinstance(node, yaml.MappingNode):
+            return self._map(key, node)
+        return None
+
+    def _map(self, key: Key, node: yaml.MappingNode) -> Value:
+        values: dict[str, Value] = {}
+        for name, item in node.value:
+            inner = (*key, str(name.value))
+            if not isinstance(name, yaml.ScalarNode):
+                self._refuse(key, "a key that is a list or map", "expected a name")
+            elif name.value in values:
+                first = self.lines[inner]
+                self.lines[inner] = name.start_mark.line + 1
+                self._refuse(inner, f"the key is there twice, first in line {first}", "keep one of them")
+            else:
+                values[name.value] = self.value(inner, item)
+                self.lines[inner] = name.start_mark.line + 1
+        return values
+
+    def _replaced(self, key: Key, text: str) -> str:
+        def replacement(match: re.Match[str]) -> str:
+            if match["dollar"]:
+                return "$"
+            if match["name"] in self.environ:
+                return self.environ[match["name"]]
+            if match["name"]:
+                self._refuse(key, f"the variable {match['name']} is not set", "set it, or write $$ for a dollar sign")
+            else:
+                self._refuse(key, f"found '{match[0]}'", "expected ${NAME}, or $$ for a dollar sign")
+            return match[0]
+
+        return _REFERENCE.sub(replacement, text)
+
+    def _refuse(self, key: Key, what: str, expected: str) -> None:
+        self.sources.refuse(key, self.origin(key), what, expected)

@@ -1,0 +1,250 @@
+"""Every setting: its type, unit, default, limits and meaning. Errors and the reference are worded from here."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+
+from scorer.settings.properties import check_properties
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a number counts."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expects:
+    """What a value has to be, in plain words, where its type alone does not say it."""
+
+    words: str
+
+
+def _absolute(path: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get("folder", Path())
+    return Path(os.path.abspath(folder / path))  # noqa: PTH100  resolve() follows links; the name given is the model's
+
+
+def _not_yet(value: str, instead: str) -> BeforeValidator:
+    """Refuse a value that is known and not available."""
+
+    def refuse(given: object) -> object:
+        if given == value:
+            raise ValueError(f"not available in this version, use {instead}")
+        return given
+
+    return BeforeValidator(refuse)
+
+
+def _distinct(topics: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := sorted({topic for topic in topics if topics.count(topic) > 1}):
+        raise ValueError(f"expected each topic once, but {', '.join(twice)} is there more than once")
+    return topics
+
+
+Text = Annotated[str, Field(min_length=1), Expects("text")]
+Servers = Annotated[
+    str, Field(pattern=r"\A[^\s,]+(,[^\s,]+)*\Z"), Expects("host:port, or several with commas between and no spaces")
+]
+Topic = Annotated[
+    str,
+    Field(pattern=r"\A(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}\Z"),
+    Expects("a topic name: letters, digits, '.', '_' and '-', at most 249 of them"),
+]
+Topics = Annotated[
+    tuple[Topic, ...],
+    Field(min_length=1),
+    AfterValidator(_distinct),
+    Expects('a list of topic names, such as ["flights"]'),
+]
+Url = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9+]*://\S+\Z"), Expects("a URL such as redis://localhost:6379/0")]
+FilePath = Annotated[
+    Path,
+    BeforeValidator(lambda given: given or None),  # Path("") would be the folder itself
+    AfterValidator(_absolute),
+    Expects("a path"),
+]
+Folder = Annotated[
+    str, Field(pattern=r"\A(?!\.{1,2}\Z)[^/\\]+\Z"), Expects("latest, or the name of a version's folder")
+]
+Framing = Annotated[
+    Literal["none", "single-object"], _not_yet("confluent", "none (the Avro body alone) or single-object")
+]
+Records = Annotated[int, Unit("records")]
+Bytes = Annotated[int, Unit("bytes")]
+Milliseconds = Annotated[int, Unit("milliseconds")]
+Seconds = Annotated[float, Unit("seconds")]
+
+
+class Group(BaseModel):
+    """Settings that belong together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, regex_engine="python-re")
+
+
+class KafkaSettings(Group):
+    """The brokers, the consumer group and the topics."""
+
+    bootstrap_servers: Servers = Field(description="Brokers to ask first; they name the others.")
+    group_id: Text = Field(description="Consumer group of the replicas; the partitions are divided among them.")
+    input_topics: Topics = Field(description="Topics of the events.")
+    output_topic: Topic = Field(description="Topic of the predictions; not one of `input_topics`.")
+    dead_letter_topic: Topic = Field(
+        description="Topic of the records that cannot be scored; not `output_topic` and not one of `input_topics`."
+    )
+    delivery: Annotated[Literal["at-least-once"], _not_yet("exactly-once", "at-least-once")] = Field(
+        default="at-least-once",
+        description="An offset is committed when everything below it is written: nothing is lost, and after a crash "
+        "some predictions may be published again.",
+    )
+    start_from: Literal["earliest", "latest"] = Field(
+        default="earliest",
+        description="Where a group without offsets begins, and one whose offsets have expired goes on.",
+    )
+    instance_id: Text | None = Field(
+        default=None,
+        description="Static membership: a name of its own for each replica, so that a restart within "
+        "`session.timeout.ms` moves no partition. Meant for `group.protocol: classic`.",
+    )
+    properties: Annotated[
+        dict[str, str], AfterValidator(check_properties), Expects("a map of librdkafka properties")
+    ] = Field(
+        default={},
+        description="Any librdkafka property (`security.*`, `sasl.*`, `ssl.*`, `group.protocol`, tuning), but for "
+        "those refused below. A null takes away one that an earlier source gave.",
+    )
+
+    @field_validator("output_topic")
+    @classmethod
+    def _not_an_input(cls, topic: str, info: ValidationInfo) -> str:
+        if topic in info.data.get("input_topics", ()):
+            raise ValueError(
+                "expected a topic that is not one of kafka.input_topics: predictions would be scored as events"
+            )
+        return topic
+
+    @field_validator("dead_letter_topic")
+    @classmethod
+    def _a_topic_of_its_own(cls, topic: str, info: ValidationInfo) -> str:
+        if topic in info.data.get("input_topics", ()):
+            raise ValueError(
+                "expected a topic that is not one of kafka.input_topics: a dead letter would be read again for ever"
+            )
+        if topic == info.data.get("output_topic"):
+            raise ValueError("expected a topic that is not kafka.output_topic: dead letters are not predictions")
+        return topic
+
+
+class EventSettings(Group):
+    """The events: their schema and what is taken from each."""
+
+    schema_path: FilePath = Field(alias="schema", description="Avro schema (.avsc) of the value.")
+    framing: Framing = Field(default="none", description="What stands before the Avro body.")
+    id: Text | None = Field(
+        default=None,
+        description="Scalar field copied as text into `event_id`; where null, topic-partition-offset is taken.",
+    )
+    time: Text | None = Field(
+        default=None, description="Timestamp field, the event's time; where null, the record's timestamp is taken."
+    )
+    max_bytes: Bytes = Field(
+        default=1_000_000, ge=1, le=1_000_000_000, description="A larger value is a dead letter `too-large`."
+    )
+
+
+class PredictionSettings(Group):
+    """The predictions."""
+
+    framing: Framing = Field(default="none", description="What stands before the Avro body.")
+
+
+class FeatureSettings(Group):
+    """The feature store. Leave the group out where the plan has no entities: Redis is then never contacted."""
+
+    url: Url = Field(default="redis://localhost:6379/0", description="The Redis server, cluster or sentinels.")
+    timeout_ms: Milliseconds = Field(
+        default=100, ge=1, le=60_000, description="Limit of one attempt to connect, and of one answer."
+    )
+    when_unavailable: Literal["wait", "impute", "dead-letter"] = Field(
+        default="wait",
+        description="While Redis cannot answer: wait and try again, score with the columns' defaults (`degraded` is "
+        "then true), or make dead letters `no-features`.",
+    )
+    when_missing: Literal["impute", "dead-letter"] = Field(
+        default="impute",
+        description="An entity that is not there: score with the columns' defaults, or make a dead letter "
+        "`no-features`. The plan may say otherwise for an entity.",
+    )
+
+
+class ModelSettings(Group):
+    """The model."""
+
+    path: FilePath = Field(description="Folder of versions; its last part is the model's name.")
+    version: Folder = Field(default="latest", description="Version to serve. Natural order: 10 is after 9.")
+
+
+class BatchSettings(Group):
+    """What bounds a batch: it ends when one of the limits is reached."""
+
+    max_records: Records = Field(default=500, ge=1, le=100_000, description="Records of a batch.")
+    max_wait_ms: Milliseconds = Field(
+        default=20,
+        ge=0,
+        le=60_000,
+        description="How long a batch waits for more records, so the most it adds to latency.",
+    )
+    max_bytes: Bytes = Field(default=8_000_000, ge=1, le=1_000_000_000, description="Bytes of the values of a batch.")
+
+
+class HttpSettings(Group):
+    """Metrics and health at /metrics, /live and /ready. `http: null` turns the server off."""
+
+    host: Text = Field(default="127.0.0.1", description="Address to listen at; 0.0.0.0 in a container.")
+    port: int = Field(default=9464, ge=0, le=65_535, description="Port to listen at; 0 takes any free one.")
+
+
+class LogSettings(Group):
+    """The log, on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least that is logged.")
+    format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="Text for people, JSON for machines; auto is text on a terminal and JSON elsewhere."
+    )
+
+
+class ShutdownSettings(Group):
+    """Stopping on SIGTERM or Ctrl-C."""
+
+    deadline_s: Seconds = Field(
+        default=25.0,
+        gt=0,
+        le=3_600,
+        description="Time to finish the batches in hand; what is not finished is read again.",
+    )
+
+
+class Settings(Group):
+    """Everything that can be configured; all paths absolute."""
+
+    kafka: KafkaSettings
+    events: EventSettings
+    predictions: PredictionSettings = PredictionSettings()
+    features: FeatureSettings | None = None
+    model: ModelSettings
+    batch: BatchSettings = BatchSettings()
+    http: HttpSettings | None = HttpSettings()
+    log: LogSettings = LogSettings()
+    shutdown: ShutdownSettings = ShutdownSettings()

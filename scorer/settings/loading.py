@@ -1,0 +1,98 @@
+"""Settings made from their sources, and every problem with them told at once."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from scorer.errors import Misconfigured, Problem
+from scorer.settings.catalogue import CATALOGUE, Key, Shape
+from scorer.settings.document import read_file
+from scorer.settings.groups import Settings
+from scorer.settings.properties import RefusedProperties
+from scorer.settings.sources import Given, Sources, read_environment, read_flags
+from scorer.settings.wording import show, where
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and where each value came from: "default", "file", the variable's name or "--set", by dotted key."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ, overrides: Iterable[str] = ()) -> Loaded:
+    """Return the settings of a file, changed by `SCORER_` variables, changed by PATH=VALUE flags.
+
+    Args:
+        path: the YAML file; relative paths in settings, wherever they were given, are relative to its folder.
+        environ: what `${VAR}` in the file and `SCORER_` variables are taken from.
+        overrides: flags, the last wins.
+
+    Raises:
+        Misconfigured: with every problem, each with its key, where it was given, its value and what was expected.
+    """
+    sources = Sources()
+    read_file(sources, path, environ)
+    read_environment(sources, environ)
+    read_flags(sources, overrides)
+    try:
+        settings = Settings.model_validate(_nested(sources.given), context={"folder": path.parent})
+    except ValidationError as error:
+        wrong = [problem for details in error.errors() for problem in _worded(details, sources, path)]
+        raise Misconfigured([*sources.problems, *wrong]) from None
+    if sources.problems:
+        raise Misconfigured(sources.problems)
+    return Loaded(settings, _sources_of(settings, sources.given))
+
+
+def _nested(given: Mapping[Key, Given]) -> dict[str, Any]:
+    """Return the values in their groups, as pydantic takes them, and the required groups even where empty."""
+    tree: dict[str, Any] = {}
+    for setting in CATALOGUE.values():
+        if setting.shape is Shape.GROUP and setting.required and setting.key:
+            tree[setting.key[0]] = {}
+    for key in sorted(filter(None, given), key=len):
+        group = tree
+        for name in key[:-1]:
+            group = group.setdefault(name, {})
+        value = given[key].value
+        group[key[-1]] = dict(value) if isinstance(value, dict) else value
+    return tree
+
+
+def _worded(details: ErrorDetails, sources: Sources, path: Path) -> Iterator[Problem]:
+    """Yield what pydantic found in the words of the catalogue, but for keys of which a problem has been told."""
+    location = tuple(map(str, details["loc"]))
+    key = next(location[:size] for size in range(len(location), -1, -1) if location[:size] in CATALOGUE)
+    if key in sources.refused:
+        return
+    setting = CATALOGUE[key]
+    reason = details.get("ctx", {}).get("error")
+    if details["type"] == "missing":
+        yield Problem(setting.dotted, "missing", f"expected {setting.expects}, in {path.name} or in {setting.variable}")
+    elif isinstance(reason, RefusedProperties):
+        for name, why in reason.reasons.items():
+            inner = (*key, name)
+            given = sources.given[inner]
+            yield Problem(where(inner, given.origin.place), f"found {show(inner, given.value)}", why)
+    else:
+        found = f"found {show(key, details['input'])}"
+        yield Problem(where(key, sources.given[key].origin.place), found, str(reason or f"expected {setting.expects}"))
+
+
+def _sources_of(settings: Settings, given: Mapping[Key, Given]) -> dict[str, str]:
+    def leaves(key: Key, value: object) -> Iterator[Key]:
+        if isinstance(value, dict) and value:
+            for name, item in value.items():
+                yield from leaves((*key, name), item)
+        else:
+            yield key
+
+    keys = leaves((), settings.model_dump(by_alias=True))
+    return {".".join(key): given[key].origin.source if key in given else "default" for key in keys}
