@@ -1,0 +1,123 @@
+"""The composition root: builds a replica from settings, runs it, and closes it in stages."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import structlog
+
+from scorer import pipeline
+from scorer.avro import Encoder
+from scorer.check import require_topics
+from scorer.errors import Fatal, Misconfigured
+from scorer.features import connect
+from scorer.kafka import Checkpoint, DeadLetters, Sink, Source
+from scorer.monitor import Health, Metrics, Outages, serve
+from scorer.offline import golden_problems
+from scorer.pipeline import Parts
+from scorer.serving import Serving, prepare
+from scorer.settings import Settings
+
+WINDOW = 4  # batches in flight: enough to hide a broker's round trip, few enough to repeat little after a crash
+LOOP_LIMIT_SECONDS = 60.0  # a turn of the loop that takes longer is not alive
+ARM = "champion"
+
+log = structlog.get_logger()
+
+
+def run(settings: Settings) -> bool:
+    """Run one replica until SIGTERM or Ctrl-C; return whether it left the group within the deadline.
+
+    Raises:
+        Misconfigured: with everything that is wrong, before anything was read.
+        Unavailable: the brokers cannot be reached, or a topic is missing.
+        Fatal: there was no safe way on.
+    """
+    serving = prepare(settings)
+    if problems := golden_problems(serving):
+        raise Misconfigured(problems)
+    require_topics(settings.kafka)
+    stop = threading.Event()
+    with _signals(stop), ExitStack() as stack:
+        parts = _build(serving, stack)
+        log.info("serving", model=serving.bundle.name, version=serving.bundle.version, group=settings.kafka.group_id)
+        parts.source.subscribe(parts.checkpoint)
+        try:
+            pipeline.run(parts, stop.is_set)
+        except Fatal:
+            _leave(parts, settings.shutdown.deadline_s)
+            raise
+        return _finish(parts, settings.shutdown.deadline_s)
+
+
+def _build(serving: Serving, stack: ExitStack) -> Parts:
+    settings, bundle = serving.settings, serving.bundle
+    metrics, health = Metrics(serving.entities), Health(LOOP_LIMIT_SECONDS)
+    metrics.model(bundle.name, bundle.version, ARM)
+    for name in ("assigned", "features", "kafka"):
+        health.set(name, False, "not yet known")  # noqa: FBT003  reads as a sentence
+    if settings.http is not None:
+        stack.enter_context(serve(settings.http.host, settings.http.port, metrics, health))
+    store = None
+    if settings.features is not None and serving.plan.entities:
+        store = connect(settings.features.url, settings.features.timeout_ms)
+        stack.callback(store.close)
+
+    outages = Outages(log)
+
+    def condition(name: str, trouble: str) -> None:
+        health.set(name, not trouble, trouble or "answering")
+        if trouble:
+            outages.bad(name, trouble)
+        else:
+            outages.good(name)
+
+    brokers = partial(condition, "kafka")
+    sink = Sink(settings.kafka, DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version), brokers)
+    source = Source(settings.kafka, settings.batch, sink.drain, metrics, brokers)
+    return Parts(
+        source=source,
+        decoder=serving.decoder(),
+        features=serving.features(store),
+        booster=serving.booster,
+        encoder=Encoder(bundle.name, bundle.version, ARM, serving.entities, settings.predictions.framing),
+        sink=sink,
+        checkpoint=Checkpoint(source.commits, WINDOW, metrics.in_flight),
+        metrics=metrics,
+        health=health,
+        condition=condition,
+        entities=serving.entities,
+    )
+
+
+def _finish(parts: Parts, seconds: float) -> bool:
+    """Have what is published acknowledged and committed, and leave the group, all within some seconds."""
+    deadline = time.monotonic() + seconds
+    log.info("stopping", deadline_s=seconds)
+    written = parts.sink.drain(parts.checkpoint, seconds)
+    committed = parts.checkpoint.finish(max(0.0, deadline - time.monotonic()))
+    left = _leave(parts, max(1.0, deadline - time.monotonic()))
+    if written and committed:
+        log.info("stopped: everything written is committed")
+    else:
+        log.warning("stopped: what was not acknowledged in time is scored again by who reads it next")
+    return left
+
+
+def _leave(parts: Parts, seconds: float) -> bool:
+    parts.sink.close()
+    return parts.source.close(seconds)
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C set a flag and do nothing else: an exception inside `consume` would lose its records."""
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,131 @@
+"""What can be found wrong before anything runs, all at once."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from scorer.errors import Fatal, Misconfigured, Problem, ScorerError
+from scorer.features import connect, sample_problems
+from scorer.kafka import HEADER_BYTES, Admin, Topic
+from scorer.offline import golden_problems
+from scorer.serving import Serving, prepare
+from scorer.settings import KafkaSettings, Settings
+
+
+@dataclass(slots=True)
+class Report:
+    """What a check found.
+
+    done:     what was looked at, in words.
+    problems: of the configuration, the schema or the bundle.
+    failures: of the servers: what is unreachable or missing there.
+    warnings: what works, and may surprise.
+    """
+
+    done: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def examine(settings: Settings, *, offline: bool = False) -> Report:
+    """Look at everything that can be looked at; `offline` leaves the servers out."""
+    report = Report()
+    serving = None
+    try:
+        serving = prepare(settings)
+        report.problems += golden_problems(serving)
+    except Misconfigured as error:
+        report.problems += error.problems
+    report.done.append(f"schema {settings.events.schema_path.name} and model {settings.model.path.name}")
+    if serving and not serving.bundle.verified:
+        report.warnings.append(
+            f"{serving.bundle.name} version {serving.bundle.version} has no manifest, so nothing shows that its files"
+            " are whole; `scorer models add` writes one"
+        )
+    if not offline:
+        _guard(report, lambda: _examine_kafka(settings.kafka, report))
+        if settings.features is not None:
+            _guard(report, lambda: _examine_redis(settings, serving, report))
+    return report
+
+
+def require_topics(kafka: KafkaSettings) -> None:
+    """Hold that the brokers answer and every topic exists: a consumer is silent about both.
+
+    Raises:
+        Unavailable: the brokers do not answer.
+        Fatal: topics are missing.
+    """
+    if missing := missing_topics(kafka, Admin(kafka).topics(_topics(kafka))):
+        raise Fatal(missing)
+
+
+def missing_topics(kafka: KafkaSettings, there: Mapping[str, Topic]) -> str:
+    """Return the sentence that names the configured topics which do not exist; empty where all do."""
+    missing = [name for name in _topics(kafka) if name not in there]
+    return f"topics that do not exist: {', '.join(missing)}; `scorer topics --create` makes them" if missing else ""
+
+
+def _topics(kafka: KafkaSettings) -> list[str]:
+    return [*kafka.input_topics, kafka.output_topic, kafka.dead_letter_topic]
+
+
+def _guard(report: Report, look: Callable[[], None]) -> None:
+    try:
+        look()
+    except Misconfigured as error:
+        report.problems += error.problems
+    except ScorerError as error:
+        report.failures.append(str(error))
+
+
+def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:
+    report.done.append(f"brokers at {kafka.bootstrap_servers}")
+    there = Admin(kafka).topics(_topics(kafka))
+    if missing := missing_topics(kafka, there):
+        report.failures.append(missing)
+    inputs = [there[name] for name in kafka.input_topics if name in there]
+    partitions = sum(topic.partitions for topic in inputs)
+    if inputs:
+        report.done.append(
+            f"{partitions} input partition{'s' * (partitions > 1)}, so that many replicas can share the work"
+        )
+    if partitions == 1:
+        report.warnings.append("the input has one partition: a second replica would have nothing to do")
+    if dead := there.get(kafka.dead_letter_topic):
+        report.warnings += _dead_letter_warnings(dead, inputs)
+
+
+def _dead_letter_warnings(dead: Topic, inputs: Iterable[Topic]) -> list[str]:
+    warnings = []
+    if dead.config.get("cleanup.policy", "delete") != "delete":
+        warnings.append(f"{dead.name} is compacted: dead letters with the same key replace one another")
+    if dead.config.get("retention.ms", "-1") != "-1":
+        warnings.append(
+            f"{dead.name} has retention.ms={dead.config['retention.ms']}: a dead letter keeps its event's timestamp, so"
+            " an old event's may be deleted at once; set retention.ms=-1"
+        )
+    largest = int(dead.config.get("max.message.bytes", 0))
+    for topic in inputs:
+        needed = int(topic.config.get("max.message.bytes", 0)) + HEADER_BYTES
+        if largest and largest < needed:
+            warnings.append(
+                f"{dead.name} takes {largest} bytes a message, and {topic.name} events of up to"
+                f" {needed - HEADER_BYTES}: a large bad event would stop the replica; set max.message.bytes={needed}"
+            )
+    return warnings
+
+
+def _examine_redis(settings: Settings, serving: Serving | None, report: Report) -> None:
+    assert settings.features is not None  # noqa: S101  the caller's condition
+    url, timeout_ms = settings.features.url, settings.features.timeout_ms
+    report.done.append("feature store")
+    store = connect(url, timeout_ms)
+    try:
+        store.ping()
+    finally:
+        store.close()
+    for entity in serving.plan.entities if serving else ():
+        problems, warnings = sample_problems(url, timeout_ms, entity)
+        report.problems += problems
+        report.warnings += warnings

@@ -1,0 +1,39 @@
+"""`scorer check`: everything that can be found wrong before anything runs, all at once."""
+
+import argparse
+
+from rich.console import Console
+from rich.markup import escape
+
+from scorer.check import Report, examine
+from scorer.cli import options
+from scorer.monitor import configure_logging
+
+HELP = "find what is wrong before anything runs"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    options.add_config(parser)
+    parser.add_argument("--offline", action="store_true", help="leave out what needs a server")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Print what was found; return 2 for a wrong configuration, 1 for what is wrong with the servers, else 0."""
+    settings = options.load(chosen).settings
+    configure_logging("error", settings.log.format)
+    report = examine(settings, offline=chosen.offline)
+    _print(report)
+    return 2 if report.problems else int(bool(report.failures))
+
+
+def _print(report: Report) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for text in report.done:
+        console.print(f"  looked at {escape(text)}")
+    for warning in report.warnings:
+        console.print(f"[yellow]warning[/] {escape(warning)}")
+    for problem in [*report.problems, *report.failures]:
+        console.print(f"[red]wrong[/]   {escape(str(problem))}")
+    found = len(report.problems) + len(report.failures)
+    console.print(f"[red]{found} to mend[/]" if found else "[green]ready to run[/]")

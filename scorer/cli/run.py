@@ -1,0 +1,25 @@
+"""`scorer run`: one replica, until SIGTERM or Ctrl-C."""
+
+import argparse
+import os
+
+from scorer import app
+from scorer.cli import options
+from scorer.monitor import configure_logging
+
+HELP = "score events until stopped; run more of it, with the same group, to scale"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    options.add_config(parser)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Run a replica; return the exit code."""
+    settings = options.load(chosen).settings
+    configure_logging(settings.log.level, settings.log.format)
+    if not app.run(settings):
+        # The client still waits for brokers that are away, and would keep the interpreter from ending.
+        os._exit(0)
+    return 0

@@ -1,0 +1,184 @@
+"""What may be committed, and its commit: the one owner of the rule that commit implies written.
+
+An offset here is always the NEXT offset to read of a partition; records carry their own offset, and `next_offsets`
+is the one place that converts.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+import numpy as np
+import structlog
+
+from scorer.batch import Records
+from scorer.errors import Fatal
+
+Partition = tuple[str, int]  # topic, number
+Offsets = dict[Partition, int]
+
+log = structlog.get_logger()
+
+
+class Committer(Protocol):
+    """Who carries a commit to the brokers."""
+
+    def begin(self, offsets: Mapping[Partition, int]) -> None:
+        """Send a commit; its result comes to `Checkpoint.committed` later."""
+
+    def finish(self, offsets: Mapping[Partition, int], seconds: float) -> bool:
+        """Commit and wait; return whether the brokers confirmed it within the time."""
+
+
+class InFlight:
+    """One published batch whose writes the brokers have not all acknowledged.
+
+    `delivered` is given to the producer as the delivery callback of every write of the batch. It must not raise: an
+    exception would surface in whatever call happens to serve callbacks, in place of what that call had to return.
+    """
+
+    __slots__ = ("_on_settled", "acknowledged", "error", "expected", "offsets")
+
+    def __init__(self, offsets: Offsets, expected: int, on_settled: Callable[[], None]) -> None:
+        self.offsets = offsets
+        self.expected = expected
+        self.acknowledged = 0
+        self.error: object | None = None
+        self._on_settled = on_settled
+
+    def delivered(self, error: object | None, _: object) -> None:
+        """Count one delivery report."""
+        if error is None:
+            self.acknowledged += 1
+        else:
+            self.error = self.error or error
+
+    @property
+    def complete(self) -> bool:
+        """Whether every write was acknowledged: counted, since an empty queue proves nothing."""
+        return self.acknowledged == self.expected and self.error is None
+
+    def settled(self) -> None:
+        """Say that the whole batch is written."""
+        self._on_settled()
+
+
+class Checkpoint:
+    """The window of batches in flight, in order, and the offsets that follow from it.
+
+    Args:
+        committer: carries commits; at most one is on its way at a time, so they cannot overtake one another.
+        window: how many batches may be unacknowledged.
+        in_flight: told of the number of batches in flight whenever it changes.
+    """
+
+    def __init__(self, committer: Committer, window: int, in_flight: Callable[[int], None]) -> None:
+        self._committer = committer
+        self._window = window
+        self._tell = in_flight
+        self._batches: deque[InFlight] = deque()
+        self._written: Offsets = {}  # acknowledged, and not confirmed as committed
+        self._sent: Offsets | None = None  # the commit on its way
+        self._oldest = time.monotonic()
+
+    def open(self, records: Records, expected: int, on_settled: Callable[[], None] = lambda: None) -> InFlight:
+        """Take a batch into the window before its first write; `expected` writes must be acknowledged."""
+        batch = InFlight(next_offsets(records), expected, on_settled)
+        if not self._batches:
+            self._oldest = time.monotonic()
+        self._batches.append(batch)
+        self._tell(len(self._batches))
+        return batch
+
+    @property
+    def full(self) -> bool:
+        """Whether the window has no room for another batch."""
+        return len(self._batches) >= self._window
+
+    @property
+    def idle(self) -> bool:
+        """Whether every published batch is acknowledged."""
+        return not self._batches
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How long the oldest batch in flight has been the oldest; 0 where none is."""
+        return time.monotonic() - self._oldest if self._batches else 0.0
+
+    def settle(self) -> None:
+        """Take the batches that are written off the front of the window, and send what may be committed.
+
+        Raises:
+            Fatal: the brokers refused a write for good. Nothing at or above it is ever committed.
+        """
+        self._take_written()
+        if self._sent is None and self._written:
+            self._sent = dict(self._written)
+            self._committer.begin(self._sent)
+
+    def committed(self, *, confirmed: bool) -> None:
+        """Take the result of the commit on its way; what was not confirmed is sent again by the next settle."""
+        sent, self._sent = self._sent or {}, None
+        if confirmed:
+            self._drop_confirmed(sent)
+
+    def finish(self, seconds: float) -> bool:
+        """Commit all that is written, and wait; return whether nothing written is left uncommitted.
+
+        Raises:
+            Fatal: as `settle`.
+        """
+        self._take_written()
+        if self._written:
+            sent = dict(self._written)
+            if self._committer.finish(sent, seconds):
+                self._drop_confirmed(sent)
+        return not self._written
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """Never commit these partitions again: they are no longer ours.
+
+        The broker would accept such a commit after a re-join, since it checks the generation and not the owner.
+        """
+        for partition in partitions:
+            self._written.pop(partition, None)
+            if self._sent is not None:
+                self._sent.pop(partition, None)
+            for batch in self._batches:
+                batch.offsets.pop(partition, None)
+
+    def _drop_confirmed(self, sent: Offsets) -> None:
+        for partition, offset in sent.items():
+            if self._written.get(partition) == offset:
+                del self._written[partition]
+
+    def _take_written(self) -> None:
+        while self._batches and self._batches[0].complete:
+            batch = self._batches.popleft()
+            self._oldest = time.monotonic()
+            _advance(self._written, batch.offsets)
+            batch.settled()
+            self._tell(len(self._batches))
+        for batch in self._batches:
+            if batch.error is not None:
+                raise Fatal(
+                    f"the brokers refused a write: {batch.error}. Nothing from there on was committed, so those events"
+                    " are scored again at the next start; first mend the topic (`scorer check` says what it can see)"
+                )
+
+
+def next_offsets(records: Records) -> Offsets:
+    """Return the next offset to read of each partition after these records."""
+    code = records.topic.astype(np.int64) << 32 | records.partition
+    partitions, last = np.unique(code[::-1], return_index=True)
+    offsets = records.offset[::-1][last] + 1
+    return {
+        (records.topics[partition >> 32], partition & 0xFFFFFFFF): offset
+        for partition, offset in zip(partitions.tolist(), offsets.tolist(), strict=True)
+    }
+
+
+def _advance(offsets: Offsets, later: Mapping[Partition, int]) -> None:
+    for partition, offset in later.items():
+        offsets[partition] = max(offset, offsets.get(partition, 0))

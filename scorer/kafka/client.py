@@ -1,0 +1,101 @@
+"""What every Kafka client of a replica is configured with, whoever it is for."""
+
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+from confluent_kafka import KafkaError
+
+from scorer.settings import KafkaSettings
+
+Role = Literal["consumer", "producer", "admin"]
+
+# librdkafka takes any property for any client, with a warning on stderr where it does not apply.
+CONSUMER_ONLY = frozenset({
+    "auto.commit.interval.ms", "check.crcs", "coordinator.query.interval.ms", "fetch.error.backoff.ms",
+    "fetch.max.bytes", "fetch.message.max.bytes", "fetch.min.bytes", "fetch.queue.backoff.ms", "fetch.wait.max.ms",
+    "group.instance.id", "group.protocol", "group.protocol.type", "group.remote.assignor", "heartbeat.interval.ms",
+    "isolation.level", "max.partition.fetch.bytes", "max.poll.interval.ms", "partition.assignment.strategy",
+    "queued.max.messages.kbytes", "queued.min.messages", "session.timeout.ms",
+})  # fmt: skip
+PRODUCER_ONLY = frozenset({
+    "batch.num.messages", "batch.size", "compression.codec", "compression.level", "compression.type",
+    "delivery.timeout.ms", "linger.ms", "message.send.max.retries", "message.timeout.ms",
+    "queue.buffering.max.kbytes", "queue.buffering.max.messages", "queue.buffering.max.ms", "queuing.strategy",
+    "request.timeout.ms", "retries", "retry.backoff.max.ms", "retry.backoff.ms", "sticky.partitioning.linger.ms",
+    "transaction.timeout.ms",
+})  # fmt: skip
+# The client's own limit on a message: none, since a dead letter is as large as the input topic let its event be.
+LARGEST_MESSAGE = 1_000_000_000
+FOREIGN = {"consumer": PRODUCER_ONLY, "producer": CONSUMER_ONLY, "admin": CONSUMER_ONLY | PRODUCER_ONLY}
+
+
+def properties(kafka: KafkaSettings, role: Role) -> dict[str, object]:
+    """Return the librdkafka properties of one client: the user's that apply to its role, and where the brokers are."""
+    chosen = {name: value for name, value in kafka.properties.items() if name not in FOREIGN[role]}
+    return {**chosen, "bootstrap.servers": kafka.bootstrap_servers, "client.id": f"scorer-{kafka.group_id}"}
+
+
+def consumer_properties(kafka: KafkaSettings, batch_bytes: int) -> dict[str, object]:
+    """Return the properties of a replica's consumer; `batch_bytes` is the limit of one batch."""
+    chosen: dict[str, object] = {
+        # A bound on what is fetched ahead, and no pause of a second whenever that bound is met.
+        "queued.max.messages.kbytes": max(16_384, 2 * batch_bytes // 1024),
+        "fetch.queue.backoff.ms": 20,
+    }
+    if kafka.properties.get("group.protocol") != "consumer":  # there the broker assigns, and refuses a strategy
+        chosen["partition.assignment.strategy"] = "cooperative-sticky"
+    if kafka.instance_id is not None:
+        chosen["group.instance.id"] = kafka.instance_id
+    return (
+        chosen
+        | properties(kafka, "consumer")
+        | {
+            "group.id": kafka.group_id,
+            "auto.offset.reset": kafka.start_from,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "statistics.interval.ms": 1000,
+        }
+    )
+
+
+def producer_properties(kafka: KafkaSettings) -> dict[str, object]:
+    """Return the properties of a replica's producer."""
+    return (
+        {"linger.ms": 2}
+        | properties(kafka, "producer")
+        | {
+            "acks": "all",
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "message.timeout.ms": 0,  # brokers that are away are waited for: nothing is given up while they are
+            "message.max.bytes": LARGEST_MESSAGE,
+        }
+    )
+
+
+def within(seconds: float, call: Callable[[], object]) -> bool:
+    """Run a call that may block for longer than we can wait, and return whether it ended in time."""
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()
+
+
+class LastError:
+    """The last error that a client told of by its callback alone.
+
+    librdkafka retries a wrong password or certificate for ever and returns it from no call: only `error_cb` says why.
+    """
+
+    def __init__(self, then: Callable[[str], object] = bool) -> None:
+        self.text = ""
+        self._then = then
+
+    def __call__(self, error: KafkaError) -> None:
+        """Keep an error, and pass on what is kept."""
+        # "All brokers are down" says less than what came before it.
+        if error.code() != KafkaError._ALL_BROKERS_DOWN or not self.text:  # noqa: SLF001  librdkafka's own codes are so named
+            self.text = error.str()
+        self._then(self.text)

@@ -1,0 +1,69 @@
+"""How a commit travels to the brokers, and what its result means."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from scorer.kafka.checkpoint import Partition
+from scorer.kafka.client import within
+
+NOT_OWNER = frozenset({
+    KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.FENCED_INSTANCE_ID,
+    KafkaError.STALE_MEMBER_EPOCH, KafkaError.FENCED_MEMBER_EPOCH,
+})  # fmt: skip
+
+log = structlog.get_logger()
+
+
+class Observer(Protocol):
+    """Who is told of results: the metrics."""
+
+    def committed(self, result: Literal["ok", "failed", "not_owner"]) -> None:
+        """A commit's result came: ok, failed or not_owner."""
+
+
+class Commits:
+    """Carries the checkpoint's commits for one consumer."""
+
+    def __init__(self, consumer: Consumer, observer: Observer) -> None:
+        self._consumer, self._observer = consumer, observer
+
+    def begin(self, offsets: Mapping[Partition, int]) -> None:
+        """Send a commit and return at once; the consumer's `on_commit` is told the result in a later poll."""
+        self._consumer.commit(offsets=topic_partitions(offsets), asynchronous=True)
+
+    def finish(self, offsets: Mapping[Partition, int], seconds: float) -> bool:
+        """Commit and wait at most some seconds: librdkafka itself waits for a whole session when brokers are gone."""
+        results: list[bool] = []
+
+        def commit() -> None:
+            try:
+                answered = self._consumer.commit(offsets=topic_partitions(offsets), asynchronous=False)
+            except KafkaException as error:
+                results.append(self.result(error.args[0], ()))
+            else:
+                results.append(self.result(None, answered))
+
+        within(seconds, commit)
+        return results == [True]
+
+    def result(self, error: KafkaError | None, partitions: Sequence[TopicPartition] | None) -> bool:
+        """Tell what became of a commit; return whether the brokers confirmed all of it."""
+        errors = [error, *(partition.error for partition in partitions or ())]
+        failed = next((each for each in errors if each is not None), None)
+        if failed is None:
+            self._observer.committed("ok")
+        elif failed.code() in NOT_OWNER:
+            self._observer.committed("not_owner")
+            log.info("a commit came too late: the group has moved on", error=failed.str())
+        else:
+            self._observer.committed("failed")
+            log.warning("a commit failed and is sent again", error=failed.str())
+        return failed is None
+
+
+def topic_partitions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
+    """Return the client's form of some offsets."""
+    return [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]

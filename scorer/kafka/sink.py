@@ -1,0 +1,93 @@
+"""The producer: predictions and dead letters, every delivery report counted."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from scorer.batch import Payloads, Records, Rejected
+from scorer.errors import Fatal
+from scorer.kafka.checkpoint import Checkpoint, InFlight
+from scorer.kafka.client import LastError, producer_properties
+from scorer.kafka.dead_letters import DeadLetters
+from scorer.settings import KafkaSettings
+
+SERVE_SECONDS = 0.05
+
+
+class Sink:
+    """Writes what becomes of each batch.
+
+    Args:
+        kafka: topics and properties.
+        dead_letters: makes the dead letters.
+        condition: told why the brokers cannot be reached.
+    """
+
+    def __init__(self, kafka: KafkaSettings, dead_letters: DeadLetters, condition: Callable[[str], None]) -> None:
+        self._topic = kafka.output_topic
+        self._dead_letters = dead_letters
+        self._producer = Producer(producer_properties(kafka) | {"error_cb": LastError(condition)})
+
+    def publish(self, records: Records, payloads: Payloads, rejected: Sequence[Rejected], batch: InFlight) -> None:
+        """Hand over a prediction for each scored row and a dead letter for each rejected one, in the order of rows.
+
+        Args:
+            records: the batch.
+            payloads: its encoded predictions.
+            rejected: its rejected rows.
+            batch: counts the acknowledgements.
+
+        Raises:
+            Fatal: the producer cannot take a write, whatever the time.
+        """
+        produce, topic, keys, data = self._producer.produce, self._topic, records.keys, payloads.data
+        start = 0
+        for row, end in zip(payloads.rows.tolist(), payloads.ends.tolist(), strict=True):
+            try:
+                produce(topic, data[start:end], keys[row], on_delivery=batch.delivered)
+            except (BufferError, KafkaException) as error:
+                self._again(error, batch, topic=topic, value=data[start:end], key=keys[row])
+            start = end
+        for each in rejected:
+            event = records.originals[each.row]
+            assert isinstance(event, Message)  # noqa: S101  originals are opaque outside kafka/, and ours here
+            letter = self._dead_letters.write(event, each)
+            try:
+                produce(**letter, on_delivery=batch.delivered)
+            except (BufferError, KafkaException) as error:
+                self._again(error, batch, **letter)
+
+    def serve(self, seconds: float = 0.0) -> None:
+        """Take the delivery reports that have come, waiting at most some seconds for one."""
+        self._producer.poll(seconds)
+
+    def drain(self, checkpoint: Checkpoint, seconds: float) -> bool:
+        """Wait until every published batch is acknowledged; return whether that came within the time.
+
+        Raises:
+            Fatal: the brokers refused a write.
+        """
+        deadline = time.monotonic() + seconds
+        while not checkpoint.idle and time.monotonic() < deadline:
+            self._producer.poll(SERVE_SECONDS)
+            checkpoint.settle()
+        return checkpoint.idle
+
+    def close(self) -> None:
+        """Drop what was not acknowledged, so that leaving does not wait for brokers that are away."""
+        self._producer.purge()
+        self._producer.flush(1)
+
+    def _again(self, error: Exception, batch: InFlight, **write: object) -> None:
+        """Write once more after the queue was full; anything else that `produce` raises stays wrong."""
+        while isinstance(error, BufferError):
+            self._producer.poll(SERVE_SECONDS)
+            try:
+                self._producer.produce(**write, on_delivery=batch.delivered)
+            except (BufferError, KafkaException) as again:
+                error = again
+            else:
+                return
+        reason: KafkaError = error.args[0]
+        raise Fatal(f"a write to {write['topic']} was refused by the client: {reason.str()}") from error

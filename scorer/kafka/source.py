@@ -1,0 +1,222 @@
+"""The consumer: micro-batches of the partitions that are ours, and what happens when those change."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+import structlog
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from numpy.typing import NDArray
+
+from scorer.batch import Records
+from scorer.errors import Fatal
+from scorer.kafka import commits
+from scorer.kafka.assignment import Assignment
+from scorer.kafka.checkpoint import Checkpoint, Partition
+from scorer.kafka.client import LastError, consumer_properties, within
+from scorer.kafka.commits import Commits, topic_partitions
+from scorer.settings import BatchSettings, KafkaSettings
+
+DRAIN_SECONDS = 10.0  # for writes to be acknowledged before partitions that are revoked go; well under a session
+LAG_SECONDS = 1.0  # between two looks at the watermarks, which cost a call a partition
+log = structlog.get_logger()
+
+
+class Observer(commits.Observer, Protocol):
+    """Who is told of what the group does: the metrics."""
+
+    def rebalance(self, kind: Literal["assigned", "revoked", "lost"]) -> None:
+        """Partitions were assigned, revoked or lost."""
+
+    def lag(self, topic: str, partition: int, records: int) -> None:
+        """How far a partition of ours is behind."""
+
+    def forget(self, topic: str, partition: int) -> None:
+        """A partition is no longer ours."""
+
+
+class Source:
+    """A member of the consumer group.
+
+    Its callbacks run inside `poll` and `hold`, where an exception would destroy the records that were to be returned;
+    so they raise nothing, and what failed in them is raised by the next call.
+
+    Args:
+        kafka: topics, group and properties.
+        batch: limits of one batch.
+        drain: called when partitions are revoked, to have all that is published acknowledged; it is given seconds.
+        observer: told of rebalances, commits and lag.
+        condition: told why the brokers cannot be reached, and the empty text when they can.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        batch: BatchSettings,
+        drain: Callable[[float], None],
+        observer: Observer,
+        condition: Callable[[str], None],
+    ) -> None:
+        self._topics = tuple(kafka.input_topics)
+        self._max_records, self._linger, self._max_bytes = batch.max_records, batch.max_wait_ms / 1000, batch.max_bytes
+        self._drain, self._observer, self._condition = drain, observer, condition
+        self._checkpoint: Checkpoint | None = None
+        self.assignment = Assignment()
+        self._held: list[Message] = []  # delivered, and left for the next batch
+        self._paused = False
+        self._failure: Exception | None = None  # raised in a callback
+        self._lag_due = 0.0
+        self._consumer = Consumer(
+            consumer_properties(kafka, batch.max_bytes)
+            | {"on_commit": self._on_commit, "error_cb": LastError(condition), "stats_cb": self._on_statistics}
+        )
+        self.commits = Commits(self._consumer, observer)
+
+    def subscribe(self, checkpoint: Checkpoint) -> None:
+        """Join the group; what is written is committed through this checkpoint."""
+        self._checkpoint = checkpoint
+        self._consumer.subscribe(
+            list(self._topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def poll(self) -> Records | None:
+        """Return the next batch, or None where no record came within the batch's waiting time.
+
+        Raises:
+            Fatal: the group will not have us.
+        """
+        self._resume()
+        generation = self.assignment.generation
+        messages, self._held = self._held, []
+        if not messages:
+            messages = self._usable(self._consumer.consume(self._max_records, self._linger))
+        self._look_at_lag()
+        if not messages:
+            return None
+        # Counted from now: what was assigned during the call may already have delivered.
+        records = self._columns(messages)
+        return records if records.generation == generation else self.assignment.ours(records)
+
+    def hold(self, records: Records | None, seconds: float) -> Records | None:
+        """Stay in the group for some seconds without reading on; return what is still ours of some records."""
+        self._pause()
+        self._held += self._usable(self._consumer.consume(1, seconds))
+        if records is None or records.generation == self.assignment.generation:
+            return records
+        return self.assignment.ours(records)
+
+    def close(self, seconds: float) -> bool:
+        """Leave the group; return whether that ended within the time."""
+        self._checkpoint = None
+        return within(seconds, self._consumer.close)
+
+    def _usable(self, messages: list[Message]) -> list[Message]:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        failed = [message for message in messages if message.error() is not None]
+        if not failed:
+            return messages
+        for message in failed:
+            error = message.error()
+            if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own codes are so named
+                raise Fatal(f"the consumer group refused this replica for good: {error.str()}")
+            # Some of these come exactly once (authorisation, a deleted topic), so they are kept as a condition.
+            self._condition(error.str())
+        return [message for message in messages if message.error() is None]
+
+    def _columns(self, messages: list[Message]) -> Records:
+        values = [message.value() or b"" for message in messages]
+        ends = np.cumsum([len(value) for value in values])
+        if ends[-1] > self._max_bytes:
+            rows = max(1, int(np.searchsorted(ends, self._max_bytes, "right")))
+            messages, self._held = messages[:rows], messages[rows:] + self._held
+            values, ends = values[:rows], ends[:rows]
+        return Records(
+            topics=self._topics,
+            topic=self._topic_indexes(messages),
+            partition=np.array([message.partition() for message in messages], np.int32),
+            offset=np.array([message.offset() for message in messages], np.int64),
+            timestamp=np.array([message.timestamp()[1] for message in messages], np.int64),
+            keys=[message.key() for message in messages],
+            data=np.frombuffer(b"".join(values), np.uint8),
+            ends=ends,
+            originals=messages,
+            generation=self.assignment.generation,
+        )
+
+    def _topic_indexes(self, messages: Sequence[Message]) -> NDArray[np.int32]:
+        if len(self._topics) == 1:
+            return np.zeros(len(messages), np.int32)
+        index = {name: number for number, name in enumerate(self._topics)}
+        return np.array([index[message.topic()] for message in messages], np.int32)
+
+    def _pause(self) -> None:
+        # Again at every call: partitions may have been assigned since, and those are not paused.
+        self._consumer.pause(self._consumer.assignment())
+        self._paused = True
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._consumer.resume(self._consumer.assignment())
+            self._paused = False
+
+    def _look_at_lag(self) -> None:
+        now = time.monotonic()
+        if now < self._lag_due:
+            return
+        self._lag_due = now + LAG_SECONDS
+        for partition in self._consumer.position(topic_partitions(dict.fromkeys(self.assignment.owned, 0))):
+            _, end = self._consumer.get_watermark_offsets(partition, cached=True)
+            if partition.offset >= 0 and end >= 0:
+                self._observer.lag(partition.topic, partition.partition, max(0, end - partition.offset))
+
+    def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._change("assigned", partitions)
+        self.assignment.gain(_partitions(partitions))
+
+    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            if self._checkpoint is not None:
+                self._drain(DRAIN_SECONDS)
+                self._checkpoint.finish(DRAIN_SECONDS)
+        except Exception as error:  # noqa: BLE001  see the class: raised by the next call
+            self._failure = error
+        self._let_go("revoked", partitions)
+
+    def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._let_go("lost", partitions)
+
+    def _let_go(self, kind: Literal["revoked", "lost"], partitions: list[TopicPartition]) -> None:
+        self._change(kind, partitions)
+        self.assignment.let_go(_partitions(partitions))
+        for partition in _partitions(partitions):
+            self._observer.forget(*partition)
+        if self._checkpoint is not None:
+            self._checkpoint.forget(_partitions(partitions))
+
+    def _change(self, kind: Literal["assigned", "revoked", "lost"], partitions: list[TopicPartition]) -> None:
+        changed = set(_partitions(partitions))
+        self._held = [message for message in self._held if (message.topic(), message.partition()) not in changed]
+        self._observer.rebalance(kind)
+        log.info("partitions changed hands", kind=kind, partitions=_named(changed))
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        confirmed = self.commits.result(error, partitions)
+        if self._checkpoint is not None:
+            self._checkpoint.committed(confirmed=confirmed)
+
+    def _on_statistics(self, text: str) -> None:
+        # The only sign, while no record comes, that brokers which were away are back.
+        if any(broker["state"] == "UP" for broker in json.loads(text)["brokers"].values()):
+            self._condition("")
+
+
+def _partitions(partitions: Iterable[TopicPartition]) -> list[Partition]:
+    return [(partition.topic, partition.partition) for partition in partitions]
+
+
+def _named(partitions: Iterable[Partition]) -> str:
+    return " ".join(f"{topic}-{partition}" for topic, partition in sorted(partitions)) or "none"

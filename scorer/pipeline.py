@@ -1,0 +1,112 @@
+"""The journey of a batch, from the input topic to a committed offset, and nothing else."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.avro import Decoder, Encoder
+from scorer.batch import Lookup, Matrix, Records, Rejected
+from scorer.errors import Unavailable
+from scorer.features import Features
+from scorer.kafka import Checkpoint, Sink, Source
+from scorer.model import Booster
+from scorer.monitor import Health, Metrics
+
+WAIT_SECONDS = 0.5  # between two tries at a server that cannot answer
+SLOW_WRITE_SECONDS = 10.0  # after which unacknowledged writes make the replica not ready
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a batch passes through, in this order, and who watches."""
+
+    source: Source
+    decoder: Decoder
+    features: Features
+    booster: Booster
+    encoder: Encoder
+    sink: Sink
+    checkpoint: Checkpoint
+    metrics: Metrics
+    health: Health
+    condition: Callable[[str, str], None]  # told (name, trouble) of each server; no trouble is the empty text
+    entities: tuple[str, ...]
+
+
+def run(parts: Parts, stopping: Callable[[], bool]) -> None:
+    """Score batch after batch until told to stop; the batch in hand is then finished or abandoned, uncommitted.
+
+    Raises:
+        Fatal: there is no safe way on. Nothing that was not written is committed.
+    """
+    while not stopping():
+        parts.health.turned()
+        records = _room(parts, stopping) and parts.source.poll()
+        while records and not stopping():
+            try:
+                score(parts, records)
+                break
+            except Unavailable as error:
+                parts.condition("features", str(error))
+                records = parts.source.hold(records, WAIT_SECONDS)
+                parts.health.turned()
+        parts.sink.serve()
+        parts.checkpoint.settle()
+        assignment = parts.source.assignment
+        parts.health.set("assigned", assignment.joined, f"{len(assignment.owned)} partitions")
+
+
+def score(parts: Parts, records: Records) -> None:
+    """Take one batch from raw bytes to handed-over writes.
+
+    Raises:
+        Unavailable: the features cannot be had now, and the policy is to wait; nothing was published.
+    """
+    stage = parts.metrics.stage
+    with stage("decode"):
+        events = parts.decoder.decode(records)
+    with stage("look_up"):
+        found = parts.features.look_up(events)
+    with stage("assemble"):
+        matrix = parts.features.assemble(events, found)
+    unavailable = bool(matrix.lookups[:, Lookup.UNAVAILABLE].any())
+    parts.condition("features", "scoring without them, by policy" if unavailable else "")
+    with stage("score"):
+        scores = parts.booster.score(matrix.values)
+    with stage("encode"):
+        rejected = [*events.rejected, *matrix.rejected, *scores.rejected]
+        rows = scored_rows(len(records), rejected)
+        payloads = parts.encoder.encode(records, events, matrix, scores, rows, time.time_ns() // 1_000_000)
+    with stage("publish"):
+        batch = parts.checkpoint.open(records, len(records), lambda: _written(parts, records, matrix, rejected))
+        parts.sink.publish(records, payloads, rejected, batch)
+
+
+def scored_rows(rows: int, rejected: list[Rejected]) -> NDArray[np.int64]:
+    """Return the rows that get a prediction, ascending int64: all but the rejected."""
+    return np.delete(np.arange(rows), [each.row for each in rejected])
+
+
+def _room(parts: Parts, stopping: Callable[[], bool]) -> bool:
+    """Wait, as a member of the group, until the window takes another batch; return whether it does."""
+    while parts.checkpoint.full and not stopping():
+        parts.sink.serve(WAIT_SECONDS / 10)
+        parts.checkpoint.settle()
+        if parts.checkpoint.waiting_seconds > SLOW_WRITE_SECONDS:
+            parts.condition("writes", f"not acknowledged for {SLOW_WRITE_SECONDS:g} seconds")
+            parts.source.hold(None, 0)
+        parts.health.turned()
+    if not parts.checkpoint.full:
+        parts.condition("writes", "")
+    return not parts.checkpoint.full
+
+
+def _written(parts: Parts, records: Records, matrix: Matrix, rejected: list[Rejected]) -> None:
+    metrics = parts.metrics
+    metrics.batch(len(records), len(records.data))
+    metrics.acknowledged(len(records) - len(rejected), rejected)
+    metrics.lookups(parts.entities, matrix.lookups)
+    metrics.end_to_end(time.time() - records.timestamp[records.timestamp >= 0] / 1000)

@@ -1,0 +1,107 @@
+"""What a bundle and an event schema become: the parts that score, checked against one another."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from scorer.avro import Decoder, Schema
+from scorer.batch import Kind
+from scorer.errors import Misconfigured, Problem
+from scorer.features import Features, Plan, Store
+from scorer.model import Booster, Bundle, find_bundle, load_booster
+from scorer.settings import Settings
+
+Part = TypeVar("Part")
+TEXT_KINDS = frozenset(Kind) - {Kind.BYTES}
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """One version of a model, ready to score events of one schema."""
+
+    settings: Settings
+    schema: Schema
+    bundle: Bundle
+    plan: Plan
+    booster: Booster
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """The entities' names, in the order of every array that has a line for each."""
+        return tuple(entity.name for entity in self.plan.entities)
+
+    def decoder(self) -> Decoder:
+        """Return the decoder of the fields that the plan, the event's id and its time need."""
+        events = self.settings.events
+        return Decoder(
+            self.schema,
+            fields=self.plan.fields,
+            texts=self.plan.texts,
+            framing=events.framing,
+            max_bytes=events.max_bytes,
+            id_field=events.id,
+            time_field=events.time,
+        )
+
+    def features(self, store: Store | None) -> Features:
+        """Return the features of this plan, looked up in a store; None where the plan has no entities."""
+        policy = self.settings.features
+        return Features(
+            self.plan,
+            self.schema.fields,
+            store,
+            when_missing=policy.when_missing if policy else "impute",
+            when_unavailable=policy.when_unavailable if policy else "wait",
+        )
+
+
+def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:
+    """Load everything that serving needs and hold each part against the others.
+
+    Args:
+        settings: where the schema and the models are.
+        bundle: the version to load; by default the configured one.
+
+    Raises:
+        Misconfigured: with every problem of every part.
+    """
+    problems: list[Problem] = []
+    schema = _collect(problems, lambda: Schema.load(settings.events.schema_path))
+    found = bundle or _collect(problems, lambda: find_bundle(settings.model.path, settings.model.version))
+    plan = found and _collect(problems, lambda: Plan.load(found.plan_file))
+    booster = found and _collect(problems, lambda: load_booster(found.model_file, probe=not found.verified))
+    if plan and booster:
+        problems += booster.problems(plan.names)
+    if schema and plan:
+        problems += plan.problems(schema.fields, schema.why_not)
+    if schema:
+        problems += _event_problems(settings, schema)
+    if plan and plan.entities and settings.features is None:
+        problems.append(Problem("features", "left out", "the plan has entities, so say where Redis is: features.url"))
+    if problems or not (schema and found and plan and booster):
+        raise Misconfigured(problems)
+    return Serving(settings, schema, found, plan, booster)
+
+
+def _collect(problems: list[Problem], load: Callable[[], Part]) -> Part | None:
+    try:
+        return load()
+    except Misconfigured as error:
+        problems.extend(error.problems)
+        return None
+
+
+def _event_problems(settings: Settings, schema: Schema) -> list[Problem]:
+    problems = []
+    for key, path, kinds, expected in (
+        ("events.id", settings.events.id, TEXT_KINDS, "a scalar field, whose text can stand for the event"),
+        ("events.time", settings.events.time, {Kind.TIMESTAMP}, "a field of logical type timestamp-millis or -micros"),
+    ):
+        if path is None:
+            continue
+        field = schema.fields.get(path)
+        if field is None:
+            problems.append(Problem(key, schema.why_not(path), f"expected {expected}"))
+        elif field.kind not in kinds:
+            problems.append(Problem(key, f"'{path}' is of kind {field.kind.name.lower()}", f"expected {expected}"))
+    return problems

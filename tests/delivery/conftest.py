@@ -1,0 +1,42 @@
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from scorer.sandbox import Kafka, Redis
+from tests.delivery.world import World
+
+MakeWorld = Callable[..., World]
+
+
+@pytest.fixture
+def make_world(kafka: Kafka, redis_url: str, tmp_path: Path) -> Iterator[MakeWorld]:
+    """Makes worlds on the shared servers, or on others that are named."""
+    with ExitStack() as stack:
+
+        def make(bootstrap: str = kafka.bootstrap, redis: str = redis_url, **settings: object) -> World:
+            folder = tmp_path / str(len(list(tmp_path.iterdir())))
+            folder.mkdir()
+            return stack.enter_context(World(bootstrap, redis, folder, **settings))
+
+        yield make
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    return make_world()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[Redis]:
+    """A feature store that a test may stop."""
+    with Redis(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[Kafka]:
+    """A broker that a test may kill."""
+    with Kafka(tmp_path / "kafka") as broker:
+        yield broker

@@ -1,0 +1,258 @@
+"""What must always hold, each on the real broker: processes are really killed, and records really counted."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count, islice
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from scorer.sandbox import Kafka, Redis
+from tests.delivery.conftest import MakeWorld
+from tests.delivery.world import World, body, reasons
+
+KILLS = 20
+
+
+@contextmanager
+def load(world: World, rate: int) -> Iterator[None]:
+    """Send events all the while, at some rate a second."""
+    done, numbers = threading.Event(), count()
+
+    def send() -> None:
+        while not done.wait(0.1):
+            world.send(list(islice(numbers, rate // 10)))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        done.set()
+        sender.join()
+
+
+def members(world: World) -> set[str]:
+    """Who is in the group."""
+    group = AdminClient({"bootstrap.servers": world.bootstrap}).describe_consumer_groups([world.group])
+    return {member.member_id for member in group[world.group].result().members}
+
+
+def owners(world: World) -> dict[str, set[int]]:
+    """Which partitions each member has."""
+    group = AdminClient({"bootstrap.servers": world.bootstrap}).describe_consumer_groups([world.group])
+    return {
+        member.member_id: {partition.partition for partition in member.assignment.topic_partitions}
+        for member in group[world.group].result().members
+    }
+
+
+def shared_by(world: World, replicas: int) -> bool:
+    """Whether so many replicas share the partitions."""
+    return len([held for held in owners(world).values() if held]) == replicas
+
+
+def test_every_event_is_scored_once_and_in_order(world: World) -> None:
+    world.send(range(20_000))
+    replicas = [world.start(), world.start()]
+    world.wait(20_000)
+    world.wait_committed()
+    assert [world.stop(replica) for replica in replicas] == [0, 0]
+    assert world.committed() == world.ends(world.input)
+    assert world.verify().repeated == 0
+
+
+def test_predictions_of_a_partition_are_in_the_order_of_its_events(world: World) -> None:
+    world.send(range(8_000), key=b"one key, so one output partition")
+    world.start()
+    world.wait(8_000)
+    for offsets in world.verify().order.values():
+        assert offsets == sorted(offsets)
+
+
+@pytest.mark.parametrize("max_records", [1, 7, 1000])
+def test_a_score_does_not_depend_on_the_size_of_its_batch(make_world: MakeWorld, max_records: int) -> None:
+    world = make_world(batch__max_records=max_records)
+    world.send(range(1_500))
+    world.start()
+    world.wait(1_500)
+    world.verify()
+
+
+def test_a_replica_that_joins_or_leaves_repeats_nothing(world: World) -> None:
+    with load(world, 2_000):
+        first = world.start()
+        world.wait(2_000)
+        second = world.start()
+        world.until(lambda: shared_by(world, 2), "two replicas at work")
+        time.sleep(1)
+        assert world.stop(second) == 0
+        world.until(lambda: shared_by(world, 1), "one replica at work")
+        time.sleep(1)
+    world.wait(len(world.sent))
+    assert world.stop(first) == 0
+    assert world.verify().repeated == 0
+
+
+def test_kill_9_loses_nothing(world: World) -> None:
+    chance = random.Random(5)  # noqa: S311  the moments of the kills, the same in every run
+    with load(world, 3_000):
+        replicas = [world.start(), world.start()]
+        world.wait(1)
+        for _ in range(KILLS):
+            time.sleep(chance.uniform(0.3, 2.5))
+            victim = replicas.pop(0)
+            assert victim.poll() is None, world.log()[-2000:]
+            victim.kill()
+            replicas.append(world.start())
+    world.wait_committed()
+    world.verify()
+
+
+def test_sigterm_commits_what_is_acknowledged_within_the_deadline(world: World) -> None:
+    world.send(range(60_000))
+    replica = world.start()
+    world.wait(5_000)
+    begin = time.monotonic()
+    assert world.stop(replica) == 0
+    assert time.monotonic() - begin < 25
+    assert sum(world.committed().values()) == world.published() < 60_000
+    world.start()
+    world.wait(60_000)
+    assert world.verify().repeated == 0
+
+
+def test_redis_away_for_20_s_loses_nothing_and_the_member_stays(make_world: MakeWorld, own_redis: Redis) -> None:
+    world = make_world(redis=own_redis.url)
+    with load(world, 1_000):
+        world.start()
+        world.wait(1_000)
+        before = members(world)
+        own_redis.pause()
+        time.sleep(2)
+        published = world.published()
+        time.sleep(18)
+        assert world.published() == published
+        own_redis.resume()
+        world.wait(published + 1_000)
+        assert members(world) == before
+    world.wait(len(world.sent))
+    assert world.verify().repeated == 0
+
+
+def test_sigterm_while_redis_is_away_abandons_the_batch(make_world: MakeWorld, own_redis: Redis) -> None:
+    world = make_world(redis=own_redis.url)
+    own_redis.pause()
+    world.send(range(100))
+    replica = world.start()
+    world.until(lambda: "features" in world.log(), "word of the features")
+    assert world.stop(replica) == 0
+    assert sum(world.committed().values()) == 0
+    own_redis.resume()
+    world.start()
+    world.wait(100)
+    assert world.verify().repeated == 0
+
+
+def test_redis_away_under_impute_scores_without_features(make_world: MakeWorld, own_redis: Redis) -> None:
+    world = make_world(redis=own_redis.url, features__when_unavailable="impute")
+    own_redis.stop()
+    world.send(range(200))
+    world.start()
+    world.wait(200)
+    predictions = [copy for copies in world.ledger().predictions.values() for copy in copies]
+    assert len(predictions) == 200
+    assert all(copy["degraded"] and copy["missing"] == ["card"] for copy in predictions)
+
+
+def test_redis_away_under_dead_letter_makes_dead_letters(make_world: MakeWorld, own_redis: Redis) -> None:
+    world = make_world(redis=own_redis.url, features__when_unavailable="dead-letter")
+    own_redis.stop()
+    world.send(range(200))
+    world.start()
+    world.wait(200)
+    assert reasons(world.ledger()) == {"no-features": 200}
+
+
+def test_a_bad_record_costs_one_dead_letter_and_its_neighbours_are_scored(make_world: MakeWorld) -> None:
+    world = make_world(events__max_bytes=2_000)
+    good = body(1)
+    bad: dict[str, list[bytes | None]] = {
+        "truncated": [good[:-1], good[:3], b"\x08ab"],
+        "trailing-bytes": [good + b"\x00"],
+        "bad-value": [good[:-2] + b"\x04", b"\x02\xff" + bytes(8) + b"\x00", b"\x01" + good],
+        "empty": [b"", None],
+        "too-large": [good + bytes(2_000)],
+    }
+    values: list[int | bytes | None] = []
+    for number, record in enumerate(value for records in bad.values() for value in records):
+        values += [number * 3, record, number * 3 + 1]
+    headers = [("trace", b"1"), ("trace", b"2"), ("none", None)]
+    world.send(values, partition=0, key=None, headers=headers, timestamp=1_600_000_000_123)
+    world.start()
+    world.wait(len(values))
+    ledger = world.verify()
+    assert reasons(ledger) == {reason: len(records) for reason, records in bad.items()}
+    for place, [letter] in ledger.dead_letters.items():
+        assert letter.value() == world.sent[place]
+        assert letter.key() is None
+        assert letter.timestamp()[1] == 1_600_000_000_123
+        held = letter.headers()
+        assert held[:3] == headers
+        assert [name for name, _ in held[3:]] == [
+            f"scorer.{name}"
+            for name in ("reason", "detail", "topic", "partition", "offset", "model", "version", "time")
+        ]
+        assert (dict(held)["scorer.model"], dict(held)["scorer.version"]) == (b"fraud", b"1")
+        assert dict(held)["scorer.topic"] == world.input.encode()
+
+
+def test_a_refused_write_is_never_followed_by_a_commit(world: World) -> None:
+    world.send(range(5_000))
+    first = world.start()
+    world.wait(5_000)
+    world.wait_committed()
+    committed = world.committed()
+    world.refuse_outputs(refuse=True)
+    world.send(range(5_000, 10_000))
+    assert first.wait(60) == 1
+    assert "refused" in world.log()
+    assert world.committed() == committed
+    world.refuse_outputs(refuse=False)
+    world.start()
+    world.wait(10_000)
+    assert world.verify().repeated == 0
+
+
+def test_stopping_is_bounded_while_the_brokers_are_away(make_world: MakeWorld, own_kafka: Kafka) -> None:
+    world = make_world(bootstrap=own_kafka.bootstrap, shutdown__deadline_s=3)
+    world.send(range(2_000))
+    replica = world.start()
+    world.wait(1)
+    own_kafka.kill()
+    time.sleep(1)
+    begin = time.monotonic()
+    assert world.stop(replica) == 0
+    assert time.monotonic() - begin < 10
+    own_kafka.start()
+    assert sum(world.committed().values()) <= world.published()
+    world.start()
+    world.wait(2_000)
+    world.verify()
+
+
+def test_brokers_that_go_and_come_back_lose_nothing(make_world: MakeWorld, own_kafka: Kafka) -> None:
+    world = make_world(bootstrap=own_kafka.bootstrap)
+    world.send(range(40_000))
+    replica = world.start()
+    world.wait(1_000)
+    own_kafka.kill()
+    time.sleep(5)
+    own_kafka.start()
+    world.wait(40_000)
+    world.wait_committed()
+    assert world.stop(replica) == 0
+    world.verify()

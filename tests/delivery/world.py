@@ -1,0 +1,297 @@
+"""Real replicas as processes on a real broker, and a count of what became of every event.
+
+The expected score of an event comes from the booster and numpy alone: neither Avro, nor Redis, nor our matrix is on
+that path.
+"""
+
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import fastavro
+import numpy as np
+import redis
+import xgboost
+import yaml
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, OffsetSpec
+
+SCHEMA = {
+    "type": "record",
+    "name": "Payment",
+    "fields": [
+        {"name": "id", "type": "string"},
+        {"name": "amount", "type": "double"},
+        {"name": "card", "type": ["null", "string"]},
+    ],
+}
+EVENT = fastavro.parse_schema(SCHEMA)
+PLAN = {
+    "entities": {"card": {"key": "card:{card}", "layout": "hash", "fields": ["spend"]}},
+    "columns": [{"name": "amount", "event": "amount"}, {"name": "spend", "entity": "card", "field": "spend"}],
+}
+PREDICTION = fastavro.parse_schema(json.loads((Path(__file__).parents[2] / "schemas/prediction.avsc").read_text()))
+CARDS = 50
+PATIENCE_SECONDS = 60.0
+
+
+def amount(number: int) -> float:
+    """What the event of this number was about."""
+    return (number * 7919 % 1000) / 10
+
+
+def card(number: int) -> int | None:
+    """Which card it was made with; some have none, and some cards are unknown to the feature store."""
+    return None if number % 17 == 0 else number % (CARDS + 5)
+
+
+def body(number: int) -> bytes:
+    """The event as Avro."""
+    out = io.BytesIO()
+    held = card(number)
+    event = {"id": f"payment-{number}", "amount": amount(number), "card": None if held is None else str(held)}
+    fastavro.schemaless_writer(out, EVENT, event)
+    return out.getvalue()
+
+
+@dataclass
+class Ledger:
+    """What was published, by the record it was made of."""
+
+    predictions: dict[tuple[int, int], list[dict[str, object]]] = field(default_factory=lambda: defaultdict(list))
+    dead_letters: dict[tuple[int, int], list[Message]] = field(default_factory=lambda: defaultdict(list))
+    order: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))  # offsets by source partition
+
+    @property
+    def repeated(self) -> int:
+        """How many predictions are there more than once."""
+        return sum(len(copies) - 1 for copies in self.predictions.values())
+
+
+class World:
+    """Topics, features, a model and replicas of one test."""
+
+    def __init__(self, bootstrap: str, redis_url: str, folder: Path, partitions: int = 4, **settings: object) -> None:
+        stem = f"world-{random.getrandbits(48):x}"
+        self.bootstrap, self.folder, self.partitions = bootstrap, folder, partitions
+        self.input, self.output, self.dead, self.group = (f"{stem}.{end}" for end in ("in", "out", "dead", "group"))
+        self.admin = AdminClient({"bootstrap.servers": bootstrap})
+        topics = [NewTopic(name, partitions, 1) for name in (self.input, self.output, self.dead)]
+        for created in self.admin.create_topics(topics).values():
+            created.result()
+        self.sent: dict[tuple[int, int], int | bytes | None] = {}  # number of the event, or the bytes of a bad one
+        self.replicas: list[subprocess.Popen[bytes]] = []
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20})
+        self._features(redis_url)
+        self._bundle()
+        self._configure(redis_url, settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for replica in self.replicas:
+            replica.kill()
+            replica.wait()
+
+    def send(self, values: Sequence[int | bytes | None], partition: int | None = None, **write: object) -> None:
+        """Write events (by number), or records that are not events (bytes, or None), and wait for the brokers."""
+
+        def delivered(value: int | bytes | None) -> object:
+            def report(error: object, message: Message) -> None:
+                assert error is None
+                self.sent[message.partition(), message.offset()] = value
+
+            return report
+
+        for index, value in enumerate(values):
+            chosen = index % self.partitions if partition is None else partition
+            content = body(value) if isinstance(value, int) else value
+            key = f"key-{index}".encode()
+            while True:
+                try:
+                    self._producer.produce(
+                        self.input, content, **{"key": key, **write}, partition=chosen, on_delivery=delivered(value)
+                    )
+                    break
+                except BufferError:
+                    self._producer.poll(0.1)
+        assert self._producer.flush(30) == 0
+
+    def start(self, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a replica; variables are `SCORER_` settings."""
+        with (self.folder / "replicas.log").open("ab") as log:
+            replica = subprocess.Popen(
+                [sys.executable, "-m", "scorer", "run", "-c", str(self.folder / "scorer.yaml")],
+                env=os.environ | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self.replicas.append(replica)
+        return replica
+
+    def stop(self, replica: subprocess.Popen[bytes]) -> int:
+        """Ask a replica to end, and return its exit code."""
+        replica.send_signal(signal.SIGTERM)
+        return replica.wait(PATIENCE_SECONDS)
+
+    def log(self) -> str:
+        """What the replicas have said."""
+        return (self.folder / "replicas.log").read_text()
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """The end offset of each partition of a topic."""
+        wanted = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(self.partitions)}
+        return {at.partition: end.result().offset for at, end in self.admin.list_offsets(wanted).items()}
+
+    def published(self) -> int:
+        """How many predictions and dead letters there are."""
+        return sum(self.ends(self.output).values()) + sum(self.ends(self.dead).values())
+
+    def committed(self) -> dict[int, int]:
+        """The group's committed offsets by partition; 0 where there is none."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.group})
+        asked = [TopicPartition(self.input, number) for number in range(self.partitions)]
+        answer = {at.partition: max(at.offset, 0) for at in consumer.committed(asked, timeout=10)}
+        consumer.close()
+        return answer
+
+    def wait(self, published: int, seconds: float = PATIENCE_SECONDS) -> None:
+        """Wait until there are so many predictions and dead letters."""
+        self.until(lambda: self.published() >= published, f"{published} outputs", seconds)
+
+    def wait_committed(self, seconds: float = PATIENCE_SECONDS) -> None:
+        """Wait until the group has committed everything that was sent."""
+        self.until(lambda: self.committed() == self.ends(self.input), "everything to be committed", seconds)
+
+    def until(self, holds: object, what: str, seconds: float = PATIENCE_SECONDS) -> None:
+        """Wait until something holds; fail with the replicas' log where it does not in time."""
+        assert callable(holds)
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, f"no {what} in {seconds} s; log:\n{self.log()[-3000:]}"
+            time.sleep(0.02)
+
+    def ledger(self) -> Ledger:
+        """Read every output there is."""
+        ledger = Ledger()
+        for message in self._read(self.output):
+            record = fastavro.schemaless_reader(io.BytesIO(message.value() or b""), PREDICTION, None)
+            assert isinstance(record, dict)
+            place = record["source_partition"], record["source_offset"]
+            assert record["source_topic"] == self.input
+            ledger.predictions[place].append(record)
+            ledger.order[place[0]].append(place[1])
+        for message in self._read(self.dead):
+            headers = dict(message.headers() or ())
+            place = int(headers["scorer.partition"]), int(headers["scorer.offset"])
+            ledger.dead_letters[place].append(message)
+        return ledger
+
+    def verify(self) -> Ledger:
+        """Check that every event has its prediction or dead letter and that every score is right; return the ledger."""
+        ledger = self.ledger()
+        numbers = {place: value for place, value in self.sent.items() if isinstance(value, int)}
+        lost = numbers.keys() - ledger.predictions.keys()
+        assert not lost, f"{len(lost)} of {len(numbers)} events lost; log:\n{self.log()[-3000:]}"
+        assert ledger.predictions.keys() <= numbers.keys(), "predictions of what was no event"
+        assert ledger.dead_letters.keys() == self.sent.keys() - numbers.keys()
+        expected = dict(zip(numbers, self.scores(list(numbers.values())).tolist(), strict=True))
+        for place, copies in ledger.predictions.items():
+            number = numbers[place]
+            for copy in copies:
+                assert copy["score"] == expected[place]
+                assert copy["event_id"] == f"payment-{number}"
+                assert copy["missing"] == ([] if known(number) else ["card"])
+        return ledger
+
+    def scores(self, numbers: list[int]) -> np.ndarray:
+        """The offline scores of events, float32 [events]."""
+        spend = [float(card(number) or 0) * 3 if known(number) else np.nan for number in numbers]
+        matrix = np.array([[amount(number) for number in numbers], spend], np.float32).T
+        booster = xgboost.Booster(model_file=self.folder / "models/fraud/1/model.ubj")
+        return booster.predict(xgboost.DMatrix(matrix, feature_names=["amount", "spend"]))
+
+    def refuse_outputs(self, *, refuse: bool) -> None:
+        """Have the broker refuse every prediction for good, or accept them again."""
+        entry = ConfigEntry(
+            "max.message.bytes", "1" if refuse else "1048588", incremental_operation=AlterConfigOpType.SET
+        )
+        topic = ConfigResource(ConfigResource.Type.TOPIC, self.output, incremental_configs=[entry])
+        for altered in self.admin.incremental_alter_configs([topic]).values():
+            altered.result()
+
+    def _read(self, topic: str) -> Iterator[Message]:
+        ends = self.ends(topic)
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "ledger", "enable.auto.commit": False})
+        consumer.assign([TopicPartition(topic, number, 0) for number in ends])
+        left = sum(ends.values())
+        while left > 0:
+            for message in consumer.consume(min(left, 10_000), 0.5):
+                if message.error():
+                    raise KafkaException(message.error())
+                left -= 1
+                yield message
+        consumer.close()
+
+    def _features(self, url: str) -> None:
+        client = redis.Redis.from_url(url)
+        for number in range(CARDS):
+            client.hset(f"card:{number}", "spend", str(float(number) * 3))
+
+    def _bundle(self) -> None:
+        chance = np.random.default_rng(0)
+        matrix = np.column_stack([chance.uniform(0, 100, 400), chance.uniform(0, 150, 400)]).astype(np.float32)
+        label = matrix[:, 0] * 2 > matrix[:, 1]
+        data = xgboost.DMatrix(matrix, label, feature_names=["amount", "spend"])
+        booster = xgboost.train({"objective": "binary:logistic", "max_depth": 4, "nthread": 1}, data, 20)
+        bundle = self.folder / "models/fraud/1"
+        bundle.mkdir(parents=True)
+        booster.save_model(bundle / "model.ubj")
+        (bundle / "plan.yaml").write_text(yaml.safe_dump(PLAN))
+
+    def _configure(self, redis_url: str, settings: dict[str, object]) -> None:
+        (self.folder / "event.avsc").write_text(json.dumps(SCHEMA))
+        chosen: dict[str, object] = {
+            "kafka": {
+                "bootstrap_servers": self.bootstrap, "group_id": self.group, "input_topics": [self.input],
+                "output_topic": self.output, "dead_letter_topic": self.dead,
+                "properties": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500},
+            },
+            "events": {"schema": "event.avsc", "id": "id"},
+            "features": {"url": redis_url},
+            "model": {"path": "models/fraud"},
+            "http": None,
+        }  # fmt: skip
+        for path, value in settings.items():
+            group, _, key = path.partition("__")
+            held = chosen.setdefault(group, {})
+            assert isinstance(held, dict)
+            held[key] = value
+        (self.folder / "scorer.yaml").write_text(yaml.safe_dump(chosen))
+
+
+def known(number: int) -> bool:
+    """Whether the feature store has the event's card."""
+    held = card(number)
+    return held is not None and held < CARDS
+
+
+def reasons(ledger: Ledger) -> Counter[str]:
+    """How many dead letters there are of each reason."""
+    return Counter(
+        dict(letter.headers() or ())["scorer.reason"].decode()
+        for letters in ledger.dead_letters.values()
+        for letter in letters
+    )

@@ -1,0 +1,161 @@
+"""The rule that commit implies written, driven through every order of acknowledgements, commits and rebalances."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from scorer.batch import Records
+from scorer.errors import Fatal
+from scorer.kafka.checkpoint import Checkpoint, InFlight, Partition, next_offsets
+
+PARTITIONS = [("a", 0), ("a", 1), ("b", 0)]
+TOPICS = ("a", "b")
+
+
+def records(rows: list[tuple[Partition, int]]) -> Records:
+    """A batch that holds these partitions' offsets and nothing else of interest."""
+    return Records(
+        topics=TOPICS,
+        topic=np.array([TOPICS.index(partition[0]) for partition, _ in rows], np.int32),
+        partition=np.array([partition[1] for partition, _ in rows], np.int32),
+        offset=np.array([offset for _, offset in rows], np.int64),
+        timestamp=np.zeros(len(rows), np.int64),
+        keys=[None] * len(rows),
+        data=np.zeros(0, np.uint8),
+        ends=np.zeros(len(rows), np.int64),
+        originals=rows,
+    )
+
+
+class Broker:
+    """Takes commits, and confirms or refuses them when told to."""
+
+    def __init__(self) -> None:
+        self.on_its_way: dict[Partition, int] | None = None
+        self.committed: dict[Partition, int] = {}
+        self.reachable = True
+
+    def begin(self, offsets: Mapping[Partition, int]) -> None:
+        assert self.on_its_way is None, "a commit overtook another"
+        self.on_its_way = dict(offsets)
+
+    def finish(self, offsets: Mapping[Partition, int], seconds: float) -> bool:  # noqa: ARG002  the protocol's
+        if self.reachable:
+            self.committed.update(offsets)
+        return self.reachable
+
+
+def test_the_next_offset_of_each_partition_is_one_after_its_last_record() -> None:
+    batch = records([(("a", 0), 4), (("a", 1), 9), (("a", 0), 5), (("b", 0), 2**40)])
+    assert next_offsets(batch) == {("a", 0): 6, ("a", 1): 10, ("b", 0): 2**40 + 1}
+
+
+def test_a_refused_write_is_fatal_and_holds_back_what_comes_after_it() -> None:
+    broker = Broker()
+    checkpoint = Checkpoint(broker, 4, lambda _: None)
+    refused = checkpoint.open(records([(("a", 0), 0)]), 1)
+    later = checkpoint.open(records([(("a", 0), 1)]), 1)
+    later.delivered(None, None)
+    refused.delivered("too large", None)
+    with pytest.raises(Fatal, match="too large"):
+        checkpoint.settle()
+    with pytest.raises(Fatal):
+        checkpoint.finish(1)
+    assert broker.on_its_way is None
+    assert broker.committed == {}
+
+
+def test_a_refused_commit_is_sent_again() -> None:
+    broker = Broker()
+    checkpoint = Checkpoint(broker, 4, lambda _: None)
+    checkpoint.open(records([(("a", 0), 0)]), 1).delivered(None, None)
+    checkpoint.settle()
+    broker.on_its_way = None
+    checkpoint.committed(confirmed=False)
+    checkpoint.settle()
+    assert broker.on_its_way == {("a", 0): 1}
+
+
+class CheckpointMachine(RuleBasedStateMachine):
+    """Batches are opened, acknowledged in any order, lost with their partitions, and commits succeed or fail."""
+
+    @initialize()
+    def start(self) -> None:
+        self.broker = Broker()
+        self.counts: list[int] = []
+        self.checkpoint = Checkpoint(self.broker, 3, self.counts.append)
+        self.next: dict[Partition, int] = dict.fromkeys(PARTITIONS, 0)
+        self.flights: list[tuple[InFlight, list[tuple[Partition, int]]]] = []
+        self.written: dict[Partition, set[int]] = {partition: set() for partition in PARTITIONS}
+        self.ours = set(PARTITIONS)
+
+    @precondition(lambda self: not self.checkpoint.full and self.ours)
+    @rule(data=st.data())
+    def publish(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.lists(st.sampled_from(sorted(self.ours)), min_size=1, max_size=5))
+        rows = []
+        for partition in chosen:
+            rows.append((partition, self.next[partition]))
+            self.next[partition] += 1
+        self.flights.append((self.checkpoint.open(records(rows), len(rows)), rows))
+
+    @precondition(lambda self: self.flights)
+    @rule(data=st.data())
+    def acknowledge_one_write(self, data: st.DataObject) -> None:
+        flight, rows = data.draw(st.sampled_from(self.flights))
+        if flight.acknowledged < flight.expected:
+            partition, offset = rows[flight.acknowledged]
+            self.written[partition].add(offset)
+            flight.delivered(None, None)
+
+    @rule()
+    def settle(self) -> None:
+        self.checkpoint.settle()
+
+    @precondition(lambda self: self.broker.on_its_way is not None)
+    @rule(confirmed=st.booleans())
+    def answer_the_commit(self, confirmed: bool) -> None:  # noqa: FBT001  Hypothesis passes it by name
+        sent, self.broker.on_its_way = self.broker.on_its_way, None
+        if confirmed:
+            self.broker.committed.update({p: offset for p, offset in (sent or {}).items() if p in self.ours})
+        self.checkpoint.committed(confirmed=confirmed)
+
+    @rule(reachable=st.booleans())
+    def finish(self, reachable: bool) -> None:  # noqa: FBT001  Hypothesis passes it by name
+        self.broker.reachable = reachable
+        before = dict(self.broker.committed)
+        done = self.checkpoint.finish(1)
+        assert all(self.broker.committed[p] >= offset for p, offset in before.items()), "an offset went back"
+        assert done or not reachable
+
+    @precondition(lambda self: self.ours)
+    @rule(data=st.data())
+    def lose_a_partition(self, data: st.DataObject) -> None:
+        partition = data.draw(st.sampled_from(sorted(self.ours)))
+        self.ours.discard(partition)
+        self.checkpoint.forget([partition])
+        # Another owner works from here on; what we commit there afterwards would be seen as a change.
+        self.broker.committed[partition] = -1
+
+    @invariant()
+    def commit_implies_written(self) -> None:
+        for partition, offset in self.broker.committed.items():
+            if partition in self.ours:
+                assert set(range(offset)) <= self.written[partition]
+
+    @invariant()
+    def what_is_lost_is_never_committed(self) -> None:
+        for partition in set(PARTITIONS) - self.ours:
+            assert self.broker.committed[partition] == -1
+
+    @invariant()
+    def the_window_is_bounded(self) -> None:
+        assert not self.counts or max(self.counts) <= 3
+
+
+CheckpointMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestCheckpoint = CheckpointMachine.TestCase
