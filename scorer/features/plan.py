@@ -1,7 +1,14 @@
-"""The plan: where each column of the model comes from."""
+"""The plan: where each column of the model comes from, as `plan.yaml` of a bundle says it."""
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from scorer.batch import Field
+from scorer.errors import Misconfigured, Problem
+from scorer.features import form
+from scorer.features.columns import FromEvent, PlanColumn, read_columns, twice
+from scorer.features.form import EntityForm, Form, place
 from scorer.features.keys import KeyTemplate
 
 
@@ -25,3 +32,116 @@ class Entity:
     when_missing: str | None = None
     max_age: float | None = None
     updated: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where each column of the model comes from.
+
+    where:    the plan's file, for errors.
+    entities: what the columns need from Redis; none where Redis is never contacted.
+    columns:  in the model's order.
+    """
+
+    where: str
+    entities: tuple[Entity, ...]
+    columns: tuple[PlanColumn, ...]
+
+    @classmethod
+    def load(cls, path: Path) -> "Plan":
+        """Read a plan file.
+
+        Raises:
+            Misconfigured: with everything that is wrong with it.
+        """
+        try:
+            text = path.read_text("utf-8")
+        except OSError as error:
+            raise Misconfigured([Problem(str(path), f"cannot be read: {error.strerror}")]) from None
+        except UnicodeDecodeError:
+            raise Misconfigured([Problem(str(path), "is not UTF-8", "expected a plan in YAML")]) from None
+        return cls.parse(text, str(path))
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> "Plan":
+        """Read a plan; `where` is the name of its file for errors.
+
+        Raises:
+            Misconfigured: with everything that is wrong with it.
+        """
+        read = form.read(text, where)
+        entities, problems = _entities(read, where)
+        columns, more = read_columns(read, where)
+        found = [*read.problems, *problems, *more]
+        if found:
+            raise Misconfigured(found)
+        return cls(where, tuple(entities), tuple(columns))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, in the model's order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def fields(self) -> set[str]:
+        """The event fields whose values are used."""
+        moments = {part.path for entity in self.entities for part in entity.key.parts if part.format is not None}
+        return moments | {source.path for _, source in self._from_event() if not source.categories}
+
+    @property
+    def texts(self) -> set[str]:
+        """The event fields whose text is used, by keys and categories."""
+        parts = {part.path for entity in self.entities for part in entity.key.parts if part.format is None}
+        return parts | {source.path for _, source in self._from_event() if source.categories}
+
+    def problems(self, fields: Mapping[str, Field], why_not: Callable[[str], str]) -> list[Problem]:
+        """What of this plan does not fit the event schema.
+
+        Args:
+            fields: what can be addressed in it, by dotted path.
+            why_not: says why a path that is not among `fields` cannot be used.
+        """
+        found: list[Problem] = []
+        for entity in self.entities:
+            found += entity.key.problems(fields, why_not, place(self.where, "entities", entity.name, "key"))
+        for index, source in self._from_event():
+            found += source.problems(fields, why_not, place(self.where, "columns", index, "event"))
+        return found
+
+    def _from_event(self) -> Iterator[tuple[int, FromEvent]]:
+        for index, column in enumerate(self.columns):
+            if isinstance(column.source, FromEvent):
+                yield index, column.source
+
+
+def _entities(read: Form, where: str) -> tuple[list[Entity], list[Problem]]:
+    entities: list[Entity] = []
+    problems: list[Problem] = []
+    for name, item in read.entities:
+        if item is None:
+            continue
+        problems += [Problem(place(where, "entities", name, key), *words) for key, *words in _faults(item)]
+        try:
+            key = KeyTemplate.parse(item.key)
+        except ValueError as error:
+            problems.append(Problem(place(where, "entities", name, "key"), str(error)))
+        else:
+            fields = tuple(item.fields)
+            entities.append(Entity(name, key, item.layout, fields, item.when_missing, item.max_age, item.updated))
+    return entities, problems
+
+
+def _faults(item: EntityForm) -> Iterator[tuple[str, str, str]]:
+    """What of an entity's keys does not go together: the key, what was found, and what was expected."""
+    for field in twice(item.fields):
+        yield "fields", f"'{field}' stands twice", "expected distinct names"
+    if item.max_age is not None and item.layout != "hash":
+        yield (
+            "max_age",
+            f"does not go with layout {item.layout}",
+            "only a hash has a field that says when it was updated",
+        )
+    if item.max_age is not None and item.updated is None:
+        yield "max_age", "needs `updated`", "name the hash field that holds the Unix seconds of the last change"
+    if item.updated is not None and item.max_age is None:
+        yield "updated", "needs `max_age`", "say after how many seconds the entity is stale"

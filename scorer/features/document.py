@@ -1,0 +1,67 @@
+"""YAML as people mean it: `NO` is text, `1e-3` is a number, and a key stands only once."""
+
+import re
+import reprlib
+
+import yaml
+
+from scorer.errors import Misconfigured, Problem
+
+_MAX_CHARS = 4_000_000  # a plan of thirty thousand columns; more is not a plan
+
+
+def read(text: str, where: str) -> tuple[object, list[Problem]]:
+    """The value of a YAML document, in the scalar types of YAML 1.2, and every key in it that stands twice.
+
+    Raises:
+        Misconfigured: it is not YAML.
+    """
+    if len(text) > _MAX_CHARS:
+        raise Misconfigured([Problem(where, f"has {len(text)} characters", f"at most {_MAX_CHARS} are read")])
+    loader = None
+    try:
+        loader = _Loader(text)
+        value = loader.get_single_data()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise Misconfigured([Problem(where + place, f"is not YAML: {error.problem or error.context}")]) from None
+    except yaml.YAMLError as error:
+        raise Misconfigured([Problem(where, f"is not YAML: {' '.join(str(error).split())}")]) from None
+    except (ValueError, LookupError, AttributeError) as error:  # a number of 5,000 digits, `!!bool maybe`, ...
+        raise Misconfigured([Problem(where, f"has a value that is not of its type: {error}")]) from None
+    except RecursionError:
+        raise Misconfigured([Problem(where, "is nested too deeply", "a few levels are enough")]) from None
+    return value, [Problem(f"{where}: line {line}", f"key {key} stands twice") for line, key in loader.duplicates]
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML reads YAML 1.1, where `NO` is false, `12:30` is 750 and `1e-3` is text; this reads the core of 1.2."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012  PyYAML's own attribute, filled below
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.duplicates: list[tuple[int, str]] = []
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002  PyYAML's
+        seen: set[tuple[str, object]] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    self.duplicates.append((key.start_mark.line + 1, reprlib.repr(key.value)))
+                seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)
+
+
+for _kind, _pattern, _first in (
+    ("null", r"(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("bool", r"(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)$", list("-+0123456789")),
+    (
+        "float",
+        r"(?:[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
+        list("-+.0123456789"),
+    ),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(_pattern), _first)
