@@ -1,0 +1,103 @@
+"""Real servers for every room's tests, and one rule: what does not run has failed."""
+
+import uuid
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import hypothesis
+import pytest
+import redis
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from scorer.sandbox import Kafka, Redis, training
+
+hypothesis.settings.register_profile("real-machine", deadline=None)  # the first example may compile a kernel
+hypothesis.settings.load_profile("real-machine")
+
+
+_Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
+
+
+class MakeTopic(Protocol):
+    """Makes a topic of a name that no other test uses, and returns the name."""
+
+    def __call__(self, stem: str = "topic", partitions: int = 1, **properties: str) -> str:
+        """Properties are those of the topic, with `_` for `.`: `max_message_bytes="1"`."""
+        ...
+
+
+def topic_maker(bootstrap: str) -> MakeTopic:
+    """For a broker of a test's own."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+
+    def make_topic(stem: str = "topic", partitions: int = 1, **properties: str) -> str:
+        name = f"{stem}-{uuid.uuid4().hex[:12]}"
+        config = {key.replace("_", "."): value for key, value in properties.items()}
+        admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result()
+        return name
+
+    return make_topic
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A broker that all tests share: make topics of your own, and leave it running."""
+    with Kafka(tmp_path_factory.mktemp("kafka")) as server:
+        training.begin()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis that all tests share: leave it running."""
+    with Redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: Redis) -> str:
+    """Of the shared Redis, empty."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def make_topic(kafka: Kafka) -> MakeTopic:
+    """Makes topics on the shared broker."""
+    return topic_maker(kafka.bootstrap)
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[Kafka]:
+    """A broker of this test alone, to stop, kill and pause."""
+    with Kafka(tmp_path / "kafka") as server:
+        yield server
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[Redis]:
+    """A Redis of this test alone, to stop, kill and pause."""
+    with Redis(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skipped or an expected failure proves nothing, and is a failure here."""
+    return _no_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a file that skips itself."""
+    return _no_skip((yield))
+
+
+def _no_skip(report: _Report) -> _Report:
+    if report.outcome == "skipped":
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid} did not run: {report.longrepr}"
+    return report
