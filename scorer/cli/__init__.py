@@ -1,0 +1,108 @@
+"""The command line: a command is a module here with `HELP`, `arguments(parser)` and `run(chosen) -> exit code`.
+
+Only the module of the command that was asked for is imported, so that help is quick and an extra's packages are
+needed by its own commands alone.
+"""
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from importlib import import_module
+
+from scorer import __version__
+from scorer.cli import failures
+
+GROUPS: Mapping[str, Mapping[str, str]] = {
+    "First steps": {
+        "demo": "watch real flights being scored, then see every prediction proved",
+        "sandbox": "a real Kafka and Redis on this machine until Ctrl-C",
+    },
+    "Prepare": {
+        "check": "find what is wrong before anything runs",
+        "config": "show the effective settings and where each comes from",
+        "topics": "show the topics, or create those that are missing",
+        "models": "list, show, verify and add versions of the model",
+        "features": "load features into Redis",
+    },
+    "Run": {
+        "run": "score events until stopped; run more of it, with the same group, to scale",
+        "score": "score a file of events without Kafka",
+        "produce": "publish a file of events to the input topic",
+    },
+    "Watch": {
+        "tail": "show predictions, dead letters or events as they come",
+        "lag": "show how far the group is behind",
+    },
+}
+COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
+NOT_YET = {"dead-letters": "not available in this version; `scorer tail dead-letters` shows them"}
+_OPTIONS = {"-h, --help": "this help; `scorer COMMAND --help` has the options of a command", "--version": "the version"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: what stands after `scorer`; by default what this process was called with.
+
+    Returns:
+        0 done, or stopped by SIGTERM or Ctrl-C; 2 wrong usage or configuration; 1 anything else.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    with _terminable():
+        try:
+            code = _dispatch(words)
+            sys.stdout.flush()
+        except SystemExit as exit_:  # argparse has said why
+            return exit_.code if isinstance(exit_.code, int) else 2
+        except BaseException as error:  # noqa: BLE001  nothing ends in a traceback
+            return failures.explain(error, words)
+        return code
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    name = words[0] if words else ""
+    if name in COMMANDS:
+        return _run(name, words[1:])
+    if name in {"-h", "--help", "--version"}:
+        sys.stdout.write(f"scorer {__version__}\n" if name == "--version" else _help())
+        return 0
+    if not name:
+        sys.stderr.write(_help())
+        return 2
+    close = get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else "`scorer --help` lists the commands"
+    return failures.usage(f"{name}: {NOT_YET[name]}" if name in NOT_YET else f"unknown command '{name}'; {hint}")
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    command = import_module(f"scorer.cli.{name}")
+    parser = argparse.ArgumentParser(prog=f"scorer {name}", description=COMMANDS[name], allow_abbrev=False)
+    command.arguments(parser)
+    parser.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
+    code: int = command.run(parser.parse_args(words))
+    return code
+
+
+def _help() -> str:
+    lines = ["usage: scorer COMMAND [OPTIONS]", "", "Score Avro events from Kafka with an XGBoost model, losing none."]
+    for title, items in [*GROUPS.items(), ("Options", _OPTIONS)]:
+        lines += ["", f"{title}:", *(f"  {name:<12}{text}" for name, text in items.items())]
+    return "\n".join([*lines, ""])
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does, unless the command has its own way to stop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

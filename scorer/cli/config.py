@@ -1,0 +1,50 @@
+"""`scorer config`: the effective settings, where each comes from, and no secret."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.text import Text
+
+from scorer.cli import options
+from scorer.settings import mask
+
+HELP = "show the effective settings and where each comes from"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    options.add_config(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document: settings, sources")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Print the settings."""
+    loaded = options.load(chosen)
+    settings = mask(loaded.settings)
+    if chosen.json:
+        sys.stdout.write(
+            json.dumps({"settings": settings, "sources": loaded.sources}, indent=2, ensure_ascii=False) + "\n"
+        )
+    else:
+        _print(_flat(settings), loaded.sources)
+    return 0
+
+
+def _print(values: Mapping[str, object], sources: Mapping[str, str]) -> None:
+    """Print one line a setting, the values last as they may be long; what was chosen stands out from the defaults."""
+    console = Console(highlight=False, soft_wrap=True)
+    key_width, source_width = max(map(len, sources)), max(map(len, sources.values()))
+    for key, source in sources.items():
+        value = values[key] if isinstance(values[key], str) else json.dumps(values[key])
+        line = f"{key:<{key_width}}  {source:<{source_width}}  {value}"
+        console.print(Text(line, style="dim" if source == "default" else ""))
+
+
+def _flat(values: Mapping[str, object], above: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, dict) and value else {above + name: value}
+    return flat

@@ -1,0 +1,58 @@
+"""How a command that failed ends: what is said on stderr, and with which exit code. Never a traceback unasked."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from scorer.errors import Misconfigured, ScorerError
+
+EXTRAS = {"demo": "demo", "sandbox": "sandbox"}
+"""Commands that need the packages of an extra of the same project."""
+
+
+def usage(text: str) -> int:
+    """Say what is wrong with the command line and return the exit code."""
+    _say(text)
+    return 2
+
+
+def explain(error: BaseException, words: Sequence[str]) -> int:
+    """Say what ended a command, where that is anything to be told, and return the exit code."""
+    if isinstance(error, KeyboardInterrupt) or (isinstance(error, BrokenPipeError) and _reader_left()):
+        return 0
+    if "--traceback" in words:
+        traceback.print_exception(error)
+    if isinstance(error, Misconfigured):
+        for problem in error.problems:
+            _say(str(problem))
+        return 2
+    if isinstance(error, ModuleNotFoundError) and words[0] in EXTRAS and not str(error.name).startswith("scorer."):
+        _say(f"scorer {words[0]} needs more packages ({error.name}): pip install 'scorer[{EXTRAS[words[0]]}]'")
+        return 2
+    _say(str(error) if isinstance(error, ScorerError) else _unexpected(error, words[0]))
+    return 1
+
+
+def _unexpected(error: BaseException, command: str) -> str:
+    what = " ".join(str(error).split())
+    again = f"`scorer {command} ... --traceback` shows where; please report it with that"
+    return f"unexpected {type(error).__name__}{f': {what}' if what else ''}; {again}"
+
+
+def _reader_left() -> bool:
+    """Whether it was stdout that broke, as in `scorer tail | head`; then nothing more is written to it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
+def _say(text: str) -> None:
+    from rich.console import Console  # noqa: PLC0415  help is quick without it
+    from rich.text import Text  # noqa: PLC0415  the same
+
+    line = Text.assemble(("error", "bold red"), ": ", text)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(line)

@@ -1,0 +1,35 @@
+"""The options that commands share."""
+
+import argparse
+from pathlib import Path
+
+from scorer import settings
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Declare where the settings come from."""
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        default=Path("scorer.yaml"),
+        metavar="FILE",
+        help="the configuration (default: scorer.yaml)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="PATH=VALUE",
+        help="change one setting, such as batch.max_records=100; may be repeated",
+    )
+
+
+def load(chosen: argparse.Namespace) -> settings.Loaded:
+    """Return the settings that a command is to use.
+
+    Raises:
+        Misconfigured: with every problem.
+    """
+    return settings.load(chosen.config, overrides=chosen.overrides)
