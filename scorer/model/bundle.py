@@ -1,0 +1,192 @@
+"""Bundles: a folder of versions, each a model with its plan, and which of them is meant.
+
+A version appears in its folder whole or not at all (`write_bundle`), carries the sha256 of its files, and never
+changes after. Bundles made by hand may lack the manifest: they load, unverified.
+"""
+
+import datetime as dt
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import structlog
+import xgboost
+
+from scorer.errors import Misconfigured, Problem
+from scorer.model.manifest import GOLDEN, MANIFEST, MODELS, PLAN, Manifest, sha256
+
+LATEST = "latest"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One version of a model with its plan."""
+
+    name: str  # of the model: the last part of the folder of versions
+    version: str
+    folder: Path
+    model_file: Path
+    plan_file: Path
+    golden_file: Path | None
+    manifest: Manifest | None
+    verified: bool  # its files are those that its manifest lists
+
+
+def find_bundle(path: Path, version: str = LATEST) -> Bundle:
+    """Find one version of a model, and verify its files against its manifest.
+
+    Args:
+        path: the folder of versions; its last part is the model's name.
+        version: one version's name, or `latest`: the last in natural order that is complete.
+
+    Raises:
+        Misconfigured: with every reason why there is no such bundle.
+    """
+    names = versions(path)
+    if version != LATEST:
+        if version not in names:
+            raise Misconfigured([_unknown(path, version, names)])
+        return _open(path, version)
+    if not names:
+        expected = (
+            f"this is the folder of one version: give {path.parent}"
+            if _has_model(path)
+            else "make one with `scorer models add`"
+        )
+        raise Misconfigured([Problem("model.path", f"{path} has no versions in it", expected)])
+    complete = [name for name in names if not _unfinished(path / name)]
+    newest = complete[-1] if complete else names[-1]
+    for name in names[names.index(newest) + 1 :]:
+        log.warning("a newer version is not complete and was passed over", version=name, used=newest, folder=str(path))
+    return _open(path, newest)
+
+
+def versions(path: Path) -> list[str]:
+    """List the versions in a folder in natural order ("9" before "10"); what is hidden or not a folder is not one.
+
+    Raises:
+        Misconfigured: if the folder cannot be read.
+    """
+    try:
+        names = [entry.name for entry in path.iterdir() if is_version_name(entry.name) and entry.is_dir()]
+    except OSError as error:
+        raise Misconfigured(
+            [Problem("model.path", f"cannot read the folder {path}: {error.strerror}", "expected a folder of versions")]
+        ) from error
+    return sorted(names, key=_natural)
+
+
+def is_version_name(name: str) -> bool:
+    """Whether a folder of this name is a version: not hidden, not a path, not the word `latest`."""
+    return bool(name) and name != LATEST and name[0] != "." and name.isprintable() and not set(name) & set("/\\")
+
+
+def next_version(path: Path) -> str:
+    """Return the natural number after the largest that names a version, "1" where there is none."""
+    return str(1 + max((int(name) for name in versions(path) if re.fullmatch("[0-9]+", name)), default=0))
+
+
+def write_bundle(path: Path, version: str, files: Mapping[str, Path], objective: str) -> Bundle:
+    """Add a version: written beside the others under a hidden name, made durable, then renamed.
+
+    Args:
+        path: the folder of versions, made where it is not there.
+        version: a name that is not taken.
+        files: what to copy, by the name it gets in the bundle.
+        objective: of the model, for the manifest.
+
+    Raises:
+        Misconfigured: if the version exists, or its name cannot be one.
+        OSError: if it cannot be written.
+    """
+    if not is_version_name(version):
+        expected = "expected a plain folder name"
+        raise Misconfigured([Problem("--version", f"{version!r} cannot be a version's name", expected)])
+    if (path / version).exists():
+        expected = "a version never changes: give another name"
+        raise Misconfigured([Problem("--version", f"{path / version} exists", expected)])
+    path.mkdir(parents=True, exist_ok=True)
+    hidden = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=path))
+    try:
+        for name, source in files.items():
+            shutil.copyfile(source, hidden / name)
+        created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        sums = {name: sha256(hidden / name) for name in files}
+        Manifest(sums, xgboost.__version__, objective, created).write(hidden / MANIFEST)
+        hidden.chmod(0o755)  # the temporary folder was its owner's alone
+        for entry in (*hidden.iterdir(), hidden):
+            _make_durable(entry)
+        hidden.rename(path / version)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+    _make_durable(path)
+    return _open(path, version)
+
+
+def _open(path: Path, version: str) -> Bundle:
+    folder = path / version
+    models = [folder / name for name in MODELS if (folder / name).is_file()]
+    problems = []
+    if not models:
+        problems.append(Problem(str(folder), "has no model", f"expected {' or '.join(MODELS)}"))
+    if len(models) > 1:
+        problems.append(Problem(str(folder), f"has both {' and '.join(MODELS)}", "keep the one that is meant"))
+    if not (folder / PLAN).is_file():
+        problems.append(Problem(str(folder), f"has no {PLAN}", "expected where each of the model's columns comes from"))
+    manifest = None
+    if (folder / MANIFEST).exists():
+        try:
+            manifest = Manifest.read(folder / MANIFEST)
+            problems += manifest.problems(folder)
+        except Misconfigured as error:
+            problems += error.problems
+    if problems:
+        raise Misconfigured(problems)
+    if manifest is None:
+        log.warning("the model is unverified: its folder has no manifest.json", folder=str(folder))
+    golden = folder / GOLDEN
+    return Bundle(
+        path.name,
+        version,
+        folder,
+        models[0],
+        folder / PLAN,
+        golden if golden.is_file() else None,
+        manifest,
+        manifest is not None,
+    )
+
+
+def _has_model(folder: Path) -> bool:
+    return any((folder / name).exists() for name in MODELS)
+
+
+def _unfinished(folder: Path) -> bool:
+    """Whether a folder is still being filled: without a manifest, and without a model or a plan."""
+    return not (folder / MANIFEST).exists() and not (_has_model(folder) and (folder / PLAN).exists())
+
+
+def _unknown(path: Path, version: str, names: list[str]) -> Problem:
+    near = get_close_matches(version, names, 1)
+    there = f"{path} has {', '.join(names)}" if names else f"{path} has no versions"
+    return Problem("model.version", f"no version '{version}'", (f"did you mean '{near[0]}'? " if near else "") + there)
+
+
+def _natural(name: str) -> tuple[list[str | int], str]:
+    """A key that orders digits by value: text and numbers take turns, so that like is compared with like."""
+    return [int(part) if part.isdigit() else part for part in re.split("([0-9]+)", name)], name
+
+
+def _make_durable(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,96 @@
+"""Golden rows: events with their features and the score that the model must give, checked before serving."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+
+from scorer.errors import Misconfigured, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """One line of golden.jsonl."""
+
+    event: Mapping[str, object]  # plain JSON, as events are written in JSONL
+    features: Mapping[str, Mapping[str, object] | None]  # by entity; an entity left out or null is missing
+    score: float | tuple[float, ...]
+
+
+def read_golden(file: Path) -> list[Golden]:
+    """Read every golden row; blank lines are skipped.
+
+    Raises:
+        Misconfigured: with a problem for each line that is not one, by its number, or if the file cannot be read.
+    """
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError as error:
+        raise Misconfigured([Problem(str(file), f"cannot be read: {error.strerror}")]) from error
+    rows, problems = [], []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(_golden(line))
+        except ValueError as error:
+            problems.append(Problem(f"{file} line {number}", str(error)))
+    if not rows and not problems:
+        problems.append(
+            Problem(str(file), "has no rows", 'expected lines {"event": {...}, "features": {...}, "score": ...}')
+        )
+    if problems:
+        raise Misconfigured(problems)
+    return rows
+
+
+def _golden(line: bytes) -> Golden:
+    try:
+        document = json.loads(line.decode())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON at character {error.pos + 1}: {error.msg}") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"found {_name(document)}; expected an object with event, features and score")  # noqa: TRY004  of JSON
+    known = [field.name for field in fields(Golden)]
+    for key in document:
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            raise ValueError(
+                f"unknown key '{key}'; " + (f"did you mean '{near[0]}'?" if near else f"known are {known}")
+            )
+    for key in ("event", "score"):
+        if key not in document:
+            raise ValueError(f"has no '{key}'")
+    return Golden(
+        _object(document["event"], "event"), _features(document.get("features", {})), _score(document["score"])
+    )
+
+
+def _features(value: object) -> dict[str, Mapping[str, object] | None]:
+    return {
+        entity: None if of is None else _object(of, f"features.{entity}")
+        for entity, of in _object(value, "features").items()
+    }
+
+
+def _score(value: object) -> float | tuple[float, ...]:
+    if isinstance(value, list) and value:
+        return tuple(_number(item) for item in value)
+    return _number(value)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"'score' is {_name(value)}; expected a number, or an array of numbers for several outputs")  # noqa: TRY004
+    return float(value)
+
+
+def _object(value: object, where: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError(f"'{where}' is {_name(value)}; expected an object")  # noqa: TRY004  as every error of a line
+    return value
+
+
+def _name(value: object) -> str:
+    return "an array" if isinstance(value, list) else "an object" if isinstance(value, dict) else json.dumps(value)

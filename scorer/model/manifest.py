@@ -1,0 +1,96 @@
+"""The manifest of a bundle: what its files are, by their sha256, and where they came from."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from scorer.errors import Misconfigured, Problem
+
+MANIFEST = "manifest.json"
+MODELS = ("model.ubj", "model.json")
+PLAN = "plan.yaml"
+GOLDEN = "golden.jsonl"
+FILES = (*MODELS, PLAN, GOLDEN)  # what a bundle may have, and so what its manifest must vouch for
+
+_NEW_VERSION = "add the files as a new version with `scorer models add`"
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What manifest.json says; all but `files` is for people."""
+
+    files: Mapping[str, str]  # name -> sha256, lower-case hex
+    xgboost: str | None = None  # the version that wrote it
+    objective: str | None = None
+    created: str | None = None  # ISO 8601
+
+    @classmethod
+    def read(cls, file: Path) -> "Manifest":
+        """Read a manifest; keys that are not known are kept out.
+
+        Raises:
+            Misconfigured: with every reason why it is not one.
+        """
+        try:
+            document = json.loads(file.read_bytes())
+        except OSError as error:
+            raise Misconfigured([Problem(str(file), f"cannot be read: {error.strerror}")]) from error
+        except ValueError as error:
+            raise Misconfigured(
+                [Problem(str(file), f"is not JSON: {error}", "write the bundle again with `scorer models add`")]
+            ) from error
+        problems = [Problem(str(file), what, expected) for what, expected in _wrong(document)]
+        if problems:
+            raise Misconfigured(problems)
+        files = {name: digest.lower() for name, digest in document["files"].items()}
+        return cls(files, *(document.get(key) for key in ("xgboost", "objective", "created")))
+
+    def problems(self, folder: Path) -> list[Problem]:
+        """Return how the folder's files differ from what is listed: absent, changed, or not vouched for."""
+        found = []
+        for name, expected in self.files.items():
+            file = folder / name
+            if not file.is_file():
+                found.append(Problem(str(file), f"is not there, though {MANIFEST} lists it", _NEW_VERSION))
+            elif (actual := sha256(file)) != expected:
+                what = f"was changed since it was added: its sha256 is {actual}, {MANIFEST} says {expected}"
+                found.append(Problem(str(file), what, _NEW_VERSION))
+        unlisted = [folder / name for name in FILES if name not in self.files and (folder / name).exists()]
+        expected = f"remove it, or {_NEW_VERSION}"
+        return found + [Problem(str(file), f"is not listed in {MANIFEST}", expected) for file in unlisted]
+
+    def write(self, file: Path) -> None:
+        """Write it as JSON."""
+        file.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+def sha256(file: Path) -> str:
+    """Return the sha256 of a file's bytes in lower-case hex."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _wrong(document: Any) -> list[tuple[str, str]]:  # noqa: ANN401  JSON
+    """Say what of the document is not a manifest, and what was expected."""
+    if not isinstance(document, dict):
+        return [("is not an object", 'expected {"files": {...}}')]
+    files = document.get("files")
+    if not isinstance(files, dict):
+        return [("has no 'files' that is an object", 'expected {"files": {"model.ubj": "<sha256 hex>", ...}}')]
+    wrong = []
+    for name, digest in files.items():
+        if not name or name in {".", ".."} or set(name) & set("/\\\0"):
+            wrong.append((f"files: {name!r} is not a file's name", "expected a file of this folder"))
+        elif not isinstance(digest, str) or not _SHA256.fullmatch(digest.lower()):
+            wrong.append((f"files.{name}: {digest!r} is not a sha256", "expected 64 hexadecimal digits"))
+    wrong += [
+        (f"{key}: {document[key]!r} is not text", "")
+        for key in ("xgboost", "objective", "created")
+        if not isinstance(document.get(key), str | None)
+    ]
+    return wrong

@@ -1,0 +1,226 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xgboost
+
+from scorer.batch import Reason
+from scorer.errors import Fatal, Misconfigured
+from scorer.model import Booster, load_booster
+from scorer.model.booster import check_loads
+
+from .boosters import CATEGORICAL, COLUMNS, KINDS, NAMES, Rows, edited, is_categorical, predict, rows, same_bits, train
+
+SIZES = (1, 2, 31, 500, 2000)
+
+
+def load(kind: str, folder: Path, ending: str = "ubj", *, named: bool = True) -> Booster:
+    file = folder / f"model.{ending}"
+    train(kind, named=named).save_model(file)
+    return load_booster(file, probe=False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_score_is_what_predict_says_bit_for_bit_whatever_the_batch(kind: str, tmp_path: Path) -> None:
+    booster = load(kind, tmp_path)
+    matrix = rows(2000, seed=7, categorical=is_categorical(kind))
+    matrix[3] = np.nan
+    expected = predict(train(kind), matrix)
+    for size in SIZES:
+        scores = booster.score(matrix[:size])
+        assert not scores.rejected
+        assert same_bits(scores.values, expected[:size]), size
+    alone = [booster.score(matrix[row : row + 1]).values for row in range(100)]
+    assert same_bits(np.concatenate(alone), expected[:100])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_rows_are_no_scores_of_the_right_shape(kind: str, tmp_path: Path) -> None:
+    booster = load(kind, tmp_path)
+    empty = booster.score(np.empty((0, COLUMNS), np.float32)).values
+    assert empty.dtype == np.float32
+    assert (
+        empty.shape[1:]
+        == booster.score(rows(2)).values.shape[1:]
+        == (() if booster.classes == 1 else (booster.classes,))
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),  # objective, kind, classes, trees
+    [
+        ("logistic", ("binary:logistic", "gbtree", 1, 8)),
+        ("forest", ("reg:squarederror", "gbtree", 1, 24)),
+        ("softprob", ("multi:softprob", "gbtree", 3, 24)),
+        ("softmax", ("multi:softmax", "gbtree", 1, 24)),
+        ("ndcg", ("rank:ndcg", "gbtree", 1, 8)),
+        ("outputs", ("reg:squarederror", "gbtree", 2, 16)),
+        ("quantiles", ("reg:quantileerror", "gbtree", 3, 24)),
+        ("dart", ("binary:logistic", "dart", 1, 8)),
+        ("linear", ("binary:logistic", "gblinear", 1, 0)),
+    ],
+)
+@pytest.mark.parametrize("ending", ["ubj", "json"])
+def test_what_a_model_says_of_itself(kind: str, expected: tuple[object, ...], ending: str, tmp_path: Path) -> None:
+    booster = load(kind, tmp_path, ending)
+    assert (booster.objective, booster.booster_kind, booster.classes, booster.trees) == expected
+    assert (booster.columns, booster.names) == (COLUMNS, NAMES)
+
+
+def test_names_and_types_are_there_where_the_trainer_gave_them(tmp_path: Path) -> None:
+    assert load("categorical", tmp_path).feature_types == CATEGORICAL
+    assert load("logistic", tmp_path).feature_types is None
+    assert load("logistic", tmp_path, named=False).names is None
+
+
+@pytest.mark.parametrize("code", [-1, -0.5, 3.5, 39, 40, 1e6, 2**24, 3e9, 1e20, -1e20])
+@pytest.mark.parametrize("kind", ["categorical", "categorical-dart", "categorical-classes"])
+def test_a_category_that_was_never_seen_is_scored_as_predict_does(kind: str, code: float, tmp_path: Path) -> None:
+    matrix = rows(64, seed=3, categorical=True)
+    matrix[5, 1] = matrix[6, 2] = code
+    scores = load(kind, tmp_path).score(matrix)
+    assert not scores.rejected
+    assert same_bits(scores.values, predict(train(kind), matrix))
+
+
+@pytest.mark.parametrize("kind", ["dart", "linear-classes"])
+@pytest.mark.parametrize("culprits", [[0], [17], [3, 4, 31], list(range(31))])
+def test_a_row_that_the_booster_refuses_costs_only_that_row(kind: str, culprits: list[int], tmp_path: Path) -> None:
+    matrix = rows(32, seed=5)
+    expected = predict(train(kind), matrix)
+    matrix[culprits, 2] = np.inf
+    scores = load(kind, tmp_path).score(matrix)
+    assert [rejected.row for rejected in scores.rejected] == culprits
+    assert {rejected.reason for rejected in scores.rejected} == {Reason.MODEL_ERROR}
+    assert "contains `inf`" in scores.rejected[0].detail
+    good = np.setdiff1d(np.arange(32), culprits)
+    assert same_bits(scores.values[good], expected[good])
+    assert np.isnan(scores.values[culprits]).all()
+
+
+def test_a_booster_that_no_longer_works_costs_no_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    booster = load("dart", tmp_path)
+
+    def out_of_memory(_: Rows) -> Rows:
+        raise xgboost.core.XGBoostError("std::bad_alloc")
+
+    monkeypatch.setattr(booster, "_predict", out_of_memory)
+    with pytest.raises(Fatal, match="bad_alloc"):
+        booster.score(rows(8))
+
+
+def test_a_score_that_is_not_finite_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "model.ubj"
+    label = np.where(rows(400)[:, 0] > 0, 1e30, 1e-30)
+    huge = xgboost.train({"objective": "count:poisson", "base_score": 1e30}, xgboost.DMatrix(rows(400), label), 8)
+    huge.save_model(file)
+    matrix = rows(50, seed=2) * 100
+    expected = predict(huge, matrix)
+    scores = load_booster(file, probe=False).score(matrix)
+    assert same_bits(scores.values, expected)
+    assert not scores.rejected
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (NAMES, []),
+        (
+            ("alpha", "beta", "gamma", "delta"),
+            ["4 columns; the model was trained on 5", "no column for the model's 'epsilon'"],
+        ),
+        ((*NAMES, "zeta"), ["6 columns", "the model does not know 'zeta'"]),
+        (
+            ("alpha", "betta", "gamma", "delta", "epsilon"),
+            [
+                "no column for the model's 'beta'; did you mean 'betta' for 'beta'?",
+                "the model does not know 'betta'; did you mean 'beta' for 'betta'?",
+            ],
+        ),
+        (("alpha", "gamma", "beta", "delta", "epsilon"), ["'gamma' stands where the model has 'beta'"]),
+        (
+            ("beta", "alpha", "gamma", "x", "y", "z"),
+            ["6 columns", "'delta', 'epsilon'", "'x', 'y', 'z'", "'beta' stands where the model has 'alpha'"],
+        ),
+    ],
+)
+def test_columns_that_are_not_the_models_are_all_reported(
+    names: tuple[str, ...], said: list[str], tmp_path: Path
+) -> None:
+    found = [str(problem) for problem in load("logistic", tmp_path).problems(names)]
+    assert len(found) == len(said)
+    for problem, part in zip(found, said, strict=True):
+        assert problem.startswith("plan.yaml: columns: ")
+        assert part in problem
+
+
+def test_without_names_only_the_count_can_be_wrong(tmp_path: Path) -> None:
+    booster = load("linear", tmp_path, named=False)
+    assert booster.problems(list("vwxyz")) == []
+    assert [problem.what for problem in booster.problems(list("vwxy"))] == ["4 columns"]
+
+
+def test_a_long_list_of_names_is_cut(tmp_path: Path) -> None:
+    found = load("logistic", tmp_path).problems([f"column{number}" for number in range(100)])
+    assert any("and 90 more" in problem.what for problem in found)
+
+
+def why_not(file: Path, limit_s: float = 60) -> str:
+    with pytest.raises(Misconfigured) as caught:
+        check_loads(file, limit_s)
+    (problem,) = caught.value.problems
+    assert problem.where == str(file)
+    return problem.what
+
+
+def test_a_good_model_passes_the_probe(tmp_path: Path) -> None:
+    file = tmp_path / "model.ubj"
+    train("categorical").save_model(file)
+    assert load_booster(file, probe=True).columns == COLUMNS
+
+
+@pytest.mark.parametrize("ending", ["ubj", "json"])
+def test_a_truncated_model_is_a_problem(ending: str, tmp_path: Path) -> None:
+    whole = train("logistic").save_raw(ending)
+    file = tmp_path / f"model.{ending}"
+    file.write_bytes(whole[: len(whole) // 2])
+    assert "is not a model that can be used" in why_not(file)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"hello", b"{L\x00"])
+def test_what_is_no_model_is_a_problem_with_the_reason(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "model.ubj"
+    file.write_bytes(content)
+    what = why_not(file)
+    assert "/workspace" not in what
+    assert "\n" not in what
+
+
+def test_a_model_that_crashes_xgboost_is_a_problem_and_not_a_crash(tmp_path: Path) -> None:
+    file = tmp_path / "model.json"
+
+    def circle(learner: dict[str, object]) -> None:
+        tree = learner["gradient_booster"]["model"]["trees"][0]  # type: ignore[index]
+        tree["left_children"][0] = 10**8
+
+    file.write_bytes(edited(train("logistic"), circle))
+    assert "crashed" in why_not(file)
+
+
+def test_a_model_that_keeps_xgboost_busy_is_a_problem(tmp_path: Path) -> None:
+    file = tmp_path / "model.ubj"
+    train("logistic").save_model(file)
+    assert "still busy" in why_not(file, limit_s=0.01)
+
+
+def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="no such file"):
+        load_booster(tmp_path / "model.ubj", probe=True)
+
+
+def test_the_objectives_name_is_what_xgboost_saves(tmp_path: Path) -> None:
+    file = tmp_path / "model.json"
+    train("logistic").save_model(file)
+    saved = json.loads(file.read_text())["learner"]["objective"]["name"]
+    assert load_booster(file, probe=False).objective == saved
