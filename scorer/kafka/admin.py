@@ -1,0 +1,247 @@
+"""What is asked of the cluster, and done to it, beside reading and writing records. Every call is bounded in time."""
+
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, though not in the way mypy asks for
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+)
+
+from scorer.errors import Fatal, ScorerError
+from scorer.kafka.checkpoint import Partition
+from scorer.kafka.client import LastError, properties
+from scorer.kafka.connect import connect, no_answer
+from scorer.settings import KafkaSettings
+
+ABSENT = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART})
+NO_ANSWER = frozenset({KafkaError._TIMED_OUT, KafkaError._TRANSPORT})  # noqa: SLF001  librdkafka's own codes are so named
+HOPELESS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001  the same; waiting mends neither
+DESCRIBED = ("retention.ms", "max.message.bytes", "cleanup.policy")
+LARGEST_REQUEST = 104_857_600  # of a broker by default, which bounds a record once `max.message.bytes` does not
+HEADER_BYTES = 65_536  # more than the headers that a dead letter adds
+TURN_SECONDS = 0.05
+_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as it is, or as it is to be made.
+
+    name:       its name.
+    partitions: how many it has.
+    replicas:   of each partition; -1 to make it with the brokers' default.
+    config:     its properties; empty where we may not read them.
+    """
+
+    name: str
+    partitions: int
+    replicas: int = -1
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLag:
+    """How far a consumer group is behind in one partition. Offsets are the next to be read.
+
+    committed: None where the group has committed nothing.
+    end:       of the partition.
+    lag:       offsets from where the group goes on to the end.
+    member:    who reads it: the static member's name, else the member's id; None while nobody does.
+    host:      where that member is.
+    """
+
+    topic: str
+    partition: int
+    committed: int | None
+    end: int
+    lag: int
+    member: str | None
+    host: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLag:
+    """How far a consumer group is behind, by partition in order."""
+
+    group: str
+    state: str
+    partitions: Sequence[PartitionLag]
+
+    @property
+    def total(self) -> int:
+        """Offsets of all partitions together."""
+        return sum(partition.lag for partition in self.partitions)
+
+
+class Admin:
+    """An administrator's connection to the cluster.
+
+    Args:
+        kafka: where the brokers are, and how to log in.
+        seconds: limit of each call.
+    """
+
+    def __init__(self, kafka: KafkaSettings, seconds: float = 10.0) -> None:
+        self._servers = kafka.bootstrap_servers
+        self._seconds = seconds
+        self._reason = LastError()
+        self._hopeless = False
+        # Silent: what the client would print, over and over, is in the error that is raised.
+        quiet = {"log_level": 0, **properties(kafka, "admin"), "error_cb": self._on_error}
+        self._client = connect(AdminClient, quiet)
+
+    def topics(self, names: Iterable[str]) -> dict[str, Topic]:
+        """Return those of the named topics that exist, by name in the order of the names.
+
+        Raises:
+            Unavailable: the brokers do not answer.
+            Fatal: they refuse to say.
+        """
+        asked = TopicCollection(list(dict.fromkeys(names)))
+        futures = self._client.describe_topics(asked, request_timeout=self._seconds)
+        found = {}
+        for name, future in futures.items():
+            described = self._wait(future, f"describe topic {name}", ABSENT)
+            if described is not None:
+                replicas = len(described.partitions[0].replicas)
+                found[name] = Topic(name, len(described.partitions), replicas, self._config(name))
+        return found
+
+    def create(self, topics: Iterable[Topic]) -> list[str]:
+        """Make topics and wait until the cluster knows them; return the names of those that were not there before.
+
+        Raises:
+            Unavailable: the brokers do not answer.
+            Fatal: they refuse.
+        """
+        new = [NewTopic(t.name, t.partitions, t.replicas, config=dict(t.config)) for t in topics]
+        if not new:
+            return []
+        seconds = self._seconds
+        futures = self._client.create_topics(new, request_timeout=seconds, operation_timeout=seconds)
+        for name, future in futures.items():
+            self._wait(future, f"create topic {name}", {KafkaError.TOPIC_ALREADY_EXISTS})
+        created = [name for name, future in futures.items() if future.exception() is None]
+        deadline = time.monotonic() + seconds
+        while len(self.topics(created)) < len(created) and time.monotonic() < deadline:
+            time.sleep(TURN_SECONDS)  # the brokers hear of it a moment after the controller agreed
+        return created
+
+    def lag(self, group: str, topics: Iterable[Topic], start_from: str) -> GroupLag:
+        """Return how far a group is behind.
+
+        Args:
+            group: its id.
+            topics: which it reads, as they are.
+            start_from: `earliest` or `latest`: where it begins in a partition of which it has committed nothing.
+
+        Raises:
+            Unavailable: the brokers do not answer.
+            Fatal: they refuse to say.
+        """
+        asked = [(topic.name, partition) for topic in topics for partition in range(topic.partitions)]
+        committed = self._committed(group, asked)
+        begins, ends = self._offsets(asked, _EARLIEST), self._offsets(asked, _LATEST)
+        state, owners = self._members(group)
+        lags = []
+        for partition in asked:
+            begin, end, at = begins[partition], ends[partition], committed.get(partition)
+            start = at if at is not None else begin if start_from == "earliest" else end
+            lag = max(0, end - max(start, begin))
+            lags.append(PartitionLag(*partition, at, end, lag, *owners.get(partition, (None, None))))
+        return GroupLag(group, state, lags)
+
+    def _config(self, topic: str) -> dict[str, str]:
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        (future,) = self._client.describe_configs([resource], request_timeout=self._seconds).values()
+        denied = {KafkaError.TOPIC_AUTHORIZATION_FAILED}
+        entries = self._wait(future, f"read the properties of topic {topic}", denied) or {}
+        return {name: entries[name].value for name in DESCRIBED if name in entries}
+
+    def _committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*partition) for partition in partitions])
+        (future,) = self._client.list_consumer_group_offsets([asked], request_timeout=self._seconds).values()
+        found = self._wait(future, f"read the offsets of group {group}")
+        return {(at.topic, at.partition): at.offset for at in found.topic_partitions if at.offset >= 0}
+
+    def _offsets(self, partitions: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
+        asked = {TopicPartition(*partition): spec for partition in partitions}
+        futures = self._client.list_offsets(asked, request_timeout=self._seconds)
+        return {
+            (at.topic, at.partition): self._wait(future, f"read the offsets of topic {at.topic}").offset
+            for at, future in futures.items()
+        }
+
+    def _members(self, group: str) -> tuple[str, dict[Partition, tuple[str, str]]]:
+        (future,) = self._client.describe_consumer_groups([group], request_timeout=self._seconds).values()
+        described = self._wait(future, f"describe group {group}")
+        owners = {
+            (at.topic, at.partition): (member.group_instance_id or member.member_id, member.host.lstrip("/"))
+            for member in described.members
+            for at in member.assignment.topic_partitions
+        }
+        return described.state.name.lower(), owners
+
+    def _wait(self, future: "Future[Any]", doing: str, expected: Collection[int] = ()) -> Any:  # noqa: ANN401  the client has no types
+        """Return the answer, or None where it is an error with one of the expected codes."""
+        while not future.done() and not self._hopeless:
+            wait([future], timeout=TURN_SECONDS)
+            self._client.poll(0)
+        if not future.done():
+            raise self._no_answer()
+        try:
+            return future.result()
+        except KafkaException as failed:
+            error: KafkaError = failed.args[0]
+            if error.code() in expected:
+                return None
+            if error.code() in NO_ANSWER:
+                raise self._no_answer() from failed
+            raise Fatal(f"cannot {doing}: {error.str()}") from failed
+
+    def _no_answer(self) -> ScorerError:
+        return no_answer(self._servers, self._reason.text)
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._reason(error)
+        self._hopeless = self._hopeless or error.code() in HOPELESS
+
+
+def dead_letter_topic(name: str, partitions: int, inputs: Iterable[Topic]) -> Topic:
+    """Return the dead-letter topic as it should be made for these input topics."""
+    largest = str(max(LARGEST_REQUEST, _largest_dead_letter(inputs)))
+    return Topic(name, partitions, config={"retention.ms": "-1", "max.message.bytes": largest})
+
+
+def dead_letter_concerns(topic: Topic, inputs: Iterable[Topic]) -> list[str]:
+    """Say, in a sentence each, how a dead-letter topic as it is could lose or refuse dead letters."""
+    concerns = []
+    retention, largest = topic.config.get("retention.ms", "-1"), topic.config.get("max.message.bytes")
+    if retention != "-1":
+        concerns.append(
+            f"{topic.name}: retention.ms={retention} may delete a dead letter at once, since it keeps its event's "
+            "timestamp; set retention.ms=-1"
+        )
+    if "compact" in topic.config.get("cleanup.policy", ""):
+        concerns.append(
+            f"{topic.name}: cleanup.policy={topic.config['cleanup.policy']} keeps only the last dead letter of a key "
+            "and refuses those without a key; set cleanup.policy=delete"
+        )
+    if largest is not None and int(largest) < (needed := _largest_dead_letter(inputs)):
+        concerns.append(
+            f"{topic.name}: max.message.bytes={largest} is too small for the largest events and the headers of a dead "
+            f"letter; set it to {needed} or more"
+        )
+    return concerns
+
+
+def _largest_dead_letter(inputs: Iterable[Topic]) -> int:
+    return max(int(topic.config.get("max.message.bytes", 0)) for topic in inputs) + HEADER_BYTES
