@@ -41,6 +41,11 @@ def commands(keys: list[bytes], head: bytes, tail: bytes) -> bytes:
     return head + between.join([sizes[len(key)] + key for key in keys]) + b"\r\n" + tail
 
 
+def cell_count(widths: NDArray[np.int64]) -> int:
+    """Return how many values there are in replies of these widths."""
+    return int(np.maximum(widths, 1).sum())
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
     """Values of replies, in the order they were asked for."""
@@ -82,7 +87,7 @@ class Inbox:
             widths: [replies] the length of the array that each is, or BARE.
         """
         self._widths, self._length, self._state = widths, 0, np.zeros(4, np.int64)
-        self._marks = np.empty((3, int(np.maximum(widths, 1).sum())), np.int64)
+        self._marks = np.empty((3, cell_count(widths)), np.int64)
 
     @property
     def cells(self) -> Cells:
