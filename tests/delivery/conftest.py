@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scorer.sandbox import Kafka, Redis
+from scorer.sandbox import Kafka
 from tests.delivery.world import World
 
 MakeWorld = Callable[..., World]
@@ -26,17 +26,3 @@ def make_world(kafka: Kafka, redis_url: str, tmp_path: Path) -> Iterator[MakeWor
 @pytest.fixture
 def world(make_world: MakeWorld) -> World:
     return make_world()
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[Redis]:
-    """A feature store that a test may stop."""
-    with Redis(tmp_path / "redis") as server:
-        yield server
-
-
-@pytest.fixture
-def own_kafka(tmp_path: Path) -> Iterator[Kafka]:
-    """A broker that a test may kill."""
-    with Kafka(tmp_path / "kafka") as broker:
-        yield broker

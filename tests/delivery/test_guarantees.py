@@ -216,15 +216,26 @@ def test_a_refused_write_is_never_followed_by_a_commit(world: World) -> None:
     world.wait(5_000)
     world.wait_committed()
     committed = world.committed()
-    world.refuse_outputs(refuse=True)
+    world.refuse(world.output)
     world.send(range(5_000, 10_000))
     assert first.wait(60) == 1
     assert "refused" in world.log()
     assert world.committed() == committed
-    world.refuse_outputs(refuse=False)
+    world.accept(world.output)
     world.start()
     world.wait(10_000)
     assert world.verify().repeated == 0
+
+
+def test_a_refused_dead_letter_is_never_followed_by_a_commit(world: World) -> None:
+    world.refuse(world.dead)
+    world.send([1, b"not an event", 2], partition=0)
+    assert world.start().wait(60) == 1
+    assert sum(world.committed().values()) == 0
+    world.accept(world.dead)
+    world.start()
+    world.wait_committed()
+    world.verify()
 
 
 def test_stopping_is_bounded_while_the_brokers_are_away(make_world: MakeWorld, own_kafka: Kafka) -> None:

@@ -223,13 +223,18 @@ class World:
         booster = xgboost.Booster(model_file=self.folder / "models/fraud/1/model.ubj")
         return booster.predict(xgboost.DMatrix(matrix, feature_names=["amount", "spend"]))
 
-    def refuse_outputs(self, *, refuse: bool) -> None:
-        """Have the broker refuse every prediction for good, or accept them again."""
-        entry = ConfigEntry(
-            "max.message.bytes", "1" if refuse else "1048588", incremental_operation=AlterConfigOpType.SET
-        )
-        topic = ConfigResource(ConfigResource.Type.TOPIC, self.output, incremental_configs=[entry])
-        for altered in self.admin.incremental_alter_configs([topic]).values():
+    def refuse(self, topic: str) -> None:
+        """Have the broker refuse every write to a topic, for good: no client retries that."""
+        self._alter(topic, "1")
+
+    def accept(self, topic: str) -> None:
+        """Have the broker accept writes again."""
+        self._alter(topic, "1048588")
+
+    def _alter(self, topic: str, largest: str) -> None:
+        entry = ConfigEntry("max.message.bytes", largest, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+        for altered in self.admin.incremental_alter_configs([resource]).values():
             altered.result()
 
     def _read(self, topic: str) -> Iterator[Message]:

@@ -1,0 +1,121 @@
+"""Each guarantee's test can fail: a copy of the project is broken in one line, and the test must turn red."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("scorer", "tests", "schemas", "pyproject.toml")
+CHECKPOINT = "tests/kafka/test_checkpoint.py"
+GUARANTEES = "tests/delivery/test_guarantees.py::"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One line that is broken, and the test that must see it."""
+
+    name: str
+    file: str
+    line: str
+    broken: str
+    test: str
+
+
+MUTANTS = [
+    Mutant(
+        "commit before acknowledgement",
+        "scorer/kafka/checkpoint.py",
+        "return self.acknowledged == self.expected and self.error is None",
+        "return self.error is None",
+        CHECKPOINT,
+    ),
+    Mutant(
+        "a delivery error counted as an acknowledgement",
+        "scorer/kafka/checkpoint.py",
+        "self.error = self.error or error",
+        "self.acknowledged += 1",
+        GUARANTEES + "test_a_refused_write_is_never_followed_by_a_commit",
+    ),
+    Mutant(
+        "a lost partition is committed",
+        "scorer/kafka/checkpoint.py",
+        "batch.offsets.pop(partition, None)",
+        "pass",
+        CHECKPOINT,
+    ),
+    Mutant(
+        "a commit overtakes another",
+        "scorer/kafka/checkpoint.py",
+        "if self._sent is None and self._written:",
+        "if self._written:",
+        CHECKPOINT,
+    ),
+    Mutant(
+        "a commit that failed is forgotten",
+        "scorer/kafka/checkpoint.py",
+        "        if confirmed:\n            self._drop_confirmed(sent)",
+        "        self._drop_confirmed(sent)",
+        CHECKPOINT,
+    ),
+    Mutant(
+        "a batch overtakes one that is not written",
+        "scorer/kafka/checkpoint.py",
+        "batch = self._batches.popleft()",
+        "batch = self._batches.pop()",
+        CHECKPOINT,
+    ),
+    Mutant(
+        "an offset too far",
+        "scorer/kafka/checkpoint.py",
+        "offsets = records.offset[::-1][last] + 1",
+        "offsets = records.offset[::-1][last] + 2",
+        CHECKPOINT,
+    ),
+    Mutant(
+        "a dead letter that is not awaited",
+        "scorer/kafka/sink.py",
+        "produce(**letter, on_delivery=batch.delivered)",
+        "produce(**letter); batch.delivered(None, None)",
+        GUARANTEES + "test_a_refused_dead_letter_is_never_followed_by_a_commit",
+    ),
+    Mutant(
+        "records of a partition that came back are kept",
+        "scorer/kafka/assignment.py",
+        "self.owned.update(dict.fromkeys(partitions, self.generation))",
+        "self.owned.update(dict.fromkeys(partitions, 0))",
+        "tests/kafka/test_assignment.py",
+    ),
+    Mutant(
+        "a bad row takes its neighbour along",
+        "scorer/pipeline.py",
+        "[each.row for each in rejected]",
+        "[row for each in rejected for row in (each.row, min(each.row + 1, rows - 1))]",
+        GUARANTEES + "test_a_bad_record_costs_one_dead_letter_and_its_neighbours_are_scored",
+    ),
+]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_is_seen(mutant: Mutant, tmp_path: Path) -> None:
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, tmp_path / name)
+    file = tmp_path / mutant.file
+    text = file.read_text()
+    assert text.count(mutant.line) == 1, f"{mutant.file} has changed: the mutant no longer fits"
+    file.write_text(text.replace(mutant.line, mutant.broken))
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.test],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED, f"not seen:\n{run.stdout[-3000:]}{run.stderr[-1000:]}"
