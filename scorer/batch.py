@@ -124,6 +124,7 @@ class Found:
     values: NDArray[np.float64]  # [keys, fields]
     absent: NDArray[np.bool_]  # [keys, fields]: not there or not a number
     lookup: NDArray[np.uint8]  # [keys]: a Lookup
+    keys: Sequence[bytes] = ()  # [keys]: what was asked for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +134,9 @@ class Matrix:
     values: NDArray[np.float32]  # [rows, columns], NaN where missing; all NaN in rejected rows
     missing: NDArray[np.bool_]  # [rows, entities]: missing, stale, invalid or unavailable
     degraded: bool = False  # made while features were unavailable
-    lookups: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, len(Lookup)), np.int64))  # [entities, Lookup]: rows
+    lookups: NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros((0, len(Lookup)), np.int64)
+    )  # [entities, Lookup]: rows
     rejected: Sequence[Rejected] = ()
 
 
