@@ -1,7 +1,7 @@
 """The model: bundles on disk and the booster in memory; the only room that imports xgboost."""
 
 from scorer.model.booster import Booster, load_booster
-from scorer.model.bundle import Bundle, find_bundle, next_version, versions, write_bundle
+from scorer.model.bundle import Bundle, find_bundle, next_version, resolve_version, versions, write_bundle
 from scorer.model.golden import Golden, read_golden
 from scorer.model.manifest import Manifest
 
@@ -14,6 +14,7 @@ __all__ = [
     "load_booster",
     "next_version",
     "read_golden",
+    "resolve_version",
     "versions",
     "write_bundle",
 ]

@@ -44,28 +44,34 @@ def find_bundle(path: Path, version: str = LATEST) -> Bundle:
 
     Args:
         path: the folder of versions; its last part is the model's name.
-        version: one version's name, or `latest`: the last in natural order that is complete.
+        version: one version's name, or `latest`.
 
     Raises:
         Misconfigured: with every reason why there is no such bundle.
+    """
+    return _open(path, resolve_version(path, version))
+
+
+def resolve_version(path: Path, version: str = LATEST) -> str:
+    """Return which version is meant: the one of that name, or with `latest` the last that is complete.
+
+    Raises:
+        Misconfigured: if there is none.
     """
     names = versions(path)
     if version != LATEST:
         if version not in names:
             raise Misconfigured([_unknown(path, version, names)])
-        return _open(path, version)
+        return version
     if not names:
-        expected = (
-            f"this is the folder of one version: give {path.parent}"
-            if _has_model(path)
-            else "make one with `scorer models add`"
-        )
+        one = f"this is the folder of one version: give {path.parent}"
+        expected = one if _has_model(path) else "make one with `scorer models add`"
         raise Misconfigured([Problem("model.path", f"{path} has no versions in it", expected)])
     complete = [name for name in names if not _unfinished(path / name)]
     newest = complete[-1] if complete else names[-1]
     for name in names[names.index(newest) + 1 :]:
         log.warning("a newer version is not complete and was passed over", version=name, used=newest, folder=str(path))
-    return _open(path, newest)
+    return newest
 
 
 def versions(path: Path) -> list[str]:
@@ -90,7 +96,8 @@ def is_version_name(name: str) -> bool:
 
 def next_version(path: Path) -> str:
     """Return the natural number after the largest that names a version, "1" where there is none."""
-    return str(1 + max((int(name) for name in versions(path) if re.fullmatch("[0-9]+", name)), default=0))
+    names = versions(path) if path.exists() else []
+    return str(1 + max((int(name) for name in names if re.fullmatch("[0-9]+", name)), default=0))
 
 
 def write_bundle(path: Path, version: str, files: Mapping[str, Path], objective: str) -> Bundle:

@@ -14,7 +14,7 @@ class Golden:
     """One line of golden.jsonl."""
 
     event: Mapping[str, object]  # plain JSON, as events are written in JSONL
-    features: Mapping[str, Mapping[str, object] | None]  # by entity; an entity left out or null is missing
+    features: Mapping[str, Mapping[str, float | None]]  # by entity; one that is left out is missing, a null is absent
     score: float | tuple[float, ...]
 
 
@@ -67,22 +67,26 @@ def _golden(line: bytes) -> Golden:
     )
 
 
-def _features(value: object) -> dict[str, Mapping[str, object] | None]:
+def _features(value: object) -> dict[str, dict[str, float | None]]:
     return {
-        entity: None if of is None else _object(of, f"features.{entity}")
+        entity: {
+            name: None if number is None else _number(number, f"features.{entity}.{name}")
+            for name, number in _object(of, f"features.{entity}").items()
+        }
         for entity, of in _object(value, "features").items()
+        if of is not None
     }
 
 
 def _score(value: object) -> float | tuple[float, ...]:
     if isinstance(value, list) and value:
-        return tuple(_number(item) for item in value)
-    return _number(value)
+        return tuple(_number(item, "score") for item in value)
+    return _number(value, "score")
 
 
-def _number(value: object) -> float:
+def _number(value: object, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"'score' is {_name(value)}; expected a number, or an array of numbers for several outputs")  # noqa: TRY004
+        raise ValueError(f"'{where}' is {_name(value)}; expected a number")  # noqa: TRY004  as every error of a line
     return float(value)
 
 

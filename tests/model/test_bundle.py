@@ -215,7 +215,7 @@ def test_a_version_must_be_a_name(tmp_path: Path, version: str) -> None:
 
 
 def test_the_next_version_is_the_next_natural_number(tmp_path: Path) -> None:
-    assert next_version(tmp_path) == "1"
+    assert next_version(tmp_path / "nowhere") == next_version(tmp_path) == "1"
     for name in ("9", "10", "2024-10", "v99"):
         (tmp_path / name).mkdir()
     assert next_version(tmp_path) == "11"

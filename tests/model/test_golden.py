@@ -15,14 +15,14 @@ def write(folder: Path, *lines: str) -> Path:
 def test_rows_are_read_in_order_and_blank_lines_skipped(tmp_path: Path) -> None:
     file = write(
         tmp_path,
-        '{"event": {"id": "é", "nested": {"a": null}}, "features": {"plane": {"seats": 149}, "route": null}, '
-        '"score": 0.25}',
+        '{"event": {"id": "é", "nested": {"a": null}}, "score": 0.25, '
+        '"features": {"plane": {"seats": 149, "engines": null}, "route": null}}',
         "",
         '{"event": {}, "score": [0.5, 1]}',
         "",
     )
     assert read_golden(file) == [
-        Golden({"id": "é", "nested": {"a": None}}, {"plane": {"seats": 149}, "route": None}, 0.25),
+        Golden({"id": "é", "nested": {"a": None}}, {"plane": {"seats": 149.0, "engines": None}}, 0.25),
         Golden({}, {}, (0.5, 1.0)),
     ]
 
@@ -39,6 +39,7 @@ def test_rows_are_read_in_order_and_blank_lines_skipped(tmp_path: Path) -> None:
         ('{"event": [], "score": 1}', "'event' is an array"),
         ('{"event": {}, "features": [], "score": 1}', "'features' is an array"),
         ('{"event": {}, "features": {"plane": 3}, "score": 1}', "'features.plane' is 3"),
+        ('{"event": {}, "features": {"plane": {"seats": "3"}}, "score": 1}', "'features.plane.seats' is \"3\""),
         ('{"event": {}, "score": "1"}', "'score' is \"1\"; expected a number"),
         ('{"event": {}, "score": true}', "'score' is true"),
         ('{"event": {}, "score": []}', "'score' is an array"),
