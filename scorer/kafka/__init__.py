@@ -1,9 +1,25 @@
 """Kafka: where records come from, where predictions and dead letters go, and what may be committed."""
 
-from scorer.kafka.admin import HEADER_BYTES, Admin, Topic
+from scorer.kafka.admin import HEADER_BYTES, Admin, GroupLag, Topic, dead_letter_concerns, dead_letter_topic
 from scorer.kafka.checkpoint import Checkpoint
 from scorer.kafka.dead_letters import DeadLetters
+from scorer.kafka.feed import Feed
+from scorer.kafka.reader import Reader, Record
 from scorer.kafka.sink import Sink
 from scorer.kafka.source import Source
 
-__all__ = ["HEADER_BYTES", "Admin", "Checkpoint", "DeadLetters", "Sink", "Source", "Topic"]
+__all__ = [
+    "HEADER_BYTES",
+    "Admin",
+    "Checkpoint",
+    "DeadLetters",
+    "Feed",
+    "GroupLag",
+    "Reader",
+    "Record",
+    "Sink",
+    "Source",
+    "Topic",
+    "dead_letter_concerns",
+    "dead_letter_topic",
+]
