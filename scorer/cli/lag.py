@@ -1,0 +1,50 @@
+"""`scorer lag`: how far the consumer group is behind."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+
+from rich.console import Console
+
+from scorer.cli import options
+from scorer.cli.table import aligned
+from scorer.errors import Fatal
+from scorer.kafka import Admin, GroupLag
+
+HELP = "show how far the group is behind"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    options.add_config(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Show, for each input partition, what is committed, the end, the distance and who reads it.
+
+    Raises:
+        Unavailable: the brokers do not answer.
+        Fatal: an input topic is missing.
+    """
+    kafka = options.load(chosen).settings.kafka
+    admin = Admin(kafka)
+    topics = admin.topics(kafka.input_topics)
+    if missing := [name for name in kafka.input_topics if name not in topics]:
+        raise Fatal(f"missing topics: {', '.join(missing)}; `scorer topics --create` makes them")
+    lag = admin.lag(kafka.group_id, topics.values(), kafka.start_from)
+    if chosen.json:
+        document = {**asdict(lag), "total": lag.total}
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    else:
+        Console(highlight=False, soft_wrap=True, markup=False).print(_text(lag))
+    return 0
+
+
+def _text(lag: GroupLag) -> str:
+    header = ("TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER", "HOST")
+    rows = [(at.topic, at.partition, at.committed, at.end, at.lag, at.member, at.host) for at in lag.partitions]
+    members = len({at.member for at in lag.partitions} - {None})
+    readers = f"{members} member{'s' * (members != 1)} reading"
+    return "\n".join([*aligned(header, rows), f"group {lag.group} ({lag.state}), {readers}: {lag.total:,} to go"])

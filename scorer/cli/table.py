@@ -1,0 +1,25 @@
+"""Rows as aligned text, for people."""
+
+from collections.abc import Iterable, Sequence
+
+
+def aligned(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Return a line for the header and one for each row: numbers to the right, the last column not padded."""
+    table = [list(map(str, header)), *([_text(cell) for cell in row] for row in rows)]
+    numbers = [all(_is_number(row[column]) for row in table[1:]) for column in range(len(header))]
+    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    return [
+        "  ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, numbers, strict=True)
+        ).rstrip()
+        for row in table
+    ]
+
+
+def _text(cell: object) -> str:
+    return f"{cell:,}" if isinstance(cell, int) else "-" if cell is None else str(cell)
+
+
+def _is_number(text: str) -> bool:
+    return text == "-" or text.replace(",", "").lstrip("-").isdigit()

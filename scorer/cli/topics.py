@@ -1,0 +1,87 @@
+"""`scorer topics`: the topics of the configuration as they are, or made where they are missing."""
+
+import argparse
+from collections.abc import Mapping
+
+from rich.console import Console
+
+from scorer.cli import options
+from scorer.cli.table import aligned
+from scorer.kafka import Admin, Topic, dead_letter_concerns, dead_letter_topic
+from scorer.settings import KafkaSettings
+
+HELP = "show the topics, or create those that are missing"
+PARTITIONS = 4
+DAY_MS = 86_400_000
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    options.add_config(parser)
+    parser.add_argument("--create", action="store_true", help="make those that are missing, and change no other")
+    parser.add_argument(
+        "--partitions",
+        type=_positive,
+        metavar="N",
+        help=f"of topics that are made (default: {PARTITIONS}); an input partition is read by one replica at a time",
+    )
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Show the topics; return 1 where one is missing."""
+    kafka = options.load(chosen).settings.kafka
+    roles = _roles(kafka)
+    admin, console = Admin(kafka), Console(highlight=False, soft_wrap=True, markup=False)
+    found = admin.topics(roles)
+    if chosen.create:
+        for name in _create(admin, kafka, found, chosen.partitions or PARTITIONS):
+            console.print(f"created {name}", style="green")
+        found = admin.topics(roles)
+    header = ("TOPIC", "FOR", "PARTITIONS", "REPLICAS", "KEPT", "LARGEST MESSAGE")
+    console.print("\n".join(aligned(header, [_row(name, role, found.get(name)) for name, role in roles.items()])))
+    for concern in _concerns(kafka, found, chosen.partitions):
+        console.print(f"warning: {concern}", style="yellow")
+    missing = [name for name in roles if name not in found]
+    if missing:
+        console.print(f"missing: {', '.join(missing)}; `scorer topics --create` makes them", style="red")
+    return int(bool(missing))
+
+
+def _roles(kafka: KafkaSettings) -> dict[str, str]:
+    inputs = dict.fromkeys(kafka.input_topics, "events")
+    return inputs | {kafka.output_topic: "predictions", kafka.dead_letter_topic: "dead letters"}
+
+
+def _create(admin: Admin, kafka: KafkaSettings, found: Mapping[str, Topic], partitions: int) -> list[str]:
+    """Make what is missing; the dead-letter topic last, since its limit follows from what the inputs let in."""
+    others = [*kafka.input_topics, kafka.output_topic]
+    created = admin.create(Topic(name, partitions) for name in others if name not in found)
+    if kafka.dead_letter_topic not in found:
+        inputs = admin.topics(kafka.input_topics).values()
+        created += admin.create([dead_letter_topic(kafka.dead_letter_topic, partitions, inputs)])
+    return created
+
+
+def _concerns(kafka: KafkaSettings, found: Mapping[str, Topic], partitions: int | None) -> list[str]:
+    concerns = [
+        f"{topic.name} has {topic.partitions} partition{'s' * (topic.partitions > 1)}, fewer than {partitions}; "
+        "add some with Kafka's own tools, while nothing relies on which partition a key goes to"
+        for topic in found.values()
+        if topic.partitions < (partitions or 0)
+    ]
+    dead, inputs = found.get(kafka.dead_letter_topic), [found[name] for name in kafka.input_topics if name in found]
+    return concerns + (dead_letter_concerns(dead, inputs) if dead and inputs else [])
+
+
+def _row(name: str, role: str, topic: Topic | None) -> tuple[object, ...]:
+    if topic is None:
+        return (name, role, None, None, "missing", None)
+    kept, largest = topic.config.get("retention.ms"), topic.config.get("max.message.bytes")
+    days = None if kept is None else "for ever" if kept == "-1" else f"{int(kept) / DAY_MS:g} days"
+    return (name, role, topic.partitions, topic.replicas, days, f"{int(largest) / 1e6:.1f} MB" if largest else None)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
