@@ -10,6 +10,8 @@ from scorer.sandbox.kafka import Kafka
 from scorer.sandbox.redis import Redis
 from scorer.sandbox.watchdog import watchdog
 
+_MARK = "# Addresses of a sandbox of scorer, removed when it ends.\n"
+
 
 class Sandbox:
     """Kafka and Redis on loopback, from `with` until its end; servers and folder go with the process in any case.
@@ -24,10 +26,22 @@ class Sandbox:
         watchdog().remove(self.folder)
         self.kafka = Kafka(self.folder / "kafka", port=kafka_port)
         self.redis = Redis(self.folder / "redis", port=redis_port)
+        self._environment_file: Path | None = None
 
     def environment(self) -> dict[str, str]:
         """The environment variables with which `scorer` uses these servers, whatever its configuration says."""
         return {"SCORER_KAFKA__BOOTSTRAP_SERVERS": self.kafka.bootstrap, "SCORER_FEATURES__URL": self.redis.url}
+
+    def write_environment(self, file: Path) -> None:
+        """Write `environment()` as a file of `NAME=value` lines, which goes when the sandbox does.
+
+        It appears whole or not at all: who waits for it may read it as soon as it is there.
+        """
+        watchdog().remove(file)
+        self._environment_file = file
+        new = file.with_name(f".{file.name}.new")
+        new.write_text(_MARK + "".join(f"{name}={value}\n" for name, value in self.environment().items()))
+        new.replace(file)
 
     def start(self) -> Self:
         """Start both side by side and wait until they take requests.
@@ -52,9 +66,16 @@ class Sandbox:
         self.redis.kill()
         self.kafka.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._environment_file is not None:
+            self._environment_file.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def is_environment_file(file: Path) -> bool:
+    """Whether a file may be overwritten by `Sandbox.write_environment`: it is one already, or empty."""
+    return file.is_file() and (not file.stat().st_size or file.read_bytes().startswith(_MARK.encode()))

@@ -36,11 +36,11 @@ class Watchdog:
         """The process group for servers, as `subprocess.Popen(process_group=...)` takes it."""
         return self._process.pid
 
-    def remove(self, folder: Path) -> None:
-        """Have a folder removed when the owner is gone."""
+    def remove(self, path: Path) -> None:
+        """Have a folder or a file removed when the owner is gone."""
         pipe = self._process.stdin
         assert pipe is not None  # noqa: S101  it was asked for
-        pipe.write(f"{folder}\n")
+        pipe.write(f"{path.resolve()}\n")
         pipe.flush()
 
     def _release(self) -> None:
@@ -54,26 +54,30 @@ def watchdog() -> Watchdog:
     return Watchdog()
 
 
-def _remove(folders: list[str]) -> None:
-    """Remove folders in which processes that were just killed may still be writing."""
+def _remove(paths: list[Path]) -> None:
+    """Remove files, and folders in which processes that were just killed may still be writing."""
     end = time.monotonic() + _PATIENCE_S
-    while any(map(os.path.lexists, folders)) and time.monotonic() < end:
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+    while any(path.exists() for path in paths) and time.monotonic() < end:
+        for path in paths:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    path.unlink()
         time.sleep(0.05)
 
 
 def main() -> None:
-    """Wait for the owner's end, then kill the group and remove the folders that the owner named."""
+    """Wait for the owner's end, then kill the group and remove what the owner named."""
     for number in (signal.SIGTERM, signal.SIGHUP):  # a group with a paused server gets SIGHUP when it is orphaned
         signal.signal(number, signal.SIG_IGN)
-    folders = [line.rstrip("\n") for line in sys.stdin]
+    paths = [Path(line.rstrip("\n")) for line in sys.stdin]
     group = os.getpgrp()
     if os.fork() == 0:  # a child outside the group outlives the blow, and then clears up
         os.setpgid(0, 0)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
-        _remove(folders)
+        _remove(paths)
 
 
 if __name__ == "__main__":

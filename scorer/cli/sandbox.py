@@ -1,0 +1,77 @@
+"""`scorer sandbox`: a real Kafka and a real Redis until Ctrl-C."""
+
+import argparse
+import contextlib
+import importlib
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from scorer.errors import Fatal, Misconfigured, Problem
+
+if TYPE_CHECKING:
+    from scorer.sandbox import Sandbox
+
+HELP = "run a real Kafka and a real Redis on this machine until Ctrl-C"
+_LOOK_S = 0.5
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--kafka-port", type=int, metavar="P", help="port of Kafka (default: a free one)")
+    parser.add_argument("--redis-port", type=int, metavar="P", help="port of Redis (default: a free one)")
+    parser.add_argument("--env-file", type=Path, metavar="F", help="write the addresses there as SCORER_ variables")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Run both servers until SIGTERM or Ctrl-C; return the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    room = _room()
+    _validate(chosen, room.is_environment_file)
+    with contextlib.suppress(KeyboardInterrupt), room.Sandbox(chosen.kafka_port, chosen.redis_port) as sandbox:
+        if chosen.env_file is not None:
+            sandbox.write_environment(chosen.env_file)
+        _explain(sandbox, chosen.env_file)
+        while sandbox.kafka.running and sandbox.redis.running:
+            time.sleep(_LOOK_S)
+        raise Fatal("a server of the sandbox ended by itself; is the machine out of memory or disk?")
+    return 0
+
+
+def _validate(chosen: argparse.Namespace, may_overwrite: Callable[[Path], bool]) -> None:
+    problems = [
+        Problem(f"--{name}-port", f"{port} is no port", "expected a number from 1 to 65535")
+        for name, port in (("kafka", chosen.kafka_port), ("redis", chosen.redis_port))
+        if port is not None and not 0 < port < 2**16
+    ]
+    file: Path | None = chosen.env_file
+    if file is not None and not file.parent.is_dir():
+        problems.append(Problem("--env-file", f"there is no folder {file.parent}", "make it first"))
+    elif file is not None and file.exists() and not may_overwrite(file):
+        problems.append(Problem("--env-file", f"{file} holds something else", "choose another name, or remove it"))
+    if problems:
+        raise Misconfigured(problems)
+
+
+def _room() -> ModuleType:
+    try:
+        return importlib.import_module("scorer.sandbox")
+    except ModuleNotFoundError as error:  # an extra that no other command for production needs
+        raise Fatal(f"the package {error.name} is not installed; run: pip install 'scorer[sandbox]'") from error
+
+
+def _explain(sandbox: "Sandbox", file: Path | None) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    exports = [f"export {name}={value}" for name, value in sandbox.environment().items()]
+    use = "\n  ".join(exports if file is None else [f"set -a; . {file}; set +a"])
+    console.print(
+        f"{sandbox.kafka.version} at {sandbox.kafka.bootstrap}, {sandbox.redis.version} at {sandbox.redis.url}\n"
+        f"To use them in another terminal, whatever scorer.yaml says:\n  {use}\n"
+        "Ctrl-C stops both and removes their data.",
+        markup=False,
+    )
