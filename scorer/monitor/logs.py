@@ -63,7 +63,7 @@ def _ordered(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 class Outages:
-    """Logs a thing that stays away once when it goes and once when it is back, however often it is tried between.
+    """Logs trouble that lasts once when it begins and once when it ends, however often it shows between.
 
     Args:
         log: where to.
@@ -76,13 +76,13 @@ class Outages:
         self._since: dict[str, float] = {}
 
     def bad(self, name: str, detail: str) -> None:
-        """Say that `name` cannot be used, unless that is known already."""
+        """Say that something is wrong with `name`, unless that is known already."""
         if name not in self._since:
             self._since[name] = self._clock()
-            self._log.warning(f"{name} cannot be used", detail=detail)
+            self._log.warning(f"trouble with {name}", detail=detail)
 
     def good(self, name: str) -> None:
-        """Say that `name` can be used again, and how long it could not; nothing where it always could."""
+        """Say that nothing is wrong with `name` any more, and how long there was; nothing where there was not."""
         since = self._since.pop(name, None)
         if since is not None:
-            self._log.info(f"{name} can be used again", away_s=round(self._clock() - since, 1))
+            self._log.info(f"no more trouble with {name}", lasted_s=round(self._clock() - since, 1))

@@ -55,7 +55,7 @@ class Metrics:
         self.records = Counter("scorer_records", "Records acknowledged, by outcome", ["outcome"], registry=registry)
         # Why records became dead letters; the sum over the reasons is `dead_letter` above.
         self.rejected = Counter("scorer_rejected", "Dead letters, by reason", ["reason"], registry=registry)
-        # Records of each batch that was polled. At the maximum all the time: the replica is behind.
+        # Records of each batch. At the maximum all the time: the replica is behind.
         self.batch_records = Histogram("scorer_batch_records", "Records in a batch", BATCH_RECORDS, registry)
         # Bytes of the values of each batch.
         self.batch_bytes = Histogram("scorer_batch_bytes", "Bytes of values in a batch", BATCH_BYTES, registry)
@@ -63,10 +63,10 @@ class Metrics:
         self.stage_seconds = Histogram(
             "scorer_stage_seconds", "Seconds of a batch in a stage", STAGE_SECONDS, registry, "stage"
         )
-        # From the record's timestamp to the acknowledged prediction, one an event. Never below 0: clocks differ.
+        # From the record's timestamp to the acknowledged prediction or dead letter. Never below 0: clocks differ.
         self.end_to_end_seconds = Histogram(
             "scorer_end_to_end_seconds",
-            "Seconds from the record's timestamp to its acknowledged prediction",
+            "Seconds from the record's timestamp to what was acknowledged for it",
             END_TO_END_SECONDS,
             registry,
         )
@@ -117,7 +117,7 @@ class Metrics:
         return watch
 
     def batch(self, records: int, size: int) -> None:
-        """Count a polled batch of `records` whose values have `size` bytes."""
+        """Count a batch of `records` whose values have `size` bytes."""
         self.batch_records.series().observe(records)
         self.batch_bytes.series().observe(size)
 
@@ -129,7 +129,7 @@ class Metrics:
             self.rejected.labels(row.reason).inc()
 
     def end_to_end(self, seconds: NDArray[np.float64]) -> None:
-        """Observe seconds [events] from each record's timestamp to its acknowledged prediction."""
+        """Observe seconds [records] from each timestamp to the acknowledged prediction or dead letter."""
         self.end_to_end_seconds.series().observe_all(np.maximum(seconds, 0.0))
 
     def lookups(self, entities: Sequence[str], counts: NDArray[np.int64]) -> None:

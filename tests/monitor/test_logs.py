@@ -99,7 +99,7 @@ def test_an_outage_is_one_line_at_its_start_and_one_at_its_end(capsys: pytest.Ca
     for line in (found := lines(capsys)):
         del line["timestamp"]
     assert found == [
-        {"event": "redis cannot be used", "level": "warning", "detail": "connection refused"},
-        {"event": "brokers cannot be used", "level": "warning", "detail": "timed out"},
-        {"event": "redis can be used again", "level": "info", "away_s": 20.0},
+        {"event": "trouble with redis", "level": "warning", "detail": "connection refused"},
+        {"event": "trouble with brokers", "level": "warning", "detail": "timed out"},
+        {"event": "no more trouble with redis", "level": "info", "lasted_s": 20.0},
     ]
