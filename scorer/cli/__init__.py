@@ -57,8 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             code = _dispatch(words)
             sys.stdout.flush()
-        except SystemExit as exit_:  # argparse has said why
-            return exit_.code if isinstance(exit_.code, int) else 2
         except BaseException as error:  # noqa: BLE001  nothing ends in a traceback
             return failures.explain(error, words)
         return code

@@ -1,6 +1,7 @@
 """How a command that failed ends: what is said on stderr, and with which exit code. Never a traceback unasked."""
 
 import os
+import select
 import sys
 import traceback
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ def usage(text: str) -> int:
 
 def explain(error: BaseException, words: Sequence[str]) -> int:
     """Say what ended a command, where that is anything to be told, and return the exit code."""
+    if isinstance(error, SystemExit):  # argparse has said why; rich ends so when the reader has left
+        return 0 if isinstance(error.__context__, BrokenPipeError) else int(error.code or 0)
     if isinstance(error, KeyboardInterrupt) or (isinstance(error, BrokenPipeError) and _reader_left()):
         return 0
     if "--traceback" in words:
@@ -41,13 +44,14 @@ def _unexpected(error: BaseException, command: str) -> str:
 
 
 def _reader_left() -> bool:
-    """Whether it was stdout that broke, as in `scorer tail | head`; then nothing more is written to it."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    """Whether it was stdout that broke, as in `scorer tail | head`, and not a socket; nothing more is written then."""
+    stdout = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(stdout, 0)
+    left = any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))
+    if left:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
+    return left
 
 
 def _say(text: str) -> None:

@@ -9,7 +9,8 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from scorer.settings.groups import Expects, Settings, Unit
+from scorer.settings.groups import Settings
+from scorer.settings.kinds import Expects, Unit
 
 Key = tuple[str, ...]
 PREFIX = "SCORER_"

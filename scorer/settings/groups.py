@@ -1,91 +1,26 @@
 """Every setting: its type, unit, default, limits and meaning. Errors and the reference are worded from here."""
 
-import os
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from scorer.settings.kinds import (
+    Bytes,
+    Expects,
+    FilePath,
+    Folder,
+    Framing,
+    Milliseconds,
+    Records,
+    Seconds,
+    Servers,
+    Text,
+    Topic,
+    Topics,
+    Url,
+    not_yet,
 )
-
 from scorer.settings.properties import check_properties
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What a number counts."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Expects:
-    """What a value has to be, in plain words, where its type alone does not say it."""
-
-    words: str
-
-
-def _absolute(path: Path, info: ValidationInfo) -> Path:
-    folder = (info.context or {}).get("folder", Path())
-    return Path(os.path.abspath(folder / path))  # noqa: PTH100  resolve() follows links; the name given is the model's
-
-
-def _not_yet(value: str, instead: str) -> BeforeValidator:
-    """Refuse a value that is known and not available."""
-
-    def refuse(given: object) -> object:
-        if given == value:
-            raise ValueError(f"not available in this version, use {instead}")
-        return given
-
-    return BeforeValidator(refuse)
-
-
-def _distinct(topics: tuple[str, ...]) -> tuple[str, ...]:
-    if twice := sorted({topic for topic in topics if topics.count(topic) > 1}):
-        raise ValueError(f"expected each topic once, but {', '.join(twice)} is there more than once")
-    return topics
-
-
-Text = Annotated[str, Field(min_length=1), Expects("text")]
-Servers = Annotated[
-    str, Field(pattern=r"\A[^\s,]+(,[^\s,]+)*\Z"), Expects("host:port, or several with commas between and no spaces")
-]
-Topic = Annotated[
-    str,
-    Field(pattern=r"\A(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}\Z"),
-    Expects("a topic name: letters, digits, '.', '_' and '-', at most 249 of them"),
-]
-Topics = Annotated[
-    tuple[Topic, ...],
-    Field(min_length=1),
-    AfterValidator(_distinct),
-    Expects('a list of topic names, such as ["flights"]'),
-]
-Url = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9+]*://\S+\Z"), Expects("a URL such as redis://localhost:6379/0")]
-FilePath = Annotated[
-    Path,
-    BeforeValidator(lambda given: given or None),  # Path("") would be the folder itself
-    AfterValidator(_absolute),
-    Expects("a path"),
-]
-Folder = Annotated[
-    str, Field(pattern=r"\A(?!\.{1,2}\Z)[^/\\]+\Z"), Expects("latest, or the name of a version's folder")
-]
-Framing = Annotated[
-    Literal["none", "single-object"], _not_yet("confluent", "none (the Avro body alone) or single-object")
-]
-Records = Annotated[int, Unit("records")]
-Bytes = Annotated[int, Unit("bytes")]
-Milliseconds = Annotated[int, Unit("milliseconds")]
-Seconds = Annotated[float, Unit("seconds")]
 
 
 class Group(BaseModel):
@@ -104,7 +39,7 @@ class KafkaSettings(Group):
     dead_letter_topic: Topic = Field(
         description="Topic of the records that cannot be scored; not `output_topic` and not one of `input_topics`."
     )
-    delivery: Annotated[Literal["at-least-once"], _not_yet("exactly-once", "at-least-once")] = Field(
+    delivery: Annotated[Literal["at-least-once"], not_yet("exactly-once", "at-least-once")] = Field(
         default="at-least-once",
         description="An offset is committed when everything below it is written: nothing is lost, and after a crash "
         "some predictions may be published again.",
@@ -173,7 +108,10 @@ class PredictionSettings(Group):
 class FeatureSettings(Group):
     """The feature store. Leave the group out where the plan has no entities: Redis is then never contacted."""
 
-    url: Url = Field(default="redis://localhost:6379/0", description="The Redis server, cluster or sentinels.")
+    url: Url = Field(
+        default="redis://localhost:6379/0",
+        description="Redis: redis://, rediss:// (TLS), unix://, redis+cluster:// or redis+sentinel://.",
+    )
     timeout_ms: Milliseconds = Field(
         default=100, ge=1, le=60_000, description="Limit of one attempt to connect, and of one answer."
     )

@@ -73,6 +73,7 @@ def _worded(details: ErrorDetails, sources: Sources, path: Path) -> Iterator[Pro
     if key in sources.refused:
         return
     setting = CATALOGUE[key]
+    item = "".join(f"[{index}]" for index in location[len(key) :])
     reason = details.get("ctx", {}).get("error")
     if details["type"] == "missing":
         yield Problem(setting.dotted, "missing", f"expected {setting.expects}, in {path.name} or in {setting.variable}")
@@ -83,7 +84,9 @@ def _worded(details: ErrorDetails, sources: Sources, path: Path) -> Iterator[Pro
             yield Problem(where(inner, given.origin.place), f"found {show(inner, given.value)}", why)
     else:
         found = f"found {show(key, details['input'])}"
-        yield Problem(where(key, sources.given[key].origin.place), found, str(reason or f"expected {setting.expects}"))
+        yield Problem(
+            where(key, sources.given[key].origin.place, item), found, str(reason or f"expected {setting.expects}")
+        )
 
 
 def _sources_of(settings: Settings, given: Mapping[Key, Given]) -> dict[str, str]:

@@ -79,6 +79,8 @@ def check_properties(properties: dict[str, str]) -> dict[str, str]:
 
 
 def _why_not(name: str, value: str) -> str:
+    if not name:
+        return "expected the name of a property"
     if name in REFUSED:
         return f"refused: {REFUSED[name]}"
     if CALLBACKS.search(name):

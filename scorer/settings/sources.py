@@ -138,7 +138,7 @@ def _variable_hint(name: str, known: Mapping[str, Setting]) -> str:
     for variable, setting in known.items():
         if setting.shape is Shape.MAP and name.startswith(f"{variable}__"):
             return f"set {variable} to a JSON map"
-    return nearest(name, known)
+    return nearest(name.upper(), known)
 
 
 def _always(origin: Origin) -> Origins:

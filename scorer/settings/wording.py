@@ -9,9 +9,9 @@ from scorer.settings.masking import masked
 _LONGEST = 80  # characters of a value that a line still takes
 
 
-def where(key: Key, place: str) -> str:
-    """Return where a value stands: its key and the place that gave it."""
-    return f"{'.'.join(key)} ({place})" if key else place
+def where(key: Key, place: str, item: str = "") -> str:
+    """Return where a value stands: its key, which item of a list (`[1]`), and the place that gave it."""
+    return f"{'.'.join(key)}{item} ({place})" if key else place
 
 
 def nearest_key(key: Key) -> str:

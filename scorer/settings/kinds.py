@@ -1,0 +1,85 @@
+"""The kinds of value that settings have, each with the words for what it counts or expects."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a number counts."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expects:
+    """What a value has to be, in plain words, where its type alone does not say it."""
+
+    words: str
+
+
+def _absolute(path: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get("folder", Path())
+    return Path(os.path.abspath(folder / path))  # noqa: PTH100  resolve() follows links; the name given is the model's
+
+
+def _not_empty(given: object) -> object:
+    """Refuse an empty path, which would be the folder of the file."""
+    if given == "":
+        raise ValueError("expected a path")
+    return given
+
+
+def not_yet(value: str, instead: str) -> BeforeValidator:
+    """Refuse a value that is known and not available."""
+
+    def refuse(given: object) -> object:
+        if given == value:
+            raise ValueError(f"not available in this version, use {instead}")
+        return given
+
+    return BeforeValidator(refuse)
+
+
+def _distinct(topics: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := sorted({topic for topic in topics if topics.count(topic) > 1}):
+        raise ValueError(f"expected each topic once, but {', '.join(twice)} is there more than once")
+    return topics
+
+
+Text = Annotated[str, Field(min_length=1), Expects("text")]
+Servers = Annotated[
+    str, Field(pattern=r"\A[^\s,]+(,[^\s,]+)*\Z"), Expects("host:port, or several with commas between and no spaces")
+]
+Topic = Annotated[
+    str,
+    Field(pattern=r"\A(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}\Z"),
+    Expects("a topic name: letters, digits, '.', '_' and '-', at most 249 of them"),
+]
+Topics = Annotated[
+    tuple[Topic, ...],
+    Field(min_length=1),
+    AfterValidator(_distinct),
+    Expects('a list of topic names, such as ["flights"]'),
+]
+Url = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9+]*://\S+\Z"), Expects("a URL such as redis://localhost:6379/0")]
+FilePath = Annotated[
+    Path,
+    BeforeValidator(_not_empty),
+    AfterValidator(_absolute),
+    Expects("a path"),
+]
+Folder = Annotated[
+    str, Field(pattern=r"\A(?!\.{1,2}\Z)[^/\\]+\Z"), Expects("latest, or the name of a version's folder")
+]
+Framing = Annotated[
+    Literal["none", "single-object"], not_yet("confluent", "none (the Avro body alone) or single-object")
+]
+Records = Annotated[int, Unit("records")]
+Bytes = Annotated[int, Unit("bytes")]
+Milliseconds = Annotated[int, Unit("milliseconds")]
+Seconds = Annotated[float, Unit("seconds")]

@@ -1,0 +1,106 @@
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaException, Producer
+
+from scorer.settings import mask
+from scorer.settings.properties import LIMITED, REFUSED
+from tests.settings.conftest import Load, Problems
+
+
+@pytest.mark.parametrize("name", [*REFUSED, "error_cb", "stats_cb", "on_delivery", "opaque"])
+def test_a_property_that_would_break_a_promise_is_refused_with_the_reason(problems: Problems, name: str) -> None:
+    (problem,) = problems({"kafka.properties": {name: "1", "linger.ms": 5}})
+    assert problem.where.startswith(f"kafka.properties.{name} (scorer.yaml line ")
+    assert problem.expected.startswith("refused: ")
+
+
+@pytest.mark.parametrize("name", LIMITED)
+@pytest.mark.parametrize("wrong", [0, 2**31, "x", -1])
+def test_a_limited_property_is_refused_outside_its_limits(problems: Problems, name: str, wrong: object) -> None:
+    (problem,) = problems({"kafka.properties": {name: wrong}})
+    assert problem.what == f"found '{wrong}'"
+    assert problem.expected.startswith("expected a whole number from 1 to ")
+
+
+def test_each_refused_property_is_a_problem_of_its_own(problems: Problems) -> None:
+    found = problems({"kafka.properties": {"acks": 1, "group.id": "x", "retries": 0}})
+    assert len(found) == 3
+
+
+def test_the_rest_is_the_user_s_to_tune(read: Load) -> None:
+    allowed = {"linger.ms": 5, "max.in.flight": 5, "retries": 10, "group.protocol": "consumer", "client.rack": "a"}
+    properties = read({"kafka.properties": allowed}).settings.kafka.properties
+    assert properties == {name: str(value) for name, value in allowed.items()}
+
+
+@pytest.mark.parametrize("name", [*REFUSED, *LIMITED])
+def test_what_is_refused_is_a_property_that_librdkafka_has(name: str) -> None:
+    """A name misspelt in the table would let the real one pass."""
+    unknown = "No such configuration property"
+    assert unknown in complaint(f"{name}.x")
+    assert unknown not in complaint(name)
+
+
+def complaint(name: str) -> str:
+    """What librdkafka says of a property with a senseless value."""
+    try:
+        Producer({name: "senseless"})
+    except (KafkaException, TypeError) as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sasl.password",
+        "ssl.key.password",
+        "ssl.keystore.password",
+        "ssl.key.pem",
+        "sasl.oauthbearer.client.secret",
+        "sasl.oauthbearer.client.credentials.client.secret",
+        "sasl.oauthbearer.assertion.private.key.pem",
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+        "sasl.oauthbearer.config",
+    ],
+)
+def test_a_secret_property_is_masked(read: Load, name: str) -> None:
+    masked = mask(read({"kafka.properties": {name: "s3cret", "sasl.username": "me"}}).settings)
+    assert masked["kafka"]["properties"] == {name: "********", "sasl.username": "me"}
+
+
+@pytest.mark.parametrize("name", ["ssl.certificate.pem", "ssl.ca.pem", "ssl.key.location", "sasl.username"])
+def test_what_is_public_is_shown(read: Load, name: str) -> None:
+    assert mask(read({"kafka.properties": {name: "shown"}}).settings)["kafka"]["properties"] == {name: "shown"}
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://localhost:6379/0", "redis://localhost:6379/0"),
+        ("redis://user@localhost:6379/0", "redis://user@localhost:6379/0"),
+        ("redis://user:s3cret@localhost:6379/0", "redis://user:********@localhost:6379/0"),
+        ("redis://:s3cret@localhost", "redis://:********@localhost"),
+        ("redis://:s3@/:cret@localhost", "redis://:********@localhost"),
+        ("rediss+cluster://u:s3cret@a:1,b:2", "rediss+cluster://u:********@a:1,b:2"),
+        ("unix:///run/redis?db=1&password=s3cret", "unix:///run/redis?db=1&password=********"),
+        ("redis+sentinel://h/m?sentinel_password=s3&db=1", "redis+sentinel://h/m?sentinel_password=********&db=1"),
+    ],
+)
+def test_the_password_of_a_url_is_masked(read: Load, url: str, shown: str) -> None:
+    assert mask(read({"features.url": url}).settings)["features"]["url"] == shown
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"features.url": "s3cret@host"},
+        {"features.url": "redis:/u:s3cret@host"},
+        {"features.url": "redis://u:s3cret@ho st"},
+        {"kafka.properties": '{"sasl.password": "s3cret"'},
+        {"kafka.properties": {"sasl.password": ["s3cret"]}},
+    ],
+)
+def test_no_problem_shows_a_secret(problems: Problems, changes: dict[str, Any]) -> None:
+    assert "s3" not in str(problems(changes))
