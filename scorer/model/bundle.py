@@ -34,9 +34,9 @@ class Bundle:
     folder: Path
     model_file: Path
     plan_file: Path
-    golden_file: Path | None
-    manifest: Manifest | None
-    verified: bool  # its files are those that its manifest lists
+    golden_file: Path | None = None
+    manifest: Manifest | None = None
+    verified: bool = False  # its files are those that its manifest lists
 
 
 def find_bundle(path: Path, version: str = LATEST) -> Bundle:

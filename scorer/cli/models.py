@@ -1,0 +1,201 @@
+"""`scorer models`: the versions of the model, one in detail, its checks, and a new one."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from scorer.cli import options
+from scorer.errors import Misconfigured, Problem
+from scorer.features import Plan
+from scorer.model import (
+    Bundle,
+    find_bundle,
+    load_booster,
+    next_version,
+    read_golden,
+    resolve_version,
+    versions,
+    write_bundle,
+)
+from scorer.monitor import configure_logging
+from scorer.offline import golden_problems
+from scorer.serving import Serving, prepare
+from scorer.settings import Settings
+
+HELP = "list, show, verify and add versions of the model"
+REFUSED = ("diff", "promote", "canary", "shadow", "rollback")
+
+Answer = dict[str, Any]  # what `--json` prints
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's actions and their options."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, text: str, act: Callable[[Settings, argparse.Namespace], Answer]) -> argparse.ArgumentParser:
+        one: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+        options.add_config(one)
+        one.add_argument("--json", action="store_true", help="print one JSON document")
+        one.set_defaults(act=act)
+        return one
+
+    action("list", "which versions there are, and which one is served", _list)
+    for one in (
+        action("show", "what a version is made of", _show),
+        action("verify", "check a version: its files, model, plan and golden events", _verify),
+    ):
+        one.add_argument("version", nargs="?", help="a version's name (default: the configured one)")
+    add = action("add", "check a model with its plan, then make a new version of them", _add)
+    add.add_argument("--model", required=True, type=Path, metavar="FILE", help="an XGBoost model, .ubj or .json")
+    add.add_argument("--plan", required=True, type=Path, metavar="FILE", help="where each column comes from, YAML")
+    add.add_argument("--golden", type=Path, metavar="FILE", help="events with the scores they must get, JSONL")
+    add.add_argument("--version", metavar="NAME", help="the new version's name (default: the next natural number)")
+    for name in REFUSED:
+        refused = actions.add_parser(name, add_help=False, prefix_chars="\0")  # so that any option is let through
+        refused.add_argument("words", nargs="*")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Do the action and print its answer; what is wrong with a version is raised as Misconfigured."""
+    if chosen.action in REFUSED:
+        raise Misconfigured([Problem(f"models {chosen.action}", "not available in this version")])
+    settings = options.load(chosen).settings
+    configure_logging("error", settings.log.format)  # the answer itself says what would be a warning
+    answer = chosen.act(settings, chosen)
+    if chosen.json:
+        sys.stdout.write(json.dumps(answer, indent=2, ensure_ascii=False) + "\n")
+    else:
+        _print(answer)
+    return 0
+
+
+def _list(settings: Settings, _: argparse.Namespace) -> Answer:
+    path = settings.model.path
+    try:
+        served = resolve_version(path, settings.model.version)
+    except Misconfigured:
+        served = None  # none can be; what is there is listed all the same
+    listed = [_state(path, version) | {"served": version == served} for version in versions(path)]
+    return {"model": path.name, "path": str(path), "configured": settings.model.version, "versions": listed}
+
+
+def _state(path: Path, version: str) -> Answer:
+    try:
+        bundle = find_bundle(path, version)
+    except Misconfigured as error:
+        return {"version": version, "state": "broken", "why": "; ".join(map(str, error.problems))}
+    return {"version": version, "state": "verified" if bundle.verified else "unverified"} | _origin(bundle)
+
+
+def _show(settings: Settings, chosen: argparse.Namespace) -> Answer:
+    bundle = _chosen(settings, chosen)
+    booster = load_booster(bundle.model_file, probe=not bundle.verified)
+    Plan.load(bundle.plan_file)  # so that what is shown below means something
+    plan = yaml.safe_load(bundle.plan_file.read_text("utf-8"))
+    return _facts(bundle) | {
+        "objective": booster.objective,
+        "booster": booster.booster_kind,
+        "trees": booster.trees,
+        "numbers_in_a_score": booster.classes,
+        "features": booster.names,
+        "entities": [{"name": name} | entity for name, entity in (plan.get("entities") or {}).items()],
+        "columns": plan["columns"],
+    }
+
+
+def _verify(settings: Settings, chosen: argparse.Namespace) -> Answer:
+    bundle = _chosen(settings, chosen)
+    serving = _checked(settings, bundle)
+    said = bundle.manifest.objective if bundle.manifest else None
+    if said not in {None, serving.booster.objective}:
+        what = f"says the objective is '{said}'; the model's is '{serving.booster.objective}'"
+        raise Misconfigured([Problem(f"{bundle.folder}/manifest.json", what)])
+    return _facts(bundle) | {"checked": _what_was_checked(bundle)}
+
+
+def _add(settings: Settings, chosen: argparse.Namespace) -> Answer:
+    path = settings.model.path
+    version = chosen.version or next_version(path)
+    files = {"model" + chosen.model.suffix: chosen.model, "plan.yaml": chosen.plan}
+    if chosen.golden:
+        files["golden.jsonl"] = chosen.golden
+    problems = [Problem(str(file), "no such file") for file in files.values() if not file.is_file()]
+    if chosen.model.suffix not in {".ubj", ".json"}:
+        problems.append(Problem("--model", f"'{chosen.model.name}'", "expected a file that ends in .ubj or .json"))
+    if problems:
+        raise Misconfigured(problems)
+    candidate = Bundle(path.name, version, chosen.model.parent, chosen.model, chosen.plan, chosen.golden)
+    serving = _checked(settings, candidate)
+    bundle = write_bundle(path, version, files, serving.booster.objective)
+    served = (
+        "at the next start" if settings.model.version in {"latest", version} else f"with model.version: '{version}'"
+    )
+    return _facts(bundle) | {"checked": _what_was_checked(candidate), "served": served}
+
+
+def _chosen(settings: Settings, chosen: argparse.Namespace) -> Bundle:
+    return find_bundle(settings.model.path, chosen.version or settings.model.version)
+
+
+def _checked(settings: Settings, bundle: Bundle) -> Serving:
+    """Hold a version's parts against each other and against its golden events."""
+    serving = prepare(settings, replace(bundle, verified=False))  # trusts no file: the model is tried in a child first
+    if problems := golden_problems(serving):
+        raise Misconfigured(problems)
+    return serving
+
+
+def _what_was_checked(bundle: Bundle) -> list[str]:
+    done = ["the model loads and scores", "the plan's columns are the model's", "the plan fits the event schema"]
+    if bundle.verified:
+        done.insert(0, "the files are those in manifest.json")
+    if bundle.golden_file:
+        done.append(f"{len(read_golden(bundle.golden_file))} golden events get their scores")
+    return done
+
+
+def _facts(bundle: Bundle) -> Answer:
+    facts = {"model": bundle.name, "version": bundle.version, "folder": str(bundle.folder)}
+    return facts | {"state": "verified" if bundle.verified else "unverified"} | _origin(bundle)
+
+
+def _origin(bundle: Bundle) -> Answer:
+    manifest = bundle.manifest
+    return {key: getattr(manifest, key, None) for key in ("objective", "created", "xgboost")}
+
+
+def _print(answer: Answer) -> None:
+    """Print facts one a line, and lists of things as tables below."""
+    console = Console(highlight=False, soft_wrap=True)
+    things = {
+        name: value
+        for name, value in answer.items()
+        if isinstance(value, list) and value and isinstance(value[0], dict)
+    }
+    width = max(len(name) for name in answer) + 2
+    for name, value in answer.items():
+        if name not in things and value is not None:
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            console.print(Text(f"{name.replace('_', ' '):<{width}}{text}"))
+    for rows in things.values():
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        table = Table(*(name.replace("_", " ") for name in names), box=None, pad_edge=False, header_style="bold")
+        for row in rows:
+            table.add_row(*(Text(_cell(row.get(name))) for name in names))
+        console.print()
+        console.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None or value is False else "yes" if value is True else str(value)
