@@ -1,11 +1,11 @@
 """What can be found wrong before anything runs, all at once."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from scorer.errors import Fatal, Misconfigured, Problem, ScorerError
 from scorer.features import connect, sample_problems
-from scorer.kafka import HEADER_BYTES, Admin, Topic
+from scorer.kafka import Admin, Topic, dead_letter_concerns
 from scorer.offline import golden_problems
 from scorer.serving import Serving, prepare
 from scorer.settings import KafkaSettings, Settings
@@ -93,27 +93,7 @@ def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:
     if partitions == 1:
         report.warnings.append("the input has one partition: a second replica would have nothing to do")
     if dead := there.get(kafka.dead_letter_topic):
-        report.warnings += _dead_letter_warnings(dead, inputs)
-
-
-def _dead_letter_warnings(dead: Topic, inputs: Iterable[Topic]) -> list[str]:
-    warnings = []
-    if dead.config.get("cleanup.policy", "delete") != "delete":
-        warnings.append(f"{dead.name} is compacted: dead letters with the same key replace one another")
-    if dead.config.get("retention.ms", "-1") != "-1":
-        warnings.append(
-            f"{dead.name} has retention.ms={dead.config['retention.ms']}: a dead letter keeps its event's timestamp, so"
-            " an old event's may be deleted at once; set retention.ms=-1"
-        )
-    largest = int(dead.config.get("max.message.bytes", 0))
-    for topic in inputs:
-        needed = int(topic.config.get("max.message.bytes", 0)) + HEADER_BYTES
-        if largest and largest < needed:
-            warnings.append(
-                f"{dead.name} takes {largest} bytes a message, and {topic.name} events of up to"
-                f" {needed - HEADER_BYTES}: a large bad event would stop the replica; set max.message.bytes={needed}"
-            )
-    return warnings
+        report.warnings += dead_letter_concerns(dead, inputs)
 
 
 def _examine_redis(settings: Settings, serving: Serving | None, report: Report) -> None:

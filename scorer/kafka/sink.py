@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from scorer.batch import Payloads, Records, Rejected
 from scorer.errors import Fatal
 from scorer.kafka.checkpoint import Checkpoint, InFlight
 from scorer.kafka.client import LastError, producer_properties
-from scorer.kafka.dead_letters import DeadLetters
+from scorer.kafka.connect import connect
+from scorer.kafka.dead_letters import DeadLetters, Write
 from scorer.settings import KafkaSettings
 
 SERVE_SECONDS = 0.05
@@ -27,7 +28,7 @@ class Sink:
     def __init__(self, kafka: KafkaSettings, dead_letters: DeadLetters, condition: Callable[[str], None]) -> None:
         self._topic = kafka.output_topic
         self._dead_letters = dead_letters
-        self._producer = Producer(producer_properties(kafka) | {"error_cb": LastError(condition)})
+        self._producer = connect(Producer, producer_properties(kafka) | {"error_cb": LastError(condition)})
 
     def publish(self, records: Records, payloads: Payloads, rejected: Sequence[Rejected], batch: InFlight) -> None:
         """Hand over a prediction for each scored row and a dead letter for each rejected one, in the order of rows.
@@ -47,16 +48,14 @@ class Sink:
             try:
                 produce(topic, data[start:end], keys[row], on_delivery=batch.delivered)
             except (BufferError, KafkaException) as error:
-                self._again(error, batch, topic=topic, value=data[start:end], key=keys[row])
+                self._again(error, batch, Write(topic=topic, value=data[start:end], key=keys[row]))
             start = end
         for each in rejected:
-            event = records.originals[each.row]
-            assert isinstance(event, Message)  # noqa: S101  originals are opaque outside kafka/, and ours here
-            letter = self._dead_letters.write(event, each)
+            letter = self._dead_letters.write(records, each)
             try:
                 produce(**letter, on_delivery=batch.delivered)
             except (BufferError, KafkaException) as error:
-                self._again(error, batch, **letter)
+                self._again(error, batch, letter)
 
     def serve(self, seconds: float = 0.0) -> None:
         """Take the delivery reports that have come, waiting at most some seconds for one."""
@@ -79,7 +78,7 @@ class Sink:
         self._producer.purge()
         self._producer.flush(1)
 
-    def _again(self, error: Exception, batch: InFlight, **write: object) -> None:
+    def _again(self, error: BufferError | KafkaException, batch: InFlight, write: Write) -> None:
         """Write once more after the queue was full; anything else that `produce` raises stays wrong."""
         while isinstance(error, BufferError):
             self._producer.poll(SERVE_SECONDS)

@@ -17,6 +17,7 @@ from scorer.kafka.assignment import Assignment
 from scorer.kafka.checkpoint import Checkpoint, Partition
 from scorer.kafka.client import LastError, consumer_properties, within
 from scorer.kafka.commits import Commits, topic_partitions
+from scorer.kafka.connect import connect
 from scorer.settings import BatchSettings, KafkaSettings
 
 DRAIN_SECONDS = 10.0  # for writes to be acknowledged before partitions that are revoked go; well under a session
@@ -68,9 +69,10 @@ class Source:
         self._paused = False
         self._failure: Exception | None = None  # raised in a callback
         self._lag_due = 0.0
-        self._consumer = Consumer(
+        self._consumer = connect(
+            Consumer,
             consumer_properties(kafka, batch.max_bytes)
-            | {"on_commit": self._on_commit, "error_cb": LastError(condition), "stats_cb": self._on_statistics}
+            | {"on_commit": self._on_commit, "error_cb": LastError(condition), "stats_cb": self._on_statistics},
         )
         self.commits = Commits(self._consumer, observer)
 
@@ -116,16 +118,17 @@ class Source:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
-        failed = [message for message in messages if message.error() is not None]
-        if not failed:
-            return messages
-        for message in failed:
+        usable = []
+        for message in messages:
             error = message.error()
-            if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own codes are so named
+            if error is None:
+                usable.append(message)
+            elif error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own codes are so named
                 raise Fatal(f"the consumer group refused this replica for good: {error.str()}")
-            # Some of these come exactly once (authorisation, a deleted topic), so they are kept as a condition.
-            self._condition(error.str())
-        return [message for message in messages if message.error() is None]
+            else:
+                # Some of these come exactly once (authorisation, a deleted topic), so they are kept as a condition.
+                self._condition(error.str())
+        return usable
 
     def _columns(self, messages: list[Message]) -> Records:
         values = [message.value() or b"" for message in messages]
@@ -151,7 +154,7 @@ class Source:
         if len(self._topics) == 1:
             return np.zeros(len(messages), np.int32)
         index = {name: number for number, name in enumerate(self._topics)}
-        return np.array([index[message.topic()] for message in messages], np.int32)
+        return np.array([index[message.topic() or ""] for message in messages], np.int32)
 
     def _pause(self) -> None:
         # Again at every call: partitions may have been assigned since, and those are not paused.
