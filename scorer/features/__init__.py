@@ -1,1 +1,8 @@
-"""Features: what the plan says of each model column, the keys of a batch, their look-up, and the matrix."""
+"""Features: what a plan says of each model column, the look-up of a batch's keys in Redis, and its matrix."""
+
+from scorer.features.columns import PlanColumn
+from scorer.features.lookup import Features
+from scorer.features.plan import Entity, Plan
+from scorer.features.store import Store, connect
+
+__all__ = ["Entity", "Features", "Plan", "PlanColumn", "Store", "connect"]

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from scorer.batch import Field, Kind
 from scorer.errors import Problem
@@ -37,22 +36,22 @@ class Part:
         return min((_STEPS[directive] for directive in _directives(self.format or "")), default=86400)
 
     def text(self, moment: datetime) -> bytes:
-        """The formatted text of a moment, which is in UTC."""
-        return _strftime(moment, self.format or "")
+        """The formatted text of a moment."""
+        return moment.astimezone(UTC).strftime(self.format or "").encode()
 
 
 @dataclass(frozen=True, slots=True)
 class KeyTemplate:
     """A key as literal text around parts.
 
-    text:     as it stands in the plan.
-    parts:    the fields in it, in order; none where all events share one key.
-    literals: what stands before each part and, last, after them; one more than there are parts.
+    text:   as it stands in the plan.
+    parts:  the fields in it, in order; none where all events share one key.
+    layout: the key with `%b` for each part, for `bytes.__mod__`.
     """
 
     text: str
     parts: tuple[Part, ...]
-    literals: tuple[bytes, ...]
+    layout: bytes
 
     @classmethod
     def parse(cls, text: str) -> "KeyTemplate":
@@ -61,31 +60,27 @@ class KeyTemplate:
         Raises:
             ValueError: it is not one; the text says where and what was expected.
         """
+        if not text:
+            raise ValueError("is empty; expected a key such as 'plane:{tailnum}'")
         parts: list[Part] = []
-        literals = [""]
-        at = 0
+        layout, at = "", 0
         for piece in _PIECE.finditer(text):
-            literals[-1] += text[at : piece.start()]
+            layout += text[at : piece.start()].replace("%", "%%")
             at = piece.end()
             brace, inside, stray = piece.groups()
             if stray is not None:
-                raise ValueError(
-                    f"has a lone {stray!r} at character {piece.start() + 1}; write {stray * 2!r} for a brace"
-                )
+                raise ValueError(f"has a lone {stray!r} at character {at}; write {stray * 2!r} for a brace")
             if brace is not None:
-                literals[-1] += brace[0]
+                layout += brace[0]
             else:
                 parts.append(_part(inside))
-                literals.append("")
-        literals[-1] += text[at:]
-        if not text:
-            raise ValueError("is empty; expected a key such as 'plane:{tailnum}'")
-        return cls(text, tuple(parts), tuple(literal.encode() for literal in literals))
+                layout += "%b"
+        layout += text[at:].replace("%", "%%")
+        return cls(text, tuple(parts), layout.encode())
 
     def fill(self, texts: Sequence[bytes]) -> bytes:
         """The key whose parts have these texts."""
-        rest = (text + literal for text, literal in zip(texts, self.literals[1:], strict=True))
-        return self.literals[0] + b"".join(rest)
+        return self.layout % tuple(texts)
 
     def problems(self, fields: Mapping[str, Field], why_not: Callable[[str], str], where: str) -> Iterator[Problem]:
         """What of this template does not fit the event schema."""
@@ -134,8 +129,3 @@ def _misfit(part: Part, kind: Kind) -> tuple[str, str] | None:
         if foreign:
             return f"is a time of day, which has no '%{foreign[0]}'", "use directives of time, such as '%H%M'"
     return None
-
-
-@lru_cache(maxsize=4096)  # the hours or days of a stream come again and again
-def _strftime(moment: datetime, layout: str) -> bytes:
-    return moment.astimezone(UTC).strftime(layout).encode()

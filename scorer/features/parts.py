@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.batch import Field, Kind
+from scorer.batch import Column, Kind
 
 _DAY = 86_400  # seconds
 _Ticks = NDArray[np.int64]
@@ -58,14 +58,14 @@ def parts_of(kind: Kind) -> tuple[str, ...]:
     return tuple(part for part in PARTS if (has_date and part in _OF_DATES) or (has_time and part in _OF_TIMES))
 
 
-def take_part(part: str, field: Field, values: _Ticks) -> _Ticks:
+def take_part(part: str, column: Column) -> _Ticks:
     """One part of every value of a date, time or timestamp.
 
     Args:
-        part: one of `parts_of(field.kind)`; Monday is weekday 0, the first of January is yearday 1.
-        field: whose values they are.
-        values: days since the epoch for a date, ticks since midnight or the epoch for the others.
+        part: one of `parts_of(column.field.kind)`; Monday is weekday 0, the first of January is yearday 1.
+        column: with days since the epoch for a date, ticks since midnight or the epoch for the others.
     """
+    field, values = column.field, column.values.astype(np.int64, copy=False)
     if part in _OF_TIMES:
         return _OF_TIMES[part](values // field.ticks % _DAY)
     return _OF_DATES[part](values if field.kind is Kind.DATE else values // (_DAY * field.ticks))

@@ -1,0 +1,144 @@
+"""The two steps that a batch takes here: look its features up, and assemble its matrix."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.batch import NO_SLOT, Events, Field, Found, Lookup, Matrix, Reason, Rejected
+from scorer.errors import Misconfigured, Problem
+from scorer.features.keyring import Keyring
+from scorer.features.matrix import Assembler
+from scorer.features.outage import Tolerant, nothing
+from scorer.features.plan import Entity, Plan
+from scorer.features.store import Reply, Request, Store
+
+_ABSENCES = (Lookup.MISSING, Lookup.STALE, Lookup.INVALID)
+
+
+class Features:
+    """Gives the events of a batch their features.
+
+    Args:
+        plan: where each column of the model comes from; it fits the fields (`Plan.problems`).
+        fields: what the event schema has, by dotted path.
+        store: where features are read from; None where the plan has no entities.
+        when_missing: `impute` or `dead-letter`, for the entities that do not say it themselves.
+        when_unavailable: `wait`, `impute` or `dead-letter`: what happens while the store cannot answer.
+        clock: Unix seconds, for the age of features.
+        monotonic: seconds, for the time between two tries at a store that failed.
+
+    Raises:
+        Misconfigured: the plan has entities, and there is no store.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  the two clocks are for tests
+        self,
+        plan: Plan,
+        fields: Mapping[str, Field],
+        store: Store | None,
+        when_missing: str,
+        when_unavailable: str,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if plan.entities and store is None:
+            what = f"is left out, and the plan has entities: {', '.join(entity.name for entity in plan.entities)}"
+            raise Misconfigured([Problem("features", what, "say in `features.url` where they are")])
+        self._entities, self._clock = plan.entities, clock
+        self._store = Tolerant(store, monotonic) if store and when_unavailable != "wait" else store
+        self._keyrings = [Keyring(entity.key, fields) for entity in plan.entities]
+        self._assembler = Assembler(plan, fields)
+        self._refused = np.zeros((len(plan.entities), len(Lookup)), np.bool_)  # which look-ups make a dead letter
+        self._refused[:, Lookup.UNAVAILABLE] = when_unavailable == "dead-letter"
+        for refused, entity in zip(self._refused, plan.entities, strict=True):
+            refused[list(_ABSENCES)] = (entity.when_missing or when_missing) == "dead-letter"
+
+    def look_up(self, events: Events) -> tuple[Found, ...]:
+        """Look up the distinct keys of a batch in one round trip; in none where it has no keys.
+
+        Returns:
+            What was found for each entity, in the order of the plan. Where the store cannot answer and the policy is
+            to go on, every look-up is UNAVAILABLE.
+
+        Raises:
+            Unavailable: the store cannot answer, and the policy is to wait.
+        """
+        good = _good(events)
+        keyed = [keyring.keys(events, good) for keyring in self._keyrings]
+        requests = [Request(entity, keys) for entity, (_, keys) in zip(self._entities, keyed, strict=True)]
+        return tuple(
+            Found(request.entity.name, slots, reply.values, reply.absent, reply.lookup, request.keys)
+            for request, reply, (slots, _) in zip(requests, self._fetch(requests), keyed, strict=True)
+        )
+
+    def assemble(self, events: Events, found: Sequence[Found]) -> Matrix:
+        """Make the matrix of a batch.
+
+        Args:
+            events: the batch.
+            found: what `look_up` gave for it.
+
+        Returns:
+            The matrix. Newly rejected are rows without features that they must have, and rows with an infinity.
+        """
+        good = _good(events)
+        states = np.array([_states(each) for each in found], np.uint8).reshape(len(found), events.rows)
+        rejected = list(self._without_features(found, states, good))
+        scored = good.copy()
+        scored[[each.row for each in rejected]] = False
+        values, infinite = self._assembler.assemble(events, found, scored)
+        lookups = np.array([np.bincount(state[good], minlength=len(Lookup)) for state in states], np.int64)
+        return Matrix(
+            values,
+            missing=np.ascontiguousarray(((states != Lookup.HIT) & good).T),
+            degraded=bool((states == Lookup.UNAVAILABLE).any()),
+            lookups=lookups.reshape(len(found), len(Lookup)),
+            rejected=[*rejected, *infinite],
+        )
+
+    def _fetch(self, requests: Sequence[Request]) -> list[Reply]:
+        if self._store is None or not any(request.keys for request in requests):
+            return nothing(requests)
+        return self._store.fetch(requests, self._clock())
+
+    def _without_features(
+        self, found: Sequence[Found], states: NDArray[np.uint8], good: NDArray[np.bool_]
+    ) -> Iterator[Rejected]:
+        """Reject the rows that lack an entity where the policy is a dead letter, saying all that they lack."""
+        lacking = np.take_along_axis(self._refused, states.astype(np.intp), 1) & good
+        for row in np.flatnonzero(lacking.any(0)).tolist():
+            reasons = [
+                _why(self._entities[each], found[each], row, Lookup(states[each, row]))
+                for each in np.flatnonzero(lacking[:, row]).tolist()
+            ]
+            yield Rejected(row, Reason.NO_FEATURES, "; ".join(reasons))
+
+
+def _good(events: Events) -> NDArray[np.bool_]:
+    """Mark the rows that were not rejected on the way here."""
+    good = np.ones(events.rows, np.bool_)
+    good[[each.row for each in events.rejected]] = False
+    return good
+
+
+def _states(found: Found) -> NDArray[np.uint8]:
+    """What became of each row's look-up; without a key, the entity is missing."""
+    return np.append(found.lookup, np.uint8(Lookup.MISSING))[found.slots]
+
+
+def _why(entity: Entity, found: Found, row: int, state: Lookup) -> str:
+    slot = int(found.slots[row])
+    if slot == NO_SLOT:
+        return f"entity '{entity.name}' is missing: its key '{entity.key.text}' has a null in it"
+    words = {
+        Lookup.MISSING: "Redis has none of its features",
+        Lookup.STALE: f"its features are older than {entity.max_age:g} s"
+        if entity.max_age
+        else "its features are too old",
+        Lookup.INVALID: f"what Redis has is not in layout {entity.layout}",
+        Lookup.UNAVAILABLE: "Redis did not answer",
+    }
+    key = found.keys[slot].decode(errors="backslashreplace")
+    return f"entity '{entity.name}' is {state.name.lower()}: {words[state]} at key '{key}'"

@@ -1,0 +1,134 @@
+"""From columns of events and features to the matrix that the booster is given."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.batch import Column, Events, Field, Found, Kind, Reason, Rejected
+from scorer.features.columns import FromEntity, FromEvent, PlanColumn
+from scorer.features.distinct import distinct
+from scorer.features.expression import Expression
+from scorer.features.keyring import texts_of
+from scorer.features.parts import take_part
+from scorer.features.plan import Entity, Plan
+
+Work = NDArray[np.float64]  # [columns, rows]
+_EXPECTED = "which is infinite in float32; the model takes finite numbers, and NaN for what is missing"
+
+
+class Assembler:
+    """Fills the columns of a plan.
+
+    Args:
+        plan: where each comes from.
+        fields: what the schema has, by dotted path; the plan fits it (`Plan.problems`).
+    """
+
+    def __init__(self, plan: Plan, fields: Mapping[str, Field]) -> None:
+        self._names = plan.names
+        self._events: list[_EventColumn] = []
+        self._expressions: list[tuple[int, Expression]] = []
+        for index, column in enumerate(plan.columns):
+            match column.source:
+                case FromEvent(path=path) as source:
+                    self._events.append(_EventColumn(index, source, fields[path], column.default))
+                case Expression() as expression:
+                    self._expressions.append((index, expression))
+        self._entities = [_EntityColumns(entity, plan.columns) for entity in plan.entities]
+
+    def assemble(
+        self, events: Events, found: Sequence[Found], scored: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], list[Rejected]]:
+        """Make the matrix, in float64 until a row is complete, then rounded once.
+
+        Args:
+            events: the batch.
+            found: the features of each entity of the plan, in its order.
+            scored: bool [rows], the rows to fill.
+
+        Returns:
+            float32 [rows, columns], all NaN in the rows that were not asked for and in those with an infinity, which
+            are rejected.
+        """
+        work = np.empty((len(self._names), events.rows))
+        for column in self._events:
+            column.fill(events, scored, work)
+        for entity, features in zip(self._entities, found, strict=True):
+            entity.fill(features, work)
+        with np.errstate(all="ignore"):
+            for index, expression in self._expressions:
+                work[index] = expression.evaluate(work)
+            values = work.T.astype(np.float32, order="C")
+        values[~scored] = np.nan
+        return values, self._reject_infinities(values, work)
+
+    def _reject_infinities(self, values: NDArray[np.float32], work: Work) -> list[Rejected]:
+        rows, columns = np.nonzero(np.isinf(values))
+        rows, first = np.unique(rows, return_index=True)
+        values[rows] = np.nan
+        return [
+            Rejected(row, Reason.BAD_VALUE, f"column '{self._names[column]}' is {work[column, row]}, {_EXPECTED}")
+            for row, column in zip(rows.tolist(), columns[first].tolist(), strict=True)
+        ]
+
+
+class _EventColumn:
+    """A column made of an event field."""
+
+    def __init__(self, index: int, source: FromEvent, field: Field, default: float) -> None:
+        self._index = index
+        self._path = source.path
+        self._default = default
+        self._numbers = _numbers(source, field)
+
+    def fill(self, events: Events, good: NDArray[np.bool_], work: Work) -> None:
+        column = events.columns[self._path]
+        work[self._index] = self._numbers(events, column, good)
+        np.copyto(work[self._index], self._default, where=column.null)
+
+
+class _EntityColumns:
+    """The columns made of one entity's features."""
+
+    def __init__(self, entity: Entity, columns: Sequence[PlanColumn]) -> None:
+        mine = [
+            (index, entity.fields.index(column.source.field), column.default)
+            for index, column in enumerate(columns)
+            if isinstance(column.source, FromEntity) and column.source.entity == entity.name
+        ]
+        self._columns = np.array([index for index, _, _ in mine], np.int64)
+        self._features = np.array([feature for _, feature, _ in mine], np.int64)
+        self._defaults = np.array([default for _, _, default in mine])
+
+    def fill(self, found: Found, work: Work) -> None:
+        lines = np.empty((len(found.values) + 1, len(self._columns)))
+        lines[:-1] = np.where(found.absent[:, self._features], self._defaults, found.values[:, self._features])
+        lines[-1] = self._defaults  # where NO_SLOT points
+        work[self._columns] = lines[found.slots].T
+
+
+_Numbers = Callable[[Events, Column, NDArray[np.bool_]], NDArray[np.float64] | NDArray[np.int64]]
+
+
+def _numbers(source: FromEvent, field: Field) -> _Numbers:
+    """How the values of a field become numbers; what stands for a null is unspecified."""
+    if source.categories:
+        return _index_in(source.categories)
+    if source.part is not None:
+        part = source.part
+        return lambda _events, column, _good: take_part(part, column)
+    if field.kind in {Kind.TIME, Kind.TIMESTAMP}:
+        return lambda _events, column, _good: column.values / field.ticks
+    return lambda _events, column, _good: column.values
+
+
+def _index_in(categories: Sequence[str]) -> _Numbers:
+    index = {name.encode(): float(number) for number, name in enumerate(categories)}
+
+    def numbers(events: Events, column: Column, good: NDArray[np.bool_]) -> NDArray[np.float64]:
+        slots, first = distinct(events.data, [column], [], good & ~column.null)
+        known = [index.get(text, np.nan) for text in texts_of(events, column, first)]
+        return np.array([*known, np.nan])[slots]
+
+    return numbers
