@@ -10,16 +10,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.errors import Unavailable
 from scorer.features.layouts import Reply, Request, questions, read
-from scorer.features.resp import BARE, Cells, Inbox, cell_count, command
-from scorer.features.store_link import Closed, Deadline, Link, dial, exchange, refusal
+from scorer.features.resp import BARE, Cells, Inbox, cell_count
+from scorer.features.store_cluster import Cluster
+from scorer.features.store_dial import KEY_MAY_FAIL, PING, PING_MAY_FAIL, Links, refuse
+from scorer.features.store_link import Deadline, exchange
 from scorer.features.store_sentinel import find_master
-from scorer.features.store_url import Address, Target, parse
+from scorer.features.store_url import Target, parse
 
 __all__ = ["Reply", "Request", "Store", "connect"]
-
-PING = command(b"PING")
 
 
 class Store(Protocol):
@@ -63,64 +62,42 @@ def connect(url: str, timeout_ms: int) -> Store:
     Raises:
         Misconfigured: the URL is wrong.
     """
-    return Server(parse(url), timeout_ms)
+    target = parse(url)
+    return Cluster(target, timeout_ms) if target.form == "cluster" else Server(target, timeout_ms)
 
 
 class Server:
     """A single Redis server, or the master that sentinels name at each (re)connect."""
 
     def __init__(self, target: Target, timeout_ms: int) -> None:
-        self._target, self._timeout_ms = target, timeout_ms
-        self._link: Link | None = None
+        self._target, self._links = target, Links(target, timeout_ms)
+        self._address = target.seeds[0] if target.seeds else None
 
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
         """See `Store.fetch`."""
         asked = [questions(request, singly=False) for request in requests]
-        cells = self._answers(b"".join([question for question, _ in asked]), [widths for _, widths in asked])
-        self._check(cells, harmless="WRONGTYPE")
+        question = b"".join([question for question, _ in asked])
+        cells = self._answers(question, [widths for _, widths in asked], KEY_MAY_FAIL)
         ends = np.cumsum([cell_count(widths) for _, widths in asked]).tolist()
         parts = zip(requests, [0, *ends], ends, strict=False)
         return [read(request, cells[start:end], now) for request, start, end in parts]
 
     def ping(self) -> None:
         """See `Store.ping`."""
-        self._check(self._answers(PING, [np.array([BARE])]), harmless="NOPERM")
+        self._answers(PING, [np.array([BARE])], PING_MAY_FAIL)
 
     def close(self) -> None:
         """See `Store.close`."""
-        if self._link is not None:
-            self._link.close()
+        self._links.close()
 
-    def _answers(self, question: bytes, widths: list[NDArray[np.int64]]) -> Cells:
-        if not question:
-            return Inbox().cells
-        deadline = Deadline.after(self._timeout_ms)
-        link = self._connected(deadline)
-        may_be_stale = link.used
-        try:
+    def _answers(self, question: bytes, widths: Sequence[NDArray[np.int64]], harmless: str) -> Cells:
+        def ask(deadline: Deadline) -> Cells:
+            if self._target.form == "sentinel" and not self._links:
+                self._address = find_master(self._target, deadline)
+            link = self._links.to(self._address, deadline)
             link.ask(question, np.concatenate(widths))
             exchange([link], deadline)
-        except Closed:
-            if not may_be_stale:
-                raise
-            link = self._connected(deadline)
-            link.ask(question, np.concatenate(widths))
-            exchange([link], deadline)
-        return link.cells
+            refuse(link.cells.errors(), link.name, harmless)
+            return link.cells
 
-    def _connected(self, deadline: Deadline) -> Link:
-        if self._link is None or self._link.closed:
-            self._link = dial(self._target, self._address(deadline), deadline)
-        return self._link
-
-    def _address(self, deadline: Deadline) -> Address | None:
-        if self._target.form == "sentinel":
-            return find_master(self._target, deadline)
-        return self._target.seeds[0] if self._target.seeds else None
-
-    def _check(self, cells: Cells, harmless: str) -> None:
-        """Refuse an answer with an error in it, and its connection: it may lead to the wrong server."""
-        for _, text in cells.errors():
-            if self._link is not None and not text.startswith(harmless):
-                self._link.close()
-                raise Unavailable(self._target.masked(refusal(self._link.name, text)))
+        return self._links.call(ask) if question else Inbox().cells

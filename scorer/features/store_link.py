@@ -1,37 +1,19 @@
-"""One connection to a Redis server: redis-py connects it, and then the bytes are ours."""
+"""Questions to Redis servers and their answers, on connections of ours."""
 
 import math
 import select
 import socket
 import ssl
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from redis import RedisError
-from redis import TimeoutError as RedisTimeoutError
 from redis.connection import AbstractConnection
 
 from scorer.errors import Unavailable
 from scorer.features.resp import Cells, Inbox, Malformed
-from scorer.features.store_url import Address, Target
-
-SHORTEST = 0.001  # seconds: redis-py takes 0 for "do not wait"
-ADVICE = {
-    "ASK": "it is a node of a cluster: begin features.url with redis+cluster",
-    "CLUSTERDOWN": "the cluster serves no keys until every slot has a master: see CLUSTER INFO",
-    "LOADING": "it reads its data from disk and will answer when that is done",
-    "MASTERDOWN": "it lost its master and serves no stale data: see replica-serve-stale-data",
-    "MOVED": "it is a node of a cluster: begin features.url with redis+cluster",
-    "NOAUTH": "put the user name and the password into features.url",
-    "NOPERM": "grant the user HMGET, MGET, GET and PING on the keys of the plan",
-    "OOM": "it is out of memory: raise its maxmemory",
-    "READONLY": "it is a replica: point features.url at the master",
-    "TRYAGAIN": "slots of the cluster are moving: it will answer when that is done",
-    "WRONGPASS": "correct the user name or the password in features.url",
-}
 
 
 class Closed(Unavailable):
@@ -66,18 +48,17 @@ class Deadline:
 class Link:
     """A connection without blocking calls.
 
-    name:   the server, in a text.
-    closed: whether it can no longer be used.
-    used:   whether it has answered before, so that it may since have been closed for being idle.
+    name: the server, in a text.
+    used: whether it has answered before, so that it may since have been closed for being idle.
     """
 
-    __slots__ = ("_connection", "_events", "_inbox", "_socket", "_unsent", "closed", "name", "used")
+    __slots__ = ("_connection", "_events", "_inbox", "_socket", "_unsent", "name", "used")
 
     def __init__(self, connection: AbstractConnection, name: str) -> None:
         self._connection, self._socket = connection, _socket_of(connection)
         self._socket.setblocking(False)  # noqa: FBT003  the socket's own signature
         self._inbox, self._unsent, self._events = Inbox(), memoryview(b""), 0
-        self.name, self.closed, self.used = name, False, False
+        self.name, self.used = name, False
 
     def ask(self, request: bytes, widths: NDArray[np.int64]) -> None:
         """Take a request, not yet to be sent, and the widths of its replies as `Inbox.expect` takes them."""
@@ -114,8 +95,7 @@ class Link:
         poll.register(self._socket, self._events)
 
     def close(self) -> None:
-        """Close it, so that answers still on their way reach nobody."""
-        self.closed = True
+        """Close it; answers still on their way reach nobody."""
         self._connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py's gap
 
     def _send(self) -> None:
@@ -153,69 +133,17 @@ def _socket_of(connection: AbstractConnection) -> socket.socket:
 def exchange(links: Sequence[Link], deadline: Deadline) -> None:
     """Send what each link was asked and wait for all answers, reading while writing so that no side blocks the other.
 
+    After an error the links must be closed: answers may still be on their way.
+
     Raises:
         Closed:      a connection is gone.
         Unavailable: an answer did not come in time, or is none.
     """
     waiting = list(links)
-    try:
-        while waiting := [link for link in waiting if not link.advance(deadline)]:
-            if not deadline.left():
-                raise Unavailable(f"{_names(waiting)} did not answer within {deadline.text}")
-            poll = select.poll()
-            for link in waiting:
-                link.watch(poll)
-            poll.poll(math.ceil(deadline.left() * 1000))
-    finally:
+    while waiting := [link for link in waiting if not link.advance(deadline)]:
+        if not deadline.left():
+            raise Unavailable(f"{', '.join(link.name for link in waiting)} did not answer within {deadline.text}")
+        poll = select.poll()
         for link in waiting:
-            link.close()
-
-
-def dial(target: Target, address: Address | None, deadline: Deadline) -> Link:
-    """Connect to a server: TCP, TLS, password and database, each within what is left of the deadline.
-
-    Args:
-        target:   how to connect.
-        address:  of the server; None: the Unix socket of the target.
-        deadline: of the call that needs the connection.
-
-    Raises:
-        Unavailable: with the reason.
-    """
-    name = server_name(target, address)
-    try:
-        connection = target.kind(**connecting(target.options, address, deadline.left()))
-        connection.connect()  # type: ignore[no-untyped-call]  # redis-py's gap
-    except (RedisError, OSError) as error:
-        raise Unavailable(target.masked(why(name, error, deadline))) from None
-    return Link(connection, name)
-
-
-def connecting(options: Mapping[str, Any], address: Address | None, seconds: float) -> dict[str, Any]:
-    """Return redis-py's options for one connection whose every step may take some seconds."""
-    place = {} if address is None else {"host": address[0], "port": address[1]}
-    limits = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), max(seconds, SHORTEST))
-    return {**options, **place, **limits, "protocol": 2, "driver_info": None}
-
-
-def server_name(target: Target, address: Address | None) -> str:
-    """Return a server in a text."""
-    return f"Redis at {target.options['path']}" if address is None else f"Redis at {address[0]}:{address[1]}"
-
-
-def why(name: str, error: Exception, deadline: Deadline) -> str:
-    """Return what an error of redis-py says, and what to do."""
-    if isinstance(error, RedisTimeoutError):
-        return f"{name} did not answer within {deadline.text}"
-    code = getattr(error, "status_code", None)
-    return refusal(name, f"{code} {error}") if code else f"cannot connect to {name}: {error}"
-
-
-def refusal(name: str, text: str) -> str:
-    """Return what a server's error text says, and what to do."""
-    advice = ADVICE.get(text.partition(" ")[0])
-    return f"{name} answered '{text}'" + (f": {advice}" if advice else "")
-
-
-def _names(links: Sequence[Link]) -> str:
-    return ", ".join(link.name for link in links)
+            link.watch(poll)
+        poll.poll(math.ceil(deadline.left() * 1000))

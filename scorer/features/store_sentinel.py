@@ -6,7 +6,8 @@ import numpy as np
 
 from scorer.errors import Unavailable
 from scorer.features.resp import ABSENT, ERROR, Cells, command
-from scorer.features.store_link import Deadline, dial, exchange, refusal
+from scorer.features.store_dial import dial, refusal
+from scorer.features.store_link import Deadline, exchange
 from scorer.features.store_url import Address, Target
 
 

@@ -1,0 +1,174 @@
+"""A Redis cluster: each key is asked of the node that serves its slot, all nodes at the same time."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from redis import Redis, RedisError
+from redis.connection import ConnectionPool
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+
+from scorer.batch import Lookup
+from scorer.errors import Unavailable
+from scorer.features.layouts import Reply, Request, questions, read
+from scorer.features.resp import BARE, Cells, cell_count, command
+from scorer.features.store_dial import KEY_MAY_FAIL, PING, PING_MAY_FAIL, Links, connecting, refuse, server_name, why
+from scorer.features.store_link import Deadline, exchange
+from scorer.features.store_url import Address, Target
+
+ASKING = command(b"ASKING")
+REDIRECTIONS = ("MOVED ", "ASK ")
+ROUNDS = 2  # of questions in one call: the second goes to nodes that the first was redirected to
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Keys of one request that one node is asked for.
+
+    node:    its address.
+    number:  which request it is of those of the call.
+    rows:    [keys] which keys of that request.
+    request: for these keys alone.
+    asking:  whether the node must be told that another sent us, which it takes for one key at a time.
+    """
+
+    node: Address
+    number: int
+    rows: NDArray[np.int64]
+    request: Request
+    asking: bool = False
+
+    def question(self) -> tuple[bytes, NDArray[np.int64]]:
+        """Return the commands and the widths of their replies."""
+        question, widths = questions(self.request, singly=True)
+        return (ASKING + question, np.concatenate([[BARE], widths])) if self.asking else (question, widths)
+
+    def redirected(self, errors: Sequence[tuple[int, str]], cells: int) -> "list[Part]":
+        """Return a part for each key that another node has, as errors among the cells of this part say."""
+        parts = {}
+        for cell, text in errors:
+            if text.startswith(REDIRECTIONS):
+                row = cell * len(self.rows) // cells
+                kind, _, place = text.split(" ", 2)
+                host, _, port = place.rpartition(":")
+                node = host or self.node[0], int(port)
+                request = Request(self.request.entity, self.request.keys[row : row + 1])
+                parts[row] = Part(node, self.number, self.rows[row : row + 1], request, kind == "ASK")
+        return list(parts.values())
+
+
+class Cluster:
+    """The masters of a cluster, as it says itself which they are."""
+
+    def __init__(self, target: Target, timeout_ms: int) -> None:
+        self._target, self._links = target, Links(target, timeout_ms)
+        self._owners: list[Address | None] = []  # of each slot; none where the cluster is to be asked
+
+    def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
+        """See `Store.fetch`. A key that moved to another node is asked of that node, once."""
+        replies = [_blank(request) for request in requests]
+        if any(request.keys for request in requests):
+            self._links.call(lambda deadline: self._fill(replies, requests, now, deadline))
+        return replies
+
+    def ping(self) -> None:
+        """See `Store.ping`: every master is asked."""
+        self._links.call(self._ping)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._links.close()
+
+    def _ping(self, deadline: Deadline) -> None:
+        self._learn(deadline)
+        links = [self._links.to(node, deadline) for node in dict.fromkeys(self._owners) if node is not None]
+        for link in links:
+            link.ask(PING, np.array([BARE]))
+        exchange(links, deadline)
+        for link in links:
+            refuse(link.cells.errors(), link.name, PING_MAY_FAIL)
+
+    def _fill(self, replies: Sequence[Reply], requests: Sequence[Request], now: float, deadline: Deadline) -> None:
+        self._learn(deadline)
+        parts = [part for number, request in enumerate(requests) for part in self._parts(number, request)]
+        for _ in range(ROUNDS):
+            moved: list[Part] = []
+            for part, cells, name in self._answers(parts, deadline):
+                errors = cells.errors()
+                refuse(errors, name, KEY_MAY_FAIL, *REDIRECTIONS)
+                moved += part.redirected(errors, cells.marks.shape[1])
+                _put(replies[part.number], part.rows, read(part.request, cells, now))
+            if not moved:
+                return
+            if not all(part.asking for part in moved):
+                self._owners = []
+            parts = moved
+        raise Unavailable(f"the cluster redirects look-ups on and on, now to {parts[0].node}: slots are moving")
+
+    def _answers(self, parts: Sequence[Part], deadline: Deadline) -> Iterator[tuple[Part, Cells, str]]:
+        """Ask the nodes; yield each part with its cells and the name of its node."""
+        asked: dict[Address, list[tuple[Part, bytes, NDArray[np.int64]]]] = defaultdict(list)
+        for part in parts:
+            asked[part.node].append((part, *part.question()))
+        links = {node: self._links.to(node, deadline) for node in asked}
+        for node, link in links.items():
+            question = b"".join([commands for _, commands, _ in asked[node]])
+            link.ask(question, np.concatenate([widths for _, _, widths in asked[node]]))
+        exchange(list(links.values()), deadline)
+        for node, link in links.items():
+            end = 0
+            for part, _, widths in asked[node]:
+                start, end = end, end + cell_count(widths)
+                yield part, link.cells[start + part.asking : end], link.name
+
+    def _parts(self, number: int, request: Request) -> Iterator[Part]:
+        """Divide a request among the nodes that serve its keys."""
+        rows = defaultdict(list)
+        for row, key in enumerate(request.keys):
+            rows[self._owners[key_slot(key)]].append(row)
+        for node, of_node in rows.items():
+            if node is None:
+                slot = key_slot(request.keys[of_node[0]])
+                raise Unavailable(f"no node of the cluster serves slot {slot}: see CLUSTER INFO")
+            yield Part(node, number, np.array(of_node), Request(request.entity, [request.keys[row] for row in of_node]))
+
+    def _learn(self, deadline: Deadline) -> None:
+        """Ask who serves which slot, where that is unknown or as old as the connections that broke."""
+        if self._owners and self._links:
+            return
+        known = [node for node in dict.fromkeys(self._owners) if node is not None]
+        seeds = list(dict.fromkeys([*self._target.seeds, *known]))
+        reasons = []
+        for place, seed in enumerate(seeds):
+            share = deadline.share(len(seeds) - place)
+            try:
+                self._owners = _owners(self._target, seed, share)
+            except (RedisError, OSError) as error:
+                reasons.append(self._target.masked(why(server_name(self._target, seed), error, share)))
+            else:
+                return
+        raise Unavailable("no node of the cluster says who serves which slot: " + "; ".join(reasons))
+
+
+def _owners(target: Target, seed: Address, deadline: Deadline) -> list[Address | None]:
+    """Return the master of each slot, as one node tells it."""
+    owners: list[Address | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
+    pool = ConnectionPool(connection_class=target.kind, **connecting(target.options, seed, deadline.left()))
+    with Redis(connection_pool=pool) as client:
+        for (first, last), nodes in client.execute_command("CLUSTER SLOTS").items():
+            host, port = nodes["primary"]
+            owners[first : last + 1] = [(host or seed[0], port)] * (last + 1 - first)
+    pool.close()
+    return owners
+
+
+def _blank(request: Request) -> Reply:
+    shape = len(request.keys), len(request.entity.fields)
+    lookup = np.full(len(request.keys), Lookup.MISSING, np.uint8)
+    return Reply(np.full(shape, np.nan), np.ones(shape, np.bool_), lookup)
+
+
+def _put(reply: Reply, rows: NDArray[np.int64], part: Reply) -> None:
+    reply.values[rows], reply.absent[rows], reply.lookup[rows] = part.values, part.absent, part.lookup

@@ -1,0 +1,129 @@
+"""Connecting to Redis servers, and what to do where one refuses."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from redis import RedisError
+from redis import TimeoutError as RedisTimeoutError
+
+from scorer.errors import Unavailable
+from scorer.features.resp import command
+from scorer.features.store_link import Closed, Deadline, Link
+from scorer.features.store_url import Address, Target
+
+PING = command(b"PING")
+PING_MAY_FAIL = "NOPERM"  # a server that refuses this user a PING does answer
+KEY_MAY_FAIL = "WRONGTYPE"  # the key holds something else, which makes the entity INVALID
+Answer = TypeVar("Answer")
+SHORTEST = 0.001  # seconds: redis-py takes 0 for "do not wait"
+ADVICE = {
+    "ASK": "it is a node of a cluster: begin features.url with redis+cluster",
+    "CLUSTERDOWN": "the cluster serves no keys until every slot has a master: see CLUSTER INFO",
+    "LOADING": "it reads its data from disk and will answer when that is done",
+    "MASTERDOWN": "it lost its master and serves no stale data: see replica-serve-stale-data",
+    "MOVED": "it is a node of a cluster: begin features.url with redis+cluster",
+    "NOAUTH": "put the user name and the password into features.url",
+    "NOPERM": "grant the user HMGET, MGET, GET and PING on the keys of the plan",
+    "OOM": "it is out of memory: raise its maxmemory",
+    "READONLY": "it is a replica: point features.url at the master",
+    "TRYAGAIN": "slots of the cluster are moving: it will answer when that is done",
+    "WRONGPASS": "correct the user name or the password in features.url",
+}
+
+
+class Links:
+    """The open connections of a store."""
+
+    __slots__ = ("_open", "_target", "_timeout_ms")
+
+    def __init__(self, target: Target, timeout_ms: int) -> None:
+        self._target, self._timeout_ms = target, timeout_ms
+        self._open: dict[Address | None, Link] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._open)
+
+    def to(self, address: Address | None, deadline: Deadline) -> Link:
+        """Return the connection to a server, made where there is none; see `dial`."""
+        if address not in self._open:
+            self._open[address] = dial(self._target, address, deadline)
+        return self._open[address]
+
+    def call(self, attempt: Callable[[Deadline], Answer]) -> Answer:
+        """Return what an attempt returns, within the timeout.
+
+        It is made a second time, with new connections, where one that had answered before turns out to be closed:
+        servers and proxies close idle ones, and reading twice does no harm.
+        """
+        deadline = Deadline.after(self._timeout_ms)
+        if any(link.used for link in self._open.values()):
+            with suppress(Closed):
+                return self._once(attempt, deadline)
+        return self._once(attempt, deadline)
+
+    def close(self) -> None:
+        """Close all; `to` opens them again."""
+        for link in self._open.values():
+            link.close()
+        self._open.clear()
+
+    def _once(self, attempt: Callable[[Deadline], Answer], deadline: Deadline) -> Answer:
+        try:
+            return attempt(deadline)
+        except BaseException:
+            self.close()  # an answer that comes too late must not meet the next question
+            raise
+
+
+def dial(target: Target, address: Address | None, deadline: Deadline) -> Link:
+    """Connect to a server: TCP, TLS, password and database, each within what is left of the deadline.
+
+    Args:
+        target:   how to connect.
+        address:  of the server; None: the Unix socket of the target.
+        deadline: of the call that needs the connection.
+
+    Raises:
+        Unavailable: with the reason.
+    """
+    name = server_name(target, address)
+    try:
+        connection = target.kind(**connecting(target.options, address, deadline.left()))
+        connection.connect()  # type: ignore[no-untyped-call]  # redis-py's gap
+    except (RedisError, OSError) as error:
+        raise Unavailable(target.masked(why(name, error, deadline))) from None
+    return Link(connection, name)
+
+
+def connecting(options: Mapping[str, Any], address: Address | None, seconds: float) -> dict[str, Any]:
+    """Return redis-py's options for one connection whose every step may take some seconds."""
+    place = {} if address is None else {"host": address[0], "port": address[1]}
+    limits = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), max(seconds, SHORTEST))
+    return {**options, **place, **limits, "protocol": 2, "driver_info": None}
+
+
+def server_name(target: Target, address: Address | None) -> str:
+    """Return a server in a text."""
+    return f"Redis at {target.options['path']}" if address is None else f"Redis at {address[0]}:{address[1]}"
+
+
+def why(name: str, error: Exception, deadline: Deadline) -> str:
+    """Return what an error of redis-py says, and what to do."""
+    if isinstance(error, RedisTimeoutError):
+        return f"{name} did not answer within {deadline.text}"
+    code = getattr(error, "status_code", None)
+    return refusal(name, f"{code} {error}") if code else f"cannot connect to {name}: {error}"
+
+
+def refuse(errors: Sequence[tuple[int, str]], name: str, *harmless: str) -> None:
+    """Raise Unavailable for the first error of a server that does not begin with a harmless code."""
+    for _, text in errors:
+        if not text.startswith(harmless):
+            raise Unavailable(refusal(name, text))
+
+
+def refusal(name: str, text: str) -> str:
+    """Return what a server's error text says, and what to do."""
+    advice = ADVICE.get(text.partition(" ")[0])
+    return f"{name} answered '{text}'" + (f": {advice}" if advice else "")
