@@ -33,3 +33,10 @@ def load(chosen: argparse.Namespace) -> settings.Loaded:
         Misconfigured: with every problem.
     """
     return settings.load(chosen.config, overrides=chosen.overrides)
+
+
+def positive(text: str) -> int:
+    """Return a number of things; argparse words the error."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)

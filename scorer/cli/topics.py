@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--create", action="store_true", help="make those that are missing, and change no other")
     parser.add_argument(
         "--partitions",
-        type=_positive,
+        type=options.positive,
         metavar="N",
         help=f"of topics that are made (default: {PARTITIONS}); an input partition is read by one replica at a time",
     )
@@ -79,9 +79,3 @@ def _row(name: str, role: str, topic: Topic | None) -> tuple[object, ...]:
     kept, largest = topic.config.get("retention.ms"), topic.config.get("max.message.bytes")
     days = None if kept is None else "for ever" if kept == "-1" else f"{int(kept) / DAY_MS:g} days"
     return (name, role, topic.partitions, topic.replicas, days, f"{int(largest) / 1e6:.1f} MB" if largest else None)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)

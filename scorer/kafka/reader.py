@@ -1,13 +1,13 @@
-"""Reading a topic to look at it: no group, nothing committed, so that nobody else notices."""
+"""Reading topics to look at them: no group, nothing committed, so that nobody else notices."""
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from scorer.errors import Fatal
+from scorer.kafka.checkpoint import Partition
 from scorer.kafka.client import LastError, properties
 from scorer.kafka.connect import connect, no_answer
 from scorer.settings import KafkaSettings
@@ -32,16 +32,16 @@ class Record:
 
 
 class Reader:
-    """Reads every partition of one topic.
+    """Reads every partition of some topics.
 
     Args:
         kafka: where the brokers are, and how to log in.
-        topic: which.
+        topics: which.
         seconds: limit of each question to the brokers.
     """
 
-    def __init__(self, kafka: KafkaSettings, topic: str, seconds: float = 10.0) -> None:
-        self._kafka, self._topic, self._seconds = kafka, topic, seconds
+    def __init__(self, kafka: KafkaSettings, topics: Sequence[str], seconds: float = 10.0) -> None:
+        self._kafka, self._topics, self._seconds = kafka, topics, seconds
         self._reason = LastError()
         own: dict[str, Any] = {
             "group.id": kafka.group_id,  # asked for by the client, never joined
@@ -62,20 +62,21 @@ class Reader:
 
         Args:
             start: with the oldest record, or with those that come after this call.
-            follow: wait for more for ever; else end where the topic ended at the time of this call.
+            follow: wait for more for ever; else end where the topics ended at the time of this call.
 
         Raises:
             Unavailable: the brokers do not answer at the start; later they are waited for.
-            Fatal: there is no such topic, or we may not read it.
+            Fatal: a topic is not there, or we may not read it.
         """
         ends = self._ends()
         first = {partition: OFFSET_BEGINNING if start == "beginning" else end for partition, end in ends.items()}
-        self._consumer.assign([TopicPartition(self._topic, *place) for place in first.items()])
+        self._consumer.assign([TopicPartition(*partition, offset) for partition, offset in first.items()])
         left = {} if follow else {partition: end for partition, end in ends.items() if end > 0}
         while follow or left:
             for message in self._consumer.consume(500, TURN_SECONDS):
-                partition, reached = cast("int", message.partition()), cast("int", message.offset())
-                if self._is_record(message):
+                partition = cast("Partition", (message.topic(), message.partition()))
+                reached = cast("int", message.offset())
+                if _is_record(message):
                     if follow or reached < left.get(partition, 0):
                         yield _record(message)
                     reached += 1
@@ -87,31 +88,33 @@ class Reader:
         """Hang up."""
         self._consumer.close()
 
-    def _ends(self) -> dict[int, int]:
+    def _ends(self) -> dict[Partition, int]:
         """Return the end of each partition."""
-        deadline = time.monotonic() + self._seconds
         try:
-            described = self._consumer.list_topics(self._topic, timeout=self._seconds).topics[self._topic]
-            if described.error is not None:
-                raise Fatal(f"cannot read topic {self._topic}: {described.error.str()}")
             return {
-                partition: self._consumer.get_watermark_offsets(
-                    TopicPartition(self._topic, partition), timeout=max(0.1, deadline - time.monotonic())
-                )[1]
-                for partition in sorted(described.partitions)
+                partition: self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=self._seconds)[1]
+                for topic in self._topics
+                for partition in self._partitions(topic)
             }
         except KafkaException as error:
             self._consumer.poll(0)  # the reason comes by a callback
             raise no_answer(self._kafka.bootstrap_servers, self._reason.text or error.args[0].str()) from error
 
-    def _is_record(self, message: Message) -> bool:
-        """Tell a record from the news that the end of a partition is reached."""
-        error = message.error()
-        if error is None:
-            return True
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own codes are so named
-            return False
-        raise Fatal(f"cannot read topic {self._topic}: {error.str()}")
+    def _partitions(self, topic: str) -> list[Partition]:
+        described = self._consumer.list_topics(topic, timeout=self._seconds).topics[topic]
+        if described.error is not None:
+            raise Fatal(f"cannot read topic {topic}: {described.error.str()}")
+        return [(topic, partition) for partition in sorted(described.partitions)]
+
+
+def _is_record(message: Message) -> bool:
+    """Tell a record from the news that the end of a partition is reached."""
+    error = message.error()
+    if error is None:
+        return True
+    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own codes are so named
+        return False
+    raise Fatal(f"cannot read topic {message.topic()}: {error.str()}")
 
 
 def _record(message: Message) -> Record:

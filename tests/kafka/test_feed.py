@@ -20,7 +20,7 @@ def test_every_event_that_is_acknowledged_is_counted_and_there(kafka: Kafka, mak
         written.write(b"%d" % number, b"key-%d" % (number % 10))
     written.finish()
     assert written.acknowledged == 1000
-    with closing(Reader(chosen, topic)) as reader:
+    with closing(Reader(chosen, [topic])) as reader:
         records = list(reader.read("beginning", follow=False))
     assert sorted(int(record.value or b"") for record in records) == list(range(1000))
     places = {record.key: record.partition for record in records}

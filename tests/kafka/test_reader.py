@@ -36,7 +36,7 @@ def read(kafka_settings: KafkaSettings) -> Read:
     """Reads a topic to where it ended."""
 
     def records(topic: str) -> list[Record]:
-        with closing(Reader(kafka_settings, topic)) as reader:
+        with closing(Reader(kafka_settings, [topic])) as reader:
             return list(reader.read("beginning", follow=False))
 
     return records
@@ -49,6 +49,15 @@ def test_from_the_beginning_it_ends_where_the_topic_ended(make_topic: MakeTopic,
     assert sorted(int(record.value or b"") for record in records) == list(range(1000))
     for partition in (0, 1):
         assert [record.offset for record in records if record.partition == partition] == list(range(500))
+
+
+def test_several_topics_are_read_together(kafka_settings: KafkaSettings, make_topic: MakeTopic, write: Write) -> None:
+    one, two = make_topic(partitions=2), make_topic(partitions=2)
+    write(one, 10)
+    write(two, 30)
+    with closing(Reader(kafka_settings, [one, two])) as reader:
+        topics = [record.topic for record in reader.read("beginning", follow=False)]
+    assert (topics.count(one), topics.count(two)) == (10, 30)
 
 
 def test_an_empty_topic_ends_at_once(make_topic: MakeTopic, read: Read) -> None:
@@ -69,7 +78,7 @@ def test_what_comes_while_it_reads_is_not_waited_for(
 ) -> None:
     topic = make_topic(partitions=2)
     write(topic, 10)
-    with closing(Reader(kafka_settings, topic)) as reader:
+    with closing(Reader(kafka_settings, [topic])) as reader:
         records = reader.read("beginning", follow=False)
         first = next(records)
         write(topic, 50)
@@ -97,7 +106,7 @@ def test_from_the_end_it_follows_what_is_new(
     write(topic, 10)
     later = threading.Timer(1, write, (topic, 4))
     later.start()
-    with closing(Reader(kafka_settings, topic)) as reader:
+    with closing(Reader(kafka_settings, [topic])) as reader:
         records = list(islice(reader.read("end", follow=True), 4))
     later.join()
     assert sorted((record.partition, record.offset) for record in records) == [(0, 5), (0, 6), (1, 5), (1, 6)]
@@ -121,7 +130,7 @@ def test_a_topic_that_is_not_there_is_named(read: Read) -> None:
 
 def test_brokers_that_are_not_there_are_unavailable_with_the_reason() -> None:
     with (
-        closing(Reader(settings("127.0.0.1:1"), "flights", seconds=0.5)) as reader,
+        closing(Reader(settings("127.0.0.1:1"), ["flights"], seconds=0.5)) as reader,
         pytest.raises(Unavailable, match="Connection refused"),
     ):
         next(reader.read("end", follow=True))
