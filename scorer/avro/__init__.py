@@ -1,0 +1,8 @@
+"""Avro: schemas, decoding into columns, encoding predictions, and events as plain JSON."""
+
+from scorer.avro.decoder import Decoder
+from scorer.avro.encoder import PREDICTION, Encoder
+from scorer.avro.framing import frame
+from scorer.avro.schema import Schema
+
+__all__ = ["PREDICTION", "Decoder", "Encoder", "Schema", "frame"]

@@ -1,0 +1,111 @@
+"""Decimals as the nearest float64."""
+
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.avro.machine import Fault
+from scorer.kernel import kernel
+
+SLOW: Final = 1  # in the status of a row: neither exact in the kernel nor known to be wrong
+_EXACT: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+_DOUBLE_BITS: Final = 53
+_EXACT_POWER: Final = 22  # 10**22 is the last power of ten that a float64 holds exactly
+_LONG_DIGITS: Final = 18  # any number of so many digits is an int64
+
+
+def read_decimals(
+    data: NDArray[np.uint8],
+    null: NDArray[np.bool_],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    precision: int,
+    scale: int,
+    values: NDArray[np.float64],
+) -> dict[int, Fault]:
+    """Read a column of decimals, big-endian two's complement, at which the rows point.
+
+    Args:
+        data: uint8 [bytes].
+        null: [rows]; those rows are left out.
+        starts: int64 [rows].
+        ends: int64 [rows].
+        precision: the most digits.
+        scale: the digits behind the point.
+        values: [rows], filled with the float64 nearest to each decimal: correctly rounded, infinite beyond its range.
+
+    Returns:
+        What is wrong with the rows that hold no decimal.
+    """
+    status = np.zeros(len(null), np.int8)
+    limit = 10**precision if precision <= _LONG_DIGITS else 0
+    divisor = 10.0**scale if scale <= _EXACT_POWER else 0.0
+    _decimals(data, null, starts, ends, limit, divisor, values, status)
+    faults = {int(row): Fault(int(status[row])) for row in np.flatnonzero(status < 0)}
+    for row in np.flatnonzero(status == SLOW):  # more digits than a float64 holds: rare enough for Python
+        unscaled = int.from_bytes(data[starts[row] : ends[row]].tobytes(), "big", signed=True)
+        if has_more_digits(unscaled, precision):
+            faults[int(row)] = Fault.LONG_DECIMAL
+        values[row] = float(to_decimal(unscaled, scale))
+    return faults
+
+
+def to_decimal(unscaled: int, scale: int) -> Decimal:
+    """Return unscaled / 10**scale, exactly."""
+    return Decimal(unscaled).scaleb(-scale, _EXACT)
+
+
+def has_more_digits(number: int, digits: int) -> bool:
+    """Whether a number has more decimal digits than some, without a power of ten much longer than the number."""
+    bits = number.bit_length()
+    if bits <= 3 * digits:
+        return False
+    return bits > 4 * digits or abs(number) >= 10**digits
+
+
+@kernel()
+def first_digit(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> np.int64:
+    """Return where a number begins behind the bytes that only repeat its sign."""
+    sign = data[start] >> 7
+    filler = 0xFF if sign else 0
+    while start + 1 < end and data[start] == filler and data[start + 1] >> 7 == sign:
+        start += 1
+    return start
+
+
+@kernel(
+    "void(Array(uint8, 1, 'C', readonly=True), boolean[::1], int64[::1], int64[::1], int64, float64, float64[::1], "
+    "int8[::1])"
+)
+def _decimals(
+    data: NDArray[np.uint8],
+    null: NDArray[np.bool_],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    limit: int,
+    divisor: float,
+    values: NDArray[np.float64],
+    status: NDArray[np.int8],
+) -> None:
+    """Do the rows that are exact in float64: the number and the power of ten both are, and a division rounds once."""
+    for row in range(len(null)):
+        if null[row]:
+            continue
+        if ends[row] == starts[row]:
+            status[row] = Fault.EMPTY_DECIMAL
+            continue
+        start = first_digit(data, starts[row], ends[row])
+        if ends[row] - start > 8:
+            status[row] = Fault.LONG_DECIMAL if limit else SLOW
+            continue
+        number = np.int64(-1 if data[start] & 0x80 else 0)
+        for at in range(start, ends[row]):
+            number = (number << 8) | np.int64(data[at])
+        if limit and (number >= limit or number <= -limit):
+            status[row] = Fault.LONG_DECIMAL
+        elif divisor and -(1 << _DOUBLE_BITS) < number < 1 << _DOUBLE_BITS:
+            values[row] = np.float64(number) / divisor
+        else:
+            status[row] = SLOW

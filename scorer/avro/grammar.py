@@ -1,0 +1,106 @@
+"""The types that an Avro schema is made of."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+LARGEST = 2**31 - 1  # bytes of a fixed, digits of a decimal: an instruction of a program holds int32
+ABSENT = object()  # the default of a field without one
+UUID_BYTES = 16
+_UNDER = {  # the type under each logical type, where there is only one
+    "date": "int",
+    "time-millis": "int",
+    "time-micros": "long",
+    "timestamp-millis": "long",
+    "timestamp-micros": "long",
+    "timestamp-nanos": "long",
+    "local-timestamp-millis": "long",
+    "local-timestamp-micros": "long",
+    "local-timestamp-nanos": "long",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A type without types inside: a primitive, an enum or a fixed."""
+
+    base: str  # a primitive's name, "enum" or "fixed"
+    logical: str = ""  # see `logical_type`
+    symbols: tuple[str, ...] = ()  # of an enum
+    size: int = 0  # bytes of a fixed
+    precision: int = 0  # of a decimal
+    scale: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Array:
+    """Any number of items."""
+
+    items: "Type"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Map:
+    """Any number of values, each under a text."""
+
+    values: "Type"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Union:
+    """One of several types."""
+
+    branches: tuple["Type", ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """A field as its record declares it; `default` is the schema's JSON, or ABSENT."""
+
+    name: str
+    type: "Type"
+    default: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """Fields in the order of their values."""
+
+    members: tuple[Member, ...]
+
+
+Type: TypeAlias = Scalar | Array | Map | Union | Record
+NULL = Scalar("null")
+
+
+def logical_type(declared: dict[str, Any]) -> str:
+    """Return the logical type that a JSON object declares: empty where it is unknown or invalid.
+
+    The specification asks to ignore those, and to use the type under them.
+    """
+    logical, base, size = declared.get("logicalType"), declared["type"], declared.get("size", 0)
+    if logical == "uuid":
+        valid = base == "string" or (base == "fixed" and size == UUID_BYTES)
+    elif logical == "decimal":
+        valid = _is_decimal(declared.get("precision"), declared.get("scale", 0), base, size)
+    else:
+        valid = isinstance(logical, str) and _UNDER.get(logical) == base
+    return str(logical) if valid else ""
+
+
+def _is_decimal(precision: object, scale: object, base: str, size: int) -> bool:
+    if type(precision) is not int or type(scale) is not int:
+        return False
+    digits = {"bytes": LARGEST, "fixed": math.floor(math.log10(2) * (8 * size - 1))}.get(base, 0)
+    return 0 < precision <= digits and 0 <= scale <= precision
+
+
+def plain(kind: Type) -> tuple[Type, bool]:
+    """Look through a union that only adds null: return the type that values have, and whether they may be null."""
+    if not isinstance(kind, Union):
+        return kind, kind == NULL
+    others = [branch for branch in kind.branches if branch != NULL]
+    if len(others) > 1 or not kind.branches:
+        return kind, False
+    return (others[0] if others else NULL), len(others) < len(kind.branches)

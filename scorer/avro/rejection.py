@@ -1,0 +1,99 @@
+"""Failures of the kernel in words: what, at which field and byte, and what was expected."""
+
+from scorer.avro.grammar import Scalar, Type, Union
+from scorer.avro.machine import Fault
+from scorer.avro.program import Program
+from scorer.batch import Reason
+
+VALUE_FAULTS = frozenset({Fault.EMPTY, Fault.TOO_LARGE, Fault.BAD_FRAMING, Fault.UNKNOWN_SCHEMA, Fault.TRAILING})
+_REASONS = {
+    Fault.TRUNCATED: Reason.TRUNCATED,
+    Fault.TRAILING: Reason.TRAILING_BYTES,
+    Fault.EMPTY: Reason.EMPTY,
+    Fault.TOO_LARGE: Reason.TOO_LARGE,
+    Fault.BAD_FRAMING: Reason.BAD_FRAMING,
+    Fault.UNKNOWN_SCHEMA: Reason.UNKNOWN_SCHEMA,
+}
+
+
+def reason_of(fault: Fault) -> Reason:
+    """Return the reason code of a fault."""
+    return _REASONS.get(fault, Reason.BAD_VALUE)
+
+
+def explain_value(fault: Fault, value: bytes, at: int, header: bytes, max_bytes: int) -> str:
+    """Describe what is wrong with a value as a whole."""
+    match fault:
+        case Fault.EMPTY:
+            return "the value is null or has no bytes; expected an event"
+        case Fault.TOO_LARGE:
+            return f"the value has {len(value)} bytes; expected at most {max_bytes}"
+        case Fault.BAD_FRAMING:
+            found = value[: len(header)].hex(" ")
+            return f"the value begins with {found} at byte 0; expected the {len(header)} bytes {header.hex(' ')}"
+        case Fault.UNKNOWN_SCHEMA:
+            return f"the schema's fingerprint at byte 2 is {value[2:10].hex(' ')}; expected {header[2:].hex(' ')}"
+        case _:
+            return f"the event ends at byte {at}, and {len(value) - at} more follow; expected none"
+
+
+def explain_field(fault: Fault, program: Program, step: int, value: bytes, at: int) -> str:
+    """Describe what is wrong with a field: the instruction at `step` cannot read what begins at byte `at`."""
+    return f"{program.paths[step]}: {_explain(fault, program.types[step], value, at)}"
+
+
+def _explain(fault: Fault, kind: Type, value: bytes, at: int) -> str:
+    number, behind = read_varint(value, at)
+    match fault:
+        case Fault.TRUNCATED:
+            return f"{_words(kind)} begins at byte {at}, and the value ends at byte {len(value)}; expected all of it"
+        case Fault.LONG_VARINT:
+            return f"a number of more than 64 bits at byte {at}; expected {_words(kind)}"
+        case Fault.WIDE_INT:
+            return f"{number} at byte {at}; expected an int, {-(2**31)} to {2**31 - 1}"
+        case Fault.NOT_BOOLEAN:
+            return f"{value[at]} at byte {at}; expected a boolean, 0 or 1"
+        case Fault.BAD_SYMBOL:
+            return f"symbol {number} at byte {at}; expected {_words(kind)}, numbered from 0"
+        case Fault.BAD_BRANCH:
+            branches = len(kind.branches) if isinstance(kind, Union) else 2
+            return f"branch {number} at byte {at}; expected a union of {branches} branches, numbered from 0"
+        case Fault.NEGATIVE_LENGTH:
+            return f"a negative length at byte {at}; expected {_words(kind)}"
+        case Fault.BAD_COUNT:
+            left = len(value) - behind
+            return f"a block of {abs(number)} items at byte {at}, where {left} bytes are left; expected at most as many"
+        case Fault.BAD_SIZE:
+            return f"the items of a block end at byte {at}; expected them to end where the block's size says"
+        case Fault.BAD_UTF8:
+            return f"a string at byte {at} is not UTF-8; expected text"
+        case Fault.EMPTY_DECIMAL:
+            return f"a decimal at byte {at} has no bytes; expected one at least"
+        case _:
+            digits = kind.precision if isinstance(kind, Scalar) else 0
+            return f"a decimal at byte {at} has more than {digits} digits; expected at most its precision"
+
+
+def _words(kind: Type) -> str:
+    match kind:
+        case Scalar(base="enum"):
+            return f"an enum of {len(kind.symbols)} symbols"
+        case Scalar(base="fixed"):
+            return f"a fixed of {kind.size} bytes"
+        case Scalar(base="bytes"):
+            return "bytes"
+        case Scalar():
+            return f"{'an' if kind.base == 'int' else 'a'} {kind.base}"
+        case _:
+            name = type(kind).__name__.lower()
+            return f"{'an' if name == 'array' else 'a'} {name}"
+
+
+def read_varint(value: bytes, at: int) -> tuple[int, int]:
+    """Read the number at a position, as far as it goes; returns it and where it ends."""
+    number = 0
+    for shift, byte in enumerate(value[at : at + 10]):
+        number |= (byte & 0x7F) << (7 * shift)
+        if byte < 0x80:  # noqa: PLR2004  the last byte of a varint
+            return (number >> 1) ^ -(number & 1), at + shift + 1
+    return 0, len(value)

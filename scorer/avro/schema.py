@@ -1,0 +1,140 @@
+"""The schema of an event: what can be addressed in it, and why the rest cannot."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from fastavro import parse_schema
+from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
+
+from scorer.avro.grammar import Array, Map, Record, Scalar, Type, Union, plain
+from scorer.avro.reader import read_schema
+from scorer.batch import Field, Kind
+from scorer.errors import Misconfigured, Problem
+
+_KINDS = {
+    "null": Kind.FLOAT,  # a field that is always null fits every column of numbers
+    "boolean": Kind.BOOLEAN,
+    "int": Kind.INTEGER,
+    "long": Kind.INTEGER,
+    "float": Kind.FLOAT,
+    "double": Kind.FLOAT,
+    "bytes": Kind.BYTES,
+    "fixed": Kind.BYTES,
+    "string": Kind.TEXT,
+    "enum": Kind.ENUM,
+    "uuid": Kind.TEXT,
+    "decimal": Kind.DECIMAL,
+    "date": Kind.DATE,
+    "time": Kind.TIME,
+    "timestamp": Kind.TIMESTAMP,
+}
+_TICKS = {"millis": 1_000, "micros": 1_000_000, "nanos": 1_000_000_000}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schema:
+    """An Avro record schema, read and judged.
+
+    Attributes:
+        record: the record's type.
+        fields: every scalar that can be addressed, by dotted path, in the order of the schema.
+        scalars: the type of each of them.
+        others: what stands at the other paths ("an array"), by dotted path.
+        parsed: the schema as fastavro wants it.
+        fingerprint: 8 bytes, CRC-64-AVRO of the canonical form, little-endian as in single-object framing.
+    """
+
+    record: Record
+    fields: Mapping[str, Field]
+    scalars: Mapping[str, Scalar]
+    others: Mapping[str, str]
+    parsed: Any
+    fingerprint: bytes
+
+    @classmethod
+    def load(cls, path: Path) -> "Schema":
+        """Read a schema from a file; see `parse`."""
+        try:
+            text = path.read_text("utf-8-sig")
+        except OSError as error:
+            what = f"cannot be read: {error.strerror}"
+        except UnicodeDecodeError as error:
+            what = f"not UTF-8 at byte {error.start}"
+        else:
+            return cls.parse(text, str(path))
+        raise Misconfigured([Problem(str(path), what, "expected an Avro schema, JSON")])
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> "Schema":
+        """Read a schema from its text.
+
+        Args:
+            text: the schema, JSON.
+            where: what errors call it.
+
+        Raises:
+            Misconfigured: it is not an Avro schema, its top level is not a record, or it is recursive.
+        """
+        record, declared = read_schema(text, where)
+        try:
+            parsed = parse_schema(declared)
+        except (SchemaParseException, ValueError, OverflowError) as error:
+            raise Misconfigured([Problem(where, str(error), "expected a valid Avro schema")]) from None
+        places = list(_walk(record, "", nullable=False))
+        scalars = {path: kind for path, kind, _ in places if isinstance(kind, Scalar)}
+        return cls(
+            record,
+            {path: _field(path, kind, nullable) for path, kind, nullable in places if isinstance(kind, Scalar)},
+            scalars,
+            {path: _words(kind) for path, kind, _ in places if path not in scalars},
+            parsed,
+            bytes.fromhex(fingerprint(to_parsing_canonical_form(parsed), "CRC-64-AVRO")),
+        )
+
+    def why_not(self, path: str) -> str:
+        """Say why the value at a path cannot be used; empty where it can."""
+        if path in self.fields:
+            bare = self.fields[path].kind == Kind.BYTES
+            return f"'{path}' is bytes, from which no number or text is made" if bare else ""
+        if inside := next((each for each in (*self.fields, *self.others) if each.startswith(f"{path}.")), ""):
+            return f"'{path}' is a record; name a field in it, like '{inside}'"
+        outer = path
+        while outer:
+            if outer in self.others:
+                return f"'{outer}' is {self.others[outer]}"
+            if outer in self.fields:
+                return f"'{outer}' has no fields in it"
+            outer = outer.rpartition(".")[0]
+        near = get_close_matches(path, self.fields, 1)
+        return f"unknown field '{path}'" + (f"; did you mean '{near[0]}'?" if near else "")
+
+
+def _walk(kind: Type, path: str, *, nullable: bool) -> Iterator[tuple[str, Type, bool]]:
+    """Yield each path, from a type down, where records end: its type, and whether something there may be null."""
+    kind, may_be_null = plain(kind)
+    nullable |= may_be_null
+    if not isinstance(kind, Record) or not kind.members:
+        yield path, kind, nullable
+        return
+    for member in kind.members:
+        yield from _walk(member.type, f"{path}.{member.name}".lstrip("."), nullable=nullable)
+
+
+def _field(path: str, kind: Scalar, nullable: bool) -> Field:  # noqa: FBT001  from _walk
+    name, _, unit = kind.logical.removeprefix("local-").partition("-")
+    return Field(path, _KINDS[name or kind.base], nullable, _TICKS.get(unit, 1), kind.symbols)
+
+
+def _words(kind: Type) -> str:
+    match kind:
+        case Array():
+            return "an array, which has no single value"
+        case Map():
+            return "a map, which has no single value"
+        case Union(branches=branches):
+            return f"a union of {len(branches)} types; only one of null and one other type has values of one kind"
+        case _:
+            return "a record without fields"

@@ -1,0 +1,172 @@
+"""Text for values that are not text in the data: made beside it, with the rows pointed at it."""
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.avro.decimals import to_decimal
+from scorer.avro.grammar import Scalar
+from scorer.batch import Kind, Records
+from scorer.kernel import kernel
+
+Bytes: TypeAlias = NDArray[np.uint8]
+Ints: TypeAlias = NDArray[np.int64]
+Flags: TypeAlias = NDArray[np.bool_]
+
+_LONGEST_INTEGER: Final = 20  # bytes, the sign included
+_UUID_TEXT: Final = 36
+_ZERO: Final = ord("0")
+_MINUS: Final = ord("-")
+_HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
+
+
+def write_text(
+    scalar: Scalar, kind: Kind, data: Bytes, base: int, values: Ints, null: Flags, starts: Ints, ends: Ints
+) -> Bytes:
+    """Write the text of every row of a column that is not null.
+
+    Args:
+        scalar: the column's type.
+        kind: and its kind.
+        data: uint8 [bytes], the batch's.
+        base: where the text will stand.
+        values: int64 [rows], the column's numbers, or the bits of its float64.
+        null: [rows].
+        starts: int64 [rows], where the content of strings, bytes and fixed begins in `data`; then where the text does.
+        ends: int64 [rows], the same for where it ends.
+
+    Returns:
+        The text, uint8 [bytes]; none where it stands in `data` already.
+    """
+    match kind:
+        case Kind.TEXT if scalar.base == "string":
+            return np.empty(0, np.uint8)
+        case Kind.TEXT:
+            return _write_uuids(data, null, base, starts, ends)
+        case Kind.ENUM:
+            return _write_symbols(scalar.symbols, values, null, base, starts, ends)
+        case Kind.BOOLEAN:
+            return _write_symbols(("false", "true"), values, null, base, starts, ends)
+        case Kind.FLOAT | Kind.DECIMAL:  # as an id only, which is rare enough for Python
+            rows = np.flatnonzero(~null)
+            if kind == Kind.FLOAT:
+                words = [repr(value) for value in values.view(np.float64)[rows].tolist()]
+            else:
+                words = [_decimal_text(data[starts[row] : ends[row]], scalar.scale) for row in rows]
+            return _write_words(words, rows, base, starts, ends)
+        case _:
+            return _write_integers(values, null, base, starts, ends)
+
+
+def write_positions(records: Records, wanted: Flags, base: int, starts: Ints, ends: Ints) -> Bytes:
+    """Write `topic-partition-offset` for the rows where it is wanted; returns the text, as `write_text` does."""
+    topics, stops = end_to_end([topic.encode() for topic in records.topics])
+    longest = int(np.diff(stops, prepend=0).max(initial=0)) + 2 * _LONGEST_INTEGER + 2
+    out = np.empty(longest * len(records), np.uint8)
+    end = _positions(topics, stops, records.topic, records.partition, records.offset, wanted, base, out, starts, ends)
+    return out[:end]
+
+
+def end_to_end(words: Sequence[bytes]) -> tuple[Bytes, Ints]:
+    """Return words in one array, and where each ends."""
+    return np.frombuffer(b"".join(words), np.uint8), np.cumsum([len(word) for word in words], dtype=np.int64)
+
+
+def _write_words(words: Sequence[str], rows: Ints, base: int, starts: Ints, ends: Ints) -> Bytes:
+    made, stops = end_to_end([word.encode() for word in words])
+    starts[rows], ends[rows] = base + np.concatenate(([0], stops))[:-1], base + stops
+    return made
+
+
+def _write_symbols(symbols: Sequence[str], values: Ints, null: Flags, base: int, starts: Ints, ends: Ints) -> Bytes:
+    made, stops = end_to_end([symbol.encode() for symbol in symbols])
+    index, at = np.where(null, 0, values), base + np.concatenate(([0], stops))
+    starts[:], ends[:] = at[index], at.take(index + 1, mode="clip")
+    return made
+
+
+def _decimal_text(content: Bytes, scale: int) -> str:
+    return format(to_decimal(int.from_bytes(content.tobytes(), "big", signed=True), scale), "f")
+
+
+def _write_integers(values: Ints, null: Flags, base: int, starts: Ints, ends: Ints) -> Bytes:
+    out = np.empty(_LONGEST_INTEGER * len(values), np.uint8)
+    return out[: _integers(values, null, base, out, starts, ends)]
+
+
+def _write_uuids(data: Bytes, null: Flags, base: int, starts: Ints, ends: Ints) -> Bytes:
+    out = np.empty(_UUID_TEXT * len(starts), np.uint8)
+    return out[: _uuids(data, null, base, out, starts, ends)]
+
+
+@kernel()
+def put_integer(value: np.int64, out: Bytes, at: int) -> int:
+    """Write an integer in decimal; returns the next position."""
+    rest = np.uint64(value) if value >= 0 else np.uint64(-(value + 1)) + np.uint64(1)
+    if value < 0:
+        out[at] = _MINUS
+        at += 1
+    end, bound = at + 1, rest
+    while bound >= 10:  # noqa: PLR2004  decimal
+        bound //= np.uint64(10)
+        end += 1
+    for index in range(end - 1, at - 1, -1):
+        out[index] = _ZERO + np.int64(rest % np.uint64(10))
+        rest //= np.uint64(10)
+    return end
+
+
+@kernel("int64(int64[::1], boolean[::1], int64, uint8[::1], int64[::1], int64[::1])")
+def _integers(values: Ints, null: Flags, base: int, out: Bytes, starts: Ints, ends: Ints) -> int:
+    at = 0
+    for row in range(len(values)):
+        if not null[row]:
+            starts[row] = base + at
+            at = put_integer(values[row], out, at)
+            ends[row] = base + at
+    return at
+
+
+@kernel("int64(Array(uint8, 1, 'C', readonly=True), boolean[::1], int64, uint8[::1], int64[::1], int64[::1])")
+def _uuids(data: Bytes, null: Flags, base: int, out: Bytes, starts: Ints, ends: Ints) -> int:
+    at = 0
+    for row in range(len(null)):
+        if null[row]:
+            continue
+        source, starts[row] = starts[row], base + at
+        for index in range(16):
+            if index in (4, 6, 8, 10):
+                out[at] = _MINUS
+                at += 1
+            byte = np.int64(data[source + index])
+            out[at], out[at + 1] = _HEX[byte >> 4], _HEX[byte & 15]
+            at += 2
+        ends[row] = base + at
+    return at
+
+
+@kernel(
+    "int64(Array(uint8, 1, 'C', readonly=True), int64[::1], int32[::1], int32[::1], int64[::1], boolean[::1], int64, "
+    "uint8[::1], int64[::1], int64[::1])"
+)
+def _positions(  # noqa: PLR0913  as above
+    names: Bytes, stops: Ints, topic: NDArray[np.int32], partition: NDArray[np.int32], offset: Ints,
+    wanted: Flags, base: int, out: Bytes, starts: Ints, ends: Ints,
+) -> int:  # fmt: skip
+    at = 0
+    for row in range(len(offset)):
+        if not wanted[row]:
+            continue
+        starts[row] = base + at
+        begin = stops[topic[row] - 1] if topic[row] > 0 else 0
+        for source in range(begin, stops[topic[row]]):
+            out[at] = names[source]
+            at += 1
+        out[at] = _MINUS
+        at = put_integer(np.int64(partition[row]), out, at + 1)
+        out[at] = _MINUS
+        at = put_integer(offset[row], out, at + 1)
+        ends[row] = base + at
+    return at
