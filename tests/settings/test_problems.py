@@ -58,6 +58,7 @@ from tests.settings.conftest import Problems
         ("kafka.properties", None, "found null", "expected a map of librdkafka properties"),
         ("batch", None, "found null", "expected a group with the keys max_records, max_wait_ms, max_bytes"),
         ("batch", ["a"], "found a list", "expected a group with the keys max_records, max_wait_ms, max_bytes"),
+        ("kafka", None, "found null", "expected a group with the keys bootstrap_servers, group_id, "),
         ("http", 5, "found '5'", "expected a group with the keys host, port or null"),
     ],
 )
