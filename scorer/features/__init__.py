@@ -1,8 +1,9 @@
 """Features: what a plan says of each model column, the look-up of a batch's keys in Redis, and its matrix."""
 
 from scorer.features.columns import PlanColumn
+from scorer.features.layouts import Reply, Request
 from scorer.features.lookup import Features
 from scorer.features.plan import Entity, Plan
 from scorer.features.store import Store, connect
 
-__all__ = ["Entity", "Features", "Plan", "PlanColumn", "Store", "connect"]
+__all__ = ["Entity", "Features", "Plan", "PlanColumn", "Reply", "Request", "Store", "connect"]

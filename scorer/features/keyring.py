@@ -6,16 +6,19 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.batch import NO_SLOT, Column, Events, Field, Kind
+from scorer.batch import Events, Field, Kind
 from scorer.features.distinct import distinct
 from scorer.features.keys import KeyTemplate, Part
+from scorer.kernel import kernel
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = (datetime.min.replace(tzinfo=UTC) - _EPOCH).days
 _LAST_DAY = (datetime.max.replace(tzinfo=UTC) - _EPOCH).days
 _SECONDS = 86_400  # in a day
-_MICROSECONDS = 1_000_000  # in a second
+_DAY_MICROSECONDS = _SECONDS * 1_000_000
 _INT64 = np.iinfo(np.int64)
+
+_Spans = tuple[NDArray[np.int64] | int, NDArray[np.int64] | int]  # where the text of each row starts and ends
 
 
 class Keyring:
@@ -27,10 +30,10 @@ class Keyring:
     """
 
     def __init__(self, template: KeyTemplate, fields: Mapping[str, Field]) -> None:
-        self._layout = template.layout
-        self._parts = [
-            (part.path, None if part.format is None else _Moment(part, fields[part.path])) for part in template.parts
-        ]
+        self._paths = [part.path for part in template.parts]
+        self._pieces = [_piece(piece, fields) for piece in template.pieces]
+        self._moments = [piece for piece in self._pieces if isinstance(piece, _Moment)]
+        self._from_event = np.array([isinstance(piece, _Text) for piece in self._pieces])
 
     def keys(self, events: Events, good: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[bytes]]:
         """Make the keys of a batch.
@@ -43,33 +46,47 @@ class Keyring:
             int32 [rows], where each row's key is among the keys; NO_SLOT where it needs none, has a null in it, or a
             time that no calendar has (beyond the years 1 to 9999, or the hours of a day). The keys, each once.
         """
-        columns = [(events.columns[path], moment) for path, moment in self._parts]
         usable = good.copy()
-        for column, moment in columns:
-            usable &= ~column.null
-            if moment is not None:
-                usable &= moment.known(column)
-        texts = [column for column, moment in columns if moment is None]
-        moments = [moment.codes(column) for column, moment in columns if moment is not None]
-        slots, first = distinct(events.data, texts, moments, usable)
-        if not columns:
-            return slots, [self._layout % ()] * len(first)
-        filled = [
-            texts_of(events, column, first) if moment is None else moment.texts(column, first)
-            for column, moment in columns
-        ]
-        return _each_once(slots, list(map(self._layout.__mod__, zip(*filled, strict=True))))
+        for path in self._paths:
+            usable &= ~events.columns[path].null
+        for moment in self._moments:
+            usable &= moment.known(events)
+        made = bytearray()
+        spans = np.empty((2, len(self._pieces), events.rows), np.int64)
+        for at, piece in enumerate(self._pieces):
+            spans[0, at], spans[1, at] = piece.spans(events, usable, made)
+        data, ends = write_keys(events.data, np.frombuffer(made, np.uint8), self._from_event, spans, usable)
+        starts = np.concatenate(([0], ends[:-1]))
+        slots, first = distinct(data, starts, ends, usable)
+        text = data.tobytes()
+        return slots, [text[start:end] for start, end in zip(starts[first].tolist(), ends[first].tolist(), strict=True)]
 
 
-def texts_of(events: Events, column: Column, rows: NDArray[np.int64]) -> list[bytes]:
-    """The texts of a column in some rows."""
-    data = events.data.data
-    starts, ends = np.asarray(column.starts)[rows].tolist(), np.asarray(column.ends)[rows].tolist()
-    return [bytes(data[start:end]) for start, end in zip(starts, ends, strict=True)]
+class _Literal:
+    """A piece that is the same in all keys."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+
+    def spans(self, _events: Events, _usable: NDArray[np.bool_], made: bytearray) -> _Spans:
+        start = len(made)
+        made += self._text
+        return start, len(made)
+
+
+class _Text:
+    """A piece that is the text of a field."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def spans(self, events: Events, _usable: NDArray[np.bool_], _made: bytearray) -> _Spans:
+        column = events.columns[self._path]
+        return np.asarray(column.starts), np.asarray(column.ends)
 
 
 class _Moment:
-    """The format of a field in a key. Values between which the text does not change have the same code.
+    """A piece that is a field in a format, made once for all values between which its text does not change.
 
     Args:
         part: with the format.
@@ -84,26 +101,65 @@ class _Moment:
         self._least = max(first * self._day, _INT64.min)
         self._most = min((last + 1) * self._day - 1, _INT64.max)
 
-    def known(self, column: Column) -> NDArray[np.bool_]:
+    def known(self, events: Events) -> NDArray[np.bool_]:
         """Whether a calendar, or a clock, has each value."""
-        return (column.values >= self._least) & (column.values <= self._most)
+        values = events.columns[self._part.path].values
+        return (values >= self._least) & (values <= self._most)
 
-    def codes(self, column: Column) -> NDArray[np.int64]:
-        return column.values.astype(np.int64, copy=False) // self._step
+    def spans(self, events: Events, usable: NDArray[np.bool_], made: bytearray) -> _Spans:
+        steps = events.columns[self._part.path].values // self._step
+        distinct_steps = np.unique(steps[usable])
+        edges = [len(made)]
+        for step in distinct_steps.tolist():
+            made += self._part.text(_EPOCH + timedelta(microseconds=step * self._step * _DAY_MICROSECONDS // self._day))
+            edges.append(len(made))
+        each = np.searchsorted(distinct_steps, steps)
+        return np.take(edges, each, mode="clip"), np.take(edges, each + 1, mode="clip")
 
-    def texts(self, column: Column, rows: NDArray[np.int64]) -> list[bytes]:
-        codes = self.codes(column)[rows].tolist()
-        text = {code: self._part.text(self._moment(code)) for code in set(codes)}
-        return [text[code] for code in codes]
 
-    def _moment(self, code: int) -> datetime:
-        return _EPOCH + timedelta(microseconds=code * self._step * _SECONDS * _MICROSECONDS // self._day)
+def _piece(piece: bytes | Part, fields: Mapping[str, Field]) -> _Literal | _Text | _Moment:
+    if isinstance(piece, bytes):
+        return _Literal(piece)
+    return _Text(piece.path) if piece.format is None else _Moment(piece, fields[piece.path])
 
 
-def _each_once(slots: NDArray[np.int32], keys: list[bytes]) -> tuple[NDArray[np.int32], list[bytes]]:
-    """Join what is distinct and has the same key nevertheless, as `{a}{b}` has of (x, yz) and (xy, z)."""
-    once = {key: slot for slot, key in enumerate(dict.fromkeys(keys))}
-    if len(once) == len(keys):
-        return slots, keys
-    joined = np.array([*(once[key] for key in keys), NO_SLOT], np.int32)
-    return joined[slots], list(once)
+@kernel(
+    "Tuple((uint8[::1], int64[::1]))(Array(uint8, 1, 'C', readonly=True), Array(uint8, 1, 'C', readonly=True), "
+    "boolean[::1], int64[:, :, ::1], boolean[::1])"
+)
+def write_keys(
+    data: NDArray[np.uint8],
+    made: NDArray[np.uint8],
+    from_event: NDArray[np.bool_],
+    spans: NDArray[np.int64],
+    usable: NDArray[np.bool_],
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Write the keys of all rows, end to end.
+
+    Args:
+        data: uint8 [bytes], the texts of the events.
+        made: uint8 [bytes], the other texts.
+        from_event: bool [pieces], which of the two a piece points into.
+        spans: int64 [2, pieces, rows], where each piece starts and ends.
+        usable: bool [rows], the rows that have a key.
+
+    Returns:
+        uint8 [bytes], the keys; int64 [rows], where each ends.
+    """
+    ends = np.empty(len(usable), np.int64)
+    at = 0
+    for row in range(len(usable)):
+        if usable[row]:
+            for piece in range(len(from_event)):
+                at += spans[1, piece, row] - spans[0, piece, row]
+        ends[row] = at
+    keys = np.empty(at, np.uint8)
+    at = 0
+    for row in range(len(usable)):
+        if usable[row]:
+            for piece in range(len(from_event)):
+                source = data if from_event[piece] else made
+                for byte in range(spans[0, piece, row], spans[1, piece, row]):
+                    keys[at] = source[byte]
+                    at += 1
+    return keys, ends

@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -45,13 +45,11 @@ class KeyTemplate:
     """A key as literal text around parts.
 
     text:   as it stands in the plan.
-    parts:  the fields in it, in order; none where all events share one key.
-    layout: the key with `%b` for each part, for `bytes.__mod__`.
+    pieces: what a key is made of, in order: literal text, and parts; no part where all events share one key.
     """
 
     text: str
-    parts: tuple[Part, ...]
-    layout: bytes
+    pieces: tuple[bytes | Part, ...]
 
     @classmethod
     def parse(cls, text: str) -> "KeyTemplate":
@@ -62,25 +60,27 @@ class KeyTemplate:
         """
         if not text:
             raise ValueError("is empty; expected a key such as 'plane:{tailnum}'")
-        parts: list[Part] = []
-        layout, at = "", 0
-        for piece in _PIECE.finditer(text):
-            layout += text[at : piece.start()].replace("%", "%%")
-            at = piece.end()
-            brace, inside, stray = piece.groups()
+        pieces: list[str | Part] = []
+        at = 0
+        for found in _PIECE.finditer(text):
+            pieces.append(text[at : found.start()])
+            at = found.end()
+            brace, inside, stray = found.groups()
             if stray is not None:
                 raise ValueError(f"has a lone {stray!r} at character {at}; write {stray * 2!r} for a brace")
-            if brace is not None:
-                layout += brace[0]
-            else:
-                parts.append(_part(inside))
-                layout += "%b"
-        layout += text[at:].replace("%", "%%")
-        return cls(text, tuple(parts), layout.encode())
+            pieces.append(_part(inside) if brace is None else brace[0])
+        pieces.append(text[at:])
+        return cls(text, tuple(piece.encode() if isinstance(piece, str) else piece for piece in pieces if piece))
 
-    def fill(self, texts: Sequence[bytes]) -> bytes:
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The fields in it, in order."""
+        return tuple(piece for piece in self.pieces if isinstance(piece, Part))
+
+    def fill(self, texts: Iterable[bytes]) -> bytes:
         """The key whose parts have these texts."""
-        return self.layout % tuple(texts)
+        given = iter(texts)
+        return b"".join(next(given) if isinstance(piece, Part) else piece for piece in self.pieces)
 
     def problems(self, fields: Mapping[str, Field], why_not: Callable[[str], str], where: str) -> Iterator[Problem]:
         """What of this template does not fit the event schema."""

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.batch import Column, Events, Field, Found, Kind, Reason, Rejected
+from scorer.batch import NO_SLOT, Column, Events, Field, Found, Kind, Reason, Rejected
 from scorer.features.columns import FromEntity, FromEvent, PlanColumn
 from scorer.features.distinct import distinct
 from scorer.features.expression import Expression
-from scorer.features.keyring import texts_of
 from scorer.features.parts import take_part
 from scorer.features.plan import Entity, Plan
+from scorer.kernel import kernel
 
 Work = NDArray[np.float64]  # [columns, rows]
 _EXPECTED = "which is infinite in float32; the model takes finite numbers, and NaN for what is missing"
@@ -64,7 +64,10 @@ class Assembler:
         return values, self._reject_infinities(values, work)
 
     def _reject_infinities(self, values: NDArray[np.float32], work: Work) -> list[Rejected]:
-        rows, columns = np.nonzero(np.isinf(values))
+        infinite = np.isinf(values)
+        if not infinite.any():
+            return []
+        rows, columns = np.nonzero(infinite)
         rows, first = np.unique(rows, return_index=True)
         values[rows] = np.nan
         return [
@@ -82,9 +85,9 @@ class _EventColumn:
         self._default = default
         self._numbers = _numbers(source, field)
 
-    def fill(self, events: Events, good: NDArray[np.bool_], work: Work) -> None:
+    def fill(self, events: Events, scored: NDArray[np.bool_], work: Work) -> None:
         column = events.columns[self._path]
-        work[self._index] = self._numbers(events, column, good)
+        work[self._index] = self._numbers(events, column, scored)
         np.copyto(work[self._index], self._default, where=column.null)
 
 
@@ -102,10 +105,37 @@ class _EntityColumns:
         self._defaults = np.array([default for _, _, default in mine])
 
     def fill(self, found: Found, work: Work) -> None:
-        lines = np.empty((len(found.values) + 1, len(self._columns)))
-        lines[:-1] = np.where(found.absent[:, self._features], self._defaults, found.values[:, self._features])
-        lines[-1] = self._defaults  # where NO_SLOT points
-        work[self._columns] = lines[found.slots].T
+        values, absent = np.ascontiguousarray(found.values), np.ascontiguousarray(found.absent)
+        gather(found.slots, values, absent, self._features, self._columns, self._defaults, work)
+
+
+@kernel("void(int32[::1], float64[:, ::1], boolean[:, ::1], int64[::1], int64[::1], float64[::1], float64[:, ::1])")
+def gather(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
+    slots: NDArray[np.int32],
+    values: NDArray[np.float64],
+    absent: NDArray[np.bool_],
+    features: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    defaults: NDArray[np.float64],
+    work: Work,
+) -> None:
+    """Copy each row's features into their columns, or the columns' defaults where they are absent.
+
+    Args:
+        slots: int32 [rows], the line of each row's entity, or NO_SLOT.
+        values: float64 [lines, features of the entity].
+        absent: bool [lines, features of the entity].
+        features: int64 [chosen], which feature goes
+        columns: int64 [chosen], into which column,
+        defaults: float64 [chosen], and what stands for it.
+        work: float64 [columns, rows].
+    """
+    for chosen in range(len(columns)):
+        feature, column, default = features[chosen], columns[chosen], defaults[chosen]
+        for row in range(len(slots)):
+            slot = slots[row]
+            there = slot != NO_SLOT and not absent[slot, feature]
+            work[column, row] = values[slot, feature] if there else default
 
 
 _Numbers = Callable[[Events, Column, NDArray[np.bool_]], NDArray[np.float64] | NDArray[np.int64]]
@@ -117,18 +147,19 @@ def _numbers(source: FromEvent, field: Field) -> _Numbers:
         return _index_in(source.categories)
     if source.part is not None:
         part = source.part
-        return lambda _events, column, _good: take_part(part, column)
+        return lambda _events, column, _scored: take_part(part, column)
     if field.kind in {Kind.TIME, Kind.TIMESTAMP}:
-        return lambda _events, column, _good: column.values / field.ticks
-    return lambda _events, column, _good: column.values
+        return lambda _events, column, _scored: column.values / field.ticks
+    return lambda _events, column, _scored: column.values
 
 
 def _index_in(categories: Sequence[str]) -> _Numbers:
     index = {name.encode(): float(number) for number, name in enumerate(categories)}
 
-    def numbers(events: Events, column: Column, good: NDArray[np.bool_]) -> NDArray[np.float64]:
-        slots, first = distinct(events.data, [column], [], good & ~column.null)
-        known = [index.get(text, np.nan) for text in texts_of(events, column, first)]
-        return np.array([*known, np.nan])[slots]
+    def numbers(events: Events, column: Column, scored: NDArray[np.bool_]) -> NDArray[np.float64]:
+        starts, ends = np.asarray(column.starts), np.asarray(column.ends)
+        slots, first = distinct(events.data, starts, ends, scored & ~column.null)
+        texts = (events.data[start:end].tobytes() for start, end in zip(starts[first], ends[first], strict=True))
+        return np.array([*(index.get(text, np.nan) for text in texts), np.nan])[slots]
 
     return numbers
