@@ -33,7 +33,7 @@ FOREIGN = {"consumer": PRODUCER_ONLY, "producer": CONSUMER_ONLY, "admin": CONSUM
 def properties(kafka: KafkaSettings, role: Role) -> dict[str, object]:
     """Return the librdkafka properties of one client: the user's that apply to its role, and where the brokers are."""
     chosen = {name: value for name, value in kafka.properties.items() if name not in FOREIGN[role]}
-    return {**chosen, "bootstrap.servers": kafka.bootstrap_servers, "client.id": f"scorer-{kafka.group_id}"}
+    return {"client.id": f"scorer-{kafka.group_id}", **chosen, "bootstrap.servers": kafka.bootstrap_servers}
 
 
 def consumer_properties(kafka: KafkaSettings, batch_bytes: int) -> dict[str, object]:

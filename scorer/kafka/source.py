@@ -118,17 +118,15 @@ class Source:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
-        usable = []
-        for message in messages:
-            error = message.error()
-            if error is None:
-                usable.append(message)
-            elif error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own codes are so named
+        errors = [message.error() for message in messages]
+        if errors.count(None) == len(errors):
+            return messages
+        for error in filter(None, errors):
+            if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own codes are so named
                 raise Fatal(f"the consumer group refused this replica for good: {error.str()}")
-            else:
-                # Some of these come exactly once (authorisation, a deleted topic), so they are kept as a condition.
-                self._condition(error.str())
-        return usable
+            # Some of these come exactly once (authorisation, a deleted topic), so they are kept as a condition.
+            self._condition(error.str())
+        return [message for message in messages if message.error() is None]
 
     def _columns(self, messages: list[Message]) -> Records:
         values = [message.value() or b"" for message in messages]
