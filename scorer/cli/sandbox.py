@@ -30,7 +30,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Run both servers until SIGTERM or Ctrl-C; return the exit code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first is ignored in the background of a shell script
+        signal.signal(number, signal.default_int_handler)
     room = _room()
     _validate(chosen, room.is_environment_file)
     with contextlib.suppress(KeyboardInterrupt), room.Sandbox(chosen.kafka_port, chosen.redis_port) as sandbox:
