@@ -7,13 +7,14 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from scorer.cli import main
 
 
-def plan(workload: dict[str, object], layout: str) -> dict[str, object]:
+def plan(workload: dict[str, Any], layout: str) -> dict[str, object]:
     """Return the workload's features.json as a plan."""
     prefix = workload["packed_prefix"] if layout == "packed" else ""
     entities = {

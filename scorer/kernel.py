@@ -20,13 +20,13 @@ def kernel(*signatures: str) -> Callable[[Function], Function]:
     """
 
     def compiled(function: Function) -> Function:
-        options = {"nogil": True, "error_model": "numpy"}
         chosen = list(signatures) or None
         try:
-            return cast("Function", numba.njit(chosen, cache=True, **options)(function))
+            made = numba.njit(chosen, cache=True, nogil=True, error_model="numpy")(function)
         except RuntimeError as error:
             if "cannot cache" not in str(error):
                 raise
-            return cast("Function", numba.njit(chosen, **options)(function))
+            made = numba.njit(chosen, nogil=True, error_model="numpy")(function)
+        return cast("Function", made)
 
     return compiled

@@ -47,7 +47,7 @@ class Source:
     Args:
         kafka: topics, group and properties.
         batch: limits of one batch.
-        drain: called when partitions are revoked, to have all that is published acknowledged; it is given seconds.
+        drain: has all that is published acknowledged within some seconds; called when partitions are revoked.
         observer: told of rebalances, commits and lag.
         condition: told why the brokers cannot be reached, and the empty text when they can.
     """
@@ -56,7 +56,7 @@ class Source:
         self,
         kafka: KafkaSettings,
         batch: BatchSettings,
-        drain: Callable[[float], None],
+        drain: Callable[[Checkpoint, float], bool],
         observer: Observer,
         condition: Callable[[str], None],
     ) -> None:
@@ -181,7 +181,7 @@ class Source:
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         try:
             if self._checkpoint is not None:
-                self._drain(DRAIN_SECONDS)
+                self._drain(self._checkpoint, DRAIN_SECONDS)
                 self._checkpoint.finish(DRAIN_SECONDS)
         except Exception as error:  # noqa: BLE001  see the class: raised by the next call
             self._failure = error

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ def make_world(kafka: Kafka, redis_url: str, tmp_path: Path) -> Iterator[MakeWor
     """Makes worlds on the shared servers, or on others that are named."""
     with ExitStack() as stack:
 
-        def make(bootstrap: str = kafka.bootstrap, redis: str = redis_url, **settings: object) -> World:
+        def make(bootstrap: str = kafka.bootstrap, redis: str = redis_url, **settings: Any) -> World:
             folder = tmp_path / str(len(list(tmp_path.iterdir())))
             folder.mkdir()
             return stack.enter_context(World(bootstrap, redis, folder, **settings))

@@ -13,18 +13,22 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, cast
 
 import fastavro
 import numpy as np
 import redis
 import xgboost
 import yaml
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, OffsetSpec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka.cimpl import NewTopic
+from numpy.typing import NDArray
 
 SCHEMA = {
     "type": "record",
@@ -81,7 +85,7 @@ class Ledger:
 class World:
     """Topics, features, a model and replicas of one test."""
 
-    def __init__(self, bootstrap: str, redis_url: str, folder: Path, partitions: int = 4, **settings: object) -> None:
+    def __init__(self, bootstrap: str, redis_url: str, folder: Path, partitions: int = 4, **settings: Any) -> None:
         stem = f"world-{random.getrandbits(48):x}"
         self.bootstrap, self.folder, self.partitions = bootstrap, folder, partitions
         self.input, self.output, self.dead, self.group = (f"{stem}.{end}" for end in ("in", "out", "dead", "group"))
@@ -104,13 +108,13 @@ class World:
             replica.kill()
             replica.wait()
 
-    def send(self, values: Sequence[int | bytes | None], partition: int | None = None, **write: object) -> None:
+    def send(self, values: Sequence[int | bytes | None], partition: int | None = None, **write: Any) -> None:
         """Write events (by number), or records that are not events (bytes, or None), and wait for the brokers."""
 
-        def delivered(value: int | bytes | None) -> object:
-            def report(error: object, message: Message) -> None:
+        def delivered(value: int | bytes | None) -> Callable[[KafkaError | None, Message], None]:
+            def report(error: KafkaError | None, message: Message) -> None:
                 assert error is None
-                self.sent[message.partition(), message.offset()] = value
+                self.sent[place(message)] = value
 
             return report
 
@@ -121,7 +125,7 @@ class World:
             while True:
                 try:
                     self._producer.produce(
-                        self.input, content, **{"key": key, **write}, partition=chosen, on_delivery=delivered(value)
+                        self.input, content, **{"key": key} | write, partition=chosen, on_delivery=delivered(value)
                     )
                     break
                 except BufferError:
@@ -152,7 +156,7 @@ class World:
 
     def ends(self, topic: str) -> dict[int, int]:
         """The end offset of each partition of a topic."""
-        wanted = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(self.partitions)}
+        wanted = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(self.partitions)}  # type: ignore[no-untyped-call]
         return {at.partition: end.result().offset for at, end in self.admin.list_offsets(wanted).items()}
 
     def published(self) -> int:
@@ -189,14 +193,12 @@ class World:
         for message in self._read(self.output):
             record = fastavro.schemaless_reader(io.BytesIO(message.value() or b""), PREDICTION, None)
             assert isinstance(record, dict)
-            place = record["source_partition"], record["source_offset"]
             assert record["source_topic"] == self.input
-            ledger.predictions[place].append(record)
-            ledger.order[place[0]].append(place[1])
+            ledger.predictions[record["source_partition"], record["source_offset"]].append(record)
+            ledger.order[record["source_partition"]].append(record["source_offset"])
         for message in self._read(self.dead):
-            headers = dict(message.headers() or ())
-            place = int(headers["scorer.partition"]), int(headers["scorer.offset"])
-            ledger.dead_letters[place].append(message)
+            held = dict(headers(message))
+            ledger.dead_letters[int(held["scorer.partition"] or b""), int(held["scorer.offset"] or b"")].append(message)
         return ledger
 
     def verify(self) -> Ledger:
@@ -216,7 +218,7 @@ class World:
                 assert copy["missing"] == ([] if known(number) else ["card"])
         return ledger
 
-    def scores(self, numbers: list[int]) -> np.ndarray:
+    def scores(self, numbers: list[int]) -> NDArray[np.float32]:
         """The offline scores of events, float32 [events]."""
         spend = [float(card(number) or 0) * 3 if known(number) else np.nan for number in numbers]
         matrix = np.array([[amount(number) for number in numbers], spend], np.float32).T
@@ -293,10 +295,20 @@ def known(number: int) -> bool:
     return held is not None and held < CARDS
 
 
+def place(message: Message) -> tuple[int, int]:
+    """The partition and offset of a record."""
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None
+    assert offset is not None
+    return partition, offset
+
+
+def headers(message: Message) -> list[tuple[str, bytes | None]]:
+    """The headers of a record, as they were written."""
+    return cast("list[tuple[str, bytes | None]]", message.headers() or [])
+
+
 def reasons(ledger: Ledger) -> Counter[str]:
     """How many dead letters there are of each reason."""
-    return Counter(
-        dict(letter.headers() or ())["scorer.reason"].decode()
-        for letters in ledger.dead_letters.values()
-        for letter in letters
-    )
+    letters = [letter for letters in ledger.dead_letters.values() for letter in letters]
+    return Counter((dict(headers(letter))["scorer.reason"] or b"").decode() for letter in letters)

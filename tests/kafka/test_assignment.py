@@ -36,7 +36,6 @@ def test_nothing_of_ours_is_no_batch() -> None:
 
 def test_a_standby_has_joined_with_nothing() -> None:
     assignment = Assignment()
-    assert not assignment.joined
+    before = assignment.joined
     assignment.gain([])
-    assert assignment.joined
-    assert assignment.owned == {}
+    assert (before, assignment.joined, assignment.owned) == (False, True, {})
