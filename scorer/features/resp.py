@@ -94,6 +94,12 @@ class Inbox:
         """The values that arrived, once all have; good until the next `expect`."""
         return Cells(self._data, self._marks)
 
+    @property
+    def complaint(self) -> str:
+        """The error that arrived first, where not all has arrived; else an empty text."""
+        complained = self._state[2] > 0 and self._marks[0, 0] == ERROR
+        return self.cells.text(0) if complained else ""
+
     def room(self) -> memoryview:
         """Return where the next bytes go; never empty."""
         if self._length == len(self._data):

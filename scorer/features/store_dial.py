@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+import numpy as np
 from redis import RedisError
 from redis import TimeoutError as RedisTimeoutError
+from redis.connection import AbstractConnection
 
 from scorer.errors import Unavailable
-from scorer.features.resp import command
-from scorer.features.store_link import Closed, Deadline, Link
+from scorer.features.resp import BARE, command
+from scorer.features.store_link import Closed, Deadline, Link, exchange
 from scorer.features.store_url import Address, Target
 
 PING = command(b"PING")
@@ -53,11 +55,11 @@ class Links:
     def call(self, attempt: Callable[[Deadline], Answer]) -> Answer:
         """Return what an attempt returns, within the timeout.
 
-        It is made a second time, with new connections, where one that had answered before turns out to be closed:
-        servers and proxies close idle ones, and reading twice does no harm.
+        It is made a second time, with new connections, where one of an earlier call turns out to be closed: servers
+        and proxies close idle ones, and reading twice does no harm.
         """
         deadline = Deadline.after(self._timeout_ms)
-        if any(link.used for link in self._open.values()):
+        if self._open:
             with suppress(Closed):
                 return self._once(attempt, deadline)
         return self._once(attempt, deadline)
@@ -77,7 +79,7 @@ class Links:
 
 
 def dial(target: Target, address: Address | None, deadline: Deadline) -> Link:
-    """Connect to a server: TCP, TLS, password and database, each within what is left of the deadline.
+    """Connect to a server, with what is left of the deadline for each of TCP, TLS, and password with database.
 
     Args:
         target:   how to connect.
@@ -89,11 +91,37 @@ def dial(target: Target, address: Address | None, deadline: Deadline) -> Link:
     """
     name = server_name(target, address)
     try:
-        connection = target.kind(**connecting(target.options, address, deadline.left()))
+        options = connecting(target.options, address, deadline.left()) | {"redis_connect_func": _connected}
+        connection = target.kind(**options)
         connection.connect()  # type: ignore[no-untyped-call]  # redis-py's gap
     except (RedisError, OSError) as error:
-        raise Unavailable(target.masked(why(name, error, deadline))) from None
-    return Link(connection, name)
+        raise Unavailable(why(name, error, deadline)) from None
+    link = Link(connection, name)
+    try:
+        _introduce(link, target, deadline)
+    except BaseException:
+        link.close()
+        raise
+    return link
+
+
+def _connected(_: AbstractConnection) -> None:
+    """Stand in for redis-py's introduction, which waits for each answer anew."""
+
+
+def _introduce(link: Link, target: Target, deadline: Deadline) -> None:
+    """Give name and password, and choose the database."""
+    options = target.options
+    login = [options.get("username") or "", options.get("password") or ""]
+    asked = [("AUTH", *login[not login[0] :])] if any(login) else []
+    asked += [("CLIENT", "SETNAME", options["client_name"])] if options.get("client_name") else []
+    asked += [("SELECT", options["db"])] if options.get("db") else []
+    if asked:
+        commands = [command(*(str(part).encode() for part in parts)) for parts in asked]
+        link.ask(b"".join(commands), np.full(len(asked), BARE))
+        exchange([link], deadline)
+        for _, text in link.cells.errors():
+            raise Unavailable(target.masked(refusal(link.name, text)))
 
 
 def connecting(options: Mapping[str, Any], address: Address | None, seconds: float) -> dict[str, Any]:

@@ -46,19 +46,15 @@ class Deadline:
 
 
 class Link:
-    """A connection without blocking calls.
+    """A connection without blocking calls; `name` is the server in a text."""
 
-    name: the server, in a text.
-    used: whether it has answered before, so that it may since have been closed for being idle.
-    """
-
-    __slots__ = ("_connection", "_events", "_inbox", "_socket", "_unsent", "name", "used")
+    __slots__ = ("_connection", "_events", "_inbox", "_socket", "_unsent", "name")
 
     def __init__(self, connection: AbstractConnection, name: str) -> None:
         self._connection, self._socket = connection, _socket_of(connection)
         self._socket.setblocking(False)  # noqa: FBT003  the socket's own signature
         self._inbox, self._unsent, self._events = Inbox(), memoryview(b""), 0
-        self.name, self.used = name, False
+        self.name = name
 
     def ask(self, request: bytes, widths: NDArray[np.int64]) -> None:
         """Take a request, not yet to be sent, and the widths of its replies as `Inbox.expect` takes them."""
@@ -80,15 +76,13 @@ class Link:
         self._events = select.POLLIN
         try:
             self._send()
-            complete = self._receive(deadline)
+            return self._receive(deadline)
         except Malformed as error:
             raise Unavailable(
                 f"{self.name} does not answer as Redis does, with {error}; check host, port and TLS of features.url"
             ) from None
         except OSError as error:
             raise Closed(f"the connection to {self.name} broke: {error}") from None
-        self.used |= complete
-        return complete
 
     def watch(self, poll: select.poll) -> None:
         """Register what this link waits for."""
@@ -107,6 +101,9 @@ class Link:
                 return
             except ssl.SSLWantReadError:
                 return
+            except ConnectionError:
+                self._unsent = memoryview(b"")  # it may have said why, which is still to be received
+                return
             self._unsent = self._unsent[sent:]
 
     def _receive(self, deadline: Deadline) -> bool:
@@ -119,7 +116,7 @@ class Link:
                 self._events |= select.POLLOUT
                 return False
             if count == 0:
-                raise ConnectionResetError("the server closed it")
+                raise ConnectionResetError(self._inbox.complaint or "the server closed it")
             if self._inbox.received(count):
                 return True
         return False

@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import pytest
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+
+from scorer.errors import Misconfigured
+from scorer.features.store import connect
+from scorer.features.store_url import parse
+
+
+def problems(url: str) -> list[str]:
+    with pytest.raises(Misconfigured) as caught:
+        connect(url, 100)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_a_single_server() -> None:
+    target = parse("redis://me:s%2Fcret@[::1]:6380/2?client_name=scorer&socket_keepalive=no")
+    assert (target.form, target.kind, target.seeds) == ("single", Connection, (("::1", 6380),))
+    assert target.options == {
+        "username": "me",
+        "password": "s/cret",
+        "db": 2,
+        "client_name": "scorer",
+        "socket_keepalive": False,
+    }
+    assert parse("redis://").seeds == (("localhost", 6379),)
+    assert parse("redis://h?db=4").options == {"db": 4}
+    assert "cret" not in repr(target)
+
+
+def test_tls(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.touch()
+    target = parse(f"rediss://h?ssl_ca_certs={authority}&ssl_cert_reqs=none&ssl_check_hostname=false")
+    assert target.kind is SSLConnection
+    assert target.options == {"ssl_ca_certs": str(authority), "ssl_cert_reqs": "none", "ssl_check_hostname": False}
+
+
+def test_a_socket() -> None:
+    target = parse("unix://me:pw@/run/redis.sock?db=1")
+    assert (target.kind, target.seeds) == (UnixDomainSocketConnection, ())
+    assert target.options == {"username": "me", "password": "pw", "path": "/run/redis.sock", "db": 1}
+
+
+def test_a_cluster() -> None:
+    target = parse("rediss+cluster://:pw@a:1,b,c:3")
+    assert (target.form, target.kind, target.seeds) == ("cluster", SSLConnection, (("a", 1), ("b", 6379), ("c", 3)))
+    assert target.options == {"password": "pw"}
+    assert parse("redis+cluster://a/0").seeds == (("a", 6379),)
+
+
+def test_sentinels() -> None:
+    target = parse("rediss+sentinel://me:pw@a:1,b/features/3?sentinel_password=other&ssl_cert_reqs=none")
+    assert (target.form, target.seeds, target.service) == ("sentinel", (("a", 1), ("b", 26379)), "features")
+    assert target.options == {"username": "me", "password": "pw", "db": 3, "ssl_cert_reqs": "none"}
+    assert target.sentinels == {"password": "other", "ssl_cert_reqs": "none"}
+    assert parse("redis+sentinel://a/m").sentinels == {}
+    assert target.masked("pw and other") == "*** and ***"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://h", ["unknown form 'http://'; expected one of redis://", "redis+sentinel://"]),
+        ("localhost:6379", ["not a URL of Redis"]),
+        ("redis://h:port", ["a host or its port cannot be read"]),
+        ("redis://h:99999", ["a host or its port cannot be read"]),
+        ("redis://h/x", ["database 'x' is not a number"]),
+        ("redis://h?db=x", ["db"]),
+        ("redis+cluster://h/1", ["database 1 of a cluster"]),
+        ("redis+sentinel://h", ["no service is named", "SERVICE"]),
+        ("redis+sentinel://h/m/x", ["database 'x' is not a number"]),
+        ("unix://", ["no path of a socket"]),
+        ("redis://h?socket_timeout=5", ["option 'socket_timeout' has no place here; set features.timeout_ms"]),
+        ("redis://h?retry_on_timeout=1", ["'retry_on_timeout'", "features.timeout_ms"]),
+        ("redis://h?client_nme=x", ["unknown option 'client_nme'; did you mean 'client_name'?"]),
+        ("redis://h?sentinel_password=x", ["unknown option 'sentinel_password'"]),
+        ("redis://h?ssl_cert_reqs=none", ["is for TLS; begin the URL with rediss"]),
+        ("rediss://h?ssl_cert_reqs=never", ["never"]),
+        ("rediss://h?ssl_ca_certs=/none.pem", ["ssl_ca_certs: no file /none.pem"]),
+    ],
+)
+def test_what_is_wrong_is_said(url: str, expected: list[str]) -> None:
+    (problem,) = problems(url)
+    assert problem.startswith("features.url: ")
+    for text in expected:
+        assert text in problem
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    assert len(problems("redis+cluster://a:x,b:y/z?foo=1&ssl_keyfile=k")) == 5
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:s3c/ret@h",
+        "redis://:s3c?ret@h",
+        "redis://:s3c#ret@h",
+        "redis://:s3c/r@et@h",
+        "redis+cluster://:s3c/ret@h,h",
+        "ftp:s3cret://h",
+    ],
+)
+def test_a_password_that_breaks_the_url_is_not_repeated(url: str) -> None:
+    for problem in problems(url):
+        assert "s3c" not in problem
+        assert "ret" not in problem.replace("retry", "")
+
+
+def test_a_special_character_in_the_password_may_stand_as_it_is_where_it_breaks_nothing() -> None:
+    assert parse("redis://:p@ss:word@h").options == {"password": "p@ss:word"}
