@@ -1,0 +1,52 @@
+# `make` alone says what there is. The environment is made by the first target that needs it, and again when the
+# lock file or the project's metadata change.
+
+PYTHON_IN = .venv/bin/python
+READY = .venv/ready
+CHECKED = scorer tests benchmarks
+ARGS =
+
+.DEFAULT_GOAL = help
+.PHONY: help demo test lint bench lock clean
+.SUFFIXES:
+
+help:
+	@echo 'make demo    flights through Kafka, Redis and a model: live, with a killed replica, checked at the end'
+	@echo 'make test    every test, on real servers'
+	@echo 'make lint    style, types, imports and dead code'
+	@echo 'make bench   throughput and latency beside other ways to do it'
+	@echo 'make lock    resolve the dependencies anew'
+	@echo 'make clean   remove what these made'
+	@echo
+	@echo "Options of the command go into ARGS: make demo ARGS='--events 20000'"
+
+demo: $(READY)
+	@.venv/bin/scorer demo $(ARGS)
+
+test: $(READY)
+	@$(PYTHON_IN) -m pytest $(ARGS)
+
+lint: $(READY)
+	$(PYTHON_IN) -m ruff check --quiet .
+	$(PYTHON_IN) -m ruff format --check --quiet .
+	$(PYTHON_IN) -m mypy
+	.venv/bin/lint-imports
+	$(PYTHON_IN) -m vulture
+
+bench: $(READY)
+	@$(PYTHON_IN) -m benchmarks $(ARGS)
+
+COMPILE = .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	--custom-compile-command 'make lock'
+
+lock: $(READY)
+	$(COMPILE) --all-extras --output-file requirements.lock
+	$(COMPILE) --constraint requirements.lock --output-file deploy/requirements.lock
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock pyproject.toml .ci/environment
+	@.ci/environment
+	@touch $@
