@@ -1,5 +1,6 @@
 """The composition root: builds a replica from settings, runs it, and closes it in stages."""
 
+import gc
 import signal
 import threading
 import time
@@ -44,6 +45,8 @@ def run(settings: Settings) -> bool:
     with _signals(stop), ExitStack() as stack:
         parts = _build(serving, stack)
         log.info("serving", model=serving.bundle.name, version=serving.bundle.version, group=settings.kafka.group_id)
+        gc.collect()
+        gc.freeze()  # what was loaded stays, so no later collection needs to look at it
         parts.source.subscribe(parts.checkpoint)
         try:
             pipeline.run(parts, stop.is_set)
