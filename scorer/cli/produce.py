@@ -1,0 +1,104 @@
+"""`scorer produce`: the events of a file, to the input topic."""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from scorer.avro import Converter, Schema, frame, read_events
+from scorer.batch import Kind
+from scorer.cli import options
+from scorer.cli.progress import counting
+from scorer.errors import Fatal, Misconfigured, Problem
+from scorer.kafka import Admin, Feed
+from scorer.settings import Settings
+
+HELP = "publish a file of events to the input topic"
+KEYS = {Kind.TEXT, Kind.ENUM, Kind.INTEGER, Kind.BOOLEAN}
+
+Key = Callable[[bytes], bytes | None]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    options.add_config(parser)
+    parser.add_argument("--input", required=True, type=Path, metavar="FILE", help="events, .jsonl or .avro")
+    parser.add_argument("--key", metavar="FIELD", help="field whose text is the record's key (default: no key)")
+    parser.add_argument("--rate", type=_rate, metavar="N", help="events a second (default: as fast as it goes)")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Write each event of the file, until the first that is none.
+
+    Raises:
+        Misconfigured: a line is no event of the schema, or the key no field whose text can be one.
+        Unavailable: the brokers do not answer.
+        Fatal: the topic is missing, or refused an event.
+    """
+    settings = options.load(chosen).settings
+    schema = Schema.load(settings.events.schema_path)
+    key = _key(schema, chosen.key)
+    topic = settings.kafka.input_topics[0]
+    if not Admin(settings.kafka).topics([topic]):
+        raise Fatal(f"topic {topic} does not exist; `scorer topics --create` makes it")
+    feed = Feed(settings.kafka, topic)
+    began = time.monotonic()
+    try:
+        _produce(chosen, settings, schema, key, feed)
+    finally:
+        seconds = max(time.monotonic() - began, 1e-3)
+        summary = f"{feed.acknowledged:,} events in {topic}, {feed.acknowledged / seconds:,.0f} a second"
+        Console(stderr=True, highlight=False, soft_wrap=True).print(summary)
+    return 0
+
+
+def _produce(chosen: argparse.Namespace, settings: Settings, schema: Schema, key: Key, feed: Feed) -> None:
+    """Write the events, and wait for the brokers to have all that were written, whatever ends it."""
+    pace = 1 / chosen.rate if chosen.rate else 0.0
+    due = time.monotonic()
+    try:
+        with counting("events produced") as show:
+            for body in read_events(chosen.input, schema):
+                time.sleep(max(0.0, due - time.monotonic()))
+                due += pace
+                feed.write(frame(body, schema, settings.events.framing), key(body))
+                show(feed.acknowledged)
+    finally:
+        feed.finish()
+
+
+def _key(schema: Schema, path: str | None) -> Key:
+    """Return what makes a record's key of an event's body."""
+    if path is None:
+        return lambda _: None
+    if path not in schema.fields:
+        raise Misconfigured([Problem("--key", schema.why_not(path))])
+    if schema.fields[path].kind not in KEYS:
+        expected = "expected a field whose text is plain: a string, uuid, enum, integer or boolean"
+        raise Misconfigured(
+            [Problem("--key", f"'{path}' is of kind {schema.fields[path].kind.name.lower()}", expected)]
+        )
+    converter = Converter(schema)
+    return lambda body: _text(converter.to_json(body), path)
+
+
+def _text(event: object, path: str) -> bytes | None:
+    """Return the text of a field as key templates have it; None where it is null."""
+    value = event
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    if isinstance(value, bool):
+        return str(value).lower().encode()
+    return None if value is None else str(value).encode()
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of events a second")
+    return rate

@@ -1,0 +1,53 @@
+"""`scorer tail`: predictions, dead letters or events as they come, or from the beginning."""
+
+import argparse
+import json
+import sys
+from contextlib import closing
+from itertools import islice
+
+from rich.console import Console
+
+from scorer.cli import options
+from scorer.cli.views import VIEWS
+from scorer.kafka import Reader
+
+HELP = "show predictions, dead letters or events as they come"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    options.add_config(parser)
+    parser.add_argument("what", nargs="?", choices=VIEWS, default="predictions", help="default: predictions")
+    parser.add_argument("-n", type=options.positive, metavar="N", dest="limit", help="stop after N records")
+    parser.add_argument(
+        "--from",
+        choices=("beginning", "end"),
+        default="end",
+        dest="start",
+        help="end (default): what comes from now on, until Ctrl-C; beginning: what is there now, or with -n until "
+        "there were N",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document a line")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Show records until there were enough, or until Ctrl-C; no group is joined and nothing committed.
+
+    Raises:
+        Unavailable: the brokers do not answer.
+        Fatal: a topic is missing.
+    """
+    settings = options.load(chosen).settings
+    view = VIEWS[chosen.what](settings)
+    console = Console(highlight=False, soft_wrap=True)
+    follow = chosen.start == "end" or chosen.limit is not None
+    with closing(Reader(settings.kafka, view.topics)) as reader:
+        for record in islice(reader.read(chosen.start, follow=follow), chosen.limit):
+            document = view.document(record)
+            if chosen.json:
+                sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+                sys.stdout.flush()
+            else:
+                console.print(view.line(record, document))
+    return 0

@@ -1,0 +1,196 @@
+"""How `scorer tail` shows a record: as a JSON document, and as a line for people."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from rich.text import Text
+
+from scorer.avro import PREDICTION, BadEvent, Converter, Schema, frame
+from scorer.kafka import Record
+from scorer.kafka.dead_letters import PREFIX
+from scorer.settings import Settings
+
+SHOWN_BYTES = 48  # of a value that people are shown in hexadecimal
+
+Document = dict[str, Any]
+
+
+class Unreadable(Document):
+    """What is known of a record whose value is none of the schema: why, where it is, the value in hexadecimal."""
+
+
+class View(Protocol):
+    """What is read, and how a record of it is shown."""
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """Where the records are."""
+
+    def document(self, record: Record) -> Document:
+        """Return the record as plain JSON."""
+
+    def line(self, record: Record, document: Document) -> Text:
+        """Return the record, of which the document was made, as one line for people."""
+
+
+class Predictions:
+    """Predictions, with the fields of their schema."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.topics = (settings.kafka.output_topic,)
+        self._bodies = Bodies(PREDICTION, settings.predictions.framing)
+
+    def document(self, record: Record) -> Document:
+        """Return the prediction."""
+        return self._bodies.document(record)
+
+    def line(self, record: Record, document: Document) -> Text:
+        """Return what was scored, its score, what was missing, by which model, and which event it was."""
+        if isinstance(document, Unreadable):
+            return unreadable_line(record, document)
+        source = f"{document['source_topic']}-{document['source_partition']}@{document['source_offset']}"
+        return line(
+            (moment(record), "dim"),
+            (document["event_id"], "bold"),
+            (score(document["score"]), "cyan"),
+            (f"missing {', '.join(document['missing'])}" if document["missing"] else "", "yellow"),
+            ("degraded" if document["degraded"] else "", "red"),
+            (f"{document['model']} {document['version']} {document['arm']}", "dim"),
+            (source, "dim"),
+        )
+
+
+class Events:
+    """Events, with the fields of their schema: the lines of --json can be produced again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.topics = settings.kafka.input_topics
+        self._bodies = Bodies(Schema.load(settings.events.schema_path), settings.events.framing)
+
+    def document(self, record: Record) -> Document:
+        """Return the event."""
+        return self._bodies.document(record)
+
+    def line(self, record: Record, document: Document) -> Text:
+        """Return where the event is, its key, and the event."""
+        if isinstance(document, Unreadable):
+            return unreadable_line(record, document)
+        return line(
+            (moment(record), "dim"), (place(record), "dim"), (readable(record.key), "bold"), (compact(document), "")
+        )
+
+
+class DeadLetters:
+    """Dead letters: why, which event, and the event itself where it can be read."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.topics = (settings.kafka.dead_letter_topic,)
+        self._bodies = Bodies(Schema.load(settings.events.schema_path), settings.events.framing)
+
+    def document(self, record: Record) -> Document:
+        """Return the headers of the dead letter, then key, headers and value of the event."""
+        said = {name.removeprefix(PREFIX): readable(value) for name, value in record.headers if name.startswith(PREFIX)}
+        event = self._bodies.document(record)
+        unreadable = isinstance(event, Unreadable)
+        return {
+            **{name: int(text) if name in {"partition", "offset"} and text else text for name, text in said.items()},
+            "key": readable(record.key),
+            "timestamp": moment(record) or None,
+            "headers": [[name, readable(value)] for name, value in record.headers if not name.startswith(PREFIX)],
+            "event": None if unreadable else event,
+            "value": event["value"] if unreadable else None,
+        }
+
+    def line(self, record: Record, document: Document) -> Text:
+        """Return when, why, which event it was, and the event."""
+        event = document["event"]
+        return line(
+            (document.get("time") or moment(record), "dim"),
+            (document.get("reason"), "bold red"),
+            (document.get("detail"), ""),
+            (f"{document.get('topic')}-{document.get('partition')}@{document.get('offset')}", "dim"),
+            (document["key"], "bold"),
+            (cut(record.value) if event is None else compact(event), "dim"),
+        )
+
+
+VIEWS: Mapping[str, Callable[[Settings], View]] = {
+    "predictions": Predictions,
+    "dead-letters": DeadLetters,
+    "events": Events,
+}
+
+
+class Bodies:
+    """Values of one schema and framing, as plain JSON."""
+
+    def __init__(self, schema: Schema, framing: str) -> None:
+        self._converter, self._header = Converter(schema), frame(b"", schema, framing)
+
+    def document(self, record: Record) -> Document:
+        """Return a record's value, or why it cannot be read with the value in hexadecimal."""
+        try:
+            return self._read(record.value or b"")
+        except BadEvent as error:
+            where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+            value = None if record.value is None else record.value.hex()
+            return Unreadable({"unreadable": error.problems[0].what, **where, "value": value})
+
+    def _read(self, value: bytes) -> Document:
+        if not value:
+            raise BadEvent("the value", "null or no bytes", "")
+        if not value.startswith(self._header):
+            raise BadEvent("the value", "its framing or its schema is not that of the configuration", "")
+        return self._converter.to_json(value[len(self._header) :])
+
+
+def line(*parts: tuple[object, str]) -> Text:
+    """Return the parts that there are, each in its style."""
+    return Text("  ").join(Text(str(text), style) for text, style in parts if text)
+
+
+def unreadable_line(record: Record, document: Document) -> Text:
+    """Return a line for a record that cannot be read."""
+    why = f"unreadable: {document['unreadable']}"
+    return line((moment(record), "dim"), (place(record), "dim"), (why, "red"), (cut(record.value), "dim"))
+
+
+def moment(record: Record) -> str:
+    """Return the record's timestamp as ISO 8601, UTC; empty where it has none."""
+    if record.timestamp < 0:
+        return ""
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def place(record: Record) -> str:
+    """Return where a record is."""
+    return f"{record.topic}-{record.partition}@{record.offset}"
+
+
+def readable(value: bytes | None) -> str | None:
+    """Return text as it is, and what is no text in hexadecimal."""
+    if value is None:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return f"0x{value.hex()}"
+
+
+def score(value: float | list[float]) -> str:
+    """Return a score, or one for each class, in few digits."""
+    return ", ".join(f"{each:.4g}" for each in (value if isinstance(value, list) else [value]))
+
+
+def compact(document: Document) -> str:
+    """Return JSON on one line."""
+    return json.dumps(document, ensure_ascii=False)
+
+
+def cut(value: bytes | None) -> str:
+    """Return the beginning of a value in hexadecimal, and how long it is."""
+    if not value:
+        return ""
+    return value[:SHOWN_BYTES].hex(" ") + (f" ... ({len(value):,} bytes)" if len(value) > SHOWN_BYTES else "")
