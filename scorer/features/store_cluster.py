@@ -157,9 +157,9 @@ def _owners(target: Target, seed: Address, deadline: Deadline) -> list[Address |
     owners: list[Address | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
     pool = ConnectionPool(connection_class=target.kind, **connecting(target.options, seed, deadline.left()))
     with Redis(connection_pool=pool) as client:
-        for (first, last), nodes in client.execute_command("CLUSTER SLOTS").items():
-            host, port = nodes["primary"]
-            owners[first : last + 1] = [(host or seed[0], port)] * (last + 1 - first)
+        for first, last, (host, port, *_), *_ in client.execute_command("CLUSTER SLOTS"):
+            node = host.decode() if host else seed[0], port  # a node that knows no name of its own is where we asked
+            owners[first : last + 1] = [node] * (last + 1 - first)
     pool.close()
     return owners
 

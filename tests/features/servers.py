@@ -43,17 +43,18 @@ class Custom(Redis):
 
 
 class SentinelServer(Redis):
-    """A sentinel that watches one master as `features`."""
+    """A sentinel that knows one master as `features`."""
 
     ready_line = b"+monitor master"
 
-    def __init__(self, folder: Path, master: Redis) -> None:
+    def __init__(self, folder: Path, master: Redis, password: str) -> None:
         super().__init__(folder)
-        self.master = master
+        self.master, self.password = master, password
 
     def _command(self) -> list[str]:
         lines = [f"port {self.port}", "bind 127.0.0.1", "protected-mode no", f"dir {self.folder.resolve()}"]
         lines.append(f"sentinel monitor features 127.0.0.1 {self.master.port} 1")
+        lines.append(f"sentinel auth-pass features {self.password}")
         lines.append("sentinel down-after-milliseconds features 200")
         lines.append("sentinel failover-timeout features 1000")
         config = self.folder / "sentinel.conf"
