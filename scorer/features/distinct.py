@@ -42,7 +42,7 @@ def distinct(
 def _hash(data: NDArray[np.uint8], start: int, end: int, seed: int) -> int:
     hashed = seed
     for at in range(start, end):
-        hashed = ((hashed ^ data[at]) * _PRIME) & _BITS
+        hashed = ((hashed ^ np.int64(data[at])) * _PRIME) & _BITS
     hashed = ((hashed ^ (hashed >> 15)) * _MIX) & _BITS
     return hashed ^ (hashed >> 13)
 

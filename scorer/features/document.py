@@ -53,6 +53,11 @@ class _Loader(yaml.SafeLoader):
                 seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        value: str = super().construct_scalar(node)
+        value.encode()  # refuses "\\ud800", which no text can hold
+        return value
+
 
 for _kind, _pattern, _first in (
     ("null", r"(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),

@@ -129,16 +129,15 @@ def _states(found: Found) -> NDArray[np.uint8]:
 
 
 def _why(entity: Entity, found: Found, row: int, state: Lookup) -> str:
-    slot = int(found.slots[row])
+    slot = found.slots[row]
     if slot == NO_SLOT:
-        return f"entity '{entity.name}' is missing: its key '{entity.key.text}' has a null in it"
+        null = "null, or a time out of range" if any(part.format for part in entity.key.parts) else "null"
+        return f"entity '{entity.name}' is missing: a field in its key '{entity.key.text}' is {null}"
     words = {
-        Lookup.MISSING: "Redis has none of its features",
-        Lookup.STALE: f"its features are older than {entity.max_age:g} s"
-        if entity.max_age
-        else "its features are too old",
-        Lookup.INVALID: f"what Redis has is not in layout {entity.layout}",
-        Lookup.UNAVAILABLE: "Redis did not answer",
+        Lookup.MISSING: "Redis has none of its features at",
+        Lookup.STALE: "its features are older than its `max_age` allows, at",
+        Lookup.INVALID: f"what Redis has is not of layout {entity.layout} at",
+        Lookup.UNAVAILABLE: "Redis did not answer for",
     }
     key = found.keys[slot].decode(errors="backslashreplace")
-    return f"entity '{entity.name}' is {state.name.lower()}: {words[state]} at key '{key}'"
+    return f"entity '{entity.name}' is {state.name.lower()}: {words[state]} key '{key}'"

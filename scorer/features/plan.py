@@ -55,7 +55,7 @@ class Plan:
             Misconfigured: with everything that is wrong with it.
         """
         try:
-            text = path.read_text("utf-8")
+            text = path.read_text("utf-8-sig")
         except OSError as error:
             raise Misconfigured([Problem(str(path), f"cannot be read: {error.strerror}")]) from None
         except UnicodeDecodeError:

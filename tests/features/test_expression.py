@@ -52,7 +52,7 @@ def evaluated(text: str, columns: NDArray[np.float64]) -> NDArray[np.float64]:
     st.recursive(leaves, grown, max_leaves=12),
     st.lists(st.tuples(st.floats(), st.floats()), min_size=1, max_size=20),
 )
-def test_an_expression_means_what_numpy_says(text: str, rows: list[tuple[float, float]]) -> None:
+def test_an_expression_means_what_numpy_says_in_any_company(text: str, rows: list[tuple[float, float]]) -> None:
     columns = np.array([*zip(*rows, strict=True), [0.0] * len(rows)])
     ours = text.replace("number(", "(").replace("truth(", "(")
     names = NUMPY | {"a": columns[0], "b": columns[1], "number": np.float64, "truth": np.float64}
@@ -61,7 +61,10 @@ def test_an_expression_means_what_numpy_says(text: str, rows: list[tuple[float, 
         expected = np.broadcast_to(eval(text, names), len(rows))  # noqa: S307  the oracle; the text is ours
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        np.testing.assert_array_equal(evaluated(ours, columns), expected)
+        together = evaluated(ours, columns)
+    np.testing.assert_array_equal(together, expected)
+    alone = [evaluated(ours, np.ascontiguousarray(columns[:, [row]]))[0] for row in range(len(rows))]
+    np.testing.assert_array_equal(together, alone)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ def test_numbers_are_read_as_yaml_1_2_has_them(text: str, value: float) -> None:
             "columns: [{name: a, event: b}]\ncolumns: [{name: a, event: b}]",
             "plan.yaml: line 2: key 'columns' stands twice",
         ),
+        (r'columns: [{name: a, event: "\ud800"}]', "plan.yaml: has a value that is not of its type"),
         ("columns: [{name: a, event: !!bool maybe}]", "plan.yaml: has a value that is not of its type"),
         ("columns: [{name: a, event: !!python/name:os.abort }]", "plan.yaml: line 1, column 28: is not YAML"),
         ("columns: [{name: a, event: b}]\n---\n", "is not YAML"),
@@ -266,8 +267,9 @@ def test_no_text_makes_the_reader_fail_otherwise(text: str) -> None:
 
 def test_load_reads_a_file_and_names_it(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
-    path.write_text("columns: [{name: é, event: b}]", "utf-8")
-    assert Plan.load(path).names == ("é",)
+    for encoding in ("utf-8", "utf-8-sig"):
+        path.write_text("columns: [{name: é, event: b}]", encoding)
+        assert Plan.load(path).names == ("é",)
     for content, reason in ((b"\xff", "is not UTF-8"), (b"columns: []", "expected at least one item")):
         path.write_bytes(content)
         with pytest.raises(Misconfigured, match=reason) as caught:
