@@ -39,8 +39,8 @@ def distinct(
 
 
 @kernel()
-def _hash(data: NDArray[np.uint8], start: int, end: int, seed: int) -> int:
-    hashed = seed
+def _hash(data: NDArray[np.uint8], start: int, end: int, seed: int) -> np.int64:
+    hashed = np.int64(seed)
     for at in range(start, end):
         hashed = ((hashed ^ np.int64(data[at])) * _PRIME) & _BITS
     hashed = ((hashed ^ (hashed >> 15)) * _MIX) & _BITS
