@@ -4,6 +4,6 @@ from scorer.features.columns import PlanColumn
 from scorer.features.layouts import Reply, Request
 from scorer.features.lookup import Features
 from scorer.features.plan import Entity, Plan
-from scorer.features.store import Store, connect
+from scorer.features.store import Store, connect, sample_problems
 
-__all__ = ["Entity", "Features", "Plan", "PlanColumn", "Reply", "Request", "Store", "connect"]
+__all__ = ["Entity", "Features", "Plan", "PlanColumn", "Reply", "Request", "Store", "connect", "sample_problems"]

@@ -15,10 +15,11 @@ from scorer.features.resp import BARE, Cells, Inbox, cell_count
 from scorer.features.store_cluster import Cluster
 from scorer.features.store_dial import KEY_MAY_FAIL, PING, PING_MAY_FAIL, Links, refuse
 from scorer.features.store_link import Deadline, exchange
+from scorer.features.store_sample import sample_problems
 from scorer.features.store_sentinel import find_master
 from scorer.features.store_url import Target, parse
 
-__all__ = ["Reply", "Request", "Store", "connect"]
+__all__ = ["Reply", "Request", "Store", "connect", "sample_problems"]
 
 
 class Store(Protocol):

@@ -1,6 +1,5 @@
 """What `features.url` says: where Redis is, and how to connect to it. Passwords never leave here in a text."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from redis import RedisError
 from redis.connection import AbstractConnection, ConnectionPool
 
 from scorer.errors import Misconfigured, Problem
+from scorer.features.nearest import did_you_mean
 
 WHERE = "features.url"
 FORMS = {
@@ -98,8 +98,8 @@ def _option_problems(query: Mapping[str, str], base: str, form: str) -> list[Pro
         if "timeout" in name or "retry" in name:
             problems.append(Problem(WHERE, f"option '{name}' has no place here", "set features.timeout_ms"))
         elif name not in known:
-            near = "".join(f"; did you mean '{close}'?" for close in difflib.get_close_matches(name, known, 1))
-            problems.append(Problem(WHERE, f"unknown option '{name}'{near}", "known are " + ", ".join(known)))
+            unknown = f"unknown option '{name}'{did_you_mean(name, known)}"
+            problems.append(Problem(WHERE, unknown, "known are " + ", ".join(known)))
         elif name.startswith("ssl_") and base != "rediss":
             problems.append(Problem(WHERE, f"option '{name}' is for TLS", "begin the URL with rediss"))
         elif name in FILES and not Path(value).is_file():

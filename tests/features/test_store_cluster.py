@@ -5,6 +5,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from redis.crc import key_slot
 
 from scorer.batch import Lookup
 from scorer.errors import Unavailable
-from scorer.features.store import Request, Store, connect
+from scorer.features.keys import KeyTemplate
+from scorer.features.store import Request, Store, connect, sample_problems
 from scorer.sandbox import Redis
 from tests.features.servers import HASH, PACKED, Custom, Fake, SentinelServer
 
@@ -198,6 +200,14 @@ def test_wrong_forms_of_the_url_are_explained(cluster: ThreeMasters, redis_serve
         connect(f"redis+cluster://{redis_server.address}", PLENTY_MS).ping()
     with pytest.raises(Unavailable, match=r"no node of the cluster says .*127.0.0.1:1\b.*refused"):
         connect("redis+cluster://127.0.0.1:1", PLENTY_MS).ping()
+
+
+def test_samples_come_from_all_nodes(cluster: ThreeMasters) -> None:
+    entity = replace(PACKED, key=KeyTemplate.parse("p{{{k}}}"))
+    assert sample_problems(cluster.url, PLENTY_MS, entity) == ([], [])
+    ((problem, *_), _) = sample_problems(cluster.url, PLENTY_MS, replace(entity, layout="hash"))
+    assert "is a string and not a hash" in str(problem)
+    assert "(18 of 18 samples" in str(problem)
 
 
 def test_a_slot_that_nobody_serves_is_unavailable(tmp_path: Path) -> None:
