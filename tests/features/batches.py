@@ -29,6 +29,7 @@ FIELDS = {
     )
 }
 GARBAGE = 1 << 62
+GARBAGE_TEXT = b"garbage"
 
 
 def text_of(field: Field, value: object) -> bytes:
@@ -39,7 +40,7 @@ def text_of(field: Field, value: object) -> bytes:
 def events(rows: Sequence[Row | None], fields: Mapping[str, Field] | None = None) -> Events:
     """A batch; None is a row that was rejected, whose columns hold garbage."""
     fields = FIELDS if fields is None else fields
-    data = bytearray(b"before")
+    data = bytearray(GARBAGE_TEXT)
     columns = {path: _column(field, rows, data) for path, field in fields.items()}
     none = np.zeros(len(rows), np.int64)
     rejected = [Rejected(row, Reason.TRUNCATED, "ends early") for row, values in enumerate(rows) if values is None]
@@ -48,7 +49,7 @@ def events(rows: Sequence[Row | None], fields: Mapping[str, Field] | None = None
 
 def _column(field: Field, rows: Sequence[Row | None], data: bytearray) -> Column:
     null = np.zeros(len(rows), np.bool_)
-    starts, ends = np.full(len(rows), GARBAGE), np.full(len(rows), 2 * (GARBAGE // 3))
+    starts, ends = np.zeros(len(rows), np.int64), np.full(len(rows), len(GARBAGE_TEXT))
     values: list[object] = [GARBAGE] * len(rows)
     for row, of_row in enumerate(rows):
         value = None if of_row is None else of_row.get(field.path)

@@ -128,6 +128,48 @@ def test_equal_hashes_are_not_taken_for_equal_keys(monkeypatch: pytest.MonkeyPat
     assert keys_of("{origin}", rows + rows) == ([*range(len(rows)), *range(len(rows))], texts)
 
 
+def test_texts_are_told_apart_when_all_hashes_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distinct, "_hash", lambda *_: np.int64(7))
+    monkeypatch.setattr(distinct, "number_texts", getattr(distinct.number_texts, "py_func", distinct.number_texts))
+    texts = ["ab", "a", "", "abc", "a", "b", "ab"]
+    assert keys_of("{origin}", [{"origin": text} for text in texts]) == (
+        [0, 1, 2, 3, 1, 4, 0],
+        [b"ab", b"a", b"", b"abc", b"b"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "row"),
+    [
+        ("{tailnum}", {}),
+        ("{origin}{tailnum}", {"origin": "a"}),
+        ("{departure|%H}", {}),
+        ("{departure|%H}", {"departure": -(1 << 62)}),
+        ("{day|%Y}", {"day": 2_932_897}),
+        ("{day|%Y}", {"day": -719_163}),
+        ("{gate_closes|%H}", {"gate_closes": -1}),
+        ("{gate_closes|%H}", {"gate_closes": DAY * 1_000}),
+    ],
+)
+def test_a_null_or_an_impossible_time_makes_no_key(template: str, row: Row) -> None:
+    assert keys_of(template, [row, None, row]) == ([NO_SLOT] * 3, [])
+
+
+@pytest.mark.parametrize(
+    ("template", "row", "key"),
+    [
+        ("{day|%Y%m%d}", {"day": 2_932_896}, b"99991231"),
+        ("{day|%j}", {"day": -719_162}, b"001"),
+        ("{gate_closes|%H%M%S}", {"gate_closes": DAY * 1_000 - 1}, b"235959"),
+        ("{departure|%Y%m%d%H}", {"departure": -1}, b"1969123123"),
+        ("{measured|%S.%f}", {"measured": 1_000_001_999}, b"01.000001"),
+        ("{paid}:{class}:{card.number}", {"paid": False, "class": "first", "card.number": -5}, b"false:first:-5"),
+    ],
+)
+def test_what_a_key_is(template: str, row: Row, key: bytes) -> None:
+    assert keys_of(template, [row]) == ([0], [key])
+
+
 @pytest.mark.parametrize(
     ("template", "parts"),
     [

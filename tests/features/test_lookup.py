@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+import structlog
 
 from scorer.batch import NO_SLOT, Events, Lookup, Matrix, Reason
 from scorer.errors import Misconfigured, Unavailable
@@ -208,6 +209,21 @@ def test_a_store_that_failed_is_left_alone_for_a_while(when_unavailable: str) ->
     assert not passed(going_on).degraded
     assert not passed(going_on).degraded
     assert len(store.asked) == 4
+
+
+def test_an_outage_is_told_once_and_so_is_its_end() -> None:
+    store, seconds = table(), [0.0]
+    going_on = features(store, when_unavailable="impute", seconds=seconds)
+    with structlog.testing.capture_logs() as lines:
+        for down in (True, True, False, False, True):
+            store.down = down
+            passed(going_on)
+            seconds[0] += COOL_DOWN_SECONDS
+    assert [(line["event"], line.get("reason")) for line in lines] == [
+        ("going on without features", "nobody at home"),
+        ("features are there again", None),
+        ("going on without features", "nobody at home"),
+    ]
 
 
 def test_entities_need_a_store() -> None:
