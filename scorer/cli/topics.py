@@ -63,14 +63,13 @@ def _create(admin: Admin, kafka: KafkaSettings, found: Mapping[str, Topic], part
 
 
 def _concerns(kafka: KafkaSettings, found: Mapping[str, Topic], partitions: int | None) -> list[str]:
-    concerns = [
-        f"{topic.name} has {topic.partitions} partition{'s' * (topic.partitions > 1)}, fewer than {partitions}; "
-        "add some with Kafka's own tools, while nothing relies on which partition a key goes to"
-        for topic in found.values()
-        if topic.partitions < (partitions or 0)
-    ]
     dead, inputs = found.get(kafka.dead_letter_topic), [found[name] for name in kafka.input_topics if name in found]
-    return concerns + (dead_letter_concerns(dead, inputs) if dead and inputs else [])
+    concerns = dead_letter_concerns(dead, inputs) if dead and inputs else []
+    few = [f"{topic.name} ({topic.partitions})" for topic in found.values() if topic.partitions < (partitions or 0)]
+    if few:
+        advice = "add some with Kafka's own tools, while nothing relies on which partition a key goes to"
+        concerns.append(f"fewer partitions than {partitions}: {', '.join(few)}; {advice}")
+    return concerns
 
 
 def _row(name: str, role: str, topic: Topic | None) -> tuple[object, ...]:

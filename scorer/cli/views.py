@@ -161,7 +161,7 @@ def moment(record: Record) -> str:
     """Return the record's timestamp as ISO 8601, UTC; empty where it has none."""
     if record.timestamp < 0:
         return ""
-    return datetime.fromtimestamp(record.timestamp / 1000, UTC).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def place(record: Record) -> str:

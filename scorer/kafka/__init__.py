@@ -1,15 +1,15 @@
 """Kafka: where records come from, where predictions and dead letters go, and what may be committed."""
 
-from scorer.kafka.admin import HEADER_BYTES, Admin, GroupLag, Topic, dead_letter_concerns, dead_letter_topic
+from scorer.kafka.admin import Admin, GroupLag
 from scorer.kafka.checkpoint import Checkpoint
 from scorer.kafka.dead_letters import DeadLetters
 from scorer.kafka.feed import Feed
 from scorer.kafka.reader import Reader, Record
 from scorer.kafka.sink import Sink
 from scorer.kafka.source import Source
+from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic
 
 __all__ = [
-    "HEADER_BYTES",
     "Admin",
     "Checkpoint",
     "DeadLetters",

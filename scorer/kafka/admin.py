@@ -1,12 +1,12 @@
 """What is asked of the cluster, and done to it, beside reading and writing records. Every call is bounded in time."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, though not in the way mypy asks for
     AdminClient,
     ConfigResource,
@@ -18,33 +18,21 @@ from scorer.errors import Fatal, ScorerError
 from scorer.kafka.checkpoint import Partition
 from scorer.kafka.client import LastError, properties
 from scorer.kafka.connect import connect, no_answer
+from scorer.kafka.topics import Topic
 from scorer.settings import KafkaSettings
+
+Answer = TypeVar("Answer")
 
 ABSENT = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART})
 NO_ANSWER = frozenset({KafkaError._TIMED_OUT, KafkaError._TRANSPORT})  # noqa: SLF001  librdkafka's own codes are so named
 HOPELESS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001  the same; waiting mends neither
+MOVING = frozenset({
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR,
+})  # fmt: skip
 DESCRIBED = ("retention.ms", "max.message.bytes", "cleanup.policy")
-LARGEST_REQUEST = 104_857_600  # of a broker by default, which bounds a record once `max.message.bytes` does not
-HEADER_BYTES = 65_536  # more than the headers that a dead letter adds
 TURN_SECONDS = 0.05
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-
-
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """A topic as it is, or as it is to be made.
-
-    name:       its name.
-    partitions: how many it has.
-    replicas:   of each partition; -1 to make it with the brokers' default.
-    config:     its properties; empty where we may not read them.
-    """
-
-    name: str
-    partitions: int
-    replicas: int = -1
-    config: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +83,8 @@ class Admin:
         self._reason = LastError()
         self._hopeless = False
         # Silent: what the client would print, over and over, is in the error that is raised.
-        quiet = {"log_level": 0, **properties(kafka, "admin"), "error_cb": self._on_error}
-        self._client = connect(AdminClient, quiet)
+        self._properties = {"log_level": 0, **properties(kafka, "admin"), "error_cb": self._on_error}
+        self._client = connect(AdminClient, self._properties)
 
     def topics(self, names: Iterable[str]) -> dict[str, Topic]:
         """Return those of the named topics that exist, by name in the order of the names.
@@ -167,10 +155,16 @@ class Admin:
         return {name: entries[name].value for name in DESCRIBED if name in entries}
 
     def _committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*partition) for partition in partitions])
-        (future,) = self._client.list_consumer_group_offsets([asked], request_timeout=self._seconds).values()
-        found = self._wait(future, f"read the offsets of group {group}")
-        return {(at.topic, at.partition): at.offset for at in found.topic_partitions if at.offset >= 0}
+        # Not by the administrator's call: that one crashes the process when the group's coordinator has just moved.
+        consumer = connect(Consumer, {**self._properties, "group.id": group, "enable.auto.commit": False})
+        asked = [TopicPartition(*partition) for partition in partitions]
+        try:
+            found = self._of_group(
+                lambda: consumer.committed(asked, timeout=self._seconds), f"read the offsets of {group}"
+            )
+        finally:
+            consumer.close()
+        return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
 
     def _offsets(self, partitions: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         asked = {TopicPartition(*partition): spec for partition in partitions}
@@ -181,8 +175,11 @@ class Admin:
         }
 
     def _members(self, group: str) -> tuple[str, dict[Partition, tuple[str, str]]]:
-        (future,) = self._client.describe_consumer_groups([group], request_timeout=self._seconds).values()
-        described = self._wait(future, f"describe group {group}")
+        def ask() -> Any:  # noqa: ANN401  the client has no types
+            (future,) = self._client.describe_consumer_groups([group], request_timeout=self._seconds).values()
+            return self._settled(future).result()
+
+        described = self._of_group(ask, f"describe group {group}")
         owners = {
             (at.topic, at.partition): (member.group_instance_id or member.member_id, member.host.lstrip("/"))
             for member in described.members
@@ -190,58 +187,41 @@ class Admin:
         }
         return described.state.name.lower(), owners
 
+    def _of_group(self, ask: Callable[[], Answer], doing: str) -> Answer:
+        """Return an answer about a group, once its coordinator has one: after a move it reads its log first."""
+        deadline = time.monotonic() + self._seconds
+        while True:
+            try:
+                return ask()
+            except KafkaException as failed:
+                if failed.args[0].code() not in MOVING or time.monotonic() >= deadline:
+                    raise self._failure(failed, doing) from failed
+            time.sleep(TURN_SECONDS)
+
     def _wait(self, future: "Future[Any]", doing: str, expected: Collection[int] = ()) -> Any:  # noqa: ANN401  the client has no types
         """Return the answer, or None where it is an error with one of the expected codes."""
+        try:
+            return self._settled(future).result()
+        except KafkaException as failed:
+            if failed.args[0].code() in expected:
+                return None
+            raise self._failure(failed, doing) from failed
+
+    def _settled(self, future: "Future[Any]") -> "Future[Any]":
+        """Return the future when it is done, serving what the client tells by its callback meanwhile."""
         while not future.done() and not self._hopeless:
             wait([future], timeout=TURN_SECONDS)
             self._client.poll(0)
         if not future.done():
-            raise self._no_answer()
-        try:
-            return future.result()
-        except KafkaException as failed:
-            error: KafkaError = failed.args[0]
-            if error.code() in expected:
-                return None
-            if error.code() in NO_ANSWER:
-                raise self._no_answer() from failed
-            raise Fatal(f"cannot {doing}: {error.str()}") from failed
+            raise no_answer(self._servers, self._reason.text)
+        return future
 
-    def _no_answer(self) -> ScorerError:
-        return no_answer(self._servers, self._reason.text)
+    def _failure(self, failed: KafkaException, doing: str) -> ScorerError:
+        error: KafkaError = failed.args[0]
+        if error.code() in NO_ANSWER:
+            return no_answer(self._servers, self._reason.text)
+        return Fatal(f"cannot {doing}: {error.str()}")
 
     def _on_error(self, error: KafkaError) -> None:
         self._reason(error)
         self._hopeless = self._hopeless or error.code() in HOPELESS
-
-
-def dead_letter_topic(name: str, partitions: int, inputs: Iterable[Topic]) -> Topic:
-    """Return the dead-letter topic as it should be made for these input topics."""
-    largest = str(max(LARGEST_REQUEST, _largest_dead_letter(inputs)))
-    return Topic(name, partitions, config={"retention.ms": "-1", "max.message.bytes": largest})
-
-
-def dead_letter_concerns(topic: Topic, inputs: Iterable[Topic]) -> list[str]:
-    """Say, in a sentence each, how a dead-letter topic as it is could lose or refuse dead letters."""
-    concerns = []
-    retention, largest = topic.config.get("retention.ms", "-1"), topic.config.get("max.message.bytes")
-    if retention != "-1":
-        concerns.append(
-            f"{topic.name}: retention.ms={retention} may delete a dead letter at once, since it keeps its event's "
-            "timestamp; set retention.ms=-1"
-        )
-    if "compact" in topic.config.get("cleanup.policy", ""):
-        concerns.append(
-            f"{topic.name}: cleanup.policy={topic.config['cleanup.policy']} keeps only the last dead letter of a key "
-            "and refuses those without a key; set cleanup.policy=delete"
-        )
-    if largest is not None and int(largest) < (needed := _largest_dead_letter(inputs)):
-        concerns.append(
-            f"{topic.name}: max.message.bytes={largest} is too small for the largest events and the headers of a dead "
-            f"letter; set it to {needed} or more"
-        )
-    return concerns
-
-
-def _largest_dead_letter(inputs: Iterable[Topic]) -> int:
-    return max(int(topic.config.get("max.message.bytes", 0)) for topic in inputs) + HEADER_BYTES

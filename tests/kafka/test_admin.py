@@ -5,7 +5,8 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from scorer.errors import Fatal, Misconfigured, Unavailable
-from scorer.kafka.admin import Admin, Topic, dead_letter_concerns, dead_letter_topic
+from scorer.kafka.admin import Admin
+from scorer.kafka.topics import Topic
 from scorer.sandbox import Kafka
 from scorer.settings import KafkaSettings
 from tests.conftest import MakeTopic
@@ -92,6 +93,12 @@ def test_lag_is_counted_in_offsets_by_partition_with_its_member(
         consumer.close()
 
 
+def test_the_first_question_about_a_group_waits_for_its_coordinator(own_kafka: Kafka) -> None:
+    admin = Admin(settings(own_kafka.bootstrap), seconds=20)
+    admin.create([Topic("flights", 1)])
+    assert admin.lag("delays", admin.topics(["flights"]).values(), "earliest").state == "dead"
+
+
 def test_records_that_retention_deleted_are_no_lag(
     admin: Admin, kafka_settings: KafkaSettings, make_topic: MakeTopic
 ) -> None:
@@ -138,20 +145,6 @@ def test_a_property_that_the_client_refuses_is_a_configuration_error(name: str, 
     wrong = {name: value, "security.protocol": "ssl"}
     with pytest.raises(Misconfigured, match=rf"kafka\.properties: .*{told}"):
         Admin(settings("127.0.0.1:1", **wrong))
-
-
-def test_a_dead_letter_topic_as_it_is_made_raises_no_concern() -> None:
-    inputs = [Topic("flights", 4, 1, {"max.message.bytes": "200000000"}), Topic("others", 4)]
-    assert dead_letter_concerns(dead_letter_topic("dead", 4, inputs), inputs) == []
-
-
-def test_a_dead_letter_topic_that_loses_or_refuses_dead_letters_raises_concerns() -> None:
-    inputs = [Topic("flights", 4, 1, {"max.message.bytes": "1048588"})]
-    config = {"retention.ms": "604800000", "cleanup.policy": "compact,delete", "max.message.bytes": "1048588"}
-    concerns = dead_letter_concerns(Topic("dead", 4, 1, config), inputs)
-    for setting in ("retention.ms=604800000", "cleanup.policy=compact,delete", "max.message.bytes=1048588"):
-        assert sum(setting in concern for concern in concerns) == 1
-    assert "set it to 1114124 or more" in concerns[2]
 
 
 def fill(kafka: KafkaSettings, topic: str, records: list[int]) -> None:

@@ -1,0 +1,55 @@
+"""Topics as they are, and the dead-letter topic as it should be."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+LARGEST_REQUEST = 104_857_600  # of a broker by default, which bounds a record once `max.message.bytes` does not
+HEADER_BYTES = 65_536  # more than the headers that a dead letter adds
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as it is, or as it is to be made.
+
+    name:       its name.
+    partitions: how many it has.
+    replicas:   of each partition; -1 to make it with the brokers' default.
+    config:     its properties; empty where we may not read them.
+    """
+
+    name: str
+    partitions: int
+    replicas: int = -1
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+def dead_letter_topic(name: str, partitions: int, inputs: Iterable[Topic]) -> Topic:
+    """Return the dead-letter topic as it should be made for these input topics."""
+    largest = str(max(LARGEST_REQUEST, _largest_dead_letter(inputs)))
+    return Topic(name, partitions, config={"retention.ms": "-1", "max.message.bytes": largest})
+
+
+def dead_letter_concerns(topic: Topic, inputs: Iterable[Topic]) -> list[str]:
+    """Say, in a sentence each, how a dead-letter topic as it is could lose or refuse dead letters."""
+    concerns = []
+    retention, largest = topic.config.get("retention.ms", "-1"), topic.config.get("max.message.bytes")
+    if retention != "-1":
+        concerns.append(
+            f"{topic.name}: retention.ms={retention} may delete a dead letter at once, since it keeps its event's "
+            "timestamp; set retention.ms=-1"
+        )
+    if "compact" in topic.config.get("cleanup.policy", ""):
+        concerns.append(
+            f"{topic.name}: cleanup.policy={topic.config['cleanup.policy']} keeps only the last dead letter of a key "
+            "and refuses those without a key; set cleanup.policy=delete"
+        )
+    if largest is not None and int(largest) < (needed := _largest_dead_letter(inputs)):
+        concerns.append(
+            f"{topic.name}: max.message.bytes={largest} is too small for the largest events and the headers of a dead "
+            f"letter; set it to {needed} or more"
+        )
+    return concerns
+
+
+def _largest_dead_letter(inputs: Iterable[Topic]) -> int:
+    return max(int(topic.config.get("max.message.bytes", 0)) for topic in inputs) + HEADER_BYTES

@@ -1,0 +1,15 @@
+from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic
+
+
+def test_a_dead_letter_topic_as_it_is_made_raises_no_concern() -> None:
+    inputs = [Topic("flights", 4, 1, {"max.message.bytes": "200000000"}), Topic("others", 4)]
+    assert dead_letter_concerns(dead_letter_topic("dead", 4, inputs), inputs) == []
+
+
+def test_a_dead_letter_topic_that_loses_or_refuses_dead_letters_raises_concerns() -> None:
+    inputs = [Topic("flights", 4, 1, {"max.message.bytes": "1048588"})]
+    config = {"retention.ms": "604800000", "cleanup.policy": "compact,delete", "max.message.bytes": "1048588"}
+    concerns = dead_letter_concerns(Topic("dead", 4, 1, config), inputs)
+    for setting in ("retention.ms=604800000", "cleanup.policy=compact,delete", "max.message.bytes=1048588"):
+        assert sum(setting in concern for concern in concerns) == 1
+    assert "set it to 1114124 or more" in concerns[2]
