@@ -1,0 +1,75 @@
+"""`scorer demo`: real flights scored before your eyes, a replica killed on the way, and the result proved."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+
+from scorer.demo import Wanted
+
+HELP = "watch real flights being scored, then see every prediction proved"
+_DEFAULT = Wanted()
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument(
+        "--events",
+        type=_positive(int),
+        metavar="N",
+        help="events (default: every flight of September to December 2013)",
+    )
+    parser.add_argument(
+        "--rate",
+        type=_positive(float),
+        default=_DEFAULT.rate,
+        metavar="N",
+        help="events a second (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--replicas",
+        type=_positive(int),
+        default=_DEFAULT.replicas,
+        metavar="N",
+        help="replicas (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--for",
+        type=_positive(float),
+        default=_DEFAULT.seconds,
+        dest="seconds",
+        metavar="SECONDS",
+        help="send no more events after so long (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON document")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Run the demo; return 1 if an event was lost or a prediction is wrong."""
+    console = Console(stderr=True, highlight=False)
+    console.print("loading; the very first start compiles, which takes some 20 seconds", style="dim")
+    try:
+        from scorer.demo import demo  # noqa: PLC0415  what help and a wrong option do not need
+
+        summary = demo.run(Wanted(chosen.events, chosen.rate, chosen.replicas, chosen.seconds), console)
+    except KeyboardInterrupt:
+        console.print("stopped; no process and no folder is left behind")
+        return 0
+    if chosen.json:
+        sys.stdout.write(json.dumps(summary.document(), indent=2) + "\n")
+    else:
+        console.print(summary.panel())
+    return 0 if summary.verdict.holds else 1
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text!r} is not positive")
+        return value
+
+    number.__name__ = kind.__name__  # as argparse names it in errors
+    return number

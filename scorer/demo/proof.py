@@ -1,0 +1,148 @@
+"""What each record of the demo must become, and whether it did.
+
+Expected scores come from `booster.predict` on the matrix that pandas made: no part of the product stands on that path.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+SHOWN = 5  # examples of what is wrong
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """What must become of each record, by its number in the order of sending.
+
+    ids:        of the event, or of the bad record; also its key.
+    scores:     float64 [records], the float32 of `booster.predict` widened; anything where a reason stands.
+    missing:    uint8 [records], bit i set where the i-th entity of the plan is not in the feature store.
+    reasons:    of the dead letters, by the number of the bad record.
+    """
+
+    ids: Sequence[str]
+    scores: NDArray[np.float64]
+    missing: NDArray[np.uint8]
+    reasons: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What came out, in the order of reading: one item a prediction, and one a dead letter.
+
+    numbers:   int64 [predictions], the number of the record that the prediction says it is for; -1: of none.
+    scores:    float64 [predictions]
+    missing:   uint8 [predictions], as in Expected.
+    sources:   int64 [predictions, 2], the partition and offset that it says the record had.
+    rejected:  of each dead letter the number of its record, its reason, and whether its value is the record's.
+    """
+
+    numbers: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    missing: NDArray[np.uint8]
+    sources: NDArray[np.int64]
+    rejected: Sequence[tuple[int, str, bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the proof found.
+
+    lost:       records with neither the prediction nor the dead letter they must have.
+    duplicates: predictions beyond the first of their event.
+    wrong:      predictions and dead letters that are not what they must be; `examples` says how.
+    """
+
+    events: int
+    predictions: int
+    dead_letters: int
+    lost: int
+    duplicates: int
+    wrong: int
+    examples: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every record became what it had to."""
+        return not self.lost and not self.wrong
+
+
+def judge(expected: Expected, positions: NDArray[np.int64], seen: Seen) -> Verdict:
+    """Hold what came out against what had to.
+
+    Args:
+        expected: of all records.
+        positions: int64 [sent, 2], partition and offset of each record that was sent; they are the first ones.
+        seen: what came out.
+    """
+    sent = len(positions)
+    bad = {number: reason for number, reason in expected.reasons.items() if number < sent}
+    known = (seen.numbers >= 0) & (seen.numbers < sent)
+    copies = np.bincount(seen.numbers[known], minlength=sent)
+    rejected = {number for number, _, _ in seen.rejected}
+    is_event = np.ones(sent, bool)
+    is_event[list(bad)] = False
+    complaints = [*_wrong_predictions(expected, positions, seen, known, is_event), *_wrong_letters(bad, seen, expected)]
+    return Verdict(
+        events=int(is_event.sum()),
+        predictions=len(seen.numbers),
+        dead_letters=len(rejected),
+        lost=int((copies[is_event] == 0).sum()) + len(bad.keys() - rejected),
+        duplicates=int((copies - 1).clip(0).sum()),
+        wrong=len(complaints),
+        examples=tuple(complaints[:SHOWN]),
+    )
+
+
+def booster_scores(booster: xgboost.Booster, names: list[str], values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`booster.predict` of a matrix [events, columns]."""
+    return booster.predict(
+        xgboost.DMatrix(values, feature_names=names, feature_types=booster.feature_types, enable_categorical=True)
+    )
+
+
+def auc(late: NDArray[np.float64], scores: NDArray[np.floating]) -> float:
+    """How often a late flight has a higher score than one in time; NaN outcomes are left out, ties count half."""
+    known = np.isfinite(late)
+    positive = late[known] > 0
+    _, rank, count = np.unique(scores[known], return_inverse=True, return_counts=True)
+    middle = np.cumsum(count) - (count - 1) / 2
+    hits, misses = int(positive.sum()), int((~positive).sum())
+    return (
+        float((middle[rank][positive].sum() - hits * (hits + 1) / 2) / (hits * misses)) if hits and misses else np.nan
+    )
+
+
+def _wrong_predictions(
+    expected: Expected,
+    positions: NDArray[np.int64],
+    seen: Seen,
+    known: NDArray[np.bool_],
+    is_event: NDArray[np.bool_],
+) -> list[str]:
+    number = np.where(known, seen.numbers, 0)
+    faults = {
+        "is for no event that was sent": ~known | ~is_event[number],
+        "has another score than booster.predict": seen.scores != expected.scores[number],
+        "names other missing entities": seen.missing != expected.missing[number],
+        "names another source record": (seen.sources != positions[number]).any(axis=1),
+    }
+    return [
+        f"{expected.ids[number[at]] if known[at] else 'a prediction'} {fault}"
+        for at in np.flatnonzero(np.logical_or.reduce(list(faults.values())))
+        for fault in [next(name for name, rows in faults.items() if rows[at])]
+    ]
+
+
+def _wrong_letters(bad: Mapping[int, str], seen: Seen, expected: Expected) -> list[str]:
+    complaints = []
+    for number, reason, same in seen.rejected:
+        name = expected.ids[number] if number >= 0 else "an unknown record"
+        if bad.get(number) != reason:
+            complaints.append(f"{name} is a dead letter for {reason}, expected {bad.get(number, 'a prediction')}")
+        elif not same:
+            complaints.append(f"the dead letter of {name} does not carry its bytes")
+    return complaints

@@ -1,0 +1,111 @@
+"""The demo's replicas: `scorer run` as processes of their own, started, watched by HTTP, and one of them killed."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scorer.errors import Fatal
+from scorer.sandbox.server import HOST, free_port
+from scorer.sandbox.watchdog import watchdog
+
+_OWNED = re.compile(rb'^scorer_lag_records\{.*?partition="(\d+)".*?\}', re.MULTILINE)
+_LOOK_SECONDS = 0.5  # between two questions
+_ANSWER_SECONDS = 0.5
+_STOP_SECONDS = 20.0
+_LAST_WORDS = 2000  # characters of a replica's log
+
+
+@dataclass
+class Replica:
+    """One `scorer run`.
+
+    name:       its static membership: whoever has the name has its partitions.
+    config:     file of the settings.
+    log:        file of what it says.
+    state:      for people: starting, ready, waiting, killed or stopped.
+    partitions: that it reads.
+    """
+
+    name: str
+    config: Path
+    log: Path
+    state: str = "starting"
+    partitions: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._due = 0.0
+        self.port = free_port()
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603  our own command
+                [sys.executable, "-m", "scorer", "run", "-c", str(self.config)],
+                env=os.environ | {"SCORER_KAFKA__INSTANCE_ID": self.name, "SCORER_HTTP__PORT": str(self.port)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=watchdog().group,
+            )
+        self.pid = self._process.pid
+
+    def look(self) -> None:
+        """Ask how it is.
+
+        Raises:
+            Fatal: it ended without having been asked to.
+        """
+        if self.state in {"killed", "stopped"}:
+            return
+        if (code := self._process.poll()) is not None:
+            raise Fatal(f"{self.name} (pid {self.pid}) ended by itself with exit code {code}:\n{self.last_words}")
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + _LOOK_SECONDS
+        try:
+            ready = _get(self.port, "ready") is not None
+            self.partitions = sorted(map(int, _OWNED.findall(_get(self.port, "metrics") or b"")))
+        except OSError:
+            return  # its door is not open yet, or it is busy: as it was
+        self.state = "ready" if ready else "starting" if self.state == "starting" else "waiting"
+
+    @property
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-_LAST_WORDS:]
+
+    def kill(self) -> None:
+        """SIGKILL: nothing in it can react."""
+        self._process.kill()
+        self._process.wait()
+        self.state, self.partitions = "killed", []
+
+    def stop(self) -> None:
+        """SIGTERM, and wait.
+
+        Raises:
+            Fatal: it did not exit with 0, or not in time.
+        """
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                code = self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise Fatal(f"{self.name} (pid {self.pid}) did not stop within {_STOP_SECONDS:.0f} s") from None
+            self.state = "stopped"
+            if code:
+                raise Fatal(f"{self.name} (pid {self.pid}) stopped with exit code {code}")
+
+
+def _get(port: int, page: str) -> bytes | None:
+    """A page of a replica, None where it says that it is not ready."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/{page}", timeout=_ANSWER_SECONDS) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError:
+        return None

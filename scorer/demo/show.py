@@ -1,0 +1,223 @@
+"""What the demo looks like while it runs: a live view on a terminal, a plain line now and then elsewhere."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from rich.console import Console, ConsoleRenderable, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from scorer.demo.replicas import Replica
+from scorer.demo.stream import Stream
+from scorer.demo.traffic import Watcher
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+SPARKS = 48  # points of the throughput line
+SAMPLE_SECONDS = 0.5  # between two of them
+RECENT_SECONDS = 1.5  # how long a selection of predictions stays, to be read
+RECENT = 5
+STORY = 6  # lines
+WINDOW = 2000  # latest predictions that the latency is of
+LINE_SECONDS = 5.0  # between two plain lines
+LAG_WIDTH = 24
+LIKELY, UNLIKELY = 0.5, 0.2
+STATES = {"ready": "green", "killed": "bold red", "starting": "yellow", "waiting": "yellow", "stopped": "dim"}
+
+
+class Story:
+    """What happened so far, told as it happens."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.live: Live | None = None  # while there is one, it shows the story
+        self.begin = time.monotonic()
+        self.lines: list[Text] = []
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self.begin
+
+    def tell(self, text: str, style: str = "") -> None:
+        """Add a line."""
+        line = Text.assemble((f"{self.seconds:5.1f} s  ", "dim"), (text, style))
+        self.lines.append(line)
+        if self.live is None:
+            self.console.print(line, soft_wrap=True)
+
+
+class Show:
+    """The view of a run, made anew at each look.
+
+    Args:
+        story: what happened so far.
+        title: what runs.
+        watcher: who knows what came out, and the sender what went in.
+        replicas: all that were started; the list grows.
+    """
+
+    def __init__(self, story: Story, title: str, watcher: Watcher, replicas: Sequence[Replica]) -> None:
+        self._story, self._title = story, title
+        self._watcher, self._sender, self._stream = watcher, watcher.sender, watcher.sender.stream
+        self.replicas = replicas
+        self._rates: deque[float] = deque([0.0] * SPARKS, SPARKS)  # predictions and dead letters a second
+        self._sampled = (time.monotonic(), 0)
+        self._chosen: list[int] = []  # predictions shown, by their place in the watcher's lists
+        self._chosen_at = self._line_at = -np.inf
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        if self._story.console.is_terminal:
+            self._story.live = Live(console=self._story.console, auto_refresh=False)
+            self._story.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the last view standing."""
+        live, self._story.live = self._story.live, None
+        if live is not None:
+            live.stop()
+
+    def look(self) -> None:
+        """Show how it stands now."""
+        now = time.monotonic()
+        if now - self._sampled[0] >= SAMPLE_SECONDS:
+            before, count = self._sampled
+            self._rates.append((self._watcher.outcomes - count) / (now - before))
+            self._sampled = (now, self._watcher.outcomes)
+        if now - self._chosen_at >= RECENT_SECONDS:
+            self._chosen, self._chosen_at = self._choose(), now
+        if self._story.live is not None:
+            self._story.live.update(self.view(), refresh=True)
+        elif now - self._line_at >= LINE_SECONDS:
+            self._line_at = now
+            self._story.tell(self._plain())
+
+    def view(self) -> ConsoleRenderable:
+        """Everything at one glance."""
+        upper = Table.grid(expand=True, padding=(0, 1))
+        upper.add_column(ratio=1)
+        upper.add_column(ratio=1)
+        upper.add_row(_panel("Throughput and latency", self._speed()), _panel("Outcomes", self._outcomes()))
+        upper.add_row(_panel("Lag by partition", self._lag()), _panel("Replicas", self._table_of_replicas()))
+        story = _lines(self._story.lines[-STORY:])
+        return Group(self._head(), upper, _panel("Recent predictions", self._predictions()), _panel("Story", story))
+
+    def _head(self) -> Table:
+        total = len(self._stream.values)
+        head = Table.grid(expand=True, padding=(0, 1))
+        head.add_column(no_wrap=True)
+        head.add_column(ratio=1)
+        head.add_column(no_wrap=True, justify="right")
+        count = f"{self._watcher.outcomes:,} of {total:,}"
+        head.add_row(Text(self._title, "bold"), ProgressBar(total, self._watcher.outcomes), count)
+        return head
+
+    def _speed(self) -> Group:
+        top = max(self._rates) or 1.0
+        spark = "".join(BLOCKS[round(rate / top * (len(BLOCKS) - 1))] for rate in self._rates)
+        p50, p99 = self._latency()
+        return Group(
+            Text(spark, "cyan", no_wrap=True, overflow="crop"),
+            Text.assemble((f"{self._rates[-1]:,.0f}", "bold cyan"), " events a second"),
+            Text.assemble("latency  p50 ", (f"{p50:,.0f} ms", "bold"), "  p99 ", (f"{p99:,.0f} ms", "bold")),
+        )
+
+    def _latency(self) -> tuple[float, float]:
+        waits = [wait for _, wait in self._watcher.waits[-WINDOW:]]
+        p50, p99 = np.percentile(waits, (50, 99)) if waits else (np.nan, np.nan)
+        return float(p50), float(p99)
+
+    def _outcomes(self) -> Table:
+        rows = Table.grid(padding=(0, 2))
+        rows.add_row("predictions", Text(f"{len(self._watcher.numbers):,}", "bold green"))
+        reasons = Counter(reason for _, reason, _ in self._watcher.rejected)
+        why = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        rows.add_row("dead letters", Text.assemble((str(reasons.total()), "bold yellow"), f"  {why}"))
+        repeated = len(self._watcher.numbers) + len(self._watcher.rejected) - self._watcher.outcomes
+        rows.add_row(
+            "duplicates", Text.assemble((f"{repeated:,}", "bold"), "  at-least-once, after a kill" * (repeated > 0))
+        )
+        return rows
+
+    def _lag(self) -> Table:
+        lags = [sent - done for sent, done in zip(self._sender.arrived, self._watcher.finished, strict=True)]
+        scale = max(*lags, 500)
+        rows = Table.grid(padding=(0, 1))
+        for partition, lag in enumerate(lags):
+            bar = "█" * round(lag / scale * LAG_WIDTH)
+            style = "red" if lag > self._sender.rate / 2 else "green"
+            rows.add_row(Text(str(partition), "dim"), Text(f"{bar:<{LAG_WIDTH}}", style), Text(f"{lag:>7,}"))
+        return rows
+
+    def _table_of_replicas(self) -> Table:
+        rows = Table.grid(padding=(0, 2))
+        for replica in self.replicas:
+            reads = " ".join(map(str, replica.partitions))
+            rows.add_row(
+                replica.name,
+                Text(f"pid {replica.pid}", "dim"),
+                Text(replica.state, STATES[replica.state]),
+                f"partitions {reads}" if reads else "",
+            )
+        return rows
+
+    def _choose(self) -> list[int]:
+        """The latest predictions, one of them with something missing where there is one."""
+        watcher = self._watcher
+        count = len(watcher.numbers)
+        latest = range(max(0, count - WINDOW), count)
+        odd = [at for at in latest if watcher.missing[at]][-1:]
+        step = max(1, len(latest) // RECENT)
+        return [*odd, *list(latest)[::-step]][:RECENT]
+
+    def _predictions(self) -> Text:
+        return _lines([self._prediction(at) for at in self._chosen] or [Text("none yet", "dim")])
+
+    def _prediction(self, at: int) -> Text:
+        number, score, missing = (
+            values[at] for values in (self._watcher.numbers, self._watcher.scores, self._watcher.missing)
+        )
+        style = "bold red" if score >= LIKELY else "yellow" if score >= UNLIKELY else "green"
+        unknown = [name for bit, name in enumerate(self._watcher.entities) if int(missing) >> bit & 1]
+        known = f" ({', '.join(unknown)} unknown)" if unknown else ""
+        return Text.assemble(
+            f"{describe(self._stream, int(number))}: ", (f"{score:.0%} likely to be late", style), (known, "dim")
+        )
+
+    def _plain(self) -> str:
+        p50, p99 = self._latency()
+        lag = sum(self._sender.arrived) - sum(self._watcher.finished)
+        ready = sum(replica.state == "ready" for replica in self.replicas)
+        return (
+            f"{self._watcher.outcomes:,} of {len(self._stream.values):,} done, {self._rates[-1]:,.0f} a second, "
+            f"latency p50 {p50:,.0f} ms p99 {p99:,.0f} ms, lag {lag:,}, {ready} replicas ready"
+        )
+
+
+def describe(stream: Stream, number: int) -> str:
+    """The flight of an event in words: UA 1545 EWR→IAH 05:15, plane N14228, left 2 min late."""
+    flight = stream.flights.iloc[stream.flight[number]]
+    clock = (np.datetime64(0, "s") + flight.local_time.to_timedelta64()).item()
+    delay = flight.dep_delay
+    left = f"left {abs(delay)} min {'late' if delay > 0 else 'early'}" if delay else "left on time"
+    return (
+        f"{flight.carrier} {flight.flight} {flight.origin}→{flight.dest} {clock:%H:%M}, plane {flight.tailnum}, {left}"
+    )
+
+
+def _lines(lines: Sequence[Text]) -> Text:
+    """One below the other, none of them wrapped."""
+    joined = Text("\n").join(lines)
+    joined.no_wrap, joined.overflow = True, "ellipsis"
+    return joined
+
+
+def _panel(title: str, content: ConsoleRenderable) -> Panel:
+    return Panel(content, title=title, title_align="left", border_style="dim")

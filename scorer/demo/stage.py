@@ -1,0 +1,128 @@
+"""What the demo runs on: real servers, the configuration, topics, features and replicas, all gone at its end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from scorer import settings
+from scorer.avro import Schema
+from scorer.demo import flights, train
+from scorer.demo.replicas import Replica
+from scorer.demo.show import Story
+from scorer.features import Plan, load_features
+from scorer.kafka import Admin, Topic, dead_letter_topic
+from scorer.sandbox import Sandbox
+
+MODELS = Path(__file__).parents[2] / "models"
+EVENTS, PREDICTIONS, DEAD_LETTERS = "flights", train.NAME, "flights.dead-letters"
+PARTITIONS = 6
+
+
+@dataclass
+class Stage:
+    """The servers and the replicas.
+
+    config:   file of the settings that the replicas run with.
+    models:   folder of the models.
+    replicas: all that were started, in order.
+    """
+
+    sandbox: Sandbox
+    config: Path
+    models: Path
+    replicas: list[Replica] = field(default_factory=list)
+
+    @property
+    def model_file(self) -> Path:
+        """What the replicas score with."""
+        return self.models / train.NAME / "1/model.ubj"
+
+    @property
+    def model(self) -> str:
+        """Its name and version."""
+        return f"{train.NAME} {self.model_file.parent.name}"
+
+    @property
+    def servers(self) -> str:
+        """Their names and versions."""
+        return f"{self.sandbox.kafka.version} and {self.sandbox.redis.version}"
+
+    def create_topics(self) -> None:
+        """Make the topics; the broker's clock tells when a prediction was written."""
+        events = Topic(EVENTS, PARTITIONS)
+        predictions = Topic(PREDICTIONS, PARTITIONS, config={"message.timestamp.type": "LogAppendTime"})
+        admin = Admin(settings.load(self.config).settings.kafka)
+        admin.create([events, predictions, dead_letter_topic(DEAD_LETTERS, PARTITIONS, [events])])
+
+    def load(self, entity: str, table: pd.DataFrame) -> int:
+        """Load one feature table, as `scorer features load` does; return how many lines."""
+        file = self.config.with_name(f"{entity}.csv")
+        table.to_csv(file)
+        plan = Plan.load(train.PLAN_FILE)
+        (described,) = (each for each in plan.entities if each.name == entity)
+        return load_features(described, Schema.load(flights.SCHEMA_FILE).fields, file, self.sandbox.redis.url).lines
+
+    def start(self, name: str) -> Replica:
+        """Start a replica under a name; it takes over the partitions of whoever had the name before."""
+        replica = Replica(name, self.config, self.config.with_name(f"{name}-{len(self.replicas)}.log"))
+        self.replicas.append(replica)
+        return replica
+
+    def look(self, story: Story) -> None:
+        """Ask every replica how it is, and tell what has changed.
+
+        Raises:
+            Fatal: one ended by itself.
+        """
+        for replica in self.replicas:
+            before = replica.state
+            replica.look()
+            if replica.state != before:
+                story.tell(f"{replica.name} (pid {replica.pid}) is {replica.state}")
+
+    @property
+    def ready(self) -> bool:
+        """Whether every replica that was not killed is ready."""
+        return all(replica.state in {"ready", "killed"} for replica in self.replicas)
+
+
+@contextmanager
+def opened() -> Iterator[Stage]:
+    """Start the servers and write the configuration; at the end nothing is left, whatever still runs."""
+    with Sandbox() as sandbox:
+        folder = sandbox.folder / "demo"
+        folder.mkdir()
+        models = MODELS
+        if not (models / train.NAME).is_dir():  # installed without the models that stand beside the package
+            models = folder / "models"
+            train.add(models, "1")
+        config = folder / "scorer.yaml"
+        config.write_text(yaml.safe_dump(_configuration(sandbox, models)))
+        stage = Stage(sandbox, config, models)
+        try:
+            yield stage
+        finally:
+            for replica in stage.replicas:
+                replica.kill()
+
+
+def _configuration(sandbox: Sandbox, models: Path) -> dict[str, object]:
+    """As a user would write it."""
+    return {
+        "kafka": {
+            "bootstrap_servers": sandbox.kafka.bootstrap,
+            "group_id": train.NAME,
+            "input_topics": [EVENTS],
+            "output_topic": PREDICTIONS,
+            "dead_letter_topic": DEAD_LETTERS,
+            "properties": {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500"},
+        },
+        "events": {"schema": str(flights.SCHEMA_FILE), "id": "flight_id", "time": "scheduled_departure"},
+        "features": {"url": sandbox.redis.url},
+        "model": {"path": str(models / train.NAME)},
+        "log": {"format": "text"},
+    }

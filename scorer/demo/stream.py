@@ -1,0 +1,90 @@
+"""What the demo sends, flights and a few records that are none, and what must become of each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xgboost
+from numpy.typing import NDArray
+
+from scorer.demo import flights, tables
+from scorer.demo.proof import Expected, booster_scores
+
+BAD_OF_EACH = 3  # bad records of each kind
+NO_FLIGHT = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stream:
+    """Every record in the order of sending.
+
+    flights:  what the events are about, one line a flight.
+    flight:   int64 [records], the line in `flights` of each record, or NO_FLIGHT for a bad one.
+    values:   of the records; their keys are the ids in `expected`.
+    expected: what must become of each.
+    """
+
+    flights: pd.DataFrame
+    flight: NDArray[np.int64]
+    values: list[bytes]
+    expected: Expected
+
+    def late(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What really became of the flights of these records: 1 late, 0 in time, NaN unknown."""
+        return np.asarray(self.flights.late, np.float64)[self.flight[numbers]]
+
+
+def make(count: int, later: pd.DataFrame, features: tables.Tables, model: Path) -> Stream:
+    """The first `count` flights, over and over under ids of their own where they are fewer, with bad records between.
+
+    Args:
+        count: events, bad records not counted.
+        later: the flights of the later months.
+        features: the tables as loaded into the feature store.
+        model: file of the model that the replicas serve.
+    """
+    later = later[:count]
+    found = tables.found(later, features)
+    scores = booster_scores(xgboost.Booster({"nthread": 1}, model_file=model), *tables.matrix(later, found))
+    missing = [table.isna().all(axis=1).to_numpy() << np.uint8(bit) for bit, table in enumerate(found.values())]
+    line = np.arange(count) % len(later)
+    ids, values = _fresh(later.flight_id.tolist(), flights.encode(later), line)
+    bad = _bad_records(values[0])
+    at = np.linspace(0, count, len(bad) + 2).astype(int)[1:-1]  # where bad records stand among the events
+    for place, (name, value, _) in sorted(zip(at.tolist(), bad, strict=True), reverse=True):
+        ids.insert(place, name)
+        values.insert(place, value)
+    return Stream(
+        later,
+        np.insert(line, at, NO_FLIGHT),
+        values,
+        Expected(
+            ids,
+            np.insert(scores[line].astype(np.float64), at, np.nan),
+            np.insert(np.bitwise_or.reduce(missing)[line], at, 0).astype(np.uint8),
+            {int(place) + before: reason for before, (place, (_, _, reason)) in enumerate(zip(at, bad, strict=True))},
+        ),
+    )
+
+
+def _fresh(ids: list[str], bodies: list[bytes], line: NDArray[np.int64]) -> tuple[list[str], list[bytes]]:
+    """The ids and bodies of these lines, from the second time on under an id of its own."""
+    rest = [body[len(flights.avro_text(name)) :] for name, body in zip(ids, bodies, strict=True)]
+    fresh = [ids[at] if lap == 0 else f"{ids[at]}-{lap + 1}" for lap, at in zip(*_laps(line, len(ids)), strict=True)]
+    return fresh, [flights.avro_text(name) + rest[at] for name, at in zip(fresh, line.tolist(), strict=True)]
+
+
+def _laps(line: NDArray[np.int64], length: int) -> tuple[list[int], list[int]]:
+    return (np.arange(len(line)) // length).tolist(), line.tolist()
+
+
+def _bad_records(body: bytes) -> list[tuple[str, bytes, str]]:
+    """Records that cannot be scored: a name, the value, and the reason that its dead letter must give."""
+    kinds = [
+        ("truncated", body[:-3]),
+        ("trailing-bytes", body + b"\0\0"),
+        ("bad-value", body[:1] + b"\xff" + body[2:]),  # an id that is not UTF-8
+        ("empty", b""),
+    ]
+    return [(f"{reason}-{again}", value, reason) for again in range(BAD_OF_EACH) for reason, value in kinds]

@@ -1,0 +1,105 @@
+"""What the demo ends with: one document for machines, one panel for people."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from scorer.demo.proof import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds from an event's sending to its first prediction on the broker.
+
+    p50, p99, max: of all events, those that waited for the replacement included.
+    p50_before_kill, p99_before_kill: of those that had their prediction before the kill.
+    """
+
+    p50: float | None
+    p99: float | None
+    max: float | None
+    p50_before_kill: float | None
+    p99_before_kill: float | None
+
+    @classmethod
+    def of(cls, waits: NDArray[np.int64], before: NDArray[np.int64]) -> "Latency":
+        """Of all events, and of those that had their prediction before the kill."""
+        return cls(*_percentiles(waits, 50, 99, 100), *_percentiles(before, 50, 99))
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """The replica that was killed, the process that took its place, and when (milliseconds since the epoch)."""
+
+    replica: str
+    pid: int
+    replaced_by: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was done and what it proves; `auc` is of these predictions and what became of the flights."""
+
+    verdict: Verdict
+    events_per_second: float
+    latency_ms: Latency
+    auc: float | None
+    replicas: int
+    killed: Killed
+    kafka: str
+    redis: str
+    model: str
+    seconds: float
+
+    def document(self) -> dict[str, object]:
+        """As one JSON document, the verdict's numbers among the rest."""
+        document = asdict(self)
+        return {**document.pop("verdict"), **document}
+
+    def panel(self) -> Panel:
+        """For people."""
+        verdict, latency = self.verdict, self.latency_ms
+        rows = Table.grid(padding=(0, 2))
+        rows.add_row(
+            "events", f"{verdict.events:,}, {self.events_per_second:,.0f} a second through {self.replicas} replicas"
+        )
+        rows.add_row("predictions", f"{verdict.predictions:,}, {verdict.duplicates:,} of them duplicates")
+        rows.add_row("dead letters", f"{verdict.dead_letters}, for the records that were sent broken")
+        rows.add_row("latency", f"{_spread(latency.p50_before_kill, latency.p99_before_kill)} before the kill")
+        rows.add_row("", f"{_spread(latency.p50, latency.p99)}, at most {_number(latency.max)} ms in all")
+        rows.add_row(
+            "killed", f"{self.killed.replica}, pid {self.killed.pid}; pid {self.killed.replaced_by} took its place"
+        )
+        quality = "unknown" if self.auc is None else f"{self.auc:.4f}"
+        rows.add_row("AUC", f"{quality} on these flights; the model learned from January to August alone")
+        rows.add_row("lost", _zero(verdict.lost))
+        rows.add_row("wrong", _zero(verdict.wrong))
+        conclusion = (
+            Text("Proved: each prediction equals booster.predict offline, bit for bit.", "bold green")
+            if verdict.holds
+            else Text("Not proved:\n" + "\n".join(verdict.examples), "bold red")
+        )
+        title = f"{self.model} on {self.kafka} and {self.redis}, {self.seconds:.0f} s"
+        return Panel(Group(rows, Text(), conclusion), title=title, title_align="left")
+
+
+def _percentiles(values: NDArray[np.int64], *percents: int) -> list[float | None]:
+    return np.percentile(values, percents).tolist() if len(values) else [None] * len(percents)
+
+
+def _spread(p50: float | None, p99: float | None) -> str:
+    return f"p50 {_number(p50)} ms, p99 {_number(p99)} ms"
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.0f}"
+
+
+def _zero(count: int) -> Text:
+    return Text(f"{count:,}", "bold red" if count else "bold green")

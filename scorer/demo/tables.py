@@ -1,0 +1,113 @@
+"""The demo's feature tables, and the model's matrix made from them by pandas and numpy alone.
+
+Each table has one line an entity, under the fields of its key in `plan.yaml`; history is that of the training months.
+`matrix` is the plan's columns once more, written down by hand: the proof must not rest on what it proves.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scorer.demo.flights import data_file
+
+KEYS = {"plane": ["tailnum"], "route": ["origin", "dest"], "weather": ["origin", "scheduled_departure"]}
+REGISTRY = ["built", "seats", "engines"]
+OBSERVATION = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
+CARRIERS = ["9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX", "WN", "YV"]
+ORIGINS = ["EWR", "JFK", "LGA"]
+CATEGORICAL = {"carrier", "origin"}  # columns that are categories to the model, not quantities
+HOUR = pd.Timedelta(hours=1)
+
+Tables = Mapping[str, pd.DataFrame]  # by entity
+
+
+def as_loaded(training: pd.DataFrame) -> Tables:
+    """The tables that the demo loads into Redis: one line an entity, its key as the index."""
+    plane = _history(_daily(training, KEYS["plane"]).groupby(KEYS["plane"]).sum())[["flights", "late_share"]]
+    route = _history(_daily(training, KEYS["route"]).groupby(KEYS["route"]).sum())[["late_share", "minutes_gained"]]
+    return {"plane": _registry().join(plane, how="outer"), "route": route, "weather": _weather()}
+
+
+def found(flights: pd.DataFrame, tables: Tables) -> Tables:
+    """For each flight the line of each table that belongs to it, all NaN where there is none."""
+    hour = flights.scheduled_departure.dt.floor("h")
+    keys = {name: flights.assign(scheduled_departure=hour)[fields] for name, fields in KEYS.items()}
+    return {name: _aligned(table, keys[name]) for name, table in tables.items()}
+
+
+def found_at_the_time(training: pd.DataFrame) -> Tables:
+    """The same for training: history as it was on the morning of each flight, so that no flight sees its own delay."""
+    tables = found(training, {"plane": _registry(), "weather": _weather()})
+    plane, route = (_history_before(training, KEYS[name]) for name in ("plane", "route"))
+    return {**tables, "plane": tables["plane"].join(plane), "route": route}
+
+
+def matrix(flights: pd.DataFrame, features: Tables) -> tuple[list[str], NDArray[np.float32]]:
+    """The names of the model's columns and its matrix [flights, columns], NaN where missing."""
+    plane, route, weather = features["plane"], features["route"], features["weather"]
+    minutes = flights.local_time // pd.Timedelta(minutes=1)
+    columns = {
+        "dep_delay": flights.dep_delay,
+        "hour": minutes // 60,
+        "minute": minutes % 60,
+        "weekday": flights.local_date.dt.day_of_week,
+        "distance": flights.distance,
+        "scheduled_minutes": flights.scheduled_minutes,
+        "carrier": pd.Index(CARRIERS).get_indexer(flights.carrier),
+        "origin": pd.Index(ORIGINS).get_indexer(flights.origin),
+        **{name: plane[name] for name in REGISTRY},
+        "plane_flights": plane.flights.fillna(0),
+        "plane_late_share": plane.late_share,
+        "route_late_share": route.late_share,
+        "minutes_gained": route.minutes_gained,
+        **{name: weather[name] for name in OBSERVATION},
+        "expected_delay": flights.dep_delay - route.minutes_gained,
+        "miles_per_hour": 60 * flights.distance / flights.scheduled_minutes,
+    }
+    values = np.column_stack([np.asarray(column, np.float64) for column in columns.values()])
+    return list(columns), values.astype(np.float32)
+
+
+def _registry() -> pd.DataFrame:
+    planes = pd.read_csv(data_file("planes.csv")).rename(columns={"year": "built"})
+    return planes.set_index(KEYS["plane"])[REGISTRY].astype(float)
+
+
+def _weather() -> pd.DataFrame:
+    """Observations under the hour after theirs: the last that is known when that hour begins. float32, as packed."""
+    weather = pd.read_csv(data_file("weather.csv"))
+    weather["scheduled_departure"] = pd.to_datetime(weather.time_hour) + HOUR
+    return weather.set_index(KEYS["weather"])[OBSERVATION].astype(np.float32)
+
+
+def _daily(flights: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Sums over the flights of each key and day that arrived."""
+    arrived = flights[flights.late.notna()]
+    return arrived.groupby([*keys, "local_date"]).agg(
+        flights=("late", "size"), late=("late", "sum"), gained=("gained", "sum")
+    )
+
+
+def _history(sums: pd.DataFrame) -> pd.DataFrame:
+    flown = sums.where(sums.flights > 0)
+    return pd.DataFrame(
+        {
+            "flights": flown.flights,
+            "late_share": flown.late / flown.flights,
+            "minutes_gained": flown.gained / flown.flights,
+        }
+    )
+
+
+def _history_before(flights: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    daily = _daily(flights, keys)
+    before = daily.groupby(keys).cumsum() - daily
+    return _aligned(_history(before), flights[[*keys, "local_date"]])
+
+
+def _aligned(table: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
+    """The line of the table for each line of keys, under the index of `keys`."""
+    wanted = pd.MultiIndex.from_frame(keys) if keys.shape[1] > 1 else pd.Index(keys.iloc[:, 0])
+    return table.reindex(wanted).set_index(keys.index)

@@ -1,0 +1,214 @@
+"""The demo's two ends of the product: who sends the events, and who reads what comes out.
+
+Plain Kafka clients and fastavro on purpose: what watches the product must share no code with it.
+"""
+
+import io
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import fastavro
+import numpy as np
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from numpy.typing import NDArray
+
+from scorer import avro
+from scorer.demo.proof import Seen
+from scorer.demo.stream import Stream
+
+TICK_SECONDS = 0.02  # between two handfuls of events
+READ_SECONDS = 0.02
+ANSWER_SECONDS = 5.0
+DELIVERY_SECONDS = 30.0
+NOT_SENT = -1
+
+
+class Sender(threading.Thread):
+    """Sends the stream's records at a steady rate, from `start()` until all are sent, or `stop()`.
+
+    Args:
+        bootstrap: the brokers.
+        topic: of the events.
+        stream: what to send.
+        rate: records a second.
+        partitions: of the topic.
+    """
+
+    def __init__(self, bootstrap: str, topic: str, stream: Stream, rate: float, partitions: int) -> None:
+        super().__init__(name="sender", daemon=True)
+        self._topic, self.stream, self.rate = topic, stream, rate
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "acks": "all",
+                "enable.idempotence": True,
+                "linger.ms": 2,
+                "partitioner": "murmur2_random",
+                "message.timeout.ms": int(DELIVERY_SECONDS * 1000),
+                "log_level": 0,
+            }
+        )
+        self._halt = threading.Event()
+        self.sent = 0  # records handed over; they are the first ones of the stream
+        self.sent_ms = np.zeros(len(stream.values), np.int64)  # when, milliseconds since the epoch
+        self.positions = np.full((len(stream.values), 2), NOT_SENT, np.int64)  # partition and offset, once acknowledged
+        self.arrived = [0] * partitions  # records acknowledged, by partition
+        self.failure: str | None = None
+
+    def run(self) -> None:
+        """Send until told to stop or done, and wait for the acknowledgements."""
+        begin = time.monotonic()
+        while self.sent < len(self.stream.values) and not self._halt.wait(TICK_SECONDS):
+            self._send(min(int((time.monotonic() - begin) * self.rate), len(self.stream.values)))
+            self._producer.poll(0)
+        self._producer.flush(DELIVERY_SECONDS)
+
+    def stop(self) -> None:
+        """Send no more."""
+        self._halt.set()
+
+    def _send(self, until: int) -> None:
+        now = time.time_ns() // 1_000_000
+        self.sent_ms[self.sent : until] = now
+        for number in range(self.sent, until):
+            value, key = self.stream.values[number], self.stream.expected.ids[number]
+            try:
+                self._producer.produce(self._topic, value, key, on_delivery=partial(self._delivered, number))
+            except BufferError:  # the broker cannot keep up: the rest is sent a tick later
+                return
+            self.sent = number + 1
+
+    def _delivered(self, number: int, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self.failure = error.str()
+            return
+        partition, offset = cast("tuple[int, int]", (message.partition(), message.offset()))
+        self.positions[number] = partition, offset
+        self.arrived[partition] += 1
+
+
+class Watcher(threading.Thread):
+    """Reads every prediction and dead letter as it comes, from `start()` until `stop()`.
+
+    Times are those of the topics' records, which the broker is to write (`message.timestamp.type=LogAppendTime`).
+
+    Args:
+        bootstrap: the brokers.
+        topics: of the predictions and of the dead letters.
+        sender: who knows what was sent when.
+        entities: of the plan, in order.
+    """
+
+    def __init__(self, bootstrap: str, topics: tuple[str, str], sender: Sender, entities: list[str]) -> None:
+        super().__init__(name="watcher", daemon=True)
+        self._predictions, self.sender = topics[0], sender
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": "demo",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 20,  # a question to the broker waits for the fetch before it
+                "log_level": 0,
+            }
+        )
+        partitions = range(len(sender.arrived))
+        self._assigned = [TopicPartition(name, at, 0) for name in topics for at in partitions]
+        self._consumer.assign(self._assigned)
+        self._schema = fastavro.schema.load_schema(str(Path(avro.__file__).with_name("prediction.avsc")))
+        self.entities = entities
+        self._bits = {name: 1 << bit for bit, name in enumerate(entities)}
+        self._number = {name: number for number, name in enumerate(sender.stream.expected.ids)}
+        self._halt = threading.Event()
+        self._done = np.zeros(len(sender.stream.values), bool)
+        self.finished = [0] * len(partitions)  # distinct records with a prediction or dead letter, by source partition
+        self.outcomes = 0  # the same, of all partitions
+        self.numbers: list[int] = []  # of the predictions, and so on: see Seen
+        self.scores: list[float] = []
+        self.missing: list[int] = []
+        self.sources: list[tuple[int, int]] = []
+        self.rejected: list[tuple[int, str, bool]] = []
+        self.waits: list[tuple[int, int]] = []  # record and milliseconds from its sending to its first prediction
+        self.last_ms = 0  # when the latest outcome was written
+        self.failure: str | None = None
+
+    def run(self) -> None:
+        """Read until told to stop."""
+        try:
+            while not self._halt.is_set():
+                self._read()
+            ends = self._ends()
+            while any(at.offset < ends[at.topic, at.partition] for at in self._consumer.position(self._assigned)):
+                self._read()
+        except KafkaException as error:
+            self.failure = error.args[0].str()
+        self._consumer.close()
+
+    def stop(self) -> None:
+        """Read what is still there, no more than that, and wait until it is read."""
+        self._halt.set()
+        self.join()
+
+    def seen(self) -> Seen:
+        """Everything that was read."""
+        return Seen(
+            np.array(self.numbers, np.int64),
+            np.array(self.scores, np.float64),
+            np.array(self.missing, np.uint8),
+            np.array(self.sources, np.int64).reshape(-1, 2),
+            self.rejected,
+        )
+
+    def latency_ms(self) -> NDArray[np.int64]:
+        """[events, 2]: record, and milliseconds from its sending to its first prediction on the broker."""
+        return np.array(self.waits, np.int64).reshape(-1, 2)
+
+    def _read(self) -> None:
+        for message in self._consumer.consume(1000, READ_SECONDS):
+            if (error := message.error()) is not None:
+                raise KafkaException(error)
+            self._take(message)
+
+    def _ends(self) -> dict[tuple[str, int], int]:
+        """The end of each partition, or where nothing was read of an empty one, which is below 0."""
+        ends = {}
+        for at in self._assigned:
+            end = self._consumer.get_watermark_offsets(at, timeout=ANSWER_SECONDS)[1]
+            ends[at.topic, at.partition] = end or OFFSET_INVALID
+        return ends
+
+    def _take(self, message: Message) -> None:
+        written = message.timestamp()[1]
+        self.last_ms = max(self.last_ms, written)
+        if message.topic() == self._predictions:
+            self._prediction(message.value() or b"", written)
+        else:
+            self._dead_letter(message)
+
+    def _prediction(self, value: bytes, written: int) -> None:
+        prediction: Any = fastavro.schemaless_reader(io.BytesIO(value), self._schema, None)
+        number = self._number.get(prediction["event_id"], -1)
+        self.missing.append(sum(self._bits[name] for name in prediction["missing"]))
+        self.sources.append((prediction["source_partition"], prediction["source_offset"]))
+        self.scores.append(prediction["score"])
+        self.numbers.append(number)
+        if self._finish(number, prediction["source_partition"]):
+            self.waits.append((number, written - int(self.sender.sent_ms[number])))
+
+    def _dead_letter(self, message: Message) -> None:
+        number = self._number.get((message.key() or b"").decode(), -1)
+        headers = cast("dict[str, bytes]", dict(message.headers() or ()))
+        same = number >= 0 and (message.value() or b"") == self.sender.stream.values[number]
+        self.rejected.append((number, headers["scorer.reason"].decode(), same))
+        self._finish(number, int(headers["scorer.partition"]))
+
+    def _finish(self, number: int, partition: int) -> bool:
+        """Note that a record has its outcome; return whether that is the first."""
+        if number < 0 or self._done[number]:
+            return False
+        self._done[number] = True
+        self.finished[partition] += 1
+        self.outcomes += 1
+        return True

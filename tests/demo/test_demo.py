@@ -1,0 +1,107 @@
+"""The demo as a user starts it, on real servers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PATIENCE_SECONDS = 120.0
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    """Where the demo's folders are made; what is left there afterwards was left behind."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    return folder
+
+
+def start(room: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "scorer", "demo", *arguments],
+        env=os.environ | {"TMPDIR": str(room)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def left(room: Path) -> list[str]:
+    """Processes and folders of a demo that are still there."""
+    processes = [
+        words
+        for file in Path("/proc").glob("[0-9]*/cmdline")
+        for words in _read(file)
+        if str(room) in words and "watchdog" not in words
+    ]
+    return processes + [str(path) for path in room.iterdir()]
+
+
+def _read(file: Path) -> Iterator[str]:
+    try:
+        yield file.read_bytes().replace(b"\0", b" ").decode()
+    except OSError:  # it ended meanwhile
+        return
+
+
+def wait_until_nothing_is_left(room: Path) -> None:
+    deadline = time.monotonic() + 15
+    while left(room) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left(room) == []
+
+
+def test_a_small_demo_proves_itself_though_a_replica_is_killed(room: Path) -> None:
+    demo = start(room, "--events", "3000", "--rate", "1500", "--for", "60", "--json")
+    out, err = demo.communicate(timeout=PATIENCE_SECONDS)
+    assert demo.returncode == 0, err
+    summary = json.loads(out)
+    assert summary["events"] == 3000
+    assert summary["predictions"] == 3000 + summary["duplicates"]
+    assert (summary["lost"], summary["wrong"], summary["dead_letters"]) == (0, 0, 12)
+    assert summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"] <= summary["latency_ms"]["max"]
+    assert summary["auc"] > 0.85
+    assert summary["replicas"] == 2
+    assert summary["kafka"].startswith("Apache Kafka 4.1")
+    assert summary["redis"].startswith(("Redis", "Valkey"))
+    assert summary["events_per_second"] > 0
+    victim = summary["killed"]
+    assert f"killed {victim['replica']} (pid {victim['pid']}) with SIGKILL" in err
+    assert f"{victim['replica']} (pid {victim['replaced_by']}) is ready" in err
+    wait_until_nothing_is_left(room)
+
+
+@pytest.mark.parametrize(
+    ("word", "number"),
+    [
+        ("starting a real Kafka", signal.SIGINT),
+        ("features are in Redis", signal.SIGINT),
+        ("replicas have joined", signal.SIGTERM),
+        ("with SIGKILL", signal.SIGINT),
+    ],
+)
+def test_stopped_at_any_time_it_leaves_nothing_and_exits_0(room: Path, word: str, number: signal.Signals) -> None:
+    demo = start(room, "--rate", "2000", "--events", "20000", "--json")
+    assert demo.stderr is not None
+    assert any(word in line for line in demo.stderr)
+    demo.send_signal(number)
+    out, err = demo.communicate(timeout=PATIENCE_SECONDS)
+    assert demo.returncode == 0, err
+    assert out == ""
+    assert "stopped; no process and no folder is left behind" in err
+    assert "Traceback" not in err
+    wait_until_nothing_is_left(room)
+
+
+def test_what_cannot_be_is_refused(room: Path) -> None:
+    demo = start(room, "--events", "0")
+    _, err = demo.communicate(timeout=PATIENCE_SECONDS)
+    assert demo.returncode == 2
+    assert "--events" in err
+    assert left(room) == []

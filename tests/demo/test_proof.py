@@ -1,0 +1,101 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scorer.demo import proof
+from scorer.demo.proof import Expected, Seen, judge
+
+SCORES = np.array([0.1, 0.2, 0.3], np.float32).astype(np.float64)
+EXPECTED = Expected(
+    ids=["a", "b", "bad", "c"],
+    scores=np.array([SCORES[0], SCORES[1], np.nan, SCORES[2]]),
+    missing=np.array([0, 1, 0, 0], np.uint8),
+    reasons={2: "truncated"},
+)
+POSITIONS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+EVENTS = np.array([0, 1, 3])
+RIGHT = Seen(EVENTS, SCORES, np.array([0, 1, 0], np.uint8), POSITIONS[EVENTS], [(2, "truncated", True)])
+
+
+def only(rows: list[int]) -> Seen:
+    """Predictions of RIGHT, by their places, as often as they are named."""
+    return Seen(RIGHT.numbers[rows], RIGHT.scores[rows], RIGHT.missing[rows], RIGHT.sources[rows], RIGHT.rejected)
+
+
+def test_what_is_right_holds() -> None:
+    verdict = judge(EXPECTED, POSITIONS, RIGHT)
+    assert verdict.holds
+    assert (verdict.events, verdict.predictions, verdict.dead_letters) == (3, 3, 1)
+    assert (verdict.lost, verdict.duplicates, verdict.wrong) == (0, 0, 0)
+
+
+def test_a_lost_event_is_lost() -> None:
+    verdict = judge(EXPECTED, POSITIONS, only([0, 2]))
+    assert not verdict.holds
+    assert (verdict.events, verdict.predictions, verdict.lost, verdict.wrong) == (3, 2, 1, 0)
+
+
+def test_a_bad_record_without_a_dead_letter_is_lost() -> None:
+    assert judge(EXPECTED, POSITIONS, replace(RIGHT, rejected=[])).lost == 1
+
+
+def test_a_duplicate_is_counted_and_no_fault() -> None:
+    verdict = judge(EXPECTED, POSITIONS, only([0, 1, 1, 2, 1]))
+    assert verdict.holds
+    assert (verdict.predictions, verdict.duplicates) == (5, 2)
+
+
+def test_a_score_that_differs_in_its_last_bit_is_wrong() -> None:
+    scores = RIGHT.scores.copy()
+    scores[1] = np.nextafter(np.float32(scores[1]), np.float32(1))
+    verdict = judge(EXPECTED, POSITIONS, replace(RIGHT, scores=scores))
+    assert not verdict.holds
+    assert verdict.wrong == 1
+    assert verdict.examples == ("b has another score than booster.predict",)
+
+
+def test_a_duplicate_with_a_wrong_score_is_wrong() -> None:
+    twice = only([0, 1, 2, 2])
+    scores = twice.scores.copy()
+    scores[3] = np.nan
+    assert judge(EXPECTED, POSITIONS, replace(twice, scores=scores)).wrong == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"missing": np.zeros(3, np.uint8)}, "b names other missing entities"),
+        ({"sources": POSITIONS[[0, 1, 2]]}, "c names another source record"),
+        ({"numbers": np.array([0, 1, 2])}, "bad is for no event that was sent"),
+        ({"numbers": np.array([0, 1, -1])}, "a prediction is for no event that was sent"),
+        ({"rejected": [(2, "bad-value", True)]}, "bad is a dead letter for bad-value, expected truncated"),
+        ({"rejected": [(2, "truncated", False)]}, "the dead letter of bad does not carry its bytes"),
+    ],
+)
+def test_what_a_prediction_or_dead_letter_says_is_held_against_what_was_sent(
+    change: dict[str, object], fault: str
+) -> None:
+    verdict = judge(EXPECTED, POSITIONS, replace(RIGHT, **change))  # type: ignore[arg-type]
+    assert not verdict.holds
+    assert verdict.examples == (fault,)
+
+
+def test_an_event_that_is_a_dead_letter_is_lost_and_wrong() -> None:
+    verdict = judge(EXPECTED, POSITIONS, replace(only([0, 1]), rejected=[*RIGHT.rejected, (3, "bad-value", True)]))
+    assert (verdict.lost, verdict.wrong) == (1, 1)
+    assert verdict.examples == ("c is a dead letter for bad-value, expected a prediction",)
+
+
+def test_only_what_was_sent_is_asked_for() -> None:
+    verdict = judge(EXPECTED, POSITIONS[:2], replace(only([0, 1]), rejected=[]))
+    assert verdict.holds
+    assert verdict.events == 2
+
+
+def test_auc_is_the_share_of_pairs_in_the_right_order() -> None:
+    late = np.array([1.0, 0.0, 1.0, 0.0, np.nan, 0.0])
+    scores = np.array([0.9, 0.1, 0.4, 0.4, 0.8, 0.6])
+    pairs = [(a > b) + (a == b) / 2 for a in scores[late == 1] for b in scores[late == 0]]
+    assert proof.auc(late, scores) == pytest.approx(np.mean(pairs))
+    assert np.isnan(proof.auc(late[:1], scores[:1]))
