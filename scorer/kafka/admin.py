@@ -198,7 +198,7 @@ class Admin:
                     raise self._failure(failed, doing) from failed
             time.sleep(TURN_SECONDS)
 
-    def _wait(self, future: "Future[Any]", doing: str, expected: Collection[int] = ()) -> Any:  # noqa: ANN401  the client has no types
+    def _wait(self, future: Future[Any], doing: str, expected: Collection[int] = ()) -> Any:  # noqa: ANN401  the client has no types
         """Return the answer, or None where it is an error with one of the expected codes."""
         try:
             return self._settled(future).result()
@@ -207,7 +207,7 @@ class Admin:
                 return None
             raise self._failure(failed, doing) from failed
 
-    def _settled(self, future: "Future[Any]") -> "Future[Any]":
+    def _settled(self, future: Future[Any]) -> Future[Any]:
         """Return the future when it is done, serving what the client tells by its callback meanwhile."""
         while not future.done() and not self._hopeless:
             wait([future], timeout=TURN_SECONDS)

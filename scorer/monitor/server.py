@@ -70,7 +70,7 @@ class Server(ThreadingMixIn, TCPServer):
             return 200, INDEX, TEXT
         return 404, b"not found; there are:\n" + INDEX, TEXT
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, *_: object) -> None:
         """Let a client that hung up go."""
 
 
