@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from scorer.features.nearest import did_you_mean
 
-Values = NDArray[np.float64]
-Evaluate = Callable[[Values], Values]
+Work = NDArray[np.float64]  # [columns, rows]
+Values = NDArray[np.float64] | np.float64  # [rows], or one number for all
+Evaluate = Callable[[Work], Values]
 
 ALLOWED = (
     "an expression is made of columns above, numbers, + - * / **, parentheses, comparisons, and "
@@ -113,9 +114,9 @@ class _Compiler:
 
     def _number(self, node: ast.expr, value: float) -> Evaluate:
         try:
-            number = np.asarray(float(value))
+            number = np.float64(value)
         except OverflowError:
-            number = np.asarray(np.inf)
+            number = np.float64(np.inf)
         if np.isinf(number):
             return self._refuse(node, "is beyond float64")
         return lambda _: number
@@ -167,5 +168,14 @@ def _call(node: ast.expr) -> tuple[Callable[..., Values] | None, list[ast.expr]]
 
 
 def _apply(function: Callable[..., Values], operands: list[Evaluate]) -> Evaluate:
-    """Call a function of numpy on what its operands evaluate to; truth becomes 1 or 0."""
-    return lambda columns: np.asarray(function(*[operand(columns) for operand in operands]), np.float64)
+    """Call a function of numpy on what its operands evaluate to; truth becomes 1 or 0.
+
+    A number stays a scalar of numpy: its power is that of the C library, as in `2.5 ** 0.3` anywhere else, and an
+    array's, also of no dimensions, may differ from it in the last bit.
+    """
+
+    def call(columns: Work) -> Values:
+        result = function(*[operand(columns) for operand in operands])
+        return result if result.dtype == np.float64 else result.astype(np.float64)
+
+    return call

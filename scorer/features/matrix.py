@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 from scorer.batch import NO_SLOT, Column, Events, Field, Found, Kind, Reason, Rejected
 from scorer.features.columns import FromEntity, FromEvent, PlanColumn
 from scorer.features.distinct import distinct
-from scorer.features.expression import Expression
+from scorer.features.expression import Expression, Work
 from scorer.features.parts import take_part
 from scorer.features.plan import Entity, Plan
 from scorer.kernel import kernel
 
-Work = NDArray[np.float64]  # [columns, rows]
 _EXPECTED = "which is infinite in float32; the model takes finite numbers, and NaN for what is missing"
 
 
