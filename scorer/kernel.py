@@ -12,21 +12,26 @@ import numba
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-def kernel(*signatures: str) -> Callable[[Function], Function]:
+def kernel(*signatures: str, bare: bool = False) -> Callable[[Function], Function]:
     """Compile a function at import for the given numba signatures, or load it from the cache on disk.
 
     With no signature the function is compiled into the kernels that call it. Where no folder can be written
     (a read-only image), it is compiled at each start instead.
+
+    A kernel that only reads and writes items of the arrays it is given can be `bare`, with everything it calls. Numba
+    else counts references to arrays, atomically and anew in each call: for many small calls that takes longer than
+    their work. Bare helpers are inlined for the same reason: an array is passed as ten numbers.
     """
+    options = {"nogil": True, "error_model": "numpy"} | ({"_nrt": False, "forceinline": not signatures} if bare else {})
+    compile_for = cast("Callable[..., Callable[[Function], Function]]", numba.njit)
 
     def compiled(function: Function) -> Function:
         chosen = list(signatures) or None
         try:
-            made = numba.njit(chosen, cache=True, nogil=True, error_model="numpy")(function)
+            return compile_for(chosen, cache=True, **options)(function)
         except RuntimeError as error:
             if "cannot cache" not in str(error):
                 raise
-            made = numba.njit(chosen, nogil=True, error_model="numpy")(function)
-        return cast("Function", made)
+            return compile_for(chosen, **options)(function)
 
     return compiled

@@ -2,7 +2,9 @@
 
 from scorer.avro.decoder import Decoder
 from scorer.avro.encoder import PREDICTION, Encoder
+from scorer.avro.files import read_events
 from scorer.avro.framing import frame
+from scorer.avro.jsonl import BadEvent, Converter
 from scorer.avro.schema import Schema
 
-__all__ = ["PREDICTION", "Decoder", "Encoder", "Schema", "frame"]
+__all__ = ["PREDICTION", "BadEvent", "Converter", "Decoder", "Encoder", "Schema", "frame", "read_events"]

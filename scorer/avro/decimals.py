@@ -6,11 +6,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.avro.machine import Fault
+from scorer.avro.reading import Fault
 from scorer.kernel import kernel
 
 SLOW: Final = 1  # in the status of a row: neither exact in the kernel nor known to be wrong
-_EXACT: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+EXACT: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _DOUBLE_BITS: Final = 53
 _EXACT_POWER: Final = 22  # 10**22 is the last power of ten that a float64 holds exactly
 _LONG_DIGITS: Final = 18  # any number of so many digits is an int64
@@ -54,7 +54,7 @@ def read_decimals(
 
 def to_decimal(unscaled: int, scale: int) -> Decimal:
     """Return unscaled / 10**scale, exactly."""
-    return Decimal(unscaled).scaleb(-scale, _EXACT)
+    return Decimal(unscaled).scaleb(-scale, EXACT)
 
 
 def has_more_digits(number: int, digits: int) -> bool:

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from scorer.avro.decimals import read_decimals
 from scorer.avro.framing import header
-from scorer.avro.machine import AT, FAILURE_WIDTH, FAULT, ROW, STEP, Fault, run
+from scorer.avro.machine import AT, BLOCK_WIDTH, FAILURE_WIDTH, FAULT, ROW, STEP, run
 from scorer.avro.program import compile_program
+from scorer.avro.reading import Fault
 from scorer.avro.rejection import VALUE_FAULTS, explain_field, explain_value, reason_of
 from scorer.avro.schema import Schema
 from scorer.avro.texts import write_positions, write_text
@@ -92,7 +93,7 @@ class Decoder:
         failed = run(
             self._program.code,
             self._program.branches,
-            self._program.levels,
+            np.empty((self._program.levels, BLOCK_WIDTH), np.int64),
             records.data,
             records.ends,
             self._header,

@@ -8,6 +8,7 @@ PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "by
 LARGEST = 2**31 - 1  # bytes of a fixed, digits of a decimal: an instruction of a program holds int32
 ABSENT = object()  # the default of a field without one
 UUID_BYTES = 16
+_TICKS = {"millis": 1_000, "micros": 1_000_000, "nanos": 1_000_000_000}
 _UNDER = {  # the type under each logical type, where there is only one
     "date": "int",
     "time-millis": "int",
@@ -31,6 +32,16 @@ class Scalar:
     size: int = 0  # bytes of a fixed
     precision: int = 0  # of a decimal
     scale: int = 0
+
+    @property
+    def meaning(self) -> str:
+        """What values are: the logical type without unit or zone ("time", "timestamp"), else the base."""
+        return self.logical.removeprefix("local-").partition("-")[0] or self.base
+
+    @property
+    def ticks(self) -> int:
+        """How many a second has, of a time or timestamp."""
+        return _TICKS.get(self.logical.rpartition("-")[2], 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +107,7 @@ def _is_decimal(precision: object, scale: object, base: str, size: int) -> bool:
     return 0 < precision <= digits and 0 <= scale <= precision
 
 
-def plain(kind: Type) -> tuple[Type, bool]:
+def without_null(kind: Type) -> tuple[Type, bool]:
     """Look through a union that only adds null: return the type that values have, and whether they may be null."""
     if not isinstance(kind, Union):
         return kind, kind == NULL

@@ -4,40 +4,18 @@ Nothing here allocates by a length in the data, and the work is bounded by the b
 byte at least, or is not looped over. Positions are in the batch's data, until a failure is recorded.
 """
 
-from enum import IntEnum
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.avro.program import LEVEL, NEVER, NULL_BRANCH, OP, SIZE, SKIP, SLOT, TARGET, Op
+from scorer.avro.reading import Bytes, Fault, read_long, read_real, read_span, read_whole
 from scorer.avro.utf8 import is_utf8
 from scorer.kernel import kernel
 
-Bytes: TypeAlias = NDArray[np.uint8]
 Ints: TypeAlias = NDArray[np.int64]
-
-
-class Fault(IntEnum):
-    """What is wrong with a value; negative, so that a reader returns it in place of the next position."""
-
-    TRUNCATED = -1
-    LONG_VARINT = -2
-    WIDE_INT = -3
-    NOT_BOOLEAN = -4
-    BAD_SYMBOL = -5
-    BAD_BRANCH = -6
-    NEGATIVE_LENGTH = -7
-    BAD_COUNT = -8
-    BAD_SIZE = -9
-    BAD_UTF8 = -10
-    TRAILING = -11
-    EMPTY = -12
-    TOO_LARGE = -13
-    BAD_FRAMING = -14
-    UNKNOWN_SCHEMA = -15
-    EMPTY_DECIMAL = -16
-    LONG_DECIMAL = -17
+Flags: TypeAlias = NDArray[np.bool_]
 
 
 # The columns of a failure.
@@ -48,116 +26,105 @@ AT: Final = 3  # where what cannot be read begins, in bytes from the beginning o
 FAILURE_WIDTH: Final = 4
 
 MARKER: Final = 2  # bytes of a single-object header before the fingerprint
-NO_LIMIT: Final = -1  # of a block that does not say how many bytes it has
+# The columns of a block.
+LEFT: Final = 0  # items to be read
+LIMIT: Final = 1  # where it ends, or NO_LIMIT where it does not say
+BLOCK_WIDTH: Final = 2
+
+NO_LIMIT: Final = -1
 
 
-@kernel()
-def read_long(data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
-    """Read a varint; returns its value, and the next position or a fault."""
-    value = np.int64(0)
-    for index in range(10):
-        if at + index >= end:
-            return value, np.int64(Fault.TRUNCATED)
-        byte = np.int64(data[at + index])
-        if index == 9 and byte > 1:
-            break
-        value |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return ((value >> 1) & 0x7FFF_FFFF_FFFF_FFFF) ^ -(value & 1), at + index + 1
-    return value, np.int64(Fault.LONG_VARINT)
-
-
-@kernel()
-def read_bits(data: Bytes, at: np.int64, width: int) -> np.int64:
-    """Read little-endian bits; whoever calls it has seen that the bytes are there."""
-    bits = np.int64(0)
-    for index in range(width):
-        bits |= np.int64(data[at + index]) << (8 * index)
-    return bits
-
-
-@kernel()
-def read_number(op: np.int32, size: np.int32, data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
-    """Read what is not longer than eight bytes; returns the column's 64 bits, and the next position or a fault."""
-    if op == Op.FLOAT:
-        if end - at < 4:
-            return np.int64(0), np.int64(Fault.TRUNCATED)
-        single = np.uint32(read_bits(data, at, 4)).view(np.float32)
-        return np.float64(single).view(np.int64), at + 4
-    if op == Op.DOUBLE:
-        if end - at < 8:
-            return np.int64(0), np.int64(Fault.TRUNCATED)
-        return read_bits(data, at, 8), at + 8
-    if op == Op.BOOLEAN:
-        if at >= end:
-            return np.int64(0), np.int64(Fault.TRUNCATED)
-        return np.int64(data[at]), at + 1 if data[at] <= 1 else np.int64(Fault.NOT_BOOLEAN)
-    value, following = read_long(data, at, end)
-    if following >= 0 and op == Op.INT and (value < -0x8000_0000 or value > 0x7FFF_FFFF):
-        return value, np.int64(Fault.WIDE_INT)
-    if following >= 0 and op == Op.ENUM and (value < 0 or value >= size):
-        return value, np.int64(Fault.BAD_SYMBOL)
-    return value, following
-
-
-@kernel()
-def read_span(op: np.int32, size: np.int32, data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
-    """Read bytes, string or fixed; returns where its content begins, and where it ends or a fault."""
-    length = np.int64(size)
-    if op != Op.FIXED:
-        length, at = read_long(data, at, end)
-        if at < 0:
-            return at, at
-        if length < 0:
-            return at, np.int64(Fault.NEGATIVE_LENGTH)
-    return at, at + length if length <= end - at else np.int64(Fault.TRUNCATED)
-
-
-@kernel()
-def go_on(
-    instruction: NDArray[np.int32],
-    branches: NDArray[np.int32],
+@kernel(bare=True)
+def read_field(
+    code: NDArray[np.int32],
     step: np.int64,
     data: Bytes,
     at: np.int64,
     end: np.int64,
-    left: Ints,
-    limits: Ints,
+    row: int,
+    values: Ints,
+    null: Flags,
+    starts: Ints,
+    ends: Ints,
+) -> tuple[np.int64, np.int64]:
+    """Read a value into its column, if it has one; returns where it begins, and the next position or a fault."""
+    op, null_branch, slot = code[step, OP], code[step, NULL_BRANCH], code[step, SLOT]
+    if null_branch != NEVER:
+        branch, following = read_long(data, at, end)
+        if following >= 0 and branch != null_branch and branch != 1 - null_branch:
+            following = np.int64(Fault.BAD_BRANCH)
+        if following < 0 or branch == null_branch:
+            return at, following
+        at = following
+    if op < Op.FLOAT:
+        value, following = read_whole(op, code[step, SIZE], data, at, end)
+    elif op < Op.BYTES:
+        value, following = read_real(op, data, at, end)
+    else:
+        value, following = read_span(op, code[step, SIZE], data, at, end)
+    if slot == SKIP or following < 0:
+        return at, following
+    if op >= Op.BYTES:
+        starts[slot, row], ends[slot, row] = value, following
+        if op == Op.STRING and not is_utf8(data, value, following):
+            return at, np.int64(Fault.BAD_UTF8)
+    values[slot, row], null[slot, row] = value, False
+    return at, following
+
+
+@kernel(bare=True)
+def begin_block(  # noqa: PLR0913, PLR0917  the same
+    code: NDArray[np.int32], step: np.int64, data: Bytes, at: np.int64, end: np.int64, blocks: Ints
+) -> tuple[np.int64, np.int64]:
+    """Read the head of a block; returns how many items are to be read, and the next position or a fault."""
+    level = code[step, LEVEL]
+    count, at = read_long(data, at, end)
+    if at >= 0 and (count > end - at or count < at - end):
+        at = np.int64(Fault.BAD_COUNT)
+    blocks[level, LIMIT] = NO_LIMIT
+    if at >= 0 and count < 0:
+        size, at = read_long(data, at, end)
+        if at >= 0 and size < 0:
+            at = np.int64(Fault.NEGATIVE_LENGTH)
+        elif at >= 0 and size > end - at:
+            at = np.int64(Fault.TRUNCATED)
+        blocks[level, LIMIT] = at + size
+    items = abs(count) if code[step, SIZE] > 0 or count == 0 else np.int64(1)
+    blocks[level, LEFT] = items
+    return items, at
+
+
+@kernel(bare=True)
+def go_on(  # noqa: PLR0913, PLR0917  the same
+    code: NDArray[np.int32],
+    step: np.int64,
+    branches: NDArray[np.int32],
+    data: Bytes,
+    at: np.int64,
+    end: np.int64,
+    blocks: Ints,
 ) -> tuple[np.int64, np.int64]:
     """Do an instruction that reads no value itself; returns the next step, and the next position or a fault."""
-    op, level, target = instruction[OP], instruction[LEVEL], np.int64(instruction[TARGET])
-    if op == Op.JUMP:
-        return target, at
-    if op == Op.NEXT:
-        left[level] -= 1
-        if left[level] > 0:
-            return target + 1, at
-        return target, at if limits[level] in (NO_LIMIT, at) else np.int64(Fault.BAD_SIZE)
-    number, at = read_long(data, at, end)
-    if at < 0:
-        return step, at
+    op, level, target = code[step, OP], code[step, LEVEL], np.int64(code[step, TARGET])
     if op == Op.UNION:
-        if number < 0 or number >= instruction[SIZE]:
-            return step, np.int64(Fault.BAD_BRANCH)
-        return np.int64(branches[target + number]), at
-    if number == 0:
-        return target, at
-    if number > end - at or number < at - end:
-        return step, np.int64(Fault.BAD_COUNT)
-    left[level] = abs(number) if instruction[SIZE] else 1
-    limits[level] = NO_LIMIT
-    if number < 0:
-        size, at = read_long(data, at, end)
-        if at < 0:
-            return step, at
-        if size < 0:
-            return step, np.int64(Fault.NEGATIVE_LENGTH)
-        limits[level] = at + size
-    return step + 1, at if limits[level] <= end else np.int64(Fault.TRUNCATED)
+        branch, at = read_long(data, at, end)
+        if at >= 0 and (branch < 0 or branch >= code[step, SIZE]):
+            at = np.int64(Fault.BAD_BRANCH)
+        return np.int64(branches[target + branch]) if at >= 0 else step, at
+    if op == Op.BLOCKS:
+        count, at = begin_block(code, step, data, at, end, blocks)
+        return step + 1 if count > 0 else target, at
+    if op == Op.NEXT:
+        blocks[level, LEFT] -= 1
+        if blocks[level, LEFT] > 0:
+            return target + 1, at
+        if blocks[level, LIMIT] not in (NO_LIMIT, at):
+            return step, np.int64(Fault.BAD_SIZE)
+    return target, at
 
 
-@kernel()
-def judge(data: Bytes, begin: np.int64, end: np.int64, header: Bytes, max_bytes: np.int64) -> np.int64:
+@kernel(bare=True)
+def judge(data: Bytes, begin: np.int64, end: np.int64, header: Bytes, max_bytes: int) -> np.int64:
     """Look at a value from outside; returns a fault, or 0."""
     if begin == end:
         return np.int64(Fault.EMPTY)
@@ -171,8 +138,8 @@ def judge(data: Bytes, begin: np.int64, end: np.int64, header: Bytes, max_bytes:
     return np.int64(0)
 
 
-@kernel()
-def run_value(
+@kernel(bare=True)
+def run_value(  # noqa: PLR0913, PLR0917  the same
     code: NDArray[np.int32],
     branches: NDArray[np.int32],
     data: Bytes,
@@ -180,63 +147,40 @@ def run_value(
     end: np.int64,
     row: int,
     values: Ints,
-    null: NDArray[np.bool_],
+    null: Flags,
     starts: Ints,
     ends: Ints,
-    left: Ints,
-    limits: Ints,
+    blocks: Ints,
 ) -> tuple[np.int64, np.int64, np.int64]:
-    """Run the program over one value; returns a fault or 0, the step it ended at, and the position."""
+    """Run the program over one value; returns a fault or 0, and the step and the position that it came to."""
     step = np.int64(0)
     while step < len(code):
-        op, slot, null_branch, size = code[step, OP], code[step, SLOT], code[step, NULL_BRANCH], code[step, SIZE]
-        begin = at
-        if op >= Op.UNION:
-            step, at = go_on(code[step], branches, step, data, at, end, left, limits)
-            if at < 0:
-                return at, step, begin
-            continue
-        if null_branch != NEVER:
-            branch, at = read_long(data, at, end)
-            if at >= 0 and branch == null_branch:
-                step += 1
-                continue
-            if at >= 0 and branch != 1 - null_branch:
-                at = np.int64(Fault.BAD_BRANCH)
-            if at < 0:
-                return at, step, begin
-            begin = at
-        if op <= Op.DOUBLE:
-            value, at = read_number(op, size, data, at, end)
+        following, begin = step + 1, at
+        if code[step, OP] < Op.UNION:
+            begin, at = read_field(code, step, data, at, end, row, values, null, starts, ends)
         else:
-            value, at = read_span(op, size, data, at, end)
-            if slot != SKIP and at >= 0:
-                starts[slot, row], ends[slot, row] = value, at
-                if op == Op.STRING and not is_utf8(data, value, at):
-                    at = np.int64(Fault.BAD_UTF8)
+            following, at = go_on(code, step, branches, data, at, end, blocks)
         if at < 0:
             return at, step, begin
-        if slot != SKIP:
-            values[slot, row], null[slot, row] = value, False
-        step += 1
+        step = following
     return np.int64(0 if at == end else Fault.TRAILING), step, at
 
 
 @kernel(
-    "int64(int32[:, ::1], int32[::1], int64, Array(uint8, 1, 'C', readonly=True), int64[::1], "
+    "int64(int32[:, ::1], int32[::1], int64[:, ::1], Array(uint8, 1, 'C', readonly=True), int64[::1], "
     "Array(uint8, 1, 'C', readonly=True), int64, int64[:, ::1], boolean[:, ::1], int64[:, ::1], int64[:, ::1], "
     "int64[:, ::1])"
 )
-def run(
+def run(  # noqa: PLR0913, PLR0917  the same
     code: NDArray[np.int32],
     branches: NDArray[np.int32],
-    levels: int,
+    blocks: Ints,
     data: Bytes,
     stops: Ints,
     header: Bytes,
     max_bytes: int,
     values: Ints,
-    null: NDArray[np.bool_],
+    null: Flags,
     starts: Ints,
     ends: Ints,
     failures: Ints,
@@ -244,9 +188,9 @@ def run(
     """Run a program over every value of a batch; returns how many failed.
 
     Args:
-        code: the program; see `Program`, for `branches` and `levels` too.
+        code: the program; see `Program`, for `branches` too.
         branches: int32 [entries].
-        levels: blocks inside each other.
+        blocks: int64 [levels, BLOCK_WIDTH], for the blocks that are being read.
         data: uint8 [bytes], every value end to end.
         stops: int64 [rows], where each ends.
         header: uint8, what each begins with; may be empty.
@@ -257,17 +201,18 @@ def run(
         ends: int64 [slots, rows], filled with where it ends.
         failures: int64 [rows, FAILURE_WIDTH], filled from the top with the rows that failed, ascending.
     """
-    left, limits = np.zeros(levels, np.int64), np.zeros(levels, np.int64)
     failed, begin = 0, np.int64(0)
     for row in range(len(stops)):
         end, step, at = stops[row], np.int64(0), begin
         fault = judge(data, begin, end, header, max_bytes)
         if fault == 0:
             at += len(header)
-            fault, step, at = run_value(code, branches, data, at, end, row, values, null, starts, ends, left, limits)
+            fault, step, at = run_value(code, branches, data, at, end, row, values, null, starts, ends, blocks)
         if fault < 0:
-            failures[failed] = (row, fault, step, at - begin)
-            null[:, row] = True
+            failures[failed, ROW], failures[failed, FAULT] = row, fault
+            failures[failed, STEP], failures[failed, AT] = step, at - begin
+            for slot in range(len(null)):
+                null[slot, row] = True
             failed += 1
         begin = end
     return failed

@@ -41,7 +41,7 @@ def read_schema(text: str, where: str) -> tuple[Record, dict[str, Any]]:
         holder = [json.loads(text)]
         kind = _Reader().read(holder, 0, top)
         if not isinstance(kind, Record):
-            top.refuse(f"the top level is {_shown(holder[0])}", "the schema of an event is a record")
+            top.refuse(f"the top level is {shown(holder[0])}", "the schema of an event is a record")
     except (ValueError, OverflowError) as error:
         top.refuse(f"not JSON: {error}", "an Avro schema is JSON")
     except RecursionError:
@@ -90,7 +90,7 @@ class _Reader:
         if isinstance(declared, list):
             return self._union(declared, at)
         if not isinstance(declared, str):
-            at.refuse(f"{_shown(declared)} is not a type", 'expected a name, a list, or {"type": "<name>", ...}')
+            at.refuse(f"{shown(declared)} is not a type", 'expected a name, a list, or {"type": "<name>", ...}')
         return Scalar(declared) if declared in PRIMITIVES else self._reference(_full(declared, at.space), at)
 
     def _add(self, types: int, at: _Place) -> None:
@@ -129,21 +129,21 @@ class _Reader:
     def _enum(self, declared: dict[str, Any], at: _Place) -> Scalar:
         name, symbols = self._define(declared, at), declared.get("symbols")
         if not isinstance(symbols, list) or not all(map(_is_name, symbols)) or _repeated(symbols):
-            at.refuse(f"'{name}' has the symbols {_shown(symbols)}", "expected a list of different names")
+            at.refuse(f"'{name}' has the symbols {shown(symbols)}", "expected a list of different names")
         self._named[name] = kind = _scalar(declared, symbols=tuple(symbols))
         return kind
 
     def _fixed(self, declared: dict[str, Any], at: _Place) -> Scalar:
         name, size = self._define(declared, at), declared.get("size")
         if type(size) is not int or not 0 <= size <= LARGEST:
-            at.refuse(f"'{name}' has the size {_shown(size)}", f"expected a number of bytes, 0 to {LARGEST}")
+            at.refuse(f"'{name}' has the size {shown(size)}", f"expected a number of bytes, 0 to {LARGEST}")
         self._named[name] = kind = _scalar(declared, size=size)
         return kind
 
     def _record(self, declared: dict[str, Any], at: _Place) -> Record:
         name, fields, before = self._define(declared, at), declared.get("fields"), self._count
         if not isinstance(fields, list):
-            at.refuse(f"'{name}' has the fields {_shown(fields)}", "expected a list")
+            at.refuse(f"'{name}' has the fields {shown(fields)}", "expected a list")
         within = replace(at, space=name.rpartition(".")[0])
         members = tuple(self._member(field, index, within) for index, field in enumerate(fields))
         if twice := _repeated(member.name for member in members):
@@ -155,7 +155,7 @@ class _Reader:
     def _member(self, field: Any, index: int, at: _Place) -> Member:  # noqa: ANN401  JSON
         name = field.get("name") if isinstance(field, dict) else None
         if not _is_name(name):
-            at.refuse(f"fields[{index}] is {_shown(field)}", _NAME)
+            at.refuse(f"fields[{index}] is {shown(field)}", _NAME)
         within = at.inside(f"{at.path}.{name}" if at.path else str(name))
         _need("type", field, within)
         kind = self.read(field, "type", within)
@@ -167,10 +167,10 @@ class _Reader:
         """Take note of a named type that is about to be read, and return its full name."""
         name, space = declared.get("name"), declared.get("namespace", at.space)
         if not isinstance(name, str) or not isinstance(space, str):
-            at.refuse(f"a type named {_shown(name)} in the namespace {_shown(space)}", "expected text for both")
+            at.refuse(f"a type named {shown(name)} in the namespace {shown(space)}", "expected text for both")
         full = _full(name, space)
         if not all(map(_is_name, full.split("."))):
-            at.refuse(f"a type named {_shown(full)}", _NAME)
+            at.refuse(f"a type named {shown(full)}", _NAME)
         if full in self._named:
             at.refuse(f"'{full}' is declared twice", "expected its name alone where it is used again")
         self._named[full] = None
@@ -207,7 +207,7 @@ def _is_name(name: object) -> bool:
 
 def _need(key: str, declared: dict[str, Any], at: _Place) -> None:
     if key not in declared:
-        at.refuse(f"no '{key}' in {_shown(declared)}", "expected a type there")
+        at.refuse(f"no '{key}' in {shown(declared)}", "expected a type there")
 
 
 def _unnamed(kind: Type) -> str:
@@ -225,6 +225,7 @@ def _repeated(words: Iterable[str]) -> str:
     return next((word for word, times in Counter(words).items() if times > 1), "")
 
 
-def _shown(value: object) -> str:
-    text = json.dumps(value)
+def shown(value: object) -> str:
+    """Return JSON as a line of an error has room for."""
+    text = json.dumps(value, default=repr)
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004  what a line of an error holds

@@ -1,8 +1,9 @@
 """Failures of the kernel in words: what, at which field and byte, and what was expected."""
 
+from scorer.avro.binary import unpack_long
 from scorer.avro.grammar import Scalar, Type, Union
-from scorer.avro.machine import Fault
 from scorer.avro.program import Program
+from scorer.avro.reading import Fault
 from scorer.batch import Reason
 
 VALUE_FAULTS = frozenset({Fault.EMPTY, Fault.TOO_LARGE, Fault.BAD_FRAMING, Fault.UNKNOWN_SCHEMA, Fault.TRAILING})
@@ -43,7 +44,7 @@ def explain_field(fault: Fault, program: Program, step: int, value: bytes, at: i
 
 
 def _explain(fault: Fault, kind: Type, value: bytes, at: int) -> str:
-    number, behind = read_varint(value, at)
+    number, behind = unpack_long(value, at)
     match fault:
         case Fault.TRUNCATED:
             return f"{_words(kind)} begins at byte {at}, and the value ends at byte {len(value)}; expected all of it"
@@ -87,13 +88,3 @@ def _words(kind: Type) -> str:
         case _:
             name = type(kind).__name__.lower()
             return f"{'an' if name == 'array' else 'a'} {name}"
-
-
-def read_varint(value: bytes, at: int) -> tuple[int, int]:
-    """Read the number at a position, as far as it goes; returns it and where it ends."""
-    number = 0
-    for shift, byte in enumerate(value[at : at + 10]):
-        number |= (byte & 0x7F) << (7 * shift)
-        if byte < 0x80:  # noqa: PLR2004  the last byte of a varint
-            return (number >> 1) ^ -(number & 1), at + shift + 1
-    return 0, len(value)

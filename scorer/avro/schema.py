@@ -9,7 +9,7 @@ from typing import Any
 from fastavro import parse_schema
 from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
-from scorer.avro.grammar import Array, Map, Record, Scalar, Type, Union, plain
+from scorer.avro.grammar import Array, Map, Record, Scalar, Type, Union, without_null
 from scorer.avro.reader import read_schema
 from scorer.batch import Field, Kind
 from scorer.errors import Misconfigured, Problem
@@ -31,7 +31,6 @@ _KINDS = {
     "time": Kind.TIME,
     "timestamp": Kind.TIMESTAMP,
 }
-_TICKS = {"millis": 1_000, "micros": 1_000_000, "nanos": 1_000_000_000}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +113,7 @@ class Schema:
 
 def _walk(kind: Type, path: str, *, nullable: bool) -> Iterator[tuple[str, Type, bool]]:
     """Yield each path, from a type down, where records end: its type, and whether something there may be null."""
-    kind, may_be_null = plain(kind)
+    kind, may_be_null = without_null(kind)
     nullable |= may_be_null
     if not isinstance(kind, Record) or not kind.members:
         yield path, kind, nullable
@@ -124,8 +123,7 @@ def _walk(kind: Type, path: str, *, nullable: bool) -> Iterator[tuple[str, Type,
 
 
 def _field(path: str, kind: Scalar, nullable: bool) -> Field:  # noqa: FBT001  from _walk
-    name, _, unit = kind.logical.removeprefix("local-").partition("-")
-    return Field(path, _KINDS[name or kind.base], nullable, _TICKS.get(unit, 1), kind.symbols)
+    return Field(path, _KINDS[kind.meaning], nullable, kind.ticks, kind.symbols)
 
 
 def _words(kind: Type) -> str:

@@ -6,12 +6,12 @@ from numpy.typing import NDArray
 from scorer.kernel import kernel
 
 
-@kernel()
+@kernel(bare=True)
 def is_utf8(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> bool:
     """Whether data[start:end] is UTF-8."""
     seen = np.uint8(0)
-    for at in range(start, end):
-        seen |= data[at]
+    for index in range(start, end):
+        seen |= data[index]
     if seen < 0x80:
         return True
     at = start
@@ -19,11 +19,11 @@ def is_utf8(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> bool:
         length = sequence(data, at, end)
         if length == 0:
             return False
-        at += length
+        at += np.int64(length)
     return True
 
 
-@kernel()
+@kernel(bare=True)
 def sequence(data: NDArray[np.uint8], at: np.int64, end: np.int64) -> int:
     """Return how many bytes the character at a position has; 0 where it is not a character (RFC 3629, section 4)."""
     first = data[at]

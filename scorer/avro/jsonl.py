@@ -1,0 +1,238 @@
+"""Events between plain JSON and Avro.
+
+Plain JSON has no wrapper around the value of a union: the branch is the first that the value fits, closest types first
+(see `_distance`). Dates and times are ISO 8601 text (UTC, or as on the clock for local ones) or numbers in the
+schema's unit, decimals text or numbers, bytes base64, and the floating-point values that JSON lacks are "NaN",
+"Infinity" and "-Infinity". A field that is absent takes its default, or null.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, NoReturn, cast
+
+import numpy as np
+
+from scorer.avro.binary import Raw, pack, pack_long, unpack, unpack_long
+from scorer.avro.decoder import Decoder
+from scorer.avro.grammar import ABSENT, NULL, Array, Map, Member, Record, Scalar, Type, Union, without_null
+from scorer.avro.plain import Misfit, expected, from_default, from_json, to_json
+from scorer.avro.reader import shown
+from scorer.avro.schema import Schema
+from scorer.batch import Records
+from scorer.errors import Misconfigured, Problem
+
+_KEY = Scalar("string")
+_CLOSEST: Mapping[type, tuple[frozenset[str], ...]] = {
+    str: (frozenset({"enum", "uuid", "date", "time", "timestamp"}), frozenset({"string"})),
+    int: (frozenset({"int", "long"}), frozenset({"date", "time", "timestamp"}), frozenset({"double"})),
+    float: (frozenset({"double"}), frozenset({"float"})),
+}
+
+
+class BadEvent(Misconfigured):
+    """An event in a file that does not fit the schema."""
+
+    def __init__(self, where: str, what: str, expected: str) -> None:
+        super().__init__([Problem(where, what, expected)])
+
+
+class Converter:
+    """Converts events of a schema.
+
+    Raises:
+        BadEvent: a default in the schema does not fit its field.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self._record = schema.record
+        self._judge = Decoder(schema, (), (), "none", sys.maxsize, None, None)
+        self._defaults: dict[Member, bytes] = {}
+        for member in _members(schema.record, set()):
+            if member.default is not ABSENT:
+                writer = _Writer(f"the schema's default of {member.name}", self._defaults, from_default)
+                self._defaults[member] = _written(writer, member.type, member.default)
+
+    def to_avro(self, obj: Mapping[str, Any], where: str) -> bytes:
+        """Return the Avro body of an event given as plain JSON.
+
+        Args:
+            obj: the event.
+            where: what errors call it.
+
+        Raises:
+            BadEvent: a value does not fit its field, a field is unknown, or one without default is absent.
+        """
+        return _written(_Writer(where, self._defaults, from_json), self._record, obj)
+
+    def to_json(self, body: bytes) -> dict[str, Any]:
+        """Return an event's Avro body as plain JSON.
+
+        Raises:
+            BadEvent: it is not a body of the schema.
+        """
+        none, data = np.zeros(1, np.int64), np.frombuffer(body, np.uint8)
+        place = none.astype(np.int32)
+        events = self._judge.decode(Records(("",), place, place, none, none, (None,), data, none + len(body)))
+        if events.rejected:
+            raise BadEvent("the event", events.rejected[0].detail, "")
+        try:
+            event, _ = _read(self._record, body, 0)
+        except UnicodeDecodeError as error:
+            raise BadEvent("the event", f"a string is not UTF-8: {error.object!r}", "expected text") from None
+        return cast("dict[str, Any]", event)
+
+
+def _members(kind: Type, seen: set[Record]) -> Iterator[Member]:
+    """Yield every field in and below a type once, the inner ones first."""
+    match kind:
+        case Record() if kind not in seen:
+            seen.add(kind)
+            for member in kind.members:
+                yield from _members(member.type, seen)
+                yield member
+        case Array(items=inner) | Map(values=inner):
+            yield from _members(inner, seen)
+        case Union(branches=branches):
+            for branch in branches:
+                yield from _members(branch, seen)
+
+
+def _written(writer: "_Writer", kind: Type, value: Any) -> bytes:  # noqa: ANN401  JSON
+    out = bytearray()
+    writer.write(kind, value, "", out)
+    return bytes(out)
+
+
+class _Writer:
+    """Writes plain JSON as Avro; `convert` is what it does with scalars."""
+
+    def __init__(self, where: str, defaults: Mapping[Member, bytes], convert: Callable[[Scalar, Any], Raw]) -> None:
+        self._where, self._defaults, self._convert = where, defaults, convert
+
+    def write(self, kind: Type, value: Any, path: str, out: bytearray) -> None:  # noqa: ANN401  JSON
+        match kind:
+            case Scalar():
+                try:
+                    out += pack(kind, self._convert(kind, value))
+                except Misfit:
+                    self._refuse(kind, value, path)
+            case Record() if isinstance(value, Mapping):
+                self._write_record(kind, value, path, out)
+            case Union():
+                self._write_union(kind, value, path, out)
+            case Array(items=items) if isinstance(value, list):
+                self._write_items([(items, item, f"{path}[{index}]") for index, item in enumerate(value)], out)
+            case Map(values=values) if isinstance(value, Mapping):
+                self._write_items(
+                    [(values, item, f"{path}[{ascii(key)}]") for key, item in value.items()], out, list(value)
+                )
+            case _:
+                self._refuse(kind, value, path)
+
+    def _write_items(self, items: list[tuple[Type, Any, str]], out: bytearray, keys: list[str] | None = None) -> None:
+        if items:
+            out += pack_long(len(items))
+        for index, (kind, value, path) in enumerate(items):
+            if keys:
+                self.write(_KEY, keys[index], path, out)
+            self.write(kind, value, path, out)
+        out += pack_long(0)
+
+    def _write_record(self, kind: Record, value: Mapping[str, Any], path: str, out: bytearray) -> None:
+        names = [member.name for member in kind.members]
+        for name in value:
+            if name not in names:
+                near = get_close_matches(name, names, 1)
+                hint = f"did you mean '{near[0]}'?" if near else f"expected {', '.join(names) or 'no fields'}"
+                self._fail(path, f"unknown field {ascii(name)}", hint)
+        for member in kind.members:
+            inner = f"{path}.{member.name}".lstrip(".")
+            if member.name in value:
+                self.write(member.type, value[member.name], inner, out)
+            elif member in self._defaults:
+                out += self._defaults[member]
+            elif without_null(member.type)[1]:
+                self.write(member.type, None, inner, out)
+            else:
+                self._fail(inner, "absent", f"expected {_form(member.type)}, for there is no default")
+
+    def _write_union(self, kind: Union, value: Any, path: str, out: bytearray) -> None:  # noqa: ANN401  JSON
+        fitting = [each for each in enumerate(kind.branches) if (each[1] == NULL) == (value is None)]
+        for index, branch in sorted(fitting, key=lambda each: _distance(each[1], value)):
+            inside = bytearray(pack_long(index))
+            try:
+                self.write(branch, value, path, inside)
+            except BadEvent:
+                if len(fitting) == 1:
+                    raise
+            else:
+                out += inside
+                return
+        self._refuse(kind, value, path)
+
+    def _refuse(self, kind: Type, value: Any, path: str) -> NoReturn:  # noqa: ANN401  JSON
+        self._fail(path, shown(value), f"expected {_form(kind)}")
+
+    def _fail(self, path: str, what: str, hint: str) -> NoReturn:
+        raise BadEvent(f"{self._where}: {path}" if path else self._where, what, hint)
+
+
+def _distance(kind: Type, value: Any) -> int:  # noqa: ANN401  JSON
+    """How far a type is from the JSON type of a value that it may fit."""
+    if not isinstance(kind, Scalar):
+        return int(isinstance(kind, Map))  # a record is closer, for it says more
+    closest = _CLOSEST.get(type(value), ())
+    return next((rank for rank, meanings in enumerate(closest) if kind.meaning in meanings), len(closest))
+
+
+def _form(kind: Type) -> str:
+    """Say what plain JSON of a type looks like."""
+    match kind:
+        case Scalar():
+            return expected(kind)
+        case Array():
+            return "a list"
+        case Union(branches=branches):
+            return " or ".join(map(_form, branches))
+        case _:
+            return "an object"
+
+
+def _read(kind: Type, body: bytes, at: int) -> tuple[Any, int]:
+    """Return the value at a position of a body whose structure is known to be right, and where it ends."""
+    match kind:
+        case Scalar():
+            raw, at = unpack(kind, body, at)
+            return to_json(kind, raw), at
+        case Record(members=members):
+            event = {}
+            for member in members:
+                event[member.name], at = _read(member.type, body, at)
+            return event, at
+        case Union(branches=branches):
+            index, at = unpack_long(body, at)
+            return _read(branches[index], body, at)
+        case Array(items=items):
+            values, at = _read_items([items], body, at)
+            return [item for (item,) in values], at
+        case Map(values=inner):
+            values, at = _read_items([_KEY, inner], body, at)
+            return dict(values), at
+
+
+def _read_items(kinds: list[Type], body: bytes, at: int) -> tuple[list[list[Any]], int]:
+    """Return the items of an array or a map, each a list of its parts, and where they end."""
+    items: list[list[Any]] = []
+    while True:
+        count, at = unpack_long(body, at)
+        if count == 0:
+            return items, at
+        if count < 0:
+            _, at = unpack_long(body, at)
+        for _ in range(abs(count)):
+            parts = []
+            for kind in kinds:
+                part, at = _read(kind, body, at)
+                parts.append(part)
+            items.append(parts)

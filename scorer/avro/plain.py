@@ -1,0 +1,136 @@
+"""Scalars between plain JSON and what Avro holds."""
+
+import math
+from base64 import b64decode, b64encode
+from decimal import Decimal
+from typing import Any, cast
+from uuid import UUID
+
+from scorer.avro.binary import Raw
+from scorer.avro.decimals import EXACT, to_decimal
+from scorer.avro.grammar import Scalar
+from scorer.avro.instants import format_date, format_time, format_timestamp, parse_date, parse_time, parse_timestamp
+
+_BITS = {"int": 31, "long": 63}
+_NOT_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_EXPECTED = {
+    "null": "null",
+    "boolean": "true or false",
+    "int": "a whole number of 32 bits",
+    "long": "a whole number of 64 bits",
+    "float": "a number that a float32 holds",
+    "double": "a number",
+    "bytes": "base64 text",
+    "string": "text",
+    "uuid": "the text of a UUID",
+    "date": "a date as ISO 8601 text, or a number of days",
+}
+Misfit = (ValueError, ArithmeticError)  # what `from_json` raises where a value does not fit the type
+
+
+def expected(kind: Scalar) -> str:
+    """Say what plain JSON of a type looks like."""
+    match kind.meaning:
+        case "enum":
+            return f"one of {', '.join(kind.symbols)}"
+        case "fixed":
+            return f"base64 text of {kind.size} bytes"
+        case "decimal":
+            return f"a decimal as text or a number, of at most {kind.precision} digits, {kind.scale} behind the point"
+        case "time" | "timestamp":
+            return f"a {kind.meaning} as ISO 8601 text, or a number of {kind.logical.rpartition('-')[2]}"
+        case meaning:
+            return _EXPECTED[meaning]
+
+
+def from_json(kind: Scalar, value: Any) -> Raw:  # noqa: ANN401  JSON
+    """Return what Avro holds for a value of plain JSON.
+
+    Raises:
+        ValueError, ArithmeticError: the value does not fit the type.
+    """
+    if isinstance(value, bool) != (kind.base == "boolean") or (value is None) != (kind.base == "null"):
+        raise ValueError
+    if isinstance(value, str):
+        return _from_text(kind, value)
+    match kind.meaning, value:
+        case (("null" | "boolean"), _):
+            return cast("bool | None", value)
+        case "decimal", int() | float():
+            return _unscaled(kind, Decimal(repr(value)))
+        case (("float" | "double"), int() | float()):
+            return float(value)
+        case _, int() | float() if (
+            kind.base in _BITS and value == int(value) and -1 <= int(value) >> _BITS[kind.base] <= 0
+        ):
+            return int(value)
+    raise ValueError
+
+
+def _from_text(kind: Scalar, text: str) -> Raw:
+    match kind.meaning:
+        case "string":
+            text.encode()
+            return text
+        case "enum":
+            return kind.symbols.index(text)
+        case "uuid":
+            return text if UUID(text) and kind.base == "string" else UUID(text).bytes
+        case "date":
+            return parse_date(text)
+        case "time":
+            return parse_time(text, kind.ticks)
+        case "timestamp":
+            return parse_timestamp(text, kind.ticks)
+        case "decimal":
+            return _unscaled(kind, Decimal(text))
+        case "float" | "double" if text in _NOT_NUMBERS:
+            return _NOT_NUMBERS[text]
+        case "bytes" | "fixed":
+            content = b64decode(text, validate=True)
+            if kind.base == "bytes" or len(content) == kind.size:
+                return content
+    raise ValueError
+
+
+def _unscaled(kind: Scalar, value: Decimal) -> bytes:
+    """Return a decimal as Avro holds it: the number without its point, big-endian."""
+    if not value.is_finite() or (value and value.adjusted() >= kind.precision - kind.scale):
+        raise ValueError
+    shifted = value.scaleb(kind.scale, EXACT)
+    if value and shifted != shifted.to_integral_value():
+        raise ValueError
+    number = int(shifted) if value else 0
+    return number.to_bytes(kind.size or number.bit_length() // 8 + 1, "big", signed=True)
+
+
+def from_default(kind: Scalar, value: Any) -> Raw:  # noqa: ANN401  JSON
+    """Return what Avro holds for a default in a schema, where each character of a text of bytes is one byte."""
+    if kind.base not in {"bytes", "fixed"} or not isinstance(value, str):
+        return from_json(kind, value)
+    if kind.base == "fixed" and len(value) != kind.size:
+        raise ValueError
+    return value.encode("latin-1")
+
+
+def to_json(kind: Scalar, raw: Raw) -> Any:  # noqa: ANN401  JSON
+    """Return plain JSON for what Avro holds: what `from_json` takes back."""
+    match kind.meaning, raw:
+        case "enum", int():
+            return kind.symbols[raw]
+        case "date", int():
+            return format_date(raw)
+        case "time", int():
+            return format_time(raw, kind.ticks)
+        case "timestamp", int():
+            return format_timestamp(raw, kind.ticks, "" if kind.logical.startswith("local") else "Z")
+        case "decimal", bytes():
+            return format(to_decimal(int.from_bytes(raw, "big", signed=True), kind.scale), "f")
+        case "uuid", bytes():
+            return str(UUID(bytes=raw))
+        case _, bytes():
+            return b64encode(raw).decode()
+        case _, float() if not math.isfinite(raw):
+            return next(text for text, number in _NOT_NUMBERS.items() if str(number) == str(raw))
+        case _:
+            return raw
