@@ -2,8 +2,22 @@
 
 from scorer.features.columns import PlanColumn
 from scorer.features.layouts import Reply, Request
+from scorer.features.load import Loaded, find_entity, load_file
 from scorer.features.lookup import Features
 from scorer.features.plan import Entity, Plan
 from scorer.features.store import Store, connect, sample_problems
 
-__all__ = ["Entity", "Features", "Plan", "PlanColumn", "Reply", "Request", "Store", "connect", "sample_problems"]
+__all__ = [
+    "Entity",
+    "Features",
+    "Loaded",
+    "Plan",
+    "PlanColumn",
+    "Reply",
+    "Request",
+    "Store",
+    "connect",
+    "find_entity",
+    "load_file",
+    "sample_problems",
+]

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
-from redis import RedisError
+from redis import RedisError, ResponseError
 from redis import TimeoutError as RedisTimeoutError
 from redis.connection import AbstractConnection
 
@@ -141,7 +141,9 @@ def why(name: str, error: Exception, deadline: Deadline) -> str:
     if isinstance(error, RedisTimeoutError):
         return f"{name} did not answer within {deadline.text}"
     code = getattr(error, "status_code", None)
-    return refusal(name, f"{code} {error}") if code else f"cannot connect to {name}: {error}"
+    if code or isinstance(error, ResponseError):
+        return refusal(name, f"{code or ''} {error}".strip())
+    return f"cannot connect to {name}: {error}"
 
 
 def refuse(errors: Sequence[tuple[int, str]], name: str, *harmless: str) -> None:

@@ -1,0 +1,45 @@
+"""`scorer features load`: the features of one entity, from a file to Redis."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from scorer.cli import options
+from scorer.cli.progress import counting
+from scorer.loading import load_features
+
+HELP = "load features into Redis"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's action and its options."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    text = "write one entity's features to Redis; every line is checked before the first is written"
+    load = actions.add_parser("load", help=text, description=text, allow_abbrev=False)
+    options.add_config(load)
+    load.add_argument("--entity", required=True, metavar="NAME", help="as the plan names it")
+    load.add_argument(
+        "--input",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help=".csv or .jsonl, one line a key, its columns named as the fields of the key and the features",
+    )
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Load the file, and say how much it was.
+
+    Raises:
+        Misconfigured: lines of the file do not fit the plan; nothing was written.
+        Unavailable: Redis does not answer.
+    """
+    settings = options.load(chosen).settings
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    with counting("lines loaded") as show:
+        loaded = load_features(settings, chosen.entity, chosen.input, show)
+    for note in loaded.notes:
+        console.print(f"note: {note}", style="yellow")
+    console.print(f"{loaded.lines:,} lines of {chosen.input.name} loaded as features of '{chosen.entity}'")
+    return 0

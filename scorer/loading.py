@@ -1,0 +1,33 @@
+"""Loading features from a file, with the plan, the schema and the Redis that the settings name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from scorer.avro import Schema
+from scorer.errors import Misconfigured, Problem
+from scorer.features import Loaded, Plan, find_entity, load_file
+from scorer.model import find_bundle
+from scorer.settings import Settings
+
+
+def load_features(settings: Settings, name: str, file: Path, told: Callable[[int], None] = lambda _: None) -> Loaded:
+    """Write the features of one entity to Redis.
+
+    Args:
+        settings: which model, schema and Redis.
+        name:     of the entity, in the model's plan.
+        file:     `.csv` with a head, or `.jsonl`; one line the features of one key.
+        told:     is given the number of lines written so far.
+
+    Raises:
+        Misconfigured: the settings, the plan or the file are wrong; nothing was written.
+        Unavailable:   Redis does not answer or refuses.
+    """
+    if settings.features is None:
+        raise Misconfigured([Problem("features", "left out", "say where Redis is: features.url")])
+    schema = Schema.load(settings.events.schema_path)
+    plan = Plan.load(find_bundle(settings.model.path, settings.model.version).plan_file)
+    entity = find_entity(plan, name)
+    if problems := plan.problems(schema.fields, schema.why_not):
+        raise Misconfigured(problems)
+    return load_file(entity, schema.fields, file, settings.features.url, told)
