@@ -29,7 +29,7 @@ def unpack_long(data: bytes, at: int) -> tuple[int, int]:
     return (number >> 1) ^ -(number & 1), at + shift // 7
 
 
-def pack(kind: Scalar, raw: Raw) -> bytes:
+def pack(kind: Scalar, raw: Raw) -> bytes:  # noqa: PLR0911  one a type
     """Return the bytes of a value that fits the type.
 
     Raises:
@@ -54,7 +54,7 @@ def pack(kind: Scalar, raw: Raw) -> bytes:
             return b""
 
 
-def unpack(kind: Scalar, data: bytes, at: int) -> tuple[Raw, int]:
+def unpack(kind: Scalar, data: bytes, at: int) -> tuple[Raw, int]:  # noqa: PLR0911  one a type
     """Return the value at a position of data whose structure is known to be right, and where it ends.
 
     Raises:

@@ -13,10 +13,11 @@ SLOW: Final = 1  # in the status of a row: neither exact in the kernel nor known
 EXACT: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _DOUBLE_BITS: Final = 53
 _EXACT_POWER: Final = 22  # 10**22 is the last power of ten that a float64 holds exactly
+_INT64: Final = 8  # bytes
 _LONG_DIGITS: Final = 18  # any number of so many digits is an int64
 
 
-def read_decimals(
+def read_decimals(  # noqa: PLR0913, PLR0917  the arrays of a column
     data: NDArray[np.uint8],
     null: NDArray[np.bool_],
     starts: NDArray[np.int64],
@@ -65,7 +66,7 @@ def has_more_digits(number: int, digits: int) -> bool:
     return bits > 4 * digits or abs(number) >= 10**digits
 
 
-@kernel()
+@kernel(bare=True)
 def first_digit(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> np.int64:
     """Return where a number begins behind the bytes that only repeat its sign."""
     sign = data[start] >> 7
@@ -77,9 +78,10 @@ def first_digit(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> np.i
 
 @kernel(
     "void(Array(uint8, 1, 'C', readonly=True), boolean[::1], int64[::1], int64[::1], int64, float64, float64[::1], "
-    "int8[::1])"
+    "int8[::1])",
+    bare=True,
 )
-def _decimals(
+def _decimals(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     data: NDArray[np.uint8],
     null: NDArray[np.bool_],
     starts: NDArray[np.int64],
@@ -97,7 +99,7 @@ def _decimals(
             status[row] = Fault.EMPTY_DECIMAL
             continue
         start = first_digit(data, starts[row], ends[row])
-        if ends[row] - start > 8:
+        if ends[row] - start > _INT64:
             status[row] = Fault.LONG_DECIMAL if limit else SLOW
             continue
         number = np.int64(-1 if data[start] & 0x80 else 0)

@@ -43,7 +43,7 @@ class Decoder:
         time_field: the path of the timestamp that is the event's time; None, or a null there: the record's.
     """
 
-    def __init__(  # noqa: PLR0913  what is needed of an event
+    def __init__(  # noqa: PLR0913, PLR0917  what is needed of an event
         self,
         schema: Schema,
         fields: Collection[str],

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.avro.binary import pack
 from scorer.avro.framing import header
+from scorer.avro.grammar import Scalar
 from scorer.avro.schema import Schema
 from scorer.avro.texts import end_to_end
 from scorer.batch import Events, Matrix, Payloads, Records, Scores
@@ -15,6 +17,8 @@ from scorer.kernel import kernel
 PREDICTION = Schema.load(Path(__file__).with_name("prediction.avsc"))
 _VARINT = 10  # bytes of the longest
 _DOUBLE = 8
+_ARRAY = 2  # the varint of branch 1
+_TEXT = Scalar("string")
 _SMALL = 7 * _VARINT + 4  # the numbers of a prediction, the ends of its arrays, its branch and its boolean
 
 
@@ -86,14 +90,13 @@ class Encoder:
 
 def _text(text: str) -> bytes:
     """Return a text as Avro writes it."""
-    encoded = text.encode()
-    length = np.empty(_VARINT, np.uint8)
-    return length[: _put_long(len(encoded), length, 0)].tobytes() + encoded
+    return pack(_TEXT, text)
 
 
-@kernel("int64(int64, uint8[::1], int64)")
+@kernel(bare=True)
 def _put_long(value: int, out: NDArray[np.uint8], at: int) -> int:
-    rest = (value << 1) ^ (value >> 63)
+    """Write a varint; returns the next position. So do all that put something."""
+    rest = (np.int64(value) << 1) ^ (np.int64(value) >> 63)
     while rest & ~0x7F:
         out[at] = (rest & 0x7F) | 0x80
         rest = (rest >> 7) & 0x01FF_FFFF_FFFF_FFFF
@@ -102,44 +105,52 @@ def _put_long(value: int, out: NDArray[np.uint8], at: int) -> int:
     return at + 1
 
 
-@kernel()
+@kernel(bare=True)
 def _put_bytes(source: NDArray[np.uint8], start: int, end: int, out: NDArray[np.uint8], at: int) -> int:
     for index in range(start, end):
         out[at + index - start] = source[index]
     return at + end - start
 
 
-@kernel()
+@kernel(bare=True)
 def _put_word(words: NDArray[np.uint8], ends: NDArray[np.int64], index: int, out: NDArray[np.uint8], at: int) -> int:
     return _put_bytes(words, ends[index - 1] if index > 0 else 0, ends[index], out, at)
 
 
-@kernel()
-def _put_scores(bits: NDArray[np.int64], several: bool, out: NDArray[np.uint8], at: int) -> int:  # noqa: FBT001  kernels
-    """Write one row's scores, as the branch of the union that holds them."""
-    out[at] = 2 if several else 0
+@kernel(bare=True)
+def _put_scores(bits: NDArray[np.int64], row: int, several: bool, out: NDArray[np.uint8], at: int) -> int:  # noqa: FBT001  kernels take no keywords
+    """Write a row's scores, as the branch of the union that holds them."""
+    out[at] = _ARRAY if several else 0
     at += 1
-    if several and len(bits):
-        at = _put_long(len(bits), out, at)
-    for each in bits:
-        for byte in range(8):
-            out[at + byte] = (each >> (8 * byte)) & 0xFF
-        at += 8
+    if several and bits.shape[1] > 0:
+        at = _put_long(bits.shape[1], out, at)
+    for column in range(bits.shape[1]):
+        for byte in range(_DOUBLE):
+            out[at + byte] = (bits[row, column] >> (8 * byte)) & 0xFF
+        at += _DOUBLE
     if several:
         out[at] = 0
         at += 1
     return at
 
 
-@kernel()
-def _put_missing(
-    missing: NDArray[np.bool_], names: NDArray[np.uint8], ends: NDArray[np.int64], out: NDArray[np.uint8], at: int
+@kernel(bare=True)
+def _put_missing(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
+    missing: NDArray[np.bool_],
+    row: int,
+    names: NDArray[np.uint8],
+    ends: NDArray[np.int64],
+    out: NDArray[np.uint8],
+    at: int,
 ) -> int:
-    """Write the array of the names of the entities that were missing."""
-    if missing.any():
-        at = _put_long(missing.sum(), out, at)
-        for entity in range(len(missing)):
-            if missing[entity]:
+    """Write the names of the entities that a row misses."""
+    count = 0
+    for entity in range(missing.shape[1]):
+        count += missing[row, entity]
+    if count > 0:
+        at = _put_long(count, out, at)
+        for entity in range(missing.shape[1]):
+            if missing[row, entity]:
                 at = _put_word(names, ends, entity, out, at)
     out[at] = 0
     return at + 1
@@ -149,9 +160,10 @@ def _put_missing(
     "int64(Array(uint8, 1, 'C', readonly=True), Array(uint8, 1, 'C', readonly=True), "
     "Array(uint8, 1, 'C', readonly=True), int64[::1], Array(uint8, 1, 'C', readonly=True), int64[::1], int64[::1], "
     "Array(uint8, 1, 'C', readonly=True), int64[::1], int64[::1], int64[:, ::1], boolean, boolean[:, ::1], boolean, "
-    "int32[::1], int32[::1], int64[::1], int64[::1], int64, uint8[::1], int64[::1])"
+    "int32[::1], int32[::1], int64[::1], int64[::1], int64, uint8[::1], int64[::1])",
+    bare=True,
 )
-def _encode(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
+def _encode(  # noqa: PLR0913, PLR0917  the same
     header: NDArray[np.uint8],
     version: NDArray[np.uint8],
     entities: NDArray[np.uint8],
@@ -180,9 +192,9 @@ def _encode(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of th
         at = _put_bytes(header, 0, len(header), out, at)
         at = _put_long(id_ends[row] - id_starts[row], out, at)
         at = _put_bytes(data, id_starts[row], id_ends[row], out, at)
-        at = _put_scores(scores[row], several, out, at)
+        at = _put_scores(scores, row, several, out, at)
         at = _put_bytes(version, 0, len(version), out, at)
-        at = _put_missing(missing[row], entities, entity_ends, out, at)
+        at = _put_missing(missing, row, entities, entity_ends, out, at)
         out[at] = degraded
         at = _put_word(topics, topic_ends, topic[row], out, at + 1)
         at = _put_long(partition[row], out, at)

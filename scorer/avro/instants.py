@@ -49,7 +49,7 @@ def format_time(since: int, ticks: int) -> str | int:
     seconds, fraction = divmod(since, ticks)
     if not 0 <= seconds < _DAY_SECONDS:
         return since
-    return (datetime.min + timedelta(seconds=seconds)).time().isoformat("seconds") + _point(fraction, ticks)
+    return (_EPOCH + timedelta(seconds=seconds)).time().isoformat("seconds") + _point(fraction, ticks)
 
 
 def format_timestamp(since: int, ticks: int, zone: str) -> str | int:

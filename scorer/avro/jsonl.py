@@ -124,9 +124,7 @@ class _Writer:
             case Array(items=items) if isinstance(value, list):
                 self._write_items([(items, item, f"{path}[{index}]") for index, item in enumerate(value)], out)
             case Map(values=values) if isinstance(value, Mapping):
-                self._write_items(
-                    [(values, item, f"{path}[{ascii(key)}]") for key, item in value.items()], out, list(value)
-                )
+                self._write_items([(values, item, f"{path}[{key!a}]") for key, item in value.items()], out, list(value))
             case _:
                 self._refuse(kind, value, path)
 
@@ -145,7 +143,7 @@ class _Writer:
             if name not in names:
                 near = get_close_matches(name, names, 1)
                 hint = f"did you mean '{near[0]}'?" if near else f"expected {', '.join(names) or 'no fields'}"
-                self._fail(path, f"unknown field {ascii(name)}", hint)
+                self._fail(path, f"unknown field {name!a}", hint)
         for member in kind.members:
             inner = f"{path}.{member.name}".lstrip(".")
             if member.name in value:

@@ -35,7 +35,7 @@ NO_LIMIT: Final = -1
 
 
 @kernel(bare=True)
-def read_field(
+def read_field(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     code: NDArray[np.int32],
     step: np.int64,
     data: Bytes,
@@ -169,7 +169,8 @@ def run_value(  # noqa: PLR0913, PLR0917  the same
 @kernel(
     "int64(int32[:, ::1], int32[::1], int64[:, ::1], Array(uint8, 1, 'C', readonly=True), int64[::1], "
     "Array(uint8, 1, 'C', readonly=True), int64, int64[:, ::1], boolean[:, ::1], int64[:, ::1], int64[:, ::1], "
-    "int64[:, ::1])"
+    "int64[:, ::1])",
+    bare=True,
 )
 def run(  # noqa: PLR0913, PLR0917  the same
     code: NDArray[np.int32],

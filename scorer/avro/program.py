@@ -93,7 +93,9 @@ class _Compiler:
             case Map(values=values):
                 self._blocks(kind, [Scalar("string"), values], path, level)
 
-    def _emit(self, op: Op, kind: Type, path: str, *, size: int = 0, target: int = 0, level: int = 0) -> int:
+    def _emit(  # noqa: PLR0913  the columns of an instruction
+        self, op: Op, kind: Type, path: str, *, size: int = 0, target: int = 0, level: int = 0
+    ) -> int:
         self.code.append([op, NEVER, SKIP, size, target, level])
         self.paths.append(path)
         self.types.append(kind)

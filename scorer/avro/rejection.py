@@ -43,7 +43,7 @@ def explain_field(fault: Fault, program: Program, step: int, value: bytes, at: i
     return f"{program.paths[step]}: {_explain(fault, program.types[step], value, at)}"
 
 
-def _explain(fault: Fault, kind: Type, value: bytes, at: int) -> str:
+def _explain(fault: Fault, kind: Type, value: bytes, at: int) -> str:  # noqa: C901, PLR0911  one a fault
     number, behind = unpack_long(value, at)
     match fault:
         case Fault.TRUNCATED:

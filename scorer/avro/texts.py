@@ -22,7 +22,7 @@ _MINUS: Final = ord("-")
 _HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
-def write_text(
+def write_text(  # noqa: PLR0913, PLR0917  the arrays of a column
     scalar: Scalar, kind: Kind, data: Bytes, base: int, values: Ints, null: Flags, starts: Ints, ends: Ints
 ) -> Bytes:
     """Write the text of every row of a column that is not null.
@@ -80,7 +80,9 @@ def _write_words(words: Sequence[str], rows: Ints, base: int, starts: Ints, ends
     return made
 
 
-def _write_symbols(symbols: Sequence[str], values: Ints, null: Flags, base: int, starts: Ints, ends: Ints) -> Bytes:
+def _write_symbols(  # noqa: PLR0913, PLR0917  the arrays of a column
+    symbols: Sequence[str], values: Ints, null: Flags, base: int, starts: Ints, ends: Ints
+) -> Bytes:
     made, stops = end_to_end([symbol.encode() for symbol in symbols])
     index, at = np.where(null, 0, values), base + np.concatenate(([0], stops))
     starts[:], ends[:] = at[index], at.take(index + 1, mode="clip")
@@ -101,7 +103,7 @@ def _write_uuids(data: Bytes, null: Flags, base: int, starts: Ints, ends: Ints) 
     return out[: _uuids(data, null, base, out, starts, ends)]
 
 
-@kernel()
+@kernel(bare=True)
 def put_integer(value: np.int64, out: Bytes, at: int) -> int:
     """Write an integer in decimal; returns the next position."""
     rest = np.uint64(value) if value >= 0 else np.uint64(-(value + 1)) + np.uint64(1)
@@ -118,8 +120,10 @@ def put_integer(value: np.int64, out: Bytes, at: int) -> int:
     return end
 
 
-@kernel("int64(int64[::1], boolean[::1], int64, uint8[::1], int64[::1], int64[::1])")
-def _integers(values: Ints, null: Flags, base: int, out: Bytes, starts: Ints, ends: Ints) -> int:
+@kernel("int64(int64[::1], boolean[::1], int64, uint8[::1], int64[::1], int64[::1])", bare=True)
+def _integers(  # noqa: PLR0913, PLR0917  the arrays of a column
+    values: Ints, null: Flags, base: int, out: Bytes, starts: Ints, ends: Ints
+) -> int:
     at = 0
     for row in range(len(values)):
         if not null[row]:
@@ -129,8 +133,13 @@ def _integers(values: Ints, null: Flags, base: int, out: Bytes, starts: Ints, en
     return at
 
 
-@kernel("int64(Array(uint8, 1, 'C', readonly=True), boolean[::1], int64, uint8[::1], int64[::1], int64[::1])")
-def _uuids(data: Bytes, null: Flags, base: int, out: Bytes, starts: Ints, ends: Ints) -> int:
+@kernel(
+    "int64(Array(uint8, 1, 'C', readonly=True), boolean[::1], int64, uint8[::1], int64[::1], int64[::1])",
+    bare=True,
+)
+def _uuids(  # noqa: PLR0913, PLR0917  the arrays of a column
+    data: Bytes, null: Flags, base: int, out: Bytes, starts: Ints, ends: Ints
+) -> int:
     at = 0
     for row in range(len(null)):
         if null[row]:
@@ -149,9 +158,10 @@ def _uuids(data: Bytes, null: Flags, base: int, out: Bytes, starts: Ints, ends: 
 
 @kernel(
     "int64(Array(uint8, 1, 'C', readonly=True), int64[::1], int32[::1], int32[::1], int64[::1], boolean[::1], int64, "
-    "uint8[::1], int64[::1], int64[::1])"
+    "uint8[::1], int64[::1], int64[::1])",
+    bare=True,
 )
-def _positions(  # noqa: PLR0913  as above
+def _positions(  # noqa: PLR0913, PLR0917  the arrays of records and of a column
     names: Bytes, stops: Ints, topic: NDArray[np.int32], partition: NDArray[np.int32], offset: Ints,
     wanted: Flags, base: int, out: Bytes, starts: Ints, ends: Ints,
 ) -> int:  # fmt: skip
