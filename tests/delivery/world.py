@@ -184,6 +184,8 @@ class World:
         assert callable(holds)
         deadline = time.monotonic() + seconds
         while not holds():
+            failed = [replica.poll() for replica in self.replicas if (replica.poll() or 0) > 0]
+            assert not failed, f"a replica ended with {failed}; log:\n{self.log()[-3000:]}"
             assert time.monotonic() < deadline, f"no {what} in {seconds} s; log:\n{self.log()[-3000:]}"
             time.sleep(0.02)
 
