@@ -8,6 +8,7 @@ from rich.console import Console
 from scorer.cli import options
 from scorer.cli.progress import counting
 from scorer.loading import load_features
+from scorer.monitor import configure_logging
 
 HELP = "load features into Redis"
 
@@ -36,6 +37,7 @@ def run(chosen: argparse.Namespace) -> int:
         Unavailable: Redis does not answer.
     """
     settings = options.load(chosen).settings
+    configure_logging("error", settings.log.format)  # whether the model is verified matters to who scores with it
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     with counting("lines loaded") as show:
         loaded = load_features(settings, chosen.entity, chosen.input, show)

@@ -24,9 +24,9 @@ def configured(folder: Path, url: str | None, plan: str = PLAN) -> str:
     bundle.mkdir(parents=True)
     (bundle / "plan.yaml").write_text(plan)
     (bundle / "model.ubj").touch()  # loading features needs no model
-    kafka = dict.fromkeys(("bootstrap_servers", "group_id", "output_topic", "dead_letter_topic"), "x:1")
-    settings = {
-        "kafka": kafka | {"input_topics": ["y"], "output_topic": "z"},
+    topics = {"input_topics": ["in"], "output_topic": "out", "dead_letter_topic": "dead"}
+    settings: dict[str, object] = {
+        "kafka": {"bootstrap_servers": "127.0.0.1:1", "group_id": "g", **topics},
         "events": {"schema": "payment.avsc"},
         "model": {"path": "model"},
     }
