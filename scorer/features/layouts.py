@@ -36,6 +36,8 @@ class Reply:
 def questions(request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
     """Return the commands that ask for the features, and the widths of their replies as `Inbox.expect` takes them.
 
+    A key of another type is INVALID, but for MGET, which has nothing to say of it: there it is MISSING.
+
     Args:
         request: what is asked for.
         singly:  never name two keys in one command, as a cluster wants it.
