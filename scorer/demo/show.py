@@ -46,10 +46,13 @@ class Story:
 
     def tell(self, text: str, style: str = "") -> None:
         """Add a line."""
-        line = Text.assemble((f"{self.seconds:5.1f} s  ", "dim"), (text, style))
-        self.lines.append(line)
+        self.lines.append(self.line(text, style))
         if self.live is None:
-            self.console.print(line, soft_wrap=True)
+            self.console.print(self.lines[-1], soft_wrap=True)
+
+    def line(self, text: str, style: str = "") -> Text:
+        """What is said now, with the time."""
+        return Text.assemble((f"{self.seconds:5.1f} s  ", "dim"), (text, style))
 
 
 class Show:
@@ -97,7 +100,7 @@ class Show:
             self._story.live.update(self.view(), refresh=True)
         elif now - self._line_at >= LINE_SECONDS:
             self._line_at = now
-            self._story.tell(self._plain())
+            self._story.console.print(self._story.line(self._plain()), soft_wrap=True)
 
     def view(self) -> ConsoleRenderable:
         """Everything at one glance."""
@@ -146,13 +149,19 @@ class Show:
         )
         return rows
 
+    @property
+    def lags(self) -> list[int]:
+        """Events of each partition that have neither prediction nor dead letter yet."""
+        return [sent - done for sent, done in zip(self._sender.arrived, self._watcher.finished, strict=True)]
+
     def _lag(self) -> Table:
-        lags = [sent - done for sent, done in zip(self._sender.arrived, self._watcher.finished, strict=True)]
-        scale = max(*lags, 500)
+        lags = self.lags
+        second = self._sender.rate / len(lags)  # of events of one partition
+        scale = max(*lags, second)
         rows = Table.grid(padding=(0, 1))
         for partition, lag in enumerate(lags):
             bar = "█" * round(lag / scale * LAG_WIDTH)
-            style = "red" if lag > self._sender.rate / 2 else "green"
+            style = "red" if lag > second else "green"
             rows.add_row(Text(str(partition), "dim"), Text(f"{bar:<{LAG_WIDTH}}", style), Text(f"{lag:>7,}"))
         return rows
 
@@ -169,13 +178,14 @@ class Show:
         return rows
 
     def _choose(self) -> list[int]:
-        """The latest predictions, one of them with something missing where there is one."""
+        """Some of the latest predictions: one with something missing, the one most likely late, and others."""
         watcher = self._watcher
         count = len(watcher.numbers)
         latest = range(max(0, count - WINDOW), count)
         odd = [at for at in latest if watcher.missing[at]][-1:]
-        step = max(1, len(latest) // RECENT)
-        return [*odd, *list(latest)[::-step]][:RECENT]
+        worst = sorted(latest, key=watcher.scores.__getitem__)[-1:]
+        others = list(latest)[:: -max(1, len(latest) // RECENT)]
+        return list(dict.fromkeys([*odd, *worst, *others]))[:RECENT]
 
     def _predictions(self) -> Text:
         return _lines([self._prediction(at) for at in self._chosen] or [Text("none yet", "dim")])
@@ -188,16 +198,17 @@ class Show:
         unknown = [name for bit, name in enumerate(self._watcher.entities) if int(missing) >> bit & 1]
         known = f" ({', '.join(unknown)} unknown)" if unknown else ""
         return Text.assemble(
-            f"{describe(self._stream, int(number))}: ", (f"{score:.0%} likely to be late", style), (known, "dim")
+            f"{describe(self._stream, int(number))}: ",
+            (f"{np.clip(score, 0.01, 0.99):.0%} likely to be late", style),
+            (known, "dim"),
         )
 
     def _plain(self) -> str:
         p50, p99 = self._latency()
-        lag = sum(self._sender.arrived) - sum(self._watcher.finished)
         ready = sum(replica.state == "ready" for replica in self.replicas)
         return (
             f"{self._watcher.outcomes:,} of {len(self._stream.values):,} done, {self._rates[-1]:,.0f} a second, "
-            f"latency p50 {p50:,.0f} ms p99 {p99:,.0f} ms, lag {lag:,}, {ready} replicas ready"
+            f"latency p50 {p50:,.0f} ms p99 {p99:,.0f} ms, lag {sum(self.lags):,}, {ready} replicas ready"
         )
 
 

@@ -13,7 +13,7 @@ from scorer.avro import Schema
 from scorer.demo import flights, train
 from scorer.demo.replicas import Replica
 from scorer.demo.show import Story
-from scorer.features import Plan, load_features
+from scorer.features import Plan, find_entity, load_file
 from scorer.kafka import Admin, Topic, dead_letter_topic
 from scorer.sandbox import Sandbox
 
@@ -62,9 +62,9 @@ class Stage:
         """Load one feature table, as `scorer features load` does; return how many lines."""
         file = self.config.with_name(f"{entity}.csv")
         table.to_csv(file)
-        plan = Plan.load(train.PLAN_FILE)
-        (described,) = (each for each in plan.entities if each.name == entity)
-        return load_features(described, Schema.load(flights.SCHEMA_FILE).fields, file, self.sandbox.redis.url).lines
+        described = find_entity(Plan.load(train.PLAN_FILE), entity)
+        fields = Schema.load(flights.SCHEMA_FILE).fields
+        return load_file(described, fields, file, self.sandbox.redis.url, lambda _: None).lines
 
     def start(self, name: str) -> Replica:
         """Start a replica under a name; it takes over the partitions of whoever had the name before."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scorer.demo.flights import data_file
+from scorer.demo.flights import FIRST_EVENT_DATE, data_file
 
 KEYS = {"plane": ["tailnum"], "route": ["origin", "dest"], "weather": ["origin", "scheduled_departure"]}
 REGISTRY = ["built", "seats", "engines"]
@@ -24,10 +24,12 @@ Tables = Mapping[str, pd.DataFrame]  # by entity
 
 
 def as_loaded(training: pd.DataFrame) -> Tables:
-    """The tables that the demo loads into Redis: one line an entity, its key as the index."""
+    """The tables that the demo loads into Redis, with the weather of the later months: the index is the key."""
     plane = _history(_daily(training, KEYS["plane"]).groupby(KEYS["plane"]).sum())[["flights", "late_share"]]
     route = _history(_daily(training, KEYS["route"]).groupby(KEYS["route"]).sum())[["late_share", "minutes_gained"]]
-    return {"plane": _registry().join(plane, how="outer"), "route": route, "weather": _weather()}
+    weather = _weather()
+    weather = weather[weather.index.get_level_values("scheduled_departure") >= FIRST_EVENT_DATE.tz_localize("UTC")]
+    return {"plane": _registry().join(plane, how="outer"), "route": route, "weather": weather}
 
 
 def found(flights: pd.DataFrame, tables: Tables) -> Tables:
