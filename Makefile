@@ -3,7 +3,6 @@
 
 PYTHON_IN = .venv/bin/python
 READY = .venv/ready
-CHECKED = scorer tests benchmarks
 ARGS =
 
 .DEFAULT_GOAL = help
@@ -42,6 +41,7 @@ COMPILE = .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-v
 lock: $(READY)
 	$(COMPILE) --all-extras --output-file requirements.lock
 	$(COMPILE) --constraint requirements.lock --output-file deploy/requirements.lock
+	$(COMPILE) --constraint requirements.lock --extra demo --output-file deploy/requirements-demo.lock
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
