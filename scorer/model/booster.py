@@ -10,16 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import structlog
 import xgboost
 from numpy.typing import NDArray
 
 from scorer.batch import Reason, Rejected, Scores
 from scorer.errors import Fatal, Misconfigured, Problem
+from scorer.model.agreement import Disagrees, compile_trees
+from scorer.model.forest import Damaged, NotCovered
 
 PROBE_LIMIT_S = 120
 LISTED = 10  # names in one message
 
 Rows = NDArray[np.float32]
+
+log = structlog.get_logger()
 
 
 class Booster:
@@ -33,6 +38,7 @@ class Booster:
         classes: numbers in a score, 1 where a score is one number.
         feature_types: XGBoost's, "c" for categorical, None where the model has none.
         trees: how many it has, 0 for gblinear.
+        path: `compiled`, or `booster: ` and why its trees are not compiled.
     """
 
     def __init__(self, booster: xgboost.Booster) -> None:
@@ -45,11 +51,9 @@ class Booster:
         self.objective: str = learner["objective"]["name"]
         self.booster_kind: str = learner["gradient_booster"]["name"]
         self.trees = _count_trees(learner["gradient_booster"])
-        self._predict: Callable[[Rows], Rows] = (
-            self._predict_in_place if self.booster_kind == "gbtree" else self._predict_copy
-        )
+        self._predict, self.path = self._fastest()
         self._no_values = np.full((1, self.columns), np.nan, np.float32)
-        self._shape = self._predict_copy(self._no_values).shape[1:]
+        self._shape = self._predict(self._no_values).shape[1:]
         self.classes: int = self._shape[0] if self._shape else 1
 
     def score(self, matrix: Rows) -> Scores:
@@ -58,7 +62,7 @@ class Booster:
         A score that is not finite is what the model says, and is kept.
 
         Args:
-            matrix: [rows, columns], C-contiguous, NaN where missing, no infinities (the matrix rejects them).
+            matrix: [rows, columns], NaN where missing, no infinities (the matrix rejects them).
 
         Returns:
             Values [rows], or [rows, classes]; NaN in the rows that the booster refuses by themselves.
@@ -66,6 +70,8 @@ class Booster:
         Raises:
             Fatal: if the booster fails even on the row that it scored when it was loaded.
         """
+        if matrix.shape[1] != self.columns:
+            raise ValueError(f"{matrix.shape[1]} columns for a model of {self.columns}")
         if not len(matrix):
             return Scores(np.empty((0, *self._shape), np.float32))
         try:
@@ -89,21 +95,38 @@ class Booster:
             found.append(Problem(where, f"{len(names)} columns", f"the model was trained on {self.columns}"))
         if self.names is None:
             return found
-        missing = [name for name in self.names if name not in set(names)]
-        unexpected = [name for name in names if name not in set(self.names)]
+        given, known = set(names), set(self.names)
+        missing = [name for name in self.names if name not in given]
+        unexpected = [name for name in names if name not in known]
         if missing:
             found.append(Problem(where, f"no column for the model's {_listed(missing)}", _nearest(missing, unexpected)))
         if unexpected:
             found.append(
                 Problem(where, f"the model does not know {_listed(unexpected)}", _nearest(unexpected, missing))
             )
-        ours, theirs = ([name for name in of if name not in {*missing, *unexpected}] for of in (names, self.names))
+        ours, theirs = ([name for name in of if name in given & known] for of in (names, self.names))
         for mine, its in zip(ours, theirs, strict=False):
             if mine != its:
                 what = f"'{mine}' stands where the model has '{its}'"
                 found.append(Problem(where, what, "expected the order in which the model was trained"))
                 break
         return found
+
+    def _fastest(self) -> tuple[Callable[[Rows], Rows], str]:
+        """Return the fastest way to score that is exact for this model, and what it is called."""
+        try:
+            return compile_trees(self._booster, self._predict_copy).predict, "compiled"
+        except Damaged:
+            raise
+        except Disagrees as error:
+            why = f"the compiled trees disagree with it: {error}"
+            log.warning("the compiled trees are not used, for they disagree with the booster", why=str(error))
+        except NotCovered as error:
+            why = str(error)
+        except (KeyError, ValueError) as error:  # a later XGBoost may save its trees in another form
+            why = f"its trees have a form that is not known here: {error!r}"
+        in_place = self.booster_kind == "gbtree"
+        return self._predict_in_place if in_place else self._predict_copy, f"booster: {why}"
 
     def _predict_in_place(self, matrix: Rows) -> Rows:
         values: Rows = self._booster.inplace_predict(matrix, validate_features=False)
@@ -152,6 +175,8 @@ def load_booster(file: Path, *, probe: bool) -> Booster:
         check_loads(file)
     try:
         return Booster(xgboost.Booster({"nthread": 1}, model_file=file))
+    except Damaged as error:
+        raise Misconfigured([_unloadable(file, str(error))]) from error
     except (xgboost.core.XGBoostError, ValueError) as error:
         raise Misconfigured([_unloadable(file, _reason(str(error)))]) from error
 

@@ -9,6 +9,8 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
+from scorer.model import Booster
+
 Rows = NDArray[np.float32]
 
 ROWS, COLUMNS, ROUNDS = 400, 5, 8
@@ -26,7 +28,7 @@ def rows(count: int, seed: int = 0, *, categorical: bool = False) -> Rows:
     return values
 
 
-def _labels(kind: str, data: Rows) -> Any:  # noqa: ANN401  float64, [rows] or [rows, outputs]
+def _labels(kind: str, data: Rows) -> Any:
     rng = np.random.default_rng(1)
     signal = np.nan_to_num(data[:, 0]) + np.nan_to_num(data[:, 1] % 3) * np.nan_to_num(data[:, 2])
     match kind:
@@ -103,6 +105,12 @@ def train(kind: str, *, named: bool = True, rounds: int = ROUNDS) -> xgboost.Boo
     if given.get("booster") == "gblinear":
         del given["tree_method"], given["max_depth"]
     return xgboost.train(given, matrix, rounds)
+
+
+@cache
+def loaded(kind: str, *, named: bool = True) -> Booster:
+    """One of KINDS as a replica has it: saved, and loaded without its trainer's settings."""
+    return Booster(xgboost.Booster(model_file=train(kind, named=named).save_raw("ubj")))
 
 
 def is_categorical(kind: str) -> bool:

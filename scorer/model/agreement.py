@@ -1,0 +1,130 @@
+"""Compiles a booster's trees, and uses them only if they agree with the booster bit for bit.
+
+What is tried are rows that stand on the thresholds of the model, just beside them and far away, have missing values,
+categories that were never seen and extreme numbers, in blocks of many sizes; and margins that the rows may not reach.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numba
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from scorer.model import ubjson
+from scorer.model.forest import BLOCK, Forest, NotCovered, flatten
+from scorer.model.trees import Ensemble
+
+Rows = NDArray[np.float32]
+
+TRIED = 10_000  # rows
+MOST_CELLS = 1 << 22  # in memory at once
+_MOST = np.finfo(np.float32).max
+SIZES = (1, 2, 31, BLOCK, BLOCK + 1, 500, 2000)
+
+
+class Disagrees(NotCovered):
+    """The compiled trees and the booster gave different scores, which is an error of ours."""
+
+
+def compile_trees(booster: xgboost.Booster, predict: Callable[[Rows], Rows]) -> Ensemble:
+    """Compile the trees of a booster.
+
+    Args:
+        booster: of any kind.
+        predict: scores rows exactly as `booster.predict` does.
+
+    Raises:
+        Damaged: if a tree points to what is not there: do not score with the booster either.
+        NotCovered: if the model is of a kind that is not compiled.
+        Disagrees: if the compiled trees give other scores.
+    """
+    if booster.num_features() * 2 > np.iinfo(np.int32).max // BLOCK:
+        raise NotCovered("it has too many features for a block of rows")
+    learner = ubjson.read(booster.save_raw("ubj"))["learner"]
+    stump = _without_trees(learner)
+    base = stump.predict(xgboost.DMatrix(np.zeros((1, 1), np.float32)), output_margin=True).reshape(-1)
+    forest = flatten(learner, booster.num_features(), len(base))
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        raise NotCovered("numba's compiler is switched off")
+    ensemble = Ensemble(forest, base, learner["objective"]["name"])
+    for rows in rows_to_try(forest, booster.num_features()):
+        _compare(ensemble.predict(rows), predict(rows))
+    margins = _margins_to_try(len(base))
+    bare = xgboost.DMatrix(np.zeros((len(margins), 1), np.float32), base_margin=margins)
+    _compare(ensemble.link(margins.copy()), stump.predict(bare))
+    return ensemble
+
+
+def rows_to_try(forest: Forest, columns: int) -> Iterator[Rows]:
+    """Yield at least TRIED rows [rows, columns] that visit what matters in a forest; the same at each call."""
+    rng = np.random.default_rng(0)
+    pools = _pools(forest)
+    tried = 0
+    while tried < TRIED:
+        for size in SIZES:
+            count = min(size, max(1, MOST_CELLS // max(1, columns)))
+            rows = rng.normal(size=(count, columns)).astype(np.float32)
+            for feature, pool in zip(forest.features, pools, strict=True):
+                chosen = rng.random(count) < 0.8  # noqa: PLR2004  the rest stays where most data is
+                rows[chosen, feature] = rng.choice(pool, int(chosen.sum()))
+            tried += count
+            yield rows
+
+
+def _pools(forest: Forest) -> list[Rows]:
+    """Values of each feature: what stands on its thresholds and beside them, its categories, and what nobody trains."""
+    used = len(forest.features)
+    pools = [[np.array([np.nan, np.nan, 0, -0.0, 1e-45, -1e-45, _MOST, -_MOST])] for _ in range(used)]
+    for place, count in forest.categorical.T:
+        pools[place] += [np.arange(count + 2), np.array([-1, -0.5, 0.5, count - 0.5, 2**24, 3e9, 1e20])]
+    copy = forest.column // BLOCK
+    numeric = copy < 2 * used
+    order = np.flatnonzero(numeric)[np.argsort(copy[numeric] % max(1, used), kind="stable")]
+    ends = np.cumsum(np.bincount(copy[order] % max(1, used), minlength=used))
+    for pool, values in zip(pools, np.split(forest.value[order], ends[:-1]), strict=False):
+        thresholds = np.unique(values)
+        pool += [thresholds, *(np.nextafter(thresholds, way) for way in (-_MOST, _MOST))]  # an infinity is refused
+    return [np.concatenate(pool).astype(np.float32) for pool in pools]
+
+
+def _margins_to_try(outputs: int) -> Rows:
+    rng = np.random.default_rng(0)
+    near, far = np.linspace(-20, 20, 2**14), np.linspace(-120, 120, 2**12)
+    margins = np.concatenate([near, far, [0, -0.0, 88.7, -88.7, 1e-45, _MOST, -_MOST]]).astype(np.float32)
+    return np.stack([rng.permutation(margins) for _ in range(outputs)], axis=1)
+
+
+def _compare(ours: Rows, theirs: Rows) -> None:
+    if ours.shape != theirs.shape:
+        raise Disagrees(f"scores of shape {ours.shape}, the booster's are {theirs.shape}")
+    different = (ours.view(np.uint32) != theirs.view(np.uint32)) & ~(np.isnan(ours) & np.isnan(theirs))
+    if different.any():
+        first = np.flatnonzero(different)[0]
+        raise Disagrees(
+            f"{different.sum()} of {ours.size} numbers differ, such as {ours.flat[first]!r} for {theirs.flat[first]!r}"
+        )
+
+
+def _without_trees(learner: dict[str, Any]) -> xgboost.Booster:
+    """Make the same model with no trees and one feature: it gives base margins, and turns margins into scores."""
+    model = {
+        "gbtree_model_param": {"num_trees": "0", "num_parallel_tree": "1"},
+        "trees": [],
+        "tree_info": [],
+        "iteration_indptr": [0],
+        "cats": {"enc": [], "feature_segments": [], "sorted_idx": []},
+    }
+    bare = {
+        "attributes": {},
+        "feature_names": [],
+        "feature_types": [],
+        "gradient_booster": {"name": "gbtree", "model": model},
+        # without trees and with an average to boost from, XGBoost takes the model for one not trained yet
+        "learner_model_param": learner["learner_model_param"] | {"num_feature": "1", "boost_from_average": "0"},
+        "objective": learner["objective"],
+    }
+    document = {"version": [int(part) for part in xgboost.__version__.split(".")[:3]], "learner": bare}
+    return xgboost.Booster({"nthread": 1}, model_file=bytearray(json.dumps(document).encode()))

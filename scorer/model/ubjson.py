@@ -1,0 +1,79 @@
+"""Reads the UBJSON that XGBoost writes, numeric arrays as numpy arrays: exact floats, and fast for large models.
+
+Only the constructs of XGBoost's writer are read (src/common/json.cc of its source): lengths are int64, numbers are
+big-endian, arrays have their length in front.
+"""
+
+import struct
+from typing import Any
+
+import numpy as np
+
+_NUMBERS = {"i": "b", "U": "B", "I": ">h", "l": ">i", "L": ">q", "d": ">f", "D": ">d", "C": "B"}
+_ARRAYS = {"i": "i1", "U": "u1", "I": ">i2", "l": ">i4", "L": ">i8", "d": ">f4", "D": ">f8"}
+_WORDS = {"Z": None, "T": True, "F": False}
+
+
+def read(data: bytes | bytearray) -> Any:  # noqa: ANN401  JSON
+    """Read one document.
+
+    Raises:
+        ValueError: if it is not such a document.
+    """
+    try:
+        return _Reader(data).value()
+    except (IndexError, KeyError, struct.error, RecursionError) as error:
+        raise ValueError(f"not UBJSON: {error!r}") from error
+
+
+class _Reader:
+    def __init__(self, data: bytes | bytearray) -> None:
+        self._data = data
+        self._at = 0
+
+    def value(self) -> Any:  # noqa: ANN401  JSON
+        mark = self._mark()
+        if mark == "{":
+            return self._object()
+        if mark == "[":
+            return self._array()
+        if mark == "S":
+            return self._text()
+        if mark in _WORDS:
+            return _WORDS[mark]
+        return self._number(mark)
+
+    def _object(self) -> dict[str, Any]:
+        found = {}
+        while self._data[self._at] != ord("}"):
+            name = self._text()
+            found[name] = self.value()
+        self._at += 1
+        return found
+
+    def _array(self) -> Any:  # noqa: ANN401  a list or an array
+        mark = self._mark()
+        if mark == "$":
+            kind = np.dtype(_ARRAYS[self._mark()])
+            self._mark()
+            count = self._number(self._mark())
+            array = np.frombuffer(self._data, kind, count, self._at)
+            self._at += count * kind.itemsize
+            return array.astype(kind.newbyteorder("="))
+        if mark != "#":
+            raise ValueError(f"not UBJSON of XGBoost: an array without a length at byte {self._at}")
+        return [self.value() for _ in range(self._number(self._mark()))]
+
+    def _text(self) -> str:
+        length = self._number(self._mark())
+        self._at += length
+        return self._data[self._at - length : self._at].decode()
+
+    def _number(self, mark: str) -> Any:  # noqa: ANN401  int or float
+        (number,) = struct.unpack_from(_NUMBERS[mark], self._data, self._at)
+        self._at += struct.calcsize(_NUMBERS[mark])
+        return number
+
+    def _mark(self) -> str:
+        self._at += 1
+        return chr(self._data[self._at - 1])

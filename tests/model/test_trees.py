@@ -1,0 +1,279 @@
+"""The compiled trees against the booster, on models that no trainer would make as well as on those that one does."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+import xgboost
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from scorer.errors import Misconfigured
+from scorer.model import Booster, agreement, load_booster, ubjson
+from scorer.model.agreement import rows_to_try
+from scorer.model.forest import BLOCK, flatten
+from scorer.model.trees import Ensemble
+
+from .boosters import COLUMNS, KINDS, Rows, edited, is_categorical, loaded, predict, rows, same_bits, train
+
+COMPILES = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
+COMPILED = "compiled" if COMPILES else "booster: numba's compiler is switched off"
+NOT_COVERED = {
+    "aft": "booster: the objective survival:aft is not known here",
+    "linear": "booster: gblinear has no trees",
+    "linear-classes": "booster: gblinear has no trees",
+    "vector-leaf": "booster: its leaves are vectors",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_booster_says_whether_its_trees_are_compiled(kind: str) -> None:
+    expected = NOT_COVERED.get(kind, COMPILED)
+    assert loaded(kind).path == (expected if COMPILES or kind != "aft" else COMPILED)
+
+
+@pytest.mark.parametrize("kind", ["categorical", "dart-classes", "lossguide", "quantiles"])
+@pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 1])
+def test_blocks_end_where_they_should(kind: str, size: int) -> None:
+    matrix = rows(2 * BLOCK + 1, seed=4, categorical=is_categorical(kind))
+    assert same_bits(loaded(kind).score(matrix[:size]).values, predict(train(kind), matrix)[:size])
+
+
+def test_a_matrix_of_another_layout_is_scored_all_the_same() -> None:
+    matrix = rows(50)
+    expected = predict(train("logistic"), matrix)
+    frozen = matrix.copy()
+    frozen.flags.writeable = False
+    for other in (np.asfortranarray(matrix), frozen, np.repeat(matrix, 2, axis=0)[::2]):
+        assert same_bits(loaded("logistic").score(other).values, expected)
+
+
+@pytest.mark.parametrize("kind", ["logistic", "linear"])
+def test_a_matrix_of_another_width_is_an_error(kind: str) -> None:
+    with pytest.raises(ValueError, match="4 columns for a model of 5"):
+        loaded(kind).score(np.zeros((3, 4), np.float32))
+
+
+def test_rows_that_are_tried_stand_on_thresholds_and_beside_them() -> None:
+    learner = ubjson.read(train("categorical").save_raw("ubj"))["learner"]
+    forest = flatten(learner, COLUMNS, 1)
+    tried = np.concatenate(list(rows_to_try(forest, COLUMNS)))
+    assert len(tried) >= 10_000
+    assert np.isnan(tried[:, forest.features]).any(axis=0).all()
+    for tree in learner["gradient_booster"]["model"]["trees"]:
+        split = (tree["left_children"] != -1) & (tree["split_type"] == 0)
+        for feature, threshold in zip(tree["split_indices"][split], tree["split_conditions"][split], strict=True):
+            for value in (
+                threshold,
+                np.nextafter(threshold, np.float32(9e9)),
+                np.nextafter(threshold, np.float32(-9e9)),
+            ):
+                assert (tried[:, feature] == value).any()
+    assert set(range(42)) <= set(tried[:, 1].tolist())  # of beta's 40 categories, and two that nobody saw
+    assert {-1.0, 2.0**24} <= set(tried[:, 2].tolist())
+
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def tree_of(learner: dict[str, Any], number: int = 0) -> dict[str, Any]:
+    tree: dict[str, Any] = learner["gradient_booster"]["model"]["trees"][number]
+    return tree
+
+
+def circle(learner: dict[str, Any]) -> None:
+    tree_of(learner)["left_children"][1], tree_of(learner)["right_children"][1] = 1, 2
+
+
+def two_ways(learner: dict[str, Any]) -> None:
+    tree = tree_of(learner, 3)
+    tree["left_children"][2], tree["right_children"][2] = tree["left_children"][1], tree["right_children"][1]
+
+
+def no_node(learner: dict[str, Any]) -> None:
+    tree_of(learner)["left_children"][0] = 10**8
+
+
+def negative_node(learner: dict[str, Any]) -> None:
+    tree_of(learner)["left_children"][0] = -7
+
+
+def no_feature(learner: dict[str, Any]) -> None:
+    tree_of(learner)["split_indices"][0] = COLUMNS
+
+
+def no_output(learner: dict[str, Any]) -> None:
+    learner["gradient_booster"]["model"]["tree_info"][0] = 3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (circle, "two branches of a tree lead to the same node"),
+        (two_ways, "two branches of a tree lead to the same node"),
+        (no_node, "a split leads to a node that is not there"),
+        (negative_node, "a split leads to a node that is not there"),
+        (no_feature, "a split reads feature 5 of 5"),
+        (no_output, "an output that is not one of its 1"),
+    ],
+)
+def test_a_damaged_tree_is_found_before_anything_follows_it(change: Change, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "model.json"
+    file.write_bytes(edited(train("logistic"), change))
+    with pytest.raises(Misconfigured, match=said):
+        load_booster(file, probe=False)
+
+
+def not_finite(learner: dict[str, Any]) -> None:
+    tree_of(learner)["split_conditions"][0] = 1e39
+
+
+def apart(learner: dict[str, Any]) -> None:
+    tree = tree_of(learner)
+    tree["left_children"][0], tree["right_children"][0] = tree["right_children"][0], tree["left_children"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(not_finite, "thresholds in it are not finite"), (apart, "siblings in it are not side by side")],
+)
+def test_a_sound_model_that_is_not_covered_is_left_to_the_booster(change: Change, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "model.json"
+    file.write_bytes(edited(train("stumps"), change))
+    booster = load_booster(file, probe=False)
+    assert booster.path == f"booster: {said}"
+    matrix = rows(100)
+    assert same_bits(booster.score(matrix).values, predict(xgboost.Booster(model_file=file), matrix))
+
+
+@pytest.mark.parametrize("wrong", ["value", "shape"])
+def test_compiled_trees_that_disagree_are_not_used_and_said_so(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrong(Ensemble):
+        def predict(self, matrix: Rows) -> Rows:
+            scores = predict(train("logistic"), matrix)
+            if wrong == "shape":
+                return scores.reshape(-1, 1)
+            scores[-1] = np.nextafter(scores[-1], np.float32(2))
+            return scores
+
+    monkeypatch.setattr(agreement, "Ensemble", Wrong)
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
+    with capture_logs() as logs:
+        booster = Booster(xgboost.Booster(model_file=train("logistic").save_raw()))
+    assert booster.path.startswith("booster: the compiled trees disagree with it: ")
+    assert [line["log_level"] for line in logs] == ["warning"]
+    matrix = rows(300)
+    assert same_bits(booster.score(matrix).values, predict(train("logistic"), matrix))
+
+
+def test_margins_that_no_row_reaches_are_tried_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrong(Ensemble):
+        def __init__(self, *of: Any) -> None:
+            super().__init__(*of)
+            self.link = lambda margins: np.clip(margins[:, 0], 0, 1)
+
+        def predict(self, matrix: Rows) -> Rows:
+            return predict(train("logistic"), matrix)
+
+    monkeypatch.setattr(agreement, "Ensemble", Wrong)
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
+    booster = Booster(xgboost.Booster(model_file=train("logistic").save_raw()))
+    assert "disagree" in booster.path
+
+
+def test_a_model_saved_in_a_form_that_is_not_known_is_left_to_the_booster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ubjson, "read", lambda _: {"learner": {"in": "another form"}})
+    booster = Booster(xgboost.Booster(model_file=train("logistic").save_raw()))
+    assert booster.path.startswith("booster: its trees have a form that is not known here")
+    assert same_bits(booster.score(rows(10)).values, predict(train("logistic"), rows(10)))
+
+
+EDGES = [0.0, -0.0, 1.0, -1.0, 1e-45, -1e-45, 1.1754944e-38, 3.4028235e38, -3.4028235e38, 0.1]
+finite = st.one_of(st.sampled_from(EDGES), st.floats(width=32, allow_nan=False, allow_infinity=False))
+small = st.floats(-100, 100, width=32)
+
+
+@st.composite
+def trees(draw: st.DrawFn, number: int) -> dict[str, Any]:
+    """A tree of any shape; even features are numbers, odd ones categories."""
+    left, right, parents = [-1], [-1], [2**31 - 1]
+    feature, default, by_category, value = [0], [0], [0], [0.0]
+    nodes: list[int] = []
+    sizes: list[int] = []
+    categories: list[int] = []
+    for at in range(draw(st.integers(0, 12))):
+        if at >= len(left):
+            break
+        for child in (left, right):
+            child[at] = len(parents)
+            parents.append(at)
+        for links in (left, right):
+            links += [-1, -1]
+        for numbers in (feature, default, by_category):
+            numbers += [0, 0]
+        value += [0.0, 0.0]
+        feature[at], default[at] = draw(st.integers(0, COLUMNS - 1)), draw(st.integers(0, 1))
+        by_category[at], value[at] = feature[at] % 2, draw(finite)
+        if by_category[at]:
+            nodes.append(at)
+            chosen = draw(st.sets(st.one_of(st.integers(0, 5), st.integers(0, 70)), min_size=1, max_size=9))
+            sizes.append(len(chosen))
+            categories += sorted(chosen)
+    count = len(left)
+    for at in range(count):
+        if left[at] == -1:
+            value[at] = draw(small)
+    return {
+        "base_weights": [0.0] * count,
+        "categories": categories,
+        "categories_nodes": nodes,
+        "categories_segments": [sum(sizes[:number]) for number in range(len(sizes))],
+        "categories_sizes": sizes,
+        "default_left": default,
+        "id": number,
+        "left_children": left,
+        "loss_changes": [0.0] * count,
+        "parents": parents,
+        "right_children": right,
+        "split_conditions": value,
+        "split_indices": feature,
+        "split_type": by_category,
+        "sum_hessian": [0.0] * count,
+        "tree_param": {
+            "num_deleted": "0",
+            "num_feature": str(COLUMNS),
+            "num_nodes": str(count),
+            "size_leaf_vector": "1",
+        },
+    }
+
+
+@settings(max_examples=50)
+@given(st.data(), st.sampled_from(["squarederror", "dart", "quantiles"]))
+def test_trees_of_any_shape_give_what_the_booster_gives(data: st.DataObject, kind: str) -> None:
+    def grow(learner: dict[str, Any]) -> None:
+        booster = learner["gradient_booster"]
+        model = booster.get("gbtree", booster)["model"]
+        model["trees"] = [data.draw(trees(number)) for number in range(len(model["trees"]))]
+
+    booster = xgboost.Booster(model_file=bytearray(edited(train(kind), grow)))
+    ours = Booster(booster)
+    assert ours.path == COMPILED
+    forest = flatten(ubjson.read(booster.save_raw("ubj"))["learner"], COLUMNS, ours.classes)
+    matrix = np.concatenate(list(rows_to_try(forest, COLUMNS)))[-1000:]
+    theirs = predict(booster, matrix)
+    for size in (1, 7, 1000):
+        assert same_bits(ours.score(matrix[:size]).values, theirs[:size])
+
+
+def test_the_kernel_means_the_same_without_its_compiler() -> None:
+    booster = train("quantiles")
+    learner = ubjson.read(booster.save_raw("ubj"))["learner"]
+    base = np.array(json.loads(learner["learner_model_param"]["base_score"]), np.float32)
+    ensemble = Ensemble(flatten(learner, COLUMNS, 3), base, "reg:quantileerror")
+    assert same_bits(ensemble.predict(rows(5)), predict(booster, rows(5)))
