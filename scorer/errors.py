@@ -37,9 +37,5 @@ class Unavailable(ScorerError):
     """A server cannot answer: wait by policy, stay in the group, try again; nothing is dropped."""
 
 
-class NotOwner(ScorerError):
-    """The partition or transaction is no longer ours: discard the work, carry on."""
-
-
 class Fatal(ScorerError):
     """No safe way on: exit 1 without committing. The text says what happened and what to do."""

@@ -14,12 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from scorer.cli import options
-from scorer.errors import Misconfigured, Problem
+from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.features import Plan
 from scorer.model import (
     Bundle,
     find_bundle,
     load_booster,
+    new_version_problems,
     next_version,
     read_golden,
     resolve_version,
@@ -45,6 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         one: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
         options.add_config(one)
         one.add_argument("--json", action="store_true", help="print one JSON document")
+        one.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
         one.set_defaults(act=act)
         return one
 
@@ -105,6 +107,7 @@ def _show(settings: Settings, chosen: argparse.Namespace) -> Answer:
         "objective": booster.objective,
         "booster": booster.booster_kind,
         "trees": booster.trees,
+        "scored_by": booster.path,
         "numbers_in_a_score": booster.classes,
         "features": booster.names,
         "entities": [{"name": name} | entity for name, entity in (plan.get("entities") or {}).items()],
@@ -124,18 +127,22 @@ def _verify(settings: Settings, chosen: argparse.Namespace) -> Answer:
 
 def _add(settings: Settings, chosen: argparse.Namespace) -> Answer:
     path = settings.model.path
-    version = chosen.version or next_version(path)
+    version = next_version(path) if chosen.version is None else chosen.version
     files = {"model" + chosen.model.suffix: chosen.model, "plan.yaml": chosen.plan}
     if chosen.golden:
         files["golden.jsonl"] = chosen.golden
-    problems = [Problem(str(file), "no such file") for file in files.values() if not file.is_file()]
+    problems = new_version_problems(path, version)
+    problems += [Problem(str(file), "no such file") for file in files.values() if not file.is_file()]
     if chosen.model.suffix not in {".ubj", ".json"}:
         problems.append(Problem("--model", f"'{chosen.model.name}'", "expected a file that ends in .ubj or .json"))
     if problems:
         raise Misconfigured(problems)
     candidate = Bundle(path.name, version, chosen.model.parent, chosen.model, chosen.plan, chosen.golden)
     serving = _checked(settings, candidate)
-    bundle = write_bundle(path, version, files, serving.booster.objective)
+    try:
+        bundle = write_bundle(path, version, files, serving.booster.objective)
+    except OSError as error:
+        raise Fatal(f"cannot write {path / version}: {error.strerror}; nothing was added") from error
     served = (
         "at the next start" if settings.model.version in {"latest", version} else f"with model.version: '{version}'"
     )

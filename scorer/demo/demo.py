@@ -132,7 +132,7 @@ def _summary(play: Play, killed: Killed) -> Summary:
     done_ms = sender.sent_ms[waits[:, 0]] + waits[:, 1]
     return Summary(
         verdict=verdict,
-        events_per_second=1000 * watcher.outcomes / (watcher.last_ms - int(sender.sent_ms[0])),
+        events_per_second=round(1000 * watcher.outcomes / (watcher.last_ms - int(sender.sent_ms[0])), 1),
         latency_ms=Latency.of(waits[:, 1], waits[done_ms < killed.at_ms, 1]),
         auc=None if np.isnan(quality) else quality,
         replicas=play.wanted.replicas,
@@ -140,5 +140,5 @@ def _summary(play: Play, killed: Killed) -> Summary:
         kafka=opened.sandbox.kafka.version,
         redis=opened.sandbox.redis.version,
         model=opened.model,
-        seconds=play.story.seconds,
+        seconds=round(play.story.seconds, 1),
     )

@@ -1,5 +1,6 @@
 """What the demo runs on: real servers, the configuration, topics, features and replicas, all gone at its end."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from scorer.sandbox import Sandbox
 MODELS = Path(__file__).parents[2] / "models"
 EVENTS, PREDICTIONS, DEAD_LETTERS = "flights", train.NAME, "flights.dead-letters"
 PARTITIONS = 6
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass
@@ -93,7 +95,9 @@ class Stage:
 @contextmanager
 def opened() -> Iterator[Stage]:
     """Start the servers and write the configuration; at the end nothing is left, whatever still runs."""
-    with Sandbox() as sandbox:
+    with _uninterrupted():
+        closed = Sandbox()
+    with closed as sandbox:
         folder = sandbox.folder / "demo"
         folder.mkdir()
         models = MODELS
@@ -108,6 +112,20 @@ def opened() -> Iterator[Stage]:
         finally:
             for replica in stage.replicas:
                 replica.kill()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C and SIGTERM off to the end of the block: what is made in it is then known to who clears up."""
+    received: list[int] = []
+    before = {number: signal.signal(number, lambda *call: received.append(call[0])) for number in STOPS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if received:
+        raise KeyboardInterrupt
 
 
 def _configuration(sandbox: Sandbox, models: Path) -> dict[str, object]:

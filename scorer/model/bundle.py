@@ -100,6 +100,16 @@ def next_version(path: Path) -> str:
     return str(1 + max((int(name) for name in names if re.fullmatch("[0-9]+", name)), default=0))
 
 
+def new_version_problems(path: Path, version: str) -> list[Problem]:
+    """Return why a version of this name cannot be added."""
+    if not is_version_name(version):
+        expected = "expected a plain folder name"
+        return [Problem("--version", f"{version!r} cannot be a version's name", expected)]
+    if (path / version).exists():
+        return [Problem("--version", f"{path / version} exists", "a version never changes: give another name")]
+    return []
+
+
 def write_bundle(path: Path, version: str, files: Mapping[str, Path], objective: str) -> Bundle:
     """Add a version: written beside the others under a hidden name, made durable, then renamed.
 
@@ -113,12 +123,8 @@ def write_bundle(path: Path, version: str, files: Mapping[str, Path], objective:
         Misconfigured: if the version exists, or its name cannot be one.
         OSError: if it cannot be written.
     """
-    if not is_version_name(version):
-        expected = "expected a plain folder name"
-        raise Misconfigured([Problem("--version", f"{version!r} cannot be a version's name", expected)])
-    if (path / version).exists():
-        expected = "a version never changes: give another name"
-        raise Misconfigured([Problem("--version", f"{path / version} exists", expected)])
+    if problems := new_version_problems(path, version):
+        raise Misconfigured(problems)
     path.mkdir(parents=True, exist_ok=True)
     hidden = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=path))
     try:

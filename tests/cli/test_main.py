@@ -11,7 +11,7 @@ import pytest
 
 from scorer import __version__
 from scorer.cli import COMMANDS, main
-from scorer.errors import Fatal, Misconfigured, NotOwner, Problem, Unavailable
+from scorer.errors import Fatal, Misconfigured, Problem, Unavailable
 
 Behave = Callable[[Callable[[Namespace], int]], None]
 
@@ -111,7 +111,7 @@ def test_help_of_a_command_is_0(lag: Behave, capsys: pytest.CaptureFixture[str])
     assert COMMANDS["lag"] in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("error", [Unavailable("no broker answers"), Fatal("no safe way on"), NotOwner("fenced")])
+@pytest.mark.parametrize("error", [Unavailable("no broker answers"), Fatal("no safe way on")])
 def test_what_stops_a_command_is_1_and_its_text_without_a_traceback(
     lag: Behave, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:

@@ -1,0 +1,177 @@
+"""`scorer models` on the bundle of the demo, and on versions of it that were tampered with."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xgboost
+import yaml
+
+from scorer.cli import main
+
+ROOT = Path(__file__).parents[2]
+BUNDLE = ROOT / "models/flight-delays/1"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    config: Path
+    models: Path
+    capture: pytest.CaptureFixture[str]
+
+    def run(self, action: str, *options: str, expect: int = 0) -> str:
+        """Run a command; return what it wrote to stdout, or to stderr if it failed."""
+        code = main(["models", action, "-c", str(self.config), *options])
+        out = self.capture.readouterr()
+        assert code == expect, out.err
+        assert "Traceback" not in out.err
+        assert not (expect and out.out)
+        return out.err if expect else out.out
+
+    def json(self, action: str, *options: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.run(action, "--json", *options))
+        return document
+
+    def add(self, *options: str, expect: int = 0, model: Path = BUNDLE / "model.ubj") -> str:
+        return self.run("add", "--model", str(model), "--plan", str(BUNDLE / "plan.yaml"), *options, expect=expect)
+
+
+@pytest.fixture
+def place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Workplace:
+    kafka = {
+        "bootstrap_servers": "localhost:9",
+        "group_id": "g",
+        "input_topics": ["flights"],
+        "output_topic": "scores",
+        "dead_letter_topic": "dead",
+    }
+    config = tmp_path / "scorer.yaml"
+    events = {"schema": str(ROOT / "schemas/flight.avsc")}
+    features = {"url": "redis://localhost:9/0"}
+    document = {"kafka": kafka, "events": events, "features": features, "model": {"path": "models/flight-delays"}}
+    config.write_text(yaml.safe_dump(document))
+    return Workplace(config, tmp_path / "models/flight-delays", capsys)
+
+
+@pytest.fixture
+def golden() -> str:
+    return str(BUNDLE / "golden.jsonl")
+
+
+def test_a_version_is_added_verified_and_next_in_number(place: Workplace, golden: str) -> None:
+    assert "at the next start" in place.add("--golden", golden)
+    assert "golden events get their scores" in place.add("--golden", golden)
+    place.add("--version", "10")
+    place.add()
+    assert sorted(entry.name for entry in place.models.iterdir()) == ["1", "10", "11", "2"]
+    manifest = json.loads((place.models / "2/manifest.json").read_text())
+    assert set(manifest["files"]) == {"model.ubj", "plan.yaml", "golden.jsonl"}
+    assert manifest["xgboost"] == xgboost.__version__
+    assert manifest["objective"] == "binary:logistic"
+    assert (place.models / "2/model.ubj").read_bytes() == (BUNDLE / "model.ubj").read_bytes()
+
+
+def test_versions_are_listed_in_natural_order_with_their_state(place: Workplace) -> None:
+    for version in ("9", "10", "11"):
+        place.add("--version", version)
+    (place.models / "9/manifest.json").unlink()
+    with (place.models / "10/plan.yaml").open("a") as plan:
+        plan.write("\n")
+    listed = place.json("list")
+    assert (listed["model"], listed["configured"]) == ("flight-delays", "latest")
+    states = [(each["version"], each["state"], each["served"]) for each in listed["versions"]]
+    assert states == [("9", "unverified", False), ("10", "broken", False), ("11", "verified", True)]
+    assert "was changed since it was added" in listed["versions"][1]["why"]
+    assert all(word in place.run("list") for word in ("9", "10", "11", "verified", "broken"))
+
+
+def test_nothing_to_list_is_no_error_and_no_folder_is(place: Workplace) -> None:
+    assert "cannot read the folder" in place.run("list", expect=2)
+    place.models.mkdir(parents=True)
+    assert place.json("list")["versions"] == []
+
+
+def test_a_version_is_shown(place: Workplace) -> None:
+    place.add()
+    shown = place.json("show")
+    assert (shown["version"], shown["state"], shown["objective"]) == ("1", "verified", "binary:logistic")
+    assert shown["features"] == [column["name"] for column in shown["columns"]]
+    assert {entity["name"] for entity in shown["entities"]} == {"plane", "route", "weather"}
+    assert shown["trees"] > 0
+    text = place.run("show", "1")
+    assert "dep_delay" in text
+    assert "plane:{tailnum}" in text
+
+
+def test_a_version_is_verified(place: Workplace, golden: str) -> None:
+    place.add("--golden", golden)
+    checked = " ".join(place.json("verify")["checked"])
+    assert all(word in checked for word in ("manifest.json", "loads and scores", "columns", "schema", "golden events"))
+    (place.models / "1/manifest.json").unlink()
+    assert "manifest.json" not in " ".join(place.json("verify", "1")["checked"])
+
+
+def test_a_changed_file_fails_to_verify(place: Workplace) -> None:
+    place.add()
+    with (place.models / "1/model.ubj").open("ab") as model:
+        model.write(b"!")
+    for action in ("verify", "show"):
+        assert "its sha256 is" in place.run(action, expect=2)
+
+
+def test_an_objective_that_is_not_the_models_fails_to_verify(place: Workplace) -> None:
+    place.add()
+    manifest = place.models / "1/manifest.json"
+    manifest.write_text(manifest.read_text().replace("binary:logistic", "rank:ndcg"))
+    assert "says the objective is 'rank:ndcg'; the model's is 'binary:logistic'" in place.run("verify", expect=2)
+
+
+@pytest.mark.parametrize("action", ["show", "verify"])
+def test_an_unknown_version_names_what_is_there(place: Workplace, action: str) -> None:
+    place.add()
+    assert "no version '2'" in place.run(action, "2", expect=2)
+
+
+def test_what_does_not_hold_together_is_not_added(place: Workplace, tmp_path: Path, golden: str) -> None:
+    wrong = tmp_path / "golden.jsonl"
+    rows = [json.loads(line) for line in Path(golden).read_text().splitlines()]
+    rows[1]["score"] += 0.01
+    wrong.write_text("\n".join(map(json.dumps, rows)))
+    assert "line 2" in place.add("--golden", str(wrong), expect=2)
+
+    damaged = tmp_path / "model.ubj"
+    damaged.write_bytes((BUNDLE / "model.ubj").read_bytes()[:1000])
+    assert "is not a model that can be used" in place.add(model=damaged, expect=2)
+
+    other = tmp_path / "other.bin"
+    shutil.copy(BUNDLE / "model.ubj", other)
+    said = place.add("--golden", "nowhere.jsonl", model=other, expect=2)
+    assert "expected a file that ends in .ubj or .json" in said
+    assert "nowhere.jsonl: no such file" in said
+    assert not place.models.exists()
+
+
+@pytest.mark.parametrize("version", ["1", "../2", ".2", "latest", ""])
+def test_a_version_that_cannot_be_is_refused(place: Workplace, version: str) -> None:
+    place.add()
+    before = (place.models / "1/manifest.json").read_bytes()
+    said = place.add(f"--version={version}", expect=2)
+    assert "--version" in said
+    assert (place.models / "1/manifest.json").read_bytes() == before
+    assert [entry.name for entry in place.models.iterdir()] == ["1"]
+
+
+def test_a_folder_that_cannot_be_written_is_a_failure_and_no_traceback(place: Workplace) -> None:
+    place.models.parent.mkdir()
+    place.models.parent.chmod(0o755)
+    place.models.touch()
+    assert "cannot" in place.add("--version", "1", expect=1)
+
+
+@pytest.mark.parametrize("action", ["diff", "promote", "canary", "shadow", "rollback"])
+@pytest.mark.parametrize("options", [[], ["2"], ["2", "--share", "0.1", "--json"]])
+def test_what_this_version_does_not_have_is_refused_by_name(place: Workplace, action: str, options: list[str]) -> None:
+    assert f"models {action}: not available in this version" in place.run(action, *options, expect=2)
