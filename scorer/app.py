@@ -4,7 +4,7 @@ import gc
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -13,8 +13,8 @@ import structlog
 from scorer import pipeline
 from scorer.avro import Encoder
 from scorer.check import require_topics
-from scorer.errors import Fatal, Misconfigured
-from scorer.features import connect
+from scorer.errors import Fatal, Misconfigured, Unavailable
+from scorer.features import Store, connect
 from scorer.kafka import Checkpoint, DeadLetters, Sink, Source
 from scorer.monitor import Health, Metrics, Outages, serve
 from scorer.offline import golden_problems
@@ -60,7 +60,7 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
     settings, bundle = serving.settings, serving.bundle
     metrics, health = Metrics(serving.entities), Health(LOOP_LIMIT_SECONDS)
     metrics.model(bundle.name, bundle.version, ARM)
-    for name in ("assigned", "features", "kafka"):
+    for name in ("assigned", "kafka"):
         health.set(name, False, "not yet known")  # noqa: FBT003  reads as a sentence
     if settings.http is not None:
         stack.enter_context(serve(settings.http.host, settings.http.port, metrics, health))
@@ -69,14 +69,9 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
         store = connect(settings.features.url, settings.features.timeout_ms)
         stack.callback(store.close)
 
-    outages = Outages(log)
-
-    def condition(name: str, trouble: str) -> None:
-        health.set(name, not trouble, trouble or "answering")
-        if trouble:
-            outages.bad(name, trouble)
-        else:
-            outages.good(name)
+    condition = _conditions(health)
+    if store is not None:
+        condition("features", _trouble(store))  # a replica without work must become ready, too
 
     brokers = partial(condition, "kafka")
     sink = Sink(settings.kafka, DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version), brokers)
@@ -94,6 +89,29 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
         condition=condition,
         entities=serving.entities,
     )
+
+
+def _conditions(health: Health) -> Callable[[str, str], None]:
+    """What takes (name, trouble) of each server: for /ready, and for the log where it changed."""
+    outages = Outages(log)
+
+    def condition(name: str, trouble: str) -> None:
+        health.set(name, not trouble, trouble or "answering")
+        if trouble:
+            outages.bad(name, trouble)
+        else:
+            outages.good(name)
+
+    return condition
+
+
+def _trouble(store: Store) -> str:
+    """Why a store does not answer; the empty text where it does."""
+    try:
+        store.ping()
+    except Unavailable as error:
+        return str(error)
+    return ""
 
 
 def _finish(parts: Parts, seconds: float) -> bool:
