@@ -123,7 +123,7 @@ class Booster:
             log.warning("the compiled trees are not used, for they disagree with the booster", why=str(error))
         except NotCovered as error:
             why = str(error)
-        except (KeyError, ValueError) as error:  # a later XGBoost may save its trees in another form
+        except (LookupError, TypeError, ValueError) as error:  # a later XGBoost may save its trees in another form
             why = f"its trees have a form that is not known here: {error!r}"
         in_place = self.booster_kind == "gbtree"
         return self._predict_in_place if in_place else self._predict_copy, f"booster: {why}"

@@ -101,8 +101,8 @@ def _read(trees: Sequence[Document]) -> _Nodes:
     def every(key: str, kind: Any) -> NDArray[Any]:  # noqa: ANN401  a dtype
         return np.concatenate([np.zeros(0, kind), *(tree[key] for tree in trees)]).astype(kind)
 
-    sizes = [len(tree["left_children"]) for tree in trees]
-    ends = np.cumsum(sizes, dtype=np.int64)
+    sizes = np.array([len(tree["left_children"]) for tree in trees], np.int64)  # int64 where there are none, too
+    ends = np.cumsum(sizes)
     tree = np.repeat(np.arange(len(trees)), sizes)
     starts = (ends - sizes)[tree]
     left = every("left_children", np.int64)

@@ -44,6 +44,13 @@ def test_blocks_end_where_they_should(kind: str, size: int) -> None:
     assert same_bits(loaded(kind).score(matrix[:size]).values, predict(train(kind), matrix)[:size])
 
 
+@pytest.mark.parametrize("kind", ["logistic", "softprob", "dart"])
+def test_a_model_without_trees_gives_its_base_score(kind: str) -> None:
+    untrained = train(kind, rounds=0)
+    scored = Booster(xgboost.Booster(model_file=untrained.save_raw("ubj"))).score(rows(10)).values
+    assert same_bits(scored, predict(untrained, rows(10)))
+
+
 def test_a_matrix_of_another_layout_is_scored_all_the_same() -> None:
     matrix = rows(50)
     expected = predict(train("logistic"), matrix)
@@ -186,8 +193,11 @@ def test_margins_that_no_row_reaches_are_tried_too(monkeypatch: pytest.MonkeyPat
     assert "disagree" in booster.path
 
 
-def test_a_model_saved_in_a_form_that_is_not_known_is_left_to_the_booster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ubjson, "read", lambda _: {"learner": {"in": "another form"}})
+@pytest.mark.parametrize("form", [{"in": "another form"}, [], None])
+def test_a_model_saved_in_a_form_that_is_not_known_is_left_to_the_booster(
+    form: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ubjson, "read", lambda _: {"learner": form})
     booster = Booster(xgboost.Booster(model_file=train("logistic").save_raw()))
     assert booster.path.startswith("booster: its trees have a form that is not known here")
     assert same_bits(booster.score(rows(10)).values, predict(train("logistic"), rows(10)))
