@@ -2,19 +2,23 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
+from time import time
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.avro import BadEvent, Converter, frame
+from scorer.avro.grammar import Scalar
+from scorer.avro.plain import to_json
 from scorer.batch import Events, Lookup, Matrix, Records, Rejected, Scores
 from scorer.errors import Problem
 from scorer.features import Reply, Request, Store
 from scorer.model import Golden, read_golden
 from scorer.serving import Serving
 
+NO_TIME = -(2**63)  # what stands for the timestamp of a record that there is not
+NUMBER, TIMESTAMP = Scalar("double"), Scalar("long", "timestamp-millis")
 GOLDEN_TOLERANCE = 1e-5  # relative: a golden score may come from another machine's arithmetic
 
 
@@ -68,7 +72,7 @@ class Offline:
             topic=np.zeros(rows, np.int32),
             partition=np.zeros(rows, np.int32),
             offset=np.arange(rows),
-            timestamp=np.full(rows, -1),
+            timestamp=np.full(rows, NO_TIME),
             keys=[None] * rows,
             data=np.frombuffer(b"".join(values), np.uint8),
             ends=np.cumsum([len(value) for value in values]),
@@ -78,12 +82,12 @@ class Offline:
         events, bundle = outcome.events, self._serving.bundle
         rejected = {each.row: each for each in outcome.rejected}
         text = events.data.tobytes()
-        scored_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        scored_at = to_json(TIMESTAMP, int(time() * 1000))
         for row, (start, end) in enumerate(zip(events.id_starts.tolist(), events.id_ends.tolist(), strict=True)):
             own = text[start:end].decode(errors="replace")
             prediction: dict[str, object] = {
                 "event_id": str(first + row) if own == f"-0-{row}" else own,  # what a record without a topic is called
-                "score": None if row in rejected else outcome.scores.values[row].tolist(),
+                "score": None if row in rejected else _plain(outcome.scores.values[row].tolist()),
                 "model": bundle.name,
                 "version": bundle.version,
                 "arm": "champion",
@@ -94,7 +98,7 @@ class Offline:
                 "source_topic": None,
                 "source_partition": None,
                 "source_offset": None,
-                "event_time": _iso(int(events.time[row])),
+                "event_time": None if events.time[row] == NO_TIME else to_json(TIMESTAMP, int(events.time[row])),
                 "scored_at": scored_at,
             }
             if row in rejected:
@@ -161,7 +165,5 @@ def _same(score: NDArray[np.float32], golden: Golden) -> bool:
     return score.shape == expected.shape and np.allclose(score, expected, GOLDEN_TOLERANCE, 1e-7, equal_nan=True)
 
 
-def _iso(milliseconds: int) -> str | None:
-    if milliseconds < 0:
-        return None
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+def _plain(score: float | list[float]) -> object:
+    return [to_json(NUMBER, each) for each in score] if isinstance(score, list) else to_json(NUMBER, score)

@@ -2,11 +2,11 @@
 
 import argparse
 
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from scorer.check import Report, examine
 from scorer.cli import options
+from scorer.cli.console import console
 from scorer.monitor import configure_logging
 
 HELP = "find what is wrong before anything runs"
@@ -28,12 +28,12 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _print(report: Report) -> None:
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    say = console().print
     for text in report.done:
-        console.print(f"  looked at {escape(text)}")
+        say(f"  looked at {text}")
     for warning in report.warnings:
-        console.print(f"[yellow]warning[/] {escape(warning)}")
+        say(Text.assemble(("warning", "yellow"), f" {warning}"))
     for problem in [*report.problems, *report.failures]:
-        console.print(f"[red]wrong[/]   {escape(str(problem))}")
+        say(Text.assemble(("wrong", "red"), f"   {problem}"))
     found = len(report.problems) + len(report.failures)
-    console.print(f"[red]{found} to mend[/]" if found else "[green]ready to run[/]")
+    say(Text(f"{found} to mend", "red") if found else Text("ready to run", "green"))

@@ -5,10 +5,10 @@ import json
 import sys
 from collections.abc import Mapping
 
-from rich.console import Console
 from rich.text import Text
 
 from scorer.cli import options
+from scorer.cli.console import console
 from scorer.settings import mask
 
 HELP = "show the effective settings and where each comes from"
@@ -35,12 +35,12 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _print(values: Mapping[str, object], sources: Mapping[str, str]) -> None:
     """Print one line a setting, the values last as they may be long; what was chosen stands out from the defaults."""
-    console = Console(highlight=False, soft_wrap=True)
+    show = console(stderr=False).print
     key_width, source_width = max(map(len, sources)), max(map(len, sources.values()))
     for key, source in sources.items():
         value = values[key] if isinstance(values[key], str) else json.dumps(values[key])
         line = f"{key:<{key_width}}  {source:<{source_width}}  {value}"
-        console.print(Text(line, style="dim" if source == "default" else ""))
+        show(Text(line, style="dim" if source == "default" else ""))
 
 
 def _flat(values: Mapping[str, object], above: str = "") -> dict[str, object]:

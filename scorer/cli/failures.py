@@ -55,8 +55,9 @@ def _reader_left() -> bool:
 
 
 def _say(text: str) -> None:
-    from rich.console import Console  # noqa: PLC0415  help is quick without it
-    from rich.text import Text  # noqa: PLC0415  the same
+    from rich.text import Text  # noqa: PLC0415  help is quick without it
+
+    from scorer.cli.console import console  # noqa: PLC0415  the same
 
     line = Text.assemble(("error", "bold red"), ": ", text)
-    Console(stderr=True, highlight=False, soft_wrap=True).print(line)
+    console().print(line)

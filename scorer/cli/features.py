@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from scorer.cli import options
+from scorer.cli.console import console
 from scorer.cli.progress import counting
 from scorer.loading import load_features
 from scorer.monitor import configure_logging
@@ -38,10 +37,10 @@ def run(chosen: argparse.Namespace) -> int:
     """
     settings = options.load(chosen).settings
     configure_logging("error", settings.log.format)  # whether the model is verified matters to who scores with it
-    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    say = console().print
     with counting("lines loaded") as show:
         loaded = load_features(settings, chosen.entity, chosen.input, show)
     for note in loaded.notes:
-        console.print(f"note: {note}", style="yellow")
-    console.print(f"{loaded.lines:,} lines of {chosen.input.name} loaded as features of '{chosen.entity}'")
+        say(f"note: {note}", style="yellow")
+    say(f"{loaded.lines:,} lines of {chosen.input.name} loaded as features of '{chosen.entity}'")
     return 0

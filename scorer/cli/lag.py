@@ -5,9 +5,8 @@ import json
 import sys
 from dataclasses import asdict
 
-from rich.console import Console
-
 from scorer.cli import options
+from scorer.cli.console import console
 from scorer.cli.table import aligned
 from scorer.errors import Fatal
 from scorer.kafka import Admin, GroupLag
@@ -38,7 +37,7 @@ def run(chosen: argparse.Namespace) -> int:
         document = {**asdict(lag), "total": lag.total}
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     else:
-        Console(highlight=False, soft_wrap=True, markup=False).print(_text(lag))
+        console(stderr=False).print(_text(lag))
     return 0
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from scorer.cli import options
+from scorer.cli.console import console
 from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.features import Plan
 from scorer.model import (
@@ -182,7 +182,7 @@ def _origin(bundle: Bundle) -> Answer:
 
 def _print(answer: Answer) -> None:
     """Print facts one a line, and lists of things as tables below."""
-    console = Console(highlight=False, soft_wrap=True)
+    show = console(stderr=False).print
     things = {
         name: value
         for name, value in answer.items()
@@ -192,14 +192,14 @@ def _print(answer: Answer) -> None:
     for name, value in answer.items():
         if name not in things and value is not None:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            console.print(Text(f"{name.replace('_', ' '):<{width}}{text}"))
+            show(Text(f"{name.replace('_', ' '):<{width}}{text}"))
     for rows in things.values():
         names = list(dict.fromkeys(name for row in rows for name in row))
         table = Table(*(name.replace("_", " ") for name in names), box=None, pad_edge=False, header_style="bold")
         for row in rows:
             table.add_row(*(Text(_cell(row.get(name))) for name in names))
-        console.print()
-        console.print(table)
+        show()
+        show(table)
 
 
 def _cell(value: object) -> str:

@@ -5,11 +5,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
-
 from scorer.avro import Converter, Schema, frame, read_events
 from scorer.batch import Kind
 from scorer.cli import options
+from scorer.cli.console import console
 from scorer.cli.progress import counting
 from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.kafka import Admin, Feed
@@ -50,7 +49,7 @@ def run(chosen: argparse.Namespace) -> int:
     finally:
         seconds = max(time.monotonic() - began, 1e-3)
         summary = f"{feed.acknowledged:,} events in {topic}, {feed.acknowledged / seconds:,.0f} a second"
-        Console(stderr=True, highlight=False, soft_wrap=True).print(summary)
+        console().print(summary)
     return 0
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from scorer.cli.console import console
 from scorer.errors import Fatal, Misconfigured, Problem
 
 if TYPE_CHECKING:
@@ -67,12 +66,10 @@ def _room() -> ModuleType:
 
 
 def _explain(sandbox: "Sandbox", file: Path | None) -> None:
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     exports = [f"export {name}={value}" for name, value in sandbox.environment().items()]
     use = "\n  ".join(exports if file is None else [f"set -a; . {file}; set +a"])
-    console.print(
+    console().print(
         f"{sandbox.kafka.version} at {sandbox.kafka.bootstrap}, {sandbox.redis.version} at {sandbox.redis.url}\n"
         f"To use them in another terminal, whatever scorer.yaml says:\n  {use}\n"
-        "Ctrl-C stops both and removes their data.",
-        markup=False,
+        "Ctrl-C stops both and removes their data."
     )

@@ -6,9 +6,8 @@ import sys
 from contextlib import closing
 from itertools import islice
 
-from rich.console import Console
-
 from scorer.cli import options
+from scorer.cli.console import console
 from scorer.cli.views import VIEWS
 from scorer.kafka import Reader
 
@@ -40,7 +39,7 @@ def run(chosen: argparse.Namespace) -> int:
     """
     settings = options.load(chosen).settings
     view = VIEWS[chosen.what](settings)
-    console = Console(highlight=False, soft_wrap=True)
+    show = console(stderr=False).print
     follow = chosen.start == "end" or chosen.limit is not None
     with closing(Reader(settings.kafka, view.topics)) as reader:
         for record in islice(reader.read(chosen.start, follow=follow), chosen.limit):
@@ -49,5 +48,5 @@ def run(chosen: argparse.Namespace) -> int:
                 sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
                 sys.stdout.flush()
             else:
-                console.print(view.line(record, document))
+                show(view.line(record, document))
     return 0

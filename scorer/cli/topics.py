@@ -3,9 +3,8 @@
 import argparse
 from collections.abc import Mapping
 
-from rich.console import Console
-
 from scorer.cli import options
+from scorer.cli.console import console
 from scorer.cli.table import aligned
 from scorer.kafka import Admin, Topic, dead_letter_concerns, dead_letter_topic
 from scorer.settings import KafkaSettings
@@ -31,19 +30,19 @@ def run(chosen: argparse.Namespace) -> int:
     """Show the topics; return 1 where one is missing."""
     kafka = options.load(chosen).settings.kafka
     roles = _roles(kafka)
-    admin, console = Admin(kafka), Console(highlight=False, soft_wrap=True, markup=False)
+    admin, show = Admin(kafka), console(stderr=False).print
     found = admin.topics(roles)
     if chosen.create:
         for name in _create(admin, kafka, found, chosen.partitions or PARTITIONS):
-            console.print(f"created {name}", style="green")
+            show(f"created {name}", style="green")
         found = admin.topics(roles)
     header = ("TOPIC", "FOR", "PARTITIONS", "REPLICAS", "KEPT", "LARGEST MESSAGE")
-    console.print("\n".join(aligned(header, [_row(name, role, found.get(name)) for name, role in roles.items()])))
+    show("\n".join(aligned(header, [_row(name, role, found.get(name)) for name, role in roles.items()])))
     for concern in _concerns(kafka, found, chosen.partitions):
-        console.print(f"warning: {concern}", style="yellow")
+        show(f"warning: {concern}", style="yellow")
     missing = [name for name in roles if name not in found]
     if missing:
-        console.print(f"missing: {', '.join(missing)}; `scorer topics --create` makes them", style="red")
+        show(f"missing: {', '.join(missing)}; `scorer topics --create` makes them", style="red")
     return int(bool(missing))
 
 

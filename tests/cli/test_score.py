@@ -1,0 +1,98 @@
+"""`scorer score` on events that carry what the model needs."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xgboost
+import yaml
+
+from scorer.cli import main
+
+SCHEMA = {
+    "type": "record",
+    "name": "Payment",
+    "fields": [
+        {"name": "amount", "type": "double"},
+        {"name": "made", "type": ["null", {"type": "long", "logicalType": "timestamp-millis"}], "default": None},
+    ],
+}
+KAFKA = {
+    "bootstrap_servers": "localhost:9",
+    "group_id": "g",
+    "input_topics": ["payments"],
+    "output_topic": "scores",
+    "dead_letter_topic": "dead",
+}
+
+Score = Callable[[Sequence[object]], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration of an unverified model that needs no features."""
+    bundle = tmp_path / "models/fraud/1"
+    bundle.mkdir(parents=True)
+    data = np.linspace(0, 10, 50, dtype=np.float32).reshape(-1, 1)
+    matrix = xgboost.DMatrix(data, data[:, 0] * 8, feature_names=["amount"])
+    booster = xgboost.train({"objective": "count:poisson", "booster": "gblinear", "nthread": 1}, matrix, 20)
+    booster.save_model(bundle / "model.ubj")
+    (bundle / "plan.yaml").write_text("columns: [{name: amount, event: amount}]")
+    (tmp_path / "event.avsc").write_text(json.dumps(SCHEMA))
+    file = tmp_path / "scorer.yaml"
+    events = {"schema": "event.avsc", "time": "made"}
+    file.write_text(yaml.safe_dump({"kafka": KAFKA, "events": events, "model": {"path": "models/fraud"}}))
+    return file
+
+
+@pytest.fixture
+def score(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Score:
+    def run(events: Sequence[object]) -> list[dict[str, Any]]:
+        source = tmp_path / "events.jsonl"
+        source.write_text("\n".join(map(json.dumps, events)))
+        assert main(["score", "-c", str(config), "--input", str(source)]) == 0
+        return [json.loads(line, parse_constant=pytest.fail) for line in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+def test_stdout_has_predictions_and_nothing_else(score: Score) -> None:
+    # The model is unverified, which is said on stderr.
+    assert [set(line) >= {"event_id", "score", "model", "source_topic"} for line in score([{"amount": 2.0}])] == [True]
+
+
+@pytest.mark.parametrize(
+    ("made", "shown"),
+    [
+        (1_367_380_762_394, "2013-05-01T03:59:22.394Z"),
+        (-1, "1969-12-31T23:59:59.999Z"),
+        (-62_135_596_800_001, -62_135_596_800_001),  # before the year 1, where no ISO 8601 text is
+        (None, None),
+    ],
+)
+def test_the_time_of_an_event_is_shown_as_in_events(score: Score, made: int | None, shown: object) -> None:
+    assert score([{"amount": 1.0, "made": made}])[0]["event_time"] == shown
+
+
+def test_a_score_that_is_not_finite_is_json_all_the_same(score: Score) -> None:
+    assert [line["score"] for line in score([{"amount": 1e30}, {"amount": -1e30}])] == ["Infinity", 0.0]
+
+
+def test_an_event_that_cannot_be_scored_has_its_reason(score: Score) -> None:
+    first, second = score([{"amount": "Infinity"}, {"amount": 1}])
+    assert (first["score"], first["reason"], first["event_id"]) == (None, "bad-value", "0")
+    assert second["score"] > 0
+    assert "reason" not in second
+
+
+def test_an_output_that_cannot_be_written_is_wrong_usage(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "events.jsonl"
+    source.write_text("")
+    output = tmp_path / "no/folder/out.jsonl"
+    assert main(["score", "-c", str(config), "--input", str(source), "--output", str(output)]) == 2
+    assert f"--output: {output} cannot be written: No such file or directory" in capsys.readouterr().err
