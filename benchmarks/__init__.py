@@ -1,1 +1,1 @@
-"""Measurements, and what they are measured with."""
+"""The speed of `scorer` beside other ways to do its work: `make bench`, or `python -m benchmarks`. See README.md."""

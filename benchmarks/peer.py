@@ -1,61 +1,69 @@
-"""`scorer` under the contract of the peer benchmark: makes a bundle of its workload, and becomes a replica.
+"""`scorer` under the contract of the benchmarks: a bundle and a configuration made of the workload, and a replica.
 
-Run by the benchmark, whose `BENCH_` variables say where everything is. `LAYOUT` is hash (the default) or packed.
+As a program (`python -m benchmarks.peer`) it is for a harness of the same contract that is not in this repository.
 """
 
 import json
-import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from benchmarks.contract import Contract
 from scorer.cli import main
 
+DEAD_LETTERS = "unused.dead-letters"  # must exist, and stays empty
+NAME = "delays"
 
-def plan(workload: dict[str, Any], layout: str) -> dict[str, object]:
-    """Return the workload's features.json as a plan."""
-    prefix = workload["packed_prefix"] if layout == "packed" else ""
+
+def configure(contract: Contract, **groups: object) -> Path:
+    """Write a bundle and a configuration with the defaults of `scorer`, and return the latter's file.
+
+    Args:
+        contract: where everything is.
+        groups: settings that are not the default's, as in the file.
+    """
+    features = json.loads((contract.workload_dir / "features.json").read_text())
+    bundle = contract.state_dir / NAME / features["model_version"]
+    bundle.mkdir(parents=True)
+    (bundle / "model.ubj").write_bytes((contract.workload_dir / "model.ubj").read_bytes())
+    (bundle / "plan.yaml").write_text(yaml.safe_dump(_plan(features, contract.layout), sort_keys=False))
+    settings = {
+        "kafka": {
+            "bootstrap_servers": contract.bootstrap,
+            "group_id": contract.group,
+            "input_topics": [contract.input_topic],
+            "output_topic": contract.output_topic,
+            "dead_letter_topic": DEAD_LETTERS,
+            "properties": {"session.timeout.ms": "6000"},  # a killed replica's partitions are free soon
+        },
+        "events": {"schema": str(contract.workload_dir / "event.avsc"), "id": "event_id"},
+        "features": {"url": f"redis://{contract.redis}"},
+        "model": {"path": str(bundle.parent)},
+        "http": None,
+        **groups,
+    }
+    file = contract.state_dir / "scorer.yaml"
+    file.write_text(yaml.safe_dump(settings, sort_keys=False))
+    return file
+
+
+def _plan(features: Mapping[str, Any], layout: str) -> dict[str, object]:
+    prefix = features["packed_prefix"] if layout == "packed" else ""
     entities = {
         entity["name"]: {"key": prefix + entity["key"], "layout": layout, "fields": entity["fields"]}
-        for entity in workload["entities"]
+        for entity in features["entities"]
     }
     columns = [
         {"name": column["event"], "event": column["event"]}
         if "event" in column
         else {"name": f"{column['entity']}.{column['field']}", "entity": column["entity"], "field": column["field"]}
-        for column in workload["columns"]
+        for column in features["columns"]
     ]
     return {"entities": entities, "columns": columns}
 
 
-def prepare(workload: Path, state: Path) -> Path:
-    """Write the bundle and the configuration, and return the latter."""
-    features = json.loads((workload / "features.json").read_text())
-    bundle = state / "model" / features["model_version"]
-    bundle.mkdir(parents=True, exist_ok=True)
-    (bundle / "model.ubj").write_bytes((workload / "model.ubj").read_bytes())
-    (bundle / "plan.yaml").write_text(yaml.safe_dump(plan(features, os.environ.get("LAYOUT", "hash"))))
-    configuration = state / "scorer.yaml"
-    configuration.write_text(yaml.safe_dump({
-        "kafka": {
-            "bootstrap_servers": os.environ["BENCH_BOOTSTRAP"],
-            "group_id": os.environ["BENCH_GROUP"],
-            "input_topics": [os.environ["BENCH_INPUT_TOPIC"]],
-            "output_topic": os.environ["BENCH_OUTPUT_TOPIC"],
-            "dead_letter_topic": "unused.dead-letters",
-            "properties": {"session.timeout.ms": "6000"},
-        },
-        "events": {"schema": str(workload / "event.avsc"), "id": "event_id"},
-        "features": {"url": f"redis://{os.environ['BENCH_REDIS']}"},
-        "model": {"path": str(state / "model")},
-        "http": None,
-    }))  # fmt: skip
-    return configuration
-
-
 if __name__ == "__main__":
-    sys.exit(
-        main(["run", "-c", str(prepare(Path(os.environ["BENCH_WORKLOAD_DIR"]), Path(os.environ["BENCH_STATE_DIR"])))])
-    )
+    sys.exit(main(["run", "-c", str(configure(Contract.from_environment()))]))

@@ -1,0 +1,104 @@
+"""The command line of the benchmark; README.md has examples."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.text import Text
+
+from benchmarks import harness, report, stages
+from benchmarks.compare import Wanted, compare
+from benchmarks.contenders import BASE, LAYOUTS, RIVALS, SCORER, contenders
+from scorer.cli.options import positive
+from scorer.errors import ScorerError
+
+CHECK = Wanted(contenders([BASE], ["hash"]), events=50_000, rounds=2, rates=())
+
+
+def main(words: Sequence[str]) -> int:
+    """Measure, and return 0, or 1 if a run failed or the ratio of `--check` was not reached."""
+    console = Console(stderr=True, highlight=False)
+    end = words.index("--") if "--" in words else len(words)
+    chosen = _arguments().parse_args(words[:end])
+    try:
+        if chosen.harness:
+            return harness.run(chosen.harness, chosen.python, chosen.layouts, words[end + 1 :])
+        if chosen.what == "stages":
+            return stages.run(chosen.layouts, chosen.events, console)
+        if chosen.check:
+            return _check(chosen.check, console)
+        return _compare(chosen, console)
+    except ScorerError as error:
+        console.print(Text.assemble(("error", "bold red"), f": {error}"), soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        return 1
+
+
+def _compare(chosen: argparse.Namespace, console: Console) -> int:
+    chosen_ones = contenders(chosen.rivals, chosen.layouts)
+    wanted = Wanted(chosen_ones, chosen.events, chosen.repeat, chosen.rates, chosen.seconds)
+    results = compare(wanted, console)
+    document = json.dumps(results.document(), indent=2) + "\n"
+    if chosen.output:
+        chosen.output.write_text(document)
+    if chosen.json:
+        sys.stdout.write(document)
+    else:
+        report.show(results, Console(width=None if sys.stdout.isatty() else 160))
+    return 0
+
+
+def _check(least: float, console: Console) -> int:
+    results = compare(CHECK, console)
+    ratio = median(results.ratios(CHECK.contenders[-1]))
+    holds = ratio >= least
+    verdict = f"{SCORER} does {ratio:.2f} times the events of {BASE} for the same CPU; at least {least:g} is asked for"
+    console.print(verdict, style="green" if holds else "bold red", soft_wrap=True)
+    return 0 if holds else 1
+
+
+def _arguments() -> argparse.ArgumentParser:
+    default = Wanted(())
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, allow_abbrev=False)
+    add = parser.add_argument
+    add("what", nargs="?", choices=("compare", "stages"), default="compare", help="compare, or where the time goes")
+    add("--events", type=positive, default=default.events, metavar="N", help="a backlog, before each one's share")
+    add("--repeat", type=positive, default=default.rounds, metavar="N", help="rounds (default: %(default)s)")
+    add("--layouts", type=_some(LAYOUTS), default=LAYOUTS, metavar="A,B", help=f"of {', '.join(LAYOUTS)}")
+    add("--rivals", type=_some(RIVALS), default=tuple(RIVALS), metavar="A,B", help=f"of {', '.join(RIVALS)}")
+    add("--rates", type=_rates, default=default.rates, metavar="A,B", help="events/s to measure latency at, or none")
+    add("--seconds", type=positive, default=default.seconds, metavar="N", help="of each (default: %(default)s)")
+    add("--json", action="store_true", help="print one JSON document")
+    add("--output", type=Path, metavar="FILE", help="write that document to a file as well")
+    add(
+        "--check",
+        type=float,
+        metavar="RATIO",
+        help=f"only that against {BASE}: exit 1 where it is less",
+    )
+    add("--harness", type=Path, metavar="FILE", help="run a wider harness instead; what follows -- is for it")
+    add("--python", type=Path, default=Path(sys.executable), metavar="FILE", help="that has the harness's requirements")
+    return parser
+
+
+def _some(known: Collection[str]) -> Callable[[str], list[str]]:
+    def names(text: str) -> list[str]:
+        chosen = text.split(",") if text != "none" else []
+        if unknown := set(chosen) - set(known):
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
+        return chosen
+
+    return names
+
+
+def _rates(text: str) -> tuple[float, ...]:
+    return tuple(float(rate) for rate in text.split(",")) if text != "none" else ()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

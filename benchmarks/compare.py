@@ -1,0 +1,115 @@
+"""Measures every contender in turn, round after round, so that what else the machine does befalls all alike."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+
+from benchmarks.contenders import BASE, Contender, contenders
+from benchmarks.measure import Latency, Measure, Throughput
+from benchmarks.workload import prepare
+from scorer.sandbox import Sandbox
+
+HEADROOM = 1.5  # who cannot do this many times a rate is not fed at it: it would only fall behind
+_BASE = contenders([BASE], ["hash"])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to measure.
+
+    events:  of a backlog, before each program's share.
+    rounds:  of everything.
+    rates:   events a second, at which latency is measured.
+    seconds: of each such run.
+    """
+
+    contenders: Sequence[Contender]
+    events: int = 100_000
+    rounds: int = 3
+    rates: Sequence[float] = (2000, 10)
+    seconds: float = 20
+
+
+@dataclass(slots=True)
+class Results:
+    """What was measured, by contender, one item a round; latency by rate, too."""
+
+    machine: Mapping[str, object]
+    throughput: dict[Contender, list[Throughput]] = field(default_factory=dict)
+    latency: dict[tuple[float, Contender], list[Latency]] = field(default_factory=dict)
+
+    def ratios(self, contender: Contender) -> list[float]:
+        """Events per CPU-second against BASE with hashes, in each round; empty where that did not run."""
+        base = self.throughput.get(_BASE, [])
+        return [other.cpu_us / own.cpu_us for other, own in zip(base, self.throughput[contender], strict=False)]
+
+    def document(self) -> dict[str, object]:
+        """Return everything as one JSON document."""
+        return {
+            "machine": self.machine,
+            "throughput": [
+                _row(contender, rounds, ratios=self.ratios(contender)) for contender, rounds in self.throughput.items()
+            ],
+            "latency": [_row(contender, rounds, rate=rate) for (rate, contender), rounds in self.latency.items()],
+        }
+
+
+def _row(contender: Contender, rounds: Sequence[Throughput] | Sequence[Latency], **more: object) -> dict[str, object]:
+    return {"name": contender.name, "layout": contender.layout, **more, "rounds": [*map(asdict, rounds)]}
+
+
+def compare(wanted: Wanted, console: Console) -> Results:
+    """Measure.
+
+    Args:
+        wanted: what.
+        console: told of each run.
+
+    Raises:
+        Fatal: a run failed: it ended, stalled, or lost, repeated or got wrong a prediction.
+    """
+    workload = prepare(console.print)
+    with Sandbox() as sandbox:
+        results = Results(machine(sandbox))
+        workload.load_redis(sandbox.redis.url)
+        measure = Measure(sandbox, workload)
+        for number in range(1, wanted.rounds + 1):
+            for contender in wanted.contenders:
+                events = round(wanted.events * contender.program.share)
+                run = measure.throughput(contender, events)
+                results.throughput.setdefault(contender, []).append(run)
+                said = f"{run.rate:,.0f} events/s, {run.cpu_us:.1f} us of CPU an event"
+                console.print(f"round {number}: {contender}: {said}", style="dim")
+            _latencies(wanted, results, measure, console)
+    return results
+
+
+def _latencies(wanted: Wanted, results: Results, measure: Measure, console: Console) -> None:
+    for rate in wanted.rates:
+        for contender in wanted.contenders:
+            if median(run.rate for run in results.throughput[contender]) < HEADROOM * rate:
+                console.print(f"{contender} cannot keep up with {rate:,.0f} events/s", style="dim")
+                continue
+            run = measure.latency(contender, rate, wanted.seconds)
+            results.latency.setdefault((rate, contender), []).append(run)
+            said = f"{contender} at {rate:,.0f} events/s: p50 {run.p50:.1f} ms, p99 {run.p99:.1f} ms"
+            console.print(said, style="dim")
+
+
+def machine(sandbox: Sandbox) -> dict[str, object]:
+    """Return what it runs on, and how busy that was before."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "processors": os.cpu_count(),
+        "processor": models[0] if models else platform.processor(),
+        "python": platform.python_version(),
+        "kafka": sandbox.kafka.version,
+        "redis": sandbox.redis.version,
+        "load_before": os.getloadavg()[0],
+    }

@@ -1,0 +1,73 @@
+"""Results as tables, for people and for a page."""
+
+from collections.abc import Callable, Sequence
+from statistics import median
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.compare import Results
+
+Number = Callable[[float], str]
+
+
+def show(results: Results, console: Console) -> None:
+    """Print the machine and a table for each measurement: the median of the rounds, with the least and the most."""
+    about = results.machine
+    console.print(
+        f"{about['processors']} x {about['processor']}, Python {about['python']}, {about['kafka']}, {about['redis']}; "
+        f"load before: {about['load_before']:.1f}\n",
+        soft_wrap=True,
+    )
+    console.print(_throughput(results))
+    for rate in dict.fromkeys(rate for rate, _ in results.latency):
+        console.print()
+        console.print(_latency(results, rate))
+
+
+def _throughput(results: Results) -> Table:
+    table = _table("events", "events/s", "CPU us/event", "per CPU-second, x batched", "events/s, x batched", "MB")
+    rates = {str(contender): median(run.rate for run in runs) for contender, runs in results.throughput.items()}
+    base = rates.get("batched, hash")
+    for contender, runs in results.throughput.items():
+        ratios = results.ratios(contender)
+        table.add_row(
+            str(contender),
+            f"{runs[0].events:,}",
+            _spread([run.rate for run in runs], "{:,.0f}".format),
+            _spread([run.cpu_us for run in runs], "{:,.1f}".format),
+            _spread(ratios, "{:.2f}".format) if ratios else "-",
+            f"{rates[str(contender)] / base:.2f}" if base else "-",
+            f"{median(run.megabytes for run in runs):,.0f}",
+        )
+    return table
+
+
+def _latency(results: Results, rate: float) -> Table:
+    table = _table(f"at {rate:,.0f} events/s", "p50 ms", "p99 ms", "longest ms", "CPU us/event")
+    for (of, contender), runs in results.latency.items():
+        if of == rate:
+            table.add_row(
+                str(contender),
+                f"{runs[0].events:,}",
+                _spread([run.p50 for run in runs], "{:,.1f}".format),
+                _spread([run.p99 for run in runs], "{:,.1f}".format),
+                _spread([run.longest for run in runs], "{:,.0f}".format),
+                _spread([run.cpu_us for run in runs], "{:,.0f}".format),
+            )
+    return table
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=box.MARKDOWN)
+    table.add_column("", no_wrap=True)
+    for title in titles:
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
+def _spread(values: Sequence[float], number: Number) -> str:
+    """The median, and the least and the greatest where there are several."""
+    middle = number(median(values))
+    return middle if len(values) == 1 else f"{middle} ({number(min(values))}-{number(max(values))})"

@@ -1,0 +1,1 @@
+"""What people write instead: scripts under the contract, each complete in its own file, to be read and mended."""

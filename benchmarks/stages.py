@@ -1,0 +1,75 @@
+"""Where the time goes: microseconds an event in each stage of a replica that works off a backlog."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import peer
+from benchmarks.contenders import replica
+from benchmarks.contract import Contract
+from benchmarks.measure import MILLION, Measure
+from benchmarks.timed import OUTSIDE, REST
+from benchmarks.workload import prepare
+from scorer.sandbox import Sandbox
+
+BATCHES = (500, 2000)
+STAGES = (
+    *("consume", "decode", "keys", "Redis", "assemble", "score", "encode", "publish", "delivery reports", "commit"),
+    *(REST, OUTSIDE),
+)
+
+
+def run(layouts: Sequence[str], events: int, console: Console) -> int:
+    """Measure a replica with each layout and size of batch, print a table, and return 0.
+
+    Raises:
+        Fatal: a run failed.
+    """
+    columns = {}
+    workload = prepare(console.print)
+    with Sandbox() as sandbox:
+        workload.load_redis(sandbox.redis.url)
+        measure = Measure(sandbox, workload)
+        for layout in layouts:
+            for batch in BATCHES:
+                result = sandbox.folder / f"{layout}-{batch}.json"
+                measure.throughput(replica(layout, lambda contract: _command(contract, batch, result)), events)  # noqa: B023  called at once
+                columns[f"{layout}, {batch:,}"] = _split(json.loads(result.read_text()))
+                console.print(f"measured {layout}, {batch:,} a batch", style="dim")
+    Console(width=None if sys.stdout.isatty() else 160).print(_table(columns))
+    return 0
+
+
+def _command(contract: Contract, batch: int, result: Path) -> list[str]:
+    configuration = peer.configure(contract, batch={"max_records": batch})
+    return [sys.executable, "-m", "benchmarks.timed", str(configuration), str(result)]
+
+
+def _split(found: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    """Return microseconds an event by stage: of the processor, and of the clock."""
+    seconds = {stage: np.array(took) * MILLION / found["events"] for stage, took in found["stages"].items()}
+    _, own, everyone = sum(seconds.values(), np.zeros(3))
+    split = {stage: (float(thread), float(wall)) for stage, (wall, thread, _) in seconds.items()}
+    return split | {OUTSIDE: (float(everyone - own), 0.0)}
+
+
+def _table(columns: dict[str, dict[str, tuple[float, float]]]) -> Table:
+    table = Table(box=box.MARKDOWN)
+    table.add_column("CPU us/event (wall)", no_wrap=True)
+    for title in columns:
+        table.add_column(title, justify="right", no_wrap=True)
+    for stage in STAGES:
+        table.add_row(stage, *(_cell(*split.get(stage, (0.0, 0.0))) for split in columns.values()))
+    table.add_row("all", *(_cell(*map(sum, zip(*split.values(), strict=True))) for split in columns.values()))
+    return table
+
+
+def _cell(cpu: float, wall: float) -> str:
+    return f"{cpu:.2f} ({wall:.2f})"

@@ -1,0 +1,134 @@
+"""The topics of the benchmark: input filled once for all programs, and fresh output for each run."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, though not in the way mypy asks for
+    AdminClient,
+    NewTopic,
+    OffsetSpec,
+)
+
+from benchmarks.peer import DEAD_LETTERS
+from benchmarks.workload import Workload
+from scorer.errors import Fatal
+
+PARTITIONS = 4
+_DELIVERY_SECONDS = 60.0
+_READY_SECONDS = 20.0
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One record as the output topic has it; `stamp` is when the broker appended it, milliseconds since the epoch."""
+
+    stamp: int
+    key: bytes | None
+    value: bytes
+
+
+class Topics:
+    """Makes, fills and reads the topics of one broker."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self._names = (f"benchmark.{number}" for number in itertools.count())
+        self._filled: dict[int, str] = {}
+        self._make(DEAD_LETTERS)
+
+    def filled(self, workload: Workload, events: int) -> str:
+        """Return a topic with the first events of the workload; programs with the same number share it."""
+        if events not in self._filled:
+            self._filled[events] = self.empty()
+            self._fill(self._filled[events], workload, events)
+        return self._filled[events]
+
+    def empty(self) -> str:
+        """Return a new topic, in which the broker writes the time: a program may copy that of the event."""
+        return self._make(next(self._names))
+
+    def count(self, topic: str) -> int:
+        """Return how many records it has."""
+        ends = {TopicPartition(topic, at): _LATEST for at in range(PARTITIONS)}
+        return sum(end.result().offset for end in self._admin.list_offsets(ends).values())
+
+    def read(self, topic: str) -> Iterator[Output]:
+        """Yield every record that it has now."""
+        left = self.count(topic)
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": "benchmark",
+                "enable.auto.commit": False,
+                "log_level": 0,
+            }
+        )
+        consumer.assign([TopicPartition(topic, at, 0) for at in range(PARTITIONS)])
+        try:
+            while left > 0:
+                for message in consumer.consume(min(left, 10_000), 0.2):
+                    left -= 1
+                    yield _output(message)
+        finally:
+            consumer.close()
+
+    def remove(self, topic: str) -> None:
+        """Give its space back."""
+        self._admin.delete_topics([topic])[topic].result()
+
+    def _make(self, name: str) -> str:
+        stamped = {"message.timestamp.type": "LogAppendTime"}
+        self._admin.create_topics([NewTopic(name, PARTITIONS, 1, config=stamped)])[name].result()
+        deadline = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                self.count(name)
+            except KafkaException:  # its partitions have no leader yet
+                time.sleep(0.05)
+            else:
+                return name
+        raise Fatal(f"topic {name} was not ready within {_READY_SECONDS:.0f} s")
+
+    def _fill(self, topic: str, workload: Workload, events: int) -> None:
+        feed = Feed(self.bootstrap, topic, linger_ms=50)
+        for number in range(events):
+            feed.send(*workload.event(number), partition=number % PARTITIONS)
+        feed.finish()
+
+
+class Feed:
+    """Writes events to a topic."""
+
+    def __init__(self, bootstrap: str, topic: str, linger_ms: int = 0) -> None:
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": linger_ms, "log_level": 0})
+        self._topic = topic
+
+    def send(self, key: bytes, value: bytes, partition: int = -1) -> None:
+        """Hand one event over, when there is room."""
+        while True:
+            try:
+                self._producer.produce(self._topic, value, key, partition)
+            except BufferError:
+                self.serve(0.1)
+            else:
+                return
+
+    def serve(self, seconds: float) -> None:
+        """Let the producer work."""
+        self._producer.poll(seconds)
+
+    def finish(self) -> None:
+        """Wait until everything is written."""
+        if self._producer.flush(_DELIVERY_SECONDS):
+            raise Fatal(f"topic {self._topic} was not filled within {_DELIVERY_SECONDS:.0f} s")
+
+
+def _output(message: Message) -> Output:
+    if (error := message.error()) is not None:
+        raise KafkaException(error)
+    return Output(message.timestamp()[1], message.key(), message.value() or b"")

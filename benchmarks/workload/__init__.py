@@ -1,0 +1,139 @@
+"""The work that is measured: real flights as events, features in Redis, a model, and the score each event must get.
+
+It is made once per user and kept in `$XDG_CACHE_HOME/scorer/benchmark-...`, a name that changes with what makes it.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import fastavro
+import numpy as np
+import pandas as pd
+import redis
+import xgboost
+from numpy.typing import NDArray
+
+from benchmarks.workload import flights
+from benchmarks.workload.flights import ENTITIES, EVENT_COLUMNS
+
+HERE = Path(__file__).parent
+ID_CHARS = 16
+PACKED_PREFIX = "p:"
+TREES, DEPTH = 300, 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workload:
+    """The events, and what must become of each.
+
+    folder:  what measured programs read: `event.avsc`, `score.avsc`, `model.ubj`, `features.json`.
+    version: of the model.
+    bodies:  Avro bodies of the distinct events without the id in front; they repeat, under fresh ids.
+    scores:  float32 [events], `booster.predict` of each.
+    missing: int32 [events], how many entities are not in Redis.
+    """
+
+    folder: Path
+    version: str
+    bodies: Sequence[bytes]
+    scores: NDArray[np.float32]
+    missing: NDArray[np.int32]
+
+    def event(self, number: int) -> tuple[bytes, bytes]:
+        """Return the id, which is the record's key, and the Avro body of one event."""
+        identity = b"evt-%012d" % number
+        return identity, bytes([2 * ID_CHARS]) + identity + self.bodies[number % len(self.bodies)]
+
+    def load_redis(self, url: str) -> None:
+        """Load both layouts: hashes of numbers as text, and strings of little-endian float32 under PACKED_PREFIX."""
+        stored = np.load(self.folder / "entities.npz")
+        with redis.Redis.from_url(url) as client:
+            for name, entity in ENTITIES.items():
+                pipe = client.pipeline(transaction=False)
+                for key, row in zip(stored[f"{name}_keys"].tolist(), stored[name], strict=True):
+                    present = {
+                        f: str(value) for f, value in zip(entity.fields, row, strict=True) if not np.isnan(value)
+                    }
+                    pipe.hset(key, mapping=present)
+                    pipe.set(PACKED_PREFIX + key, row.tobytes())
+                pipe.execute()
+
+
+def prepare(tell: Callable[[str], None]) -> Workload:
+    """Return the workload, made first where it is not there, of which `tell` is told."""
+    folder = _cache_folder()
+    if not folder.exists():
+        tell("making events and a model, once, which takes some 20 seconds")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="benchmark-") as temporary:
+            whole = Path(temporary) / "workload"
+            _build(whole)
+            whole.rename(folder)
+    stored = np.load(folder / "events.npz")
+    blob, ends = stored["blob"].tobytes(), stored["ends"].tolist()
+    bodies = [blob[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    version = json.loads((folder / "features.json").read_text())["model_version"]
+    return Workload(folder, version, bodies, stored["scores"], stored["missing"])
+
+
+def _cache_folder() -> Path:
+    sources = b"".join(file.read_bytes() for file in sorted(HERE.iterdir()) if file.is_file())
+    key = hashlib.sha256(sources + xgboost.__version__.encode()).hexdigest()[:12]
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scorer" / f"benchmark-{key}"
+
+
+def _build(folder: Path) -> None:
+    folder.mkdir()
+    data = flights.read()
+    booster = _train(data)
+    booster.save_model(folder / "model.ubj")
+    for name in ("event.avsc", "score.avsc"):
+        shutil.copy(HERE / name, folder / name)
+    (folder / "features.json").write_text(json.dumps(_features(folder / "model.ubj"), indent=2) + "\n")
+    np.savez(
+        folder / "entities.npz",
+        **{name: table.to_numpy("<f4") for name, table in data.tables.items()},
+        **{f"{name}_keys": table.index.to_numpy("U") for name, table in data.tables.items()},
+    )
+    bodies = list(_bodies(data.events))
+    np.savez(
+        folder / "events.npz",
+        blob=np.frombuffer(b"".join(bodies), np.uint8),
+        ends=np.cumsum([len(body) for body in bodies]),
+        scores=booster.predict(xgboost.DMatrix(data.matrix)),
+        missing=data.missing,
+    )
+
+
+def _train(data: flights.Flights) -> xgboost.Booster:
+    params = {"objective": "binary:logistic", "tree_method": "hist", "max_depth": DEPTH, "eta": 0.1, "seed": 0}
+    return xgboost.train(params, xgboost.DMatrix(data.history, data.late), num_boost_round=TREES)
+
+
+def _features(model: Path) -> dict[str, object]:
+    """Return what programs are told of the features: where they are, and the model's columns in order."""
+    columns = [{"event": name} for name in EVENT_COLUMNS]
+    columns += [{"entity": name, "field": field} for name, entity in ENTITIES.items() for field in entity.fields]
+    return {
+        "model_version": hashlib.sha256(model.read_bytes()).hexdigest()[:12],
+        "packed_prefix": PACKED_PREFIX,
+        "entities": [{"name": name, "key": each.key, "fields": each.fields} for name, each in ENTITIES.items()],
+        "columns": columns,
+    }
+
+
+def _bodies(events: pd.DataFrame) -> Iterator[bytes]:
+    described = json.loads((HERE / "event.avsc").read_text())
+    schema = fastavro.parse_schema(described)
+    names = [field["name"] for field in described["fields"] if field["name"] != "event_id"]
+    for row in events[names].astype(object).where(events[names].notna(), None).to_dict("records"):
+        body = io.BytesIO()
+        fastavro.schemaless_writer(body, schema, {"event_id": "x" * ID_CHARS, **row})
+        yield body.getvalue()[1 + ID_CHARS :]
