@@ -80,6 +80,8 @@ class Converter:
             event, _ = _read(self._record, body, 0)
         except UnicodeDecodeError as error:
             raise BadEvent("the event", f"a string is not UTF-8: {error.object!r}", "expected text") from None
+        except ValueError as error:
+            raise BadEvent("the event", str(error), "") from None
         return cast("dict[str, Any]", event)
 
 
@@ -198,7 +200,11 @@ def _form(kind: Type) -> str:
 
 
 def _read(kind: Type, body: bytes, at: int) -> tuple[Any, int]:
-    """Return the value at a position of a body whose structure is known to be right, and where it ends."""
+    """Return the value at a position of a body whose structure is known to be right, and where it ends.
+
+    Raises:
+        ValueError: the content of a string or a decimal is wrong, or it has more items than bytes.
+    """
     match kind:
         case Scalar():
             raw, at = unpack(kind, body, at)
@@ -228,6 +234,8 @@ def _read_items(kinds: list[Type], body: bytes, at: int) -> tuple[list[list[Any]
             return items, at
         if count < 0:
             _, at = unpack_long(body, at)
+        if len(items) + abs(count) > len(body):
+            raise ValueError("an array of more items than the event has bytes")
         for _ in range(abs(count)):
             parts = []
             for kind in kinds:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from scorer.avro.binary import Raw
-from scorer.avro.decimals import EXACT, to_decimal
+from scorer.avro.decimals import EXACT, has_more_digits, to_decimal
 from scorer.avro.grammar import Scalar
 from scorer.avro.instants import format_date, format_time, format_timestamp, parse_date, parse_time, parse_timestamp
 
@@ -60,11 +60,13 @@ def from_json(kind: Scalar, value: Any) -> Raw:  # noqa: ANN401  JSON
             return _unscaled(kind, Decimal(repr(value)))
         case (("float" | "double"), int() | float()):
             return float(value)
-        case _, int() | float() if (
-            kind.base in _BITS and value == int(value) and -1 <= int(value) >> _BITS[kind.base] <= 0
-        ):
+        case _, int() | float() if kind.base in _BITS and value == int(value) and _fits(kind, int(value)):
             return int(value)
     raise ValueError
+
+
+def _fits(kind: Scalar, number: int) -> bool:
+    return -1 <= number >> _BITS[kind.base] <= 0
 
 
 def _from_text(kind: Scalar, text: str) -> Raw:  # noqa: C901, PLR0911  one a type
@@ -80,8 +82,8 @@ def _from_text(kind: Scalar, text: str) -> Raw:  # noqa: C901, PLR0911  one a ty
             return parse_date(text)
         case "time":
             return parse_time(text, kind.ticks)
-        case "timestamp":
-            return parse_timestamp(text, kind.ticks)
+        case "timestamp" if _fits(kind, since := parse_timestamp(text, kind.ticks)):
+            return since
         case "decimal":
             return _unscaled(kind, Decimal(text))
         case "float" | "double" if text in _NOT_NUMBERS:
@@ -114,7 +116,11 @@ def from_default(kind: Scalar, value: Any) -> Raw:  # noqa: ANN401  JSON
 
 
 def to_json(kind: Scalar, raw: Raw) -> Any:  # noqa: ANN401, PLR0911  JSON; one return a type
-    """Return plain JSON for what Avro holds: what `from_json` takes back."""
+    """Return plain JSON for what Avro holds: what `from_json` takes back.
+
+    Raises:
+        ValueError: a decimal has no bytes, or more digits than its precision.
+    """
     match kind.meaning, raw:
         case "enum", int():
             return kind.symbols[raw]
@@ -125,7 +131,10 @@ def to_json(kind: Scalar, raw: Raw) -> Any:  # noqa: ANN401, PLR0911  JSON; one 
         case "timestamp", int():
             return format_timestamp(raw, kind.ticks, "" if kind.logical.startswith("local") else "Z")
         case "decimal", bytes():
-            return format(to_decimal(int.from_bytes(raw, "big", signed=True), kind.scale), "f")
+            unscaled = int.from_bytes(raw, "big", signed=True)
+            if not raw or has_more_digits(unscaled, kind.precision):
+                raise ValueError(f"a decimal of {len(raw)} bytes is not one of 1 to {kind.precision} digits")
+            return format(to_decimal(unscaled, kind.scale), "f")
         case "uuid", bytes():
             return str(UUID(bytes=raw))
         case _, bytes():
