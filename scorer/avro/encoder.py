@@ -58,7 +58,8 @@ class Encoder:
             scored_at: milliseconds since the epoch.
         """
         topics, topic_ends = end_to_end([_text(topic) for topic in records.topics])
-        classes = np.ascontiguousarray(scores.values, np.float64).reshape(len(records), -1)
+        several = scores.values.ndim > 1
+        classes = np.ascontiguousarray(scores.values if several else scores.values[:, np.newaxis], np.float64)
         room = _SMALL + len(self._header) + len(self._version) + len(self._entities) + len(topics)
         room = (room + _DOUBLE * classes.shape[1]) * len(rows) + int((events.id_ends - events.id_starts)[rows].sum())
         out, ends = np.empty(room, np.uint8), np.empty(len(rows), np.int64)
@@ -74,7 +75,7 @@ class Encoder:
             events.id_starts,
             events.id_ends,
             classes.view(np.int64),
-            scores.values.ndim > 1,
+            several,
             np.ascontiguousarray(matrix.missing),
             matrix.degraded,
             records.topic,

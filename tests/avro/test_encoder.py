@@ -1,0 +1,107 @@
+"""Predictions are the bytes that fastavro writes."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scorer import avro
+from scorer.avro import PREDICTION, Encoder, frame
+from scorer.batch import Events, Matrix, Records, Scores
+
+PUBLISHED = Path(__file__).parents[2] / "schemas" / "prediction.avsc"
+SCHEMA = fastavro.parse_schema(json.loads(PUBLISHED.read_text()))
+INT32 = st.integers(-(2**31), 2**31 - 1)
+INT64 = st.integers(-(2**63), 2**63 - 1)
+TEXT = st.text(max_size=9) | st.text(min_size=60, max_size=200)
+
+
+@st.composite
+def _batches(draw: st.DrawFn) -> dict[str, Any]:
+    rows, entities = draw(st.integers(0, 6)), draw(st.lists(TEXT, max_size=4))
+    classes = draw(st.none() | st.integers(0, 70))
+
+    def each(item: st.SearchStrategy[Any]) -> list[Any]:
+        return draw(st.lists(item, min_size=rows, max_size=rows))
+
+    several = st.lists(st.floats(width=32), min_size=classes or 0, max_size=classes or 0)
+    topics = draw(st.lists(TEXT, min_size=1, max_size=3))
+    return {
+        "model": draw(TEXT), "version": draw(TEXT), "arm": draw(TEXT), "entities": entities, "topics": topics,
+        "topic": each(st.integers(0, len(topics) - 1)), "partition": each(INT32), "offset": each(INT64),
+        "id": each(TEXT), "time": each(INT64), "scored_at": draw(INT64), "degraded": draw(st.booleans()),
+        "score": each(st.floats(width=32) if classes is None else several), "classes": classes,
+        "missing": each(st.lists(st.booleans(), min_size=len(entities), max_size=len(entities))),
+        "rows": sorted(draw(st.sets(st.integers(0, rows - 1)) if rows else st.just(set()))),
+    }  # fmt: skip
+
+
+def _encoded(batch: dict[str, Any], framing: str) -> list[bytes]:
+    rows = len(batch["id"])
+    texts = [text.encode() for text in batch["id"]]
+    ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
+    no_bytes, no_ends = np.empty(0, np.uint8), np.zeros(rows, np.int64)
+    records = Records(
+        tuple(batch["topics"]), np.array(batch["topic"], np.int32), np.array(batch["partition"], np.int32),
+        np.array(batch["offset"], np.int64), no_ends, [None] * rows, no_bytes, no_ends,
+    )  # fmt: skip
+    data = np.frombuffer(b"".join(texts), np.uint8)
+    starts = ends - [len(text) for text in texts]
+    events = Events(rows, {}, data, starts.astype(np.int64), ends, np.array(batch["time"], np.int64))
+    missing = np.array(batch["missing"], np.bool_).reshape(rows, len(batch["entities"]))
+    matrix = Matrix(np.empty((rows, 1), np.float32), missing, batch["degraded"])
+    shape = (rows,) if batch["classes"] is None else (rows, batch["classes"])
+    scores = Scores(np.array(batch["score"], np.float32).reshape(shape))
+    encoder = Encoder(batch["model"], batch["version"], batch["arm"], batch["entities"], framing)
+    chosen = np.array(batch["rows"], np.int64)
+    payloads = encoder.encode(records, events, matrix, scores, chosen, batch["scored_at"])
+    assert payloads.rows is chosen
+    assert len(payloads.data) == max(payloads.ends, default=0)
+    return [payloads.data[begin:end] for begin, end in zip([0, *payloads.ends], payloads.ends, strict=False)]
+
+
+def _prediction(batch: dict[str, Any], row: int) -> dict[str, Any]:
+    return {
+        "event_id": batch["id"][row],
+        "score": batch["score"][row],
+        **{name: batch[name] for name in ("model", "version", "arm", "degraded", "scored_at")},
+        "missing": [name for name, gone in zip(batch["entities"], batch["missing"][row], strict=True) if gone],
+        "source_topic": batch["topics"][batch["topic"][row]],
+        "source_partition": batch["partition"][row],
+        "source_offset": batch["offset"][row],
+        "event_time": batch["time"][row],
+    }
+
+
+def _by_fastavro(batch: dict[str, Any], row: int) -> bytes:
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, SCHEMA, _prediction(batch, row))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("framing", ["none", "single-object"])
+@given(batch=_batches())
+def test_predictions_are_what_fastavro_writes(framing: str, batch: dict[str, Any]) -> None:
+    expected = [frame(_by_fastavro(batch, row), PREDICTION, framing) for row in batch["rows"]]
+    assert _encoded(batch, framing) == expected
+
+
+def test_the_score_is_the_float32_that_the_booster_gave() -> None:
+    batch: dict[str, Any] = {
+        "model": "m", "version": "1", "arm": "champion", "entities": [], "topics": ["t"], "topic": [0],
+        "partition": [0], "offset": [0], "id": ["a"], "time": [0], "scored_at": 0, "degraded": False, "score": [0.1],
+        "classes": None, "missing": [[]], "rows": [0],
+    }  # fmt: skip
+    (body,) = _encoded(batch, "none")
+    found: Any = fastavro.schemaless_reader(io.BytesIO(body), SCHEMA)
+    assert found["score"] == float(np.float32(0.1)) != 0.1
+
+
+def test_the_published_schema_is_the_one_that_is_used() -> None:
+    assert PUBLISHED.read_bytes() == Path(avro.__file__).with_name("prediction.avsc").read_bytes()
