@@ -1,8 +1,10 @@
 """Batches made by hand, and what becomes of them."""
 
+import io
 import json
 from typing import Any
 
+import fastavro
 import numpy as np
 
 from scorer.avro import Decoder, Schema
@@ -18,6 +20,13 @@ def declared(*types: Any, **named: Any) -> dict[str, Any]:
 def schema_of(*types: Any, **named: Any) -> Schema:
     """The same, read."""
     return Schema.parse(json.dumps(declared(*types, **named)), "event.avsc")
+
+
+def varint(number: int) -> bytes:
+    """An int64 as Avro writes it."""
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, "long", number)
+    return out.getvalue()
 
 
 def records(bodies: list[bytes], topics: tuple[str, ...] = ("flights",)) -> Records:
