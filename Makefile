@@ -49,4 +49,3 @@ clean:
 
 $(READY): requirements.lock pyproject.toml .ci/environment
 	@.ci/environment
-	@touch $@
