@@ -15,7 +15,7 @@ from scorer.avro import Encoder
 from scorer.check import require_topics
 from scorer.errors import Fatal, Misconfigured, Unavailable
 from scorer.features import Store, connect
-from scorer.kafka import Checkpoint, DeadLetters, Sink, Source
+from scorer.kafka import Checkpoint, DeadLetters, Sink, Source, TransactionalSink, TransactionCheckpoint
 from scorer.monitor import Health, Metrics, Outages, serve
 from scorer.offline import golden_problems
 from scorer.pipeline import Parts
@@ -47,7 +47,7 @@ def run(settings: Settings) -> bool:
         log.info("serving", model=serving.bundle.name, version=serving.bundle.version, group=settings.kafka.group_id)
         gc.collect()
         gc.freeze()  # what was loaded stays, so no later collection needs to look at it
-        parts.source.subscribe(parts.checkpoint)
+        parts.source.subscribe(parts.checkpoint, parts.sink.drain)
         try:
             pipeline.run(parts, stop.is_set)
         except Fatal:
@@ -74,8 +74,14 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
         condition("features", _trouble(store))  # a replica without work must become ready, too
 
     brokers = partial(condition, "kafka")
-    sink = Sink(settings.kafka, DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version), brokers)
-    source = Source(settings.kafka, settings.batch, sink.drain, metrics, brokers)
+    letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
+    source = Source(settings.kafka, settings.batch, metrics, brokers)
+    exactly_once = settings.kafka.delivery == "exactly-once"
+    checkpoint = (TransactionCheckpoint if exactly_once else Checkpoint)(source.commits, WINDOW, metrics.in_flight)
+    if exactly_once:
+        sink: Sink = TransactionalSink(settings.kafka, letters, brokers, source.commits)
+    else:
+        sink = Sink(settings.kafka, letters, brokers)
     return Parts(
         source=source,
         decoder=serving.decoder(),
@@ -83,7 +89,7 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
         booster=serving.booster,
         encoder=Encoder(bundle.name, bundle.version, ARM, serving.entities, settings.predictions.framing),
         sink=sink,
-        checkpoint=Checkpoint(source.commits, WINDOW, metrics.in_flight),
+        checkpoint=checkpoint,
         metrics=metrics,
         health=health,
         condition=condition,

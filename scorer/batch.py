@@ -50,6 +50,7 @@ class Records:
     ends: NDArray[np.int64]  # where each value ends in `data`
     originals: Sequence[object] = ()  # what the source was given, for dead letters; opaque outside kafka/
     generation: int = 0  # of the assignment under which they were read
+    membership: object = None  # the group's token of it, sent with the offsets of a transaction
 
     def __len__(self) -> int:
         return len(self.ends)

@@ -37,5 +37,9 @@ class Unavailable(ScorerError):
     """A server cannot answer: wait by policy, stay in the group, try again; nothing is dropped."""
 
 
+class Aborted(Unavailable):
+    """The writes of a batch are undone, or it is not known yet: try again, with what is still ours."""
+
+
 class Fatal(ScorerError):
     """No safe way on: exit 1 without committing. The text says what happened and what to do."""

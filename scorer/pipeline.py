@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scorer.avro import Decoder, Encoder
 from scorer.batch import Lookup, Matrix, Records, Rejected
-from scorer.errors import Unavailable
+from scorer.errors import Aborted, Unavailable
 from scorer.features import Features
 from scorer.kafka import Checkpoint, Sink, Source
 from scorer.model import Booster
@@ -50,7 +50,7 @@ def run(parts: Parts, stopping: Callable[[], bool]) -> None:
                 score(parts, records)
                 break
             except Unavailable as error:
-                parts.condition("features", str(error))
+                parts.condition("writes" if isinstance(error, Aborted) else "features", str(error))
                 records = parts.source.hold(records, WAIT_SECONDS)
                 parts.health.turned()
         parts.sink.serve()
@@ -64,6 +64,7 @@ def score(parts: Parts, records: Records) -> None:
 
     Raises:
         Unavailable: the features cannot be had now, and the policy is to wait; nothing was published.
+        Aborted: nor is anything of it visible that was.
     """
     stage = parts.metrics.stage
     with stage("decode"):

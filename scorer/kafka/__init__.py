@@ -8,6 +8,7 @@ from scorer.kafka.reader import Reader, Record
 from scorer.kafka.sink import Sink
 from scorer.kafka.source import Source
 from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic
+from scorer.kafka.transactions import TransactionalSink, TransactionCheckpoint
 
 __all__ = [
     "Admin",
@@ -20,6 +21,8 @@ __all__ = [
     "Sink",
     "Source",
     "Topic",
+    "TransactionCheckpoint",
+    "TransactionalSink",
     "dead_letter_concerns",
     "dead_letter_topic",
 ]

@@ -60,4 +60,5 @@ def take(records: Records, rows: NDArray[np.intp]) -> Records | None:
         ends=np.cumsum([len(value) for value in values]),
         originals=[records.originals[row] for row in rows],
         generation=records.generation,
+        membership=records.membership,
     )

@@ -1,12 +1,12 @@
 """How a commit travels to the brokers, and what its result means."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from scorer.kafka.checkpoint import Partition
+from scorer.kafka.checkpoint import Offsets, Partition
 from scorer.kafka.client import within
 
 NOT_OWNER = frozenset({
@@ -28,7 +28,7 @@ class Commits:
     """Carries the checkpoint's commits for one consumer."""
 
     def __init__(self, consumer: Consumer, observer: Observer) -> None:
-        self._consumer, self._observer = consumer, observer
+        self._consumer, self.observer = consumer, observer
 
     def begin(self, offsets: Mapping[Partition, int]) -> None:
         """Send a commit and return at once; the consumer's `on_commit` is told the result in a later poll."""
@@ -49,17 +49,26 @@ class Commits:
         within(seconds, commit)
         return results == [True]
 
+    def read(self, partitions: Iterable[Partition], seconds: float) -> Offsets:
+        """Return the committed offsets of some partitions, below 0 where there is none, once no transaction is open.
+
+        Raises:
+            KafkaException: the brokers do not answer within the time.
+        """
+        asked = topic_partitions(dict.fromkeys(partitions, 0))
+        return {(each.topic, each.partition): each.offset for each in self._consumer.committed(asked, seconds)}
+
     def result(self, error: KafkaError | None, partitions: Sequence[TopicPartition] | None) -> bool:
         """Tell what became of a commit; return whether the brokers confirmed all of it."""
         errors = [error, *(partition.error for partition in partitions or ())]
         failed = next((each for each in errors if each is not None), None)
         if failed is None:
-            self._observer.committed("ok")
+            self.observer.committed("ok")
         elif failed.code() in NOT_OWNER:
-            self._observer.committed("not_owner")
+            self.observer.committed("not_owner")
             log.info("a commit came too late: the group has moved on", error=failed.str())
         else:
-            self._observer.committed("failed")
+            self.observer.committed("failed")
             log.warning("a commit failed and is sent again", error=failed.str())
         return failed is None
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from scorer.batch import Payloads, Records, Rejected
 from scorer.errors import Fatal
@@ -14,6 +14,7 @@ from scorer.kafka.dead_letters import DeadLetters, Write
 from scorer.settings import KafkaSettings
 
 SERVE_SECONDS = 0.05
+Delivered = Callable[[KafkaError | None, Message], None]
 
 
 class Sink:
@@ -28,7 +29,8 @@ class Sink:
     def __init__(self, kafka: KafkaSettings, dead_letters: DeadLetters, condition: Callable[[str], None]) -> None:
         self._topic = kafka.output_topic
         self._dead_letters = dead_letters
-        self._producer = connect(Producer, producer_properties(kafka) | {"error_cb": LastError(condition)})
+        self._properties = self._chosen(kafka) | {"error_cb": LastError(condition)}
+        self._producer = connect(Producer, self._properties)
 
     def publish(self, records: Records, payloads: Payloads, rejected: Sequence[Rejected], batch: InFlight) -> None:
         """Hand over a prediction for each scored row and a dead letter for each rejected one, in the order of rows.
@@ -42,20 +44,10 @@ class Sink:
         Raises:
             Fatal: the producer cannot take a write, whatever the time.
         """
-        produce, topic, keys, data = self._producer.produce, self._topic, records.keys, payloads.data
-        start = 0
-        for row, end in zip(payloads.rows.tolist(), payloads.ends.tolist(), strict=True):
-            try:
-                produce(topic, data[start:end], keys[row], on_delivery=batch.delivered)
-            except (BufferError, KafkaException) as error:
-                self._again(error, batch, Write(topic=topic, value=data[start:end], key=keys[row]))
-            start = end
-        for each in rejected:
-            letter = self._dead_letters.write(records, each)
-            try:
-                produce(**letter, on_delivery=batch.delivered)
-            except (BufferError, KafkaException) as error:
-                self._again(error, batch, letter)
+        try:
+            self._write(records, payloads, rejected, batch.delivered)
+        except KafkaException as error:
+            raise Fatal(f"the client refused a write: {error.args[0].str()}") from error
 
     def serve(self, seconds: float = 0.0) -> None:
         """Take the delivery reports that have come, waiting at most some seconds for one."""
@@ -78,15 +70,33 @@ class Sink:
         self._producer.purge()
         self._producer.flush(1)
 
-    def _again(self, error: BufferError | KafkaException, batch: InFlight, write: Write) -> None:
-        """Write once more after the queue was full; anything else that `produce` raises stays wrong."""
-        while isinstance(error, BufferError):
+    @staticmethod
+    def _chosen(kafka: KafkaSettings) -> dict[str, object]:
+        return producer_properties(kafka)
+
+    def _write(
+        self, records: Records, payloads: Payloads, rejected: Sequence[Rejected], on_delivery: Delivered | None
+    ) -> None:
+        produce, topic, keys, data = self._producer.produce, self._topic, records.keys, payloads.data
+        start = 0
+        for row, end in zip(payloads.rows.tolist(), payloads.ends.tolist(), strict=True):
+            try:
+                produce(topic, data[start:end], keys[row], on_delivery=on_delivery)
+            except BufferError:
+                self._write_later(Write(topic=topic, value=data[start:end], key=keys[row]), on_delivery)
+            start = end
+        for each in rejected:
+            letter = self._dead_letters.write(records, each)
+            try:
+                produce(**letter, on_delivery=on_delivery)
+            except BufferError:
+                self._write_later(letter, on_delivery)
+
+    def _write_later(self, write: Write, on_delivery: Delivered | None) -> None:
+        """Write when the client's queue, which was full, has room again."""
+        while True:
             self._producer.poll(SERVE_SECONDS)
             try:
-                self._producer.produce(**write, on_delivery=batch.delivered)
-            except (BufferError, KafkaException) as again:
-                error = again
-            else:
-                return
-        reason: KafkaError = error.args[0]
-        raise Fatal(f"a write to {write['topic']} was refused by the client: {reason.str()}") from error
+                return self._producer.produce(**write, on_delivery=on_delivery)
+            except BufferError:
+                continue

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ from scorer.settings import BatchSettings, KafkaSettings
 
 DRAIN_SECONDS = 10.0  # for writes to be acknowledged before partitions that are revoked go; well under a session
 LAG_SECONDS = 1.0  # between two looks at the watermarks, which cost a call a partition
+Drain = Callable[[Checkpoint, float], bool]
 log = structlog.get_logger()
 
 
@@ -47,7 +49,6 @@ class Source:
     Args:
         kafka: topics, group and properties.
         batch: limits of one batch.
-        drain: has all that is published acknowledged within some seconds; called when partitions are revoked.
         observer: told of rebalances, commits and lag.
         condition: told why the brokers cannot be reached, and the empty text when they can.
     """
@@ -56,14 +57,15 @@ class Source:
         self,
         kafka: KafkaSettings,
         batch: BatchSettings,
-        drain: Callable[[Checkpoint, float], bool],
         observer: Observer,
         condition: Callable[[str], None],
     ) -> None:
         self._topics = tuple(kafka.input_topics)
         self._max_records, self._linger, self._max_bytes = batch.max_records, batch.max_wait_ms / 1000, batch.max_bytes
-        self._drain, self._observer, self._condition = drain, observer, condition
+        self._observer, self._condition = observer, condition
+        self._transactional = kafka.delivery == "exactly-once"
         self._checkpoint: Checkpoint | None = None
+        self._drain: Drain | None = None
         self.assignment = Assignment()
         self._held: list[Message] = []  # delivered, and left for the next batch
         self._paused = False
@@ -76,9 +78,14 @@ class Source:
         )
         self.commits = Commits(self._consumer, observer)
 
-    def subscribe(self, checkpoint: Checkpoint) -> None:
-        """Join the group; what is written is committed through this checkpoint."""
-        self._checkpoint = checkpoint
+    def subscribe(self, checkpoint: Checkpoint, drain: Drain) -> None:
+        """Join the group.
+
+        Args:
+            checkpoint: through it what is written is committed.
+            drain: has all that is published acknowledged within some seconds; called when partitions are revoked.
+        """
+        self._checkpoint, self._drain = checkpoint, drain
         self._consumer.subscribe(
             list(self._topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -105,9 +112,10 @@ class Source:
         """Stay in the group for some seconds without reading on; return what is still ours of some records."""
         self._pause()
         self._held += self._usable(self._consumer.consume(1, seconds))
-        if records is None or records.generation == self.assignment.generation:
-            return records
-        return self.assignment.ours(records)
+        if records is not None and records.generation != self.assignment.generation:
+            records = self.assignment.ours(records)
+        # What is ours now, is ours as the member that we are now.
+        return records and replace(records, membership=self._membership())
 
     def close(self, seconds: float) -> bool:
         """Leave the group; return whether that ended within the time."""
@@ -146,7 +154,11 @@ class Source:
             ends=ends,
             originals=messages,
             generation=self.assignment.generation,
+            membership=self._membership(),
         )
+
+    def _membership(self) -> object:
+        return self._consumer.consumer_group_metadata() if self._transactional else None
 
     def _topic_indexes(self, messages: Sequence[Message]) -> NDArray[np.int32]:
         if len(self._topics) == 1:
@@ -180,7 +192,7 @@ class Source:
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         try:
-            if self._checkpoint is not None:
+            if self._checkpoint is not None and self._drain is not None:
                 self._drain(self._checkpoint, DRAIN_SECONDS)
                 self._checkpoint.finish(DRAIN_SECONDS)
         except Exception as error:  # noqa: BLE001  see the class: raised by the next call

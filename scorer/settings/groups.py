@@ -18,7 +18,6 @@ from scorer.settings.kinds import (
     Topic,
     Topics,
     Url,
-    not_yet,
 )
 from scorer.settings.properties import check_properties
 
@@ -39,10 +38,11 @@ class KafkaSettings(Group):
     dead_letter_topic: Topic = Field(
         description="Topic of the records that cannot be scored; not `output_topic` and not one of `input_topics`."
     )
-    delivery: Annotated[Literal["at-least-once"], not_yet("exactly-once", "at-least-once")] = Field(
+    delivery: Literal["at-least-once", "exactly-once"] = Field(
         default="at-least-once",
-        description="An offset is committed when everything below it is written: nothing is lost, and after a crash "
-        "some predictions may be published again.",
+        description="at-least-once: an offset is committed when everything below it is written; nothing is lost, and "
+        "after a crash some predictions may be published again. exactly-once: a batch's predictions, dead letters and "
+        "offsets are one transaction; who reads with `isolation.level=read_committed` sees each once.",
     )
     start_from: Literal["earliest", "latest"] = Field(
         default="earliest",
@@ -51,7 +51,8 @@ class KafkaSettings(Group):
     instance_id: Text | None = Field(
         default=None,
         description="Static membership: a name of its own for each replica, so that a restart within "
-        "`session.timeout.ms` moves no partition. Meant for `group.protocol: classic`.",
+        "`session.timeout.ms` moves no partition. Meant for `group.protocol: classic`. It is the stable part of "
+        "`transactional.id`, too.",
     )
     properties: Annotated[
         dict[str, str], AfterValidator(check_properties), Expects("a map of librdkafka properties")

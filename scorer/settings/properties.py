@@ -39,7 +39,7 @@ REFUSED: Mapping[str, str] = {
     "queuing.strategy": _ORDER,
     "msg_order_cmp": _ORDER,
     "partitioner": _PARTITIONER,
-    "transactional.id": "transactions belong to `delivery: exactly-once`, which is not available in this version",
+    "transactional.id": "use kafka.delivery and kafka.instance_id",
     "enabled_events": "it would take the delivery reports away from scorer",
     "log.queue": "nobody reads that queue, so it would grow without end; use `log_level`",
     "internal.termination.signal": "scorer handles signals itself, to stop without losing anything",

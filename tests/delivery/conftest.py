@@ -24,6 +24,7 @@ def make_world(kafka: Kafka, redis_url: str, tmp_path: Path) -> Iterator[MakeWor
         yield make
 
 
-@pytest.fixture
-def world(make_world: MakeWorld) -> World:
-    return make_world()
+@pytest.fixture(params=["at-least-once", "exactly-once"])
+def world(make_world: MakeWorld, request: pytest.FixtureRequest) -> World:
+    """A world for each mode of delivery."""
+    return make_world(kafka__delivery=request.param)

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from itertools import count, islice
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from scorer.sandbox import Kafka, Redis
 from tests.delivery.conftest import MakeWorld
@@ -37,16 +36,14 @@ def load(world: World, rate: int) -> Iterator[None]:
 
 def members(world: World) -> set[str]:
     """Who is in the group."""
-    group = AdminClient({"bootstrap.servers": world.bootstrap}).describe_consumer_groups([world.group])
-    return {member.member_id for member in group[world.group].result().members}
+    return {member.member_id for member in world.describe()}
 
 
 def owners(world: World) -> dict[str, set[int]]:
     """Which partitions each member has."""
-    group = AdminClient({"bootstrap.servers": world.bootstrap}).describe_consumer_groups([world.group])
     return {
         member.member_id: {partition.partition for partition in member.assignment.topic_partitions}
-        for member in group[world.group].result().members
+        for member in world.describe()
     }
 
 

@@ -16,7 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 import fastavro
 import numpy as np
@@ -26,6 +26,7 @@ import yaml
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._group import MemberDescription
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 from numpy.typing import NDArray
@@ -46,6 +47,7 @@ PLAN = {
 }
 PREDICTION = fastavro.parse_schema(json.loads((Path(__file__).parents[2] / "schemas/prediction.avsc").read_text()))
 CARDS = 50
+Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 60.0
 
 
@@ -95,6 +97,8 @@ class World:
             created.result()
         self.sent: dict[tuple[int, int], int | bytes | None] = {}  # number of the event, or the bytes of a bad one
         self.replicas: list[subprocess.Popen[bytes]] = []
+        self.exactly_once = settings.get("kafka__delivery") == "exactly-once"
+        self._observer = Consumer({"bootstrap.servers": bootstrap, "group.id": self.group})  # never a member of it
         self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20})
         self._features(redis_url)
         self._bundle()
@@ -107,6 +111,7 @@ class World:
         for replica in self.replicas:
             replica.kill()
             replica.wait()
+        self._observer.close()
 
     def send(self, values: Sequence[int | bytes | None], partition: int | None = None, **write: Any) -> None:
         """Write events (by number), or records that are not events (bytes, or None), and wait for the brokers."""
@@ -157,19 +162,28 @@ class World:
     def ends(self, topic: str) -> dict[int, int]:
         """The end offset of each partition of a topic."""
         wanted = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(self.partitions)}  # type: ignore[no-untyped-call]
-        return {at.partition: end.result().offset for at, end in self.admin.list_offsets(wanted).items()}
+        return patiently(
+            lambda: {at.partition: end.result().offset for at, end in self.admin.list_offsets(wanted).items()}
+        )
+
+    def describe(self) -> list[MemberDescription]:
+        """The members of the group."""
+        asked = self.admin.describe_consumer_groups([self.group], request_timeout=PATIENCE_SECONDS)
+        members: list[MemberDescription] = asked[self.group].result(PATIENCE_SECONDS).members
+        return members
 
     def published(self) -> int:
         """How many predictions and dead letters there are."""
+        if self.exactly_once:  # offsets count what was aborted and the marks of transactions, too
+            return sum(self.committed().values())
         return sum(self.ends(self.output).values()) + sum(self.ends(self.dead).values())
 
     def committed(self) -> dict[int, int]:
         """The group's committed offsets by partition; 0 where there is none."""
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.group})
         asked = [TopicPartition(self.input, number) for number in range(self.partitions)]
-        answer = {at.partition: max(at.offset, 0) for at in consumer.committed(asked, timeout=10)}
-        consumer.close()
-        return answer
+        return patiently(
+            lambda: {at.partition: max(at.offset, 0) for at in self._observer.committed(asked, timeout=30)}
+        )
 
     def wait(self, published: int, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until there are so many predictions and dead letters."""
@@ -187,7 +201,7 @@ class World:
             failed = [replica.poll() for replica in self.replicas if (replica.poll() or 0) > 0]
             assert not failed, f"a replica ended with {failed}; log:\n{self.log()[-3000:]}"
             assert time.monotonic() < deadline, f"no {what} in {seconds} s; log:\n{self.log()[-3000:]}"
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     def ledger(self) -> Ledger:
         """Read every output there is."""
@@ -242,16 +256,27 @@ class World:
             altered.result()
 
     def _read(self, topic: str) -> Iterator[Message]:
-        ends = self.ends(topic)
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "ledger", "enable.auto.commit": False})
-        consumer.assign([TopicPartition(topic, number, 0) for number in ends])
-        left = sum(ends.values())
-        while left > 0:
-            for message in consumer.consume(min(left, 10_000), 0.5):
-                if message.error():
-                    raise KafkaException(message.error())
-                left -= 1
-                yield message
+        """Read what is committed there, to the end of each partition."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": "ledger",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+            }
+        )
+        consumer.assign([TopicPartition(topic, number, 0) for number in range(self.partitions)])
+        left = set(range(self.partitions))
+        while left:
+            for message in consumer.consume(10_000, 0.2):
+                error = message.error()
+                if error is None:
+                    yield message
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    left.discard(place(message)[0])
+                else:
+                    raise KafkaException(error)
         consumer.close()
 
     def _features(self, url: str) -> None:
@@ -289,6 +314,18 @@ class World:
             assert isinstance(held, dict)
             held[key] = value
         (self.folder / "scorer.yaml").write_text(yaml.safe_dump(chosen))
+
+
+def patiently(ask: Callable[[], Answer]) -> Answer:
+    """Ask a broker that was just started, or that has just made a topic, until it knows."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return ask()
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def known(number: int) -> bool:

@@ -44,8 +44,7 @@ from tests.settings.conftest import Problems
         ("kafka.output_topic", "flights", "found 'flights'", "expected a topic that is not one of kafka.input_topics"),
         ("kafka.dead_letter_topic", "flights", "found 'flights'", "expected a topic that is not one of kafka.input_"),
         ("kafka.dead_letter_topic", "delays", "found 'delays'", "expected a topic that is not kafka.output_topic"),
-        ("kafka.delivery", "exactly-once", "found 'exactly-once'", "not available in this version, use at-least-once"),
-        ("kafka.delivery", "at-most-once", "found 'at-most-once'", "expected at-least-once"),
+        ("kafka.delivery", "at-most-once", "found 'at-most-once'", "expected at-least-once or exactly-once"),
         ("events.framing", "confluent", "found 'confluent'", "not available in this version, use none"),
         ("predictions.framing", "confluent", "found 'confluent'", "not available in this version, use none"),
         ("predictions.framing", "json", "found 'json'", "expected none or single-object"),
@@ -148,7 +147,7 @@ def test_a_key_that_is_refused_is_not_also_missing(problems: Problems) -> None:
 
 
 def test_all_problems_of_all_sources_come_together(problems: Problems) -> None:
-    changes = {"batch.max_records": "abc", "kafka.delivery": "exactly-once", "zzz": 1, "model.path": "${NOPE}"}
+    changes = {"batch.max_records": "abc", "kafka.delivery": "once", "zzz": 1, "model.path": "${NOPE}"}
     found = problems(changes, {"SCORER_X": "1", "SCORER_HTTP__PORT": "-1"}, ["log.level=x", "nope"])
     assert len(found) == 8
     assert "kafka.delivery" in str(found)

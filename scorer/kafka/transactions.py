@@ -1,0 +1,157 @@
+"""Exactly-once: a batch's predictions, dead letters and offsets become visible together, or not at all.
+
+A transaction is begun and ended within `publish`, between two polls, so no rebalance ever meets one that is open. The
+group's token of our membership was taken when the batch was read: a broker refuses the offsets of one who has been
+replaced since, and with them the whole batch.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from scorer.batch import Payloads, Records, Rejected
+from scorer.errors import Aborted, Fatal
+from scorer.kafka.checkpoint import Checkpoint, InFlight, Partition, next_offsets
+from scorer.kafka.client import transaction_properties, within
+from scorer.kafka.commits import NOT_OWNER, Commits, topic_partitions
+from scorer.kafka.connect import connect
+from scorer.kafka.dead_letters import DeadLetters
+from scorer.kafka.sink import Sink
+from scorer.settings import KafkaSettings
+
+CALL_SECONDS = 5.0  # that one call of the producer may take; the wait for brokers is the pipeline's, as a member
+FENCED_SECONDS = 5.0  # more than a heartbeat: for the group to tell a replica that another has taken its place
+FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001  librdkafka's own codes are so named
+REFUSED = frozenset({
+    KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_RECORD,
+    KafkaError.POLICY_VIOLATION, KafkaError.TOPIC_EXCEPTION, KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, KafkaError.INVALID_TRANSACTION_TIMEOUT,
+    KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001  as above
+})  # fmt: skip
+
+
+class TransactionCheckpoint(Checkpoint):
+    """A checkpoint with nothing left to commit: offsets travel in the transaction of their batch."""
+
+    def open(self, records: Records, expected: int, on_settled: Callable[[], None] = lambda: None) -> InFlight:
+        """Name the offsets of a batch; it is written and committed, or neither, when `publish` returns."""
+        return InFlight(next_offsets(records), expected, on_settled)
+
+
+class TransactionalSink(Sink):
+    """Writes each batch and its offsets in one transaction.
+
+    Args:
+        kafka: topics and properties.
+        dead_letters: makes the dead letters.
+        condition: told why the brokers cannot be reached.
+        commits: of the consumer, told of results, and asked what a lost transaction came to.
+
+    Raises:
+        Aborted: the brokers do not take transactions now.
+        Fatal: they never will.
+    """
+
+    def __init__(
+        self, kafka: KafkaSettings, dead_letters: DeadLetters, condition: Callable[[str], None], commits: Commits
+    ) -> None:
+        super().__init__(kafka, dead_letters, condition)
+        self._commits = commits
+        self._named = kafka.instance_id is not None
+        self._usable = False  # whether every transaction before is settled, and the producer may begin one
+        self._fenced_at = -FENCED_SECONDS
+        # Now, not with the first batch: what a predecessor of this name left open holds up readers, us included.
+        self._recover()
+
+    def publish(self, records: Records, payloads: Payloads, rejected: Sequence[Rejected], batch: InFlight) -> None:
+        """Write a batch and commit its offsets, atomically.
+
+        Raises:
+            Aborted: nothing of it is visible, or that is not known yet; to be tried again with what is still ours.
+            Fatal: the brokers refuse it for good. Nothing of it is visible.
+        """
+        if not self._usable:
+            self._recover()
+            if self._is_committed(batch.offsets):  # the transaction whose end was not heard of had succeeded
+                batch.settled()
+                return
+        try:
+            self._producer.begin_transaction()
+            self._write(records, payloads, rejected, on_delivery=None)
+            offsets = topic_partitions(batch.offsets)
+            self._producer.send_offsets_to_transaction(offsets, records.membership, CALL_SECONDS)
+            self._producer.commit_transaction(CALL_SECONDS)
+        except KafkaException as failed:
+            self._give_up(failed.args[0])
+        self._commits.observer.committed("ok")
+        batch.settled()
+
+    def serve(self, seconds: float = 0.0) -> None:
+        """Serve the client's callbacks."""
+        try:
+            super().serve(seconds)
+        except KafkaException as failed:  # fenced meanwhile
+            self._lose(failed.args[0])
+
+    def close(self) -> None:
+        """Leave a transaction whose end is not known to the brokers, which abort it."""
+        within(1.0, self._discard)
+
+    @staticmethod
+    def _chosen(kafka: KafkaSettings) -> dict[str, object]:
+        return transaction_properties(kafka)
+
+    def _give_up(self, error: KafkaError) -> None:
+        """End a transaction that failed: aborted, or unusable until it is known what the brokers made of it."""
+        if error.txn_requires_abort():
+            try:
+                self._producer.abort_transaction(CALL_SECONDS)
+            except KafkaException as failed:
+                self._lose(failed.args[0])
+        else:
+            self._lose(error)
+        self._commits.observer.committed("not_owner" if error.code() in NOT_OWNER | FENCED else "failed")
+        if error.code() in REFUSED:
+            raise Fatal(
+                f"the brokers refused a write: {error.str()}. Its transaction was aborted, so those events are scored"
+                " again at the next start; first mend the topic (`scorer check` says what it can see)"
+            )
+        raise Aborted(f"a transaction failed and is tried again: {error.str()}")
+
+    def _lose(self, error: KafkaError) -> None:
+        self._usable = False
+        if error.code() in FENCED:
+            self._fenced_at = time.monotonic()
+
+    def _recover(self) -> None:
+        """Settle what is open under our id, by a new producer of that id; the old one may not be used again."""
+        if self._named and time.monotonic() - self._fenced_at < FENCED_SECONDS:
+            # If another replica has our name, the group tells the consumer so by then; if it was but a long stall, not.
+            raise Aborted("fenced: another replica has the same kafka.instance_id, or this one stood still for long")
+        self._discard()
+        self._producer = connect(Producer, self._properties)
+        try:
+            self._producer.init_transactions(CALL_SECONDS)
+        except KafkaException as failed:
+            error: KafkaError = failed.args[0]
+            if error.code() in REFUSED:
+                raise Fatal(f"the brokers refuse transactions: {error.str()}") from failed
+            raise Aborted(f"no transaction can be begun: {error.str()}") from failed
+        self._usable = True
+
+    def _is_committed(self, offsets: Mapping[Partition, int]) -> bool:
+        try:
+            committed = self._commits.read(offsets, CALL_SECONDS)
+        except KafkaException as failed:
+            self._usable = False
+            raise Aborted(f"committed offsets cannot be read: {failed.args[0].str()}") from failed
+        return all(committed[partition] >= offset for partition, offset in offsets.items())
+
+    def _discard(self) -> None:
+        try:
+            self._producer.purge()
+            self._producer.flush(0)
+        except KafkaException:  # what it still had to say is why it is discarded
+            return
