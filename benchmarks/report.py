@@ -27,7 +27,9 @@ def show(results: Results, console: Console) -> None:
 
 
 def _throughput(results: Results) -> Table:
-    table = _table("events", "events/s", "CPU us/event", "per CPU-second, x batched", "events/s, x batched", "MB")
+    table = _table(
+        "a backlog", "events", "events/s", "CPU us/event", "per CPU-second, x batched", "events/s, x batched", "MB"
+    )
     rates = {str(contender): median(run.rate for run in runs) for contender, runs in results.throughput.items()}
     base = rates.get("batched, hash")
     for contender, runs in results.throughput.items():
@@ -45,7 +47,7 @@ def _throughput(results: Results) -> Table:
 
 
 def _latency(results: Results, rate: float) -> Table:
-    table = _table(f"at {rate:,.0f} events/s", "p50 ms", "p99 ms", "longest ms", "CPU us/event")
+    table = _table(f"at {rate:,.0f} events/s", "events", "p50 ms", "p99 ms", "longest ms", "CPU us/event")
     for (of, contender), runs in results.latency.items():
         if of == rate:
             table.add_row(
@@ -59,9 +61,9 @@ def _latency(results: Results, rate: float) -> Table:
     return table
 
 
-def _table(*titles: str) -> Table:
+def _table(subject: str, *titles: str) -> Table:
     table = Table(box=box.MARKDOWN)
-    table.add_column("", no_wrap=True)
+    table.add_column(subject, no_wrap=True)
     for title in titles:
         table.add_column(title, justify="right", no_wrap=True)
     return table

@@ -86,6 +86,7 @@ class Topics:
         self._admin.create_topics([NewTopic(name, PARTITIONS, 1, config=stamped)])[name].result()
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:
+            self._admin.list_topics(name, timeout=_READY_SECONDS)  # else the client may believe for long what it heard
             try:
                 self.count(name)
             except KafkaException:  # its partitions have no leader yet
