@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +44,15 @@ class Aborted(Unavailable):
 
 class Fatal(ScorerError):
     """No safe way on: exit 1 without committing. The text says what happened and what to do."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name nearest to one that is not; empty where none is near."""
+    near = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return near[0] if near else ""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?`, to stand behind what is said of an unknown name; empty where none is near."""
+    near = nearest(name, known)
+    return f"; did you mean '{near}'?" if near else ""

@@ -8,7 +8,6 @@ schema's unit, decimals text or numbers, bytes base64, and the floating-point va
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, NoReturn, cast
 
 import numpy as np
@@ -20,7 +19,7 @@ from scorer.avro.plain import Misfit, expected, from_default, from_json, to_json
 from scorer.avro.reader import shown
 from scorer.avro.schema import Schema
 from scorer.batch import Records
-from scorer.errors import Misconfigured, Problem
+from scorer.errors import Misconfigured, Problem, nearest
 
 _KEY = Scalar("string")
 _CLOSEST: Mapping[type, tuple[frozenset[str], ...]] = {
@@ -143,8 +142,8 @@ class _Writer:
         names = [member.name for member in kind.members]
         for name in value:
             if name not in names:
-                near = get_close_matches(name, names, 1)
-                hint = f"did you mean '{near[0]}'?" if near else f"expected {', '.join(names) or 'no fields'}"
+                near = nearest(name, names)
+                hint = f"did you mean '{near}'?" if near else f"expected {', '.join(names) or 'no fields'}"
                 self._fail(path, f"unknown field {name!a}", hint)
         for member in kind.members:
             inner = f"{path}.{member.name}".lstrip(".")

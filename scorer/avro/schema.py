@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canoni
 from scorer.avro.grammar import Array, Map, Record, Scalar, Type, Union, without_null
 from scorer.avro.reader import read_schema
 from scorer.batch import Field, Kind
-from scorer.errors import Misconfigured, Problem
+from scorer.errors import Misconfigured, Problem, did_you_mean
 
 _KINDS = {
     "null": Kind.FLOAT,  # a field that is always null fits every column of numbers
@@ -107,8 +106,7 @@ class Schema:
             if outer in self.fields:
                 return f"'{outer}' has no fields in it"
             outer = outer.rpartition(".")[0]
-        near = get_close_matches(path, self.fields, 1)
-        return f"unknown field '{path}'" + (f"; did you mean '{near[0]}'?" if near else "")
+        return f"unknown field '{path}'{did_you_mean(path, self.fields)}"
 
 
 def _walk(kind: Type, path: str, *, nullable: bool) -> Iterator[tuple[str, Type, bool]]:

@@ -10,11 +10,11 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from importlib import import_module
 
 from scorer import __version__
 from scorer.cli import failures
+from scorer.errors import did_you_mean
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "First steps": {
@@ -72,9 +72,8 @@ def _dispatch(words: Sequence[str]) -> int:
     if not name:
         sys.stderr.write(_help())
         return 2
-    close = get_close_matches(name, COMMANDS, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else "`scorer --help` lists the commands"
-    return failures.usage(f"{name}: {NOT_YET[name]}" if name in NOT_YET else f"unknown command '{name}'; {hint}")
+    hint = did_you_mean(name, COMMANDS) or "; `scorer --help` lists the commands"
+    return failures.usage(f"{name}: {NOT_YET[name]}" if name in NOT_YET else f"unknown command '{name}'{hint}")
 
 
 def _run(name: str, words: Sequence[str]) -> int:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from scorer.batch import Field, Kind
-from scorer.errors import Problem
+from scorer.errors import Problem, did_you_mean
 from scorer.features.expression import ALLOWED, Expression
 from scorer.features.form import ColumnForm, Form, place
-from scorer.features.nearest import did_you_mean
 from scorer.features.parts import parts_of
 
 _MOST = float(np.finfo(np.float32).max)

@@ -9,7 +9,7 @@ from textwrap import shorten
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.features.nearest import did_you_mean
+from scorer.errors import did_you_mean
 
 Work = NDArray[np.float64]  # [columns, rows]
 Values = NDArray[np.float64] | np.float64  # [rows], or one number for all

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from scorer.batch import Field
-from scorer.errors import Misconfigured, Problem
+from scorer.errors import Misconfigured, Problem, did_you_mean
 from scorer.features.load_cells import float32_text, key_text, number_text, seconds_text
 from scorer.features.load_file import Line, read_lines
-from scorer.features.nearest import did_you_mean
 from scorer.features.plan import Entity, Plan
 from scorer.features.store_write import Stored, write
 

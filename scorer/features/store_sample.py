@@ -8,9 +8,8 @@ from typing import NamedTuple, cast
 
 from redis.exceptions import NoPermissionError
 
-from scorer.errors import Problem
+from scorer.errors import Problem, did_you_mean
 from scorer.features.layouts import FLOAT32, fields_asked
-from scorer.features.nearest import did_you_mean
 from scorer.features.numbers import by_python
 from scorer.features.plan import Entity
 from scorer.features.store_client import Client, client, masters

@@ -10,8 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from redis import RedisError
 from redis.connection import AbstractConnection, ConnectionPool
 
-from scorer.errors import Misconfigured, Problem
-from scorer.features.nearest import did_you_mean
+from scorer.errors import Misconfigured, Problem, did_you_mean
 
 WHERE = "features.url"
 FORMS = {

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from scorer.batch import Reason, Rejected, Scores
-from scorer.errors import Fatal, Misconfigured, Problem
+from scorer.errors import Fatal, Misconfigured, Problem, nearest
 from scorer.model.agreement import Disagrees, compile_trees
 from scorer.model.forest import Damaged, NotCovered
 
@@ -226,6 +225,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _nearest(names: Sequence[str], candidates: Sequence[str]) -> str:
-    pairs = ((name, get_close_matches(name, candidates, 1)) for name in names[:LISTED])
-    hints = [f"'{near[0]}' for '{name}'" for name, near in pairs if near]
+    pairs = ((name, nearest(name, candidates)) for name in names[:LISTED])
+    hints = [f"'{near}' for '{name}'" for name, near in pairs if near]
     return f"did you mean {', '.join(hints)}?" if hints else ""

@@ -11,13 +11,12 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 import structlog
 import xgboost
 
-from scorer.errors import Misconfigured, Problem
+from scorer.errors import Misconfigured, Problem, did_you_mean
 from scorer.model.manifest import GOLDEN, MANIFEST, MODELS, PLAN, Manifest, sha256
 
 LATEST = "latest"
@@ -187,9 +186,8 @@ def _unfinished(folder: Path) -> bool:
 
 
 def _unknown(path: Path, version: str, names: list[str]) -> Problem:
-    near = get_close_matches(version, names, 1)
     there = f"{path} has {', '.join(names)}" if names else f"{path} has no versions"
-    return Problem("model.version", f"no version '{version}'", (f"did you mean '{near[0]}'? " if near else "") + there)
+    return Problem("model.version", f"no version '{version}'{did_you_mean(version, names)}", there)
 
 
 def _natural(name: str) -> tuple[list[str | int], str]:

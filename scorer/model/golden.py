@@ -3,10 +3,9 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from pathlib import Path
 
-from scorer.errors import Misconfigured, Problem
+from scorer.errors import Misconfigured, Problem, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,7 @@ def _golden(line: bytes) -> Golden:
     known = [field.name for field in fields(Golden)]
     for key in document:
         if key not in known:
-            near = get_close_matches(key, known, 1)
-            raise ValueError(
-                f"unknown key '{key}'; " + (f"did you mean '{near[0]}'?" if near else f"known are {known}")
-            )
+            raise ValueError(f"unknown key '{key}'" + (did_you_mean(key, known) or f"; known are {known}"))
     for key in ("event", "score"):
         if key not in document:
             raise ValueError(f"has no '{key}'")

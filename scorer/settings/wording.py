@@ -1,8 +1,8 @@
 """What is said of a wrong key or value, in plain words and without secrets."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
+from scorer.errors import nearest
 from scorer.settings.catalogue import CATALOGUE, Key
 from scorer.settings.masking import masked
 
@@ -18,14 +18,14 @@ def nearest_key(key: Key) -> str:
     """Return the known key nearest to one that is not: the same name elsewhere, or one like it in its group."""
     elsewhere = [setting.dotted for other, setting in CATALOGUE.items() if other[-1:] == key[-1:]]
     siblings = [other[-1] for other in CATALOGUE if other and other[:-1] == key[:-1]]
-    return f"did you mean '{elsewhere[0]}'?" if elsewhere else nearest(key[-1], siblings)
+    return f"did you mean '{elsewhere[0]}'?" if elsewhere else did_you_mean(key[-1], siblings)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a question that names the nearest known name, or a list of all where none is near."""
     known = list(known)
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
+    near = nearest(name, known)
+    return f"did you mean '{near}'?" if near else f"known here: {', '.join(known)}"
 
 
 def show(key: Key, value: object) -> str:
