@@ -11,7 +11,7 @@ from benchmarks.contract import Contract
 LAYOUTS = ("hash", "packed")
 SCORER = "scorer"
 BASE = "batched"  # the rival that every ratio is to, with hashes
-_SCORES = Path(__file__).parent / "workload" / "score.avsc"
+SCORES = Path(__file__).parent / "workload" / "score.avsc"
 PREDICTIONS = Path(__file__).parents[1] / "schemas" / "prediction.avsc"
 
 
@@ -40,8 +40,8 @@ def _replica(contract: Contract) -> list[str]:
 
 
 RIVALS = {
-    "naive": Program(0.05, ("hash",), _SCORES, _script("naive")),
-    "batched": Program(1, LAYOUTS, _SCORES, _script("batched")),
+    "naive": Program(0.05, ("hash",), SCORES, _script("naive")),
+    "batched": Program(1, LAYOUTS, SCORES, _script("batched")),
 }
 
 

@@ -41,7 +41,7 @@ def run(layouts: Sequence[str], events: int, console: Console) -> int:
             for batch in BATCHES:
                 result = sandbox.folder / f"{layout}-{batch}.json"
                 measure.throughput(replica(layout, lambda contract: _command(contract, batch, result)), events)  # noqa: B023  called at once
-                columns[f"{layout}, {batch:,}"] = _split(json.loads(result.read_text()))
+                columns[f"{layout}, {batch:,}"] = split(json.loads(result.read_text()))
                 console.print(f"measured {layout}, {batch:,} a batch", style="dim")
     Console(width=None if sys.stdout.isatty() else 160).print(_table(columns))
     return 0
@@ -52,7 +52,7 @@ def _command(contract: Contract, batch: int, result: Path) -> list[str]:
     return [sys.executable, "-m", "benchmarks.timed", str(configuration), str(result)]
 
 
-def _split(found: dict[str, Any]) -> dict[str, tuple[float, float]]:
+def split(found: dict[str, Any]) -> dict[str, tuple[float, float]]:
     """Return microseconds an event by stage: of the processor, and of the clock."""
     seconds = {stage: np.array(took) * MILLION / found["events"] for stage, took in found["stages"].items()}
     _, own, everyone = sum(seconds.values(), np.zeros(3))

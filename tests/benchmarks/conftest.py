@@ -1,0 +1,27 @@
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.workload import Workload, prepare
+from scorer.sandbox import Redis, Sandbox
+
+
+@pytest.fixture(scope="session")
+def workload() -> Workload:
+    """The real one: made at the first run of a user, and kept."""
+    return prepare(print)
+
+
+@pytest.fixture(scope="session")
+def loaded_redis(redis_server: Redis, workload: Workload) -> Redis:
+    """The shared server with the features of the workload."""
+    workload.load_redis(redis_server.url)
+    return redis_server
+
+
+@pytest.fixture(scope="session")
+def sandbox(workload: Workload) -> Iterator[Sandbox]:
+    """Servers of these tests alone, with the features of the workload."""
+    with Sandbox() as servers:
+        workload.load_redis(servers.redis.url)
+        yield servers

@@ -1,0 +1,101 @@
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from benchmarks import __main__ as program
+from benchmarks import report
+from benchmarks.compare import Results, Wanted
+from benchmarks.contenders import contenders
+from benchmarks.measure import Latency, Throughput
+from scorer.errors import Fatal
+
+BATCHED, SCORER = contenders(["batched"], ["hash"])
+MACHINE = {"processors": 2, "processor": "x", "python": "3", "kafka": "K", "redis": "R", "load_before": 0.5}
+
+
+def results(*cpu: tuple[float, float]) -> Results:
+    """Of rounds in which the two took so many microseconds an event."""
+    found = Results(MACHINE)
+    found.throughput[BATCHED] = [Throughput(10, 1000.0, own, 90.0) for own, _ in cpu]
+    found.throughput[SCORER] = [Throughput(30, 8000.0, own, 250.0) for _, own in cpu]
+    found.latency[10, SCORER] = [Latency(200, 5.0, 20.0, 31.0, 900.0)]
+    return found
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
+    """What was asked for, when ratios of 4, 6 and 10 come out."""
+    asked = []
+
+    def compare(wanted: Wanted, _: Console) -> Results:
+        asked.append(wanted)
+        return results((40, 10), (60, 10), (50, 5))
+
+    monkeypatch.setattr(program, "compare", compare)
+    return asked
+
+
+@pytest.mark.usefixtures("measured")
+@pytest.mark.parametrize(("least", "code"), [("5.9", 0), ("6", 0), ("6.1", 1)])
+def test_a_check_fails_below_the_ratio(least: str, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["--check", least]) == code
+    assert "6.00 times" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_document_has_every_round(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert program.main(["--json", "--output", str(tmp_path / "document")]) == 0
+    printed = capsys.readouterr().out
+    assert printed == (tmp_path / "document").read_text()
+    document = json.loads(printed)
+    assert [row["name"] for row in document["throughput"]] == ["batched", "scorer"]
+    assert document["throughput"][1]["ratios"] == [4, 6, 10]
+    assert [run["cpu_us"] for run in document["throughput"][0]["rounds"]] == [40, 60, 50]
+    assert document["latency"][0]["rate"] == 10
+
+
+def test_options_say_what_is_measured(measured: list[Wanted]) -> None:
+    words = ["--rivals", "batched", "--layouts", "packed", "--rates", "none", "--events", "7", "--repeat", "2"]
+    assert program.main(words) == 0
+    assert list(map(str, measured[0].contenders)) == ["batched, packed", "scorer, packed"]
+    assert (measured[0].events, measured[0].rounds, measured[0].rates) == (7, 2, ())
+
+
+def test_a_rival_reads_only_the_layouts_it_can() -> None:
+    assert list(map(str, contenders(["naive"], ["packed"]))) == ["scorer, packed"]
+
+
+@pytest.mark.parametrize(
+    "words", [["--rivals", "clever"], ["--layouts", "json"], ["--rates", "fast"], ["--check", "x"]]
+)
+def test_what_is_not_known_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        program.main(words)
+    assert words[1] in capsys.readouterr().err
+
+
+def test_a_failed_run_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def compare(*_: object) -> Results:
+        raise Fatal("lost [some] events")
+
+    monkeypatch.setattr(program, "compare", compare)
+    assert program.main([]) == 1
+    assert "error: lost [some] events" in capsys.readouterr().err
+
+
+def test_tables_show_the_median_with_the_least_and_the_most(capsys: pytest.CaptureFixture[str]) -> None:
+    report.show(results((40, 10), (60, 10), (50, 5)), Console(width=200))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "| scorer, hash | 30 | 8,000 (8,000-8,000) | 10.0 (5.0-10.0) | 6.00 (4.00-10.00) | 8.00 | 250 |" in lines
+    assert "| scorer, hash | 200 | 5.0 | 20.0 | 31 | 900 |" in lines
+    assert "load before: 0.5" in lines[0]
+
+
+def test_without_the_base_there_is_no_ratio(capsys: pytest.CaptureFixture[str]) -> None:
+    found = results((40, 10))
+    del found.throughput[BATCHED]
+    report.show(found, Console(width=200))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "| scorer, hash | 30 | 8,000 | 10.0 | - | - | 250 |" in lines

@@ -1,0 +1,73 @@
+import sys
+
+import pytest
+
+from benchmarks.contenders import PREDICTIONS, Contender, Program, contenders
+from benchmarks.contract import Contract
+from benchmarks.measure import Measure
+from benchmarks.workload import Workload
+from scorer.errors import Fatal
+from scorer.sandbox import Sandbox
+
+WRITES_NONSENSE = """
+import os, time
+from confluent_kafka import Producer
+producer = Producer({"bootstrap.servers": os.environ["BENCH_BOOTSTRAP"]})
+for number in range(3000):
+    producer.produce(os.environ["BENCH_OUTPUT_TOPIC"], b"nonsense", b"key")
+producer.flush()
+time.sleep(60)
+"""
+
+
+@pytest.fixture(scope="module")
+def measure(sandbox: Sandbox, workload: Workload) -> Measure:
+    return Measure(sandbox, workload)
+
+
+def script(text: str) -> Contender:
+    return Contender("script", "hash", Program(1, ("hash",), PREDICTIONS, lambda _: [sys.executable, "-c", text]))
+
+
+@pytest.mark.parametrize("contender", contenders(["batched"], ["hash", "packed"]), ids=str)
+def test_a_backlog_is_worked_off_and_proved(measure: Measure, contender: Contender) -> None:
+    run = measure.throughput(contender, 5000)
+    assert run.events == 5000
+    assert run.rate > 0
+    assert run.cpu_us > 0
+    assert run.megabytes > 1
+
+
+def test_latency_is_that_of_the_events_after_the_warm_up(measure: Measure) -> None:
+    run = measure.latency(contenders([], ["hash"])[0], 200, 2)
+    assert run.events == 400
+    assert 0 <= run.p50 <= run.p99 <= run.longest
+
+
+def test_a_run_with_a_wrong_output_has_failed(measure: Measure) -> None:
+    with pytest.raises(Fatal, match=r"of script, hash over 3,000 events failed: missing 3,000, .* wrong 3,000"):
+        measure.throughput(script(WRITES_NONSENSE), 3000)
+
+
+def test_a_program_that_ends_has_failed(measure: Measure) -> None:
+    with pytest.raises(Fatal, match="no such luck"):
+        measure.throughput(script("raise SystemExit('no such luck')"), 3000)
+
+
+def test_programs_read_the_same_events(measure: Measure, workload: Workload) -> None:
+    assert measure.topics.filled(workload, 5000) == measure.topics.filled(workload, 5000)
+    assert measure.topics.count(measure.topics.filled(workload, 5000)) == 5000
+
+
+def test_every_program_is_told_where_its_features_are(measure: Measure, sandbox: Sandbox) -> None:
+    told: list[Contract] = []
+
+    def command(contract: Contract) -> list[str]:
+        told.append(contract)
+        return [sys.executable, "-c", "raise SystemExit(3)"]
+
+    one = Contender("one", "packed", Program(1, ("packed",), PREDICTIONS, command))
+    with pytest.raises(Fatal):
+        measure.throughput(one, 5000)
+    assert told[0].layout == "packed"
+    assert told[0].redis == sandbox.redis.address
