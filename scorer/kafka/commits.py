@@ -1,5 +1,6 @@
 """How a commit travels to the brokers, and what its result means."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
@@ -35,7 +36,11 @@ class Commits:
         self._consumer.commit(offsets=topic_partitions(offsets), asynchronous=True)
 
     def finish(self, offsets: Mapping[Partition, int], seconds: float) -> bool:
-        """Commit and wait at most some seconds: librdkafka itself waits for a whole session when brokers are gone."""
+        """Commit and wait at most some seconds: librdkafka itself waits for a whole session when brokers are gone.
+
+        In a callback of the consumer only an infinite wait will do, and ends in milliseconds: until the callback
+        returns, the consumer answers no other thread.
+        """
         results: list[bool] = []
 
         def commit() -> None:
@@ -46,7 +51,10 @@ class Commits:
             else:
                 results.append(self.result(None, answered))
 
-        within(seconds, commit)
+        if math.isinf(seconds):
+            commit()
+        else:
+            within(seconds, commit)
         return results == [True]
 
     def read(self, partitions: Iterable[Partition], seconds: float) -> Offsets:

@@ -1,6 +1,7 @@
 """The consumer: micro-batches of the partitions that are ours, and what happens when those change."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -194,7 +195,7 @@ class Source:
         try:
             if self._checkpoint is not None and self._drain is not None:
                 self._drain(self._checkpoint, DRAIN_SECONDS)
-                self._checkpoint.finish(DRAIN_SECONDS)
+                self._checkpoint.finish(math.inf)
         except Exception as error:  # noqa: BLE001  see the class: raised by the next call
             self._failure = error
         self._let_go("revoked", partitions)
