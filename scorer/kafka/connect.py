@@ -1,13 +1,29 @@
-"""How a client is made, and what is said when it cannot be or nobody answers."""
+"""How a client is made, where its own log goes, and what is said when it cannot be made or nobody answers."""
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import structlog
 from confluent_kafka import KafkaException
 
 from scorer.errors import Misconfigured, Problem, Unavailable
 
 Client = TypeVar("Client")
+
+TOLD = frozenset({"ERROR", "FAIL"})  # lines of connections that failed: the error callback tells the same
+log = structlog.get_logger()
+
+
+class Journal:
+    """Takes what librdkafka would print on stderr, over and over while brokers are away, into the log."""
+
+    def log(self, level: int, _form: str, facility: str, client: str, text: str) -> None:
+        """Log a line; this is how librdkafka calls a logger of the standard library."""
+        _, _, said = text.partition("]: ")  # behind the name of a thread
+        log.log(
+            logging.DEBUG if facility in TOLD else level, "librdkafka says", what=said, kind=facility, client=client
+        )
 
 
 def connect(client: Callable[[dict[str, Any]], Client], properties: dict[str, Any]) -> Client:
@@ -21,7 +37,7 @@ def connect(client: Callable[[dict[str, Any]], Client], properties: dict[str, An
         Misconfigured: librdkafka does not know a property, or a value is none that it takes: a missing file, say.
     """
     try:
-        return client(properties)
+        return client({"logger": Journal(), **properties})
     except KafkaException as refused:
         text = refused.args[0].str()
         raise Misconfigured([Problem("kafka.properties", text, "see the properties of librdkafka")]) from refused

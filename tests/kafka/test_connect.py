@@ -1,0 +1,27 @@
+import pytest
+from confluent_kafka import Consumer, Producer
+from structlog.testing import capture_logs
+
+from scorer.errors import Misconfigured
+from scorer.kafka.connect import connect
+
+NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "reconnect.backoff.ms": 10}
+
+
+def test_what_a_client_would_print_goes_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    consumer = connect(Consumer, {**NOWHERE, "group.id": "g", "linger.ms": 5})
+    with capture_logs() as lines:
+        consumer.consume(1, 0.5)
+        consumer.close()
+    assert "%" not in capfd.readouterr().err
+    by_kind = {line["kind"]: line for line in lines}
+    # That nobody answers is told by the error callback, and by this again and again.
+    assert by_kind["FAIL"]["log_level"] == "debug"
+    assert "Connection refused" in by_kind["FAIL"]["what"]
+    assert by_kind["CONFWARN"]["log_level"] == "warning"
+    assert by_kind["CONFWARN"]["what"].startswith("Configuration property queue.buffering.max.ms is a producer")
+
+
+def test_a_client_that_cannot_be_made_says_why() -> None:
+    with pytest.raises(Misconfigured, match=r'kafka.properties: No such configuration property: "acsk"'):
+        connect(Producer, {**NOWHERE, "acsk": "all"})
