@@ -14,6 +14,7 @@ from importlib import import_module
 
 from scorer import __version__
 from scorer.cli import failures
+from scorer.cli.stopping import at_once, terminable
 from scorer.errors import did_you_mean
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, or stopped by SIGTERM or Ctrl-C; 2 wrong usage or configuration; 1 anything else.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    with _terminable():
+    with terminable():
         try:
             code = _dispatch(words)
             sys.stdout.flush()
@@ -77,7 +78,8 @@ def _dispatch(words: Sequence[str]) -> int:
 
 
 def _run(name: str, words: Sequence[str]) -> int:
-    command = import_module(f"scorer.cli.{name}")
+    with at_once():
+        command = import_module(f"scorer.cli.{name}")
     parser = argparse.ArgumentParser(prog=f"scorer {name}", description=COMMANDS[name], allow_abbrev=False)
     command.arguments(parser)
     parser.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
@@ -90,16 +92,3 @@ def _help() -> str:
     for title, items in [*GROUPS.items(), ("Options", _OPTIONS)]:
         lines += ["", f"{title}:", *(f"  {name:<12}{text}" for name, text in items.items())]
     return "\n".join([*lines, ""])
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end a command as Ctrl-C does, unless the command has its own way to stop."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from scorer.cli.stopping import at_once
 from scorer.demo import Wanted
 
 HELP = "watch real flights being scored, then see every prediction proved"
@@ -50,9 +51,9 @@ def run(chosen: argparse.Namespace) -> int:
     """Run the demo; return 1 if an event was lost or a prediction is wrong."""
     console = Console(stderr=True, highlight=False)
     console.print("loading; the very first start compiles, which takes some 20 seconds", style="dim")
-    try:
+    with at_once():
         from scorer.demo import demo  # noqa: PLC0415  what help and a wrong option do not need
-
+    try:
         summary = demo.run(Wanted(chosen.events, chosen.rate, chosen.replicas, chosen.seconds), console)
     except KeyboardInterrupt:
         console.print("stopped; no process and no folder is left behind")

@@ -1,0 +1,43 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scorer.cli.stopping import STOPS, at_once, terminable
+
+PATIENCE_SECONDS = 60.0
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_stopped_while_kernels_are_compiled_it_ends_at_once_with_0_and_without_a_word(
+    tmp_path: Path, stop: signal.Signals
+) -> None:
+    command = subprocess.Popen(
+        [sys.executable, "-m", "scorer", "score", "--help"],
+        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_DISABLE_JIT": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not list(tmp_path.rglob("*.nbc")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert command.poll() is None
+    command.send_signal(stop)
+    assert command.communicate(timeout=PATIENCE_SECONDS) == ("", "")
+    assert command.returncode == 0
+
+
+def test_what_a_script_has_its_background_jobs_ignore_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with terminable(), at_once():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
