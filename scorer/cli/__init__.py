@@ -5,11 +5,8 @@ needed by its own commands alone.
 """
 
 import argparse
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from scorer import __version__
