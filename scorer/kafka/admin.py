@@ -99,8 +99,8 @@ class Admin:
         for name, future in futures.items():
             described = self._wait(future, f"describe topic {name}", ABSENT)
             if described is not None:
-                replicas = len(described.partitions[0].replicas)
-                found[name] = Topic(name, len(described.partitions), replicas, self._config(name))
+                partitions, replicas = described.partitions, len(described.partitions[0].replicas)
+                found[name] = Topic(name, len(partitions), replicas, self._config(name), str(described.topic_id))
         return found
 
     def create(self, topics: Iterable[Topic]) -> list[str]:

@@ -37,17 +37,21 @@ class Reader:
     Args:
         kafka: where the brokers are, and how to log in.
         topics: which.
+        partition: the only one to read of each topic; None reads all.
         seconds: limit of each question to the brokers.
     """
 
-    def __init__(self, kafka: KafkaSettings, topics: Sequence[str], seconds: float = 10.0) -> None:
-        self._kafka, self._topics, self._seconds = kafka, topics, seconds
+    def __init__(
+        self, kafka: KafkaSettings, topics: Sequence[str], partition: int | None = None, seconds: float = 10.0
+    ) -> None:
+        self._kafka, self._topics, self._partition, self._seconds = kafka, topics, partition, seconds
         self._reason = LastError()
         own: dict[str, Any] = {
             "group.id": kafka.group_id,  # asked for by the client, never joined
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "enable.partition.eof": True,
+            "isolation.level": "read_committed",  # what was aborted was never written
             "queued.max.messages.kbytes": 16_384,
             "auto.offset.reset": "earliest",  # of what retention has deleted since
             "error_cb": self._reason,
@@ -66,7 +70,7 @@ class Reader:
 
         Raises:
             Unavailable: the brokers do not answer at the start; later they are waited for.
-            Fatal: a topic is not there, or we may not read it.
+            Fatal: a topic or the partition is not there, or we may not read it.
         """
         ends = self._ends()
         first = {partition: OFFSET_BEGINNING if start == "beginning" else end for partition, end in ends.items()}
@@ -104,7 +108,11 @@ class Reader:
         described = self._consumer.list_topics(topic, timeout=self._seconds).topics[topic]
         if described.error is not None:
             raise Fatal(f"cannot read topic {topic}: {described.error.str()}")
-        return [(topic, partition) for partition in sorted(described.partitions)]
+        if self._partition is None:
+            return [(topic, partition) for partition in sorted(described.partitions)]
+        if self._partition not in described.partitions:
+            raise Fatal(f"topic {topic} has no partition {self._partition}; it has {len(described.partitions)}, from 0")
+        return [(topic, self._partition)]
 
 
 def _is_record(message: Message) -> bool:

@@ -15,12 +15,14 @@ class Topic:
     partitions: how many it has.
     replicas:   of each partition; -1 to make it with the brokers' default.
     config:     its properties; empty where we may not read them.
+    id:         the brokers' own, which a topic of the same name that is made later does not have.
     """
 
     name: str
     partitions: int
     replicas: int = -1
     config: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
 
 
 def dead_letter_topic(name: str, partitions: int, inputs: Iterable[Topic]) -> Topic:
