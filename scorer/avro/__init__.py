@@ -5,6 +5,7 @@ from scorer.avro.encoder import PREDICTION, Encoder
 from scorer.avro.files import read_events
 from scorer.avro.framing import frame
 from scorer.avro.jsonl import BadEvent, Converter
+from scorer.avro.salvage import Salvage
 from scorer.avro.schema import Schema
 
-__all__ = ["PREDICTION", "BadEvent", "Converter", "Decoder", "Encoder", "Schema", "frame", "read_events"]
+__all__ = ["PREDICTION", "BadEvent", "Converter", "Decoder", "Encoder", "Salvage", "Schema", "frame", "read_events"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,11 +68,8 @@ class Decoder:
 
     def decode(self, records: Records) -> Events:
         """Decode a batch; a row that is not an event of the schema is rejected, and null in every column."""
-        shape = len(self._fields), len(records)
-        table = _Table(
-            np.empty(shape, np.int64), np.ones(shape, np.bool_), np.empty(shape, np.int64), np.empty(shape, np.int64)
-        )
-        rejected = self._run(records, table)
+        table = self._table(records)
+        rejected = [self._explain(records, failure) for failure in self._failures(records, table)]
         for slot in self._decimals:
             rejected += self._read_decimals(records, table, slot)
         made = [records.data]
@@ -88,7 +86,22 @@ class Decoder:
             rejected=sorted(rejected, key=lambda each: each.row),
         )
 
-    def _run(self, records: Records, table: _Table) -> list[Rejected]:
+    def examine(self, value: bytes) -> tuple[int, str]:
+        """Return the byte of a value at which decoding fails, and why; its length and no text where it does not."""
+        none, data = np.zeros(1, np.int64), np.frombuffer(value, np.uint8)
+        place = none.astype(np.int32)
+        records = Records(("",), place, place, none, none, (None,), data, none + len(value))
+        failures = self._failures(records, self._table(records))
+        return (failures[0][AT], self._explain(records, failures[0]).detail) if failures else (len(value), "")
+
+    def _table(self, records: Records) -> _Table:
+        shape = len(self._fields), len(records)
+        return _Table(
+            np.empty(shape, np.int64), np.ones(shape, np.bool_), np.empty(shape, np.int64), np.empty(shape, np.int64)
+        )
+
+    def _failures(self, records: Records, table: _Table) -> list[list[int]]:
+        """Fill the table, and return what the kernel says of each row that failed."""
         failures = np.empty((len(records), FAILURE_WIDTH), np.int64)
         failed = run(
             self._program.code,
@@ -104,10 +117,10 @@ class Decoder:
             table.ends,
             failures,
         )
-        return [
-            self._rejected(records, each[ROW], Fault(each[FAULT]), each[STEP], each[AT])
-            for each in failures[:failed].tolist()
-        ]
+        return cast("list[list[int]]", failures[:failed].tolist())
+
+    def _explain(self, records: Records, failure: list[int]) -> Rejected:
+        return self._rejected(records, failure[ROW], Fault(failure[FAULT]), failure[STEP], failure[AT])
 
     def _rejected(self, records: Records, row: int, fault: Fault, step: int, at: int) -> Rejected:
         begin = records.ends[row - 1] if row else 0

@@ -1,0 +1,103 @@
+"""Values that are perhaps no events, as far as they can be read."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from scorer.avro.binary import unpack, unpack_long
+from scorer.avro.decoder import Decoder
+from scorer.avro.framing import frame
+from scorer.avro.grammar import Array, Map, Record, Scalar, Type, Union
+from scorer.avro.plain import to_json
+from scorer.avro.schema import Schema
+
+Put = Callable[[Any], object]
+
+_KEY = Scalar("string")
+
+
+class Salvage:
+    """Reads what there is of an event.
+
+    Args:
+        schema: of the event.
+        framing: what stands before it, `none` or `single-object`.
+    """
+
+    def __init__(self, schema: Schema, framing: str) -> None:
+        self._record, self._header = schema.record, frame(b"", schema, framing)
+        self._judge = Decoder(schema, (), (), framing, sys.maxsize, None, None)
+
+    def read(self, value: bytes) -> tuple[dict[str, Any], str]:
+        """Return a value's fields as plain JSON up to the one that cannot be read, and why not; empty where all can."""
+        stop, why = self._judge.examine(value)
+        found: list[dict[str, Any]] = []
+        try:
+            _Reading(value, stop).read(self._record, len(self._header), found.append)
+        except _Stopped as stopped:
+            why = str(stopped) or why
+        return found[0], why
+
+
+class _Stopped(Exception):
+    """What follows cannot be read; the text says why, where that is not known yet."""
+
+
+class _Reading:
+    """Reads a value whose structure is right up to some byte; each value is put in its place before its inside."""
+
+    def __init__(self, value: bytes, stop: int) -> None:
+        self._value, self._stop = value, stop
+
+    def read(self, kind: Type, at: int, put: Put) -> int:
+        """Read what begins at a byte, and return where it ends."""
+        match kind:
+            case Scalar(base="null"):
+                put(None)
+            case Scalar():
+                self._look(at)
+                try:
+                    raw, following = unpack(kind, self._value, at)
+                except UnicodeDecodeError as error:
+                    raise _Stopped(f"a string at byte {at} is not UTF-8; expected text") from error
+                put(to_json(kind, raw))
+                return following
+            case Record(members=members):
+                event: dict[str, Any] = {}
+                put(event)
+                for member in members:
+                    at = self.read(member.type, at, partial(event.__setitem__, member.name))
+            case Union(branches=branches):
+                self._look(at)
+                index, at = unpack_long(self._value, at)
+                at = self.read(branches[index], at, put)
+            case Array(items=items):
+                values: list[Any] = []
+                put(values)
+                at = self._read_items(at, lambda at: self.read(items, at, values.append))
+            case Map(values=inner):
+                entries: dict[str, Any] = {}
+                put(entries)
+                at = self._read_items(at, partial(self._read_entry, inner, entries))
+        return at
+
+    def _read_entry(self, kind: Type, entries: dict[str, Any], at: int) -> int:
+        keys: list[str] = []
+        at = self.read(_KEY, at, keys.append)
+        return self.read(kind, at, partial(entries.__setitem__, keys[0]))
+
+    def _read_items(self, at: int, read: Callable[[int], int]) -> int:
+        while True:
+            self._look(at)
+            count, at = unpack_long(self._value, at)
+            if count == 0:
+                return at
+            if count < 0:
+                _, at = unpack_long(self._value, at)
+            for _ in range(abs(count)):
+                at = read(at)
+
+    def _look(self, at: int) -> None:
+        if at >= self._stop:
+            raise _Stopped

@@ -1,0 +1,113 @@
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from scorer.avro import Converter, Salvage, Schema, frame
+
+CARD = {
+    "type": "record",
+    "name": "Card",
+    "fields": [
+        {"name": "number", "type": "long"},
+        {"name": "tags", "type": {"type": "array", "items": "string"}},
+        {"name": "limits", "type": {"type": "map", "values": ["null", "double", "string"]}},
+    ],
+}
+SCHEMA = Schema.parse(
+    json.dumps(
+        {
+            "type": "record",
+            "name": "Payment",
+            "fields": [
+                {"name": "id", "type": "string"},
+                {"name": "card", "type": ["null", CARD]},
+                {"name": "amount", "type": ["null", "double"]},
+                {"name": "made", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+                {"name": "good", "type": "boolean"},
+            ],
+        }
+    ),
+    "payment.avsc",
+)
+EVENT = {
+    "id": "p1",
+    "card": {"number": 5, "tags": ["a", "bc"], "limits": {"day": 1.5, "none": None, "word": "z"}},
+    "amount": None,
+    "made": "2024-01-02T03:04:05.678Z",
+    "good": True,
+}
+BODY = Converter(SCHEMA).to_avro(EVENT, "the test's")
+
+
+@pytest.fixture
+def salvage() -> Salvage:
+    return Salvage(SCHEMA, "none")
+
+
+def scalars(value: object) -> Iterator[object]:
+    """The scalars of plain JSON, in their order, with the keys of maps and the names of fields."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from scalars(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from scalars(item)
+    else:
+        yield value
+
+
+def test_a_whole_event_is_read_whole(salvage: Salvage) -> None:
+    assert salvage.read(BODY) == (EVENT, "")
+
+
+def test_of_a_cut_event_all_before_the_cut_is_read(salvage: Salvage) -> None:
+    whole, before = list(scalars(EVENT)), -1
+    for cut in range(1, len(BODY)):
+        event, why = salvage.read(BODY[:cut])
+        found = list(scalars(event))
+        assert found == whole[: len(found)]
+        assert len(found) >= before
+        assert "byte" in why
+        before = len(found)
+    assert found == whole[:-2]
+
+
+def test_it_says_where_and_why_it_ends(salvage: Salvage) -> None:
+    event, why = salvage.read(BODY[:4])
+    assert (event, why) == (
+        {"id": "p1", "card": {}},
+        "card.number: a long begins at byte 4, and the value ends at byte 4; expected all of it",
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "event", "why"),
+    [
+        (b"", {}, "the value is null or has no bytes; expected an event"),
+        (BODY[:3] + b"\x08", {"id": "p1"}, "card: branch 4 at byte 3; expected a union of 2 branches"),
+        (b"\x04\xff\xfe" + BODY[3:], {}, "a string at byte 0 is not UTF-8; expected text"),
+        (BODY[:-1] + b"\x07", {k: v for k, v in EVENT.items() if k != "good"}, "good: 7 at byte"),
+        (BODY + b"more", EVENT, f"the event ends at byte {len(BODY)}, and 4 more follow; expected none"),
+    ],
+)
+def test_what_is_wrong_is_said_and_the_rest_is_there(salvage: Salvage, value: bytes, event: object, why: str) -> None:
+    found, said = salvage.read(value)
+    assert found == event
+    assert said.startswith(why)
+
+
+def test_a_framing_is_looked_at_first() -> None:
+    salvage = Salvage(SCHEMA, "single-object")
+    framed = frame(BODY, SCHEMA, "single-object")
+    assert salvage.read(framed) == (EVENT, "")
+    assert salvage.read(framed[:14])[0] == {"id": "p1", "card": {}}
+    assert salvage.read(BODY)[0] == {}
+    assert salvage.read(framed[:2] + bytes(8) + BODY)[1].startswith("the schema's fingerprint at byte 2")
+
+
+def test_a_block_with_its_size_is_read_like_one_without(salvage: Salvage) -> None:
+    at = BODY.index(b"\x04\x02a\x04bc\x00")
+    sized = BODY[:at] + b"\x03\x0a\x02a\x04bc\x00" + BODY[at + 7 :]
+    assert salvage.read(sized) == (EVENT, "")
