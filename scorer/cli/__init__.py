@@ -1,7 +1,7 @@
 """The command line: a command is a module here with `HELP`, `arguments(parser)` and `run(chosen) -> exit code`.
 
-Only the module of the command that was asked for is imported, so that help is quick and an extra's packages are
-needed by its own commands alone.
+A module has the name of its command, with `_` for `-`. Only that of the command that was asked for is imported, so
+that help is quick and an extra's packages are needed by its own commands alone.
 """
 
 import argparse
@@ -33,11 +33,11 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     },
     "Watch": {
         "tail": "show predictions, dead letters or events as they come",
+        "dead-letters": "list, show and replay events that could not be scored",
         "lag": "show how far the group is behind",
     },
 }
 COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
-NOT_YET = {"dead-letters": "not available in this version; `scorer tail dead-letters` shows them"}
 _OPTIONS = {"-h, --help": "this help; `scorer COMMAND --help` has the options of a command", "--version": "the version"}
 
 
@@ -71,12 +71,12 @@ def _dispatch(words: Sequence[str]) -> int:
         sys.stderr.write(_help())
         return 2
     hint = did_you_mean(name, COMMANDS) or "; `scorer --help` lists the commands"
-    return failures.usage(f"{name}: {NOT_YET[name]}" if name in NOT_YET else f"unknown command '{name}'{hint}")
+    return failures.usage(f"unknown command '{name}'{hint}")
 
 
 def _run(name: str, words: Sequence[str]) -> int:
     with at_once():
-        command = import_module(f"scorer.cli.{name}")
+        command = import_module(f"scorer.cli.{name.replace('-', '_')}")
     parser = argparse.ArgumentParser(prog=f"scorer {name}", description=COMMANDS[name], allow_abbrev=False)
     command.arguments(parser)
     parser.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
@@ -87,5 +87,5 @@ def _run(name: str, words: Sequence[str]) -> int:
 def _help() -> str:
     lines = ["usage: scorer COMMAND [OPTIONS]", "", "Score Avro events from Kafka with an XGBoost model, losing none."]
     for title, items in [*GROUPS.items(), ("Options", _OPTIONS)]:
-        lines += ["", f"{title}:", *(f"  {name:<12}{text}" for name, text in items.items())]
+        lines += ["", f"{title}:", *(f"  {name:<14}{text}" for name, text in items.items())]
     return "\n".join([*lines, ""])

@@ -4,7 +4,10 @@ from scorer.kafka.admin import Admin, GroupLag
 from scorer.kafka.checkpoint import Checkpoint
 from scorer.kafka.dead_letters import DeadLetters
 from scorer.kafka.feed import Feed
+from scorer.kafka.letters import Letter, Letterbox
 from scorer.kafka.reader import Reader, Record
+from scorer.kafka.replay import Due, Replay
+from scorer.kafka.replayed import Replayed, read_replayed
 from scorer.kafka.sink import Sink
 from scorer.kafka.source import Source
 from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic
@@ -14,10 +17,15 @@ __all__ = [
     "Admin",
     "Checkpoint",
     "DeadLetters",
+    "Due",
     "Feed",
     "GroupLag",
+    "Letter",
+    "Letterbox",
     "Reader",
     "Record",
+    "Replay",
+    "Replayed",
     "Sink",
     "Source",
     "Topic",
@@ -25,4 +33,5 @@ __all__ = [
     "TransactionalSink",
     "dead_letter_concerns",
     "dead_letter_topic",
+    "read_replayed",
 ]

@@ -1,0 +1,225 @@
+"""`scorer dead-letters`: the events that could not be scored, as a list, in full, and back to their input topics."""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from rich.console import Console
+
+from scorer.avro import Salvage, Schema
+from scorer.batch import Reason
+from scorer.cli import options
+from scorer.cli.letters import HEADER, document, full_document, full_text, row
+from scorer.cli.progress import counting
+from scorer.cli.table import aligned
+from scorer.cli.views import Document
+from scorer.errors import Fatal
+from scorer.kafka import Admin, Due, Letter, Letterbox, Replay, Topic, read_replayed
+from scorer.monitor import configure_logging
+from scorer.settings import KafkaSettings, Settings
+
+HELP = "list, show and replay events that could not be scored"
+PAGE = 10_000  # letters that are sorted and aligned together, so that a list of any length takes little memory
+
+Place = tuple[int, int]  # partition and offset of a dead letter
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's actions and their options."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = _action(actions, "list", "one line a dead letter, and how many there are of each reason")
+    show = _action(actions, "show", "dead letters in full: headers, bytes, and the event as far as it can be read")
+    replay = _action(actions, "replay", "write events to their input topics again, each that was not yet replayed")
+    listing.set_defaults(act=_list)
+    show.set_defaults(act=_show)
+    replay.set_defaults(act=_replay)
+    for action in (listing, show):
+        action.add_argument("--limit", type=options.positive, metavar="N", help="stop after N dead letters")
+        action.add_argument("--json", action="store_true", help="print one JSON document a line")
+    show.add_argument(
+        "places", nargs="*", type=_place, metavar="PARTITION@OFFSET", help="which, as `list` shows it (default: all)"
+    )
+    extent = replay.add_mutually_exclusive_group()
+    extent.add_argument("--limit", type=options.positive, metavar="N", help="stop after N events")
+    extent.add_argument(
+        "--again",
+        action="store_true",
+        help="forget what was replayed, of the chosen reason and partition, and replay all of it; if that is "
+        "interrupted, go on without --again",
+    )
+    replay.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Do the action; return 1 where events were left out that should have been replayed.
+
+    Raises:
+        Unavailable: the brokers do not answer.
+        Fatal: a topic or a dead letter is not there, or the brokers refused a write.
+    """
+    settings = options.load(chosen).settings
+    configure_logging("error", settings.log.format)
+    code: int = chosen.act(settings, chosen)
+    return code
+
+
+def _action(
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
+) -> argparse.ArgumentParser:
+    one = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+    options.add_config(one)
+    one.add_argument("--reason", type=_reason, metavar="R", help=f"only: {', '.join(Reason)}")
+    one.add_argument("--partition", type=_number, metavar="P", help="only this partition of the dead-letter topic")
+    one.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
+    return one
+
+
+def _list(settings: Settings, chosen: argparse.Namespace) -> int:
+    admin, console = Admin(settings.kafka), _console()
+    replayed = read_replayed(settings.kafka, admin, _letters_topic(admin, settings.kafka))
+    box = Letterbox(settings.kafka, chosen.reason, chosen.partition)
+    letters, reasons, done = islice(box, chosen.limit), Counter[str](), 0
+    while page := list(islice(letters, PAGE)):
+        page.sort(key=lambda letter: (letter.record.partition, letter.record.offset))
+        reasons.update(letter.reason for letter in page)
+        done += sum(letter in replayed for letter in page)
+        if chosen.json:
+            _write(document(letter, replayed) for letter in page)
+        else:
+            console.print("\n".join(aligned(HEADER, [row(letter, replayed) for letter in page])))
+    if not chosen.json:
+        console.print(f"{reasons.total():,} dead letters{_parts(reasons)}; {done:,} replayed")
+    _tell_strangers(settings.kafka, box)
+    return 0
+
+
+def _show(settings: Settings, chosen: argparse.Namespace) -> int:
+    salvage = Salvage(Schema.load(settings.events.schema_path), settings.events.framing)
+    admin, console = Admin(settings.kafka), _console()
+    replayed = read_replayed(settings.kafka, admin, _letters_topic(admin, settings.kafka))
+    box = Letterbox(settings.kafka, chosen.reason, chosen.partition)
+    places = set(chosen.places)
+    for letter in islice(_at(box, places) if places else box, chosen.limit):
+        if chosen.json:
+            _write([full_document(letter, replayed, salvage)])
+        else:
+            console.print(full_text(letter, replayed, salvage))
+    _tell_strangers(settings.kafka, box)
+    if places:
+        absent = ", ".join(f"{partition}@{offset}" for partition, offset in sorted(places))
+        raise Fatal(f"no dead letter at {absent}; `scorer dead-letters list` shows where there are some")
+    return 0
+
+
+def _at(box: Letterbox, places: set[Place]) -> Iterator[Letter]:
+    """Yield the letters at some places, each of which is then taken off."""
+    for letter in box:
+        place = letter.record.partition, letter.record.offset
+        if place in places:
+            places.remove(place)
+            yield letter
+        if not places:
+            return
+
+
+def _replay(settings: Settings, chosen: argparse.Namespace) -> int:
+    kafka, admin = settings.kafka, Admin(settings.kafka)
+    topic, inputs = _letters_topic(admin, kafka), _existing(admin, kafka.input_topics)
+    box = Letterbox(kafka, chosen.reason, chosen.partition)
+    replay = None if chosen.dry_run else Replay(kafka, admin, topic, inputs)
+    replayed = replay.replayed if replay else read_replayed(kafka, admin, topic)
+    if chosen.again:
+        replayed.forget(chosen.reason, chosen.partition)
+    due = Due(box, replayed, inputs)
+    if replay is None:
+        number = sum(1 for _ in islice(due, chosen.limit))
+        _console(stderr=True).print(f"would replay {number:,} events{_parts(due.taken)}")
+    else:
+        _write_back(replay, islice(due, chosen.limit))
+    _tell(due, kafka)
+    _tell_strangers(kafka, box)
+    return int(bool(due.elsewhere))
+
+
+def _write_back(replay: Replay, letters: Iterable[Letter]) -> None:
+    """Replay letters, and say how many it were, whatever ends it."""
+    console = _console(stderr=True)
+    try:
+        with counting("events replayed") as show:
+            for letter in letters:
+                replay.add(letter)
+                show(replay.done)
+            replay.commit()
+    finally:
+        console.print(f"{replay.done:,} events replayed")
+
+
+def _tell(due: Due, kafka: KafkaSettings) -> None:
+    """Say what was not replayed and why, and what may be lost."""
+    console = _console(stderr=True)
+    if due.before:
+        console.print(f"{due.before:,} were replayed before; --again replays them once more")
+    if due.old:
+        console.print(
+            f"warning: {due.old:,} of the events are older than their topic's retention.ms: the brokers may delete "
+            "them before they are read",
+            style="yellow",
+        )
+    for topic, letters in due.elsewhere.items():
+        console.print(
+            f"not replayed: {letters:,} events of topic {topic}, which is none of kafka.input_topics "
+            f"({', '.join(kafka.input_topics)}): use the configuration of the replicas that read it",
+            style="red",
+        )
+
+
+def _tell_strangers(kafka: KafkaSettings, box: Letterbox) -> None:
+    if box.strangers:
+        text = f"left out: {box.strangers:,} records of {kafka.dead_letter_topic} that are no dead letters, the first "
+        _console(stderr=True).print(text + box.stranger, style="yellow")
+
+
+def _letters_topic(admin: Admin, kafka: KafkaSettings) -> Topic:
+    return _existing(admin, [kafka.dead_letter_topic])[kafka.dead_letter_topic]
+
+
+def _existing(admin: Admin, names: Sequence[str]) -> Mapping[str, Topic]:
+    topics = admin.topics(names)
+    if missing := [name for name in names if name not in topics]:
+        raise Fatal(f"missing topics: {', '.join(missing)}; `scorer topics --create` makes them")
+    return topics
+
+
+def _parts(counts: Counter[str]) -> str:
+    return f": {', '.join(f'{number:,} {name}' for name, number in counts.most_common())}" if counts else ""
+
+
+def _write(documents: Iterable[Document]) -> None:
+    for one in documents:
+        sys.stdout.write(json.dumps(one, ensure_ascii=False) + "\n")
+
+
+def _console(*, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False)
+
+
+def _reason(text: str) -> Reason:
+    if text not in set(Reason):
+        raise argparse.ArgumentTypeError(f"{text!r} is no reason; expected one of {', '.join(Reason)}")
+    return Reason(text)
+
+
+def _place(text: str) -> Place:
+    partition, at, offset = text.partition("@")
+    if not (at and partition.isdecimal() and offset.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no place of a dead letter, such as 0@17")
+    return int(partition), int(offset)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of a partition")
+    return int(text)

@@ -1,0 +1,88 @@
+"""How `scorer dead-letters` shows a dead letter: as a row, in full, and as JSON documents."""
+
+import json
+from collections.abc import Iterator
+
+from scorer.avro import Salvage
+from scorer.cli.views import Document, moment, readable
+from scorer.kafka import Letter, Replayed
+
+HEADER = ("LETTER", "REASON", "EVENT", "MODEL", "TIME", "REPLAYS", "REPLAYED", "DETAIL")
+LINE_BYTES = 16  # of a value in hexadecimal
+
+
+def row(letter: Letter, replayed: Replayed) -> tuple[object, ...]:
+    """Return a letter as a row under HEADER."""
+    event, model = f"{letter.topic}-{letter.partition}@{letter.offset}", f"{letter.model} {letter.version}"
+    done = _yes_or_no(letter in replayed)
+    return (letter.place, letter.reason, event, model, letter.time, letter.replays, done, letter.detail)
+
+
+def document(letter: Letter, replayed: Replayed) -> Document:
+    """Return where a letter is, what it says, and whether it was replayed."""
+    return {
+        "partition": letter.record.partition,
+        "offset": letter.record.offset,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "source_topic": letter.topic,
+        "source_partition": letter.partition,
+        "source_offset": letter.offset,
+        "model": letter.model,
+        "version": letter.version,
+        "time": letter.time,
+        "replays": letter.replays,
+        "replayed": letter in replayed,
+    }
+
+
+def full_document(letter: Letter, replayed: Replayed, salvage: Salvage) -> Document:
+    """Return all there is of a letter: beside its `document` the event, as far as it can be read, and its bytes."""
+    record = letter.record
+    event, why = salvage.read(record.value or b"")
+    return document(letter, replayed) | {
+        "key": readable(record.key),
+        "timestamp": moment(record) or None,
+        "headers": [[name, readable(value)] for name, value in letter.headers],
+        "value": None if record.value is None else record.value.hex(),
+        "event": event,
+        "unreadable": why or None,
+    }
+
+
+def full_text(letter: Letter, replayed: Replayed, salvage: Salvage) -> str:
+    """Return the same for people, in lines."""
+    record = letter.record
+    event, why = salvage.read(record.value or b"")
+    facts = {
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "event": f"{letter.topic}-{letter.partition}@{letter.offset}",
+        "model": f"{letter.model} {letter.version}",
+        "time": letter.time,
+        "replays": str(letter.replays),
+        "replayed": _yes_or_no(letter in replayed),
+        "timestamp": moment(record) or "none",
+        "key": _or_null(record.key),
+        "headers": "\n".join(f"{name}: {_or_null(value)}" for name, value in letter.headers) or "none",
+        "value": "null" if record.value is None else "\n".join(_hexadecimal(record.value)),
+        "decoded": json.dumps(event, ensure_ascii=False, indent=2) + (f"\n{why}" if why else ""),
+    }
+    lines = [f"{name:<11}{text}".replace("\n", f"\n{'':<13}") for name, text in facts.items()]
+    return "\n  ".join([f"dead letter {letter.place}", *lines])
+
+
+def _hexadecimal(value: bytes) -> Iterator[str]:
+    yield f"{len(value):,} bytes"
+    for start in range(0, len(value), LINE_BYTES):
+        line = value[start : start + LINE_BYTES]
+        text = "".join(chr(byte) if chr(byte).isascii() and chr(byte).isprintable() else "." for byte in line)
+        yield f"{start:06x}  {line.hex(' '):<{LINE_BYTES * 3}} {text}"
+
+
+def _or_null(value: bytes | None) -> str:
+    return "null" if value is None else str(readable(value))
+
+
+def _yes_or_no(holds: bool) -> str:  # noqa: FBT001  what is to be worded
+    return "yes" if holds else "no"
