@@ -15,7 +15,15 @@ from scorer.avro import Encoder
 from scorer.check import require_topics
 from scorer.errors import Fatal, Misconfigured, Unavailable
 from scorer.features import Store, connect
-from scorer.kafka import Checkpoint, DeadLetters, Sink, Source, TransactionalSink, TransactionCheckpoint
+from scorer.kafka import (
+    Checkpoint,
+    DeadLetterLimit,
+    DeadLetters,
+    Sink,
+    Source,
+    TransactionalSink,
+    TransactionCheckpoint,
+)
 from scorer.monitor import Health, Metrics, Outages, serve
 from scorer.offline import golden_problems
 from scorer.pipeline import Parts
@@ -87,6 +95,7 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
         decoder=serving.decoder(),
         features=serving.features(store),
         booster=serving.booster,
+        limit=DeadLetterLimit(settings.kafka.max_dead_letter_ratio, settings.kafka.dead_letter_window),
         encoder=Encoder(bundle.name, bundle.version, ARM, serving.entities, settings.predictions.framing),
         sink=sink,
         checkpoint=checkpoint,

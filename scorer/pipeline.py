@@ -11,7 +11,7 @@ from scorer.avro import Decoder, Encoder
 from scorer.batch import Lookup, Matrix, Records, Rejected
 from scorer.errors import Aborted, Unavailable
 from scorer.features import Features
-from scorer.kafka import Checkpoint, Sink, Source
+from scorer.kafka import Checkpoint, DeadLetterLimit, Sink, Source
 from scorer.model import Booster
 from scorer.monitor import Health, Metrics
 
@@ -27,6 +27,7 @@ class Parts:
     decoder: Decoder
     features: Features
     booster: Booster
+    limit: DeadLetterLimit
     encoder: Encoder
     sink: Sink
     checkpoint: Checkpoint
@@ -65,6 +66,7 @@ def score(parts: Parts, records: Records) -> None:
     Raises:
         Unavailable: the features cannot be had now, and the policy is to wait; nothing was published.
         Aborted: nor is anything of it visible that was.
+        Fatal: too many of the last records are rejected; nothing was published.
     """
     stage = parts.metrics.stage
     with stage("decode"):
@@ -79,6 +81,7 @@ def score(parts: Parts, records: Records) -> None:
         scores = parts.booster.score(matrix.values)
     with stage("encode"):
         rejected = [*events.rejected, *matrix.rejected, *scores.rejected]
+        parts.limit.check(records, rejected)
         rows = scored_rows(len(records), rejected)
         payloads = parts.encoder.encode(records, events, matrix, scores, rows, time.time_ns() // 1_000_000)
     with stage("publish"):

@@ -2,7 +2,7 @@
 
 from scorer.kafka.admin import Admin, GroupLag
 from scorer.kafka.checkpoint import Checkpoint
-from scorer.kafka.dead_letters import DeadLetters
+from scorer.kafka.dead_letters import DeadLetterLimit, DeadLetters
 from scorer.kafka.feed import Feed
 from scorer.kafka.letters import Letter, Letterbox
 from scorer.kafka.reader import Reader, Record
@@ -16,6 +16,7 @@ from scorer.kafka.transactions import TransactionalSink, TransactionCheckpoint
 __all__ = [
     "Admin",
     "Checkpoint",
+    "DeadLetterLimit",
     "DeadLetters",
     "Due",
     "Feed",

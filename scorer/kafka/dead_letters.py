@@ -1,11 +1,14 @@
-"""The record published for an event that cannot be scored: the event unchanged, and why."""
+"""The record published for an event that cannot be scored: the event unchanged, and why; and when it is too many."""
 
+from collections import Counter, deque
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NotRequired, TypedDict, cast
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
-from scorer.batch import Records, Rejected
+from scorer.batch import Reason, Records, Rejected
+from scorer.errors import Fatal
 
 PREFIX = "scorer."
 
@@ -62,3 +65,52 @@ class DeadLetters:
         if kind != TIMESTAMP_NOT_AVAILABLE:
             letter["timestamp"] = milliseconds
         return letter
+
+
+class DeadLetterLimit:
+    """Stops a replica before it turns a topic into dead letters, for a schema or a model that is wrong.
+
+    Args:
+        ratio: of dead letters among the last records that is not to be exceeded, 0 to 1; None for no limit.
+        window: how many records that are, and never less: those that have not come yet count as good.
+    """
+
+    def __init__(self, ratio: float | None, window: int) -> None:
+        self._ratio, self._window = ratio, window
+        self._batches: deque[tuple[object, int, Counter[Reason]]] = deque()  # first record, records, dead letters
+        self._records = 0
+        self._letters: Counter[Reason] = Counter()
+
+    def check(self, records: Records, rejected: Sequence[Rejected]) -> None:
+        """Count a batch that is about to be published; one that is tried again counts once.
+
+        Raises:
+            Fatal: with it there are too many dead letters.
+        """
+        if self._ratio is None:
+            return
+        first = records.topic[0], records.partition[0], records.offset[0]
+        if self._batches and self._batches[-1][0] == first:
+            self._drop(self._batches.pop())
+        self._batches.append((first, len(records), Counter(each.reason for each in rejected)))
+        self._records += len(records)
+        self._letters.update(self._batches[-1][2])
+        while self._records - self._batches[0][1] >= self._window:
+            self._drop(self._batches.popleft())
+        if self._letters.total() > self._ratio * max(self._records, self._window):
+            raise Fatal(self._explain(rejected))
+
+    def _drop(self, batch: tuple[object, int, Counter[Reason]]) -> None:
+        self._records -= batch[1]
+        self._letters.subtract(batch[2])
+
+    def _explain(self, rejected: Sequence[Rejected]) -> str:
+        (reason, number), *_ = self._letters.most_common()
+        detail = next((f" (such as: {each.detail})" for each in rejected if each.reason == reason), "")
+        records, of = f"{self._records:,}", max(self._records, self._window)
+        return (
+            f"{self._letters.total():,} of the last {records} records cannot be scored, {number:,} of them for "
+            f"'{reason}'{detail}: more than kafka.max_dead_letter_ratio allows, {self._ratio:g} of {of:,}. Nothing of "
+            "the last batch was published or committed: mend the schema, the model or the producer; or, where such "
+            "events are to be dead letters, raise the ratio"
+        )

@@ -11,6 +11,7 @@ from scorer.settings.kinds import (
     Folder,
     Framing,
     Milliseconds,
+    Ratio,
     Records,
     Seconds,
     Servers,
@@ -37,6 +38,19 @@ class KafkaSettings(Group):
     output_topic: Topic = Field(description="Topic of the predictions; not one of `input_topics`.")
     dead_letter_topic: Topic = Field(
         description="Topic of the records that cannot be scored; not `output_topic` and not one of `input_topics`."
+    )
+    max_dead_letter_ratio: Ratio | None = Field(
+        default=None,
+        description="Share of dead letters among the last `dead_letter_window` records above which a replica stops "
+        "with exit 1, without publishing or committing the batch in hand: a guard against a wrong schema or model. "
+        "0 allows none, null any number.",
+    )
+    dead_letter_window: Records = Field(
+        default=1_000,
+        ge=1,
+        le=1_000_000,
+        description="Records over which `max_dead_letter_ratio` is taken, by each replica on its own; after a start "
+        "those that have not come yet count as good.",
     )
     delivery: Literal["at-least-once", "exactly-once"] = Field(
         default="at-least-once",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from annotated_types import Ge, Le
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 
@@ -79,6 +80,7 @@ Folder = Annotated[
 Framing = Annotated[
     Literal["none", "single-object"], not_yet("confluent", "none (the Avro body alone) or single-object")
 ]
+Ratio = Annotated[float, Ge(0), Le(1)]
 Records = Annotated[int, Unit("records")]
 Bytes = Annotated[int, Unit("bytes")]
 Milliseconds = Annotated[int, Unit("milliseconds")]

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scorer.batch import Reason, Records, Rejected
+from scorer.errors import Fatal
+from scorer.kafka import DeadLetterLimit
+
+
+def batch(first: int, records: int) -> Records:
+    """Records of one partition."""
+    place = np.zeros(records, np.int32)
+    offset = np.arange(first, first + records)
+    return Records(("in",), place, place, offset, offset, (None,) * records, np.empty(0, np.uint8), offset * 0)
+
+
+def bad(number: int, reason: Reason = Reason.TRUNCATED) -> list[Rejected]:
+    return [Rejected(row, reason, f"row {row} ends") for row in range(number)]
+
+
+def test_without_a_ratio_there_is_no_limit() -> None:
+    limit = DeadLetterLimit(None, 1)
+    limit.check(batch(0, 10), bad(10))
+
+
+def test_the_batch_that_exceeds_the_ratio_is_refused_and_not_the_one_that_meets_it() -> None:
+    limit = DeadLetterLimit(0.5, 10)
+    limit.check(batch(0, 10), bad(5))
+    with pytest.raises(Fatal, match=r"6 of the last 10 records"):
+        limit.check(batch(10, 10), bad(6))
+
+
+def test_records_that_have_not_come_count_as_good() -> None:
+    limit = DeadLetterLimit(0.1, 1000)
+    limit.check(batch(0, 100), bad(100))
+    with pytest.raises(Fatal, match=r"101 of the last 101 records .* 0\.1 of 1,000"):
+        limit.check(batch(100, 1), bad(1))
+
+
+def test_ratio_0_allows_none() -> None:
+    limit = DeadLetterLimit(0.0, 1000)
+    limit.check(batch(0, 500), [])
+    with pytest.raises(Fatal):
+        limit.check(batch(500, 500), bad(1))
+
+
+def test_a_batch_that_is_tried_again_counts_once() -> None:
+    limit = DeadLetterLimit(0.5, 10)
+    for _ in range(20):
+        limit.check(batch(0, 10), bad(5))
+
+
+def test_it_names_the_most_frequent_reason_with_an_example_and_what_to_do() -> None:
+    limit = DeadLetterLimit(0.0, 1)
+    with pytest.raises(Fatal) as stopped:
+        limit.check(batch(0, 10), [*bad(2, Reason.EMPTY), *bad(3, Reason.UNKNOWN_SCHEMA)])
+    text = str(stopped.value)
+    assert "5 of the last 10 records cannot be scored, 3 of them for 'unknown-schema' (such as: row 0 ends)" in text
+    assert "Nothing of the last batch was published or committed: mend the schema" in text
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 30), st.floats(0, 1)), min_size=1, max_size=30),
+    st.floats(0, 1),
+    st.integers(1, 60),
+)
+def test_it_stops_exactly_where_the_last_records_have_more(
+    batches: list[tuple[int, float]], ratio: float, window: int
+) -> None:
+    limit, seen = DeadLetterLimit(ratio, window), list[tuple[int, int]]()
+    for records, share in batches:
+        first, letters = sum(size for size, _ in seen), int(records * share)
+        seen.append((records, letters))
+        last = next(
+            seen[-count:]
+            for count in range(1, len(seen) + 1)
+            if _records(seen[-count:]) >= window or count == len(seen)
+        )
+        exceeded = sum(dead for _, dead in last) > ratio * max(_records(last), window)
+        try:
+            limit.check(batch(first, records), bad(letters))
+        except Fatal:
+            assert exceeded
+            return
+        assert not exceeded
+
+
+def _records(batches: list[tuple[int, int]]) -> int:
+    return sum(size for size, _ in batches)
