@@ -5,15 +5,11 @@ It is `scorer run`; the stopwatches stand between the loop and the parts, so nei
 
 import json
 import sys
-import time
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter, process_time, thread_time
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from scorer import pipeline
 from scorer.batch import Records
@@ -24,35 +20,37 @@ from scorer.pipeline import Parts
 REST = "the rest"  # of the loop's thread
 OUTSIDE = "outside Python"  # the Kafka client's own threads
 
-Seconds = NDArray[np.float64]  # of the clock, of this thread's processor time, and of all threads'
+Seconds = tuple[float, float]  # of the processor, in the loop's thread; and of the clock
 
 
 class Stopwatches:
     """Seconds of each stage, without those of the stages that it calls, over the turns of the loop that had a batch.
 
-    A turn begins with the call that asks for records. What a turn without records took is no cost of an event.
+    A turn begins with the call that asks for records. What a turn without records took is no cost of an event. One
+    stopwatch adds about two microseconds to a call, so a tenth of a microsecond to an event of a batch of 500.
     """
 
     def __init__(self) -> None:
         self.events = 0
-        self.stages: defaultdict[str, Seconds] = defaultdict(_nothing)
-        self._turn: defaultdict[str, Seconds] = defaultdict(_nothing)
-        self._within = _nothing()  # seconds of the calls within the one that is measured
-        self._began = _now()
+        self.stages: dict[str, Seconds] = {}
+        self._turn: dict[str, Seconds] = {}
+        self._within: Seconds = (0.0, 0.0)  # of the calls within the one that is measured
+        self._began, self._everyone = now()
         self._records = 0
 
     def timed(self, stage: str, call: Callable[..., Any]) -> Callable[..., Any]:
         """Return the call with a stopwatch at it."""
 
         def measured(*arguments: object) -> object:
-            outer, self._within = self._within, _nothing()
-            began = _now()
+            outer, self._within = self._within, (0.0, 0.0)
+            cpu, wall = thread_time(), perf_counter()
             try:
                 return call(*arguments)
             finally:
-                took = _now() - began
-                self._turn[stage] += took - self._within
-                self._within = outer + took
+                cpu, wall = thread_time() - cpu, perf_counter() - wall
+                own, inner = self._turn.get(stage, (0.0, 0.0)), self._within
+                self._turn[stage] = own[0] + cpu - inner[0], own[1] + wall - inner[1]
+                self._within = outer[0] + cpu, outer[1] + wall
 
         return measured
 
@@ -68,18 +66,21 @@ class Stopwatches:
         return next_turn
 
     def document(self) -> dict[str, object]:
-        """Return what is known, seconds as `Seconds` has them."""
-        return {"events": self.events, "stages": {stage: took.tolist() for stage, took in self.stages.items()}}
+        """Return what is known."""
+        return {"events": self.events, "stages": self.stages}
 
     def _end_turn(self) -> None:
-        now = _now()
+        (cpu, wall), everyone = now()
         if self._records:
             self.events += self._records
-            for stage, took in self._turn.items():
-                self.stages[stage] += took
-            self.stages[REST] += now - self._began - self._within
-        self._turn.clear()
-        self._within, self._began = _nothing(), now
+            cpu, wall = cpu - self._began[0], wall - self._began[1]
+            rest = cpu - self._within[0], wall - self._within[1]
+            outside = everyone - self._everyone - cpu, 0.0
+            for stage, took in {**self._turn, REST: rest, OUTSIDE: outside}.items():
+                own = self.stages.get(stage, (0.0, 0.0))
+                self.stages[stage] = own[0] + took[0], own[1] + took[1]
+        self._turn, self._within = {}, (0.0, 0.0)
+        self._began, self._everyone = now()
 
 
 class Watched:
@@ -122,12 +123,9 @@ def install(watch: Stopwatches) -> None:
     Server.fetch = watch.timed("Redis", Server.fetch)  # type: ignore[method-assign]  # within a part
 
 
-def _now() -> Seconds:
-    return np.array([time.perf_counter(), time.thread_time(), time.process_time()])
-
-
-def _nothing() -> Seconds:
-    return np.zeros(3)
+def now() -> tuple[Seconds, float]:
+    """Return what the clocks of this thread show, and the processor seconds of all threads."""
+    return (thread_time(), perf_counter()), process_time()
 
 
 if __name__ == "__main__":
