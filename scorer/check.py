@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 
 from scorer.errors import Fatal, Misconfigured, Problem, ScorerError
 from scorer.features import connect, sample_problems
-from scorer.kafka import Admin, Topic, dead_letter_concerns
+from scorer.kafka import (
+    Admin,
+    Topic,
+    dead_letter_concerns,
+    membership_concerns,
+    output_concerns,
+    property_problems,
+)
 from scorer.offline import golden_problems
 from scorer.serving import Serving, prepare
 from scorer.settings import KafkaSettings, Settings
@@ -42,9 +49,11 @@ def examine(settings: Settings, *, offline: bool = False) -> Report:
             f"{serving.bundle.name} version {serving.bundle.version} has no manifest, so nothing shows that its files"
             " are whole; `scorer models add` writes one"
         )
+    report.problems += property_problems(settings.kafka, settings.batch)
+    report.warnings += membership_concerns(settings.kafka)
     if not offline:
         _guard(report, lambda: _examine_kafka(settings.kafka, report))
-        if settings.features is not None:
+        if settings.features is not None and (serving is None or serving.plan.entities):
             _guard(report, lambda: _examine_redis(settings, serving, report))
     return report
 
@@ -74,7 +83,7 @@ def _guard(report: Report, look: Callable[[], None]) -> None:
     try:
         look()
     except Misconfigured as error:
-        report.problems += error.problems
+        report.problems += [problem for problem in error.problems if problem not in report.problems]
     except ScorerError as error:
         report.failures.append(str(error))
 
@@ -94,6 +103,8 @@ def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:
         report.warnings.append("the input has one partition: a second replica would have nothing to do")
     if dead := there.get(kafka.dead_letter_topic):
         report.warnings += dead_letter_concerns(dead, inputs)
+    if output := there.get(kafka.output_topic):
+        report.warnings += output_concerns(output, inputs)
 
 
 def _examine_redis(settings: Settings, serving: Serving | None, report: Report) -> None:

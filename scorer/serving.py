@@ -7,7 +7,7 @@ from typing import TypeVar
 from scorer.avro import Decoder, Schema
 from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
-from scorer.features import Features, Plan, Store
+from scorer.features import Features, Plan, Store, connect
 from scorer.model import Booster, Bundle, find_bundle, load_booster
 from scorer.settings import Settings
 
@@ -76,7 +76,9 @@ def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:
         problems += plan.problems(schema.fields, schema.why_not)
     if schema:
         problems += _event_problems(settings, schema)
-    if plan and plan.entities and settings.features is None:
+    if features := settings.features:  # its address is read, and nothing is asked yet
+        _collect(problems, lambda: connect(features.url, features.timeout_ms).close())
+    elif plan and plan.entities:
         problems.append(Problem("features", "left out", "the plan has entities, so say where Redis is: features.url"))
     if problems or not (schema and found and plan and booster):
         raise Misconfigured(problems)

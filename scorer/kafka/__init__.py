@@ -6,11 +6,12 @@ from scorer.kafka.dead_letters import DeadLetterLimit, DeadLetters
 from scorer.kafka.feed import Feed
 from scorer.kafka.letters import Letter, Letterbox
 from scorer.kafka.reader import Reader, Record
+from scorer.kafka.rehearsal import membership_concerns, property_problems
 from scorer.kafka.replay import Due, Replay
 from scorer.kafka.replayed import Replayed, read_replayed
 from scorer.kafka.sink import Sink
 from scorer.kafka.source import Source
-from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic
+from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic, output_concerns
 from scorer.kafka.transactions import TransactionalSink, TransactionCheckpoint
 
 __all__ = [
@@ -34,5 +35,8 @@ __all__ = [
     "TransactionalSink",
     "dead_letter_concerns",
     "dead_letter_topic",
+    "membership_concerns",
+    "output_concerns",
+    "property_problems",
     "read_replayed",
 ]

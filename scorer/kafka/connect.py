@@ -1,6 +1,7 @@
 """How a client is made, where its own log goes, and what is said when it cannot be made or nobody answers."""
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -39,7 +40,7 @@ def connect(client: Callable[[dict[str, Any]], Client], properties: dict[str, An
     try:
         return client({"logger": Journal(), **properties})
     except KafkaException as refused:
-        text = refused.args[0].str()
+        text = re.sub(r"\AFailed to create \w+: ", "", refused.args[0].str())
         raise Misconfigured([Problem("kafka.properties", text, "see the properties of librdkafka")]) from refused
 
 

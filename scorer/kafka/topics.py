@@ -53,5 +53,14 @@ def dead_letter_concerns(topic: Topic, inputs: Iterable[Topic]) -> list[str]:
     return concerns
 
 
+def output_concerns(topic: Topic, inputs: Iterable[Topic]) -> list[str]:
+    """Say, in a sentence each, how the topic of the predictions as it is could surprise who reads them."""
+    most = max((each.partitions for each in inputs), default=0)
+    if topic.partitions >= most:
+        return []
+    what = f"{topic.name} has {topic.partitions} partitions, and the input has {most}"
+    return [f"{what}: fewer can share the reading, and a key's predictions lie in another partition than its events"]
+
+
 def _largest_dead_letter(inputs: Iterable[Topic]) -> int:
-    return max(int(topic.config.get("max.message.bytes", 0)) for topic in inputs) + HEADER_BYTES
+    return max((int(topic.config.get("max.message.bytes", 0)) for topic in inputs), default=0) + HEADER_BYTES

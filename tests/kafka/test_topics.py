@@ -1,4 +1,6 @@
-from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic
+import pytest
+
+from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic, output_concerns
 
 
 def test_a_dead_letter_topic_as_it_is_made_raises_no_concern() -> None:
@@ -13,3 +15,13 @@ def test_a_dead_letter_topic_that_loses_or_refuses_dead_letters_raises_concerns(
     for setting in ("retention.ms=604800000", "cleanup.policy=compact,delete", "max.message.bytes=1048588"):
         assert sum(setting in concern for concern in concerns) == 1
     assert "set it to 1114124 or more" in concerns[2]
+
+
+def test_a_dead_letter_topic_without_an_input_has_nothing_to_be_too_small_for() -> None:
+    assert dead_letter_concerns(Topic("dead", 4, 1, {"max.message.bytes": "1048588"}), []) == []
+
+
+@pytest.mark.parametrize(("partitions", "concerns"), [(3, 1), (4, 0), (5, 0)])
+def test_predictions_with_fewer_partitions_than_events_are_a_concern(partitions: int, concerns: int) -> None:
+    assert len(output_concerns(Topic("scores", partitions), [Topic("flights", 2), Topic("others", 4)])) == concerns
+    assert output_concerns(Topic("scores", partitions), []) == []

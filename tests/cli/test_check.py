@@ -1,0 +1,133 @@
+"""`scorer check`: what it finds, how often it says it, and with which exit code."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xgboost
+import yaml
+
+from scorer.cli import main
+from scorer.kafka import Admin
+from scorer.sandbox import Kafka
+from tests.conftest import MakeTopic
+
+SCHEMA = {
+    "type": "record",
+    "name": "Payment",
+    "fields": [{"name": "amount", "type": "double"}, {"name": "card", "type": "string"}],
+}
+AMOUNT = {"name": "amount", "event": "amount"}
+SPEND = {"name": "spend", "entity": "card", "field": "spend"}
+CARD = {"key": "card:X:{card}", "layout": "hash", "fields": ["spend"]}
+OFFLINE = "--offline"
+
+Check = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.fixture
+def check(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Check:
+    """Checks a configuration with some settings changed; returns the exit code and what was said."""
+    monkeypatch.setattr("scorer.check.Admin", partial(Admin, seconds=3))
+    data = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
+    matrix = xgboost.DMatrix(data, data[:, 0], feature_names=["amount", "spend"])
+    bundle = tmp_path / "models/fraud/1"
+    bundle.mkdir(parents=True)
+    xgboost.train({"nthread": 1}, matrix, 2).save_model(bundle / "model.ubj")
+    (tmp_path / "event.avsc").write_text(json.dumps(SCHEMA))
+
+    def run(*options: str, plan: Any = None, kafka: Any = None, features: Any = None) -> tuple[int, list[str]]:
+        plan = plan or {"entities": {"card": CARD}, "columns": [AMOUNT, SPEND]}
+        (bundle / "plan.yaml").write_text(yaml.safe_dump(plan))
+        names = {"input_topics": ["in"], "output_topic": "out", "dead_letter_topic": "dead"}
+        document = {
+            "kafka": {"bootstrap_servers": "127.0.0.1:1", "group_id": "g"} | names | (kafka or {}),
+            "events": {"schema": "event.avsc"},
+            "features": features or {"url": "redis://127.0.0.1:1/0"},
+            "model": {"path": "models/fraud"},
+        }
+        file = tmp_path / "scorer.yaml"
+        file.write_text(yaml.safe_dump(document))
+        code = main(["check", "-c", str(file), *options])
+        out, err = capsys.readouterr()
+        assert not out
+        return code, err.splitlines()
+
+    return run
+
+
+def told(lines: list[str], word: str) -> list[str]:
+    return [line.removeprefix(word).strip() for line in lines if line.startswith(word)]
+
+
+def test_what_is_right_offline_is_ready(check: Check) -> None:
+    code, lines = check(OFFLINE)
+    assert (code, lines[-1]) == (0, "ready to run")
+
+
+@pytest.mark.parametrize("url", ["redis://localhost/three", "http://localhost", "redis://localhost?dbb=1"])
+def test_the_address_of_the_features_is_read_without_a_server(check: Check, url: str) -> None:
+    code, lines = check(OFFLINE, features={"url": url})
+    (problem,) = told(lines, "wrong")
+    assert code == 2
+    assert problem.startswith("features.url: ")
+
+
+def test_everything_wrong_is_told_at_once(check: Check) -> None:
+    plan = {"entities": {"card": CARD | {"key": "card:{crad}"}}, "columns": [SPEND, AMOUNT]}
+    code, lines = check(OFFLINE, plan=plan, kafka={"properties": {"lingerms": "5"}}, features={"url": "redis://h/x"})
+    text = "\n".join(told(lines, "wrong"))
+    assert code == 2
+    for what in ("unknown field 'crad'; did you mean 'card'?", "'spend' stands where", "lingerms", "database 'x'"):
+        assert text.count(what) == 1
+
+
+def test_a_plan_without_entities_needs_no_redis(check: Check) -> None:
+    plan = {"columns": [AMOUNT, {"name": "spend", "event": "amount"}]}
+    failures = told(check(plan=plan)[1], "wrong")
+    assert len(failures) == 1
+    assert "kafka: 127.0.0.1:1 does not answer" in failures[0]
+
+
+def test_what_two_looks_find_is_told_once(check: Check) -> None:
+    code, lines = check(kafka={"properties": {"lingerms": "5"}}, features={"url": "redis://localhost/three"})
+    assert code == 2
+    assert ["lingerms" in line or "three" in line for line in told(lines, "wrong")] == [True, True]
+
+
+def test_servers_that_do_not_answer_are_failures_and_no_wrong_configuration(check: Check) -> None:
+    code, lines = check()
+    assert code == 1
+    assert ["kafka" in line or "Redis" in line for line in told(lines, "wrong")] == [True, True]
+
+
+def test_topics_are_looked_at_where_some_are_missing(
+    check: Check, kafka: Kafka, make_topic: MakeTopic, redis_url: str
+) -> None:
+    dead = make_topic("dead", retention_ms="1000")
+    code, lines = check(
+        kafka={"bootstrap_servers": kafka.bootstrap, "dead_letter_topic": dead}, features={"url": redis_url}
+    )
+    assert code == 1
+    assert told(lines, "wrong") == ["topics that do not exist: in, out; `scorer topics --create` makes them"]
+    warnings = "\n".join(told(lines, "warning"))
+    assert f"{dead}: retention.ms=1000 may delete a dead letter at once" in warnings
+    assert "Redis has no key like 'card:X:{card}'" in warnings
+
+
+def test_topics_that_work_and_may_surprise_are_warned_of(
+    check: Check, kafka: Kafka, make_topic: MakeTopic, redis_url: str
+) -> None:
+    dead = make_topic("dead", retention_ms="-1", max_message_bytes="2000000")
+    names = {"input_topics": [make_topic("in", 3)], "output_topic": make_topic("out", 2), "dead_letter_topic": dead}
+    static = {"instance_id": "a", "properties": {"group.protocol": "consumer"}}
+    code, lines = check(kafka={"bootstrap_servers": kafka.bootstrap} | names | static, features={"url": redis_url})
+    assert (code, lines[-1]) == (0, "ready to run")
+    warnings = told(lines, "warning")
+    assert any("has 2 partitions, and the input has 3" in warning for warning in warnings)
+    assert any("kafka.instance_id=a with group.protocol=consumer" in warning for warning in warnings)
+    assert not any(dead in warning for warning in warnings)
