@@ -17,6 +17,8 @@ from scorer.offline import golden_problems
 from scorer.serving import Serving, prepare
 from scorer.settings import KafkaSettings, Settings
 
+START_SECONDS = 30.0  # for brokers that start at the same time
+
 
 @dataclass(slots=True)
 class Report:
@@ -65,7 +67,7 @@ def require_topics(kafka: KafkaSettings) -> None:
         Unavailable: the brokers do not answer.
         Fatal: topics are missing.
     """
-    if missing := missing_topics(kafka, Admin(kafka).topics(_topics(kafka))):
+    if missing := missing_topics(kafka, Admin(kafka, START_SECONDS).topics(_topics(kafka))):
         raise Fatal(missing)
 
 

@@ -15,6 +15,8 @@ from scorer.sandbox import Kafka, Redis, training
 
 hypothesis.settings.register_profile("real-machine", deadline=None)  # the first example may compile a kernel
 hypothesis.settings.load_profile("real-machine")
+# A mutant has to be seen, not explained.
+hypothesis.settings.register_profile("mutants", deadline=None, phases=set(hypothesis.Phase) - {hypothesis.Phase.shrink})
 
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)

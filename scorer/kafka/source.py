@@ -69,7 +69,7 @@ class Source:
         self._drain: Drain | None = None
         self.assignment = Assignment()
         self._held: list[Message] = []  # delivered, and left for the next batch
-        self._paused = False
+        self._paused: set[Partition] = set()
         self._failure: Exception | None = None  # raised in a callback
         self._lag_due = 0.0
         self._consumer = connect(
@@ -169,13 +169,15 @@ class Source:
 
     def _pause(self) -> None:
         # Again at every call: partitions may have been assigned since, and those are not paused.
-        self._consumer.pause(self._consumer.assignment())
-        self._paused = True
+        assigned = self._consumer.assignment()
+        self._consumer.pause(assigned)
+        self._paused.update(_partitions(assigned))
 
     def _resume(self) -> None:
+        # Those that were lost meanwhile, too: the client would keep them paused when they come back.
         if self._paused:
-            self._consumer.resume(self._consumer.assignment())
-            self._paused = False
+            self._consumer.resume(topic_partitions(dict.fromkeys(self._paused, 0)))
+            self._paused.clear()
 
     def _look_at_lag(self) -> None:
         now = time.monotonic()

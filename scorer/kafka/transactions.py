@@ -60,7 +60,8 @@ class TransactionalSink(Sink):
         super().__init__(kafka, dead_letters, condition)
         self._commits = commits
         self._named = kafka.instance_id is not None
-        self._usable = False  # whether every transaction before is settled, and the producer may begin one
+        self._usable = False  # whether the producer may begin a transaction
+        self._unheard = False  # whether the last one may have succeeded
         self._fenced_at = -FENCED_SECONDS
         # Now, not with the first batch: what a predecessor of this name left open holds up readers, us included.
         self._recover()
@@ -74,9 +75,9 @@ class TransactionalSink(Sink):
         """
         if not self._usable:
             self._recover()
-            if self._is_committed(batch.offsets):  # the transaction whose end was not heard of had succeeded
-                batch.settled()
-                return
+        if self._unheard and self._is_committed(batch.offsets):  # the transaction whose end was not heard of succeeded
+            batch.settled()
+            return
         try:
             self._producer.begin_transaction()
             self._write(records, payloads, rejected, on_delivery=None)
@@ -89,11 +90,15 @@ class TransactionalSink(Sink):
         batch.settled()
 
     def serve(self, seconds: float = 0.0) -> None:
-        """Serve the client's callbacks."""
+        """Serve the client's callbacks; settle what is open, which holds up even our own reading of offsets."""
         try:
             super().serve(seconds)
+            if not self._usable:
+                self._recover()
         except KafkaException as failed:  # fenced meanwhile
             self._lose(failed.args[0])
+        except Aborted:  # said when a batch meets it
+            return
 
     def close(self) -> None:
         """Leave a transaction whose end is not known to the brokers, which abort it."""
@@ -121,7 +126,7 @@ class TransactionalSink(Sink):
         raise Aborted(f"a transaction failed and is tried again: {error.str()}")
 
     def _lose(self, error: KafkaError) -> None:
-        self._usable = False
+        self._usable, self._unheard = False, True
         if error.code() in FENCED:
             self._fenced_at = time.monotonic()
 
@@ -145,8 +150,8 @@ class TransactionalSink(Sink):
         try:
             committed = self._commits.read(offsets, CALL_SECONDS)
         except KafkaException as failed:
-            self._usable = False
             raise Aborted(f"committed offsets cannot be read: {failed.args[0].str()}") from failed
+        self._unheard = False
         return all(committed[partition] >= offset for partition, offset in offsets.items())
 
     def _discard(self) -> None:

@@ -27,7 +27,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._group import MemberDescription
-from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 from numpy.typing import NDArray
 
@@ -47,6 +46,7 @@ PLAN = {
 }
 PREDICTION = fastavro.parse_schema(json.loads((Path(__file__).parents[2] / "schemas/prediction.avsc").read_text()))
 CARDS = 50
+Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 60.0
 
@@ -153,7 +153,13 @@ class World:
     def stop(self, replica: subprocess.Popen[bytes]) -> int:
         """Ask a replica to end, and return its exit code."""
         replica.send_signal(signal.SIGTERM)
-        return replica.wait(PATIENCE_SECONDS)
+        return self.ended(replica)
+
+    def ended(self, replica: subprocess.Popen[bytes]) -> int:
+        """Wait for a replica that is to end, and return its exit code."""
+        code = replica.wait(PATIENCE_SECONDS)
+        self.replicas.remove(replica)
+        return code
 
     def log(self) -> str:
         """What the replicas have said."""
@@ -161,10 +167,10 @@ class World:
 
     def ends(self, topic: str) -> dict[int, int]:
         """The end offset of each partition of a topic."""
-        wanted = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(self.partitions)}  # type: ignore[no-untyped-call]
-        return patiently(
-            lambda: {at.partition: end.result().offset for at, end in self.admin.list_offsets(wanted).items()}
-        )
+        return {
+            number: patiently(lambda at: self._observer.get_watermark_offsets(at, 30)[1], TopicPartition(topic, number))
+            for number in range(self.partitions)
+        }
 
     def describe(self) -> list[MemberDescription]:
         """The members of the group."""
@@ -181,9 +187,8 @@ class World:
     def committed(self) -> dict[int, int]:
         """The group's committed offsets by partition; 0 where there is none."""
         asked = [TopicPartition(self.input, number) for number in range(self.partitions)]
-        return patiently(
-            lambda: {at.partition: max(at.offset, 0) for at in self._observer.committed(asked, timeout=30)}
-        )
+        committed = patiently(lambda partitions: self._observer.committed(partitions, 30), asked)
+        return {at.partition: max(at.offset, 0) for at in committed}
 
     def wait(self, published: int, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until there are so many predictions and dead letters."""
@@ -217,9 +222,19 @@ class World:
             ledger.dead_letters[int(held["scorer.partition"] or b""), int(held["scorer.offset"] or b"")].append(message)
         return ledger
 
+    def written(self) -> int:
+        """How many predictions were written, those of aborted transactions among them."""
+        return sum(1 for _ in self._read(self.output, "read_uncommitted"))
+
     def verify(self) -> Ledger:
-        """Check that every event has its prediction or dead letter and that every score is right; return the ledger."""
+        """Check that every event has its prediction or dead letter and that every score is right; return the ledger.
+
+        It was a prediction or a dead letter and not both; under exactly-once, one of it.
+        """
         ledger = self.ledger()
+        if self.exactly_once:
+            assert ledger.repeated == 0
+            assert all(len(letters) == 1 for letters in ledger.dead_letters.values())
         numbers = {place: value for place, value in self.sent.items() if isinstance(value, int)}
         lost = numbers.keys() - ledger.predictions.keys()
         assert not lost, f"{len(lost)} of {len(numbers)} events lost; log:\n{self.log()[-3000:]}"
@@ -255,15 +270,15 @@ class World:
         for altered in self.admin.incremental_alter_configs([resource]).values():
             altered.result()
 
-    def _read(self, topic: str) -> Iterator[Message]:
-        """Read what is committed there, to the end of each partition."""
+    def _read(self, topic: str, isolation: str = "read_committed") -> Iterator[Message]:
+        """Read a topic to the end of each partition."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self.bootstrap,
                 "group.id": "ledger",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
-                "isolation.level": "read_committed",
+                "isolation.level": isolation,
             }
         )
         consumer.assign([TopicPartition(topic, number, 0) for number in range(self.partitions)])
@@ -316,12 +331,12 @@ class World:
         (self.folder / "scorer.yaml").write_text(yaml.safe_dump(chosen))
 
 
-def patiently(ask: Callable[[], Answer]) -> Answer:
+def patiently(ask: Callable[[Question], Answer], question: Question) -> Answer:
     """Ask a broker that was just started, or that has just made a topic, until it knows."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return ask()
+            return ask(question)
         except KafkaException:
             if time.monotonic() > deadline:
                 raise

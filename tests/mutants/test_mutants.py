@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 COPIED = ("scorer", "tests", "schemas", "pyproject.toml")
 CHECKPOINT = "tests/kafka/test_checkpoint.py"
+TRANSACTIONS = "tests/kafka/test_transactions.py"
 GUARANTEES = "tests/delivery/test_guarantees.py::"
 
 
@@ -91,6 +92,48 @@ MUTANTS = [
         "tests/kafka/test_assignment.py",
     ),
     Mutant(
+        "a lost partition is drained and committed",
+        "scorer/kafka/source.py",
+        "on_lost=self._on_lost",
+        "on_lost=self._on_revoke",
+        "tests/kafka/test_source.py",
+    ),
+    Mutant(
+        "a revoked partition goes without a commit",
+        "scorer/kafka/source.py",
+        "                self._checkpoint.finish(",
+        "                float(",
+        "tests/kafka/test_source.py",
+    ),
+    Mutant(
+        "a batch that has to wait is dropped",
+        "scorer/pipeline.py",
+        "records = parts.source.hold(records, WAIT_SECONDS)",
+        "records = parts.source.hold(None, WAIT_SECONDS)",
+        GUARANTEES + "test_a_batch_that_has_to_wait_is_scored_in_the_end",
+    ),
+    Mutant(
+        "a producer is used again after a transaction whose end was not heard of",
+        "scorer/kafka/transactions.py",
+        "self._usable, self._unheard = False, True",
+        "self._unheard = True",
+        TRANSACTIONS,
+    ),
+    Mutant(
+        "an end that was not heard of is taken for a failure",
+        "scorer/kafka/transactions.py",
+        "self._usable, self._unheard = False, True",
+        "self._usable = False",
+        TRANSACTIONS,
+    ),
+    Mutant(
+        "the offsets of a transaction are those of another membership",
+        "scorer/kafka/transactions.py",
+        "(offsets, records.membership, CALL_SECONDS)",
+        "(offsets, self._commits._consumer.consumer_group_metadata(), CALL_SECONDS)",
+        TRANSACTIONS,
+    ),
+    Mutant(
         "a bad row takes its neighbour along",
         "scorer/pipeline.py",
         "[each.row for each in rejected]",
@@ -110,7 +153,7 @@ def test_a_mutant_is_seen(mutant: Mutant, tmp_path: Path) -> None:
     assert text.count(mutant.line) == 1, f"{mutant.file} has changed: the mutant no longer fits"
     file.write_text(text.replace(mutant.line, mutant.broken))
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.test],
+        [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", "--hypothesis-profile=mutants", mutant.test],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,

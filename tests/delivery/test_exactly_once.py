@@ -1,0 +1,56 @@
+"""What transactions add: who was replaced writes nothing, and nobody waits long for what it left open."""
+
+import signal
+import time
+
+from tests.delivery.conftest import MakeWorld
+from tests.delivery.test_guarantees import load, shared_by
+
+STANDSTILL_SECONDS = 13  # longer than a session and than a transaction's timeout
+
+
+def test_a_replica_that_stood_still_goes_on_by_itself(make_world: MakeWorld) -> None:
+    world = make_world(kafka__delivery="exactly-once")
+    with load(world, 1_000):
+        replicas = [world.start(), world.start()]
+        world.until(lambda: shared_by(world, 2), "two replicas at work")
+        replicas[0].send_signal(signal.SIGSTOP)
+        time.sleep(STANDSTILL_SECONDS)
+        replicas[0].send_signal(signal.SIGCONT)
+        time.sleep(3)
+    world.wait_committed()
+    assert [world.stop(replica) for replica in replicas] == [0, 0]
+    assert "lost" in world.log()
+    world.verify()
+
+
+def test_a_replica_whose_name_another_has_taken_is_fenced_and_says_so(make_world: MakeWorld) -> None:
+    world = make_world(kafka__delivery="exactly-once", kafka__instance_id="one")
+    with load(world, 1_000):
+        zombie = world.start()
+        world.wait(1_000)
+        zombie.send_signal(signal.SIGSTOP)
+        world.start()
+        time.sleep(2)
+        zombie.send_signal(signal.SIGCONT)
+        assert world.ended(zombie) == 1
+    world.wait_committed()
+    assert "fenced" in world.log()
+    world.verify()
+
+
+def test_what_a_killed_replica_left_open_is_aborted_by_the_next_of_its_name(make_world: MakeWorld) -> None:
+    world = make_world(kafka__delivery="exactly-once", kafka__instance_id="one", batch__max_records=2_000)
+    world.send(range(60_000))
+    for _ in range(5):
+        victim = world.start()
+        before = world.published()
+        world.wait(before + 1)
+        victim.kill()
+        world.ended(victim)
+        begin = time.monotonic()
+        world.ledger()  # reads to the end, which an open transaction would hold up
+        assert time.monotonic() - begin < 12
+    world.start()
+    world.wait_committed()
+    world.verify()

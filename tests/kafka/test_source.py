@@ -1,0 +1,160 @@
+"""The consumer on a real broker: bounded batches, waiting without leaving, and partitions that come and go."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from confluent_kafka import Producer
+
+from scorer.batch import Records
+from scorer.kafka import Checkpoint, Source
+from scorer.sandbox import Kafka
+from scorer.settings import BatchSettings, KafkaSettings
+from tests.conftest import MakeTopic
+from tests.kafka.conftest import settings
+
+
+@dataclass
+class Watcher:
+    """Hears what the group does."""
+
+    kinds: list[str] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+
+    def rebalance(self, kind: str) -> None:
+        self.kinds.append(kind)
+
+    def committed(self, result: str) -> None:
+        self.results.append(result)
+
+    def lag(self, topic: str, partition: int, records: int) -> None:
+        """Of no interest here."""
+
+    def forget(self, topic: str, partition: int) -> None:
+        """Of no interest here."""
+
+
+@dataclass
+class Member:
+    """A source that has joined, and what its checkpoint was asked."""
+
+    source: Source
+    checkpoint: Checkpoint
+    watcher: Watcher
+    drained: list[bool] = field(default_factory=list)
+
+    def drain(self, checkpoint: Checkpoint, _: float) -> bool:
+        self.drained.append(checkpoint.idle)
+        return checkpoint.idle
+
+    def poll(self, seconds: float = 20.0) -> Records:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if records := self.source.poll():
+                return records
+        pytest.fail("no record came")
+
+
+@contextmanager
+def joined(kafka: KafkaSettings, topic: str, **limits: int) -> Iterator[Member]:
+    chosen, watcher = kafka.model_copy(update={"input_topics": (topic,)}), Watcher()
+    source = Source(chosen, BatchSettings(**limits), watcher, lambda _: None)
+    member = Member(source, Checkpoint(source.commits, 4, lambda _: None), watcher)
+    source.subscribe(member.checkpoint, member.drain)
+    try:
+        yield member
+    finally:
+        source.close(5)
+
+
+@pytest.fixture
+def group(kafka: Kafka) -> KafkaSettings:
+    quick = {"heartbeat_interval_ms": "300", "session_timeout_ms": "6000", "max_poll_interval_ms": "6000"}
+    return settings(kafka.bootstrap, **quick)
+
+
+def fill(kafka: Kafka, topic: str, values: list[bytes], partition: int = 0) -> None:
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    for value in values:
+        producer.produce(topic, value, partition=partition)
+    assert producer.flush(10) == 0
+
+
+def values(records: Records) -> list[bytes]:
+    starts = [0, *records.ends[:-1].tolist()]
+    return [records.data[start:end].tobytes() for start, end in zip(starts, records.ends.tolist(), strict=True)]
+
+
+def test_a_batch_is_bounded_in_records_and_bytes_and_nothing_is_left_out(
+    kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
+) -> None:
+    topic = make_topic()
+    sent = [b"%04d" % number * 25 for number in range(200)] + [b"x" * 3_000] + [b"end"]
+    fill(kafka, topic, sent)
+    with joined(group, topic, max_records=15, max_bytes=1_024) as member:
+        got: list[bytes] = []
+        while len(got) < len(sent):
+            batch = values(member.poll())
+            assert len(batch) <= 15
+            assert sum(map(len, batch)) <= 1_024 or batch == [b"x" * 3_000]
+            got += batch
+    assert got == sent
+
+
+def test_what_arrives_while_records_are_held_comes_after_them(
+    kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
+) -> None:
+    topic = make_topic()
+    fill(kafka, topic, [b"a", b"b"])
+    with joined(group, topic, max_records=1) as member:
+        first = member.poll()
+        fill(kafka, topic, [b"c"])
+        for _ in range(5):
+            held = member.source.hold(first, 0.1)
+            assert held is not None
+            assert values(held) == [b"a"]
+        assert [values(member.poll()) for _ in "bc"] == [[b"b"], [b"c"]]
+
+
+def test_a_lost_partition_is_dropped_and_not_drained(kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings) -> None:
+    topic = make_topic()
+    fill(kafka, topic, [b"a"])
+    with joined(group, topic) as member:
+        records = member.poll()
+        batch = member.checkpoint.open(records, 1)
+        time.sleep(7)  # longer than the group waits for a poll
+        deadline = time.monotonic() + 10
+        while member.source.hold(records, 0.5) is not None:
+            assert time.monotonic() < deadline, "the group has not told"
+        assert member.watcher.kinds[:2] == ["assigned", "lost"]
+        assert member.drained == []
+        batch.delivered(None, None)
+        member.checkpoint.settle()
+        assert member.checkpoint.finish(1)
+        assert member.watcher.results == [], "nothing of a lost partition is committed"
+        assert values(member.poll()) == [b"a"], "its record is read again"
+
+
+def test_a_revoked_partition_is_drained_and_committed_before_it_goes(
+    kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
+) -> None:
+    topic = make_topic(partitions=2)
+    fill(kafka, topic, [b"a"], partition=0)
+    fill(kafka, topic, [b"b"], partition=1)
+    with joined(group, topic) as first:
+        read: list[bytes] = []
+        while len(read) < 2:
+            records = first.poll()
+            read += values(records)
+            first.checkpoint.open(records, 0)  # all its writes are acknowledged
+        with joined(group, topic) as second:
+            deadline = time.monotonic() + 20
+            while not second.source.assignment.owned and time.monotonic() < deadline:
+                assert second.source.poll() is None, "what was committed is not read again"
+                assert first.source.poll() is None
+            assert len(first.source.assignment.owned) == len(second.source.assignment.owned) == 1
+        assert "revoked" in first.watcher.kinds
+        assert first.drained == [False]
+        assert first.watcher.results == ["ok"]
