@@ -13,8 +13,8 @@ import structlog
 from scorer import pipeline
 from scorer.avro import Encoder
 from scorer.check import require_topics
-from scorer.errors import Fatal, Misconfigured, Unavailable
-from scorer.features import Store, connect
+from scorer.errors import Fatal, Misconfigured
+from scorer.features import connect
 from scorer.kafka import (
     Checkpoint,
     DeadLetterLimit,
@@ -68,19 +68,16 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
     settings, bundle = serving.settings, serving.bundle
     metrics, health = Metrics(serving.entities), Health(LOOP_LIMIT_SECONDS)
     metrics.model(bundle.name, bundle.version, ARM)
-    for name in ("assigned", "kafka"):
-        health.set(name, False, "not yet known")  # noqa: FBT003  reads as a sentence
-    if settings.http is not None:
-        stack.enter_context(serve(settings.http.host, settings.http.port, metrics, health))
     store = None
     if settings.features is not None and serving.plan.entities:
         store = connect(settings.features.url, settings.features.timeout_ms)
         stack.callback(store.close)
+    for name in ("assigned", "kafka", *(["features"] if store else [])):
+        health.set(name, False, "not yet known")  # noqa: FBT003  reads as a sentence
+    if settings.http is not None:
+        stack.enter_context(serve(settings.http.host, settings.http.port, metrics, health))
 
     condition = _conditions(health)
-    if store is not None:
-        condition("features", _trouble(store))  # a replica without work must become ready, too
-
     brokers = partial(condition, "kafka")
     letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
     source = Source(settings.kafka, settings.batch, metrics, brokers)
@@ -118,15 +115,6 @@ def _conditions(health: Health) -> Callable[[str, str], None]:
             outages.good(name)
 
     return condition
-
-
-def _trouble(store: Store) -> str:
-    """Why a store does not answer; the empty text where it does."""
-    try:
-        store.ping()
-    except Unavailable as error:
-        return str(error)
-    return ""
 
 
 def _finish(parts: Parts, seconds: float) -> bool:

@@ -54,6 +54,8 @@ def run(parts: Parts, stopping: Callable[[], bool]) -> None:
                 parts.condition("writes" if isinstance(error, Aborted) else "features", str(error))
                 records = parts.source.hold(records, WAIT_SECONDS)
                 parts.health.turned()
+        if not records and (trouble := parts.features.trouble()) is not None:
+            parts.condition("features", trouble)
         parts.sink.serve()
         parts.checkpoint.settle()
         assignment = parts.source.assignment

@@ -1,5 +1,6 @@
 """The two steps that a batch takes here: look its features up, and assemble its matrix."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -7,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.batch import NO_SLOT, Events, Field, Found, Lookup, Matrix, Reason, Rejected
-from scorer.errors import Misconfigured, Problem
+from scorer.errors import Misconfigured, Problem, Unavailable
 from scorer.features.keyring import Keyring
 from scorer.features.matrix import Assembler
 from scorer.features.outage import Tolerant, nothing
 from scorer.features.plan import Entity, Plan
 from scorer.features.store import Reply, Request, Store
 
+PING_SECONDS = 5.0  # between two questions to a store of which no batch asks anything
 _ABSENCES = (Lookup.MISSING, Lookup.STALE, Lookup.INVALID)
 
 
@@ -27,7 +29,7 @@ class Features:
         when_missing: `impute` or `dead-letter`, for the entities that do not say it themselves.
         when_unavailable: `wait`, `impute` or `dead-letter`: what happens while the store cannot answer.
         clock: Unix seconds, for the age of features.
-        monotonic: seconds, for the time between two tries at a store that failed.
+        monotonic: seconds, for the time between two tries at a store that failed, or that nobody asked.
 
     Raises:
         Misconfigured: the plan has entities, and there is no store.
@@ -46,8 +48,9 @@ class Features:
         if plan.entities and store is None:
             what = f"is left out, and the plan has entities: {', '.join(entity.name for entity in plan.entities)}"
             raise Misconfigured([Problem("features", what, "say in `features.url` where they are")])
-        self._entities, self._clock = plan.entities, clock
+        self._entities, self._clock, self._monotonic = plan.entities, clock, monotonic
         self._store = Tolerant(store, monotonic) if store and when_unavailable != "wait" else store
+        self._ping, self._asked = store.ping if store and plan.entities else None, -math.inf
         self._keyrings = [Keyring(entity.key, fields) for entity in plan.entities]
         self._assembler = Assembler(plan, fields)
         self._refused = np.zeros((len(plan.entities), len(Lookup)), np.bool_)  # which look-ups make a dead letter
@@ -72,6 +75,21 @@ class Features:
             Found(request.entity.name, slots, reply.values, reply.absent, reply.lookup, request.keys)
             for request, reply, (slots, _) in zip(requests, self._fetch(requests), keyed, strict=True)
         )
+
+    def trouble(self) -> str | None:
+        """Ask a store that was not asked for some seconds whether it answers.
+
+        Returns:
+            Why it does not, empty where it does; None where it was asked lately, or there is nothing to ask for.
+        """
+        if self._ping is None or self._monotonic() - self._asked < PING_SECONDS:
+            return None
+        self._asked = self._monotonic()
+        try:
+            self._ping()
+        except Unavailable as error:
+            return str(error)
+        return ""
 
     def assemble(self, events: Events, found: Sequence[Found]) -> Matrix:
         """Make the matrix of a batch.
@@ -101,6 +119,7 @@ class Features:
     def _fetch(self, requests: Sequence[Request]) -> list[Reply]:
         if self._store is None or not any(request.keys for request in requests):
             return nothing(requests)
+        self._asked = self._monotonic()
         return self._store.fetch(requests, self._clock())
 
     def _without_features(

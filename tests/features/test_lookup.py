@@ -10,6 +10,7 @@ import structlog
 from scorer.batch import NO_SLOT, Events, Lookup, Matrix, Reason
 from scorer.errors import Misconfigured, Unavailable
 from scorer.features import Features, Plan
+from scorer.features.lookup import PING_SECONDS
 from scorer.features.outage import COOL_DOWN_SECONDS
 from tests.features.batches import FIELDS, Row, Table, events
 
@@ -238,3 +239,36 @@ def test_a_plan_without_entities_needs_none() -> None:
     assert matrix.missing.shape == (1, 0)
     assert matrix.lookups.shape == (0, len(Lookup))
     assert not matrix.degraded
+
+
+@pytest.mark.parametrize("policy", ["wait", "impute", "dead-letter"])
+def test_a_store_that_nobody_asks_is_asked_now_and_then(policy: str) -> None:
+    store, now = table(), [0.0]
+    through = features(store, when_unavailable=policy, seconds=now)
+    assert through.trouble() == ""
+    store.down = True
+    now[0] = PING_SECONDS - 0.1
+    assert through.trouble() is None
+    now[0] = PING_SECONDS
+    assert through.trouble() == "nobody at home"
+    store.down, now[0] = False, 2 * PING_SECONDS
+    assert through.trouble() == ""
+
+
+def test_a_store_that_batches_ask_is_not_asked_beside_them() -> None:
+    store, now = table(), [0.0]
+    through = features(store, seconds=now)
+    passed(through)
+    now[0] = PING_SECONDS - 0.1
+    assert through.trouble() is None
+    passed(through, [None])  # which asks for nothing
+    now[0] = PING_SECONDS
+    assert through.trouble() == ""
+
+
+def test_where_a_plan_has_no_entities_no_store_is_asked() -> None:
+    store = table()
+    store.down = True
+    without = "columns: [{name: distance, event: distance}]"
+    assert features(store, plan=without).trouble() is None
+    assert features(None, plan=without).trouble() is None

@@ -1,0 +1,63 @@
+"""What a real replica says of itself over HTTP."""
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scorer.sandbox import Kafka, Redis
+from scorer.sandbox.server import free_port
+from tests.delivery.world import World
+
+
+class Page:
+    """The pages of one replica."""
+
+    def __init__(self, port: int) -> None:
+        self._base = f"http://127.0.0.1:{port}"
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body; status 0 while nobody listens."""
+        try:
+            with urllib.request.urlopen(self._base + path, timeout=5) as answer:  # noqa: S310  http, of our replica
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, "{}"
+
+    def failed(self) -> list[str] | None:
+        """What /ready says is not as it should be; None while nobody listens."""
+        status, body = self.get("/ready")
+        answer: dict[str, Any] = json.loads(body)
+        assert (status == 200) == (answer.get("ready") is True)
+        return answer["failed"] if status else None
+
+
+@pytest.fixture
+def world(kafka: Kafka, own_redis: Redis, tmp_path: Path) -> Iterator[World]:
+    with World(kafka.bootstrap, own_redis.url, tmp_path) as world:
+        yield world
+
+
+def start(world: World) -> tuple[subprocess.Popen[bytes], Page]:
+    """A replica that is ready."""
+    port = free_port()
+    replica, page = world.start(SCORER_HTTP__PORT=str(port)), Page(port)
+    world.until(lambda: page.failed() == [], "readiness")
+    return replica, page
+
+
+def test_a_replica_without_work_notices_that_redis_died(world: World, own_redis: Redis) -> None:
+    replica, page = start(world)
+    own_redis.stop()
+    world.until(lambda: page.failed() == ["features"], "unreadiness")
+    own_redis.start()
+    world.until(lambda: page.failed() == [], "readiness again")
+    assert world.stop(replica) == 0
+    assert world.log().count("trouble with features") == 2
