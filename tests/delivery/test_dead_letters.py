@@ -1,0 +1,144 @@
+"""Dead letters at work: replayed once whatever interrupts it, scored like new, and never a whole topic of them."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, TopicPartition
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from tests.delivery.conftest import MakeWorld
+from tests.delivery.world import World, known, reasons
+from tests.kafka.letters import Post, letter_headers
+
+LETTERS = 6_000
+KILLS = 3
+
+
+def command(world: World, action: str, *words: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "scorer", "dead-letters", action),
+        *("-c", str(world.folder / "scorer.yaml"), *words),
+    ]
+
+
+def scorer(world: World, action: str, *words: str) -> str:
+    """Run an action to its end, and return what it printed."""
+    ended = subprocess.run(command(world, action, *words), capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def values(world: World, isolation: str) -> Iterator[bytes]:
+    """The values in the input topic."""
+    chosen = {"enable.partition.eof": True, "enable.auto.commit": False, "isolation.level": isolation}
+    with closing(Consumer({"bootstrap.servers": world.bootstrap, "group.id": "values", **chosen})) as consumer:
+        consumer.assign([TopicPartition(world.input, number, 0) for number in range(world.partitions)])
+        left = set(range(world.partitions))
+        while left:
+            for message in consumer.consume(10_000, 0.2):
+                error = message.error()
+                if error is None:
+                    yield message.value() or b""
+                else:
+                    assert error.code() == KafkaError._PARTITION_EOF
+                    left.discard(message.partition() or 0)
+
+
+def unsettled(world: World) -> bool:
+    """Whether a transaction has written to the input topic and is neither committed nor aborted."""
+    asked = {TopicPartition(world.input, number): OffsetSpec.latest() for number in range(world.partitions)}  # type: ignore[no-untyped-call]
+    settled = world.admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED)
+    ends = world.ends(world.input)
+    return any(end.result().offset < ends[at.partition] for at, end in settled.items())
+
+
+def kill_within_a_transaction(world: World, replay: "subprocess.Popen[bytes]", beyond: int) -> None:
+    """Kill a process that replays while a transaction of its own is open, and some records are written."""
+    while True:
+        assert replay.poll() is None, "it ended before it was killed"
+        replay.send_signal(signal.SIGSTOP)
+        if sum(world.ends(world.input).values()) > beyond and unsettled(world):
+            break
+        replay.send_signal(signal.SIGCONT)
+        time.sleep(0.01)
+    replay.kill()
+    replay.wait()
+
+
+def test_kill_9_of_a_replay_loses_and_doubles_nothing(make_world: MakeWorld) -> None:
+    world = make_world()
+    post = Post(world.bootstrap)
+    for number in range(LETTERS):
+        headers = letter_headers(world.input, number, "truncated" if number % 3 else "empty", number % world.partitions)
+        post.write(world.dead, headers, b"%d" % number, partition=number % world.partitions)
+    post.done()
+    for kill in range(KILLS):
+        with subprocess.Popen(command(world, "replay"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as replay:
+            kill_within_a_transaction(world, replay, beyond=kill * LETTERS // (KILLS + 1))
+    scorer(world, "replay")
+    assert scorer(world, "replay").startswith("0 events replayed\n")
+    assert Counter(values(world, "read_committed")) == {b"%d" % number: 1 for number in range(LETTERS)}
+    written = Counter(values(world, "read_uncommitted"))
+    assert written.keys() == {b"%d" % number for number in range(LETTERS)}
+    assert written.total() > LETTERS, "no kill met an open transaction, so this proved nothing"
+
+
+def test_a_replayed_event_is_scored_like_new(world: World) -> None:
+    numbers = range(600)
+    unknown = [number for number in numbers if not known(number)]
+    world.send(numbers)
+    replica = world.start(SCORER_FEATURES__WHEN_MISSING="dead-letter")
+    world.wait_committed()
+    assert world.stop(replica) == 0
+    assert reasons(world.ledger()) == {"no-features": len(unknown)}
+    scorer(world, "replay")
+    world.start()
+    world.until(lambda: len(world.ledger().predictions) == len(numbers), "prediction of each event")
+    ledger = world.ledger()
+    predictions = {copy["event_id"]: copy for copies in ledger.predictions.values() for copy in copies}
+    assert ledger.repeated == 0
+    expected = world.scores(list(numbers)).tolist()
+    assert {f"payment-{number}": expected[number] for number in numbers} == {
+        name: copy["score"] for name, copy in predictions.items()
+    }
+    places = {(copy["source_partition"], copy["source_offset"]) for copy in predictions.values()}
+    assert len(places - world.sent.keys()) == len(unknown)
+    assert reasons(ledger) == {"no-features": len(unknown)}, "a dead letter stays in its topic"
+
+
+def test_an_event_that_fails_again_is_a_new_dead_letter_that_counts_on(make_world: MakeWorld) -> None:
+    world = make_world()
+    bad = [b"\x08ab", b"", None]
+    world.send(bad, partition=0, key=None, headers=[("trace", b"1")])
+    world.start()
+    for times in range(2):
+        world.until(lambda: sum(world.ends(world.dead).values()) == len(bad) * (times + 1), "dead letters")  # noqa: B023  called at once
+        letters = [json.loads(line) for line in scorer(world, "show", "--json").splitlines()]
+        assert Counter(letter["replays"] for letter in letters) == dict.fromkeys(range(times + 1), len(bad))
+        assert Counter(letter["replayed"] for letter in letters)[False] == len(bad)
+        assert all(letter["headers"] == [["trace", "1"]] for letter in letters)
+        assert scorer(world, "replay").startswith(f"{len(bad)} events replayed\n")
+
+
+def test_too_many_dead_letters_stop_the_replica_before_the_batch_is_published_or_committed(world: World) -> None:
+    world.send(range(400), partition=0)
+    limit = {"SCORER_KAFKA__MAX_DEAD_LETTER_RATIO": "0.5", "SCORER_KAFKA__DEAD_LETTER_WINDOW": "200"}
+    replica = world.start(SCORER_BATCH__MAX_RECORDS="50", **limit)
+    world.wait_committed()
+    world.send([b"\x08ab"] * 1_000, partition=0)
+    assert replica.wait(60) == 1
+    assert "'truncated'" in world.log()
+    assert "more than kafka.max_dead_letter_ratio allows, 0.5 of" in world.log()
+    letters = len(world.ledger().dead_letters)
+    assert letters <= 100
+    assert world.committed()[0] <= 400 + letters
+    world.replicas.remove(replica)
+    world.start()
+    world.wait_committed()
+    world.verify()
