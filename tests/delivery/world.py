@@ -174,9 +174,13 @@ class World:
 
     def describe(self) -> list[MemberDescription]:
         """The members of the group."""
-        asked = self.admin.describe_consumer_groups([self.group], request_timeout=PATIENCE_SECONDS)
-        members: list[MemberDescription] = asked[self.group].result(PATIENCE_SECONDS).members
-        return members
+
+        def ask(group: str) -> list[MemberDescription]:
+            asked = self.admin.describe_consumer_groups([group], request_timeout=PATIENCE_SECONDS)
+            members: list[MemberDescription] = asked[group].result(PATIENCE_SECONDS).members
+            return members
+
+        return patiently(ask, self.group)
 
     def published(self) -> int:
         """How many predictions and dead letters there are."""
