@@ -1,18 +1,17 @@
 """Reads files of events as bodies of a schema."""
 
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fastavro import block_reader, schemaless_reader, schemaless_writer
-from fastavro.schema import to_parsing_canonical_form
+from fastavro import block_reader
 
 from scorer.avro.jsonl import BadEvent, Converter
+from scorer.avro.resolution import Resolution
 from scorer.avro.schema import Schema
 
-_DROPPED = frozenset({"logicalType", "__fastavro_parsed", "__named_schemas"})
+_LONGEST = 200  # characters of what fastavro says, which may show whole schemas
 
 
 def read_events(path: Path, schema: Schema) -> Iterator[bytes]:
@@ -50,32 +49,19 @@ def _read_container(file: BinaryIO, name: str, schema: Schema) -> Iterator[bytes
     where = name
     try:
         blocks: Any = block_reader(file)
-        ours, theirs = _bare(schema.parsed), _bare(blocks.writer_schema)
-        same = to_parsing_canonical_form(ours) == to_parsing_canonical_form(theirs)
+        resolution = Resolution(blocks.writer_schema, schema)
         number = 0
         for block in blocks:
             for _ in range(block.num_records):
                 number += 1
                 where = f"{name}, event {number}"
-                begin = block.bytes_.tell()
-                event = schemaless_reader(block.bytes_, theirs, ours, return_record_name=True, return_named_type=True)
-                yield block.bytes_.getvalue()[begin : block.bytes_.tell()] if same else _body(event, ours)
+                yield resolution.read(block.bytes_)
+            _expect_end(block.bytes_)
     except Exception as error:  # noqa: BLE001  fastavro raises whatever its parts do
-        raise BadEvent(where, f"{type(error).__name__}: {error}", "expected Avro that the schema can read") from None
+        what = f"{type(error).__name__}: {error}"[:_LONGEST].rstrip(": ")
+        raise BadEvent(where, what, "expected Avro that the schema can read") from None
 
 
-def _body(event: Any, schema: Any) -> bytes:  # noqa: ANN401  fastavro's
-    out = io.BytesIO()
-    schemaless_writer(out, schema, event)
-    return out.getvalue()
-
-
-def _bare(schema: Any) -> Any:  # noqa: ANN401  JSON
-    """Return a schema without logical types, whose conversions lose what Python's types cannot hold."""
-    match schema:
-        case dict():
-            return {key: _bare(value) for key, value in schema.items() if key not in _DROPPED}
-        case list():
-            return [_bare(branch) for branch in schema]
-        case _:
-            return schema
+def _expect_end(block: BinaryIO) -> None:
+    if left := len(block.read()):
+        raise ValueError(f"the block has {left} bytes behind its last event")

@@ -1,0 +1,216 @@
+"""Files of events: one JSON object a line, or Avro object container files of any writer."""
+
+import io
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scorer.avro import BadEvent, Converter, Schema, read_events
+from tests.avro.batches import declared, schema_of, varint
+from tests.avro.schemas import Case, bare, cases, values, write
+
+CODECS = ["null", "deflate", "bzip2", "xz", *(["snappy"] if find_spec("cramjam") else [])]
+CARD = {"type": "record", "name": "Card", "fields": [{"name": "number", "type": "int"}]}
+LARGER_CARD = {**CARD, "fields": [{"name": "spent", "type": "bytes", "default": "\x00\u00ff"}, *CARD["fields"]]}
+TWO = {"type": "fixed", "name": "Two", "size": 2}
+LETTERS = {"type": "enum", "name": "Letter", "symbols": ["A", "B"]}
+MORE_LETTERS = {"type": "enum", "name": "Letter", "symbols": ["Z", "B", "A"]}
+MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
+MONEY = {"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}
+
+
+def container(schema: Any, events: list[Any], codec: str = "null", block: int = 16_000) -> bytes:
+    out = io.BytesIO()
+    fastavro.writer(out, fastavro.parse_schema(schema), events, codec, block)
+    return out.getvalue()
+
+
+def read(path: Path, content: bytes, schema: Schema) -> list[bytes]:
+    path.write_bytes(content)
+    return list(read_events(path, schema))
+
+
+def refusal(path: Path, content: bytes, schema: Schema) -> str:
+    with pytest.raises(BadEvent) as caught:
+        read(path, content, schema)
+    return str(caught.value)
+
+
+@pytest.fixture
+def avro(tmp_path: Path) -> Path:
+    return tmp_path / "events.avro"
+
+
+@pytest.fixture
+def jsonl(tmp_path: Path) -> Path:
+    return tmp_path / "events.jsonl"
+
+
+def test_lines_are_events(jsonl: Path) -> None:
+    lines = '\ufeff{"f0": 1}\r\n\n   \n{"f0": -1}\n{"f0": "é"}'
+    assert read(jsonl, lines.encode(), schema_of(["int", "string"])) == [b"\x00\x02", b"\x00\x01", b"\x02\x04\xc3\xa9"]
+    assert read(jsonl, b"", schema_of("int")) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"{", "line 2: not JSON: "),
+        (b"[" * 100_000, "line 2: not JSON: "),
+        (b'{"f0": "\xff"}', "line 2: not JSON: "),
+        (b"[1]", "line 2: [1]; expected an object"),
+        (b'{"f0": "x"}', 'line 2: f0: "x"; expected a whole number of 32 bits'),
+        (b'{"f1": 1}', "line 2: unknown field 'f1'; did you mean 'f0'?"),
+    ],
+)
+def test_a_bad_line_is_named(jsonl: Path, line: bytes, said: str) -> None:
+    assert refusal(jsonl, b'{"f0": 1}\n' + line + b'\n{"f0": 2}', schema_of("int")).startswith(f"events.jsonl, {said}")
+
+
+@pytest.mark.parametrize("name", ["none.jsonl", "none.avro", "."])
+def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadEvent, match=r"cannot be read: (No such file|Is a directory).*; expected a file of events"):
+        list(read_events(tmp_path / name, schema_of("int")))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_container_in_any_codec(avro: Path, codec: str) -> None:
+    events = [{"f0": number, "f1": "x" * number} for number in range(50)]
+    content = container(declared("int", "string"), events, codec, block=100)
+    schema = schema_of("int", "string")
+    assert [Converter(schema).to_json(body) for body in read(avro, content, schema)] == events
+
+
+RESOLVED: list[tuple[Any, Any, Any, Any]] = [  # the writer's type, ours, what was written, and plain JSON of ours
+    ("int", "long", 5, 5),
+    ("int", "double", 5, 5.0),
+    ("long", "float", 5, 5.0),
+    ("float", "double", 0.5, 0.5),
+    ("string", "bytes", "é", "w6k="),
+    ("bytes", "string", b"\xc3\xa9", "é"),
+    ("int", ["null", "long"], 5, 5),
+    (["null", "int"], "int", 5, 5),
+    (["null", "int"], ["long", "null"], None, None),
+    (["int", "string"], ["null", "string", "long"], "5", "5"),
+    (LETTERS, MORE_LETTERS, "A", "A"),
+    (LETTERS, {**MORE_LETTERS, "symbols": ["Z"], "default": "Z"}, "A", "Z"),
+    (["null", LETTERS], MORE_LETTERS, "B", "B"),
+    (["null", TWO], TWO, b"ab", "YWI="),
+    (CARD, LARGER_CARD, {"number": 5}, {"spent": "AP8=", "number": 5}),
+    (CARD, ["null", LARGER_CARD], {"number": 5}, {"spent": "AP8=", "number": 5}),
+    (["null", CARD], LARGER_CARD, {"number": 5}, {"spent": "AP8=", "number": 5}),
+    ([CARD, "null"], ["null", CARD], {"number": 5}, {"number": 5}),
+    ({"type": "array", "items": "int"}, {"type": "array", "items": ["null", "long"]}, [1, 2], [1, 2]),
+    ({"type": "map", "values": "int"}, {"type": "map", "values": "double"}, {"a": 1}, {"a": 1.0}),
+    ("long", MILLIS, 1, "1970-01-01T00:00:00.001Z"),
+    (MILLIS, "long", 2**62, 2**62),
+]
+
+
+@pytest.mark.parametrize(("theirs", "ours", "written", "plain"), RESOLVED)
+def test_another_writers_schema_is_resolved(avro: Path, theirs: Any, ours: Any, written: Any, plain: Any) -> None:
+    content = container(declared(gone="string", f0=theirs, f1="int"), [{"gone": "x", "f0": written, "f1": 7}])
+    schema = schema_of(ours, "int")
+    (body,) = read(avro, content, schema)
+    assert Converter(schema).to_json(body) == {"f0": plain, "f1": 7}
+
+
+def test_a_field_that_the_writer_did_not_know_takes_its_default(avro: Path) -> None:
+    defaults: list[tuple[Any, Any, Any]] = [  # a type, its default in the schema, and plain JSON of it
+        (["null", "int"], None, None), (["bytes", "null"], "\u00ff", "/w=="), (TWO, "ab", "YWI="),
+        (MONEY, "\x64", "1.00"), (MILLIS, 1, "1970-01-01T00:00:00.001Z"), ("double", 1, 1.0),
+        (LARGER_CARD, {"number": 1}, {"spent": "AP8=", "number": 1}),
+        ({"type": "array", "items": "Two"}, ["ab"], ["YWI="]),
+        ({"type": "map", "values": "bytes"}, {"a": "\u00ff"}, {"a": "/w=="}),
+    ]  # fmt: skip
+    fields = [{"name": f"f{n}", "type": kind, "default": default} for n, (kind, default, _) in enumerate(defaults)]
+    schema = Schema.parse(json.dumps({"type": "record", "name": "Event", "fields": fields}), "event.avsc")
+    (body,) = read(avro, container(declared(gone="int"), [{"gone": 1}]), schema)
+    assert Converter(schema).to_json(body) == {f"f{n}": plain for n, (_, _, plain) in enumerate(defaults)}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "written", "said"),
+    [
+        (declared("string"), {"f0": "x"}, "event 1: SchemaResolutionError: Schema mismatch: string is not int"),
+        (declared(f1="int"), {"f1": 1}, "event 1: SchemaResolutionError: No default value for field f0 in Event"),
+        (declared("long"), {"f0": 1}, "event 1: SchemaResolutionError: Schema mismatch: long is not int"),
+        (declared(["null", "int"]), {"f0": None}, "event 1: SchemaResolutionError"),
+    ],
+)
+def test_a_schema_that_cannot_be_resolved_is_an_error(avro: Path, theirs: Any, written: Any, said: str) -> None:
+    told = refusal(avro, container(theirs, [written]), schema_of("int"))
+    assert told.startswith(f"events.avro, {said}")
+    assert told.endswith("; expected Avro that the schema can read")
+
+
+@settings(max_examples=50)
+@given(case=cases(), data=st.data())
+def test_a_container_of_the_same_schema_gives_the_bytes_that_stand_in_it(
+    tmp_path_factory: pytest.TempPathFactory, case: Case, data: st.DataObject
+) -> None:
+    events = data.draw(st.lists(values(case.schema), min_size=1, max_size=3))
+    path = tmp_path_factory.getbasetemp() / "random.avro"
+    bodies = read(path, container(bare(case.schema), events), Schema.parse(case.text, "event.avsc"))
+    assert bodies == [write(case.schema, event) for event in events]
+
+
+@settings(max_examples=50)
+@given(case=cases(wide=False), data=st.data())  # of several types, the value takes the first that fits it
+def test_events_come_in_the_readers_order_of_fields(
+    tmp_path_factory: pytest.TempPathFactory, case: Case, data: st.DataObject
+) -> None:
+    events = data.draw(st.lists(values(case.schema), min_size=1, max_size=3))
+    path = tmp_path_factory.getbasetemp() / "random.avro"
+    fields = data.draw(st.permutations(case.schema["fields"]))
+    theirs, ours = (
+        Schema.parse(json.dumps(case.schema | {"fields": each}), "event.avsc")
+        for each in (case.schema["fields"], fields)
+    )
+    for event, body in zip(events, read(path, container(bare(case.schema), events), ours), strict=True):
+        assert Converter(ours).to_json(body) == Converter(theirs).to_json(write(case.schema, event))
+
+
+NUMBERS = container(declared("int"), [{"f0": number} for number in range(64, 164)], block=100)  # of two bytes each
+SYNC = NUMBERS[-16:]
+HEAD, *BLOCKS = NUMBERS.split(SYNC)[:-1]
+COUNT, SIZE, CONTENT = BLOCKS[0][:1], BLOCKS[0][1:3], BLOCKS[0][3:]
+
+
+def block(count: bytes = COUNT, size: bytes = SIZE, content: bytes = CONTENT, sync: bytes = SYNC) -> bytes:
+    """A container with one block."""
+    return HEAD + SYNC + count + size + content + sync
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "events.avro: ValueError: cannot read header"),
+        (b'{"f0": 1}', "events.avro: ValueError: cannot read header"),
+        (HEAD[:40], "events.avro: "),
+        (NUMBERS[:-1], "events.avro, event 50: ValueError: expected sync marker not found"),
+        (NUMBERS[:-20], "events.avro, event 50: EOFError"),
+        (NUMBERS.replace(b"null", b"null"[::-1], 1), "events.avro: ValueError: Unrecognized codec: llun"),
+        (NUMBERS.replace(b'"int"', b'"inn"'), "events.avro: UnknownType: inn"),
+        (NUMBERS.replace(b"avro.schema", b"avro.schem_"), "events.avro: KeyError: 'avro.schema'"),
+        (block(sync=SYNC[::-1]), "events.avro: ValueError: expected sync marker not found"),
+        (block(count=varint(49)), "events.avro, event 49: ValueError: the block has 2 bytes behind its last event"),
+        (block(count=varint(51)), "events.avro, event 51: EOFError"),
+        (block(count=varint(2**62)), "events.avro, event 51: EOFError"),
+        (block(count=varint(-1)), "events.avro: ValueError: the block has 100 bytes behind its last event"),
+        (block(size=varint(2**62)), "events.avro: "),
+        (block(size=varint(-1)), "events.avro: "),
+        (block(content=b"\xff" * 100), "events.avro, event 1: "),
+    ],
+)
+def test_a_broken_container_is_an_error_that_says_where(avro: Path, content: bytes, said: str) -> None:
+    told = refusal(avro, content, schema_of("int"))
+    assert told.startswith(said)
+    assert told.endswith("; expected Avro that the schema can read")
+    assert len(told) < 300
