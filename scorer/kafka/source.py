@@ -204,6 +204,7 @@ class Source:
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._let_go("lost", partitions)
+        self.assignment.joined = False  # and no standby either, until the group has us again
 
     def _let_go(self, kind: Literal["revoked", "lost"], partitions: list[TopicPartition]) -> None:
         self._change(kind, partitions)
