@@ -28,10 +28,15 @@ class Assignment:
         self.owned.update(dict.fromkeys(partitions, self.generation))
 
     def let_go(self, partitions: Iterable[Partition]) -> None:
-        """Give up partitions that were revoked or lost."""
+        """Give up partitions that were revoked."""
         self.generation += 1
         for partition in partitions:
             self.owned.pop(partition, None)
+
+    def lose(self, partitions: Iterable[Partition]) -> None:
+        """Give up partitions that the group took away unasked: we are not even a standby until it has us again."""
+        self.let_go(partitions)
+        self.joined = False
 
     def ours(self, records: Records) -> Records | None:
         """Return the records that are ours, None where none is."""

@@ -204,11 +204,10 @@ class Source:
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._let_go("lost", partitions)
-        self.assignment.joined = False  # and no standby either, until the group has us again
 
     def _let_go(self, kind: Literal["revoked", "lost"], partitions: list[TopicPartition]) -> None:
         self._change(kind, partitions)
-        self.assignment.let_go(_partitions(partitions))
+        (self.assignment.lose if kind == "lost" else self.assignment.let_go)(_partitions(partitions))
         for partition in _partitions(partitions):
             self._observer.forget(*partition)
         if self._checkpoint is not None:

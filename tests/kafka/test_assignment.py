@@ -39,3 +39,14 @@ def test_a_standby_has_joined_with_nothing() -> None:
     before = assignment.joined
     assignment.gain([])
     assert (before, assignment.joined, assignment.owned) == (False, True, {})
+
+
+def test_who_lost_its_partitions_is_no_standby_until_it_is_assigned_again() -> None:
+    assignment = Assignment()
+    assignment.gain([A, B])
+    assignment.let_go([A])
+    assert assignment.joined
+    assignment.lose([B])
+    assert (assignment.joined, assignment.owned) == (False, {})
+    assignment.gain([])
+    assert assignment.joined

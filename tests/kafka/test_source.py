@@ -129,7 +129,6 @@ def test_a_lost_partition_is_dropped_and_not_drained(kafka: Kafka, make_topic: M
         while member.source.hold(records, 0.5) is not None:
             assert time.monotonic() < deadline, "the group has not told"
         assert member.watcher.kinds[:2] == ["assigned", "lost"]
-        assert member.source.assignment.joined == (member.watcher.kinds[-1] == "assigned")
         assert member.drained == []
         batch.delivered(None, None)
         member.checkpoint.settle()
