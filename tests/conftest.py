@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 import hypothesis
 import pytest
 import redis
+import structlog
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -84,6 +85,13 @@ def own_redis(tmp_path: Path) -> Iterator[Redis]:
     """A Redis of this test alone, to stop, kill and pause."""
     with Redis(tmp_path / "redis") as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """Ends with a test what it made of the log: the stderr to which that wrote is closed."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.hookimpl(wrapper=True)
