@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from operator import itemgetter
 
 from rich.console import Console
 
@@ -22,7 +23,7 @@ from scorer.monitor import configure_logging
 from scorer.settings import KafkaSettings, Settings
 
 HELP = "list, show and replay events that could not be scored"
-PAGE = 10_000  # letters that are sorted and aligned together, so that a list of any length takes little memory
+PAGE = 10_000  # lines that are sorted and aligned together, so that a list of any length takes little memory
 
 Place = tuple[int, int]  # partition and offset of a dead letter
 
@@ -81,15 +82,16 @@ def _list(settings: Settings, chosen: argparse.Namespace) -> int:
     admin, console = Admin(settings.kafka), _console()
     replayed = read_replayed(settings.kafka, admin, _letters_topic(admin, settings.kafka))
     box = Letterbox(settings.kafka, chosen.reason, chosen.partition)
-    letters, reasons, done = islice(box, chosen.limit), Counter[str](), 0
-    while page := list(islice(letters, PAGE)):
-        page.sort(key=lambda letter: (letter.record.partition, letter.record.offset))
-        reasons.update(letter.reason for letter in page)
-        done += sum(letter in replayed for letter in page)
+    # Documents, which unlike letters do not hold the events.
+    documents = (document(letter, replayed) for letter in islice(box, chosen.limit))
+    reasons, done = Counter[str](), 0
+    while page := sorted(islice(documents, PAGE), key=itemgetter("partition", "offset")):
+        reasons.update(each["reason"] for each in page)
+        done += sum(each["replayed"] for each in page)
         if chosen.json:
-            _write(document(letter, replayed) for letter in page)
+            _write(page)
         else:
-            console.print("\n".join(aligned(HEADER, [row(letter, replayed) for letter in page])))
+            console.print("\n".join(aligned(HEADER, map(row, page))))
     if not chosen.json:
         console.print(f"{reasons.total():,} dead letters{_parts(reasons)}; {done:,} replayed")
     _tell_strangers(settings.kafka, box)

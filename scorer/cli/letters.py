@@ -11,11 +11,12 @@ HEADER = ("LETTER", "REASON", "EVENT", "MODEL", "TIME", "REPLAYS", "REPLAYED", "
 LINE_BYTES = 16  # of a value in hexadecimal
 
 
-def row(letter: Letter, replayed: Replayed) -> tuple[object, ...]:
-    """Return a letter as a row under HEADER."""
-    event, model = f"{letter.topic}-{letter.partition}@{letter.offset}", f"{letter.model} {letter.version}"
-    done = _yes_or_no(letter in replayed)
-    return (letter.place, letter.reason, event, model, letter.time, letter.replays, done, letter.detail)
+def row(shown: Document) -> tuple[object, ...]:
+    """Return the `document` of a letter as a row under HEADER."""
+    place = f"{shown['partition']}@{shown['offset']}"
+    event = f"{shown['source_topic']}-{shown['source_partition']}@{shown['source_offset']}"
+    model, done = f"{shown['model']} {shown['version']}", _yes_or_no(shown["replayed"])
+    return (place, shown["reason"], event, model, shown["time"], shown["replays"], done, shown["detail"])
 
 
 def document(letter: Letter, replayed: Replayed) -> Document:

@@ -122,7 +122,7 @@ class Replay:
         self._bytes = 0
         self.done = 0
         if not admin.topics([memory_of(kafka)]):
-            admin.create([Topic(memory_of(kafka), 1, config={"cleanup.policy": "compact"})])
+            admin.create([Topic(memory_of(kafka), 1, letters.replicas, {"cleanup.policy": "compact"})])
         # One event a request and one request at a time: what is refused is then that event alone, not its neighbours,
         # and no write is on its way that would hold up the end of the transaction.
         chosen = {"log_level": 0, "batch.num.messages": 1, "max.in.flight": 1, "error_cb": self._reason}
