@@ -91,12 +91,12 @@ class _Document:
         def replacement(match: re.Match[str]) -> str:
             if match["dollar"]:
                 return "$"
-            if match["name"] in self.environ:
-                return self.environ[match["name"]]
-            if match["name"]:
-                self._refuse(key, f"the variable {match['name']} is not set", "set it, or write $$ for a dollar sign")
-            else:
+            if not match["name"]:
                 self._refuse(key, f"found '{match[0]}'", "expected ${NAME}, or $$ for a dollar sign")
+            elif match["name"] in self.environ:
+                return self.environ[match["name"]]
+            else:
+                self._refuse(key, f"the variable {match['name']} is not set", "set it, or write $$ for a dollar sign")
             return match[0]
 
         return _REFERENCE.sub(replacement, text)

@@ -31,6 +31,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def show(key: Key, value: object) -> str:
     """Return a value as an error shows it: its secrets masked, short enough for a line."""
     if isinstance(value, dict | list | tuple):
-        return "a map" if isinstance(value, dict) else "a list"
+        return ("a" if value else "an empty") + (" map" if isinstance(value, dict) else " list")
     text = "null" if value is None else f"'{masked(key, str(value))}'"
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]}...'"

@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from tests.settings.conftest import Problems
         ("kafka.instance_id", "", "found ''", "expected text or null"),
         ("kafka.bootstrap_servers", "a:1, b:2", "found 'a:1, b:2'", "expected host:port, or several with commas"),
         ("kafka.input_topics", "flights", "found 'flights'", 'expected a list of topic names, such as ["flights"]'),
-        ("kafka.input_topics", [], "found a list", 'expected a list of topic names, such as ["flights"]'),
+        ("kafka.input_topics", [], "found an empty list", 'expected a list of topic names, such as ["flights"]'),
         ("kafka.input_topics", ["a", "a"], "found a list", "expected each topic once, but a is there more than once"),
         ("kafka.output_topic", "a b", "found 'a b'", "expected a topic name"),
         ("kafka.output_topic", "..", "found '..'", "expected a topic name"),
@@ -169,7 +170,7 @@ def test_the_first_of_several_wrong_topics_is_named_by_its_place(problems: Probl
     ],
 )
 def test_a_variable_that_cannot_be_replaced(problems: Problems, value: str, what: str) -> None:
-    (problem,) = problems({"http.port": value})
+    (problem,) = problems({"http.port": value}, os.environ)
     assert problem.where.startswith("http.port (scorer.yaml line ")
     assert problem.what == what
 
