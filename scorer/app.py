@@ -24,7 +24,7 @@ from scorer.kafka import (
     TransactionalSink,
     TransactionCheckpoint,
 )
-from scorer.monitor import Health, Metrics, Outages, serve
+from scorer.monitor import Health, Metrics, Outages, serve, watched
 from scorer.offline import golden_problems
 from scorer.pipeline import Parts
 from scorer.serving import Serving, prepare
@@ -32,6 +32,7 @@ from scorer.settings import Settings
 
 WINDOW = 4  # batches in flight: enough to hide a broker's round trip, few enough to repeat little after a crash
 LOOP_LIMIT_SECONDS = 60.0  # a turn of the loop that takes longer is not alive
+MAX_POLL_INTERVAL_MS = 300_000  # librdkafka's default, after which the group gives the partitions to another replica
 ARM = "champion"
 
 log = structlog.get_logger()
@@ -66,7 +67,7 @@ def run(settings: Settings) -> bool:
 
 def _build(serving: Serving, stack: ExitStack) -> Parts:
     settings, bundle = serving.settings, serving.bundle
-    metrics, health = Metrics(serving.entities), Health(LOOP_LIMIT_SECONDS)
+    metrics, health = Metrics(serving.entities), Health(_loop_limit(settings))
     metrics.model(bundle.name, bundle.version, ARM)
     store = None
     if settings.features is not None and serving.plan.entities:
@@ -74,6 +75,7 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
         stack.callback(store.close)
     for name in ("assigned", "kafka", *(["features"] if store else [])):
         health.set(name, False, "not yet known")  # noqa: FBT003  reads as a sentence
+    stack.enter_context(watched(health, Outages(log)))
     if settings.http is not None:
         stack.enter_context(serve(settings.http.host, settings.http.port, metrics, health))
 
@@ -101,6 +103,12 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
         condition=condition,
         entities=serving.entities,
     )
+
+
+def _loop_limit(settings: Settings) -> float:
+    """Seconds of a turn of the loop, well before the group gives up."""
+    patience = int(settings.kafka.properties.get("max.poll.interval.ms", MAX_POLL_INTERVAL_MS))
+    return min(LOOP_LIMIT_SECONDS, patience / 2000)
 
 
 def _conditions(health: Health) -> Callable[[str, str], None]:

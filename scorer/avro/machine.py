@@ -81,17 +81,19 @@ def begin_block(  # noqa: PLR0913, PLR0917  the same
     count, at = read_long(data, at, end)
     if at >= 0 and (count > end - at or count < at - end):
         at = np.int64(Fault.BAD_COUNT)
+    if at < 0:
+        return count, at
     blocks[level, LIMIT] = NO_LIMIT
-    if at >= 0 and count < 0:
+    if count < 0:
+        count = -count
         size, at = read_long(data, at, end)
-        if at >= 0 and size < 0:
-            at = np.int64(Fault.NEGATIVE_LENGTH)
-        elif at >= 0 and size > end - at:
-            at = np.int64(Fault.TRUNCATED)
+        if at >= 0 and (size < 0 or size > end - at):
+            at = np.int64(Fault.NEGATIVE_LENGTH if size < 0 else Fault.TRUNCATED)
+        if at < 0:
+            return count, at
         blocks[level, LIMIT] = at + size
-    items = abs(count) if code[step, SIZE] > 0 or count == 0 else np.int64(1)
-    blocks[level, LEFT] = items
-    return items, at
+    blocks[level, LEFT] = count if code[step, SIZE] > 0 else min(count, np.int64(1))
+    return count, at
 
 
 @kernel(bare=True)

@@ -5,5 +5,6 @@ from scorer.monitor.logs import Outages
 from scorer.monitor.logs import configure as configure_logging
 from scorer.monitor.metrics import Metrics
 from scorer.monitor.server import Server, serve
+from scorer.monitor.standstill import watched
 
-__all__ = ["Health", "Metrics", "Outages", "Server", "configure_logging", "serve"]
+__all__ = ["Health", "Metrics", "Outages", "Server", "configure_logging", "serve", "watched"]

@@ -1,0 +1,30 @@
+"""A loop that stands still, told while there is time: before the group gives the partitions to another replica."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from scorer.monitor.health import Health
+from scorer.monitor.logs import Outages
+
+LOOK_SECONDS = 1.0
+
+
+@contextmanager
+def watched(health: Health, outages: Outages) -> Iterator[None]:
+    """Tell, from a thread of its own, when the loop stands still and when it turns again."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(LOOK_SECONDS):
+            live, words = health.live()
+            if live:
+                outages.good("loop")
+            else:
+                outages.bad("loop", words["conditions"]["loop"])
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()

@@ -1,0 +1,47 @@
+"""More work than a replica can do, and work that comes unevenly."""
+
+import time
+
+from scorer.sandbox import Redis
+from tests.delivery.conftest import MakeWorld
+from tests.delivery.test_guarantees import load, resident_megabytes
+from tests.delivery.world import World
+
+
+def test_lag_grows_under_overload_and_memory_does_not(make_world: MakeWorld) -> None:
+    world = make_world(batch__max_records=1)  # a replica that does not keep up
+    with load(world, 6_000):
+        replica = world.start()
+        world.wait(1_000)
+        before, behind = resident_megabytes(replica.pid), len(world.sent) - world.published()
+        time.sleep(15)
+        assert len(world.sent) - world.published() > behind
+        assert resident_megabytes(replica.pid) < before + 30
+    world.stop(replica)
+    world.start(SCORER_BATCH__MAX_RECORDS="500")
+    world.wait_committed()
+    world.verify()
+
+
+def test_a_hot_partition_does_not_starve_the_others(world: World) -> None:
+    world.send(range(200_000), partition=0)
+    world.start()
+    world.wait(1_000)
+    world.send(range(200_000, 200_100), partition=1)
+    world.until(lambda: world.committed()[1] == 100, "predictions of the quiet partition")
+    assert world.committed()[0] < 150_000
+
+
+def test_a_standstill_is_told_before_the_group_gives_up(make_world: MakeWorld, own_redis: Redis) -> None:
+    patience = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500, "max.poll.interval.ms": 10_000}
+    world = make_world(redis=own_redis.url, features__timeout_ms=60_000, kafka__properties=patience)
+    world.send(range(1_000))
+    world.start()
+    world.wait(1_000)
+    own_redis.pause()
+    world.send(range(1_000, 2_000))
+    world.until(lambda: "trouble with loop" in world.log(), "word of the standstill", seconds=9)
+    own_redis.resume()
+    world.wait(2_000)
+    assert '"lost"' not in world.log()
+    assert world.verify().repeated == 0

@@ -1,0 +1,41 @@
+"""Replicas come and go under load, by both protocols of consumer groups."""
+
+import pytest
+
+from tests.delivery.conftest import MakeWorld
+from tests.delivery.test_guarantees import load, shared_by
+
+PROTOCOLS = {
+    "classic": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500},
+    "consumer": {"group.protocol": "consumer"},  # where the brokers set both
+}
+
+
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_rolling_restart_loses_and_repeats_nothing(make_world: MakeWorld, protocol: str, delivery: str) -> None:
+    world = make_world(partitions=6, kafka__delivery=delivery, kafka__properties=PROTOCOLS[protocol])
+    with load(world, 2_000):
+        replicas = [world.start() for _ in range(3)]
+        world.until(lambda: shared_by(world, 3), "three replicas at work")
+        for replica in replicas:
+            assert world.stop(replica) == 0
+            world.start()
+            world.until(lambda: shared_by(world, 3), "three replicas at work again")
+    world.wait_committed()
+    assert world.verify().repeated == 0
+
+
+def test_a_killed_replica_of_the_consumer_protocol_is_replaced(make_world: MakeWorld) -> None:
+    world = make_world(kafka__properties=PROTOCOLS["consumer"])
+    with load(world, 2_000):
+        replicas = [world.start(), world.start()]
+        for _ in range(3):
+            world.until(lambda: shared_by(world, 2), "two replicas at work")
+            victim = replicas.pop(0)
+            victim.kill()
+            world.ended(victim)
+            replicas.append(world.start())
+            world.until(lambda: shared_by(world, 2), "two replicas at work again")
+    world.wait_committed()
+    world.verify()

@@ -1,0 +1,32 @@
+import time
+from collections.abc import Callable
+
+import pytest
+import structlog
+
+from scorer.monitor import Health, Outages, standstill
+
+
+def until(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_standstill_is_told_once_and_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standstill, "LOOK_SECONDS", 0.01)
+    now = [0.0]
+    health = Health(30, clock=lambda: now[0])
+    health.turned()
+    with structlog.testing.capture_logs() as told, standstill.watched(health, Outages(structlog.get_logger())):
+        time.sleep(0.1)
+        assert told == []
+        now[0] = 31
+        until(lambda: told)
+        time.sleep(0.1)
+        assert [entry["event"] for entry in told] == ["trouble with loop"]
+        assert told[0]["detail"] == "turned 31.0 s ago, the limit is 30 s"
+        health.turned()
+        until(lambda: len(told) == 2)
+        assert told[1]["event"] == "no more trouble with loop"
