@@ -137,9 +137,9 @@ class World:
                     self._producer.poll(0.1)
         assert self._producer.flush(30) == 0
 
-    def start(self, **environment: str) -> subprocess.Popen[bytes]:
+    def start(self, log_name: str = "replicas.log", **environment: str) -> subprocess.Popen[bytes]:
         """Start a replica; variables are `SCORER_` settings."""
-        with (self.folder / "replicas.log").open("ab") as log:
+        with (self.folder / log_name).open("ab") as log:
             replica = subprocess.Popen(
                 [sys.executable, "-m", "scorer", "run", "-c", str(self.folder / "scorer.yaml")],
                 env=os.environ | environment,
