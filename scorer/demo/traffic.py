@@ -173,11 +173,17 @@ class Watcher(threading.Thread):
 
     def _ends(self) -> dict[tuple[str, int], int]:
         """The end of each partition, or where nothing was read of an empty one, which is below 0."""
-        ends = {}
-        for at in self._assigned:
-            end = self._consumer.get_watermark_offsets(at, timeout=ANSWER_SECONDS)[1]
-            ends[at.topic, at.partition] = end or OFFSET_INVALID
-        return ends
+        return {(at.topic, at.partition): self._end(at) or OFFSET_INVALID for at in self._assigned}
+
+    def _end(self, at: TopicPartition) -> int:
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            try:
+                return int(self._consumer.get_watermark_offsets(at, timeout=ANSWER_SECONDS)[1])
+            except KafkaException as error:  # a topic that was just made is not known at once
+                if error.args[0].code() != KafkaError._UNKNOWN_PARTITION or time.monotonic() > deadline:  # noqa: SLF001  librdkafka's own codes are so named
+                    raise
+            time.sleep(READ_SECONDS)
 
     def _take(self, message: Message) -> None:
         written = message.timestamp()[1]

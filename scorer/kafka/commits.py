@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, Protocol
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from scorer.kafka.checkpoint import Offsets, Partition
 from scorer.kafka.client import within
+from scorer.kafka.observer import Observer
 
 NOT_OWNER = frozenset({
     KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.FENCED_INSTANCE_ID,
@@ -16,13 +16,6 @@ NOT_OWNER = frozenset({
 })  # fmt: skip
 
 log = structlog.get_logger()
-
-
-class Observer(Protocol):
-    """Who is told of results: the metrics."""
-
-    def committed(self, result: Literal["ok", "failed", "not_owner"]) -> None:
-        """A commit's result came: ok, failed or not_owner."""
 
 
 class Commits:
@@ -65,6 +58,19 @@ class Commits:
         """
         asked = topic_partitions(dict.fromkeys(partitions, 0))
         return {(each.topic, each.partition): each.offset for each in self._consumer.committed(asked, seconds)}
+
+    def low(self, partition: Partition, seconds: float | None) -> int:
+        """Return the first offset that a partition still has; as far as the client knows where no time is given.
+
+        Raises:
+            KafkaException: as `read`.
+        """
+        place = TopicPartition(*partition)
+        if seconds is None:
+            low, _ = self._consumer.get_watermark_offsets(place, cached=True)
+        else:
+            low, _ = self._consumer.get_watermark_offsets(place, seconds)
+        return int(low)
 
     def result(self, error: KafkaError | None, partitions: Sequence[TopicPartition] | None) -> bool:
         """Tell what became of a commit; return whether the brokers confirmed all of it."""

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import structlog
@@ -14,31 +14,19 @@ from numpy.typing import NDArray
 
 from scorer.batch import Records
 from scorer.errors import Fatal
-from scorer.kafka import commits
 from scorer.kafka.assignment import Assignment
 from scorer.kafka.checkpoint import Checkpoint, Partition
 from scorer.kafka.client import LastError, consumer_properties, within
 from scorer.kafka.commits import Commits, topic_partitions
 from scorer.kafka.connect import connect
+from scorer.kafka.gaps import Gaps
+from scorer.kafka.observer import Observer
 from scorer.settings import BatchSettings, KafkaSettings
 
 DRAIN_SECONDS = 10.0  # for writes to be acknowledged before partitions that are revoked go; well under a session
 LAG_SECONDS = 1.0  # between two looks at the watermarks, which cost a call a partition
 Drain = Callable[[Checkpoint, float], bool]
 log = structlog.get_logger()
-
-
-class Observer(commits.Observer, Protocol):
-    """Who is told of what the group does: the metrics."""
-
-    def rebalance(self, kind: Literal["assigned", "revoked", "lost"]) -> None:
-        """Partitions were assigned, revoked or lost."""
-
-    def lag(self, topic: str, partition: int, records: int) -> None:
-        """How far a partition of ours is behind."""
-
-    def forget(self, topic: str, partition: int) -> None:
-        """A partition is no longer ours."""
 
 
 class Source:
@@ -78,6 +66,7 @@ class Source:
             | {"on_commit": self._on_commit, "error_cb": LastError(condition), "stats_cb": self._on_statistics},
         )
         self.commits = Commits(self._consumer, observer)
+        self._gaps = Gaps(self.commits, observer.deleted)
 
     def subscribe(self, checkpoint: Checkpoint, drain: Drain) -> None:
         """Join the group.
@@ -107,7 +96,10 @@ class Source:
             return None
         # Counted from now: what was assigned during the call may already have delivered.
         records = self._columns(messages)
-        return records if records.generation == generation else self.assignment.ours(records)
+        ours = records if records.generation == generation else self.assignment.ours(records)
+        if ours is not None:
+            self._gaps.look(ours)
+        return ours
 
     def hold(self, records: Records | None, seconds: float) -> Records | None:
         """Stay in the group for some seconds without reading on; return what is still ours of some records."""
@@ -146,7 +138,7 @@ class Source:
             values, ends = values[:rows], ends[:rows]
         return Records(
             topics=self._topics,
-            topic=self._topic_indexes(messages),
+            topic=_topic_indexes(messages, self._topics),
             partition=np.array([message.partition() for message in messages], np.int32),
             offset=np.array([message.offset() for message in messages], np.int64),
             timestamp=np.array([message.timestamp()[1] for message in messages], np.int64),
@@ -160,12 +152,6 @@ class Source:
 
     def _membership(self) -> object:
         return self._consumer.consumer_group_metadata() if self._transactional else None
-
-    def _topic_indexes(self, messages: Sequence[Message]) -> NDArray[np.int32]:
-        if len(self._topics) == 1:
-            return np.zeros(len(messages), np.int32)
-        index = {name: number for number, name in enumerate(self._topics)}
-        return np.array([index[message.topic() or ""] for message in messages], np.int32)
 
     def _pause(self) -> None:
         # Again at every call: partitions may have been assigned since, and those are not paused.
@@ -208,6 +194,7 @@ class Source:
     def _let_go(self, kind: Literal["revoked", "lost"], partitions: list[TopicPartition]) -> None:
         self._change(kind, partitions)
         (self.assignment.lose if kind == "lost" else self.assignment.let_go)(_partitions(partitions))
+        self._gaps.forget(_partitions(partitions))
         for partition in _partitions(partitions):
             self._observer.forget(*partition)
         if self._checkpoint is not None:
@@ -221,13 +208,26 @@ class Source:
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         confirmed = self.commits.result(error, partitions)
+        errors = [error, *(partition.error for partition in partitions or ())]
         if self._checkpoint is not None:
             self._checkpoint.committed(confirmed=confirmed)
+        if any(each is not None and each.code() == KafkaError.UNKNOWN_TOPIC_OR_PART for each in errors):
+            self._failure = Fatal(
+                "an input topic was deleted: this consumer would hear nothing even of a new one of that name;"
+                " `scorer topics --create` makes it, then start again"
+            )
 
     def _on_statistics(self, text: str) -> None:
         # The only sign, while no record comes, that brokers which were away are back.
         if any(broker["state"] == "UP" for broker in json.loads(text)["brokers"].values()):
             self._condition("")
+
+
+def _topic_indexes(messages: Sequence[Message], topics: Sequence[str]) -> NDArray[np.int32]:
+    if len(topics) == 1:
+        return np.zeros(len(messages), np.int32)
+    index = {name: number for number, name in enumerate(topics)}
+    return np.array([index[message.topic() or ""] for message in messages], np.int32)
 
 
 def _partitions(partitions: Iterable[TopicPartition]) -> list[Partition]:

@@ -77,6 +77,10 @@ class Metrics:
             ["topic", "partition"],
             registry=registry,
         )
+        # Offsets that retention deleted before they were read. Anything but 0 is loss, and not of our making.
+        self.deleted_records = Counter(
+            "scorer_deleted_records", "Offsets deleted before they were read", ["topic"], registry=registry
+        )
         # Batches published and not yet acknowledged.
         self.in_flight_batches = Gauge("scorer_in_flight_batches", "Batches not yet acknowledged", registry=registry)
         # Commits by result: `failed` is tried again, `not_owner` means that another replica does the work again.
@@ -156,6 +160,10 @@ class Metrics:
     def lag(self, topic: str, partition: int, records: int) -> None:
         """Set how many offsets of an owned partition are not committed yet."""
         self.lag_records.labels(topic, str(partition)).set(records)
+
+    def deleted(self, topic: str, partition: int, offsets: int) -> None:  # noqa: ARG002  the log names the partition
+        """Count offsets that were deleted before they were read."""
+        self.deleted_records.labels(topic).inc(offsets)
 
     def forget(self, topic: str, partition: int) -> None:
         """Drop the lag of a partition that is no longer ours: another replica reports it now."""

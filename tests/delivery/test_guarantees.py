@@ -269,6 +269,16 @@ def test_a_refused_dead_letter_is_never_followed_by_a_commit(world: World) -> No
     world.verify()
 
 
+def test_a_deleted_input_topic_ends_the_replica_with_advice(make_world: MakeWorld) -> None:
+    world = make_world()
+    with load(world, 1_000):
+        replica = world.start()
+        world.wait(1_000)
+    world.admin.delete_topics([world.input])[world.input].result(30)
+    assert world.ended(replica) == 1
+    assert "was deleted" in world.log()
+
+
 def test_stopping_is_bounded_while_the_brokers_are_away(make_world: MakeWorld, own_kafka: Kafka) -> None:
     world = make_world(bootstrap=own_kafka.bootstrap, shutdown__deadline_s=3)
     world.send(range(2_000))

@@ -226,9 +226,9 @@ class World:
             ledger.dead_letters[int(held["scorer.partition"] or b""), int(held["scorer.offset"] or b"")].append(message)
         return ledger
 
-    def written(self) -> int:
-        """How many predictions were written, those of aborted transactions among them."""
-        return sum(1 for _ in self._read(self.output, "read_uncommitted"))
+    def written(self, topic: str | None = None) -> int:
+        """How many predictions (or records of a topic) were written, those of aborted transactions among them."""
+        return sum(1 for _ in self._read(topic or self.output, "read_uncommitted"))
 
     def verify(self) -> Ledger:
         """Check that every event has its prediction or dead letter and that every score is right; return the ledger.

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from scorer.batch import Records
 from scorer.kafka import Checkpoint, Source
@@ -22,6 +23,7 @@ class Watcher:
 
     kinds: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
+    gaps: list[tuple[str, int, int]] = field(default_factory=list)
 
     def rebalance(self, kind: str) -> None:
         self.kinds.append(kind)
@@ -34,6 +36,9 @@ class Watcher:
 
     def forget(self, topic: str, partition: int) -> None:
         """Of no interest here."""
+
+    def deleted(self, topic: str, partition: int, offsets: int) -> None:
+        self.gaps.append((topic, partition, offsets))
 
 
 @dataclass
@@ -158,3 +163,53 @@ def test_a_revoked_partition_is_drained_and_committed_before_it_goes(
         assert "revoked" in first.watcher.kinds
         assert first.drained == [False]
         assert first.watcher.results == ["ok"]
+
+
+def delete_before(kafka: Kafka, topic: str, offset: int) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    for deleted in admin.delete_records([TopicPartition(topic, 0, offset)]).values():
+        deleted.result(20)
+
+
+def test_events_that_were_deleted_before_they_were_read_are_counted(
+    kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
+) -> None:
+    topic = make_topic()
+    fill(kafka, topic, [b"%d" % number for number in range(50)])
+    with joined(group, topic, max_records=10) as member:
+        records = member.poll()
+        member.checkpoint.open(records, 0)
+        member.checkpoint.settle()
+        assert member.checkpoint.finish(10)
+    assert member.watcher.gaps == []
+    delete_before(kafka, topic, 30)
+    with joined(group, topic, max_records=10) as member:
+        assert values(member.poll())[0] == b"30"
+        assert member.watcher.gaps == [(topic, 0, 20)]
+        member.poll()
+        assert len(member.watcher.gaps) == 1
+
+
+def test_a_group_that_begins_misses_nothing(kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings) -> None:
+    topic = make_topic()
+    fill(kafka, topic, [b"%d" % number for number in range(50)])
+    delete_before(kafka, topic, 30)
+    with joined(group, topic) as member:
+        assert values(member.poll())[0] == b"30"
+        assert member.watcher.gaps == []
+
+
+def test_events_that_are_deleted_while_others_are_read_are_counted(
+    kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
+) -> None:
+    topic = make_topic()
+    fill(kafka, topic, [b"0"])
+    with joined(group, topic) as member:
+        member.poll()
+        member.source.hold(None, 0.1)  # reads no further
+        fill(kafka, topic, [b"x" * 100_000 for _ in range(300)])
+        delete_before(kafka, topic, 301)
+        fill(kafka, topic, [b"end"])
+        while values(member.poll())[-1] != b"end":
+            """What was fetched before it was deleted."""
+        assert sum(gap[2] for gap in member.watcher.gaps) > 0
