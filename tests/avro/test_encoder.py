@@ -8,7 +8,7 @@ from typing import Any
 import fastavro
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scorer import avro
@@ -85,20 +85,27 @@ def _by_fastavro(batch: dict[str, Any], row: int) -> bytes:
     return out.getvalue()
 
 
+SMALL: dict[str, Any] = {
+    "model": "m", "version": "1", "arm": "champion", "entities": [], "topics": ["t"], "topic": [0], "partition": [0],
+    "offset": [0], "id": ["a"], "time": [0], "scored_at": 0, "degraded": False, "score": [0.5], "classes": None,
+    "missing": [[]], "rows": [0],
+}  # fmt: skip
+LARGE = SMALL | {  # numbers of the most bytes, and nothing left over in the buffer but what they take
+    "partition": [-(2**31)], "offset": [-(2**63)], "time": [-(2**63)], "scored_at": -(2**63), "id": ["x" * 10_000],
+    "entities": ["e"] * 100, "missing": [[True] * 100], "classes": 100, "score": [[0.5] * 100],
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("framing", ["none", "single-object"])
 @given(batch=_batches())
+@example(batch=LARGE)
 def test_predictions_are_what_fastavro_writes(framing: str, batch: dict[str, Any]) -> None:
     expected = [frame(_by_fastavro(batch, row), PREDICTION, framing) for row in batch["rows"]]
     assert _encoded(batch, framing) == expected
 
 
 def test_the_score_is_the_float32_that_the_booster_gave() -> None:
-    batch: dict[str, Any] = {
-        "model": "m", "version": "1", "arm": "champion", "entities": [], "topics": ["t"], "topic": [0],
-        "partition": [0], "offset": [0], "id": ["a"], "time": [0], "scored_at": 0, "degraded": False, "score": [0.1],
-        "classes": None, "missing": [[]], "rows": [0],
-    }  # fmt: skip
-    (body,) = _encoded(batch, "none")
+    (body,) = _encoded(SMALL | {"score": [0.1]}, "none")
     found: Any = fastavro.schemaless_reader(io.BytesIO(body), SCHEMA)
     assert found["score"] == float(np.float32(0.1)) != 0.1
 

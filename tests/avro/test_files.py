@@ -118,7 +118,7 @@ def test_another_writers_schema_is_resolved(avro: Path, theirs: Any, ours: Any, 
     content = container(declared(gone="string", f0=theirs, f1="int"), [{"gone": "x", "f0": written, "f1": 7}])
     schema = schema_of(ours, "int")
     (body,) = read(avro, content, schema)
-    assert Converter(schema).to_json(body) == {"f0": plain, "f1": 7}
+    assert repr(Converter(schema).to_json(body)) == repr({"f0": plain, "f1": 7})  # 5 is not 5.0
 
 
 def test_a_field_that_the_writer_did_not_know_takes_its_default(avro: Path) -> None:

@@ -150,7 +150,7 @@ def written(schema: Any, event: Any) -> Any:
 
 @pytest.mark.parametrize(("kind", "plain", "held"), ACCEPTED)
 def test_plain_json_is_written_as_its_type_and_read_back(kind: Any, plain: Any, held: Any) -> None:
-    assert written(declared(kind), {"f0": plain}) == {"f0": held}
+    assert repr(written(declared(kind), {"f0": plain})) == repr({"f0": held})  # 5 is not 5.0
     converter = Converter(schema_of(kind))
     body = converter.to_avro({"f0": plain}, "line 3")
     back = json.loads(json.dumps(converter.to_json(body), allow_nan=False))
