@@ -2,11 +2,12 @@
 
 import io
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import fastavro
 import pytest
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from scorer import avro
 from scorer.demo import stage, stream
@@ -120,3 +121,20 @@ def test_no_more_is_sent_after_a_stop(kafka: Kafka, make_topic: MakeTopic, made:
     assert not sender.is_alive()
     assert sender.sent < len(made.values)
     assert (sender.positions[: sender.sent] >= 0).all()
+
+
+def test_a_topic_that_the_client_does_not_know_yet_is_asked_for_again(
+    made: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[Any] = [KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION)), (0, 7)]
+
+    def get_watermark_offsets(*_: Any, **__: Any) -> tuple[int, int]:
+        answer = answers.pop(0)
+        if isinstance(answer, KafkaException):
+            raise answer
+        return cast("tuple[int, int]", answer)
+
+    nowhere = "127.0.0.1:1"
+    watcher = Watcher(nowhere, ("a", "b"), Sender(nowhere, "c", made, 1, stage.PARTITIONS), [])
+    monkeypatch.setattr(watcher, "_consumer", SimpleNamespace(get_watermark_offsets=get_watermark_offsets))
+    assert watcher._end(TopicPartition("a", 0)) == 7
