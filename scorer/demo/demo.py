@@ -75,7 +75,7 @@ def _prepare(wanted: Wanted, opened: Stage, story: Story) -> Play:
     while not opened.ready:
         opened.look(story)
         if time.monotonic() > deadline:
-            raise Fatal(f"the replicas were not ready after {READY_SECONDS:.0f} s:\n{opened.replicas[0].last_words}")
+            raise Fatal(f"not ready after {READY_SECONDS:.0f} s:\n{opened.unready}")
         time.sleep(LOOK_SECONDS)
     bootstrap = opened.sandbox.kafka.bootstrap
     sender = Sender(bootstrap, stage.EVENTS, made, wanted.rate, stage.PARTITIONS)

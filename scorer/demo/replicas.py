@@ -1,5 +1,6 @@
 """The demo's replicas: `scorer run` as processes of their own, started, watched by HTTP, and one of them killed."""
 
+import json
 import os
 import re
 import signal
@@ -30,6 +31,7 @@ class Replica:
     config:     file of the settings.
     log:        file of what it says.
     state:      for people: starting, ready, waiting, killed or stopped.
+    trouble:    why it is not ready, as it says itself.
     partitions: that it reads.
     """
 
@@ -37,6 +39,7 @@ class Replica:
     config: Path
     log: Path
     state: str = "starting"
+    trouble: str = ""
     partitions: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -67,11 +70,12 @@ class Replica:
             return
         self._due = time.monotonic() + _LOOK_SECONDS
         try:
-            ready = _get(self.port, "ready") is not None
-            self.partitions = sorted(map(int, _OWNED.findall(_get(self.port, "metrics") or b"")))
+            health = json.loads(_get(self.port, "ready"))
+            self.partitions = sorted(map(int, _OWNED.findall(_get(self.port, "metrics"))))
         except OSError:
             return  # its door is not open yet, or it is busy: as it was
-        self.state = "ready" if ready else "starting" if self.state == "starting" else "waiting"
+        self.trouble = "; ".join(f"{name}: {health['conditions'][name]}" for name in health["failed"])
+        self.state = "ready" if health["ready"] else "starting" if self.state == "starting" else "waiting"
 
     @property
     def last_words(self) -> str:
@@ -102,10 +106,11 @@ class Replica:
                 raise Fatal(f"{self.name} (pid {self.pid}) stopped with exit code {code}")
 
 
-def _get(port: int, page: str) -> bytes | None:
-    """A page of a replica, None where it says that it is not ready."""
+def _get(port: int, page: str) -> bytes:
+    """A page of a replica, whatever its status."""
     try:
         with urllib.request.urlopen(f"http://{HOST}:{port}/{page}", timeout=_ANSWER_SECONDS) as answer:
             return bytes(answer.read())
-    except urllib.error.HTTPError:
-        return None
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.read()

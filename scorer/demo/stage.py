@@ -84,12 +84,22 @@ class Stage:
             before = replica.state
             replica.look()
             if replica.state != before:
-                story.tell(f"{replica.name} (pid {replica.pid}) is {replica.state}")
+                why = f": {replica.trouble}" if replica.state == "waiting" else ""
+                story.tell(f"{replica.name} (pid {replica.pid}) is {replica.state}{why}")
 
     @property
     def ready(self) -> bool:
         """Whether every replica that was not killed is ready."""
-        return all(replica.state in {"ready", "killed"} for replica in self.replicas)
+        return not self._unready
+
+    @property
+    def unready(self) -> str:
+        """What those say that are not."""
+        return "\n".join(f"{each.name} (pid {each.pid}): {each.trouble}\n{each.last_words}" for each in self._unready)
+
+    @property
+    def _unready(self) -> list[Replica]:
+        return [replica for replica in self.replicas if replica.state not in {"ready", "killed"}]
 
 
 @contextmanager

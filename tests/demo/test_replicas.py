@@ -1,10 +1,16 @@
+import json
+import signal
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from scorer.demo.replicas import Replica
+from scorer.demo.stage import Stage
 from scorer.errors import Fatal
+from scorer.sandbox import Sandbox
 
 
 def test_a_replica_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Path) -> None:
@@ -15,6 +21,34 @@ def test_a_replica_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Pat
             replica.look()
             time.sleep(0.05)
     assert "absent.yaml" in str(told.value)
+
+
+class _Page(BaseHTTPRequestHandler):
+    """What a replica answers while it has no features."""
+
+    def do_GET(self) -> None:
+        conditions = {"loop": "turned", "features": "redis://cache refused the connection"}
+        body = json.dumps({"ready": False, "failed": ["features"], "conditions": conditions}).encode()
+        self.send_response(503 if self.path == "/ready" else 200)
+        self.end_headers()
+        self.wfile.write(body if self.path == "/ready" else b'scorer_lag_records{topic="t",partition="3"} 7.0\n')
+
+    def log_message(self, *_: object) -> None:
+        """Into the void."""
+
+
+def test_a_replica_that_is_not_ready_says_why(tmp_path: Path) -> None:
+    replica = Replica("replica-1", tmp_path / "absent.yaml", tmp_path / "replica.log")
+    replica._process.send_signal(signal.SIGSTOP)
+    with HTTPServer(("127.0.0.1", replica.port), _Page) as server:
+        threading.Thread(target=server.serve_forever).start()
+        replica.look()
+        server.shutdown()
+    stage = Stage(Sandbox.__new__(Sandbox), Path(), Path(), [replica])
+    assert not stage.ready
+    assert f"replica-1 (pid {replica.pid}): features: redis://cache refused the connection" in stage.unready
+    assert replica.partitions == [3]
+    replica.kill()
 
 
 def test_a_killed_replica_is_gone_and_stays_so(tmp_path: Path) -> None:
