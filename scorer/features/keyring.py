@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scorer.batch import Events, Field, Kind
 from scorer.features.distinct import distinct
 from scorer.features.keys import KeyTemplate, Part
+from scorer.features.texts import Texts, copy
 from scorer.kernel import kernel
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,7 +36,7 @@ class Keyring:
         self._moments = [piece for piece in self._pieces if isinstance(piece, _Moment)]
         self._from_event = np.array([isinstance(piece, _Text) for piece in self._pieces])
 
-    def keys(self, events: Events, good: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[bytes]]:
+    def keys(self, events: Events, good: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Texts]:
         """Make the keys of a batch.
 
         Args:
@@ -55,11 +56,12 @@ class Keyring:
         spans = np.empty((2, len(self._pieces), events.rows), np.int64)
         for at, piece in enumerate(self._pieces):
             spans[0, at], spans[1, at] = piece.spans(events, usable, made)
-        data, ends = write_keys(events.data, np.frombuffer(made, np.uint8), self._from_event, spans, usable)
-        starts = np.concatenate(([0], ends[:-1]))
+        sizes = np.where(usable, (spans[1] - spans[0]).sum(0), 0)
+        ends = np.cumsum(sizes)
+        starts, data = ends - sizes, np.empty(int(sizes.sum()), np.uint8)
+        write_keys(events.data, np.frombuffer(made, np.uint8), self._from_event, spans, usable, data)
         slots, first = distinct(data, starts, ends, usable)
-        text = data.tobytes()
-        return slots, [text[start:end] for start, end in zip(starts[first].tolist(), ends[first].tolist(), strict=True)]
+        return slots, Texts(data, starts[first], ends[first])
 
 
 class _Literal:
@@ -124,16 +126,18 @@ def _piece(piece: bytes | Part, fields: Mapping[str, Field]) -> _Literal | _Text
 
 
 @kernel(
-    "Tuple((uint8[::1], int64[::1]))(Array(uint8, 1, 'C', readonly=True), Array(uint8, 1, 'C', readonly=True), "
-    "boolean[::1], int64[:, :, ::1], boolean[::1])"
+    "void(Array(uint8, 1, 'C', readonly=True), Array(uint8, 1, 'C', readonly=True), boolean[::1], int64[:, :, ::1], "
+    "boolean[::1], uint8[::1])",
+    bare=True,
 )
-def write_keys(
+def write_keys(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     data: NDArray[np.uint8],
     made: NDArray[np.uint8],
     from_event: NDArray[np.bool_],
     spans: NDArray[np.int64],
     usable: NDArray[np.bool_],
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    keys: NDArray[np.uint8],
+) -> None:
     """Write the keys of all rows, end to end.
 
     Args:
@@ -142,24 +146,11 @@ def write_keys(
         from_event: bool [pieces], which of the two a piece points into.
         spans: int64 [2, pieces, rows], where each piece starts and ends.
         usable: bool [rows], the rows that have a key.
-
-    Returns:
-        uint8 [bytes], the keys; int64 [rows], where each ends.
+        keys: uint8 [bytes], to be filled.
     """
-    ends = np.empty(len(usable), np.int64)
     at = 0
     for row in range(len(usable)):
         if usable[row]:
             for piece in range(len(from_event)):
-                at += spans[1, piece, row] - spans[0, piece, row]
-        ends[row] = at
-    keys = np.empty(at, np.uint8)
-    at = 0
-    for row in range(len(usable)):
-        if usable[row]:
-            for piece in range(len(from_event)):
-                source = data if from_event[piece] else made
-                for byte in range(spans[0, piece, row], spans[1, piece, row]):
-                    keys[at] = source[byte]
-                    at += 1
-    return keys, ends
+                start, end = spans[0, piece, row], spans[1, piece, row]
+                at = copy(data, start, end, keys, at) if from_event[piece] else copy(made, start, end, keys, at)

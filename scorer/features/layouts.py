@@ -1,5 +1,6 @@
 """How features lie in Redis: the commands that ask for them, and what their replies say."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from scorer.features.resp import ABSENT, BARE, ERROR, VALUE, Cells, command, com
 from scorer.kernel import kernel
 
 FLOAT32 = 4  # bytes
-HIT, MISSING, INVALID = np.uint8(Lookup.HIT), np.uint8(Lookup.MISSING), np.uint8(Lookup.INVALID)
+HIT, MISSING, STALE, INVALID = (np.uint8(each) for each in (Lookup.HIT, Lookup.MISSING, Lookup.STALE, Lookup.INVALID))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,15 +43,15 @@ def questions(request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int6
         request: what is asked for.
         singly:  never name two keys in one command, as a cluster wants it.
     """
-    keys = list(request.keys)
+    keys = request.keys
     if not keys:
         return b"", np.empty(0, np.int64)
     if request.entity.layout == "hash":
-        head, tail, width = _hash_command(request.entity)
+        head, tail, width = _hash_command(fields_asked(request.entity))
         return commands(keys, head, tail), np.full(len(keys), width)
     if singly:
         return commands(keys, b"*2\r\n$3\r\nGET\r\n", b""), np.full(len(keys), BARE)
-    return command(b"MGET", *keys), np.array([len(keys)])
+    return b"*%d\r\n$4\r\nMGET\r\n" % (1 + len(keys)) + commands(keys, b"", b""), np.array([len(keys)])
 
 
 def read(request: Request, cells: Cells, now: float) -> Reply:
@@ -66,45 +67,85 @@ def read(request: Request, cells: Cells, now: float) -> Reply:
     return _read_packed(request.entity, cells)
 
 
-def fields_asked(entity: Entity) -> list[bytes]:
+def fields_asked(entity: Entity) -> tuple[str, ...]:
     """Return the hash fields that a look-up reads: the features, then the one with the time of the last change."""
-    updated = [entity.updated] if entity.max_age is not None and entity.updated is not None else []
-    return [field.encode() for field in (*entity.fields, *updated)]
+    return entity.fields if entity.max_age is None or entity.updated is None else (*entity.fields, entity.updated)
 
 
-def _hash_command(entity: Entity) -> tuple[bytes, bytes, int]:
-    fields = fields_asked(entity)
+@functools.cache
+def _hash_command(fields: tuple[str, ...]) -> tuple[bytes, bytes, int]:
+    """Return what stands around a key in the command for some fields, and how many they are."""
     head = b"*%d\r\n$5\r\nHMGET\r\n" % (2 + len(fields))
-    return head, command(*fields).split(b"\r\n", 1)[1], len(fields)
+    return head, command(*(field.encode() for field in fields)).split(b"\r\n", 1)[1], len(fields)
 
 
 def _read_hash(entity: Entity, cells: Cells, now: float) -> Reply:
     width, features = len(fields_asked(entity)), len(entity.fields)
     kinds, starts, ends = cells.marks
-    there = kinds == VALUE
-    numbers, is_number = parse(cells.data, np.where(there, starts, NO_TEXT), np.ascontiguousarray(ends))
-    values, numeric = numbers.reshape(-1, width), is_number.reshape(-1, width)
-    lookup = np.where(there.reshape(-1, width)[:, :features].any(1), HIT, MISSING)
-    if entity.max_age is not None:
-        with np.errstate(invalid="ignore"):
-            fresh = np.isfinite(values[:, -1]) & (now - values[:, -1] <= entity.max_age)
-        lookup[(lookup == Lookup.HIT) & ~fresh] = Lookup.STALE
-    lookup[kinds[::width] == ERROR] = Lookup.INVALID
-    return _reply(values[:, :features].copy(), ~numeric[:, :features], lookup)
+    numbers, numeric = parse(cells.data, np.where(kinds == VALUE, starts, NO_TEXT), ends)
+    shape = len(kinds) // width, features
+    reply = Reply(np.empty(shape), np.empty(shape, np.bool_), np.empty(shape[0], np.uint8))
+    age = np.inf if entity.max_age is None else float(entity.max_age)
+    judge(kinds, numbers, numeric, width, now, age, reply.values, reply.absent, reply.lookup)
+    return reply
 
 
 def _read_packed(entity: Entity, cells: Cells) -> Reply:
     words = np.zeros((cells.marks.shape[1], len(entity.fields)), np.uint32)
     lookup = np.empty(len(words), np.uint8)
     unpack(cells.data, cells.marks, words, lookup)
-    values = words.view(np.float32).astype(np.float64)
-    return _reply(values, np.zeros(values.shape, np.bool_), lookup)
-
-
-def _reply(values: NDArray[np.float64], absent: NDArray[np.bool_], lookup: NDArray[np.uint8]) -> Reply:
+    values, absent = words.view(np.float32).astype(np.float64), np.zeros(words.shape, np.bool_)
     bad = lookup != Lookup.HIT
     values[bad], absent[bad] = np.nan, True
     return Reply(values, absent, lookup)
+
+
+@kernel(
+    "void(int64[::1], float64[::1], boolean[::1], int64, float64, float64, float64[:, ::1], boolean[:, ::1], "
+    "uint8[::1])",
+    bare=True,
+)
+def judge(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
+    kinds: NDArray[np.int64],
+    numbers: NDArray[np.float64],
+    numeric: NDArray[np.bool_],
+    width: int,
+    now: float,
+    max_age: float,
+    values: NDArray[np.float64],
+    absent: NDArray[np.bool_],
+    lookup: NDArray[np.uint8],
+) -> None:
+    """Say what became of each hash, and which of its features are there.
+
+    Args:
+        kinds: int64 [keys * width], VALUE, ABSENT or ERROR.
+        numbers: float64 [keys * width], what their texts say.
+        numeric: bool [keys * width], whether they say a number.
+        width: how many fields of each hash were read: its features, and where it has an age, when it last changed.
+        now: Unix seconds.
+        max_age: seconds.
+        values: float64 [keys, features], to be filled, as
+        absent: bool [keys, features], and
+        lookup: uint8 [keys].
+    """
+    features = values.shape[1]
+    for key in range(len(lookup)):
+        first = key * width
+        state = MISSING
+        for cell in range(first, first + features):
+            if kinds[cell] == VALUE:
+                state = HIT
+        if kinds[first] == ERROR:
+            state = INVALID
+        elif state == HIT and width > features:
+            changed = numbers[first + features]
+            if not np.isfinite(changed) or now - changed > max_age:
+                state = STALE
+        lookup[key] = state
+        for feature in range(features):
+            absent[key, feature] = state != HIT or not numeric[first + feature]
+            values[key, feature] = numbers[first + feature] if state == HIT else np.nan
 
 
 @kernel("void(uint8[::1], int64[:, :], uint32[:, ::1], uint8[::1])")

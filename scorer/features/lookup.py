@@ -14,8 +14,10 @@ from scorer.features.matrix import Assembler
 from scorer.features.outage import Tolerant, nothing
 from scorer.features.plan import Entity, Plan
 from scorer.features.store import Reply, Request, Store
+from scorer.kernel import kernel
 
 PING_SECONDS = 5.0  # between two questions to a store of which no batch asks anything
+HIT, MISSING = np.uint8(Lookup.HIT), np.uint8(Lookup.MISSING)
 _ABSENCES = (Lookup.MISSING, Lookup.STALE, Lookup.INVALID)
 
 
@@ -102,17 +104,22 @@ class Features:
             The matrix. Newly rejected are rows without features that they must have, and rows with an infinity.
         """
         good = _good(events)
-        states = np.array([_states(each) for each in found], np.uint8).reshape(len(found), events.rows)
-        rejected = list(self._without_features(found, states, good))
-        scored = good.copy()
-        scored[[each.row for each in rejected]] = False
+        states = np.empty((len(found), events.rows), np.uint8)
+        missing = np.empty((events.rows, len(found)), np.bool_)
+        lookups = np.zeros((len(found), len(Lookup)), np.int64)
+        for at, each in enumerate(found):
+            tell(each.slots, each.lookup, good, at, states, missing, lookups)
+        scored, rejected = good, list[Rejected]()
+        if lookups[self._refused].any():
+            rejected = list(self._without_features(found, states, good))
+            scored = good.copy()
+            scored[[each.row for each in rejected]] = False
         values, infinite = self._assembler.assemble(events, found, scored)
-        lookups = np.array([np.bincount(state[good], minlength=len(Lookup)) for state in states], np.int64)
         return Matrix(
             values,
-            missing=np.ascontiguousarray(((states != Lookup.HIT) & good).T),
-            degraded=bool((states == Lookup.UNAVAILABLE).any()),
-            lookups=lookups.reshape(len(found), len(Lookup)),
+            missing=missing,
+            degraded=bool(lookups[:, Lookup.UNAVAILABLE].any()),
+            lookups=lookups,
             rejected=[*rejected, *infinite],
         )
 
@@ -142,9 +149,35 @@ def _good(events: Events) -> NDArray[np.bool_]:
     return good
 
 
-def _states(found: Found) -> NDArray[np.uint8]:
-    """What became of each row's look-up; without a key, the entity is missing."""
-    return np.append(found.lookup, np.uint8(Lookup.MISSING))[found.slots]
+@kernel(
+    "void(int32[::1], uint8[::1], boolean[::1], int64, uint8[:, ::1], boolean[:, ::1], int64[:, ::1])",
+    bare=True,
+)
+def tell(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
+    slots: NDArray[np.int32],
+    lookup: NDArray[np.uint8],
+    good: NDArray[np.bool_],
+    entity: int,
+    states: NDArray[np.uint8],
+    missing: NDArray[np.bool_],
+    lookups: NDArray[np.int64],
+) -> None:
+    """Say what became of the look-up of one entity in each row; without a key, it is missing.
+
+    Args:
+        slots: int32 [rows], the line of each row's key, or NO_SLOT.
+        lookup: uint8 [lines], a Lookup.
+        good: bool [rows], the rows that count.
+        entity: its number.
+        states: uint8 [entities, rows], of which that of this entity is filled: a Lookup; as are, likewise,
+        missing: bool [rows, entities], whether a row that counts lacks it, and
+        lookups: int64 [entities, Lookup], how many rows that count.
+    """
+    for row in range(len(slots)):
+        state = lookup[slots[row]] if slots[row] != NO_SLOT else MISSING
+        states[entity, row] = state
+        missing[row, entity] = good[row] and state != HIT
+        lookups[entity, state] += good[row]
 
 
 def _why(entity: Entity, found: Found, row: int, state: Lookup) -> str:

@@ -58,15 +58,12 @@ class Assembler:
         with np.errstate(all="ignore"):
             for index, expression in self._expressions:
                 work[index] = expression.evaluate(work)
-            values = work.T.astype(np.float32, order="C")
-        values[~scored] = np.nan
-        return values, self._reject_infinities(values, work)
+            values = np.empty((events.rows, len(work)), np.float32)
+            infinite = round_once(work, scored, values)
+        return values, self._reject_infinities(values, work) if infinite else []
 
     def _reject_infinities(self, values: NDArray[np.float32], work: Work) -> list[Rejected]:
-        infinite = np.isinf(values)
-        if not infinite.any():
-            return []
-        rows, columns = np.nonzero(infinite)
+        rows, columns = np.nonzero(np.isinf(values))
         rows, first = np.unique(rows, return_index=True)
         values[rows] = np.nan
         return [
@@ -108,7 +105,10 @@ class _EntityColumns:
         gather(found.slots, values, absent, self._features, self._columns, self._defaults, work)
 
 
-@kernel("void(int32[::1], float64[:, ::1], boolean[:, ::1], int64[::1], int64[::1], float64[::1], float64[:, ::1])")
+@kernel(
+    "void(int32[::1], float64[:, ::1], boolean[:, ::1], int64[::1], int64[::1], float64[::1], float64[:, ::1])",
+    bare=True,
+)
 def gather(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     slots: NDArray[np.int32],
     values: NDArray[np.float64],
@@ -135,6 +135,18 @@ def gather(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of the
             slot = slots[row]
             there = slot != NO_SLOT and not absent[slot, feature]
             work[column, row] = values[slot, feature] if there else default
+
+
+@kernel("boolean(float64[:, ::1], boolean[::1], float32[:, ::1])", bare=True)
+def round_once(work: Work, scored: NDArray[np.bool_], values: NDArray[np.float32]) -> bool:
+    """Turn columns into rows of float32, all NaN where a row is not scored; return whether any value is infinite."""
+    infinite = False
+    for row in range(len(scored)):
+        for column in range(len(work)):
+            value = np.float32(work[column, row]) if scored[row] else np.float32(np.nan)
+            infinite |= np.isinf(value)
+            values[row, column] = value
+    return infinite
 
 
 _Numbers = Callable[[Events, Column, NDArray[np.bool_]], NDArray[np.float64] | NDArray[np.int64]]

@@ -4,11 +4,13 @@ Replies are not made into objects: a kernel marks where each value stands in the
 when more have come.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.features.texts import Texts, copy
 from scorer.kernel import kernel
 
 VALUE, ABSENT, ERROR, ARRAY = range(4)  # what a reply holds; the head of an array fills no cell
@@ -28,17 +30,19 @@ def command(*parts: bytes) -> bytes:
     return b"*%d\r\n" % len(parts) + b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts])
 
 
-def commands(keys: list[bytes], head: bytes, tail: bytes) -> bytes:
-    """Return a command for each of some keys (at least one), the same but for its key.
+def commands(keys: Sequence[bytes], head: bytes, tail: bytes) -> bytes:
+    """Return a command for each of some keys, the same but for its key.
 
     Args:
         keys: the keys.
         head: what stands before each key, as `command` writes it.
         tail: what stands after it.
     """
-    sizes = {size: b"$%d\r\n" % size for size in set(map(len, keys))}
-    between = b"\r\n" + tail + head
-    return head + between.join([sizes[len(key)] + key for key in keys]) + b"\r\n" + tail
+    texts = Texts.of(keys)
+    around = len(head) + len(tail) + len("$\r\n\r\n") + MAX_SIZE_DIGITS
+    room = np.empty(len(texts) * around + int((texts.ends - texts.starts).sum()), np.uint8)
+    before, after = np.frombuffer(head, np.uint8), np.frombuffer(tail, np.uint8)
+    return room[: write(texts.data, texts.starts, texts.ends, before, after, room)].tobytes()
 
 
 def cell_count(widths: NDArray[np.int64]) -> int:
@@ -120,7 +124,40 @@ class Inbox:
         return status == DONE
 
 
-@kernel()
+@kernel(
+    "int64(Array(uint8, 1, 'C', readonly=True), int64[::1], int64[::1], "
+    "Array(uint8, 1, 'C', readonly=True), Array(uint8, 1, 'C', readonly=True), uint8[::1])",
+    bare=True,
+)
+def write(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
+    data: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    head: NDArray[np.uint8],
+    tail: NDArray[np.uint8],
+    room: NDArray[np.uint8],
+) -> int:
+    """Write a command for each text into the room, as `commands` has them, and return how long they are."""
+    at = 0
+    for text in range(len(starts)):
+        at = copy(head, 0, len(head), room, at)
+        room[at] = ord("$")
+        at += 1
+        size, scale = ends[text] - starts[text], 1
+        while size >= 10 * scale:
+            scale *= 10
+        while scale > 0:
+            room[at] = ord("0") + size // scale % 10
+            scale //= 10
+            at += 1
+        room[at], room[at + 1] = CR, LF
+        at = copy(data, starts[text], ends[text], room, at + 2)
+        room[at], room[at + 1] = CR, LF
+        at = copy(tail, 0, len(tail), room, at + 2)
+    return at
+
+
+@kernel(bare=True)
 def line_end(data: NDArray[np.uint8], at: int, length: int) -> int:
     """Return where the line that begins at a position ends, or MORE or MALFORMED."""
     if at < length and data[at] not in (ord("$"), ord("*"), ord("+"), ord("-"), ord(":")):
@@ -132,7 +169,7 @@ def line_end(data: NDArray[np.uint8], at: int, length: int) -> int:
     return at if data[at + 1] == LF else MALFORMED
 
 
-@kernel()
+@kernel(bare=True)
 def size_of(data: NDArray[np.uint8], at: int, end: int) -> np.int64:
     """Return the size that a line gives, -1 for a value that is not there, or MALFORMED."""
     if end - at == 2 and data[at] == ord("-") and data[at + 1] == ord("1"):  # noqa: PLR2004  the length of "-1"
@@ -147,7 +184,7 @@ def size_of(data: NDArray[np.uint8], at: int, end: int) -> np.int64:
     return size
 
 
-@kernel()
+@kernel(bare=True)
 def element(data: NDArray[np.uint8], at: int, length: int) -> tuple[int, int, int, int]:
     """Return what begins at a position: its kind, where its text begins and ends, where the next element begins.
 
@@ -174,7 +211,7 @@ def element(data: NDArray[np.uint8], at: int, length: int) -> tuple[int, int, in
     return kind, start, end, after
 
 
-@kernel("int64(uint8[::1], int64, int64[::1], int64[::1], int64[:, ::1])")
+@kernel("int64(uint8[::1], int64, int64[::1], int64[::1], int64[:, ::1])", bare=True)
 def scan(
     data: NDArray[np.uint8], length: int, widths: NDArray[np.int64], state: NDArray[np.int64], marks: NDArray[np.int64]
 ) -> int:

@@ -97,8 +97,8 @@ def _findings(redis: Client, key: bytes, entity: Entity) -> Iterator[Finding]:
 
 def _field_findings(redis: Client, key: bytes, shown: str, entity: Entity) -> Iterator[Finding]:
     fields = fields_asked(entity)
-    texts = cast("list[bytes | None]", redis.hmget(key, fields))
-    for name, text in zip((field.decode() for field in fields), texts, strict=True):
+    texts = cast("list[bytes | None]", redis.hmget(key, list(fields)))
+    for name, text in zip(fields, texts, strict=True):
         if text is None:
             there = (other.decode(errors="replace") for other in cast("list[bytes]", redis.hkeys(key)))
             fault = f"'{shown}' has no field '{name}'{did_you_mean(name, there)}"

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from scorer.batch import NO_SLOT, Field, Kind
 from scorer.features import distinct
@@ -100,7 +100,7 @@ def slow_key(template: KeyTemplate, row: Row | None) -> bytes | None:
 def keys_of(template: str, rows: Sequence[Row | None]) -> tuple[list[int], list[bytes]]:
     good = np.array([row is not None for row in rows], np.bool_)
     slots, keys = Keyring(KeyTemplate.parse(template), FIELDS).keys(events(rows), good)
-    return slots.tolist(), keys
+    return slots.tolist(), list(keys)
 
 
 @given(pieces, rows)
@@ -112,14 +112,30 @@ def test_keys_are_those_that_each_row_would_have_alone(pieces: list[str], rows: 
     assert keys == list(dict.fromkeys(key for key in slow if key is not None))
 
 
+def hashes(letters: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Of texts [letters, texts], all at once."""
+
+    def mixed(hashed: NDArray[np.int64]) -> NDArray[np.int64]:
+        hashed = (hashed * 0x2C1B3C6D) & 0xFFFFFFFF
+        return hashed ^ (hashed >> 15)
+
+    hashed = np.full(letters.shape[1], seed ^ len(letters))
+    whole = len(letters) // 4 * 4
+    for at in range(0, whole, 4):
+        hashed = mixed(hashed ^ sum(letters[at + byte] << (8 * byte) for byte in range(4)))
+    for letter in letters[whole:]:
+        hashed = mixed(hashed ^ letter)
+    return mixed(hashed)
+
+
 def test_equal_hashes_are_not_taken_for_equal_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     seed = 12_345
     monkeypatch.setattr(distinct, "_SEED", seed)
     letters = np.random.default_rng(1).integers(97, 123, (10, 400_000))
-    hash_all: Any = getattr(
-        distinct._hash, "py_func", distinct._hash
-    )  # of as many texts as there are in a letter's array
-    _, each, counts = np.unique(hash_all(letters, 0, len(letters), seed), return_inverse=True, return_counts=True)
+    hashed = hashes(letters, seed)
+    some = np.ascontiguousarray(letters[:, :50].T.astype(np.uint8)).ravel()
+    assert [distinct._hash(some, start, start + 10, seed) for start in range(0, 500, 10)] == hashed[:50].tolist()
+    _, each, counts = np.unique(hashed, return_inverse=True, return_counts=True)
     colliding = letters[:, counts[each] > 1].astype(np.uint8)
     texts = [bytes(text) for text in colliding.T]
     assert len(texts) > 10

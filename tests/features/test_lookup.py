@@ -77,7 +77,7 @@ def test_each_key_is_asked_for_once_and_all_in_one_round_trip() -> None:
     assert store.times == [1e9]
     assert [each.entity for each in found] == ["plane", "route"]
     assert found[0].slots.tolist() == [0, 1, NO_SLOT, NO_SLOT, 2, 3, 0]
-    assert found[0].keys == store.asked[0]["plane"]
+    assert list(found[0].keys) == store.asked[0]["plane"]
     assert found[0].lookup.tolist() == [Lookup.HIT, Lookup.STALE, Lookup.MISSING, Lookup.HIT]
 
 
