@@ -9,9 +9,11 @@ from scorer.kafka import (
     Admin,
     Topic,
     dead_letter_concerns,
+    durability_concerns,
     membership_concerns,
     output_concerns,
     property_problems,
+    transaction_problems,
 )
 from scorer.offline import golden_problems
 from scorer.serving import Serving, prepare
@@ -92,7 +94,8 @@ def _guard(report: Report, look: Callable[[], None]) -> None:
 
 def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:
     report.done.append(f"brokers at {kafka.bootstrap_servers}")
-    there = Admin(kafka).topics(_topics(kafka))
+    admin = Admin(kafka)
+    there, cluster = admin.topics(_topics(kafka)), admin.cluster()
     if missing := missing_topics(kafka, there):
         report.failures.append(missing)
     inputs = [there[name] for name in kafka.input_topics if name in there]
@@ -107,6 +110,8 @@ def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:
         report.warnings += dead_letter_concerns(dead, inputs)
     if output := there.get(kafka.output_topic):
         report.warnings += output_concerns(output, inputs)
+    report.warnings += durability_concerns(cluster, inputs, filter(None, (output, dead)))
+    report.problems += transaction_problems(kafka, cluster)
 
 
 def _examine_redis(settings: Settings, serving: Serving | None, report: Report) -> None:

@@ -2,6 +2,7 @@
 
 from scorer.kafka.admin import Admin, GroupLag
 from scorer.kafka.checkpoint import Checkpoint
+from scorer.kafka.cluster import Cluster, durability_concerns, transaction_problems
 from scorer.kafka.dead_letters import DeadLetterLimit, DeadLetters
 from scorer.kafka.feed import Feed
 from scorer.kafka.letters import Letter, Letterbox
@@ -17,6 +18,7 @@ from scorer.kafka.transactions import TransactionalSink, TransactionCheckpoint
 __all__ = [
     "Admin",
     "Checkpoint",
+    "Cluster",
     "DeadLetterLimit",
     "DeadLetters",
     "Due",
@@ -35,8 +37,10 @@ __all__ = [
     "TransactionalSink",
     "dead_letter_concerns",
     "dead_letter_topic",
+    "durability_concerns",
     "membership_concerns",
     "output_concerns",
     "property_problems",
     "read_replayed",
+    "transaction_problems",
 ]

@@ -17,6 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, t
 from scorer.errors import Fatal, ScorerError
 from scorer.kafka.checkpoint import Partition
 from scorer.kafka.client import LastError, properties
+from scorer.kafka.cluster import Cluster
 from scorer.kafka.connect import connect, no_answer
 from scorer.kafka.topics import Topic
 from scorer.settings import KafkaSettings
@@ -29,7 +30,11 @@ HOPELESS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF
 MOVING = frozenset({
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR,
 })  # fmt: skip
-DESCRIBED = ("retention.ms", "max.message.bytes", "cleanup.policy")
+DENIED = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
+OF_TOPICS = (
+    "retention.ms", "max.message.bytes", "cleanup.policy", "min.insync.replicas", "unclean.leader.election.enable",
+)  # fmt: skip
+OF_BROKERS = ("transaction.max.timeout.ms",)
 TURN_SECONDS = 0.05
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -100,8 +105,19 @@ class Admin:
             described = self._wait(future, f"describe topic {name}", ABSENT)
             if described is not None:
                 partitions, replicas = described.partitions, len(described.partitions[0].replicas)
-                found[name] = Topic(name, len(partitions), replicas, self._config(name), str(described.topic_id))
+                found[name] = Topic(name, len(partitions), replicas, self._of_topic(name), str(described.topic_id))
         return found
+
+    def cluster(self) -> Cluster:
+        """Return what the brokers are together.
+
+        Raises:
+            Unavailable: the brokers do not answer.
+            Fatal: they refuse to say.
+        """
+        described = self._wait(self._client.describe_cluster(request_timeout=self._seconds), "describe the cluster")
+        one = ConfigResource(ConfigResource.Type.BROKER, str(described.nodes[0].id))
+        return Cluster(len(described.nodes), self._config(one, OF_BROKERS, "the properties of a broker"))
 
     def create(self, topics: Iterable[Topic]) -> list[str]:
         """Make topics and wait until the cluster knows them; return the names of those that were not there before.
@@ -147,12 +163,14 @@ class Admin:
             lags.append(PartitionLag(*partition, at, end, lag, *owners.get(partition, (None, None))))
         return GroupLag(group, state, lags)
 
-    def _config(self, topic: str) -> dict[str, str]:
+    def _of_topic(self, topic: str) -> dict[str, str]:
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        return self._config(resource, OF_TOPICS, f"the properties of topic {topic}")
+
+    def _config(self, resource: ConfigResource, names: Iterable[str], what: str) -> dict[str, str]:
         (future,) = self._client.describe_configs([resource], request_timeout=self._seconds).values()
-        denied = {KafkaError.TOPIC_AUTHORIZATION_FAILED}
-        entries = self._wait(future, f"read the properties of topic {topic}", denied) or {}
-        return {name: entries[name].value for name in DESCRIBED if name in entries}
+        entries = self._wait(future, f"read {what}", DENIED) or {}
+        return {name: entries[name].value for name in names if name in entries}
 
     def _committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
         # Not by the administrator's call: that one crashes the process when the group's coordinator has just moved.

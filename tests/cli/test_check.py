@@ -131,3 +131,22 @@ def test_topics_that_work_and_may_surprise_are_warned_of(
     assert any("has 2 partitions, and the input has 3" in warning for warning in warnings)
     assert any("kafka.instance_id=a with group.protocol=consumer" in warning for warning in warnings)
     assert not any(dead in warning for warning in warnings)
+
+
+def test_what_the_brokers_tell_about_the_guarantees_is_told(
+    check: Check, kafka: Kafka, make_topic: MakeTopic, redis_url: str
+) -> None:
+    names = {
+        "input_topics": [make_topic("in", 2, retention_ms="3600000")],
+        "output_topic": make_topic("out", 2, unclean_leader_election_enable="true"),
+        "dead_letter_topic": make_topic("dead", 2, retention_ms="-1", max_message_bytes="2000000"),
+    }
+    long = {"delivery": "exactly-once", "properties": {"transaction.timeout.ms": "900001"}}
+    code, lines = check(kafka={"bootstrap_servers": kafka.bootstrap} | names | long, features={"url": redis_url})
+    assert code == 2
+    (wrong,) = told(lines, "wrong")
+    assert wrong.startswith("kafka.properties.transaction.timeout.ms: 900001 is more than the brokers allow")
+    warnings = "\n".join(told(lines, "warning"))
+    assert f"{names['input_topics'][0]}: retention.ms=3600000 deletes events" in warnings
+    assert f"{names['output_topic']}: unclean.leader.election.enable=true" in warnings
+    assert "replicas" not in warnings

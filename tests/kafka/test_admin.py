@@ -45,7 +45,13 @@ def test_topics_are_described_and_absent_ones_left_out(admin: Admin, make_topic:
     found = admin.topics([name, f"{name}-absent", name])
     assert list(found) == [name]
     assert (found[name].partitions, found[name].replicas) == (3, 1)
-    assert found[name].config == {"max.message.bytes": "5000", "retention.ms": "604800000", "cleanup.policy": "delete"}
+    assert found[name].config == {
+        "max.message.bytes": "5000",
+        "retention.ms": "604800000",
+        "cleanup.policy": "delete",
+        "min.insync.replicas": "1",
+        "unclean.leader.election.enable": "false",
+    }
 
 
 def test_creating_is_idempotent_and_says_what_was_new(admin: Admin) -> None:
