@@ -20,6 +20,13 @@ hypothesis.settings.load_profile("real-machine")
 hypothesis.settings.register_profile("mutants", deadline=None, phases=set(hypothesis.Phase) - {hypothesis.Phase.shrink})
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where a longer proof than the usual one is wanted."""
+    parser.addoption(
+        "--torture-seconds", type=float, default=25.0, help="of random faults in each run of tests/torture"
+    )
+
+
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 

@@ -1,0 +1,72 @@
+"""What is done to a run, and when: nothing but a function of its seed."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What can be done."""
+
+    KILL = "kill -9 of a replica"
+    TERMINATE = "SIGTERM to a replica"
+    STALL = "SIGSTOP of a replica"
+    LONG_STALL = "SIGSTOP of a replica, longer than its session"
+    REDIS_PAUSE = "SIGSTOP of Redis"
+    REDIS_KILL = "kill -9 of Redis"
+    REDIS_RESTART = "orderly restart of Redis"
+    BROKER_KILL = "kill -9 of the broker"
+    BROKER_PAUSE = "SIGSTOP of the broker"
+    REFUSE = "refused writes"
+    JOIN = "a replica joins"
+    LEAVE = "a replica leaves"
+
+
+SESSION_SECONDS = 3.0
+SECONDS: dict[Kind, tuple[float, float]] = {  # how long each lasts, from and to; the others are done at once
+    Kind.STALL: (0.1, 1.0),
+    Kind.LONG_STALL: (1.3 * SESSION_SECONDS, 2 * SESSION_SECONDS),
+    Kind.REDIS_PAUSE: (0.2, 2.0),
+    Kind.REDIS_KILL: (0.1, 1.5),
+    Kind.REDIS_RESTART: (0.1, 1.5),
+    Kind.BROKER_KILL: (0.0, 2.0),
+    Kind.BROKER_PAUSE: (0.1, 1.5),
+    Kind.REFUSE: (0.1, 0.8),
+}
+KILLS = 8  # of the faults of a deck
+PAUSE_SECONDS = (0.05, 0.6)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One of them.
+
+    Args:
+        after: seconds from the one before.
+        kind: what.
+        seconds: how long it lasts.
+        chance: from 0 to 1, for choosing among what is there to choose from.
+    """
+
+    after: float
+    kind: Kind
+    seconds: float
+    chance: float
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({self.seconds:.1f} s)" if self.seconds else str(self.kind)
+
+
+def faults(seed: int) -> Iterator[Fault]:
+    """Deal faults for ever, a shuffled deck after another, so that a short run meets every kind too.
+
+    The kill that opens each deck makes the shortest of runs one with a kill.
+    """
+    chance = random.Random(seed)  # noqa: S311  for the same run again, not for secrets
+    while True:
+        deck = [*Kind, *[Kind.KILL] * (KILLS - 1)]
+        chance.shuffle(deck)
+        for kind in deck:
+            seconds = chance.uniform(*SECONDS[kind]) if kind in SECONDS else 0.0
+            yield Fault(chance.uniform(*PAUSE_SECONDS), kind, seconds, chance.random())

@@ -1,0 +1,160 @@
+"""The replicas of a run, and their supervisor, which starts again what has ended."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.delivery.world import PATIENCE_SECONDS, World
+
+LEAST, MOST = 2, 3
+FAILED_STARTS = 10  # in a row, after which a replica is taken to be broken and not unlucky
+
+
+@dataclass
+class Replica:
+    """One process in a slot."""
+
+    slot: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    frozen: bool = False
+    told_to_end: float | None = None  # when
+    replaced: bool = True  # by another in its slot, when it has ended
+
+    def said(self) -> list[dict[str, str]]:
+        """The lines of its log so far; one that is not yet whole is left out."""
+        lines = self.log.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
+
+    @property
+    def serving(self) -> bool:
+        """Whether it has got as far as to serve."""
+        return any(line["event"] == "serving" for line in self.said())
+
+    @property
+    def owned(self) -> set[int]:
+        """The partitions that it says it has."""
+        owned: set[int] = set()
+        for line in self.said():
+            if line["event"] == "partitions changed hands" and line["partitions"] != "none":
+                changed = {int(name.rpartition("-")[2]) for name in line["partitions"].split()}
+                owned = owned | changed if line["kind"] == "assigned" else owned - changed
+        return owned
+
+    @property
+    def lost(self) -> int:
+        """How often it was told that it had lost its partitions."""
+        return sum(1 for line in self.said() if line.get("kind") == "lost")
+
+    def freeze(self) -> None:
+        """Stop it where it is, as SIGSTOP does; it is seen to stand still when this returns."""
+        self.process.send_signal(signal.SIGSTOP)
+        status = Path(f"/proc/{self.process.pid}/stat")
+        while self.process.poll() is None and status.read_text().rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.001)
+        self.frozen = True
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+        self.frozen = False
+
+
+@dataclass
+class Fleet:
+    """Slots, each with a replica.
+
+    Args:
+        world: where they work.
+        named: whether a slot's name is its replicas' `kafka.instance_id`.
+        tell: takes what happens, for the journal.
+    """
+
+    world: World
+    named: bool
+    tell: Callable[[str], None]
+    replicas: list[Replica] = field(default_factory=list)
+    gone: list[Replica] = field(default_factory=list)
+    exits: int = 0  # of serving replicas, by themselves
+    refusals: int = 0  # that were inflicted so far: the one reason to end while serving
+    _failed_starts: int = 0
+
+    def start(self, slot: str) -> None:
+        """Start a replica in a slot."""
+        log = f"{slot}-{len(self.gone) + len(self.replicas)}.log"
+        names = {"SCORER_KAFKA__INSTANCE_ID": slot} if self.named else {}
+        process = self.world.start(log, SCORER_LOG__FORMAT="json", **names)
+        self.replicas.append(Replica(slot, process, self.world.folder / log))
+
+    def join(self) -> None:
+        """Add a replica in a slot that is free."""
+        taken = {replica.slot for replica in self.replicas}
+        self.start(next(slot for slot in (f"slot-{number}" for number in range(MOST)) if slot not in taken))
+
+    def kill(self, replica: Replica) -> None:
+        """End a replica as a crash would."""
+        replica.process.kill()
+        assert self._ended(replica) == -signal.SIGKILL
+
+    def stop(self, replica: Replica, *, replaced: bool) -> None:
+        """Tell a replica to end in order, which `supervise` sees to."""
+        replica.process.send_signal(signal.SIGTERM)
+        replica.told_to_end, replica.replaced = time.monotonic(), replaced
+
+    def candidates(self) -> list[Replica]:
+        """The replicas that are at work."""
+        return [
+            replica
+            for replica in self.replicas
+            if not replica.frozen
+            and replica.told_to_end is None
+            and replica.process.poll() is None
+            and replica.serving
+            and replica.owned
+        ]
+
+    def supervise(self) -> None:
+        """Start again what has ended, where it was told to or had a reason to."""
+        for replica in list(self.replicas):
+            since = replica.told_to_end
+            if replica.process.poll() is None:
+                assert since is None or time.monotonic() - since < PATIENCE_SECONDS, f"{replica.log.name} does not end"
+                continue
+            code, words = self._ended(replica), replica.log.read_text()[-1500:]
+            if since is not None:
+                assert code == 0, f"SIGTERM ended {replica.log.name} with {code}: {words}"
+            else:
+                self._excuse(replica, code, words)
+            if replica.replaced:
+                self.start(replica.slot)
+        if all(replica.serving for replica in self.replicas):
+            self._failed_starts = 0
+
+    def _excuse(self, replica: Replica, code: int, words: str) -> None:
+        """Take note of a replica that ended by itself, or fail where nothing that was done to it is the reason."""
+        name = replica.log.name
+        assert code == 1, f"{name} ended with {code}: {words}"
+        self.tell(f"{name} ended by itself, and is started again: {words[-200:]}")
+        if replica.serving:
+            assert self.refusals, f"{name} ended: {words}"
+            assert "refused a write" in words, f"{name} ended: {words}"
+            self.exits += 1
+        else:
+            self._failed_starts += 1
+            assert self._failed_starts < FAILED_STARTS, f"{name} does not start: {words}"
+
+    @property
+    def lost(self) -> int:
+        """How often replicas were told that they had lost their partitions."""
+        return sum(replica.lost for replica in [*self.gone, *self.replicas])
+
+    def _ended(self, replica: Replica) -> int:
+        code = replica.process.wait(PATIENCE_SECONDS)
+        self.world.replicas.remove(replica.process)
+        self.replicas.remove(replica)
+        self.gone.append(replica)
+        return code

@@ -1,0 +1,205 @@
+"""Looks at the topics and the group while a run is going on: samples for the checker, and what a kill met."""
+
+import io
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+
+import fastavro
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from tests.delivery.world import PREDICTION, World, headers, place
+from tests.torture.checker import Output, Place, Sample
+from tests.torture.load import uid_of
+
+ASK_SECONDS = 2.0  # that a broker may take to answer; one that is away is asked again later
+SAMPLE_SECONDS = 0.1
+CATCH_UP_SECONDS = 5.0
+MODEL = "fraud 1"
+End = tuple[bool, int]  # dead or not, partition
+
+
+class Phase(StrEnum):
+    """What a replica was doing when it was killed, as far as the brokers can tell."""
+
+    IDLE = "idle"  # everything was committed
+    BATCH = "batch in hand"  # there were inputs, of which nothing was written
+    WRITES = "writes in flight"  # of what was not committed a part was written
+    COMMIT = "commit in flight"  # all of it was written
+
+
+def output_of(message: Message, *, dead: bool) -> Output:
+    """Return what a reader makes of a record of the predictions or dead letters."""
+    partition, offset = place(message)
+    value = message.value() or b""
+    if dead:
+        held = dict(headers(message))
+        source = int(held["scorer.partition"] or b""), int(held["scorer.offset"] or b"")
+        model = b" ".join(held[name] or b"" for name in ("scorer.model", "scorer.version")).decode()
+        return Output(dead, partition, offset, source, uid_of(value), model, float("nan"))
+    record = fastavro.schemaless_reader(io.BytesIO(value), PREDICTION, None)
+    assert isinstance(record, dict)
+    source = record["source_partition"], record["source_offset"]
+    model = f"{record['model']} {record['version']}"
+    return Output(dead, partition, offset, source, record["event_id"], model, record["score"])
+
+
+class Watch(threading.Thread):
+    """Reads all outputs as they come, committed or not, and samples what is committed."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._world = world
+        self._names = {world.output: False, world.dead: True}
+        self._tail = _reader(world, "read_uncommitted")
+        self._all, self._committed_only = _reader(world, "read_uncommitted"), _reader(world, "read_committed")
+        self._ending = threading.Event()
+        self._lock = threading.Lock()
+        self._reached: dict[End, int] = defaultdict(int)
+        self._written: dict[int, dict[int, tuple[End, int]]] = defaultdict(dict)  # the last output of each input
+        self._sampled = 0.0
+        self.written = 0  # outputs, those of aborted transactions included
+        self._distinct: set[Place] = set()
+        self.samples: list[Sample] = []
+        self.failure: BaseException | None = None
+
+    @property
+    def repeated(self) -> int:
+        """How many outputs were written again, aborted ones included."""
+        return self.written - len(self._distinct)
+
+    def run(self) -> None:
+        """Read and sample until told to end."""
+        try:
+            self._tail.assign(
+                [TopicPartition(topic, number, 0) for topic in self._names for number in range(self._world.partitions)]
+            )
+            while not self._ending.is_set():
+                self._take(self._tail.consume(1_000, SAMPLE_SECONDS / 2))
+                if time.monotonic() > self._sampled + SAMPLE_SECONDS:
+                    self._sample()
+                    self._sampled = time.monotonic()
+        except Exception as error:  # noqa: BLE001  raised in the test's own thread
+            self.failure = error
+
+    def end(self) -> None:
+        """Look no more."""
+        self._ending.set()
+
+    def finish(self) -> None:
+        """End, and raise what went wrong."""
+        self.end()
+        self.join()
+        for consumer in (self._tail, self._all, self._committed_only):
+            consumer.close()
+        if self.failure is not None:
+            raise self.failure
+
+    def look(self, partitions: Collection[int]) -> Phase | None:
+        """Tell in which phase the owner of some partitions is, which must stand still; None where brokers do not say.
+
+        Outputs of transactions that were aborted are no sign of it: they lie below the last stable offset.
+        """
+        try:
+            ends = self.ends()
+            stable = self.ends(self._committed_only) if self._world.exactly_once else {}
+            committed = self.committed()
+            inputs = self._ends({self._world.input: False}, self._all)
+        except KafkaException:
+            return None
+        if not self._has_read(ends):
+            return None
+        phases = {self._phase(committed[number], number, inputs[False, number], stable) for number in partitions}
+        return next((phase for phase in (Phase.WRITES, Phase.COMMIT, Phase.BATCH) if phase in phases), Phase.IDLE)
+
+    def committed(self) -> dict[int, int]:
+        """The committed offsets, without waiting for transactions that are open.
+
+        Raises:
+            KafkaException: the brokers do not answer.
+        """
+        asked = [TopicPartition(self._world.input, number) for number in range(self._world.partitions)]
+        return {at.partition: max(at.offset, 0) for at in _answered(self._all.committed(asked, ASK_SECONDS))}
+
+    def ends(self, asker: Consumer | None = None) -> dict[End, int]:
+        """How far the outputs go.
+
+        Raises:
+            KafkaException: the brokers do not answer.
+        """
+        return self._ends(self._names, asker or self._all)
+
+    def _ends(self, names: Mapping[str, bool], asker: Consumer) -> dict[End, int]:
+        numbers = range(self._world.partitions)
+        # With the end in the place of a time this is one request for all, by the asker's isolation.
+        asked = [TopicPartition(topic, number, OFFSET_END) for topic in names for number in numbers]
+        answered = _answered(asker.offsets_for_times(asked, ASK_SECONDS))
+        return {(names[at.topic], at.partition): at.offset for at in answered}
+
+    def _phase(self, committed: int, number: int, end: int, stable: Mapping[End, int]) -> Phase:
+        with self._lock:
+            open_offsets = {
+                offset
+                for offset, (at, written) in self._written[number].items()
+                if offset >= committed and written >= stable.get(at, 0)
+            }
+        if not open_offsets:
+            return Phase.BATCH if committed < end else Phase.IDLE
+        return Phase.COMMIT if max(open_offsets) - committed + 1 == len(open_offsets) else Phase.WRITES
+
+    def _has_read(self, ends: Mapping[End, int]) -> bool:
+        deadline = time.monotonic() + CATCH_UP_SECONDS
+        while any(self._reached[at] < end for at, end in ends.items()):
+            if time.monotonic() > deadline or not self.is_alive():
+                return False
+            time.sleep(0.002)
+        return True
+
+    def _take(self, messages: list[Message]) -> None:
+        for message in messages:
+            error, (partition, offset) = message.error(), place(message)
+            at = self._names[message.topic() or ""], partition
+            if error is None:
+                output = output_of(message, dead=at[0])
+                with self._lock:
+                    self._written[output.source[0]][output.source[1]] = at, offset
+                self._distinct.add(output.source)
+                self.written += 1
+                self._reached[at] = offset + 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._reached[at] = offset
+
+    def _sample(self) -> None:
+        try:
+            sample = Sample(self.committed(), self.ends())  # in this order: see the checker
+        except KafkaException:
+            return
+        if not self.samples or self.samples[-1].committed != sample.committed:
+            self.samples.append(sample)
+        with self._lock:
+            for number, committed in sample.committed.items():
+                later = {offset: at for offset, at in self._written[number].items() if offset >= committed}
+                self._written[number] = later
+
+
+def _reader(world: World, isolation: str) -> Consumer:
+    """A consumer that asks after the group, and is never a member of it."""
+    return Consumer(
+        {
+            "bootstrap.servers": world.bootstrap,
+            "group.id": world.group,
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "isolation.level": isolation,
+            "log_level": 2,  # of brokers that are away, which is meant
+        }
+    )
+
+
+def _answered(partitions: list[TopicPartition]) -> list[TopicPartition]:
+    for each in partitions:
+        if each.error is not None:
+            raise KafkaException(each.error)
+    return partitions
