@@ -49,6 +49,7 @@ CARDS = 50
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 60.0
+ASK_SECONDS = 5.0
 
 
 def amount(number: int) -> float:
@@ -176,8 +177,10 @@ class World:
         """The members of the group."""
 
         def ask(group: str) -> list[MemberDescription]:
-            asked = self.admin.describe_consumer_groups([group], request_timeout=PATIENCE_SECONDS)
-            members: list[MemberDescription] = asked[group].result(PATIENCE_SECONDS).members
+            # A client of its own: one that is shared with another thread sometimes never answers.
+            admin = AdminClient({"bootstrap.servers": self.bootstrap})
+            asked = admin.describe_consumer_groups([group], request_timeout=ASK_SECONDS)
+            members: list[MemberDescription] = asked[group].result(ASK_SECONDS).members
             return members
 
         return patiently(ask, self.group)
@@ -341,7 +344,7 @@ def patiently(ask: Callable[[Question], Answer], question: Question) -> Answer:
     while True:
         try:
             return ask(question)
-        except KafkaException:
+        except (KafkaException, TimeoutError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
