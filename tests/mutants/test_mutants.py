@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 COPIED = ("scorer", "tests", "schemas", "pyproject.toml")
 CHECKPOINT = "tests/kafka/test_checkpoint.py"
 TRANSACTIONS = "tests/kafka/test_transactions.py"
+REPLAY = "tests/kafka/test_replay.py"
 GUARANTEES = "tests/delivery/test_guarantees.py::"
 
 
@@ -132,6 +133,27 @@ MUTANTS = [
         "(offsets, records.membership, CALL_SECONDS)",
         "(offsets, self._commits._consumer.consumer_group_metadata(), CALL_SECONDS)",
         TRANSACTIONS,
+    ),
+    Mutant(
+        "what was replayed is remembered one transaction late",
+        "scorer/kafka/replay.py",
+        "        for key, value in self.replayed.news():",
+        "        for key, value in self.replayed.news() if self.done else ():",
+        REPLAY,
+    ),
+    Mutant(
+        "replays do not know of each other",
+        "scorer/kafka/replay.py",
+        'f"{letters.name}.replay"}',
+        'f"{letters.name}.replay.{time.time_ns()}"}',
+        REPLAY,
+    ),
+    Mutant(
+        "any number of dead letters is allowed",
+        "scorer/kafka/dead_letters.py",
+        "if self._letters.total() > self._ratio * max(self._records, self._window):",
+        "if self._letters.total() > max(self._records, self._window):",
+        "tests/kafka/test_dead_letter_limit.py",
     ),
     Mutant(
         "a bad row takes its neighbour along",
