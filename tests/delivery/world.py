@@ -92,15 +92,16 @@ class World:
         stem = f"world-{random.getrandbits(48):x}"
         self.bootstrap, self.folder, self.partitions = bootstrap, folder, partitions
         self.input, self.output, self.dead, self.group = (f"{stem}.{end}" for end in ("in", "out", "dead", "group"))
-        self.admin = AdminClient({"bootstrap.servers": bootstrap})
+        client = {"bootstrap.servers": bootstrap, "log_level": 2}  # not a line for each broker that a test takes away
+        self.admin = AdminClient(client)
         topics = [NewTopic(name, partitions, 1) for name in (self.input, self.output, self.dead)]
         for created in self.admin.create_topics(topics).values():
             created.result()
         self.sent: dict[tuple[int, int], int | bytes | None] = {}  # number of the event, or the bytes of a bad one
         self.replicas: list[subprocess.Popen[bytes]] = []
         self.exactly_once = settings.get("kafka__delivery") == "exactly-once"
-        self._observer = Consumer({"bootstrap.servers": bootstrap, "group.id": self.group})  # never a member of it
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20})
+        self._observer = Consumer(client | {"group.id": self.group})  # never a member of it
+        self._producer = Producer(client | {"linger.ms": 20})
         self._features(redis_url)
         self._bundle()
         self._configure(redis_url, settings)
@@ -218,20 +219,20 @@ class World:
     def ledger(self) -> Ledger:
         """Read every output there is."""
         ledger = Ledger()
-        for message in self._read(self.output):
+        for message in self.read(self.output):
             record = fastavro.schemaless_reader(io.BytesIO(message.value() or b""), PREDICTION, None)
             assert isinstance(record, dict)
             assert record["source_topic"] == self.input
             ledger.predictions[record["source_partition"], record["source_offset"]].append(record)
             ledger.order[record["source_partition"]].append(record["source_offset"])
-        for message in self._read(self.dead):
+        for message in self.read(self.dead):
             held = dict(headers(message))
             ledger.dead_letters[int(held["scorer.partition"] or b""), int(held["scorer.offset"] or b"")].append(message)
         return ledger
 
     def written(self, topic: str | None = None) -> int:
         """How many predictions (or records of a topic) were written, those of aborted transactions among them."""
-        return sum(1 for _ in self._read(topic or self.output, "read_uncommitted"))
+        return sum(1 for _ in self.read(topic or self.output, "read_uncommitted"))
 
     def verify(self) -> Ledger:
         """Check that every event has its prediction or dead letter and that every score is right; return the ledger.
@@ -277,7 +278,7 @@ class World:
         for altered in self.admin.incremental_alter_configs([resource]).values():
             altered.result()
 
-    def _read(self, topic: str, isolation: str = "read_committed") -> Iterator[Message]:
+    def read(self, topic: str, isolation: str = "read_committed") -> Iterator[Message]:
         """Read a topic to the end of each partition."""
         consumer = Consumer(
             {

@@ -19,8 +19,7 @@ class Kind(StrEnum):
     BROKER_KILL = "kill -9 of the broker"
     BROKER_PAUSE = "SIGSTOP of the broker"
     REFUSE = "refused writes"
-    JOIN = "a replica joins"
-    LEAVE = "a replica leaves"
+    RESIZE = "a replica joins, or leaves where there is no room for another"
 
 
 SESSION_SECONDS = 3.0
@@ -32,9 +31,9 @@ SECONDS: dict[Kind, tuple[float, float]] = {  # how long each lasts, from and to
     Kind.REDIS_RESTART: (0.1, 1.5),
     Kind.BROKER_KILL: (0.0, 2.0),
     Kind.BROKER_PAUSE: (0.1, 1.5),
-    Kind.REFUSE: (0.1, 0.8),
+    Kind.REFUSE: (0.3, 1.5),
 }
-KILLS = 8  # of the faults of a deck
+AGAIN = [*[Kind.KILL] * 6, Kind.RESIZE]  # what a deck has besides one of each
 PAUSE_SECONDS = (0.05, 0.6)
 
 
@@ -59,13 +58,10 @@ class Fault:
 
 
 def faults(seed: int) -> Iterator[Fault]:
-    """Deal faults for ever, a shuffled deck after another, so that a short run meets every kind too.
-
-    The kill that opens each deck makes the shortest of runs one with a kill.
-    """
+    """Deal faults for ever, a shuffled deck after another, so that a short run meets every kind too."""
     chance = random.Random(seed)  # noqa: S311  for the same run again, not for secrets
     while True:
-        deck = [*Kind, *[Kind.KILL] * (KILLS - 1)]
+        deck = [*Kind, *AGAIN]
         chance.shuffle(deck)
         for kind in deck:
             seconds = chance.uniform(*SECONDS[kind]) if kind in SECONDS else 0.0

@@ -46,8 +46,8 @@ class Replica:
         return owned
 
     @property
-    def lost(self) -> int:
-        """How often it was told that it had lost its partitions."""
+    def dropped(self) -> int:
+        """How often it dropped partitions that it had lost."""
         return sum(1 for line in self.said() if line.get("kind") == "lost")
 
     def freeze(self) -> None:
@@ -148,9 +148,9 @@ class Fleet:
             assert self._failed_starts < FAILED_STARTS, f"{name} does not start: {words}"
 
     @property
-    def lost(self) -> int:
-        """How often replicas were told that they had lost their partitions."""
-        return sum(replica.lost for replica in [*self.gone, *self.replicas])
+    def dropped(self) -> int:
+        """How often replicas dropped partitions that they had lost."""
+        return sum(replica.dropped for replica in [*self.gone, *self.replicas])
 
     def _ended(self, replica: Replica) -> int:
         code = replica.process.wait(PATIENCE_SECONDS)

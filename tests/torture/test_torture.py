@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.torture.checker import tell
+from tests.torture.evidence import totals
 from tests.torture.torture import prepared
 
 PATIENCE = 6  # times the wanted time, for a run on a slow machine to become convincing
@@ -16,11 +17,8 @@ def test_nothing_is_lost_doubled_or_reordered_whatever_is_done(
     tmp_path: Path, delivery: str, seed: int, request: pytest.FixtureRequest
 ) -> None:
     wanted: float = request.config.getoption("--torture-seconds")
-    with prepared(tmp_path, delivery, seed) as torture:
-        try:
-            totals = torture.run(lambda run: run.convincing and run.seconds > wanted, PATIENCE * wanted)
-        finally:
-            print(f"seed {seed}, {delivery}", *torture.journal, sep="\n")  # noqa: T201  shown where it fails
-    assert not totals.found, tell(totals.found)
-    assert torture.convincing, f"could not have failed: {totals}"
-    assert totals.aborted if delivery == "exactly-once" else totals.repeated, f"could not have failed: {totals}"
+    with prepared(tmp_path, delivery, seed, print) as run:  # which is shown where it fails
+        seconds = run.run(lambda: run.convincing and run.seconds > wanted, PATIENCE * wanted)
+        told = totals(run, seconds)
+    assert not told.found, f"seed {seed}, {delivery}: {tell(told.found)}\n{told}"
+    assert told.convincing, f"seed {seed}, {delivery}: a run that could not have failed: {told}"

@@ -1,0 +1,85 @@
+"""What is left of a run: the history that the checker reads, and the totals that people read."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from tests.delivery.world import place
+from tests.torture import checker
+from tests.torture.checker import History
+from tests.torture.faults import Kind
+from tests.torture.load import is_event, number_of
+from tests.torture.torture import MAX_RECORDS, Torture
+from tests.torture.watch import MODEL, Phase, output_of
+
+IN_FLIGHT = 4  # batches
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What happened in a run, and what was found."""
+
+    seed: int
+    delivery: str
+    seconds: float
+    faults: Counter[Kind]
+    kills: Counter[Phase | None]
+    exits: int
+    dropped: int
+    events: int
+    samples: int
+    repeated: int
+    repeats_allowed: int
+    aborted: int
+    found: dict[checker.Kind, list[str]]
+
+    @property
+    def convincing(self) -> bool:
+        """Whether something wrong could have been found: each phase was met, and outputs were repeated or aborted."""
+        in_doubt = self.aborted if self.delivery == "exactly-once" else self.repeated
+        return set(Phase) <= self.kills.keys() and in_doubt > 0
+
+
+def totals(run: Torture, seconds: float) -> Totals:
+    """Read everything that a settled run has left, and check it."""
+    history = _history(run)
+    written = run.world.written(run.world.output) + run.world.written(run.world.dead)
+    return Totals(
+        seed=run.seed,
+        delivery="exactly-once" if run.world.exactly_once else "at-least-once",
+        seconds=seconds,
+        faults=run.done,
+        kills=run.kills,
+        exits=run.fleet.exits,
+        dropped=run.fleet.dropped,
+        events=len(history.inputs),
+        samples=len(history.samples),
+        repeated=history.repeated,
+        repeats_allowed=history.repeats_allowed,
+        aborted=written - len(history.outputs),
+        found=checker.check(history),
+    )
+
+
+def _history(run: Torture) -> History:
+    world = run.world
+    inputs = {place(message): number_of(message.value() or b"") for message in world.read(world.input)}
+    events = {at: number for at, number in inputs.items() if is_event(number)}
+    return History(
+        acknowledged=run.ledger.read(),
+        inputs=inputs,
+        scores=dict(zip(events, world.scores(list(events.values())).tolist(), strict=True)),
+        model=MODEL,
+        outputs=[
+            output_of(message, dead=dead)
+            for topic, dead in ((world.output, False), (world.dead, True))
+            for message in world.read(topic)
+        ],
+        samples=run.watch.samples,
+        repeats_allowed=0 if world.exactly_once else _repeats_allowed(run),
+    )
+
+
+def _repeats_allowed(run: Torture) -> int:
+    """The batches in flight, and one whose commit is on its way, of each replica that ended or was thrown out."""
+    ended = sum(run.kills.values()) + run.fleet.exits + run.fleet.dropped
+    return ended * (IN_FLIGHT + 1) * MAX_RECORDS
