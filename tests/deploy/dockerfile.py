@@ -13,13 +13,15 @@ from pathlib import Path
 
 CONTEXT = Path(__file__).parents[2]
 DECLARATIONS = {"FROM", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
-Instruction = tuple[str, str]
+PATIENCE_SECONDS = 120.0
+Instruction = tuple[str, str]  # its name, and what stands after it
+Stages = dict[str, list[Instruction]]
 
 
-def parse(file: Path) -> dict[str, list[Instruction]]:
+def parse(file: Path) -> Stages:
     """The instructions of each stage, by its name, in order."""
     lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
-    stages: dict[str, list[Instruction]] = {}
+    stages: Stages = {}
     for line in re.sub(r"\\\n\s*", "", "\n".join(lines)).splitlines():
         if not line.strip():
             continue
@@ -66,14 +68,30 @@ class Image:
                 self.declared[name] = rest
         return self
 
-    def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
+    def start(self, *words: str, **environment: str) -> "subprocess.Popen[str]":
         """The image's entry point with words after it, in its last WORKDIR."""
         command = [*json.loads(self.declared["ENTRYPOINT"]), *(words or json.loads(self.declared["CMD"]))]
+        return self.execute(*command, **environment)
+
+    def execute(self, *command: str, **environment: str) -> "subprocess.Popen[str]":
+        """Any command in it."""
         found = shutil.which(command[0], path=self.environment["PATH"])
         assert found is not None
-        return subprocess.run(
-            [found, *command[1:]], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        return subprocess.Popen(
+            [found, *command[1:]],
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
+
+    def run(self, *words: str, **environment: str) -> str:
+        """What the entry point said, once it has ended well."""
+        started = self.start(*words, **environment)
+        said, complaint = started.communicate(timeout=PATIENCE_SECONDS)
+        assert started.returncode == 0, said + complaint
+        return said + complaint
 
     def _arg(self, rest: str) -> None:
         name, _, default = rest.partition("=")
