@@ -92,7 +92,8 @@ class World:
         stem = f"world-{random.getrandbits(48):x}"
         self.bootstrap, self.folder, self.partitions = bootstrap, folder, partitions
         self.input, self.output, self.dead, self.group = (f"{stem}.{end}" for end in ("in", "out", "dead", "group"))
-        client = {"bootstrap.servers": bootstrap, "log_level": 2}  # not a line for each broker that a test takes away
+        # Not a line for each broker that a test takes away.
+        client: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap, "log_level": 2}
         self.admin = AdminClient(client)
         topics = [NewTopic(name, partitions, 1) for name in (self.input, self.output, self.dead)]
         for created in self.admin.create_topics(topics).values():

@@ -18,7 +18,7 @@ faults are done to all of them. What is checked and how to read this stands in [
 
 def page(runs: Sequence[Totals]) -> str:
     """Return the page of some runs, a column for each."""
-    rows: list[tuple[str, list[object]]] = [
+    rows: list[tuple[str, Sequence[object]]] = [
         ("seed", [run.seed for run in runs]),
         ("seconds of faults", [round(run.seconds) for run in runs]),
         ("events", [f"{run.events:,}" for run in runs]),
@@ -28,7 +28,7 @@ def page(runs: Sequence[Totals]) -> str:
         *[(str(kind), [run.faults[kind] for run in runs]) for kind in Kind if kind is not Kind.KILL],
         ("exits after a refused write", [run.exits for run in runs]),
         ("partitions lost to the group, times", [run.dropped for run in runs]),
-        ("commits compared with outputs", [f"{run.samples:,}" for run in runs]),
+        ("changes of committed offsets, compared with outputs", [f"{run.samples:,}" for run in runs]),
         ("outputs repeated, for readers of committed data", [f"{run.repeated:,}" for run in runs]),
         ("... of so many that may be", [f"{run.repeats_allowed:,}" for run in runs]),
         ("outputs aborted", [f"{run.aborted:,}" for run in runs]),

@@ -126,7 +126,7 @@ class Torture:
             Kind.BROKER_KILL: (kafka, kafka.kill, kafka.start),
             Kind.REFUSE: (kafka, lambda: world.refuse(world.output), lambda: world.accept(world.output)),
         }[fault.kind]
-        self._end(lambda fault: fault.of is server)
+        self._turn_until(lambda: all(each.of is not server for each in self._lasting), START_SECONDS, server.name)
         self.fleet.refusals += fault.kind is Kind.REFUSE
         begin()
         self._later(fault.seconds, server, end)
