@@ -14,6 +14,7 @@ from scorer.kafka import (
     output_concerns,
     property_problems,
     transaction_problems,
+    write_concerns,
 )
 from scorer.offline import golden_problems
 from scorer.serving import Serving, prepare
@@ -110,7 +111,8 @@ def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:
         report.warnings += dead_letter_concerns(dead, inputs)
     if output := there.get(kafka.output_topic):
         report.warnings += output_concerns(output, inputs)
-    report.warnings += durability_concerns(cluster, inputs, filter(None, (output, dead)))
+    outputs = [topic for topic in (output, dead) if topic]
+    report.warnings += write_concerns(outputs, kafka.properties) + durability_concerns(cluster, inputs, outputs)
     report.problems += transaction_problems(kafka, cluster)
 
 

@@ -12,7 +12,7 @@ from scorer.kafka.replay import Due, Replay
 from scorer.kafka.replayed import Replayed, read_replayed
 from scorer.kafka.sink import Sink
 from scorer.kafka.source import Source
-from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic, output_concerns
+from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic, output_concerns, write_concerns
 from scorer.kafka.transactions import TransactionalSink, TransactionCheckpoint
 
 __all__ = [
@@ -43,4 +43,5 @@ __all__ = [
     "property_problems",
     "read_replayed",
     "transaction_problems",
+    "write_concerns",
 ]

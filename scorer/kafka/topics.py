@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 LARGEST_REQUEST = 104_857_600  # of a broker by default, which bounds a record once `max.message.bytes` does not
+BATCH_BYTES = 1_000_000  # of the writes that the producer sends together by default, `batch.size`
 HEADER_BYTES = 65_536  # more than the headers that a dead letter adds
 
 
@@ -60,6 +61,19 @@ def output_concerns(topic: Topic, inputs: Iterable[Topic]) -> list[str]:
         return []
     what = f"{topic.name} has {topic.partitions} partitions, and the input has {most}"
     return [f"{what}: fewer can share the reading, and a key's predictions lie in another partition than its events"]
+
+
+def write_concerns(topics: Iterable[Topic], properties: Mapping[str, str]) -> list[str]:
+    """Say, in a sentence each, which topics could refuse what the producer sends at once, records that fit included."""
+    given = properties.get("batch.size", "")
+    size = int(given) if given.isdecimal() else BATCH_BYTES
+    limits = [(topic.name, topic.config.get("max.message.bytes", "")) for topic in topics]
+    return [
+        f"{name}: max.message.bytes={limit} is less than a request may carry, and a replica whose write is refused "
+        f"stops; set batch.size={limit} or less in kafka.properties, or raise it to {size}"
+        for name, limit in limits
+        if limit and int(limit) < size
+    ]
 
 
 def _largest_dead_letter(inputs: Iterable[Topic]) -> int:

@@ -1,6 +1,6 @@
 import pytest
 
-from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic, output_concerns
+from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic, output_concerns, write_concerns
 
 
 def test_a_dead_letter_topic_as_it_is_made_raises_no_concern() -> None:
@@ -25,3 +25,14 @@ def test_a_dead_letter_topic_without_an_input_has_nothing_to_be_too_small_for() 
 def test_predictions_with_fewer_partitions_than_events_are_a_concern(partitions: int, concerns: int) -> None:
     assert len(output_concerns(Topic("scores", partitions), [Topic("flights", 2), Topic("others", 4)])) == concerns
     assert output_concerns(Topic("scores", partitions), []) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "size", "concerns"),
+    [("1", "", 1), ("20000", "", 1), ("20000", "20000", 0), ("20000", "x", 1), ("1048588", "", 0), ("9", "10", 1)],
+)
+def test_a_topic_that_refuses_what_is_sent_together_is_a_concern(limit: str, size: str, concerns: int) -> None:
+    topics = [Topic("scores", 1, 1, {"max.message.bytes": limit}), Topic("unknown", 1)]
+    found = write_concerns(topics, {"batch.size": size} if size else {})
+    assert len(found) == concerns
+    assert all(f"scores: max.message.bytes={limit} is less" in concern for concern in found)
