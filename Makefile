@@ -6,12 +6,13 @@ READY = .venv/ready
 ARGS =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test torture lint bench lock clean
 .SUFFIXES:
 
 help:
 	@echo 'make demo    flights through Kafka, Redis and a model: live, with a killed replica, checked at the end'
 	@echo 'make test    every test, on real servers'
+	@echo 'make torture random faults until 200 replicas were killed in each mode of delivery; about an hour'
 	@echo 'make lint    style, types, imports and dead code'
 	@echo 'make bench   throughput and latency beside other ways to do it'
 	@echo 'make lock    resolve the dependencies anew'
@@ -24,6 +25,9 @@ demo: $(READY)
 
 test: $(READY)
 	@$(PYTHON_IN) -m pytest $(ARGS)
+
+torture: $(READY)
+	@$(PYTHON_IN) -m tests.torture $(ARGS)
 
 lint: $(READY)
 	$(PYTHON_IN) -m ruff check --quiet .
