@@ -23,6 +23,7 @@ class Commits:
 
     def __init__(self, consumer: Consumer, observer: Observer) -> None:
         self._consumer, self.observer = consumer, observer
+        self._failing = False
 
     def begin(self, offsets: Mapping[Partition, int]) -> None:
         """Send a commit and return at once; the consumer's `on_commit` is told the result in a later poll."""
@@ -77,13 +78,16 @@ class Commits:
         errors = [error, *(partition.error for partition in partitions or ())]
         failed = next((each for each in errors if each is not None), None)
         if failed is None:
+            self._failing = False
             self.observer.committed("ok")
         elif failed.code() in NOT_OWNER:
             self.observer.committed("not_owner")
             log.info("a commit came too late: the group has moved on", error=failed.str())
         else:
             self.observer.committed("failed")
-            log.warning("a commit failed and is sent again", error=failed.str())
+            if not self._failing:
+                log.warning("a commit failed and is sent again until it does not", error=failed.str())
+            self._failing = True
         return failed is None
 
 

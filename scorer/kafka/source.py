@@ -1,6 +1,5 @@
 """The consumer: micro-batches of the partitions that are ours, and what happens when those change."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +20,7 @@ from scorer.kafka.commits import Commits, topic_partitions
 from scorer.kafka.connect import connect
 from scorer.kafka.gaps import Gaps
 from scorer.kafka.observer import Observer
+from scorer.kafka.standing import Standing
 from scorer.settings import BatchSettings, KafkaSettings
 
 DRAIN_SECONDS = 10.0  # for writes to be acknowledged before partitions that are revoked go; well under a session
@@ -51,7 +51,7 @@ class Source:
     ) -> None:
         self._topics = tuple(kafka.input_topics)
         self._max_records, self._linger, self._max_bytes = batch.max_records, batch.max_wait_ms / 1000, batch.max_bytes
-        self._observer, self._condition = observer, condition
+        self._observer, self._standing = observer, Standing(condition)
         self._transactional = kafka.delivery == "exactly-once"
         self._checkpoint: Checkpoint | None = None
         self._drain: Drain | None = None
@@ -63,7 +63,7 @@ class Source:
         self._consumer = connect(
             Consumer,
             consumer_properties(kafka, batch.max_bytes)
-            | {"on_commit": self._on_commit, "error_cb": LastError(condition), "stats_cb": self._on_statistics},
+            | {"on_commit": self._on_commit, "error_cb": LastError(condition), "stats_cb": self._standing.statistics},
         )
         self.commits = Commits(self._consumer, observer)
         self._gaps = Gaps(self.commits, observer.deleted)
@@ -119,15 +119,21 @@ class Source:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
-        errors = [message.error() for message in messages]
-        if errors.count(None) == len(errors):
-            return messages
-        for error in filter(None, errors):
+        # Never compared by `==`: a KafkaError that is compared with None leaves an exception behind for the next call.
+        failed = [message for message in messages if message.error() is not None]
+        if failed:
+            messages = [message for message in messages if message.error() is None]
+            self._note(failed)
+        self._standing.arrived(messages)
+        return messages
+
+    def _note(self, failed: list[Message]) -> None:
+        for message in failed:
+            error = message.error()
+            assert error is not None  # noqa: S101  the caller's condition
             if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own codes are so named
                 raise Fatal(f"the consumer group refused this replica for good: {error.str()}")
-            # Some of these come exactly once (authorisation, a deleted topic), so they are kept as a condition.
-            self._condition(error.str())
-        return [message for message in messages if message.error() is None]
+            self._standing.failed(message, error)
 
     def _columns(self, messages: list[Message]) -> Records:
         values = [message.value() or b"" for message in messages]
@@ -216,11 +222,6 @@ class Source:
                 "an input topic was deleted: this consumer would hear nothing even of a new one of that name;"
                 " `scorer topics --create` makes it, then start again"
             )
-
-    def _on_statistics(self, text: str) -> None:
-        # The only sign, while no record comes, that brokers which were away are back.
-        if any(broker["state"] == "UP" for broker in json.loads(text)["brokers"].values()):
-            self._condition("")
 
 
 def _topic_indexes(messages: Sequence[Message], topics: Sequence[str]) -> NDArray[np.int32]:

@@ -1,0 +1,175 @@
+"""Servers that fail while a replica runs: what it does, what it says, and that it goes on by itself."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import redis
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, though not in the way mypy asks for
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from scorer.sandbox import Kafka, Redis
+from scorer.sandbox.proxy import Network, Proxy
+from scorer.sandbox.server import free_port
+from tests.delivery.conftest import MakeWorld
+from tests.delivery.test_guarantees import load, members
+from tests.delivery.world import World
+
+OUTAGE_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A world with one replica at work, which is asked whether it is ready."""
+
+    world: World
+    port: int
+
+    def ready(self) -> tuple[int, list[str]]:
+        """What /ready answers, and which conditions fail."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ready", timeout=10) as answer:
+                return answer.status, json.load(answer)["failed"]
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.load(refused)["failed"]
+
+    def until(self, status: int, *failed: str) -> None:
+        """Wait until /ready answers so."""
+        self.world.until(lambda: self.ready() == (status, list(failed)), f"{status} {failed}, but {self.ready()}")
+
+    def trouble(self) -> list[str]:
+        """With what the log said there is trouble, once for each time it said so."""
+        events = [json.loads(line)["event"] for line in self.world.log().splitlines() if line.startswith("{")]
+        return [event.removeprefix("trouble with ") for event in events if event.startswith("trouble with ")]
+
+
+def at_work(world: World) -> Watched:
+    """Start a replica and wait until it scores."""
+    port = free_port()
+    world.start(SCORER_HTTP__PORT=str(port))
+    world.wait(1)
+    watched = Watched(world, port)
+    watched.until(200)
+    return watched
+
+
+@pytest.mark.parametrize(
+    ("network", "latency_s"),
+    [(Network.HOLE, 0.0), (Network.PASS, 1.0), (Network.RESET, 0.0)],
+    ids=["black hole", "slow", "reset"],
+)
+def test_a_network_that_fails_before_redis_is_waited_for(
+    make_world: MakeWorld, redis_server: Redis, network: Network, latency_s: float
+) -> None:
+    with Proxy(redis_server.address) as proxy:
+        world = make_world(redis=f"redis://{proxy.address}", features__timeout_ms=500)
+        with load(world, 500):
+            watched = at_work(world)
+            before = members(world)
+            proxy.set(network, latency_s)
+            watched.until(503, "features")
+            published = world.published()
+            time.sleep(OUTAGE_SECONDS)
+            assert world.published() == published
+            assert (members(world), watched.ready()) == (before, (503, ["features"]))
+            proxy.set()
+            watched.until(200)
+        world.wait(len(world.sent))
+        assert watched.trouble() == ["features"]
+        assert world.verify().repeated == 0
+
+
+def test_a_full_or_read_only_redis_is_read_as_ever(make_world: MakeWorld, own_redis: Redis) -> None:
+    world = make_world(redis=own_redis.url)
+    with redis.Redis.from_url(own_redis.url) as client:
+        client.config_set("maxmemory", 1)
+        with pytest.raises(redis.ResponseError, match="maxmemory"):
+            client.set("more", "than it holds")
+        client.replicaof("127.0.0.1", str(free_port()))
+        with pytest.raises(redis.ReadOnlyError):
+            client.set("more", "than it may")
+    world.send(range(500))
+    watched = at_work(world)
+    world.wait(500)
+    assert watched.trouble() == []
+    assert world.verify().repeated == 0
+
+
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+def test_a_broker_that_stands_still_is_waited_for(make_world: MakeWorld, own_kafka: Kafka, delivery: str) -> None:
+    # With a session of 45 seconds, the default: who hears nothing for longer takes its partitions for lost.
+    world = make_world(bootstrap=own_kafka.bootstrap, kafka__delivery=delivery, kafka__properties={})
+    with load(world, 500):
+        watched = at_work(world)
+        before = members(world)
+        own_kafka.pause()
+        world.until(lambda: watched.ready()[0] == 503, "word of the brokers", seconds=20)
+        failed = watched.ready()[1]
+        own_kafka.resume()
+        watched.until(200)
+    world.wait_committed()
+    assert members(world) == before
+    assert failed in (["kafka"], ["writes"])  # the latter where a transaction is in hand
+    assert len(watched.trouble()) <= 3  # that transaction may have timed out meanwhile
+    assert world.verify().repeated == 0
+
+
+ACL = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",
+}
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Kafka]:
+    """A broker that can forbid."""
+    with Kafka(tmp_path / "guarded", ACL) as server:
+        yield server
+
+
+def forbid(world: World, operation: AclOperation, topic: str) -> AclBinding:
+    """Take a right away from everyone; return what is to be deleted to give it back."""
+    every = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*")
+    allow = AclBinding(*every, AclOperation.ALL, AclPermissionType.ALLOW)  # else nothing is allowed beside it
+    deny = AclBinding(*every, operation, AclPermissionType.DENY)
+    for made in world.admin.create_acls([allow, deny]).values():
+        made.result(30)
+    return deny
+
+
+def test_a_right_to_read_that_is_lost_is_waited_for(make_world: MakeWorld, guarded: Kafka) -> None:
+    world = make_world(bootstrap=guarded.bootstrap, kafka__properties={})
+    with load(world, 500):
+        watched = at_work(world)
+        before = members(world)
+        denied = forbid(world, AclOperation.READ, world.input)
+        watched.until(503, "kafka")
+        time.sleep(OUTAGE_SECONDS)
+        assert (members(world), watched.ready()) == (before, (503, ["kafka"]))
+        again = AclBindingFilter(
+            denied.restype,
+            denied.name,
+            denied.resource_pattern_type,
+            denied.principal,
+            denied.host,
+            denied.operation,
+            denied.permission_type,
+        )
+        for deleted in world.admin.delete_acls([again]).values():
+            deleted.result(30)
+        watched.until(200)
+    world.wait_committed()
+    assert world.log().count("a commit failed") <= 1
+    assert watched.trouble() == ["kafka"]
+    assert world.verify().repeated == 0
