@@ -13,10 +13,11 @@ from rich.text import Text
 from benchmarks import harness, report, stages
 from benchmarks.compare import Wanted, compare
 from benchmarks.contenders import BASE, LAYOUTS, RIVALS, SCORER, contenders
+from benchmarks.peer import BATCHES
 from scorer.cli.options import positive
 from scorer.errors import ScorerError
 
-CHECK = Wanted(contenders([BASE], ["hash"]), events=50_000, rounds=2, rates=())
+CHECK = Wanted(contenders([BASE], ["hash"], BATCHES[:1]), events=50_000, rounds=2, rates=())
 
 
 def main(words: Sequence[str]) -> int:
@@ -26,9 +27,9 @@ def main(words: Sequence[str]) -> int:
     chosen = _arguments().parse_args(words[:end])
     try:
         if chosen.harness:
-            return harness.run(chosen.harness, chosen.python, chosen.layouts, words[end + 1 :])
+            return harness.run(chosen.harness, chosen.python, chosen.layouts, chosen.batches, words[end + 1 :])
         if chosen.what == "stages":
-            return stages.run(chosen.layouts, chosen.events, console)
+            return stages.run(chosen.layouts, chosen.batches, chosen.events, console)
         if chosen.check:
             return _check(chosen.check, console)
         return _compare(chosen, console)
@@ -40,7 +41,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _compare(chosen: argparse.Namespace, console: Console) -> int:
-    chosen_ones = contenders(chosen.rivals, chosen.layouts)
+    chosen_ones = contenders(chosen.rivals, chosen.layouts, chosen.batches)
     wanted = Wanted(chosen_ones, chosen.events, chosen.repeat, chosen.rates, chosen.seconds)
     results = compare(wanted, console)
     document = json.dumps(results.document(), indent=2) + "\n"
@@ -70,17 +71,19 @@ def _arguments() -> argparse.ArgumentParser:
     add("--events", type=positive, default=default.events, metavar="N", help="a backlog, before each one's share")
     add("--repeat", type=positive, default=default.rounds, metavar="N", help="rounds (default: %(default)s)")
     add("--layouts", type=_some(LAYOUTS), default=LAYOUTS, metavar="A,B", help=f"of {', '.join(LAYOUTS)}")
+    add("--batches", type=_list(positive), default=BATCHES, metavar="A,B", help="the most events of a batch of scorer")
     add("--rivals", type=_some(RIVALS), default=tuple(RIVALS), metavar="A,B", help=f"of {', '.join(RIVALS)}")
-    add("--rates", type=_rates, default=default.rates, metavar="A,B", help="events/s to measure latency at, or none")
+    add(
+        "--rates",
+        type=_list(float),
+        default=default.rates,
+        metavar="A,B",
+        help="events/s to measure latency at, or none",
+    )
     add("--seconds", type=positive, default=default.seconds, metavar="N", help="of each (default: %(default)s)")
     add("--json", action="store_true", help="print one JSON document")
     add("--output", type=Path, metavar="FILE", help="write that document to a file as well")
-    add(
-        "--check",
-        type=float,
-        metavar="RATIO",
-        help=f"only that against {BASE}: exit 1 where it is less",
-    )
+    add("--check", type=float, metavar="RATIO", help=f"only that against {BASE}: exit 1 where it is less")
     add("--harness", type=Path, metavar="FILE", help="run a wider harness instead; what follows -- is for it")
     add("--python", type=Path, default=Path(sys.executable), metavar="FILE", help="that has the harness's requirements")
     return parser
@@ -96,8 +99,11 @@ def _some(known: Collection[str]) -> Callable[[str], list[str]]:
     return names
 
 
-def _rates(text: str) -> tuple[float, ...]:
-    return tuple(float(rate) for rate in text.split(",")) if text != "none" else ()
+def _list(kind: Callable[[str], float]) -> Callable[[str], list[float]]:
+    def numbers(text: str) -> list[float]:
+        return [kind(number) for number in text.split(",")] if text != "none" else []
+
+    return numbers
 
 
 if __name__ == "__main__":

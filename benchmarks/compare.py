@@ -15,7 +15,7 @@ from benchmarks.workload import prepare
 from scorer.sandbox import Sandbox
 
 HEADROOM = 1.5  # who cannot do this many times a rate is not fed at it: it would only fall behind
-_BASE = contenders([BASE], ["hash"])[0]
+_BASE = contenders([BASE], ["hash"], [])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,8 @@ class Results:
 
 
 def _row(contender: Contender, rounds: Sequence[Throughput] | Sequence[Latency], **more: object) -> dict[str, object]:
-    return {"name": contender.name, "layout": contender.layout, **more, "rounds": [*map(asdict, rounds)]}
+    who = {"name": contender.name, "layout": contender.layout, "batch": contender.batch}
+    return {**who, **more, "rounds": [*map(asdict, rounds)]}
 
 
 def compare(wanted: Wanted, console: Console) -> Results:

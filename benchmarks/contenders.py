@@ -35,10 +35,6 @@ def _script(name: str) -> Callable[[Contract], list[str]]:
     return lambda _: [sys.executable, "-m", f"benchmarks.rivals.{name}"]
 
 
-def _replica(contract: Contract) -> list[str]:
-    return [sys.executable, "-m", "scorer", "run", "-c", str(peer.configure(contract))]
-
-
 RIVALS = {
     "naive": Program(0.05, ("hash",), SCORES, _script("naive")),
     "batched": Program(1, LAYOUTS, SCORES, _script("batched")),
@@ -47,24 +43,36 @@ RIVALS = {
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A program that reads features of one layout."""
+    """A program that reads features of one layout; `batch` is the most events of one, where that can be chosen."""
 
     name: str
     layout: str
     program: Program = field(repr=False, compare=False)
+    batch: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.name}, {self.layout}"
+        return f"{self.name}, {self.layout}" + (f", {self.batch:,} a batch" if self.batch else "")
 
 
-def replica(layout: str, command: Callable[[Contract], list[str]] = _replica) -> Contender:
-    """Return this project's replica, as a user runs it or by a command of its own."""
-    return Contender(SCORER, layout, Program(3, LAYOUTS, PREDICTIONS, command))
+def replica(layout: str, batch: int, start: Callable[[str], list[str]] | None = None) -> Contender:
+    """Return this project's replica.
+
+    Args:
+        layout: of the features.
+        batch: the most events of one.
+        start: the module, and what follows, that runs a configuration file; `scorer run` where None.
+    """
+
+    def command(contract: Contract) -> list[str]:
+        file = str(peer.configure(contract, batch={"max_records": batch}))
+        return [sys.executable, "-m", *(start(file) if start else ["scorer", "run", "-c", file])]
+
+    return Contender(SCORER, layout, Program(3, LAYOUTS, PREDICTIONS, command), batch)
 
 
-def contenders(rivals: Iterable[str], layouts: Collection[str]) -> list[Contender]:
-    """Return the rivals and the replica, each with those of the layouts that it can read."""
+def contenders(rivals: Iterable[str], layouts: Collection[str], batches: Collection[int]) -> list[Contender]:
+    """Return the rivals with those of the layouts that they can read, and the replica with each and every batch."""
     scripts = [
         Contender(name, layout, RIVALS[name]) for name in rivals for layout in RIVALS[name].layouts if layout in layouts
     ]
-    return scripts + [replica(layout) for layout in layouts]
+    return scripts + [replica(layout, batch) for layout in layouts for batch in batches]

@@ -16,20 +16,25 @@ from scorer.sandbox import Sandbox
 ROOT = Path(__file__).parents[1]
 
 
-def run(harness: Path, python: Path, layouts: Sequence[str], arguments: Sequence[str]) -> int:
+def run(harness: Path, python: Path, layouts: Sequence[str], batches: Sequence[int], arguments: Sequence[str]) -> int:
     """Start servers, run the harness with the replica as an outside program, and return its exit code.
 
     Args:
         harness: its `bench.py`.
         python: that has its requirements.
-        layouts: of the replica; each is a row.
+        layouts: of the replica's features, and
+        batches: the most events of one; each of each makes a row.
         arguments: for the harness.
     """
     with Sandbox() as sandbox:
         admin = AdminClient({"bootstrap.servers": sandbox.kafka.bootstrap})
         admin.create_topics([NewTopic(DEAD_LETTERS, 1, 1)])[DEAD_LETTERS].result()
         replica = shlex.join([sys.executable, "-m", "benchmarks.peer"])
-        also = [f"--also={SCORER}-{layout}=env {PREFIX}LAYOUT={layout} {replica}" for layout in layouts]
+        also = [
+            f"--also={SCORER}-{layout}-{batch}=env {PREFIX}LAYOUT={layout} {PREFIX}BATCH={batch} {replica}"
+            for layout in layouts
+            for batch in batches
+        ]
         servers = ["--bootstrap", sandbox.kafka.bootstrap, "--redis", sandbox.redis.address]
         schema = ["--also-schema", str(PREDICTIONS)]
         command = [str(python), str(harness.resolve()), *servers, *also, *schema, *arguments]

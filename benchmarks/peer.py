@@ -4,6 +4,7 @@ As a program (`python -m benchmarks.peer`) it is for a harness of the same contr
 """
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import Any
 
 import yaml
 
-from benchmarks.contract import Contract
+from benchmarks.contract import PREFIX, Contract
 from scorer.cli import main
 
 DEAD_LETTERS = "unused.dead-letters"  # must exist, and stays empty
 NAME = "delays"
+BATCHES = (500, 2000)  # of a replica, in events at most: its default, and what suits a backlog
 
 
 def configure(contract: Contract, **groups: object) -> Path:
@@ -66,4 +68,5 @@ def _plan(features: Mapping[str, Any], layout: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(["run", "-c", str(configure(Contract.from_environment()))]))
+    batch = {"max_records": int(os.environ.get(f"{PREFIX}BATCH", BATCHES[0]))}
+    sys.exit(main(["run", "-c", str(configure(Contract.from_environment(), batch=batch))]))

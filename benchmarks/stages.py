@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,19 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import peer
 from benchmarks.contenders import replica
-from benchmarks.contract import Contract
 from benchmarks.measure import MILLION, Measure
 from benchmarks.timed import OUTSIDE, REST
 from benchmarks.workload import prepare
 from scorer.sandbox import Sandbox
 
-BATCHES = (500, 2000)
 STAGES = (
     *("consume", "decode", "keys", "Redis", "assemble", "score", "encode", "publish", "delivery reports", "commit"),
     *(REST, OUTSIDE),
 )
 
 
-def run(layouts: Sequence[str], events: int, console: Console) -> int:
+def run(layouts: Sequence[str], batches: Sequence[int], events: int, console: Console) -> int:
     """Measure a replica with each layout and size of batch, print a table, and return 0.
 
     Raises:
@@ -37,18 +35,18 @@ def run(layouts: Sequence[str], events: int, console: Console) -> int:
         workload.load_redis(sandbox.redis.url)
         measure = Measure(sandbox, workload)
         for layout in layouts:
-            for batch in BATCHES:
+            for batch in batches:
                 result = sandbox.folder / f"{layout}-{batch}.json"
-                measure.throughput(replica(layout, lambda contract: _command(contract, batch, result)), events)  # noqa: B023  called at once
+                start = partial(_timed, result)
+                measure.throughput(replica(layout, batch, start), events)
                 columns[f"{layout}, {batch:,}"] = split(json.loads(result.read_text()))
                 console.print(f"measured {layout}, {batch:,} a batch", style="dim")
     Console(width=None if sys.stdout.isatty() else 160).print(_table(columns))
     return 0
 
 
-def _command(contract: Contract, batch: int, result: Path) -> list[str]:
-    configuration = peer.configure(contract, batch={"max_records": batch})
-    return [sys.executable, "-m", "benchmarks.timed", str(configuration), str(result)]
+def _timed(result: Path, configuration: str) -> list[str]:
+    return ["benchmarks.timed", configuration, str(result)]
 
 
 def split(found: dict[str, Any]) -> dict[str, tuple[float, float]]:

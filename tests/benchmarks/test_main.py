@@ -11,7 +11,7 @@ from benchmarks.contenders import contenders
 from benchmarks.measure import Latency, Throughput
 from scorer.errors import Fatal
 
-BATCHED, SCORER = contenders(["batched"], ["hash"])
+BATCHED, SCORER = contenders(["batched"], ["hash"], [500])
 MACHINE = {"processors": 2, "processor": "x", "python": "3", "kafka": "K", "redis": "R", "load_before": 0.5}
 
 
@@ -57,14 +57,27 @@ def test_a_document_has_every_round(capsys: pytest.CaptureFixture[str], tmp_path
 
 
 def test_options_say_what_is_measured(measured: list[Wanted]) -> None:
-    words = ["--rivals", "batched", "--layouts", "packed", "--rates", "none", "--events", "7", "--repeat", "2"]
+    words = [
+        "--rivals",
+        "batched",
+        "--layouts",
+        "packed",
+        "--rates",
+        "none",
+        "--events",
+        "7",
+        "--repeat",
+        "2",
+        "--batches",
+        "500",
+    ]
     assert program.main(words) == 0
-    assert list(map(str, measured[0].contenders)) == ["batched, packed", "scorer, packed"]
-    assert (measured[0].events, measured[0].rounds, measured[0].rates) == (7, 2, ())
+    assert list(map(str, measured[0].contenders)) == ["batched, packed", "scorer, packed, 500 a batch"]
+    assert (measured[0].events, measured[0].rounds, measured[0].rates) == (7, 2, [])
 
 
 def test_a_rival_reads_only_the_layouts_it_can() -> None:
-    assert list(map(str, contenders(["naive"], ["packed"]))) == ["scorer, packed"]
+    assert list(map(str, contenders(["naive"], ["packed"], [500]))) == ["scorer, packed, 500 a batch"]
 
 
 @pytest.mark.parametrize(
@@ -88,8 +101,11 @@ def test_a_failed_run_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 def test_tables_show_the_median_with_the_least_and_the_most(capsys: pytest.CaptureFixture[str]) -> None:
     report.show(results((40, 10), (60, 10), (50, 5)), Console(width=200))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "| scorer, hash | 30 | 8,000 (8,000-8,000) | 10.0 (5.0-10.0) | 6.00 (4.00-10.00) | 8.00 | 250 |" in lines
-    assert "| scorer, hash | 200 | 5.0 | 20.0 | 31 | 900 |" in lines
+    assert (
+        "| scorer, hash, 500 a batch | 30 | 8,000 (8,000-8,000) | 10.0 (5.0-10.0) | 6.00 (4.00-10.00) | 8.00 | 250 |"
+        in lines
+    )
+    assert "| scorer, hash, 500 a batch | 200 | 5.0 | 20.0 | 31 | 900 |" in lines
     assert "load before: 0.5" in lines[0]
 
 
@@ -98,4 +114,4 @@ def test_without_the_base_there_is_no_ratio(capsys: pytest.CaptureFixture[str]) 
     del found.throughput[BATCHED]
     report.show(found, Console(width=200))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "| scorer, hash | 30 | 8,000 | 10.0 | - | - | 250 |" in lines
+    assert "| scorer, hash, 500 a batch | 30 | 8,000 | 10.0 | - | - | 250 |" in lines

@@ -29,7 +29,7 @@ def script(text: str) -> Contender:
     return Contender("script", "hash", Program(1, ("hash",), PREDICTIONS, lambda _: [sys.executable, "-c", text]))
 
 
-@pytest.mark.parametrize("contender", contenders(["batched"], ["hash", "packed"]), ids=str)
+@pytest.mark.parametrize("contender", contenders(["batched"], ["hash", "packed"], [500]), ids=str)
 def test_a_backlog_is_worked_off_and_proved(measure: Measure, contender: Contender) -> None:
     run = measure.throughput(contender, 5000)
     assert run.events == 5000
@@ -39,7 +39,7 @@ def test_a_backlog_is_worked_off_and_proved(measure: Measure, contender: Contend
 
 
 def test_latency_is_that_of_the_events_after_the_warm_up(measure: Measure) -> None:
-    run = measure.latency(contenders([], ["hash"])[0], 200, 2)
+    run = measure.latency(contenders([], ["hash"], [500])[0], 200, 2)
     assert run.events == 400
     assert 0 <= run.p50 <= run.p99 <= run.longest
 
