@@ -1,0 +1,39 @@
+"""The map of the architecture page is that of the files."""
+
+import re
+
+from scorer.cli import COMMANDS
+from tests.docs.pages import ROOT
+
+PAGE = (ROOT / "docs/architecture.md").read_text()
+PACKAGE = ROOT / "scorer"
+ROOMS = {folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists()}
+
+
+def modules(room: str = "") -> set[str]:
+    return {file.stem for file in (PACKAGE / room).glob("*.py")} - {"__init__", "__main__"}
+
+
+def test_every_room_and_no_other_has_its_place() -> None:
+    assert set(re.findall(r"^### `(\w+)/`", PAGE, re.MULTILINE)) == ROOMS
+
+
+def test_every_module_is_on_the_map_and_no_other() -> None:
+    assert {file for line in re.findall(r"^\| (`\w+\.py`.*?) \|", PAGE, re.MULTILINE) for file in names(line)} == {
+        f"{module}.py" for module in modules()
+    }
+    for room, text in re.findall(r"^### `(\w+)/`(.*?)(?=^#)", PAGE, re.MULTILINE | re.DOTALL):
+        listed = [name for line in re.findall(r"^- (`.*?):", text, re.MULTILINE) for name in names(line)]
+        commands = {command.replace("-", "_") for command in COMMANDS} if room == "cli" else set()
+        assert sorted(listed) == sorted(modules(room) - commands), room
+
+
+def test_the_journey_passes_through_modules_that_are_there() -> None:
+    journey = PAGE.split("## The journey of a batch")[1].split("\n\n")[1]
+    stops = re.findall(r"^ +(\w+/\w+) ", journey, re.MULTILINE)
+    assert len(stops) >= 5
+    assert [stop for stop in stops if not (PACKAGE / f"{stop}.py").exists()] == []
+
+
+def names(line: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", line)
