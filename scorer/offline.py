@@ -12,8 +12,8 @@ from scorer.avro import BadEvent, Converter, frame
 from scorer.avro.grammar import Scalar
 from scorer.avro.plain import to_json
 from scorer.batch import Events, Lookup, Matrix, Records, Rejected, Scores
-from scorer.errors import Problem
-from scorer.features import Reply, Request, Store
+from scorer.errors import Problem, did_you_mean
+from scorer.features import Entity, Reply, Request, Store
 from scorer.model import Golden, read_golden
 from scorer.serving import Serving
 
@@ -113,21 +113,23 @@ def golden_problems(serving: Serving) -> list[Problem]:
         return []
     converter, store = Converter(serving.schema), GoldenStore()
     offline = Offline(serving, store)
-    problems = []
+    problems: list[Problem] = []
     for number, golden in enumerate(read_golden(file), 1):
         where = f"{file.name}: line {number}"
         store.features = golden.features
         try:
             outcome = offline.score([converter.to_avro(dict(golden.event), where)])
         except BadEvent as error:
-            problems.append(Problem(where, str(error)))
+            problems += error.problems
             continue
         if outcome.rejected:
             problems.append(
                 Problem(where, f"rejected: {outcome.rejected[0].detail}", f"expected the score {golden.score}")
             )
         elif not _same(outcome.scores.values[0], golden):
-            problems.append(Problem(where, f"scored {outcome.scores.values[0].tolist()}", f"expected {golden.score}"))
+            unused = _unused(golden, serving.plan.entities)
+            what = f"scored {outcome.scores.values[0].tolist()}{unused}"
+            problems.append(Problem(where, what, f"expected {golden.score}"))
     return problems
 
 
@@ -158,6 +160,15 @@ class GoldenStore:
         lookup = Lookup.MISSING if absent.all() else Lookup.HIT
         keys = len(request.keys)
         return Reply(values.repeat(keys, 0), absent.repeat(keys, 0), np.full(keys, lookup, np.uint8))
+
+
+def _unused(golden: Golden, entities: Sequence[Entity]) -> str:
+    """Say which features of a golden event the plan does not have: they may be why its score is another."""
+    known = {f"{entity.name}.{field}" for entity in entities for field in entity.fields}
+    given = [f"{entity}.{field}" for entity, features in golden.features.items() for field in features]
+    return "".join(
+        f"; the plan has no feature '{name}'{did_you_mean(name, known)}" for name in given if name not in known
+    )
 
 
 def _same(score: NDArray[np.float32], golden: Golden) -> bool:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.table import Table
 from rich.text import Text
 
 from scorer.cli import options
 from scorer.cli.console import console
+from scorer.cli.table import aligned
 from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.features import Plan
 from scorer.model import (
@@ -195,11 +195,13 @@ def _print(answer: Answer) -> None:
             show(Text(f"{name.replace('_', ' '):<{width}}{text}"))
     for rows in things.values():
         names = list(dict.fromkeys(name for row in rows for name in row))
-        table = Table(*(name.replace("_", " ") for name in names), box=None, pad_edge=False, header_style="bold")
-        for row in rows:
-            table.add_row(*(Text(_cell(row.get(name))) for name in names))
+        head, *lines = aligned(
+            [name.replace("_", " ") for name in names], [[_cell(row.get(name)) for name in names] for row in rows]
+        )
         show()
-        show(table)
+        show(head, style="bold")
+        for line in lines:
+            show(line)
 
 
 def _cell(value: object) -> str:
