@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Collection, Sequence
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -29,7 +30,8 @@ def main(words: Sequence[str]) -> int:
         if chosen.harness:
             return harness.run(chosen.harness, chosen.python, chosen.layouts, chosen.batches, words[end + 1 :])
         if chosen.what == "stages":
-            return stages.run(chosen.layouts, chosen.batches, chosen.events, console)
+            replicas = [*product(chosen.layouts, chosen.batches)]
+            return stages.run(replicas, chosen.events, chosen.repeat, console)
         if chosen.check:
             return _check(chosen.check, console)
         return _compare(chosen, console)
