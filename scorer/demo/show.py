@@ -129,13 +129,15 @@ class Show:
         return Group(
             Text(spark, "cyan", no_wrap=True, overflow="crop"),
             Text.assemble((f"{self._rates[-1]:,.0f}", "bold cyan"), " events a second"),
-            Text.assemble("latency  p50 ", (f"{p50:,.0f} ms", "bold"), "  p99 ", (f"{p99:,.0f} ms", "bold")),
+            Text.assemble("latency  p50 ", (p50, "bold"), "  p99 ", (p99, "bold")),
         )
 
-    def _latency(self) -> tuple[float, float]:
+    def _latency(self) -> tuple[str, str]:
         waits = [wait for _, wait in self._watcher.waits[-WINDOW:]]
-        p50, p99 = np.percentile(waits, (50, 99)) if waits else (np.nan, np.nan)
-        return float(p50), float(p99)
+        if not waits:
+            return "-", "-"
+        p50, p99 = np.percentile(waits, (50, 99)).tolist()
+        return f"{p50:,.0f} ms", f"{p99:,.0f} ms"
 
     def _outcomes(self) -> Table:
         rows = Table.grid(padding=(0, 2))
@@ -208,7 +210,7 @@ class Show:
         ready = sum(replica.state == "ready" for replica in self.replicas)
         return (
             f"{self._watcher.outcomes:,} of {len(self._stream.values):,} done, {self._rates[-1]:,.0f} a second, "
-            f"latency p50 {p50:,.0f} ms p99 {p99:,.0f} ms, lag {sum(self.lags):,}, {ready} replicas ready"
+            f"latency p50 {p50} p99 {p99}, lag {sum(self.lags):,}, {ready} replicas ready"
         )
 
 

@@ -150,7 +150,7 @@ def _configuration(sandbox: Sandbox, models: Path) -> dict[str, object]:
             "properties": {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500"},
         },
         "events": {"schema": str(flights.SCHEMA_FILE), "id": "flight_id", "time": "scheduled_departure"},
-        "features": {"url": sandbox.redis.url},
+        "features": {"url": sandbox.redis.url, "timeout_ms": 1000},  # a laptop does other things, too
         "model": {"path": str(models / train.NAME)},
         "log": {"format": "text"},
     }

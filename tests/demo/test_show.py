@@ -64,7 +64,9 @@ def test_the_view_fits_the_terminal(watcher: Watcher, width: int) -> None:
 
 def test_a_view_of_nothing_yet_can_be_shown(data: Flights) -> None:
     sender = Sender(NOWHERE, stage.EVENTS, stream.make(5, data.later, data.loaded, MODEL), 100, stage.PARTITIONS)
-    assert "none yet" in shown(Watcher(NOWHERE, ("a", "b"), sender, list(data.loaded)))
+    text = shown(Watcher(NOWHERE, ("a", "b"), sender, list(data.loaded)))
+    assert "none yet" in text
+    assert "p50 -  p99 -" in text
 
 
 def test_elsewhere_than_on_a_terminal_a_plain_line_says_how_it_stands(
