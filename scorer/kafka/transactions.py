@@ -7,8 +7,9 @@ replaced since, and with them the whole batch.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from scorer.batch import Payloads, Records, Rejected
 from scorer.errors import Aborted, Fatal
@@ -81,9 +82,7 @@ class TransactionalSink(Sink):
         try:
             self._producer.begin_transaction()
             self._write(records, payloads, rejected, on_delivery=None)
-            offsets = topic_partitions(batch.offsets)
-            self._producer.send_offsets_to_transaction(offsets, records.membership, CALL_SECONDS)
-            self._producer.commit_transaction(CALL_SECONDS)
+            _bounded(partial(_commit, self._producer, topic_partitions(batch.offsets), records.membership))
         except KafkaException as failed:
             self._give_up(failed.args[0])
         self._commits.observer.committed("ok")
@@ -102,7 +101,7 @@ class TransactionalSink(Sink):
 
     def close(self) -> None:
         """Leave a transaction whose end is not known to the brokers, which abort it."""
-        within(1.0, self._discard)
+        within(1.0, partial(_discard, self._producer))
 
     @staticmethod
     def _chosen(kafka: KafkaSettings) -> dict[str, object]:
@@ -112,7 +111,7 @@ class TransactionalSink(Sink):
         """End a transaction that failed: aborted, or unusable until it is known what the brokers made of it."""
         if error.txn_requires_abort():
             try:
-                self._producer.abort_transaction(CALL_SECONDS)
+                _bounded(partial(self._producer.abort_transaction, CALL_SECONDS))
             except KafkaException as failed:
                 self._lose(failed.args[0])
         else:
@@ -135,10 +134,10 @@ class TransactionalSink(Sink):
         if self._named and time.monotonic() - self._fenced_at < FENCED_SECONDS:
             # If another replica has our name, the group tells the consumer so by then; if it was but a long stall, not.
             raise Aborted("fenced: another replica has the same kafka.instance_id, or this one stood still for long")
-        self._discard()
+        within(1.0, partial(_discard, self._producer))
         self._producer = connect(Producer, self._properties)
         try:
-            self._producer.init_transactions(CALL_SECONDS)
+            _bounded(partial(self._producer.init_transactions, CALL_SECONDS))
         except KafkaException as failed:
             error: KafkaError = failed.args[0]
             if error.code() in REFUSED:
@@ -154,9 +153,37 @@ class TransactionalSink(Sink):
         self._unheard = False
         return all(committed[partition] >= offset for partition, offset in offsets.items())
 
-    def _discard(self) -> None:
+
+def _commit(producer: Producer, offsets: list[TopicPartition], membership: object) -> None:
+    producer.send_offsets_to_transaction(offsets, membership, CALL_SECONDS)
+    producer.commit_transaction(CALL_SECONDS)
+
+
+def _bounded(call: Callable[[], object]) -> None:
+    """Run a call of the client that keeps to its time, but for where it never ends.
+
+    librdkafka's `send_offsets_to_transaction` does not, whatever its timeout, after its broker went while it was idle.
+
+    Raises:
+        KafkaException: of the call, or that it took too long; the producer may then not be used again.
+    """
+    failed: list[KafkaException] = []
+
+    def run() -> None:
         try:
-            self._producer.purge()
-            self._producer.flush(0)
-        except KafkaException:  # what it still had to say is why it is discarded
-            return
+            call()
+        except KafkaException as error:
+            failed.append(error)
+
+    if not within(2 * CALL_SECONDS + 1, run):
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the client did not answer in time"))  # noqa: SLF001  librdkafka's own codes are so named
+    if failed:
+        raise failed[0]
+
+
+def _discard(producer: Producer) -> None:
+    try:
+        producer.purge()
+        producer.flush(0)
+    except KafkaException:  # what it still had to say is why it is discarded
+        return

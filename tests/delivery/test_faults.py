@@ -173,3 +173,21 @@ def test_a_right_to_read_that_is_lost_is_waited_for(make_world: MakeWorld, guard
     assert world.log().count("a commit failed") <= 1
     assert watched.trouble() == ["kafka"]
     assert world.verify().repeated == 0
+
+
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+def test_an_idle_replica_goes_on_after_its_broker_was_away(
+    make_world: MakeWorld, own_kafka: Kafka, delivery: str
+) -> None:
+    world = make_world(bootstrap=own_kafka.bootstrap, kafka__delivery=delivery, kafka__properties={})
+    world.send(range(1_000))
+    watched = at_work(world)
+    world.wait_committed()
+    own_kafka.kill()
+    watched.until(503, "kafka")
+    time.sleep(5)
+    own_kafka.start()
+    watched.until(200)
+    world.send(range(1_000, 2_000))
+    world.wait_committed()
+    world.verify()

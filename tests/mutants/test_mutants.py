@@ -130,8 +130,8 @@ MUTANTS = [
     Mutant(
         "the offsets of a transaction are those of another membership",
         "scorer/kafka/transactions.py",
-        "(offsets, records.membership, CALL_SECONDS)",
-        "(offsets, self._commits._consumer.consumer_group_metadata(), CALL_SECONDS)",
+        "topic_partitions(batch.offsets), records.membership)",
+        "topic_partitions(batch.offsets), self._commits._consumer.consumer_group_metadata())",
         TRANSACTIONS,
     ),
     Mutant(
