@@ -1,6 +1,7 @@
 """`scorer check`: everything that can be found wrong before anything runs, all at once."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -8,6 +9,9 @@ from scorer.check import Report, examine
 from scorer.cli import options
 from scorer.cli.console import console
 from scorer.monitor import configure_logging
+
+if TYPE_CHECKING:
+    from scorer.errors import Problem
 
 HELP = "find what is wrong before anything runs"
 
@@ -20,9 +24,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Print what was found; return 2 for a wrong configuration, 1 for what is wrong with the servers, else 0."""
-    settings = options.load(chosen).settings
+    left_out: list[Problem] = []
+    settings = options.load(chosen, left_out).settings
     configure_logging("error", settings.log.format)
     report = examine(settings, offline=chosen.offline)
+    report.problems[:0] = left_out
     _print(report)
     return 2 if report.problems else int(bool(report.failures))
 

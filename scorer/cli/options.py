@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from scorer import settings
+from scorer.errors import Problem
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -26,13 +27,13 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load(chosen: argparse.Namespace) -> settings.Loaded:
-    """Return the settings that a command is to use.
+def load(chosen: argparse.Namespace, left_out: list[Problem] | None = None) -> settings.Loaded:
+    """Return the settings that a command is to use; `left_out` as in `settings.load`.
 
     Raises:
         Misconfigured: with every problem.
     """
-    return settings.load(chosen.config, overrides=chosen.overrides)
+    return settings.load(chosen.config, overrides=chosen.overrides, left_out=left_out)
 
 
 def positive(text: str) -> int:

@@ -26,13 +26,19 @@ class Loaded:
     sources: Mapping[str, str]
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ, overrides: Iterable[str] = ()) -> Loaded:
+def load(
+    path: Path,
+    environ: Mapping[str, str] = os.environ,
+    overrides: Iterable[str] = (),
+    left_out: list[Problem] | None = None,
+) -> Loaded:
     """Return the settings of a file, changed by `SCORER_` variables, changed by PATH=VALUE flags.
 
     Args:
         path: the YAML file; relative paths in settings, wherever they were given, are relative to its folder.
         environ: what `${VAR}` in the file and `SCORER_` variables are taken from.
         overrides: flags, the last wins.
+        left_out: takes the problems of keys that the rest makes settings without; where None, they are raised.
 
     Raises:
         Misconfigured: with every problem, each with its key, where it was given, its value and what was expected.
@@ -41,14 +47,25 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, overrides: Iterabl
     read_file(sources, path, environ)
     read_environment(sources, environ)
     read_flags(sources, overrides)
+    given = sources.given
+    settings, errors = _validated(given, path.parent)
+    problems = [*sources.problems, *(problem for details in errors for problem in _worded(details, sources, path))]
+    if errors and left_out is not None:
+        wrong = {_key(details) for details in errors}
+        given = {key: value for key, value in given.items() if key not in wrong}
+        settings, _ = _validated(given, path.parent)
+    if settings is None or (problems and left_out is None):
+        raise Misconfigured(problems)
+    if left_out is not None:
+        left_out += problems
+    return Loaded(settings, _sources_of(settings, given))
+
+
+def _validated(given: Mapping[Key, Given], folder: Path) -> tuple[Settings | None, list[ErrorDetails]]:
     try:
-        settings = Settings.model_validate(_nested(sources.given), context={"folder": path.parent})
+        return Settings.model_validate(_nested(given), context={"folder": folder}), []
     except ValidationError as error:
-        wrong = [problem for details in error.errors() for problem in _worded(details, sources, path)]
-        raise Misconfigured([*sources.problems, *wrong]) from None
-    if sources.problems:
-        raise Misconfigured(sources.problems)
-    return Loaded(settings, _sources_of(settings, sources.given))
+        return None, error.errors()
 
 
 def _nested(given: Mapping[Key, Given]) -> dict[str, Any]:
@@ -68,12 +85,11 @@ def _nested(given: Mapping[Key, Given]) -> dict[str, Any]:
 
 def _worded(details: ErrorDetails, sources: Sources, path: Path) -> Iterator[Problem]:
     """Yield what pydantic found in the words of the catalogue, but for keys in which a problem has been told."""
-    location = tuple(map(str, details["loc"]))
-    key = next(location[:size] for size in range(len(location), -1, -1) if location[:size] in CATALOGUE)
+    key = _key(details)
     if any(key[:size] in sources.refused for size in range(len(key) + 1)):
         return
     setting = CATALOGUE[key]
-    item = "".join(f"[{index}]" for index in location[len(key) :])
+    item = "".join(f"[{index}]" for index in details["loc"][len(key) :])
     reason = details.get("ctx", {}).get("error")
     if details["type"] == "missing":
         yield Problem(setting.dotted, "missing", f"expected {setting.expects}, in {path.name} or in {setting.variable}")
@@ -87,6 +103,12 @@ def _worded(details: ErrorDetails, sources: Sources, path: Path) -> Iterator[Pro
         yield Problem(
             where(key, sources.given[key].origin.place, item), found, str(reason or f"expected {setting.expects}")
         )
+
+
+def _key(details: ErrorDetails) -> Key:
+    """Return the setting in which pydantic found something."""
+    location = tuple(map(str, details["loc"]))
+    return next(location[:size] for size in range(len(location), -1, -1) if location[:size] in CATALOGUE)
 
 
 def _sources_of(settings: Settings, given: Mapping[Key, Given]) -> dict[str, str]:

@@ -86,6 +86,18 @@ def test_everything_wrong_is_told_at_once(check: Check) -> None:
         assert text.count(what) == 1
 
 
+def test_wrong_settings_do_not_hide_what_else_is_wrong(check: Check) -> None:
+    plan = {"entities": {"card": CARD | {"key": "card:{crad}"}}, "columns": [AMOUNT, SPEND]}
+    options = (OFFLINE, "--set", "batch.max_wait_ms=-1")
+    code, lines = check(*options, plan=plan, kafka={"group": "g"}, features={"url": "redis://h", "timeout": 5})
+    assert code == 2
+    starts = ["features.timeout (", "kafka.group (", "batch.max_wait_ms (--set): found '-1'"]
+    wrong = told(lines, "wrong")
+    assert [line.startswith(start) for line, start in zip(wrong, starts, strict=False)] == [True] * 3
+    assert "unknown field 'crad'" in wrong[3]
+    assert lines[-1] == "4 to mend"
+
+
 def test_a_plan_without_entities_needs_no_redis(check: Check) -> None:
     plan = {"columns": [AMOUNT, {"name": "spend", "event": "amount"}]}
     failures = told(check(plan=plan)[1], "wrong")
