@@ -7,7 +7,7 @@ from typing import Literal
 
 from confluent_kafka import KafkaError
 
-from scorer.settings import KafkaSettings
+from scorer.settings import BatchSettings, KafkaSettings
 
 Role = Literal["consumer", "producer", "admin"]
 
@@ -37,11 +37,13 @@ def properties(kafka: KafkaSettings, role: Role) -> dict[str, object]:
     return {"client.id": f"scorer-{kafka.group_id}", **chosen, "bootstrap.servers": kafka.bootstrap_servers}
 
 
-def consumer_properties(kafka: KafkaSettings, batch_bytes: int) -> dict[str, object]:
-    """Return the properties of a replica's consumer; `batch_bytes` is the limit of one batch."""
+def consumer_properties(kafka: KafkaSettings, batch: BatchSettings) -> dict[str, object]:
+    """Return the properties of a replica's consumer, which reads batches of that size."""
     chosen: dict[str, object] = {
         # A bound on what is fetched ahead, and no pause of a second whenever that bound is met.
-        "queued.max.messages.kbytes": max(16_384, 2 * batch_bytes // 1024),
+        "queued.max.messages.kbytes": max(16_384, 2 * batch.max_bytes // 1024),
+        # Enough to hide the fetching; more would let a partition with a backlog stand before all others.
+        "queued.min.messages": max(10_000, 2 * batch.max_records),
         "fetch.queue.backoff.ms": 20,
     }
     if kafka.properties.get("group.protocol") != "consumer":  # there the broker assigns, and refuses a strategy

@@ -14,7 +14,7 @@ def property_problems(kafka: KafkaSettings, batch: BatchSettings) -> list[Proble
     """Make the clients that a replica makes, and return what librdkafka says against their properties, each once."""
     writes = transaction_properties if kafka.delivery == "exactly-once" else producer_properties
     problems: dict[Problem, None] = {}
-    for client, properties in ((Consumer, consumer_properties(kafka, batch.max_bytes)), (Producer, writes(kafka))):
+    for client, properties in ((Consumer, consumer_properties(kafka, batch)), (Producer, writes(kafka))):
         try:
             connect(client, SILENT | properties)
         except Misconfigured as error:

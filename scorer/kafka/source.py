@@ -62,7 +62,7 @@ class Source:
         self._lag_due = 0.0
         self._consumer = connect(
             Consumer,
-            consumer_properties(kafka, batch.max_bytes)
+            consumer_properties(kafka, batch)
             | {"on_commit": self._on_commit, "error_cb": LastError(condition), "stats_cb": self._standing.statistics},
         )
         self.commits = Commits(self._consumer, observer)
