@@ -91,7 +91,7 @@ def test_wrong_settings_do_not_hide_what_else_is_wrong(check: Check) -> None:
     options = (OFFLINE, "--set", "batch.max_wait_ms=-1")
     code, lines = check(*options, plan=plan, kafka={"group": "g"}, features={"url": "redis://h", "timeout": 5})
     assert code == 2
-    starts = ["features.timeout (", "kafka.group (", "batch.max_wait_ms (--set): found '-1'"]
+    starts = ["features.timeout (", "kafka.group (", "batch.max_wait_ms (--set batch.max_wait_ms): found '-1'"]
     wrong = told(lines, "wrong")
     assert [line.startswith(start) for line, start in zip(wrong, starts, strict=False)] == [True] * 3
     assert "unknown field 'crad'" in wrong[3]
