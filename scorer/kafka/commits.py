@@ -58,7 +58,11 @@ class Commits:
             KafkaException: the brokers do not answer within the time.
         """
         asked = topic_partitions(dict.fromkeys(partitions, 0))
-        return {(each.topic, each.partition): each.offset for each in self._consumer.committed(asked, seconds)}
+        answered = self._consumer.committed(asked, seconds)
+        for each in answered:
+            if each.error is not None:
+                raise KafkaException(each.error)
+        return {(each.topic, each.partition): each.offset for each in answered}
 
     def low(self, partition: Partition, seconds: float | None) -> int:
         """Return the first offset that a partition still has; as far as the client knows where no time is given.

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scorer.batch import Records
 from scorer.errors import Fatal
 from scorer.kafka.assignment import Assignment
+from scorer.kafka.beginnings import Beginnings
 from scorer.kafka.checkpoint import Checkpoint, Partition
 from scorer.kafka.client import LastError, consumer_properties, within
 from scorer.kafka.commits import Commits, topic_partitions
@@ -66,6 +67,7 @@ class Source:
             | {"on_commit": self._on_commit, "error_cb": LastError(condition), "stats_cb": self._standing.statistics},
         )
         self.commits = Commits(self._consumer, observer)
+        self._beginnings = Beginnings(self.commits, self._consumer.seek, self._drop)
         self._gaps = Gaps(self.commits, observer.deleted)
 
     def subscribe(self, checkpoint: Checkpoint, drain: Drain) -> None:
@@ -87,6 +89,7 @@ class Source:
             Fatal: the group will not have us.
         """
         self._resume()
+        self._beginnings.go_back()
         generation = self.assignment.generation
         messages, self._held = self._held, []
         if not messages:
@@ -97,6 +100,7 @@ class Source:
         # Counted from now: what was assigned during the call may already have delivered.
         records = self._columns(messages)
         ours = records if records.generation == generation else self.assignment.ours(records)
+        ours = ours and self._beginnings.check(ours)
         if ours is not None:
             self._gaps.look(ours)
         return ours
@@ -171,6 +175,9 @@ class Source:
             self._consumer.resume(topic_partitions(dict.fromkeys(self._paused, 0)))
             self._paused.clear()
 
+    def _drop(self, partitions: Collection[Partition]) -> None:
+        self._held = [message for message in self._held if (message.topic(), message.partition()) not in partitions]
+
     def _look_at_lag(self) -> None:
         now = time.monotonic()
         if now < self._lag_due:
@@ -184,6 +191,7 @@ class Source:
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._change("assigned", partitions)
         self.assignment.gain(_partitions(partitions))
+        self._beginnings.expect(_partitions(partitions))
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         try:
@@ -200,6 +208,7 @@ class Source:
     def _let_go(self, kind: Literal["revoked", "lost"], partitions: list[TopicPartition]) -> None:
         self._change(kind, partitions)
         (self.assignment.lose if kind == "lost" else self.assignment.let_go)(_partitions(partitions))
+        self._beginnings.forget(_partitions(partitions))
         self._gaps.forget(_partitions(partitions))
         for partition in _partitions(partitions):
             self._observer.forget(*partition)
@@ -208,7 +217,7 @@ class Source:
 
     def _change(self, kind: Literal["assigned", "revoked", "lost"], partitions: list[TopicPartition]) -> None:
         changed = set(_partitions(partitions))
-        self._held = [message for message in self._held if (message.topic(), message.partition()) not in changed]
+        self._drop(changed)
         self._observer.rebalance(kind)
         log.info("partitions changed hands", kind=kind, partitions=_named(changed))
 

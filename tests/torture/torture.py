@@ -19,7 +19,7 @@ from tests.torture.watch import Phase, Watch
 MAX_RECORDS = 200
 PARTITIONS = 8  # more than a producer's requests in flight, so that a batch can be written in part
 SETTLE_SECONDS = 180.0  # for all to be committed after the last fault, on a slow machine too
-START_SECONDS = 60.0  # for a replica to be at work
+START_SECONDS = 180.0  # for a replica to be at work
 HUNT_SECONDS = 3.0  # for a replica to be seen in the phase in which it is to be killed
 TURN_SECONDS = 0.02
 SETTINGS: dict[str, Any] = {

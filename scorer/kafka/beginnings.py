@@ -1,0 +1,87 @@
+"""Where a partition begins that was assigned: at its committed offset, which the client alone does not guarantee.
+
+While a transaction that holds offsets of the group is open, the client waits to be told them. Where the group
+rebalances meanwhile, librdkafka (2.16 and before) takes the answer "not yet" for "none" and begins at
+`auto.offset.reset`: it reads again all that was scored, or under `latest` passes over what was not.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+
+import numpy as np
+import structlog
+from confluent_kafka import KafkaException, TopicPartition
+
+from scorer.batch import Records
+from scorer.kafka.assignment import take
+from scorer.kafka.checkpoint import Offsets, Partition
+from scorer.kafka.commits import Commits, topic_partitions
+from scorer.kafka.gaps import first_offsets
+
+ASK_SECONDS = 1.0
+log = structlog.get_logger()
+
+
+class Beginnings:
+    """Compares where each partition begins with what the group has committed, before its first record goes anywhere.
+
+    Args:
+        commits: tells the committed offsets.
+        seek: the consumer's.
+        drop: forgets the records that were fetched of some partitions.
+    """
+
+    def __init__(
+        self,
+        commits: Commits,
+        seek: Callable[[TopicPartition], None],
+        drop: Callable[[Collection[Partition]], None],
+    ) -> None:
+        self._commits, self._seek, self._drop = commits, seek, drop
+        self._unchecked: set[Partition] = set()
+        self._back: Offsets = {}  # where partitions are to go on, that do not yet
+
+    def expect(self, partitions: Iterable[Partition]) -> None:
+        """Check partitions that are ours from now on."""
+        self._unchecked.update(partitions)
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """Leave partitions that are no longer ours."""
+        for partition in partitions:
+            self._unchecked.discard(partition)
+            self._back.pop(partition, None)
+
+    def go_back(self) -> None:
+        """Send partitions back that are to go back: one that is not yet read cannot."""
+        if not self._back:
+            return
+        self._drop(self._back.keys())
+        for where in topic_partitions(self._back):
+            try:
+                self._seek(where)
+            except KafkaException:  # not read at present
+                continue
+            del self._back[where.topic, where.partition]
+
+    def check(self, records: Records) -> Records | None:
+        """Return the records of partitions that begin where they should; the others go back, and come again."""
+        if not self._unchecked and not self._back:
+            return records
+        starts = {place: start for place, start in first_offsets(records).items() if place in self._unchecked}
+        self._back |= self._wrong(starts)
+        wrong = {(records.topics.index(topic), number) for topic, number in self._back}
+        self.go_back()
+        rows = zip(records.topic.tolist(), records.partition.tolist(), strict=True)
+        return take(records, np.flatnonzero([row not in wrong for row in rows]))
+
+    def _wrong(self, starts: Offsets) -> Offsets:
+        """Return where partitions are to go on that began elsewhere, or are to be asked after again."""
+        try:
+            committed = self._commits.read(starts, ASK_SECONDS) if starts else {}
+        except KafkaException:  # not known now, so none of them may begin
+            return starts
+        self._unchecked -= starts.keys()  # what comes next is what there is: an offset may be compacted away
+        wrong = {place: offset for place, offset in committed.items() if 0 <= offset != starts[place]}
+        for (topic, partition), offset in wrong.items():
+            began = starts[topic, partition]
+            log.info("back to the committed offset", topic=topic, partition=partition, began=began, offset=offset)
+        return wrong
