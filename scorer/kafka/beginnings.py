@@ -66,8 +66,11 @@ class Beginnings:
         """Return the records of partitions that begin where they should; the others go back, and come again."""
         if not self._unchecked and not self._back:
             return records
+        # A partition without records stays unchecked, so this much is done for every batch and must be little.
         starts = {place: start for place, start in first_offsets(records).items() if place in self._unchecked}
         self._back |= self._wrong(starts)
+        if not self._back:
+            return records
         wrong = {(records.topics.index(topic), number) for topic, number in self._back}
         self.go_back()
         rows = zip(records.topic.tolist(), records.partition.tolist(), strict=True)

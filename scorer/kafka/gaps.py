@@ -33,8 +33,9 @@ class Gaps:
         """Take note of a batch, and tell of what is missing before it."""
         starts = first_offsets(records)
         new = starts.keys() - self._next.keys()
-        for partition, expected in (self._next | self._began(new)).items():
-            start = starts.get(partition, expected)
+        self._next |= self._began(new)
+        for partition, start in starts.items():
+            expected = self._next.get(partition, start)
             if 0 <= expected < start:
                 low = min(start, self._low(partition, ASK_SECONDS if partition in new else None))
                 if expected < low:
