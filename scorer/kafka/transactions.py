@@ -21,6 +21,7 @@ from scorer.kafka.dead_letters import DeadLetters
 from scorer.kafka.sink import Sink
 from scorer.settings import KafkaSettings
 
+START_SECONDS = 15.0  # for what a predecessor left open to be ended
 CALL_SECONDS = 5.0  # that one call of the producer may take; the wait for brokers is the pipeline's, as a member
 FENCED_SECONDS = 5.0  # more than a heartbeat: for the group to tell a replica that another has taken its place
 FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001  librdkafka's own codes are so named
@@ -65,7 +66,7 @@ class TransactionalSink(Sink):
         self._unheard = False  # whether the last one may have succeeded
         self._fenced_at = -FENCED_SECONDS
         # Now, not with the first batch: what a predecessor of this name left open holds up readers, us included.
-        self._recover()
+        self._begin()
 
     def publish(self, records: Records, payloads: Payloads, rejected: Sequence[Rejected], batch: InFlight) -> None:
         """Write a batch and commit its offsets, atomically.
@@ -106,6 +107,16 @@ class TransactionalSink(Sink):
     @staticmethod
     def _chosen(kafka: KafkaSettings) -> dict[str, object]:
         return transaction_properties(kafka)
+
+    def _begin(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self._usable:
+            try:
+                self._recover()
+            except Aborted:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
 
     def _give_up(self, error: KafkaError) -> None:
         """End a transaction that failed: aborted, or unusable until it is known what the brokers made of it."""

@@ -41,8 +41,8 @@ def test_a_replica_whose_name_another_has_taken_is_fenced_and_says_so(make_world
 
 def test_what_a_killed_replica_left_open_is_aborted_by_the_next_of_its_name(make_world: MakeWorld) -> None:
     world = make_world(kafka__delivery="exactly-once", kafka__instance_id="one", batch__max_records=2_000)
-    world.send(range(60_000))
-    for _ in range(5):
+    for _ in range(3):
+        world.send(range(20_000))
         victim = world.start()
         before = world.published()
         world.wait(before + 1)

@@ -111,6 +111,8 @@ def test_kill_9_loses_nothing(world: World) -> None:
             time.sleep(chance.uniform(0.3, 2.5))
             victim = replicas.pop(0)
             assert victim.poll() is None, world.log()[-2000:]
+            world.send(range(3_000))  # so that it dies at work
+            time.sleep(chance.uniform(0, 0.03))
             victim.kill()
             assert world.ended(victim) == -signal.SIGKILL
             replicas.append(world.start())
@@ -157,6 +159,7 @@ def test_a_batch_that_has_to_wait_is_scored_in_the_end(make_world: MakeWorld, ow
     world.send(range(100))
     world.start()
     world.until(lambda: "features" in world.log(), "word of the features")
+    time.sleep(2)  # the word may be of a look without events; these have been read by now
     own_redis.resume()
     world.wait(100, seconds=15)
     assert world.verify().repeated == 0

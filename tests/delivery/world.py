@@ -170,10 +170,14 @@ class World:
 
     def ends(self, topic: str) -> dict[int, int]:
         """The end offset of each partition of a topic."""
-        return {
-            number: patiently(lambda at: self._observer.get_watermark_offsets(at, 30)[1], TopicPartition(topic, number))
-            for number in range(self.partitions)
-        }
+        return {number: patiently(self._end, TopicPartition(topic, number)) for number in range(self.partitions)}
+
+    def _end(self, place: TopicPartition) -> int:
+        try:
+            return int(self._observer.get_watermark_offsets(place, ASK_SECONDS)[1])
+        except KafkaException:  # what a client has heard of a topic that was just made it may believe for long
+            self._observer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.group})
+            raise
 
     def describe(self) -> list[MemberDescription]:
         """The members of the group."""

@@ -16,6 +16,7 @@ SUFFIX = {"counter": "_total", "info": "_info"}
 def families() -> list[Metric]:
     metrics = Metrics(["plane"])
     metrics.lag("flights", 0, 1)
+    metrics.deleted("flights", 0, 1)
     metrics.model("delays", "1", "champion")
     with metrics.stage("decode"):
         pass

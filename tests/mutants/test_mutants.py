@@ -81,8 +81,8 @@ MUTANTS = [
     Mutant(
         "a dead letter that is not awaited",
         "scorer/kafka/sink.py",
-        "produce(**letter, on_delivery=batch.delivered)",
-        "produce(**letter); batch.delivered(None, None)",
+        "produce(**letter, on_delivery=on_delivery)",
+        "produce(**letter); on_delivery and on_delivery(None, None)",
         GUARANTEES + "test_a_refused_dead_letter_is_never_followed_by_a_commit",
     ),
     Mutant(
