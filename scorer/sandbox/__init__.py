@@ -4,5 +4,6 @@ from scorer.sandbox.kafka import Kafka
 from scorer.sandbox.proxy import Network, Proxy
 from scorer.sandbox.redis import Redis
 from scorer.sandbox.sandbox import Sandbox, is_environment_file
+from scorer.sandbox.server import freeze
 
-__all__ = ["Kafka", "Network", "Proxy", "Redis", "Sandbox", "is_environment_file"]
+__all__ = ["Kafka", "Network", "Proxy", "Redis", "Sandbox", "freeze", "is_environment_file"]

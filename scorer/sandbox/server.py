@@ -1,5 +1,6 @@
 """What the real servers of the sandbox have in common: a child process with a folder, a port and a log."""
 
+import os
 import random
 import signal
 import socket
@@ -28,6 +29,13 @@ def free_port() -> int:
             _given.add(port)
             return port
     raise Fatal(f"no free port on {HOST} between {_PORTS.start} and {_PORTS.stop}; stop some servers")
+
+
+def freeze(child: subprocess.Popen[bytes]) -> None:
+    """Stop a child process where it is (SIGSTOP); every thread of it stands still, or it has ended, on return."""
+    child.send_signal(signal.SIGSTOP)
+    if child.poll() is None:  # what waits does not reap: the exit code stays for the child's owner
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
 
 def _is_free(port: int) -> bool:
@@ -129,7 +137,8 @@ class Server(ABC):
 
     def pause(self) -> None:
         """Freeze it (SIGSTOP): connections stay open and nothing answers."""
-        self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            freeze(self._process)
 
     def resume(self) -> None:
         """Let it go on after `pause` (SIGCONT)."""

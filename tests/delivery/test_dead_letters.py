@@ -12,6 +12,7 @@ from contextlib import closing
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, TopicPartition
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
+from scorer.sandbox import freeze
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.world import World, known, reasons
 from tests.kafka.letters import Post, letter_headers
@@ -61,7 +62,7 @@ def kill_within_a_transaction(world: World, replay: "subprocess.Popen[bytes]", b
     """Kill a process that replays while a transaction of its own has written and is open, and others are committed."""
     while True:
         assert replay.poll() is None, "it ended before it was killed"
-        replay.send_signal(signal.SIGSTOP)
+        freeze(replay)
         committed = written(world, IsolationLevel.READ_COMMITTED)
         if sum(committed.values()) >= beyond and committed != written(world, IsolationLevel.READ_UNCOMMITTED):
             break

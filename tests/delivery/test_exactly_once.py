@@ -3,6 +3,7 @@
 import signal
 import time
 
+from scorer.sandbox import freeze
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, shared_by
 
@@ -14,7 +15,7 @@ def test_a_replica_that_stood_still_goes_on_by_itself(make_world: MakeWorld) -> 
     with load(world, 1_000):
         replicas = [world.start(), world.start()]
         world.until(lambda: shared_by(world, 2), "two replicas at work")
-        replicas[0].send_signal(signal.SIGSTOP)
+        freeze(replicas[0])
         time.sleep(STANDSTILL_SECONDS)
         replicas[0].send_signal(signal.SIGCONT)
         time.sleep(3)
@@ -29,7 +30,7 @@ def test_a_replica_whose_name_another_has_taken_is_fenced_and_says_so(make_world
     with load(world, 1_000):
         zombie = world.start()
         world.wait(1_000)
-        zombie.send_signal(signal.SIGSTOP)
+        freeze(zombie)
         world.start()
         time.sleep(2)
         zombie.send_signal(signal.SIGCONT)

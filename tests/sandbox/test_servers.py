@@ -1,4 +1,7 @@
+import signal
 import socket
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -7,7 +10,7 @@ import redis
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from scorer.errors import Fatal
-from scorer.sandbox import Kafka, Proxy, Redis
+from scorer.sandbox import Kafka, Proxy, Redis, freeze
 from scorer.sandbox.server import free_port
 from tests.conftest import MakeTopic, topic_maker
 
@@ -116,3 +119,34 @@ def test_servers_name_their_versions(kafka: Kafka, redis_server: Redis) -> None:
     brand, _, version = redis_server.version.partition(" ")
     assert brand in {"Redis", "Valkey"}
     assert version == info["valkey_version" if brand == "Valkey" else "redis_version"]
+
+
+BUSY = """
+import threading
+for _ in range(8):
+    threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()
+print(flush=True)
+threading.Event().wait()
+"""
+
+
+def states(process: int) -> set[str]:
+    threads = Path(f"/proc/{process}/task").glob("*/stat")
+    return {file.read_text().rpartition(")")[2].split()[0] for file in threads}
+
+
+def test_what_is_frozen_stands_still_in_every_thread_and_may_have_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE) as busy:
+        assert busy.stdout
+        busy.stdout.readline()
+        seen = set()
+        for _ in range(20):
+            freeze(busy)
+            seen |= states(busy.pid)
+            busy.send_signal(signal.SIGCONT)
+        freeze(busy)
+        freeze(busy)
+        busy.kill()
+        freeze(busy)
+    assert seen == {"T"}
+    assert busy.returncode == -signal.SIGKILL

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scorer.sandbox import freeze
 from tests.delivery.world import PATIENCE_SECONDS, World
 
 LEAST, MOST = 2, 3
@@ -51,11 +52,8 @@ class Replica:
         return sum(1 for line in self.said() if line.get("kind") == "lost")
 
     def freeze(self) -> None:
-        """Stop it where it is, as SIGSTOP does; it is seen to stand still when this returns."""
-        self.process.send_signal(signal.SIGSTOP)
-        status = Path(f"/proc/{self.process.pid}/stat")
-        while self.process.poll() is None and status.read_text().rpartition(")")[2].split()[0] != "T":
-            time.sleep(0.001)
+        """Stop it where it is."""
+        freeze(self.process)
         self.frozen = True
 
     def thaw(self) -> None:
