@@ -73,8 +73,10 @@ def score(parts: Parts, records: Records) -> None:
     stage = parts.metrics.stage
     with stage("decode"):
         events = parts.decoder.decode(records)
+    with stage("keys"):
+        keyed = parts.features.keys(events)
     with stage("look_up"):
-        found = parts.features.look_up(events)
+        found = parts.features.look_up(keyed)
     with stage("assemble"):
         matrix = parts.features.assemble(events, found)
     unavailable = bool(matrix.lookups[:, Lookup.UNAVAILABLE].any())

@@ -1,4 +1,4 @@
-"""The two steps that a batch takes here: look its features up, and assemble its matrix."""
+"""The steps that a batch takes here: make its keys, look them up, and assemble its matrix."""
 
 import math
 import time
@@ -14,11 +14,14 @@ from scorer.features.matrix import Assembler
 from scorer.features.outage import Tolerant, nothing
 from scorer.features.plan import Entity, Plan
 from scorer.features.store import Reply, Request, Store
+from scorer.features.texts import Texts
 from scorer.kernel import kernel
 
 PING_SECONDS = 5.0  # between two questions to a store of which no batch asks anything
 HIT, MISSING = np.uint8(Lookup.HIT), np.uint8(Lookup.MISSING)
 _ABSENCES = (Lookup.MISSING, Lookup.STALE, Lookup.INVALID)
+
+Keyed = tuple[NDArray[np.int32], Texts]  # of one entity: [rows], the line of each row's key, or NO_SLOT; and the keys
 
 
 class Features:
@@ -60,8 +63,16 @@ class Features:
         for refused, entity in zip(self._refused, plan.entities, strict=True):
             refused[list(_ABSENCES)] = (entity.when_missing or when_missing) == "dead-letter"
 
-    def look_up(self, events: Events) -> tuple[Found, ...]:
+    def keys(self, events: Events) -> list[Keyed]:
+        """Return the distinct keys of a batch for each entity, in the order of the plan."""
+        good = _good(events)
+        return [keyring.keys(events, good) for keyring in self._keyrings]
+
+    def look_up(self, keyed: Sequence[Keyed]) -> tuple[Found, ...]:
         """Look up the distinct keys of a batch in one round trip; in none where it has no keys.
+
+        Args:
+            keyed: what `keys` gave for it.
 
         Returns:
             What was found for each entity, in the order of the plan. Where the store cannot answer and the policy is
@@ -70,8 +81,6 @@ class Features:
         Raises:
             Unavailable: the store cannot answer, and the policy is to wait.
         """
-        good = _good(events)
-        keyed = [keyring.keys(events, good) for keyring in self._keyrings]
         requests = [Request(entity, keys) for entity, (_, keys) in zip(self._entities, keyed, strict=True)]
         return tuple(
             Found(request.entity.name, slots, reply.values, reply.absent, reply.lookup, request.keys)

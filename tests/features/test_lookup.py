@@ -58,7 +58,7 @@ def features(
 
 def passed(through: Features, rows: Sequence[Row | None] = ROWS) -> Matrix:
     batch: Events = events(rows)
-    return through.assemble(batch, through.look_up(batch))
+    return through.assemble(batch, through.look_up(through.keys(batch)))
 
 
 def counts(**entities: dict[Lookup, int]) -> list[list[int]]:
@@ -67,7 +67,8 @@ def counts(**entities: dict[Lookup, int]) -> list[list[int]]:
 
 def test_each_key_is_asked_for_once_and_all_in_one_round_trip() -> None:
     store = table()
-    found = features(store).look_up(events(ROWS))
+    asking = features(store)
+    found = asking.look_up(asking.keys(events(ROWS)))
     assert store.asked == [
         {
             "plane": [b"plane:N1", b"plane:N2", b"plane:N3", b"plane:N4"],
@@ -154,7 +155,7 @@ def test_wait_hands_the_outage_on_and_asks_again_at_once() -> None:
     store.down = True
     for _ in range(3):
         with pytest.raises(Unavailable, match="nobody at home"):
-            waiting.look_up(events(ROWS))
+            waiting.look_up(waiting.keys(events(ROWS)))
     store.down = False
     assert not passed(waiting).degraded
     assert len(store.asked) == 4

@@ -121,7 +121,7 @@ def slow_row(row: Row, table: Table) -> list[float]:
 def assembled(rows: Sequence[Row | None], table: Table, plan: Plan = PLAN) -> Matrix:
     features = Features(plan, FIELDS, table, "impute", "wait")
     batch = events(rows)
-    return features.assemble(batch, features.look_up(batch))
+    return features.assemble(batch, features.look_up(features.keys(batch)))
 
 
 @given(rows, tables)
