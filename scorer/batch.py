@@ -126,6 +126,7 @@ class Found:
     absent: NDArray[np.bool_]  # [keys, fields]: not there or not a number
     lookup: NDArray[np.uint8]  # [keys]: a Lookup
     keys: Sequence[bytes] = ()  # [keys]: what was asked for
+    reused: int | None = None  # how many keys a cache answered for; None where there is none
 
 
 @dataclass(frozen=True, slots=True, eq=False)

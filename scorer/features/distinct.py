@@ -1,19 +1,13 @@
 """What is distinct among the texts of a batch, found without making a Python object for each."""
 
-import secrets
-
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.batch import NO_SLOT
+from scorer.features.texts import SEED, hash_of, same
 from scorer.kernel import kernel
 
-# The hash takes four bytes at a time and keeps 32 bits, in int64 so that no product overflows. It only spreads:
-# equality is always checked. A seed of this process keeps anyone from preparing texts that collide, and the table is at
-# most half full. Should all texts of a batch collide nevertheless, a row costs one comparison of numbers for each.
-_SEED = secrets.randbits(32)
-_PRIME = 0x2C1B3C6D
-_BITS = 0xFFFFFFFF
+# The table is at most half full. Should all texts of a batch collide, a row costs one comparison of numbers for each.
 _FREE = -1
 
 
@@ -34,55 +28,13 @@ def distinct(
     slots, first = np.empty(len(usable), np.int32), np.empty(len(usable), np.int64)
     contiguous = np.ascontiguousarray(starts), np.ascontiguousarray(ends)
     table, hashes = np.full(_cells(len(usable)), _FREE, np.int32), np.empty(len(usable), np.int64)
-    count = number_texts(data, *contiguous, usable, _SEED, table, hashes, slots, first)
+    count = number_texts(data, *contiguous, usable, SEED, table, hashes, slots, first)
     return slots, first[:count]
 
 
 def _cells(rows: int) -> int:
     """Return how large a table is for so many rows: a power of two, at most half of it taken."""
     return 1 << max(3, (2 * rows - 1).bit_length())
-
-
-@kernel(bare=True)
-def _hash(data: NDArray[np.uint8], start: int, end: int, seed: int) -> np.int64:
-    hashed = np.int64(seed) ^ (end - start)
-    at = np.uint64(start)
-    for _ in range((end - start) // 4):
-        hashed = _mixed(hashed ^ _word(data, at))
-        at += np.uint64(4)
-    for last in range(at, np.uint64(end)):
-        hashed = _mixed(hashed ^ np.int64(data[last]))
-    return _mixed(hashed)
-
-
-@kernel(bare=True)
-def _word(data: NDArray[np.uint8], at: np.uint64) -> np.int64:
-    """Return four bytes as one number, which the compiler reads at once."""
-    word = np.int64(0)
-    for byte in range(4):
-        word |= np.int64(data[at + np.uint64(byte)]) << np.int64(8 * byte)
-    return word
-
-
-@kernel(bare=True)
-def _mixed(hashed: np.int64) -> np.int64:
-    """Return 32 bits that each depend on those at and below them, and on those of 15 above."""
-    hashed = (hashed * _PRIME) & _BITS
-    return hashed ^ (hashed >> 15)
-
-
-@kernel(bare=True)
-def _same(data: NDArray[np.uint8], one: int, other: int, length: int) -> bool:
-    first, second = np.uint64(one), np.uint64(other)
-    for _ in range(length // 4):
-        if _word(data, first) != _word(data, second):
-            return False
-        first += np.uint64(4)
-        second += np.uint64(4)
-    for at in range(np.uint64(length % 4)):  # noqa: SIM110  numba has no all()
-        if data[first + at] != data[second + at]:
-            return False
-    return True
 
 
 @kernel(
@@ -120,13 +72,13 @@ def number_texts(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects 
             slots[row] = NO_SLOT
             continue
         start, length = starts[row], ends[row] - starts[row]
-        hashed = _hash(data, start, ends[row], seed)
+        hashed = hash_of(data, start, ends[row], seed)
         cell = hashed & (len(table) - 1)
         slot = table[cell]
         while slot != _FREE and not (
             hashes[slot] == hashed
             and ends[first[slot]] - starts[first[slot]] == length
-            and _same(data, starts[first[slot]], start, length)
+            and same(data, starts[first[slot]], data, start, length)
         ):
             cell = (cell + 1) & (len(table) - 1)
             slot = table[cell]

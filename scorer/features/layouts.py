@@ -32,6 +32,8 @@ class Reply:
     values: NDArray[np.float64]  # [keys, fields], NaN where absent
     absent: NDArray[np.bool_]  # [keys, fields]: not there or not a number
     lookup: NDArray[np.uint8]  # [keys]: a Lookup
+    changed: NDArray[np.float64] | None = None  # [keys]: Unix seconds, not always a time; None without a `max_age`
+    reused: int | None = None  # how many keys a cache answered for; None where there is none
 
 
 def questions(request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
@@ -84,7 +86,8 @@ def _read_hash(entity: Entity, cells: Cells, now: float) -> Reply:
     kinds, starts, ends = cells.marks
     numbers, numeric = parse(cells.data, np.where(kinds == VALUE, starts, NO_TEXT), ends)
     shape = len(kinds) // width, features
-    reply = Reply(np.empty(shape), np.empty(shape, np.bool_), np.empty(shape[0], np.uint8))
+    changed = numbers[features::width] if width > features else None
+    reply = Reply(np.empty(shape), np.empty(shape, np.bool_), np.empty(shape[0], np.uint8), changed)
     age = np.inf if entity.max_age is None else float(entity.max_age)
     judge(kinds, numbers, numeric, width, now, age, reply.values, reply.absent, reply.lookup)
     return reply

@@ -167,8 +167,11 @@ def _owners(target: Target, seed: Address, deadline: Deadline) -> list[Address |
 def _blank(request: Request) -> Reply:
     shape = len(request.keys), len(request.entity.fields)
     lookup = np.full(len(request.keys), Lookup.MISSING, np.uint8)
-    return Reply(np.full(shape, np.nan), np.ones(shape, np.bool_), lookup)
+    changed = None if request.entity.max_age is None else np.full(len(request.keys), np.nan)
+    return Reply(np.full(shape, np.nan), np.ones(shape, np.bool_), lookup, changed)
 
 
 def _put(reply: Reply, rows: NDArray[np.int64], part: Reply) -> None:
     reply.values[rows], reply.absent[rows], reply.lookup[rows] = part.values, part.absent, part.lookup
+    if reply.changed is not None and part.changed is not None:
+        reply.changed[rows] = part.changed

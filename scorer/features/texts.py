@@ -1,5 +1,6 @@
 """Many texts without an object for each."""
 
+import secrets
 from collections.abc import Sequence
 from typing import Self, overload
 
@@ -7,6 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.kernel import kernel
+
+# The hash takes four bytes at a time and keeps 32 bits, in int64 so that no product overflows. It only spreads:
+# equality is always checked. A seed of this process keeps anyone from preparing texts that collide.
+SEED = secrets.randbits(32)
+HASH_BITS = 32
+_PRIME = 0x2C1B3C6D
+_BITS = (1 << HASH_BITS) - 1
 
 
 class Texts(Sequence[bytes]):
@@ -43,6 +51,10 @@ class Texts(Sequence[bytes]):
             return [self[each] for each in range(*at.indices(len(self)))]
         return self.data[self.starts[at] : self.ends[at]].tobytes()
 
+    def take(self, chosen: NDArray[np.int64]) -> "Texts":
+        """Return the texts of these numbers."""
+        return Texts(self.data, self.starts[chosen], self.ends[chosen])
+
 
 @kernel(bare=True)
 def copy(source: NDArray[np.uint8], start: int, end: int, target: NDArray[np.uint8], at: int) -> int:
@@ -51,3 +63,47 @@ def copy(source: NDArray[np.uint8], start: int, end: int, target: NDArray[np.uin
     for byte in range(np.uint64(end - start)):
         target[begin + byte] = source[first + byte]
     return at + end - start
+
+
+@kernel(bare=True)
+def hash_of(data: NDArray[np.uint8], start: int, end: int, seed: int) -> np.int64:
+    """Return 32 bits that spread texts; two that differ may share them."""
+    hashed = np.int64(seed) ^ (end - start)
+    at = np.uint64(start)
+    for _ in range((end - start) // 4):
+        hashed = _mixed(hashed ^ _word(data, at))
+        at += np.uint64(4)
+    for last in range(at, np.uint64(end)):
+        hashed = _mixed(hashed ^ np.int64(data[last]))
+    return _mixed(hashed)
+
+
+@kernel(bare=True)
+def _word(data: NDArray[np.uint8], at: np.uint64) -> np.int64:
+    """Return four bytes as one number, which the compiler reads at once."""
+    word = np.int64(0)
+    for byte in range(4):
+        word |= np.int64(data[at + np.uint64(byte)]) << np.int64(8 * byte)
+    return word
+
+
+@kernel(bare=True)
+def _mixed(hashed: np.int64) -> np.int64:
+    """Return 32 bits that each depend on those at and below them, and on those of 15 above."""
+    hashed = (hashed * _PRIME) & _BITS
+    return hashed ^ (hashed >> 15)
+
+
+@kernel(bare=True)
+def same(data: NDArray[np.uint8], one: int, others: NDArray[np.uint8], other: int, length: int) -> bool:
+    """Return whether as many bytes from a position of some bytes on are those from a position of others on."""
+    first, second = np.uint64(one), np.uint64(other)
+    for _ in range(length // 4):
+        if _word(data, first) != _word(others, second):
+            return False
+        first += np.uint64(4)
+        second += np.uint64(4)
+    for at in range(np.uint64(length % 4)):  # noqa: SIM110  numba has no all()
+        if data[first + at] != others[second + at]:
+            return False
+    return True
