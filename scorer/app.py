@@ -92,7 +92,7 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
     return Parts(
         source=source,
         decoder=serving.decoder(),
-        features=serving.features(store),
+        features=serving.features(store, serving.cache()),
         booster=serving.booster,
         limit=DeadLetterLimit(settings.kafka.max_dead_letter_ratio, settings.kafka.dead_letter_window),
         encoder=Encoder(bundle.name, bundle.version, ARM, serving.entities, settings.predictions.framing),

@@ -7,7 +7,7 @@ from typing import TypeVar
 from scorer.avro import Decoder, Schema
 from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
-from scorer.features import Features, Plan, Store, connect
+from scorer.features import Cache, Features, Plan, Store, connect
 from scorer.model import Booster, Bundle, find_bundle, load_booster
 from scorer.settings import Settings
 
@@ -43,8 +43,8 @@ class Serving:
             time_field=events.time,
         )
 
-    def features(self, store: Store | None) -> Features:
-        """Return the features of this plan, looked up in a store; None where the plan has no entities."""
+    def features(self, store: Store | None, cache: Cache | None = None) -> Features:
+        """Return the features of this plan, looked up in a store, which is None where the plan has no entities."""
         policy = self.settings.features
         return Features(
             self.plan,
@@ -52,7 +52,13 @@ class Serving:
             store,
             when_missing=policy.when_missing if policy else "impute",
             when_unavailable=policy.when_unavailable if policy else "wait",
+            cache=cache,
         )
+
+    def cache(self) -> Cache | None:
+        """Return what keeps answers of the store, where the settings want that."""
+        policy = self.settings.features and self.settings.features.cache
+        return Cache(self.plan.entities, policy.ttl_ms, policy.max_entries) if policy else None
 
 
 def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:

@@ -1,5 +1,6 @@
 """Features: what a plan says of each model column, the look-up of a batch's keys in Redis, and its matrix."""
 
+from scorer.features.cache import Cache
 from scorer.features.columns import PlanColumn
 from scorer.features.layouts import Reply, Request
 from scorer.features.load import Loaded, find_entity, load_file
@@ -8,6 +9,7 @@ from scorer.features.plan import Entity, Plan
 from scorer.features.store import Store, connect, sample_problems
 
 __all__ = [
+    "Cache",
     "Entity",
     "Features",
     "Loaded",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from scorer.batch import NO_SLOT, Events, Field, Found, Lookup, Matrix, Reason, Rejected
 from scorer.errors import Misconfigured, Problem, Unavailable
+from scorer.features.cache import Cache
 from scorer.features.keyring import Keyring
 from scorer.features.matrix import Assembler
 from scorer.features.outage import Tolerant, nothing
@@ -35,6 +36,7 @@ class Features:
         when_unavailable: `wait`, `impute` or `dead-letter`: what happens while the store cannot answer.
         clock: Unix seconds, for the age of features.
         monotonic: seconds, for the time between two tries at a store that failed, or that nobody asked.
+        cache: of the plan's entities; None where every batch asks for all its keys.
 
     Raises:
         Misconfigured: the plan has entities, and there is no store.
@@ -49,11 +51,12 @@ class Features:
         when_unavailable: str,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        cache: Cache | None = None,
     ) -> None:
         if plan.entities and store is None:
             what = f"is left out, and the plan has entities: {', '.join(entity.name for entity in plan.entities)}"
             raise Misconfigured([Problem("features", what, "say in `features.url` where they are")])
-        self._entities, self._clock, self._monotonic = plan.entities, clock, monotonic
+        self._entities, self._clock, self._monotonic, self._cache = plan.entities, clock, monotonic, cache
         self._store = Tolerant(store, monotonic) if store and when_unavailable != "wait" else store
         self._ping, self._asked = store.ping if store and plan.entities else None, -math.inf
         self._keyrings = [Keyring(entity.key, fields) for entity in plan.entities]
@@ -69,7 +72,7 @@ class Features:
         return [keyring.keys(events, good) for keyring in self._keyrings]
 
     def look_up(self, keyed: Sequence[Keyed]) -> tuple[Found, ...]:
-        """Look up the distinct keys of a batch in one round trip; in none where it has no keys.
+        """Look up the distinct keys of a batch in one round trip; in none where it has no keys, or all are cached.
 
         Args:
             keyed: what `keys` gave for it.
@@ -82,9 +85,11 @@ class Features:
             Unavailable: the store cannot answer, and the policy is to wait.
         """
         requests = [Request(entity, keys) for entity, (_, keys) in zip(self._entities, keyed, strict=True)]
+        now = self._clock()
+        replies = self._cache.fetch(requests, now, self._ask) if self._cache else self._ask(requests, now)
         return tuple(
-            Found(request.entity.name, slots, reply.values, reply.absent, reply.lookup, request.keys)
-            for request, reply, (slots, _) in zip(requests, self._fetch(requests), keyed, strict=True)
+            Found(request.entity.name, slots, reply.values, reply.absent, reply.lookup, request.keys, reply.reused)
+            for request, reply, (slots, _) in zip(requests, replies, keyed, strict=True)
         )
 
     def trouble(self) -> str | None:
@@ -132,11 +137,11 @@ class Features:
             rejected=[*rejected, *infinite],
         )
 
-    def _fetch(self, requests: Sequence[Request]) -> list[Reply]:
+    def _ask(self, requests: Sequence[Request], now: float) -> list[Reply]:
         if self._store is None or not any(request.keys for request in requests):
             return nothing(requests)
         self._asked = self._monotonic()
-        return self._store.fetch(requests, self._clock())
+        return self._store.fetch(requests, now)
 
     def _without_features(
         self, found: Sequence[Found], states: NDArray[np.uint8], good: NDArray[np.bool_]

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from scorer.settings.kinds import (
     Bytes,
+    Entries,
     Expects,
     FilePath,
     Folder,
@@ -120,6 +121,24 @@ class PredictionSettings(Group):
     framing: Framing = Field(default="none", description="What stands before the Avro body.")
 
 
+class CacheSettings(Group):
+    """Answers of Redis, misses included, that a replica uses again. `features.cache: null` has every batch ask anew."""
+
+    ttl_ms: Milliseconds = Field(
+        ge=1,
+        le=3_600_000,
+        description="How long an answer is used again, from before its question was sent: a feature may be as much "
+        "older than in Redis. Use does not lengthen it.",
+    )
+    max_entries: Entries = Field(
+        default=100_000,
+        ge=1,
+        le=10_000_000,
+        description="Keys of each entity that are kept at most, rounded up to a multiple of 8. Where they are too few, "
+        "the oldest answers go.",
+    )
+
+
 class FeatureSettings(Group):
     """The feature store. Leave the group out where the plan has no entities: Redis is then never contacted."""
 
@@ -140,6 +159,7 @@ class FeatureSettings(Group):
         description="An entity that is not there: score with the columns' defaults, or make a dead letter "
         "`no-features`. The plan may say otherwise for an entity.",
     )
+    cache: CacheSettings | None = None
 
 
 class ModelSettings(Group):

@@ -83,5 +83,6 @@ Framing = Annotated[
 Ratio = Annotated[float, Ge(0), Le(1)]
 Records = Annotated[int, Unit("records")]
 Bytes = Annotated[int, Unit("bytes")]
+Entries = Annotated[int, Unit("keys")]
 Milliseconds = Annotated[int, Unit("milliseconds")]
 Seconds = Annotated[float, Unit("seconds")]

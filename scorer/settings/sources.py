@@ -94,9 +94,10 @@ class Sources:
                 self.refuse(key, origins(key), f"unknown key '{name}'", nearest_key(key))
 
     def _set(self, key: Key, value: Value, origin: Origin) -> None:
-        above = self.given.get(key[:-1])
-        if above and above.value is None:
-            self.given[key[:-1]] = Given({}, origin)
+        for size in range(1, len(key)):
+            above = self.given.get(key[:size])
+            if above and above.value is None:
+                self.given[key[:size]] = Given({}, origin)
         self.given[key] = Given(value, origin)
 
     def _drop(self, key: Key) -> None:
