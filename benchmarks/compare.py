@@ -10,7 +10,8 @@ from statistics import median
 from rich.console import Console
 
 from benchmarks.contenders import BASE, Contender, contenders
-from benchmarks.measure import Latency, Measure, Throughput
+from benchmarks.measure import Measure, Throughput
+from benchmarks.steady import Latency, steady
 from benchmarks.workload import prepare
 from scorer.sandbox import Sandbox
 
@@ -96,7 +97,7 @@ def _latencies(wanted: Wanted, results: Results, measure: Measure, console: Cons
             if median(run.rate for run in results.throughput[contender]) < HEADROOM * rate:
                 console.print(f"{contender} cannot keep up with {rate:,.0f} events/s", style="dim")
                 continue
-            run = measure.latency(contender, rate, wanted.seconds)
+            run = steady(measure, contender, rate, wanted.seconds).whole()
             results.latency.setdefault((rate, contender), []).append(run)
             said = f"{contender} at {rate:,.0f} events/s: p50 {run.p50:.1f} ms, p99 {run.p99:.1f} ms"
             console.print(said, style="dim")

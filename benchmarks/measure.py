@@ -1,15 +1,16 @@
-"""The two measurements: a backlog worked off, and latency at a steady rate."""
+"""What every measurement does, and that of a backlog worked off. `steady` and `together` have the others."""
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.contenders import Contender
 from benchmarks.contract import Contract
 from benchmarks.process import Process
-from benchmarks.topics import Feed, Topics
+from benchmarks.topics import PARTITIONS, Topics
 from benchmarks.verify import Verdict, verify
 from benchmarks.workload import Workload
 from scorer.errors import Fatal
@@ -17,7 +18,6 @@ from scorer.sandbox import Sandbox
 
 LOOK_SECONDS = 0.02  # between two looks at the output
 STALL_SECONDS = 60.0  # without an output: for imports, joining the group, and machines under load
-WARM_UP = 2000  # events, before latency is measured
 MILLION = 1e6
 
 
@@ -36,15 +36,12 @@ class Throughput:
     megabytes: float
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """From handing an event to a producer to the broker's append of its prediction, in milliseconds."""
-
-    events: int
-    p50: float
-    p99: float
-    longest: float
-    cpu_us: float
+@contextmanager
+def measuring(workload: Workload, partitions: int = PARTITIONS) -> "Iterator[Measure]":
+    """Have servers of one's own, until the end of the block."""
+    with Sandbox() as sandbox:
+        workload.load_redis(sandbox.redis.url)
+        yield Measure(sandbox, workload, partitions)
 
 
 class Measure:
@@ -53,11 +50,12 @@ class Measure:
     Args:
         sandbox: Kafka and Redis.
         workload: loaded into that Redis.
+        partitions: of every topic.
     """
 
-    def __init__(self, sandbox: Sandbox, workload: Workload) -> None:
-        self._sandbox, self._workload = sandbox, workload
-        self.topics = Topics(sandbox.kafka.bootstrap)
+    def __init__(self, sandbox: Sandbox, workload: Workload, partitions: int = PARTITIONS) -> None:
+        self.sandbox, self.workload = sandbox, workload
+        self.topics = Topics(sandbox.kafka.bootstrap, partitions)
         self._runs = 0
 
     def throughput(self, contender: Contender, events: int) -> Throughput:
@@ -66,98 +64,82 @@ class Measure:
         Raises:
             Fatal: it ended or stalled, or an output is missing, there twice, or wrong.
         """
-        contract = self._contract(contender, self.topics.filled(self._workload, events))
-        with self._start(contender, contract) as process:
-            samples = [(self._wait(process, contract, 1), process.cpu_seconds())]
-            while samples[-1][0] < events:
-                samples.append((self._wait(process, contract, samples[-1][0] + 1), process.cpu_seconds()))
+        contract = self.contract(contender, self.topics.filled(self.workload, events))
+        with self.start(contender.program.command(contract), contract) as process:
+            samples = [(now(), process.cpu_seconds()) for _ in self.looks([process], contract, events)]
             megabytes = process.peak_megabytes()
             process.stop()
-        verdict = self._verify(contender, contract, events)
-        (first, cpu_first), (last, cpu_last) = samples[0], samples[-1]
-        return Throughput(events, _rate(verdict), MILLION * (cpu_last - cpu_first) / (last - first), megabytes)
+        stamps = self.verify(contender, contract, events).stamps
+        first, last = float(stamps.min()), float(stamps.max())
+        count = max(int((stamps > first).sum()), 1)
+        (cpu,) = spent(samples, first, last)
+        return Throughput(events, 1000 * count / max(last - first, 1), MILLION * cpu / count, megabytes)
 
-    def latency(self, contender: Contender, rate: float, seconds: float) -> Latency:
-        """Feed it at a steady rate.
-
-        Raises:
-            Fatal: as `throughput`.
-        """
-        events = WARM_UP + int(rate * seconds)
-        contract = self._contract(contender, self.topics.empty())
-        feed = Feed(contract.bootstrap, contract.input_topic)
-        sent = np.zeros(events)
-        with self._start(contender, contract) as process:
-            for number in range(WARM_UP):
-                feed.send(*self._workload.event(number))
-            self._wait(process, contract, WARM_UP)
-            time.sleep(1)
-            begin, cpu, done = time.monotonic(), process.cpu_seconds(), WARM_UP
-            while done < events:
-                due = min(events, WARM_UP + int((time.monotonic() - begin) * rate))
-                for number in range(done, due):
-                    event = self._workload.event(number)
-                    sent[number] = time.time() * 1000
-                    feed.send(*event)
-                done = due
-                feed.serve(0.001)
-            feed.finish()
-            self._wait(process, contract, events)
-            cpu = process.cpu_seconds() - cpu
-            process.stop()
-        verdict = self._verify(contender, contract, events)
-        timed = verdict.numbers >= WARM_UP
-        waits = verdict.stamps[timed] - sent[verdict.numbers[timed]]
-        p50, p99, longest = np.percentile(waits, (50, 99, 100)).tolist()
-        return Latency(len(waits), p50, p99, longest, MILLION * cpu / len(waits))
-
-    def _contract(self, contender: Contender, input_topic: str) -> Contract:
+    def contract(self, contender: Contender, input_topic: str) -> Contract:
+        """Return what a program is told in a run of its own."""
         self._runs += 1
-        state = self._sandbox.folder / f"run-{self._runs}"
+        state = self.sandbox.folder / f"run-{self._runs}"
         state.mkdir()
         return Contract(
-            bootstrap=self._sandbox.kafka.bootstrap,
-            redis=self._sandbox.redis.address,
+            bootstrap=self.sandbox.kafka.bootstrap,
+            redis=self.sandbox.redis.address,
             input_topic=input_topic,
             output_topic=self.topics.empty(),
             group=f"benchmark-{self._runs}",
-            workload_dir=self._workload.folder,
+            workload_dir=self.workload.folder,
             state_dir=state,
             layout=contender.layout,
         )
 
-    def _start(self, contender: Contender, contract: Contract) -> Process:
-        command = contender.program.command(contract)
-        return Process(command, contract.environment(), _log(contract))
+    def start(self, command: Sequence[str], contract: Contract, number: int = 0) -> Process:
+        """Start one of the programs of a run."""
+        return Process(command, contract.environment(), contract.state_dir / f"log-{number}")
 
-    def _wait(self, process: Process, contract: Contract, outputs: int) -> int:
-        """Wait for some outputs and return how many there are."""
-        count, grown = 0, time.monotonic()
-        while (now := self.topics.count(contract.output_topic)) < outputs:
-            process.check()
-            if now > count:
-                count, grown = now, time.monotonic()
+    def looks(self, programs: Sequence[Process], contract: Contract, outputs: int) -> Iterator[int]:
+        """Yield how many outputs there are, again and again, until they are as many as that.
+
+        Raises:
+            Fatal: a program ended, or there was no further output for long.
+        """
+        count, grown = -1, time.monotonic()
+        while count < outputs:
+            for program in programs:
+                program.check()
+            before, count = count, self.topics.count(contract.output_topic)
+            if count > before:
+                grown = time.monotonic()
             elif time.monotonic() - grown > STALL_SECONDS:
-                raise Fatal(
-                    f"no output for {STALL_SECONDS:.0f} s after {count:,}:\n{_log(contract).read_text()[-2000:]}"
-                )
+                raise Fatal(f"no output for {STALL_SECONDS:.0f} s after {count:,}:\n{programs[0].last_words()}")
+            yield count
             time.sleep(LOOK_SECONDS)
-        return now
 
-    def _verify(self, contender: Contender, contract: Contract, events: int) -> Verdict:
+    def wait(self, program: Process, contract: Contract, outputs: int) -> None:
+        """Wait for so many outputs, as `looks` does."""
+        for _ in self.looks([program], contract, outputs):
+            pass
+
+    def verify(self, contender: Contender, contract: Contract, events: int) -> Verdict:
+        """Hold every output against what it should be, and give their space back."""
         outputs = self.topics.read(contract.output_topic)
-        verdict = verify(outputs, self._workload, events, contender.program.schema)
+        verdict = verify(outputs, self.workload, events, contender.program.schema)
         if not verdict.holds:
             raise Fatal(f"the run of {contender} over {events:,} events failed: {verdict}")
         self.topics.remove(contract.output_topic)
         return verdict
 
 
-def _log(contract: Contract) -> Path:
-    return contract.state_dir / "log"
+def now() -> float:
+    """Return the time as the broker stamps it, in milliseconds since the epoch."""
+    return time.time() * 1000
 
 
-def _rate(verdict: Verdict) -> float:
-    """Events per second from the first output to the last."""
-    first = verdict.stamps.min()
-    return float(1000 * (verdict.stamps > first).sum() / max(np.ptp(verdict.stamps), 1))
+def spent(samples: Sequence[Sequence[float]], begin: float, end: float) -> list[float]:
+    """Return the processor seconds between two moments, of each of the programs.
+
+    Args:
+        samples: each a moment, and what each program had spent until then.
+        begin: the first moment, and
+        end: the other.
+    """
+    moments, *programs = np.array(samples).T
+    return [float(np.diff(np.interp((begin, end), moments, seconds))[0]) for seconds in programs]

@@ -32,10 +32,15 @@ class Output:
 
 
 class Topics:
-    """Makes, fills and reads the topics of one broker."""
+    """Makes, fills and reads the topics of one broker.
 
-    def __init__(self, bootstrap: str) -> None:
-        self.bootstrap = bootstrap
+    Args:
+        bootstrap: `host:port` of it.
+        partitions: of every topic.
+    """
+
+    def __init__(self, bootstrap: str, partitions: int = PARTITIONS) -> None:
+        self.bootstrap, self.partitions = bootstrap, partitions
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         self._names = (f"benchmark.{number}" for number in itertools.count())
         self._filled: dict[int, str] = {}
@@ -54,7 +59,7 @@ class Topics:
 
     def count(self, topic: str) -> int:
         """Return how many records it has."""
-        ends = {TopicPartition(topic, at): _LATEST for at in range(PARTITIONS)}
+        ends = {TopicPartition(topic, at): _LATEST for at in range(self.partitions)}
         return sum(end.result().offset for end in self._admin.list_offsets(ends).values())
 
     def read(self, topic: str) -> Iterator[Output]:
@@ -68,7 +73,7 @@ class Topics:
                 "log_level": 0,
             }
         )
-        consumer.assign([TopicPartition(topic, at, 0) for at in range(PARTITIONS)])
+        consumer.assign([TopicPartition(topic, at, 0) for at in range(self.partitions)])
         try:
             while left > 0:
                 for message in consumer.consume(min(left, 10_000), 0.2):
@@ -77,13 +82,19 @@ class Topics:
         finally:
             consumer.close()
 
+    def shared(self, group: str, members: int) -> bool:
+        """Whether so many members of a group have their share of a topic's partitions."""
+        found = self._admin.describe_consumer_groups([group])[group].result().members
+        shares = [len(member.assignment.topic_partitions) for member in found]
+        return len(shares) == members and min(shares) >= self.partitions // members
+
     def remove(self, topic: str) -> None:
         """Give its space back."""
         self._admin.delete_topics([topic])[topic].result()
 
     def _make(self, name: str) -> str:
         stamped = {"message.timestamp.type": "LogAppendTime"}
-        self._admin.create_topics([NewTopic(name, PARTITIONS, 1, config=stamped)])[name].result()
+        self._admin.create_topics([NewTopic(name, self.partitions, 1, config=stamped)])[name].result()
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:
             self._admin.list_topics(name, timeout=_READY_SECONDS)  # else the client may believe for long what it heard
@@ -98,7 +109,7 @@ class Topics:
     def _fill(self, topic: str, workload: Workload, events: int) -> None:
         feed = Feed(self.bootstrap, topic, linger_ms=50)
         for number in range(events):
-            feed.send(*workload.event(number), partition=number % PARTITIONS)
+            feed.send(*workload.event(number), partition=number % self.partitions)
         feed.finish()
 
 

@@ -145,6 +145,13 @@ class Server(ABC):
         self._signal(signal.SIGCONT)
 
     @property
+    def pid(self) -> int:
+        """Of its process, which has been started."""
+        if self._process is None:
+            raise Fatal(f"{self.name} was not started")
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Whether the process is there, paused or not."""
         return self._process is not None and self._exit_code() is None

@@ -8,7 +8,8 @@ from benchmarks import __main__ as program
 from benchmarks import report
 from benchmarks.compare import Results, Wanted
 from benchmarks.contenders import contenders
-from benchmarks.measure import Latency, Throughput
+from benchmarks.measure import Throughput
+from benchmarks.steady import Latency
 from scorer.errors import Fatal
 
 BATCHED, SCORER = contenders(["batched"], ["hash"], [500])

@@ -5,6 +5,7 @@ import pytest
 from benchmarks.contenders import PREDICTIONS, Contender, Program, contenders
 from benchmarks.contract import Contract
 from benchmarks.measure import Measure
+from benchmarks.steady import steady
 from benchmarks.workload import Workload
 from scorer.errors import Fatal
 from scorer.sandbox import Sandbox
@@ -39,7 +40,7 @@ def test_a_backlog_is_worked_off_and_proved(measure: Measure, contender: Contend
 
 
 def test_latency_is_that_of_the_events_after_the_warm_up(measure: Measure) -> None:
-    run = measure.latency(contenders([], ["hash"], [500])[0], 200, 2)
+    run = steady(measure, contenders([], ["hash"], [500])[0], 200, 2).whole()
     assert run.events == 400
     assert 0 <= run.p50 <= run.p99 <= run.longest
 
