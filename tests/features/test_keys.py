@@ -14,6 +14,7 @@ from scorer.batch import NO_SLOT, Field, Kind
 from scorer.features import distinct
 from scorer.features.keyring import Keyring
 from scorer.features.keys import KeyTemplate
+from scorer.features.texts import hash_of
 from tests.features.batches import FIELDS, Row, events, text_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -130,11 +131,11 @@ def hashes(letters: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 def test_equal_hashes_are_not_taken_for_equal_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     seed = 12_345
-    monkeypatch.setattr(distinct, "_SEED", seed)
+    monkeypatch.setattr(distinct, "SEED", seed)
     letters = np.random.default_rng(1).integers(97, 123, (10, 400_000))
     hashed = hashes(letters, seed)
     some = np.ascontiguousarray(letters[:, :50].T.astype(np.uint8)).ravel()
-    assert [distinct._hash(some, start, start + 10, seed) for start in range(0, 500, 10)] == hashed[:50].tolist()
+    assert [hash_of(some, start, start + 10, seed) for start in range(0, 500, 10)] == hashed[:50].tolist()
     _, each, counts = np.unique(hashed, return_inverse=True, return_counts=True)
     colliding = letters[:, counts[each] > 1].astype(np.uint8)
     texts = [bytes(text) for text in colliding.T]
@@ -145,7 +146,7 @@ def test_equal_hashes_are_not_taken_for_equal_keys(monkeypatch: pytest.MonkeyPat
 
 
 def test_texts_are_told_apart_when_all_hashes_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distinct, "_hash", lambda *_: np.int64(7))
+    monkeypatch.setattr(distinct, "hash_of", lambda *_: np.int64(7))
     monkeypatch.setattr(distinct, "number_texts", getattr(distinct.number_texts, "py_func", distinct.number_texts))
     texts = ["ab", "a", "", "abc", "a", "b", "ab"]
     assert keys_of("{origin}", [{"origin": text} for text in texts]) == (

@@ -11,17 +11,10 @@ from scorer.features.layouts import Reply, Request, questions, read
 from scorer.features.plan import Entity
 from scorer.features.resp import Inbox
 from tests.features.servers import AGED, HASH, PACKED, as_redis_py_writes
+from tests.features.wire import array, bulk
 
 NOW = 1_700_000_000.0
 NAN = float("nan")
-
-
-def bulk(text: bytes | None) -> bytes:
-    return b"$-1\r\n" if text is None else b"$%d\r\n%b\r\n" % (len(text), text)
-
-
-def array(*texts: bytes | None) -> bytes:
-    return b"*%d\r\n" % len(texts) + b"".join(map(bulk, texts))
 
 
 def reply_to(entity: Entity, keys: int, arrived: bytes, *, singly: bool = False) -> Reply:
