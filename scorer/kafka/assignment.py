@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scorer.batch import Records
 from scorer.kafka.checkpoint import Partition
+from scorer.kafka.records import take
 
 
 class Assignment:
@@ -46,24 +46,3 @@ class Assignment:
             for topic, partition in zip(records.topic.tolist(), records.partition.tolist(), strict=True)
         ]
         return take(records, np.flatnonzero(ours))
-
-
-def take(records: Records, rows: NDArray[np.intp]) -> Records | None:
-    """Return some rows of a batch as a batch of their own, None for no row."""
-    if not len(rows):
-        return None
-    starts = np.concatenate([[0], records.ends[:-1]])
-    values = [records.data[starts[row] : records.ends[row]] for row in rows]
-    return Records(
-        topics=records.topics,
-        topic=records.topic[rows],
-        partition=records.partition[rows],
-        offset=records.offset[rows],
-        timestamp=records.timestamp[rows],
-        keys=[records.keys[row] for row in rows],
-        data=np.concatenate(values),
-        ends=np.cumsum([len(value) for value in values]),
-        originals=[records.originals[row] for row in rows],
-        generation=records.generation,
-        membership=records.membership,
-    )

@@ -2,14 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
 import structlog
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
-from numpy.typing import NDArray
 
 from scorer.batch import Records
 from scorer.errors import Fatal
@@ -21,6 +19,8 @@ from scorer.kafka.commits import Commits, topic_partitions
 from scorer.kafka.connect import connect
 from scorer.kafka.gaps import Gaps
 from scorer.kafka.observer import Observer
+from scorer.kafka.pace import BUSY_SECONDS, IDLE_SECONDS, Pace
+from scorer.kafka.records import columns
 from scorer.kafka.standing import Standing
 from scorer.settings import BatchSettings, KafkaSettings
 
@@ -51,7 +51,7 @@ class Source:
         condition: Callable[[str], None],
     ) -> None:
         self._topics = tuple(kafka.input_topics)
-        self._max_records, self._linger, self._max_bytes = batch.max_records, batch.max_wait_ms / 1000, batch.max_bytes
+        self._max_records, self._max_bytes, self._pace = batch.max_records, batch.max_bytes, Pace(batch)
         self._observer, self._standing = observer, Standing(condition)
         self._transactional = kafka.delivery == "exactly-once"
         self._checkpoint: Checkpoint | None = None
@@ -91,24 +91,25 @@ class Source:
         self._resume()
         self._beginnings.go_back()
         generation = self.assignment.generation
-        messages, self._held = self._held, []
-        if not messages:
-            messages = self._usable(self._consumer.consume(self._max_records, self._linger))
+        self._gather()
         self._look_at_lag()
+        messages, self._held = self._held, []
         if not messages:
             return None
         # Counted from now: what was assigned during the call may already have delivered.
-        records = self._columns(messages)
+        records = columns(messages, self._topics, self._max_bytes, self.assignment.generation, self._membership())
+        self._held = messages[len(records) :]
         ours = records if records.generation == generation else self.assignment.ours(records)
         ours = ours and self._beginnings.check(ours)
         if ours is not None:
             self._gaps.look(ours)
+            self._pace.given()
         return ours
 
     def hold(self, records: Records | None, seconds: float) -> Records | None:
         """Stay in the group for some seconds without reading on; return what is still ours of some records."""
         self._pause()
-        self._held += self._usable(self._consumer.consume(1, seconds))
+        self._take(1, seconds)
         if records is not None and records.generation != self.assignment.generation:
             records = self.assignment.ours(records)
         # What is ours now, is ours as the member that we are now.
@@ -119,7 +120,22 @@ class Source:
         self._checkpoint = None
         return within(seconds, self._consumer.close)
 
-    def _usable(self, messages: list[Message]) -> list[Message]:
+    def _gather(self) -> None:
+        """Hold the records of a batch, unless some are held."""
+        self._pace.back()
+        if not self._held and self._pace.fixed:
+            self._take(self._max_records, self._pace.wait_seconds)
+        elif not self._held:
+            self._take(self._max_records, 0)
+            if not self._held:
+                busy = self._checkpoint is not None and not self._checkpoint.idle
+                self._take(1, BUSY_SECONDS if busy else IDLE_SECONDS)
+            if self._held and (room := self._max_records - len(self._held)):
+                self._take(room, self._pace.wait_seconds)
+
+    def _take(self, records: int, seconds: float) -> None:
+        """Hold what comes within some seconds, so many records at most."""
+        messages = self._consumer.consume(records, seconds)  # may drop what is held: partitions change hands in it
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
@@ -129,7 +145,7 @@ class Source:
             messages = [message for message in messages if message.error() is None]
             self._note(failed)
         self._standing.arrived(messages)
-        return messages
+        self._held += messages
 
     def _note(self, failed: list[Message]) -> None:
         for message in failed:
@@ -138,27 +154,6 @@ class Source:
             if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own codes are so named
                 raise Fatal(f"the consumer group refused this replica for good: {error.str()}")
             self._standing.failed(message, error)
-
-    def _columns(self, messages: list[Message]) -> Records:
-        values = [message.value() or b"" for message in messages]
-        ends = np.cumsum([len(value) for value in values])
-        if ends[-1] > self._max_bytes:
-            rows = max(1, int(np.searchsorted(ends, self._max_bytes, "right")))
-            messages, self._held = messages[:rows], messages[rows:] + self._held
-            values, ends = values[:rows], ends[:rows]
-        return Records(
-            topics=self._topics,
-            topic=_topic_indexes(messages, self._topics),
-            partition=np.array([message.partition() for message in messages], np.int32),
-            offset=np.array([message.offset() for message in messages], np.int64),
-            timestamp=np.array([message.timestamp()[1] for message in messages], np.int64),
-            keys=[message.key() for message in messages],
-            data=np.frombuffer(b"".join(values), np.uint8),
-            ends=ends,
-            originals=messages,
-            generation=self.assignment.generation,
-            membership=self._membership(),
-        )
 
     def _membership(self) -> object:
         return self._consumer.consumer_group_metadata() if self._transactional else None
@@ -231,13 +226,6 @@ class Source:
                 "an input topic was deleted: this consumer would hear nothing even of a new one of that name;"
                 " `scorer topics --create` makes it, then start again"
             )
-
-
-def _topic_indexes(messages: Sequence[Message], topics: Sequence[str]) -> NDArray[np.int32]:
-    if len(topics) == 1:
-        return np.zeros(len(messages), np.int32)
-    index = {name: number for number, name in enumerate(topics)}
-    return np.array([index[message.topic() or ""] for message in messages], np.int32)
 
 
 def _partitions(partitions: Iterable[TopicPartition]) -> list[Partition]:

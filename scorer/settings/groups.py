@@ -177,9 +177,15 @@ class BatchSettings(Group):
         default=20,
         ge=0,
         le=60_000,
-        description="How long a batch waits for more records, so the most it adds to latency.",
+        description="How long a batch waits for more records at most, so the most that waiting adds to latency.",
     )
     max_bytes: Bytes = Field(default=8_000_000, ge=1, le=1_000_000_000, description="Bytes of the values of a batch.")
+    mode: Literal["adaptive", "fixed"] = Field(
+        default="adaptive",
+        description="adaptive: a batch takes what is there, and waits for more only a few times as long as a batch "
+        "costs; small batches at a low rate, large ones in a backlog. fixed: it always waits for `max_wait_ms`, or "
+        "until it is full.",
+    )
 
 
 class HttpSettings(Group):

@@ -4,9 +4,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
+from threading import Timer
+from typing import Any
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from scorer.batch import Records
@@ -63,7 +66,7 @@ class Member:
 
 
 @contextmanager
-def joined(kafka: KafkaSettings, topic: str, **limits: int) -> Iterator[Member]:
+def joined(kafka: KafkaSettings, topic: str, **limits: Any) -> Iterator[Member]:
     chosen, watcher = kafka.model_copy(update={"input_topics": (topic,)}), Watcher()
     source = Source(chosen, BatchSettings(**limits), watcher, lambda _: None)
     member = Member(source, Checkpoint(source.commits, 4, lambda _: None), watcher)
@@ -106,6 +109,56 @@ def test_a_batch_is_bounded_in_records_and_bytes_and_nothing_is_left_out(
             assert sum(map(len, batch)) <= 1_024 or batch == [b"x" * 3_000]
             got += batch
     assert got == sent
+
+
+@pytest.mark.parametrize("mode", ["adaptive", "fixed"])
+def test_a_backlog_fills_every_batch(mode: str, kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings) -> None:
+    topic = make_topic()
+    fill(kafka, topic, [b"%d" % number for number in range(1_000)])
+    with joined(group, topic, max_records=100, max_wait_ms=20_000, mode=mode) as member:
+        batches = [values(member.poll()) for _ in range(10)]
+    assert list(chain(*batches)) == [b"%d" % number for number in range(1_000)]
+    assert [len(batch) for batch in batches[1:-1]] == [100] * 8
+
+
+def test_a_record_alone_waits_no_longer_than_pays_off(
+    kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
+) -> None:
+    topic = make_topic()
+    with joined(group, topic, max_records=100, max_wait_ms=6_000) as member:
+        fill(kafka, topic, [b"a"])
+        later = Timer(3.0, fill, [kafka, topic, [b"b"]])
+        later.start()
+        assert [values(member.poll()) for _ in "ab"] == [[b"a"], [b"b"]]
+        later.join()
+
+
+class Taking:
+    """A client that takes a partition away while records are awaited."""
+
+    def __init__(self, source: Source, partition: TopicPartition) -> None:
+        self._source, self._consumer, self._partition = source, source._consumer, partition
+
+    def consume(self, _: int, __: float) -> list[Message]:
+        self._source._on_lost(self._consumer, [self._partition])
+        return []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._consumer, name)
+
+
+def test_held_records_of_a_partition_that_goes_while_more_are_awaited_go_with_it(
+    kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = make_topic(partitions=2)
+    for partition in (0, 1):
+        fill(kafka, topic, [b"ab"] * 20, partition)
+    with joined(group, topic, mode="fixed", max_records=40, max_wait_ms=5_000, max_bytes=2) as member:
+        member.poll()
+        monkeypatch.setattr(member.source, "_consumer", Taking(member.source, TopicPartition(topic, 0)))
+        member.source.hold(None, 0)
+        monkeypatch.undo()
+        assert {int(member.poll().partition[0]) for _ in range(15)} == {1}
 
 
 def test_what_arrives_while_records_are_held_comes_after_them(

@@ -39,7 +39,12 @@ def test_flags_win_over_variables_and_variables_over_the_file(read: Load) -> Non
     changes = {"batch.max_records": 1, "batch.max_wait_ms": 1, "batch.max_bytes": 1}
     environ = {"SCORER_BATCH__MAX_WAIT_MS": "2", "SCORER_BATCH__MAX_BYTES": "2"}
     loaded = read(changes, environ, ["batch.max_bytes=3", "log.level=debug", "log.level=error"])
-    assert tuple(loaded.settings.batch) == (("max_records", 1), ("max_wait_ms", 2), ("max_bytes", 3))
+    assert tuple(loaded.settings.batch) == (
+        ("max_records", 1),
+        ("max_wait_ms", 2),
+        ("max_bytes", 3),
+        ("mode", "adaptive"),
+    )
     assert loaded.settings.log.level == "error"
     assert loaded.sources["batch.max_records"] == "file"
     assert loaded.sources["batch.max_wait_ms"] == "SCORER_BATCH__MAX_WAIT_MS"
@@ -53,7 +58,7 @@ def test_every_setting_has_a_source(read: Load) -> None:
     assert sources["http"] == "file"
     assert sources["features"] == "default"
     assert sources["events.schema"] == "file"
-    assert len(sources) == 27
+    assert len(sources) == 28
 
 
 @pytest.mark.parametrize("nothing", ["null", "~", ""])

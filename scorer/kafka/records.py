@@ -1,0 +1,69 @@
+"""What the client delivers, as columns."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from confluent_kafka import Message
+from numpy.typing import NDArray
+
+from scorer.batch import Records
+
+
+def columns(
+    messages: Sequence[Message], topics: Sequence[str], max_bytes: int, generation: int, membership: object
+) -> Records:
+    """Return the first of some messages as one batch: as many as have so many bytes of values, and at least one.
+
+    Args:
+        messages: none of which is an error.
+        topics: their topics, and perhaps more.
+        max_bytes: of the values together.
+        generation: of the assignment under which they were read.
+        membership: of the group under which they were read.
+    """
+    values = [message.value() or b"" for message in messages]
+    ends = np.cumsum([len(value) for value in values])
+    if ends[-1] > max_bytes:
+        rows = max(1, int(np.searchsorted(ends, max_bytes, "right")))
+        messages, values, ends = messages[:rows], values[:rows], ends[:rows]
+    return Records(
+        topics=tuple(topics),
+        topic=_topic_indexes(messages, topics),
+        partition=np.array([message.partition() for message in messages], np.int32),
+        offset=np.array([message.offset() for message in messages], np.int64),
+        timestamp=np.array([message.timestamp()[1] for message in messages], np.int64),
+        keys=[message.key() for message in messages],
+        data=np.frombuffer(b"".join(values), np.uint8),
+        ends=ends,
+        originals=messages,
+        generation=generation,
+        membership=membership,
+    )
+
+
+def take(records: Records, rows: NDArray[np.intp]) -> Records | None:
+    """Return some rows of a batch as a batch of their own, None for no row."""
+    if not len(rows):
+        return None
+    starts = np.concatenate([[0], records.ends[:-1]])
+    values = [records.data[starts[row] : records.ends[row]] for row in rows]
+    return Records(
+        topics=records.topics,
+        topic=records.topic[rows],
+        partition=records.partition[rows],
+        offset=records.offset[rows],
+        timestamp=records.timestamp[rows],
+        keys=[records.keys[row] for row in rows],
+        data=np.concatenate(values),
+        ends=np.cumsum([len(value) for value in values]),
+        originals=[records.originals[row] for row in rows],
+        generation=records.generation,
+        membership=records.membership,
+    )
+
+
+def _topic_indexes(messages: Sequence[Message], topics: Sequence[str]) -> NDArray[np.int32]:
+    if len(topics) == 1:
+        return np.zeros(len(messages), np.int32)
+    index = {name: number for number, name in enumerate(topics)}
+    return np.array([index[message.topic() or ""] for message in messages], np.int32)
