@@ -15,10 +15,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, t
 )
 
 from scorer.errors import Fatal, ScorerError
-from scorer.kafka.checkpoint import Partition
 from scorer.kafka.client import LastError, properties
 from scorer.kafka.cluster import Cluster
 from scorer.kafka.connect import connect, no_answer
+from scorer.kafka.offsets import Partition
 from scorer.kafka.topics import Topic
 from scorer.settings import KafkaSettings
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from scorer.batch import Records
-from scorer.kafka.checkpoint import Partition
+from scorer.kafka.offsets import Partition
 from scorer.kafka.records import take
 
 

@@ -12,9 +12,8 @@ import structlog
 from confluent_kafka import KafkaException, TopicPartition
 
 from scorer.batch import Records
-from scorer.kafka.checkpoint import Offsets, Partition
 from scorer.kafka.commits import Commits, topic_partitions
-from scorer.kafka.gaps import first_offsets
+from scorer.kafka.offsets import Offsets, Partition, first_offsets
 from scorer.kafka.records import take
 
 ASK_SECONDS = 1.0

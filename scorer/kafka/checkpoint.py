@@ -1,22 +1,15 @@
-"""What may be committed, and its commit: the one owner of the rule that commit implies written.
-
-An offset here is always the NEXT offset to read of a partition; records carry their own offset, and `next_offsets`
-is the one place that converts.
-"""
+"""What may be committed, and its commit: the one owner of the rule that commit implies written."""
 
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-import numpy as np
 import structlog
 
 from scorer.batch import Records
 from scorer.errors import Fatal
-
-Partition = tuple[str, int]  # topic, number
-Offsets = dict[Partition, int]
+from scorer.kafka.offsets import Offsets, Partition, next_offsets
 
 log = structlog.get_logger()
 
@@ -166,17 +159,6 @@ class Checkpoint:
                     f"the brokers refused a write: {batch.error}. Nothing from there on was committed, so those events"
                     " are scored again at the next start; first mend the topic (`scorer check` says what it can see)"
                 )
-
-
-def next_offsets(records: Records) -> Offsets:
-    """Return the next offset to read of each partition after these records."""
-    code = records.topic.astype(np.int64) << 32 | records.partition
-    partitions, last = np.unique(code[::-1], return_index=True)
-    offsets = records.offset[::-1][last] + 1
-    return {
-        (records.topics[partition >> 32], partition & 0xFFFFFFFF): offset
-        for partition, offset in zip(partitions.tolist(), offsets.tolist(), strict=True)
-    }
 
 
 def _advance(offsets: Offsets, later: Mapping[Partition, int]) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from scorer.kafka.checkpoint import Offsets, Partition
 from scorer.kafka.client import within
 from scorer.kafka.observer import Observer
+from scorer.kafka.offsets import Offsets, Partition
 
 NOT_OWNER = frozenset({
     KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.FENCED_INSTANCE_ID,

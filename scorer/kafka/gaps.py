@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
-import numpy as np
 import structlog
 from confluent_kafka import KafkaException
 
 from scorer.batch import Records
-from scorer.kafka.checkpoint import Offsets, Partition, next_offsets
 from scorer.kafka.commits import Commits
+from scorer.kafka.offsets import Offsets, Partition, first_offsets, next_offsets
 
 ASK_SECONDS = 1.0
 log = structlog.get_logger()
@@ -69,13 +68,3 @@ class Gaps:
             deleted=low - expected,
             next_offset=low,
         )
-
-
-def first_offsets(records: Records) -> Offsets:
-    """Return the first offset of each partition in a batch."""
-    code = records.topic.astype(np.int64) << 32 | records.partition
-    partitions, first = np.unique(code, return_index=True)
-    return {
-        (records.topics[partition >> 32], partition & 0xFFFFFFFF): offset
-        for partition, offset in zip(partitions.tolist(), records.offset[first].tolist(), strict=True)
-    }

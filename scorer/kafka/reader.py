@@ -7,9 +7,9 @@ from typing import Any, Literal, cast
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from scorer.errors import Fatal
-from scorer.kafka.checkpoint import Partition
 from scorer.kafka.client import LastError, properties
 from scorer.kafka.connect import connect, no_answer
+from scorer.kafka.offsets import Partition
 from scorer.settings import KafkaSettings
 
 Start = Literal["beginning", "end"]

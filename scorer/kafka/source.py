@@ -13,12 +13,13 @@ from scorer.batch import Records
 from scorer.errors import Fatal
 from scorer.kafka.assignment import Assignment
 from scorer.kafka.beginnings import Beginnings
-from scorer.kafka.checkpoint import Checkpoint, Partition
+from scorer.kafka.checkpoint import Checkpoint
 from scorer.kafka.client import LastError, consumer_properties, within
 from scorer.kafka.commits import Commits, topic_partitions
 from scorer.kafka.connect import connect
 from scorer.kafka.gaps import Gaps
 from scorer.kafka.observer import Observer
+from scorer.kafka.offsets import Partition
 from scorer.kafka.pace import BUSY_SECONDS, IDLE_SECONDS, Pace
 from scorer.kafka.records import columns
 from scorer.kafka.standing import Standing

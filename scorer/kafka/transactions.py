@@ -13,11 +13,12 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from scorer.batch import Payloads, Records, Rejected
 from scorer.errors import Aborted, Fatal
-from scorer.kafka.checkpoint import Checkpoint, InFlight, Partition, next_offsets
+from scorer.kafka.checkpoint import Checkpoint, InFlight
 from scorer.kafka.client import transaction_properties, within
 from scorer.kafka.commits import NOT_OWNER, Commits, topic_partitions
 from scorer.kafka.connect import connect
 from scorer.kafka.dead_letters import DeadLetters
+from scorer.kafka.offsets import Partition, next_offsets
 from scorer.kafka.sink import Sink
 from scorer.settings import KafkaSettings
 

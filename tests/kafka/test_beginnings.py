@@ -8,8 +8,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from scorer.batch import Records
 from scorer.kafka.beginnings import Beginnings
-from scorer.kafka.checkpoint import Offsets, Partition
 from scorer.kafka.commits import Commits
+from scorer.kafka.offsets import Offsets, Partition
 from scorer.sandbox import Kafka
 from tests.conftest import MakeTopic
 from tests.kafka.conftest import settings

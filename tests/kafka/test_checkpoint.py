@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from scorer.batch import Records
 from scorer.errors import Fatal
-from scorer.kafka.checkpoint import Checkpoint, InFlight, Partition, next_offsets
+from scorer.kafka.checkpoint import Checkpoint, InFlight
+from scorer.kafka.offsets import Partition, next_offsets
 
 PARTITIONS = [("a", 0), ("a", 1), ("b", 0)]
 TOPICS = ("a", "b")

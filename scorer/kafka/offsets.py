@@ -1,0 +1,37 @@
+"""Offsets by partition.
+
+An offset here is always the NEXT one to read of a partition, and records carry their own; `next_offsets` is the one
+place that converts.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.batch import Records
+
+Partition = tuple[str, int]  # topic, number
+Offsets = dict[Partition, int]
+
+
+def first_offsets(records: Records) -> Offsets:
+    """Return the offset of the first record of each partition in a batch: where its reading went on."""
+    partitions, first = np.unique(_codes(records), return_index=True)
+    return _by_partition(records, partitions, records.offset[first])
+
+
+def next_offsets(records: Records) -> Offsets:
+    """Return the next offset to read of each partition after a batch."""
+    partitions, last = np.unique(_codes(records)[::-1], return_index=True)
+    return _by_partition(records, partitions, records.offset[::-1][last] + 1)
+
+
+def _codes(records: Records) -> NDArray[np.int64]:
+    code: NDArray[np.int64] = records.topic.astype(np.int64) << 32 | records.partition
+    return code
+
+
+def _by_partition(records: Records, codes: NDArray[np.int64], offsets: NDArray[Any]) -> Offsets:
+    partitions = ((records.topics[code >> 32], code & 0xFFFFFFFF) for code in codes.tolist())
+    return dict(zip(partitions, offsets.tolist(), strict=True))
