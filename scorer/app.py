@@ -53,7 +53,8 @@ def run(settings: Settings) -> bool:
     stop = threading.Event()
     with _signals(stop), ExitStack() as stack:
         parts = _build(serving, stack)
-        log.info("serving", model=serving.bundle.name, version=serving.bundle.version, group=settings.kafka.group_id)
+        model, trees = serving.bundle, serving.booster.path
+        log.info("serving", model=model.name, version=model.version, trees=trees, group=settings.kafka.group_id)
         gc.collect()
         gc.freeze()  # what was loaded stays, so no later collection needs to look at it
         parts.source.subscribe(parts.checkpoint, parts.sink.drain)
@@ -68,7 +69,7 @@ def run(settings: Settings) -> bool:
 def _build(serving: Serving, stack: ExitStack) -> Parts:
     settings, bundle = serving.settings, serving.bundle
     metrics, health = Metrics(serving.entities), Health(_loop_limit(settings))
-    metrics.model(bundle.name, bundle.version, ARM)
+    metrics.model(bundle.name, bundle.version, ARM, compiled=serving.booster.compiled)
     store = None
     if settings.features is not None and serving.plan.entities:
         store = connect(settings.features.url, settings.features.timeout_ms)
@@ -83,12 +84,12 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
     brokers = partial(condition, "kafka")
     letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
     source = Source(settings.kafka, settings.batch, metrics, brokers)
-    exactly_once = settings.kafka.delivery == "exactly-once"
-    checkpoint = (TransactionCheckpoint if exactly_once else Checkpoint)(source.commits, WINDOW, metrics.in_flight)
-    if exactly_once:
+    if settings.kafka.delivery == "exactly-once":
         sink: Sink = TransactionalSink(settings.kafka, letters, brokers, source.commits)
+        checkpoint: Checkpoint = TransactionCheckpoint(source.commits, WINDOW, metrics.in_flight)
     else:
         sink = Sink(settings.kafka, letters, brokers)
+        checkpoint = Checkpoint(source.commits, WINDOW, metrics.in_flight)
     return Parts(
         source=source,
         decoder=serving.decoder(),
@@ -101,7 +102,6 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
         metrics=metrics,
         health=health,
         condition=condition,
-        entities=serving.entities,
     )
 
 

@@ -34,7 +34,6 @@ class Parts:
     metrics: Metrics
     health: Health
     condition: Callable[[str, str], None]  # told (name, trouble) of each server; no trouble is the empty text
-    entities: tuple[str, ...]
 
 
 def run(parts: Parts, stopping: Callable[[], bool]) -> None:
@@ -43,23 +42,21 @@ def run(parts: Parts, stopping: Callable[[], bool]) -> None:
     Raises:
         Fatal: there is no safe way on. Nothing that was not written is committed.
     """
+    stages = parts.metrics.stages
+    parts.metrics.turned(None)  # what came before was no turn
     while not stopping():
         parts.health.turned()
-        records = _room(parts, stopping) and parts.source.poll()
-        while records and not stopping():
-            try:
-                score(parts, records)
-                break
-            except Unavailable as error:
-                parts.condition("writes" if isinstance(error, Aborted) else "features", str(error))
-                records = parts.source.hold(records, WAIT_SECONDS)
-                parts.health.turned()
-        if not records and (trouble := parts.features.trouble()) is not None:
+        batch = _next(parts, stopping)
+        _score_when_possible(parts, batch, stopping)
+        if batch is None and (trouble := parts.features.trouble()) is not None:
             parts.condition("features", trouble)
-        parts.sink.serve()
-        parts.checkpoint.settle()
+        with stages.reports:
+            parts.sink.serve()
+        with stages.commit:
+            parts.checkpoint.settle()
         assignment = parts.source.assignment
         parts.health.set("assigned", assignment.joined, f"{len(assignment.owned)} partitions")
+        parts.metrics.turned(batch)
 
 
 def score(parts: Parts, records: Records) -> None:
@@ -70,25 +67,25 @@ def score(parts: Parts, records: Records) -> None:
         Aborted: nor is anything of it visible that was.
         Fatal: too many of the last records are rejected; nothing was published.
     """
-    stage = parts.metrics.stage
-    with stage("decode"):
+    stages = parts.metrics.stages
+    with stages.decode:
         events = parts.decoder.decode(records)
-    with stage("keys"):
+    with stages.keys:
         keyed = parts.features.keys(events)
-    with stage("look_up"):
+    with stages.look_up:
         found = parts.features.look_up(keyed)
-    with stage("assemble"):
+    with stages.assemble:
         matrix = parts.features.assemble(events, found)
     unavailable = bool(matrix.lookups[:, Lookup.UNAVAILABLE].any())
     parts.condition("features", "scoring without them, by policy" if unavailable else "")
-    with stage("score"):
+    with stages.score:
         scores = parts.booster.score(matrix.values)
-    with stage("encode"):
+    with stages.encode:
         rejected = [*events.rejected, *matrix.rejected, *scores.rejected]
         parts.limit.check(records, rejected)
         rows = scored_rows(len(records), rejected)
         payloads = parts.encoder.encode(records, events, matrix, scores, rows, time.time_ns() // 1_000_000)
-    with stage("publish"):
+    with stages.publish:
         batch = parts.checkpoint.open(records, len(records), lambda: _written(parts, records, matrix, rejected))
         parts.sink.publish(records, payloads, rejected, batch)
 
@@ -98,11 +95,34 @@ def scored_rows(rows: int, rejected: list[Rejected]) -> NDArray[np.int64]:
     return np.delete(np.arange(rows), [each.row for each in rejected])
 
 
+def _next(parts: Parts, stopping: Callable[[], bool]) -> Records | None:
+    """Return the next batch, once the window takes another; None where none came."""
+    if not _room(parts, stopping):
+        return None
+    with parts.metrics.stages.consume:
+        return parts.source.poll()
+
+
+def _score_when_possible(parts: Parts, records: Records | None, stopping: Callable[[], bool]) -> None:
+    """Score a batch, again and again while a server that it needs is away; what is left of it when that is back."""
+    while records and not stopping():
+        try:
+            return score(parts, records)
+        except Unavailable as error:
+            parts.condition("writes" if isinstance(error, Aborted) else "features", str(error))
+            records = parts.source.hold(records, WAIT_SECONDS)
+            parts.health.turned()
+    return None
+
+
 def _room(parts: Parts, stopping: Callable[[], bool]) -> bool:
     """Wait, as a member of the group, until the window takes another batch; return whether it does."""
+    stages = parts.metrics.stages
     while parts.checkpoint.full and not stopping():
-        parts.sink.serve(WAIT_SECONDS / 10)
-        parts.checkpoint.settle()
+        with stages.reports:
+            parts.sink.serve(WAIT_SECONDS / 10)
+        with stages.commit:
+            parts.checkpoint.settle()
         if parts.checkpoint.waiting_seconds > SLOW_WRITE_SECONDS:
             parts.condition("writes", f"not acknowledged for {SLOW_WRITE_SECONDS:g} seconds")
             parts.source.hold(None, 0)
@@ -114,7 +134,6 @@ def _room(parts: Parts, stopping: Callable[[], bool]) -> bool:
 
 def _written(parts: Parts, records: Records, matrix: Matrix, rejected: list[Rejected]) -> None:
     metrics = parts.metrics
-    metrics.batch(len(records), len(records.data))
     metrics.acknowledged(len(records) - len(rejected), rejected)
-    metrics.lookups(parts.entities, matrix.lookups)
+    metrics.lookups(matrix.lookups)
     metrics.end_to_end(time.time() - records.timestamp[records.timestamp >= 0] / 1000)

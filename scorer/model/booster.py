@@ -20,6 +20,7 @@ from scorer.model.forest import Damaged, NotCovered
 
 PROBE_LIMIT_S = 120
 LISTED = 10  # names in one message
+COMPILED = "compiled"  # how a model is scored whose trees are
 
 Rows = NDArray[np.float32]
 
@@ -37,6 +38,7 @@ class Booster:
         classes: numbers in a score, 1 where a score is one number.
         feature_types: XGBoost's, "c" for categorical, None where the model has none.
         trees: how many it has, 0 for gblinear.
+        compiled: whether its trees are compiled; else XGBoost itself scores.
         path: `compiled`, or `booster: ` and why its trees are not compiled.
     """
 
@@ -51,6 +53,7 @@ class Booster:
         self.booster_kind: str = learner["gradient_booster"]["name"]
         self.trees = _count_trees(learner["gradient_booster"])
         self._predict, self.path = self._fastest()
+        self.compiled = self.path == COMPILED
         self._no_values = np.full((1, self.columns), np.nan, np.float32)
         self._shape = self._predict(self._no_values).shape[1:]
         self.classes: int = self._shape[0] if self._shape else 1
@@ -114,7 +117,7 @@ class Booster:
     def _fastest(self) -> tuple[Callable[[Rows], Rows], str]:
         """Return the fastest way to score that is exact for this model, and what it is called."""
         try:
-            return compile_trees(self._booster, self._predict_copy).predict, "compiled"
+            return compile_trees(self._booster, self._predict_copy).predict, COMPILED
         except Damaged:
             raise
         except Disagrees as error:

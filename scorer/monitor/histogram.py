@@ -3,7 +3,6 @@
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from threading import Lock
-from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +11,17 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from scorer.kernel import kernel
+
 
 class Series:
     """The observations of one label value: how many fell into each bucket, and their sum."""
 
-    __slots__ = ("_bounds", "_counts", "_lock", "_sum")
+    __slots__ = ("_bounds", "_counts", "_edges", "_lock", "_sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
+        self._bounds, self._edges = bounds, np.array(bounds, np.float64)
+        self._counts = np.zeros(len(bounds) + 1, np.int64)
         self._sum = 0.0
         self._lock = Lock()
 
@@ -32,11 +33,8 @@ class Series:
 
     def observe_all(self, values: NDArray[np.float64]) -> None:
         """Count every observation of an array [observations]."""
-        buckets = np.searchsorted(self._bounds, values, side="left")
-        added = np.bincount(buckets, minlength=len(self._counts)).tolist()
         with self._lock:
-            self._counts = [count + more for count, more in zip(self._counts, added, strict=True)]
-            self._sum += float(values.sum())
+            self._sum += count(values, self._edges, self._counts)
 
     def read(self) -> tuple[list[int], float]:
         """Observations at or below each bound, then all of them; and their sum."""
@@ -44,20 +42,24 @@ class Series:
             return np.cumsum(self._counts).tolist(), self._sum
 
 
-class Stopwatch:
-    """Observes how long its `with` block took, in seconds. One object serves one thread again and again."""
+@kernel("float64(float64[::1], float64[::1], int64[::1])", bare=True)
+def count(values: NDArray[np.float64], bounds: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
+    """Add values to the buckets they fall into, and return their sum; each search begins where the last one ended.
 
-    __slots__ = ("_began", "_series")
-
-    def __init__(self, series: Series) -> None:
-        self._series = series
-        self._began = 0.0
-
-    def __enter__(self) -> None:
-        self._began = perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._series.observe(perf_counter() - self._began)
+    Args:
+        values: float64 [observations].
+        bounds: float64 [bounds], ascending: the most that each bucket but the last takes.
+        counts: int64 [bounds + 1], which are added to.
+    """
+    total, bucket = 0.0, 0
+    for value in values:
+        while bucket > 0 and value <= bounds[bucket - 1]:
+            bucket -= 1
+        while bucket < len(bounds) and value > bounds[bucket]:
+            bucket += 1
+        counts[bucket] += 1
+        total += value
+    return total
 
 
 class Histogram(Collector):

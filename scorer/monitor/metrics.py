@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,9 @@ from prometheus_client import (
 )
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from scorer.batch import Lookup, Reason, Rejected
-from scorer.monitor.histogram import Histogram, Stopwatch
+from scorer.batch import Lookup, Reason, Records, Rejected
+from scorer.monitor.histogram import Histogram
+from scorer.monitor.stages import Stages
 
 OUTCOMES = ("predicted", "dead_letter")
 COMMIT_RESULTS = ("ok", "failed", "not_owner")
@@ -26,7 +26,6 @@ REBALANCE_KINDS = ("assigned", "revoked", "lost")
 
 BATCH_RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 BATCH_BYTES = tuple(1024 * 4**power for power in range(10))  # 1 KiB to 256 MiB
-STAGE_SECONDS = (*(step * 10.0**power for power in range(-5, 1) for step in (1, 2, 5)), 10.0)  # 10 us to 10 s
 END_TO_END_SECONDS = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
     *(1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 300.0, 600.0),
@@ -49,7 +48,6 @@ class Metrics:
     def __init__(self, entities: Iterable[str] = (), clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._registry = registry = CollectorRegistry()
-        self._stopwatches: dict[str, Stopwatch] = {}
 
         # What became of the records whose prediction or dead letter the brokers acknowledged.
         self.records = Counter("scorer_records", "Records acknowledged, by outcome", ["outcome"], registry=registry)
@@ -59,10 +57,8 @@ class Metrics:
         self.batch_records = Histogram("scorer_batch_records", "Records in a batch", BATCH_RECORDS, registry)
         # Bytes of the values of each batch.
         self.batch_bytes = Histogram("scorer_batch_bytes", "Bytes of values in a batch", BATCH_BYTES, registry)
-        # How long one stage took for one batch: where the time goes.
-        self.stage_seconds = Histogram(
-            "scorer_stage_seconds", "Seconds of a batch in a stage", STAGE_SECONDS, registry, "stage"
-        )
+        # How long each stage took for one batch, and what of the processor: where the time goes.
+        self.stages = Stages(registry)
         # From the record's timestamp to the acknowledged prediction or dead letter. Never below 0: clocks differ.
         self.end_to_end_seconds = Histogram(
             "scorer_end_to_end_seconds",
@@ -89,6 +85,10 @@ class Metrics:
         self.features = Counter("scorer_features", "Feature look-ups", ["entity", "result"], registry=registry)
         # The model that each arm serves, as labels; the value is always 1.
         self.model_info = Info("scorer_model", "The model that an arm serves", ["arm"], registry=registry)
+        # Whether the trees of that model are compiled: 0 where XGBoost itself scores, which is several times slower.
+        self.model_compiled = Gauge(
+            "scorer_model_compiled", "1 where the model's trees are compiled", ["arm"], registry=registry
+        )
         # Changes of the assignment: `lost` means that the group took the partitions away without asking.
         self.rebalances = Counter("scorer_rebalances", "Changes of the assignment", ["kind"], registry=registry)
         # Unix time of the last successful commit, 0 before the first.
@@ -100,48 +100,42 @@ class Metrics:
         self._start_at_zero(entities)
 
     def _start_at_zero(self, entities: Iterable[str]) -> None:
-        for outcome in OUTCOMES:
-            self.records.labels(outcome)
+        """Make the series that are known beforehand, and keep those of every batch: a search by labels is slow."""
+        self._predicted, self._dead_letter = (self.records.labels(outcome) for outcome in OUTCOMES)
+        self._lookups = [[self.features.labels(entity, each.name.lower()) for each in Lookup] for entity in entities]
+        self._batch_records, self._batch_bytes = self.batch_records.series(), self.batch_bytes.series()
+        self._end_to_end = self.end_to_end_seconds.series()
         for reason in Reason:
             self.rejected.labels(reason)
         for result in COMMIT_RESULTS:
             self.commits.labels(result)
         for kind in REBALANCE_KINDS:
             self.rebalances.labels(kind)
-        for entity, lookup in product(entities, Lookup):
-            self.features.labels(entity, lookup.name.lower())
-        for histogram in (self.batch_records, self.batch_bytes, self.end_to_end_seconds):
-            histogram.series()
 
-    def stage(self, name: str) -> Stopwatch:
-        """Return the context manager that times one stage of a batch; the loop's thread alone uses it."""
-        watch = self._stopwatches.get(name)
-        if watch is None:
-            watch = self._stopwatches[name] = Stopwatch(self.stage_seconds.series(name))
-        return watch
-
-    def batch(self, records: int, size: int) -> None:
-        """Count a batch of `records` whose values have `size` bytes."""
-        self.batch_records.series().observe(records)
-        self.batch_bytes.series().observe(size)
+    def turned(self, batch: Records | None) -> None:
+        """End a turn of the loop, in which there was a batch or none."""
+        if batch is not None:
+            self._batch_records.observe(len(batch))
+            self._batch_bytes.observe(len(batch.data))
+        self.stages.turned(batch=batch is not None)
 
     def acknowledged(self, predicted: int, rejected: Sequence[Rejected]) -> None:
         """Count the predictions and dead letters of a batch that the brokers acknowledged."""
-        self.records.labels("predicted").inc(predicted)
-        self.records.labels("dead_letter").inc(len(rejected))
+        self._predicted.inc(predicted)
+        self._dead_letter.inc(len(rejected))
         for row in rejected:
             self.rejected.labels(row.reason).inc()
 
     def end_to_end(self, seconds: NDArray[np.float64]) -> None:
         """Observe seconds [records] from each timestamp to the acknowledged prediction or dead letter."""
-        self.end_to_end_seconds.series().observe_all(np.maximum(seconds, 0.0))
+        self._end_to_end.observe_all(np.maximum(seconds, 0.0))
 
-    def lookups(self, entities: Sequence[str], counts: NDArray[np.int64]) -> None:
+    def lookups(self, counts: NDArray[np.int64]) -> None:
         """Add the look-ups of a batch: rows per entity and result, [entities, Lookup]."""
-        for entity, results in zip(entities, counts.tolist(), strict=True):
-            for lookup, rows in zip(Lookup, results, strict=True):
+        for counters, results in zip(self._lookups, counts.tolist(), strict=True):
+            for counter, rows in zip(counters, results, strict=True):
                 if rows:
-                    self.features.labels(entity, lookup.name.lower()).inc(rows)
+                    counter.inc(rows)
 
     def committed(self, result: str) -> None:
         """Count a commit by one of COMMIT_RESULTS; `ok` also moves the time of the last one."""
@@ -169,9 +163,10 @@ class Metrics:
         """Drop the lag of a partition that is no longer ours: another replica reports it now."""
         self.lag_records.remove(topic, str(partition))
 
-    def model(self, model: str, version: str, arm: str) -> None:
-        """Set what an arm serves, in place of what it served before."""
+    def model(self, model: str, version: str, arm: str, *, compiled: bool) -> None:
+        """Set what an arm serves, in place of what it served before, and whether its trees are compiled."""
         self.model_info.labels(arm).info({"model": model, "version": version})
+        self.model_compiled.labels(arm).set(compiled)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Write every metric.

@@ -8,6 +8,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from scorer.batch import Lookup, Reason, Rejected
 from scorer.monitor import Metrics
 from scorer.monitor.metrics import END_TO_END_SECONDS
+from tests.monitor.batches import batch
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
@@ -57,8 +58,8 @@ def test_lookups_are_counted_by_entity_and_result() -> None:
     metrics = Metrics(["plane", "weather"])
     counts = np.zeros((2, len(Lookup)), np.int64)
     counts[0, Lookup.HIT], counts[1, Lookup.STALE] = 5, 4
-    metrics.lookups(["plane", "weather"], counts)
-    metrics.lookups(["plane", "weather"], counts)
+    metrics.lookups(counts)
+    metrics.lookups(counts)
     assert value(metrics, "scorer_features_total", entity="plane", result="hit") == 10
     assert value(metrics, "scorer_features_total", entity="weather", result="stale") == 8
     assert value(metrics, "scorer_features_total", entity="weather", result="hit") == 0
@@ -86,10 +87,11 @@ def test_the_lag_of_a_revoked_partition_is_forgotten() -> None:
 
 def test_an_arm_shows_only_the_version_that_it_serves_now() -> None:
     metrics = Metrics()
-    metrics.model("delays", "9", "champion")
-    metrics.model("delays", "10", "champion")
+    metrics.model("delays", "9", "champion", compiled=True)
+    metrics.model("delays", "10", "champion", compiled=False)
     shown = [dict(labels) for name, labels in samples(metrics) if name == "scorer_model_info"]
     assert shown == [{"model": "delays", "version": "10", "arm": "champion"}]
+    assert value(metrics, "scorer_model_compiled", arm="champion") == 0
 
 
 def test_gauges_and_rebalances() -> None:
@@ -100,31 +102,22 @@ def test_gauges_and_rebalances() -> None:
     assert value(metrics, "scorer_rebalances_total", kind="lost") == 1
 
 
-def test_a_stage_is_timed_even_when_it_fails() -> None:
-    metrics = Metrics()
-    with metrics.stage("decode"):
-        pass
-    with pytest.raises(ZeroDivisionError), metrics.stage("decode"):
-        _ = 1 / 0
-    assert value(metrics, "scorer_stage_seconds_count", stage="decode") == 2
-    assert value(metrics, "scorer_stage_seconds_sum", stage="decode") > 0
-    assert value(metrics, "scorer_stage_seconds_bucket", stage="decode", le="+Inf") == 2
-
-
 def test_a_batch_is_observed_in_records_and_bytes() -> None:
     metrics = Metrics()
-    metrics.batch(500, 100_000)
+    metrics.turned(batch(500, size=100_000))
+    metrics.turned(None)
     assert value(metrics, "scorer_batch_records_bucket", le="200.0") == 0
     assert value(metrics, "scorer_batch_records_bucket", le="500.0") == 1
+    assert value(metrics, "scorer_batch_records_count") == 1
     assert value(metrics, "scorer_batch_bytes_sum") == 100_000
 
 
 @given(st.lists(st.lists(st.floats(-5, 1000) | st.sampled_from(END_TO_END_SECONDS), max_size=20), max_size=4))
 def test_a_vectorised_histogram_counts_as_one_by_one(batches: list[list[float]]) -> None:
     metrics = Metrics()
-    for batch in batches:
-        metrics.end_to_end(np.array(batch))
-    seen = [max(second, 0.0) for batch in batches for second in batch]
+    for seconds in batches:
+        metrics.end_to_end(np.array(seconds))
+    seen = [max(second, 0.0) for seconds in batches for second in seconds]
     found = samples(metrics)
     for bound in (*END_TO_END_SECONDS, float("inf")):
         le = "+Inf" if bound == float("inf") else str(bound)

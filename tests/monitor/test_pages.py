@@ -6,6 +6,7 @@ from prometheus_client import Metric
 from scorer.batch import Lookup, Reason
 from scorer.monitor import Metrics
 from scorer.monitor.metrics import COMMIT_RESULTS, OUTCOMES, REBALANCE_KINDS
+from scorer.monitor.stages import IDLE, OUTSIDE, REST, STAGES
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "operations.md").read_text()
@@ -17,9 +18,7 @@ def families() -> list[Metric]:
     metrics = Metrics(["plane"])
     metrics.lag("flights", 0, 1)
     metrics.deleted("flights", 0, 1)
-    metrics.model("delays", "1", "champion")
-    with metrics.stage("decode"):
-        pass
+    metrics.model("delays", "1", "champion", compiled=True)
     return [family for family in metrics._registry.collect() if family.name.startswith("scorer_")]
 
 
@@ -37,6 +36,7 @@ def test_the_table_has_every_metric_with_its_type_and_labels() -> None:
 
 def test_every_label_value_is_named() -> None:
     values = [*Reason, *OUTCOMES, *COMMIT_RESULTS, *REBALANCE_KINDS, *(lookup.name.lower() for lookup in Lookup)]
+    values += [*STAGES, REST, IDLE, OUTSIDE]
     assert [value for value in values if f"`{value}`" not in PAGE] == []
 
 

@@ -1,0 +1,101 @@
+"""Where the time of a batch goes: the seconds of each stage, by the clock and of the processor."""
+
+from collections.abc import Iterator
+from time import perf_counter, process_time, thread_time
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from scorer.monitor.histogram import Histogram
+
+STAGES = ("consume", "decode", "keys", "look_up", "assemble", "score", "encode", "publish", "reports", "commit")
+REST = "rest"  # of a turn with a batch: what is in no stage, such as waiting for a server that does not answer
+IDLE = "idle"  # turns without a batch, and the start
+OUTSIDE = "outside"  # every other thread: those of the Kafka clients, and of the HTTP server
+
+BOUNDS = (*(step * 10.0**power for power in range(-5, 1) for step in (1, 2, 5)), 10.0)  # seconds: 10 us to 10 s
+
+
+class Stopwatch:
+    """Adds up how long its `with` blocks took. It serves the loop's thread alone, again and again.
+
+    To read the processor's clock is a call of the system: half a microsecond, so once a block must do. What leads from
+    one stage to the next is counted with the next.
+    """
+
+    __slots__ = ("_began", "_mark", "cpu", "wall")
+
+    def __init__(self, mark: list[float]) -> None:
+        self.cpu = self.wall = self._began = 0.0
+        self._mark = mark  # when the stage before it ended by the processor's clock, shared by all
+
+    def __enter__(self) -> None:
+        self._began = perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.wall += perf_counter() - self._began
+        now = thread_time()
+        self.cpu += now - self._mark[0]
+        self._mark[0] = now
+
+
+class Stages(Collector):
+    """A stopwatch for each stage, and what they have shown, turn of the loop by turn.
+
+    A turn without a batch is no cost of one, so the stages of such a turn are counted as idle. Together the stages,
+    the rest, idle and outside are all the processor time of the process, and the stages and the rest all the time of
+    the turns with a batch.
+
+    Args:
+        registry: where it is read from.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._mark = [thread_time()]
+        self._watches = tuple(Stopwatch(self._mark) for _ in STAGES)
+        (
+            self.consume,
+            self.decode,
+            self.keys,
+            self.look_up,
+            self.assemble,
+            self.score,
+            self.encode,
+            self.publish,
+            self.reports,
+            self.commit,
+        ) = self._watches
+        # How long one stage took for one batch.
+        seconds = Histogram("scorer_stage_seconds", "Seconds of a batch in a stage", BOUNDS, registry, "stage")
+        self._series = [seconds.series(stage) for stage in STAGES]
+        self._rest = seconds.series(REST)
+        self._cpu = dict.fromkeys((*STAGES, REST, IDLE, OUTSIDE), 0.0)
+        self._turn = thread_time(), perf_counter(), process_time()
+        registry.register(self)
+
+    def turned(self, *, batch: bool) -> None:
+        """End a turn of the loop, which had a batch or not."""
+        began, ended = self._turn, (thread_time(), perf_counter(), process_time())
+        cpu, wall, everyone = (after - before for before, after in zip(began, ended, strict=True))
+        self._turn, self._mark[0] = ended, ended[0]
+        self._cpu[OUTSIDE] += max(0.0, everyone - cpu)
+        if batch:
+            for stage, watch, series in zip(STAGES, self._watches, self._series, strict=True):
+                series.observe(watch.wall)
+                self._cpu[stage] += watch.cpu
+                cpu -= watch.cpu
+                wall -= watch.wall
+            self._rest.observe(max(0.0, wall))
+        self._cpu[REST if batch else IDLE] += max(0.0, cpu)
+        for watch in self._watches:
+            watch.cpu = watch.wall = 0.0
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield the processor seconds of each stage, which prometheus_client writes."""
+        family = CounterMetricFamily(
+            "scorer_stage_cpu_seconds", "Processor seconds of the batches in a stage", labels=["stage"]
+        )
+        for stage, seconds in self._cpu.items():
+            family.add_metric([stage], seconds)
+        yield family

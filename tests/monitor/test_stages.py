@@ -1,0 +1,105 @@
+"""Seconds of the stages, on clocks that go when told to."""
+
+import pytest
+
+from scorer.monitor import Metrics, stages
+from scorer.monitor.stages import IDLE, OUTSIDE, REST, STAGES
+from tests.monitor.batches import batch
+from tests.monitor.test_metrics import samples
+
+
+class Clock:
+    """The clock goes by what is spent, the processor of the loop by half of it, that of all threads by twice."""
+
+    def __init__(self) -> None:
+        self.seconds = 64.0
+
+    def spend(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(stages, "perf_counter", lambda: made.seconds)
+    monkeypatch.setattr(stages, "thread_time", lambda: made.seconds / 2)
+    monkeypatch.setattr(stages, "process_time", lambda: made.seconds * 2)
+    return made
+
+
+def wall(metrics: Metrics) -> dict[str, float]:
+    """Seconds by the clock of each stage that took any."""
+    return by_stage(metrics, "scorer_stage_seconds_sum")
+
+
+def cpu(metrics: Metrics) -> dict[str, float]:
+    """The same of the processor."""
+    return by_stage(metrics, "scorer_stage_cpu_seconds_total")
+
+
+def by_stage(metrics: Metrics, name: str) -> dict[str, float]:
+    return {dict(labels)["stage"]: found for (of, labels), found in samples(metrics).items() if of == name and found}
+
+
+def test_a_turn_is_divided_among_its_stages_and_the_rest(clock: Clock) -> None:
+    metrics = Metrics()
+    with metrics.stages.consume:
+        clock.spend(8)
+    clock.spend(2)
+    with metrics.stages.decode:
+        clock.spend(4)
+    with metrics.stages.decode:  # a second try
+        clock.spend(4)
+    clock.spend(16)
+    metrics.turned(batch(3))
+    assert wall(metrics) == {"consume": 8, "decode": 8, REST: 18}
+    assert cpu(metrics) == {"consume": 4, "decode": 5, REST: 8, OUTSIDE: 51}  # what leads to a stage is counted with it
+
+
+def test_every_stage_is_observed_once_a_batch(clock: Clock) -> None:
+    metrics = Metrics()
+    for _ in range(2):
+        with metrics.stages.score:
+            clock.spend(1)
+        metrics.turned(batch(1))
+    counts = by_stage(metrics, "scorer_stage_seconds_count")
+    assert counts == dict.fromkeys((*STAGES, REST), 2)
+
+
+def test_a_turn_without_a_batch_is_no_cost_of_one(clock: Clock) -> None:
+    metrics = Metrics()
+    with metrics.stages.consume:
+        clock.spend(8)
+    metrics.turned(None)
+    assert wall(metrics) == {}
+    assert cpu(metrics) == {IDLE: 4, OUTSIDE: 12}
+    with metrics.stages.consume:
+        clock.spend(2)
+    metrics.turned(batch(1))
+    assert wall(metrics) == {"consume": 2}
+    assert cpu(metrics) == {"consume": 1, IDLE: 4, OUTSIDE: 15}
+
+
+def test_what_fails_is_measured_and_fails(clock: Clock) -> None:
+    metrics = Metrics()
+
+    def fail() -> None:
+        clock.spend(2)
+        raise LookupError
+
+    with pytest.raises(LookupError), metrics.stages.look_up:
+        fail()
+    metrics.turned(batch(1))
+    assert wall(metrics) == {"look_up": 2}
+
+
+def test_all_processor_time_is_told(clock: Clock) -> None:
+    metrics = Metrics()
+    for turn, rows in enumerate([0, 5, 0, 7]):
+        with metrics.stages.consume:
+            clock.spend(turn)
+        clock.spend(1)
+        with metrics.stages.commit:
+            clock.spend(turn)
+        metrics.turned(batch(rows) if rows else None)
+    assert sum(cpu(metrics).values()) == 2 * (clock.seconds - 64)
