@@ -13,9 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from scorer.demo.replicas import Replica
 from scorer.demo.stream import Stream
 from scorer.demo.traffic import Watcher
+from scorer.sandbox.replica import Replica
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 SPARKS = 48  # points of the throughput line

@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from scorer.demo import stage, stream
-from scorer.demo.replicas import Replica
 from scorer.demo.show import Show, Story, describe
 from scorer.demo.traffic import Sender, Watcher
+from scorer.sandbox.replica import Replica
 from tests.demo.conftest import Flights
 
 MODEL = Path(__file__).parents[2] / "models/flight-delays/1/model.ubj"

@@ -1,4 +1,4 @@
-"""The demo's replicas: `scorer run` as processes of their own, started, watched by HTTP, and one of them killed."""
+"""Replicas: `scorer run` as processes of their own, started, watched by HTTP, and killed."""
 
 import json
 import os
@@ -25,7 +25,7 @@ _LAST_WORDS = 2000  # characters of a replica's log
 
 @dataclass
 class Replica:
-    """One `scorer run`.
+    """One `scorer run`. Its configuration is the file's alone: it sees no SCORER_ variable of this process.
 
     name:       its static membership: whoever has the name has its partitions.
     config:     file of the settings.
@@ -45,10 +45,11 @@ class Replica:
     def __post_init__(self) -> None:
         self._due = 0.0
         self.port = free_port()
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SCORER_")}
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own command
                 [sys.executable, "-m", "scorer", "run", "-c", str(self.config)],
-                env=os.environ | {"SCORER_KAFKA__INSTANCE_ID": self.name, "SCORER_HTTP__PORT": str(self.port)},
+                env=inherited | {"SCORER_KAFKA__INSTANCE_ID": self.name, "SCORER_HTTP__PORT": str(self.port)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -62,10 +63,9 @@ class Replica:
         Raises:
             Fatal: it ended without having been asked to.
         """
+        self.check()
         if self.state in {"killed", "stopped"}:
             return
-        if (code := self._process.poll()) is not None:
-            raise Fatal(f"{self.name} (pid {self.pid}) ended by itself with exit code {code}:\n{self.last_words}")
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _LOOK_SECONDS
@@ -76,6 +76,22 @@ class Replica:
             return  # its door is not open yet, or it is busy: as it was
         self.trouble = "; ".join(f"{name}: {health['conditions'][name]}" for name in health["failed"])
         self.state = "ready" if health["ready"] else "starting" if self.state == "starting" else "waiting"
+
+    def check(self) -> None:
+        """Make sure that it runs, unless it was asked to end.
+
+        Raises:
+            Fatal: it ended by itself.
+        """
+        if self.state not in {"killed", "stopped"} and (code := self._process.poll()) is not None:
+            raise Fatal(f"{self.name} (pid {self.pid}) ended by itself with exit code {code}:\n{self.last_words}")
+
+    def metrics(self) -> str:
+        """What /metrics says; empty where it does not answer, such as before its door is open."""
+        try:
+            return _get(self.port, "metrics").decode()
+        except OSError:
+            return ""
 
     @property
     def last_words(self) -> str:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scorer.demo.replicas import Replica
 from scorer.demo.stage import Stage
 from scorer.errors import Fatal
 from scorer.sandbox import Sandbox
+from scorer.sandbox.replica import Replica
 
 
 def test_a_replica_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Path) -> None:
