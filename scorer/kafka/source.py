@@ -27,6 +27,10 @@ from scorer.settings import BatchSettings, KafkaSettings
 
 DRAIN_SECONDS = 10.0  # for writes to be acknowledged before partitions that are revoked go; well under a session
 LAG_SECONDS = 1.0  # between two looks at the watermarks, which cost a call a partition
+DELETED = (
+    "an input topic was deleted: this consumer would hear nothing even of a new one of that name;"
+    " `scorer topics --create` makes it, then start again"
+)
 Drain = Callable[[Checkpoint, float], bool]
 log = structlog.get_logger()
 
@@ -53,7 +57,7 @@ class Source:
     ) -> None:
         self._topics = tuple(kafka.input_topics)
         self._max_records, self._max_bytes, self._pace = batch.max_records, batch.max_bytes, Pace(batch)
-        self._observer, self._standing = observer, Standing(condition)
+        self._observer, self._standing, self._last_error = observer, Standing(condition), LastError(condition)
         self._transactional = kafka.delivery == "exactly-once"
         self._checkpoint: Checkpoint | None = None
         self._drain: Drain | None = None
@@ -65,7 +69,7 @@ class Source:
         self._consumer = connect(
             Consumer,
             consumer_properties(kafka, batch)
-            | {"on_commit": self._on_commit, "error_cb": LastError(condition), "stats_cb": self._standing.statistics},
+            | {"on_commit": self._on_commit, "error_cb": self._on_error, "stats_cb": self._standing.statistics},
         )
         self.commits = Commits(self._consumer, observer)
         self._beginnings = Beginnings(self.commits, self._consumer.seek, self._drop)
@@ -217,16 +221,18 @@ class Source:
         self._observer.rebalance(kind)
         log.info("partitions changed hands", kind=kind, partitions=_named(changed))
 
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._UNKNOWN_PARTITION:  # noqa: SLF001  librdkafka's own codes are so named
+            self._failure = Fatal(DELETED)
+        self._last_error(error)
+
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         confirmed = self.commits.result(error, partitions)
         errors = [error, *(partition.error for partition in partitions or ())]
         if self._checkpoint is not None:
             self._checkpoint.committed(confirmed=confirmed)
         if any(each is not None and each.code() == KafkaError.UNKNOWN_TOPIC_OR_PART for each in errors):
-            self._failure = Fatal(
-                "an input topic was deleted: this consumer would hear nothing even of a new one of that name;"
-                " `scorer topics --create` makes it, then start again"
-            )
+            self._failure = Fatal(DELETED)
 
 
 def _partitions(partitions: Iterable[TopicPartition]) -> list[Partition]:

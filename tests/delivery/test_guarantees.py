@@ -282,6 +282,16 @@ def test_a_deleted_input_topic_ends_the_replica_with_advice(make_world: MakeWorl
     assert "was deleted" in world.log()
 
 
+def test_a_deleted_input_topic_ends_a_replica_that_has_nothing_to_commit(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.send(range(100))
+    replica = world.start()
+    world.wait_committed()
+    world.admin.delete_topics([world.input])[world.input].result(30)
+    assert world.ended(replica) == 1
+    assert "was deleted" in world.log()
+
+
 def test_stopping_is_bounded_while_the_brokers_are_away(make_world: MakeWorld, own_kafka: Kafka) -> None:
     world = make_world(bootstrap=own_kafka.bootstrap, shutdown__deadline_s=3)
     world.send(range(2_000))
