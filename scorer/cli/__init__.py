@@ -35,6 +35,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "tail": "show predictions, dead letters or events as they come",
         "dead-letters": "list, show and replay events that could not be scored",
         "lag": "show how far the group is behind",
+        "bench": "show where the time of an event goes, stage by stage",
     },
 }
 COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from scorer.errors import Misconfigured, ScorerError
 
-EXTRAS = frozenset({"demo", "sandbox"})
-"""Commands that need the packages of the extra of their name."""
+EXTRAS = {"bench": "sandbox", "demo": "demo", "sandbox": "sandbox"}
+"""Commands that need the packages of an extra."""
 
 
 def usage(text: str) -> int:
@@ -31,7 +31,8 @@ def explain(error: BaseException, words: Sequence[str]) -> int:
             _say(str(problem))
         return 2
     if isinstance(error, ModuleNotFoundError) and words[0] in EXTRAS and not str(error.name).startswith("scorer."):
-        _say(f"scorer {words[0]} needs more packages ({error.name}): pip install 'scorer[{words[0]}]'")
+        extra = EXTRAS[words[0]]
+        _say(f"scorer {words[0]} needs more packages ({error.name}): pip install 'scorer[{extra}]'")
         return 2
     _say(str(error) if isinstance(error, ScorerError) else _unexpected(error, words[0]))
     return 1

@@ -11,8 +11,8 @@ from scorer.monitor.histogram import Histogram
 
 STAGES = ("consume", "decode", "keys", "look_up", "assemble", "score", "encode", "publish", "reports", "commit")
 REST = "rest"  # of a turn with a batch: what is in no stage, such as waiting for a server that does not answer
-IDLE = "idle"  # turns without a batch, and the start
-OUTSIDE = "outside"  # every other thread: those of the Kafka clients, and of the HTTP server
+IDLE = "idle"  # turns without a batch, and the start; every thread's
+OUTSIDE = "outside"  # all other threads in a turn with a batch: those of the Kafka clients, and of the HTTP server
 
 BOUNDS = (*(step * 10.0**power for power in range(-5, 1) for step in (1, 2, 5)), 10.0)  # seconds: 10 us to 10 s
 
@@ -79,15 +79,17 @@ class Stages(Collector):
         began, ended = self._turn, (thread_time(), perf_counter(), process_time())
         cpu, wall, everyone = (after - before for before, after in zip(began, ended, strict=True))
         self._turn, self._mark[0] = ended, ended[0]
-        self._cpu[OUTSIDE] += max(0.0, everyone - cpu)
-        if batch:
+        if not batch:
+            self._cpu[IDLE] += everyone
+        else:
+            self._cpu[OUTSIDE] += max(0.0, everyone - cpu)
             for stage, watch, series in zip(STAGES, self._watches, self._series, strict=True):
                 series.observe(watch.wall)
                 self._cpu[stage] += watch.cpu
                 cpu -= watch.cpu
                 wall -= watch.wall
             self._rest.observe(max(0.0, wall))
-        self._cpu[REST if batch else IDLE] += max(0.0, cpu)
+            self._cpu[REST] += max(0.0, cpu)
         for watch in self._watches:
             watch.cpu = watch.wall = 0.0
 

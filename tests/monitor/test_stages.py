@@ -72,12 +72,12 @@ def test_a_turn_without_a_batch_is_no_cost_of_one(clock: Clock) -> None:
         clock.spend(8)
     metrics.turned(None)
     assert wall(metrics) == {}
-    assert cpu(metrics) == {IDLE: 4, OUTSIDE: 12}
+    assert cpu(metrics) == {IDLE: 16}
     with metrics.stages.consume:
         clock.spend(2)
     metrics.turned(batch(1))
     assert wall(metrics) == {"consume": 2}
-    assert cpu(metrics) == {"consume": 1, IDLE: 4, OUTSIDE: 15}
+    assert cpu(metrics) == {"consume": 1, IDLE: 16, OUTSIDE: 3}
 
 
 def test_what_fails_is_measured_and_fails(clock: Clock) -> None:
