@@ -1,7 +1,7 @@
 """What the store answered lately, so that it need not be asked again: for a bounded time, in bounded memory.
 
 Memory is laid out as in a processor's cache: a key can stand in a few lines only, those of its set, and where all are
-taken, a new one takes that of the answer that is oldest. So there is nothing to clean up, and nothing that grows.
+taken, a new one takes that of the oldest answer. So there is nothing to clean up, and nothing that grows.
 """
 
 import time
@@ -16,13 +16,21 @@ from scorer.features.plan import Entity
 from scorer.features.texts import HASH_BITS, SEED, Texts, copy, hash_of, same
 from scorer.kernel import kernel
 
-WAYS = 8  # lines of a set: as many tags as the processor fetches at once
+WAYS = 8  # lines of a set
 KEY_ROOM = 128  # bytes; a longer key is never kept
 NO_LINE = -1
-_NOBODY = -1  # the tag of a line that no key has
-UNAVAILABLE = np.uint8(Lookup.UNAVAILABLE)
+TAG, ASKED = 0, 1  # of the head of a line: the key's hash with its length above; when its answer was asked for
+NOBODY, NEVER = -1, np.iinfo(np.int64).min  # there, of a line that was never used
+HIT, STALE, UNAVAILABLE = np.uint8(Lookup.HIT), np.uint8(Lookup.STALE), np.uint8(Lookup.UNAVAILABLE)
 
 Ask = Callable[[Sequence[Request], float], list[Reply]]
+# The heads, int64 [lines, 2]; when the features changed, Unix seconds, and their values, float64 [lines, 1 + fields];
+# the key, its Lookup, and which values are absent, uint8 [lines, KEY_ROOM + 1 + fields].
+Lines = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]
+Answers = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.uint8]]  # the first three arrays of a Reply
+_KEYS = "Array(uint8, 1, 'C', readonly=True), int64[::1], int64[::1], int64"
+_LINES = "Tuple((int64[:, ::1], float64[:, ::1], uint8[::1]))"
+_ANSWERS = "Tuple((float64[:, ::1], boolean[:, ::1], uint8[::1]))"
 
 
 class Cache:
@@ -35,7 +43,7 @@ class Cache:
         entities: of the plan.
         ttl_ms: how long an answer is good, from before its question was sent; use does not lengthen that.
         max_entries: how many keys of each entity are kept at most, rounded up to whole sets.
-        monotonic: seconds.
+        monotonic: nanoseconds.
     """
 
     def __init__(
@@ -43,9 +51,9 @@ class Cache:
         entities: Sequence[Entity],
         ttl_ms: int,
         max_entries: int,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._ttl, self._monotonic = ttl_ms / 1000, monotonic
+        self._ttl, self._monotonic = ttl_ms * 1_000_000, monotonic
         self._shelves = [_Shelf(entity, -(-max_entries // WAYS) * WAYS) for entity in entities]
 
     def fetch(self, requests: Sequence[Request], now: float, ask: Ask) -> list[Reply]:
@@ -61,58 +69,50 @@ class Cache:
         """
         asked = self._monotonic()
         keys = [Texts.of(request.keys) for request in requests]
-        known = [shelf.recall(texts, asked - self._ttl, now) for shelf, texts in zip(self._shelves, keys, strict=True)]
+        known = [shelf.recall(each, asked - self._ttl, now) for shelf, each in zip(self._shelves, keys, strict=True)]
         lacking = [
-            Request(request.entity, texts.take(rows))
-            for request, texts, (_, rows) in zip(requests, keys, known, strict=True)
+            Request(request.entity, each.take(rows))
+            for request, each, (_, rows) in zip(requests, keys, known, strict=True)
         ]
         if any(request.keys for request in lacking):
             answers = ask(lacking, now)
-            for shelf, request, (reply, rows), answer in zip(self._shelves, lacking, known, answers, strict=True):
-                reply.values[rows], reply.absent[rows], reply.lookup[rows] = answer.values, answer.absent, answer.lookup
-                shelf.keep(Texts.of(request.keys), answer, asked)
+            for shelf, each, (reply, rows), answer in zip(self._shelves, keys, known, answers, strict=True):
+                shelf.keep(each, rows, asked, answer, reply)
         return [reply for reply, _ in known]
 
 
 class _Shelf:
-    """The answers of one entity: a line for each key, in arrays of [lines]."""
+    """The answers of one entity, a line for each key."""
 
     def __init__(self, entity: Entity, lines: int) -> None:
-        self._max_age = entity.max_age
-        self._keys = np.empty(lines * KEY_ROOM, np.uint8)  # [lines * KEY_ROOM]
-        self._tags = np.full(lines, _NOBODY)
-        self._asked = np.full(lines, -np.inf)  # seconds, of the monotonic clock
-        self._values = np.empty((lines, len(entity.fields)))
-        self._absent = np.empty((lines, len(entity.fields)), np.bool_)
-        self._lookup = np.empty(lines, np.uint8)
-        self._changed = np.zeros(lines)
+        self._max_age = np.inf if entity.max_age is None else float(entity.max_age)
+        self._fields = len(entity.fields)
+        heads = np.full((lines, 2), NOBODY)
+        heads[:, ASKED] = NEVER
+        self._lines = (
+            heads,
+            np.empty((lines, 1 + self._fields)),
+            np.empty(lines * (KEY_ROOM + 1 + self._fields), np.uint8),
+        )
 
-    def recall(self, keys: Texts, since: float, now: float) -> tuple[Reply, NDArray[np.int64]]:
+    def recall(self, keys: Texts, since: int, now: float) -> tuple[Reply, NDArray[np.int64]]:
         """Return what was answered since some time, and the numbers of the keys of which that says nothing."""
-        lines = np.empty(len(keys), np.int64)
-        find(keys.data, keys.starts, keys.ends, SEED, since, self._keys, self._tags, self._asked, lines)
-        unknown = np.flatnonzero(lines == NO_LINE)
-        reply = Reply(self._values[lines], self._absent[lines], self._lookup[lines], reused=len(keys) - len(unknown))
-        if self._max_age is not None:
-            stale = (reply.lookup == Lookup.HIT) & (now - self._changed[lines] > self._max_age)
-            reply.values[stale], reply.absent[stale], reply.lookup[stale] = np.nan, True, Lookup.STALE
-        return reply, unknown
+        count, shape = len(keys), (len(keys), self._fields)
+        reply: Answers = (np.empty(shape), np.empty(shape, np.bool_), np.empty(count, np.uint8))
+        rows = np.empty(count, np.int64)
+        known = recall(keys.data, keys.starts, keys.ends, SEED, since, now, self._max_age, self._lines, reply, rows)
+        return Reply(*reply, reused=known), rows[: count - known]
 
-    def keep(self, keys: Texts, answer: Reply, asked: float) -> None:
-        """Keep what was answered."""
-        lines = np.empty(len(keys), np.int64)
-        place(keys.data, keys.starts, keys.ends, SEED, asked, answer.lookup, self._keys, self._tags, self._asked, lines)
-        kept = np.flatnonzero(lines != NO_LINE)
-        lines = lines[kept]
-        self._values[lines], self._absent[lines] = answer.values[kept], answer.absent[kept]
-        self._lookup[lines] = answer.lookup[kept]
-        if answer.changed is not None:
-            self._changed[lines] = answer.changed[kept]
+    def keep(self, keys: Texts, rows: NDArray[np.int64], asked: int, answer: Reply, reply: Reply) -> None:
+        """Put what was answered of some keys into the reply, and keep it."""
+        changed = np.zeros(len(rows)) if answer.changed is None else np.ascontiguousarray(answer.changed)
+        answers = answer.values, answer.absent, answer.lookup
+        replies = reply.values, reply.absent, reply.lookup
+        keep(keys.data, keys.starts, keys.ends, SEED, rows, asked, changed, answers, self._lines, replies)
 
 
 @kernel(bare=True)
 def _tag(data: NDArray[np.uint8], start: int, end: int, seed: int) -> np.int64:
-    """Return a key's hash, and above it its length."""
     return hash_of(data, start, end, seed) | np.int64(end - start) << np.int64(HASH_BITS)
 
 
@@ -123,96 +123,117 @@ def _first(tag: np.int64, lines: int) -> int:
 
 
 @kernel(bare=True)
-def _line(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
-    data: NDArray[np.uint8], start: int, end: int, tag: np.int64, keys: NDArray[np.uint8], tags: NDArray[np.int64]
-) -> int:
+def _line(data: NDArray[np.uint8], start: int, end: int, tag: np.int64, lines: Lines) -> int:
     """Return the line in which a key stands, or NO_LINE."""
-    first = _first(tag, len(tags))
+    heads, _, texts = lines
+    first, size = _first(tag, len(heads)), len(texts) // len(heads)
     for line in range(first, first + WAYS):
-        if tags[line] == tag and same(data, start, keys, line * KEY_ROOM, end - start):
+        if heads[line, TAG] == tag and same(data, start, texts, line * size, end - start):
             return line
     return NO_LINE
 
 
-@kernel(
-    "void(Array(uint8, 1, 'C', readonly=True), int64[::1], int64[::1], int64, float64, uint8[::1], int64[::1], "
-    "float64[::1], int64[::1])",
-    bare=True,
-)
-def find(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
+@kernel(bare=True)
+def _oldest(first: int, heads: NDArray[np.int64]) -> int:
+    """Return the line of a set whose answer was asked for first, or that was never used."""
+    oldest = first
+    for line in range(first + 1, first + WAYS):
+        if heads[line, ASKED] < heads[oldest, ASKED]:
+            oldest = line
+    return oldest
+
+
+@kernel(f"int64({_KEYS}, int64, float64, float64, {_LINES}, {_ANSWERS}, int64[::1])", bare=True)
+def recall(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     data: NDArray[np.uint8],
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
     seed: int,
-    since: float,
-    keys: NDArray[np.uint8],
-    tags: NDArray[np.int64],
-    asked: NDArray[np.float64],
-    lines: NDArray[np.int64],
-) -> None:
-    """Say where keys stand of which something is known that was asked for after some time.
-
-    Args:
-        data: uint8 [bytes], what the keys point into.
-        starts: int64 [keys], where each starts in it.
-        ends: int64 [keys], where it ends.
-        seed: of the hash.
-        since: seconds, of the clock of `asked`.
-        keys: uint8 [lines * KEY_ROOM], the key in each line.
-        tags: int64 [lines], its tag.
-        asked: float64 [lines], when its answer was asked for.
-        lines: int64 [keys], to be filled: the line of each key, or NO_LINE.
-    """
-    for key in range(len(starts)):
-        line = _line(data, starts[key], ends[key], _tag(data, starts[key], ends[key], seed), keys, tags)
-        lines[key] = line if line != NO_LINE and asked[line] > since else NO_LINE
-
-
-@kernel(
-    "void(Array(uint8, 1, 'C', readonly=True), int64[::1], int64[::1], int64, float64, uint8[::1], uint8[::1], "
-    "int64[::1], float64[::1], int64[::1])",
-    bare=True,
-)
-def place(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
-    data: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    seed: int,
+    since: int,
     now: float,
-    lookup: NDArray[np.uint8],
-    keys: NDArray[np.uint8],
-    tags: NDArray[np.int64],
-    asked: NDArray[np.float64],
-    lines: NDArray[np.int64],
-) -> None:
-    """Give each key of which there is an answer a line: its own, or that of the oldest answer in its set.
+    max_age: float,
+    lines: Lines,
+    reply: Answers,
+    rows: NDArray[np.int64],
+) -> int:
+    """Fill in what is known of keys, and return of how many that is something.
 
     Args:
         data: uint8 [bytes], what the keys point into.
         starts: int64 [keys], where each starts in it.
         ends: int64 [keys], where it ends.
         seed: of the hash.
-        now: when the answers were asked for; seconds.
-        lookup: uint8 [keys], a Lookup.
-        keys: as `find` takes it; like
-        tags: and
-        asked: it is changed where a line is given.
-        lines: int64 [keys], to be filled: the line of each key; NO_LINE where there is no answer, or no room for it.
+        since: what was asked for then, or before, is not known any more; nanoseconds, of the monotonic clock.
+        now: Unix seconds.
+        max_age: seconds.
+        lines: what is kept.
+        reply: [keys], to be filled in, but for the keys of which nothing is known: their numbers are put into
+        rows: int64 [keys], at its beginning.
     """
+    heads, numbers, texts = lines
+    values, absent, lookup = reply
+    size, unknown = len(texts) // len(heads), 0
     for key in range(len(starts)):
-        lines[key] = NO_LINE
+        line = _line(data, starts[key], ends[key], _tag(data, starts[key], ends[key], seed), lines)
+        if line == NO_LINE or heads[line, ASKED] <= since:
+            rows[unknown] = key
+            unknown += 1
+            continue
+        at = line * size + KEY_ROOM
+        stale = texts[at] == HIT and now - numbers[line, 0] > max_age
+        lookup[key] = STALE if stale else texts[at]
+        for field in range(values.shape[1]):
+            values[key, field] = np.nan if stale else numbers[line, 1 + field]
+            absent[key, field] = stale or texts[at + 1 + field] != 0
+    return len(starts) - unknown
+
+
+@kernel(f"void({_KEYS}, int64[::1], int64, float64[::1], {_ANSWERS}, {_LINES}, {_ANSWERS})", bare=True)
+def keep(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
+    data: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    seed: int,
+    rows: NDArray[np.int64],
+    asked: int,
+    changed: NDArray[np.float64],
+    answers: Answers,
+    lines: Lines,
+    reply: Answers,
+) -> None:
+    """Put answers into the reply and into lines: that of the same key, or that of the oldest answer of its set.
+
+    Args:
+        data: uint8 [bytes], what the keys point into.
+        starts: int64 [keys], where each starts in it.
+        ends: int64 [keys], where it ends.
+        seed: of the hash.
+        rows: int64 [answers], to which key each belongs.
+        asked: when; nanoseconds, of the monotonic clock.
+        changed: float64 [answers], when the features changed; Unix seconds.
+        answers: [answers], of which those that say that the store could not answer are not kept.
+        lines: what is kept.
+        reply: [keys], to be filled in where there is an answer.
+    """
+    heads, numbers, texts = lines
+    values, absent, lookup = answers
+    size, fields = len(texts) // len(heads), values.shape[1]
+    for row in range(len(rows)):
+        key = rows[row]
         start, end = starts[key], ends[key]
-        if lookup[key] == UNAVAILABLE or end - start > KEY_ROOM:
+        reply[2][key] = lookup[row]
+        for field in range(fields):
+            reply[0][key, field], reply[1][key, field] = values[row, field], absent[row, field]
+        if lookup[row] == UNAVAILABLE or end - start > KEY_ROOM:
             continue
         tag = _tag(data, start, end, seed)
-        line = _line(data, start, end, tag, keys, tags)
+        line = _line(data, start, end, tag, lines)
         if line == NO_LINE:
-            first = _first(tag, len(tags))
-            line = first
-            for other in range(first + 1, first + WAYS):
-                if asked[other] < asked[line]:
-                    line = other
-            copy(data, start, end, keys, line * KEY_ROOM)
-            tags[line] = tag
-        asked[line] = now
-        lines[key] = line
+            line = _oldest(_first(tag, len(heads)), heads)
+            heads[line, TAG] = tag
+            copy(data, start, end, texts, line * size)
+        heads[line, ASKED], numbers[line, 0] = asked, changed[row]
+        at = line * size + KEY_ROOM
+        texts[at] = lookup[row]
+        for field in range(fields):
+            numbers[line, 1 + field], texts[at + 1 + field] = values[row, field], absent[row, field]

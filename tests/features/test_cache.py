@@ -40,7 +40,7 @@ class Replica:
 
     def __init__(self, store: Wire, when_unavailable: str = "wait", max_entries: int | None = WAYS) -> None:
         self.store, self.now = store, 0.0
-        cache = max_entries and Cache(PLAN.entities, int(TTL * 1000), max_entries, lambda: self.now)
+        cache = max_entries and Cache(PLAN.entities, int(TTL * 1000), max_entries, lambda: int(self.now * 1e9))
         self.features = Features(
             PLAN, FIELDS, store, "impute", when_unavailable, lambda: START + self.now, lambda: self.now, cache or None
         )
@@ -186,6 +186,16 @@ def test_a_batch_of_more_keys_than_are_kept_is_scored_all_the_same() -> None:
     assert [len(keys) for keys in store.asked] == [5 * WAYS, 4 * WAYS, 4 * WAYS]
 
 
+def test_half_as_many_keys_as_there_is_room_for_are_nearly_all_kept() -> None:
+    keys = 128
+    rows: list[Row] = [{"tailnum": str(number)} for number in range(keys)]
+    replica = Replica(wire(), max_entries=2 * keys)
+    replica.look_up(*rows)
+    reused = replica.look_up(*rows)[0].reused
+    assert reused is not None
+    assert reused > 0.8 * keys
+
+
 @pytest.mark.parametrize("longer", [0, 1])
 def test_a_key_that_is_too_long_is_not_kept(longer: int) -> None:
     row: Row = {"tailnum": "N" * (KEY_ROOM - len("plane:") + longer)}
@@ -200,7 +210,7 @@ def test_a_key_is_known_by_its_bytes_and_not_by_its_hash() -> None:
     replica.look_up(N1)
     cache = replica.features._cache
     assert cache is not None
-    cache._shelves[0]._keys[:] = ord("N")
+    cache._shelves[0]._lines[2][:KEY_ROOM] = ord("N")
     replica.look_up(N1)
     assert replica.store.asked[1] == [b"plane:N1"]
 
