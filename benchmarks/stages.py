@@ -1,29 +1,22 @@
 """Where the time goes: microseconds an event in each stage of a replica that works off a backlog."""
 
-import json
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contenders import replica
-from benchmarks.measure import MILLION, Measure
-from benchmarks.timed import OUTSIDE, REST
-from benchmarks.workload import prepare
+from benchmarks import peer
+from benchmarks.contract import Contract
+from benchmarks.workload import Workload, prepare
+from scorer.bench import Budget, work_off
+from scorer.bench.budget import ROWS
+from scorer.cli.progress import counting
+from scorer.errors import Fatal
 from scorer.sandbox import Sandbox
-
-STAGES = (
-    *("consume", "decode", "keys", "Redis", "assemble", "score", "encode", "publish", "delivery reports", "commit"),
-    *(REST, OUTSIDE),
-)
-
-
-Split = dict[str, tuple[float, float]]  # microseconds an event by stage: of the processor, and of the clock
+from scorer.settings import load
 
 
 def run(replicas: Sequence[tuple[str, int]], events: int, rounds: int, console: Console) -> int:
@@ -34,47 +27,55 @@ def run(replicas: Sequence[tuple[str, int]], events: int, rounds: int, console: 
     Raises:
         Fatal: a run failed.
     """
-    splits: dict[str, list[Split]] = {}
+    budgets: dict[str, list[Budget]] = {}
     workload = prepare(console.print)
     with Sandbox() as sandbox:
         workload.load_redis(sandbox.redis.url)
-        measure = Measure(sandbox, workload)
         for number in range(1, rounds + 1):
             for layout, batch in replicas:
-                result = sandbox.folder / f"{layout}-{batch}-{number}.json"
-                measure.throughput(replica(layout, batch, partial(_timed, result)), events)
-                found = split(json.loads(result.read_text()))
-                splits.setdefault(f"{layout}, {batch:,}", []).append(found)
-                console.print(f"round {number}: {layout}, {batch:,} a batch: {_all(found)[0]:.2f} us", style="dim")
-    best = {title: min(rounds, key=lambda found: _all(found)[0]) for title, rounds in splits.items()}
-    Console(width=None if sys.stdout.isatty() else 160).print(_table(best))
+                budget = _measure(sandbox, workload, f"{layout}-{batch}-{number}", layout, batch, events)
+                budgets.setdefault(f"{layout}, {batch:,}", []).append(budget)
+                console.print(f"round {number}: {layout}, {batch:,} a batch: {budget.all_cpu:.2f} us", style="dim")
+    best = {title: min(found, key=lambda budget: budget.all_cpu) for title, found in budgets.items()}
+    Console(width=None if sys.stdout.isatty() else 160).print(table(best))
     return 0
 
 
-def _timed(result: Path, configuration: str) -> list[str]:
-    return ["benchmarks.timed", configuration, str(result)]
+def _measure(sandbox: Sandbox, workload: Workload, name: str, layout: str, batch: int, events: int) -> Budget:  # noqa: PLR0913, PLR0917  what is measured, on what
+    result = work_off(
+        load(_configuration(sandbox, workload, name, layout, batch), environ={}).settings,
+        sandbox,
+        map(workload.event, range(events)),
+        counting,
+    )
+    if result.dead_letters:
+        raise Fatal(f"{name}: {result.dead_letters:,} of {events:,} events became dead letters")
+    return result.budget
 
 
-def split(found: dict[str, Any]) -> Split:
-    """Return microseconds an event by stage: of the processor, and of the clock."""
-    scale = MILLION / found["events"]
-    return {stage: (cpu * scale, wall * scale) for stage, (cpu, wall) in found["stages"].items()}
+def _configuration(sandbox: Sandbox, workload: Workload, name: str, layout: str, batch: int) -> Path:
+    state = sandbox.folder / name
+    state.mkdir()
+    contract = Contract(
+        bootstrap=sandbox.kafka.bootstrap,
+        redis=sandbox.redis.address,
+        input_topic=f"{name}.events",
+        output_topic=f"{name}.scores",
+        group=name,
+        workload_dir=workload.folder,
+        state_dir=state,
+        layout=layout,
+    )
+    return peer.configure(contract, batch={"max_records": batch})
 
 
-def _table(columns: dict[str, Split]) -> Table:
-    table = Table(box=box.MARKDOWN)
-    table.add_column("CPU us/event (wall)", no_wrap=True)
-    for title in columns:
-        table.add_column(title, justify="right", no_wrap=True)
-    for stage in STAGES:
-        table.add_row(stage, *(_cell(*split.get(stage, (0.0, 0.0))) for split in columns.values()))
-    table.add_row("all", *(_cell(*_all(split)) for split in columns.values()))
-    return table
-
-
-def _all(found: Split) -> tuple[float, float]:
-    return sum(cpu for cpu, _ in found.values()), sum(wall for _, wall in found.values())
-
-
-def _cell(cpu: float, wall: float) -> str:
-    return f"{cpu:.2f} ({wall:.2f})"
+def table(budgets: dict[str, Budget]) -> Table:
+    """Return a row for each stage and a column for each budget: of the processor, and by the clock in brackets."""
+    shown = Table(box=box.MARKDOWN)
+    shown.add_column("CPU us/event (wall)", no_wrap=True)
+    for title in budgets:
+        shown.add_column(title, justify="right", no_wrap=True)
+    for stage in ROWS:
+        shown.add_row(stage, *(f"{each.cpu[stage]:.2f} ({each.wall[stage]:.2f})" for each in budgets.values()))
+    shown.add_row("all", *(f"{each.all_cpu:.2f} ({each.all_wall:.2f})" for each in budgets.values()))
+    return shown
