@@ -74,6 +74,7 @@ def score(parts: Parts, records: Records) -> None:
         keyed = parts.features.keys(events)
     with stages.look_up:
         found = parts.features.look_up(keyed)
+        parts.metrics.reused(found)
     with stages.assemble:
         matrix = parts.features.assemble(events, found)
     unavailable = bool(matrix.lookups[:, Lookup.UNAVAILABLE].any())

@@ -1,7 +1,7 @@
 """Every metric of a replica, in one place."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,13 @@ from prometheus_client import (
 )
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from scorer.batch import Lookup, Reason, Records, Rejected
+from scorer.batch import Found, Lookup, Reason, Records, Rejected
 from scorer.monitor.histogram import Histogram
 from scorer.monitor.stages import Stages
 
 OUTCOMES = ("predicted", "dead_letter")
 COMMIT_RESULTS = ("ok", "failed", "not_owner")
+CACHE_RESULTS = ("hit", "miss")
 REBALANCE_KINDS = ("assigned", "revoked", "lost")
 
 BATCH_RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
@@ -45,7 +46,7 @@ class Metrics:
         clock: seconds since the epoch.
     """
 
-    def __init__(self, entities: Iterable[str] = (), clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, entities: Sequence[str] = (), clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._registry = registry = CollectorRegistry()
 
@@ -83,6 +84,10 @@ class Metrics:
         self.commits = Counter("scorer_commits", "Offset commits, by result", ["result"], registry=registry)
         # One an event and entity: `hit`, or why the entity's columns had only defaults.
         self.features = Counter("scorer_features", "Feature look-ups", ["entity", "result"], registry=registry)
+        # Distinct keys of batches, by whether the cache answered for them; they stand still where there is none.
+        self.feature_cache = Counter(
+            "scorer_feature_cache", "Keys, by whether the cache answered", ["entity", "result"], registry=registry
+        )
         # The model that each arm serves, as labels; the value is always 1.
         self.model_info = Info("scorer_model", "The model that an arm serves", ["arm"], registry=registry)
         # Whether the trees of that model are compiled: 0 where XGBoost itself scores, which is several times slower.
@@ -99,10 +104,11 @@ class Metrics:
         ProcessCollector(registry=registry)
         self._start_at_zero(entities)
 
-    def _start_at_zero(self, entities: Iterable[str]) -> None:
+    def _start_at_zero(self, entities: Sequence[str]) -> None:
         """Make the series that are known beforehand, and keep those of every batch: a search by labels is slow."""
         self._predicted, self._dead_letter = (self.records.labels(outcome) for outcome in OUTCOMES)
         self._lookups = [[self.features.labels(entity, each.name.lower()) for each in Lookup] for entity in entities]
+        self._cache = [[self.feature_cache.labels(entity, each) for each in CACHE_RESULTS] for entity in entities]
         self._batch_records, self._batch_bytes = self.batch_records.series(), self.batch_bytes.series()
         self._end_to_end = self.end_to_end_seconds.series()
         for reason in Reason:
@@ -136,6 +142,13 @@ class Metrics:
             for counter, rows in zip(counters, results, strict=True):
                 if rows:
                     counter.inc(rows)
+
+    def reused(self, found: Sequence[Found]) -> None:
+        """Count the keys of a batch for which a cache answered, and the others; nothing where there is none."""
+        for (hits, misses), each in zip(self._cache, found, strict=True):
+            if each.reused is not None:
+                hits.inc(each.reused)
+                misses.inc(len(each.keys) - each.reused)
 
     def committed(self, result: str) -> None:
         """Count a commit by one of COMMIT_RESULTS; `ok` also moves the time of the last one."""

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
-from scorer.batch import Lookup, Reason, Rejected
+from scorer.batch import Found, Lookup, Reason, Rejected
 from scorer.monitor import Metrics
 from scorer.monitor.metrics import END_TO_END_SECONDS
 from tests.monitor.batches import batch
@@ -63,6 +63,17 @@ def test_lookups_are_counted_by_entity_and_result() -> None:
     assert value(metrics, "scorer_features_total", entity="plane", result="hit") == 10
     assert value(metrics, "scorer_features_total", entity="weather", result="stale") == 8
     assert value(metrics, "scorer_features_total", entity="weather", result="hit") == 0
+
+
+def test_keys_are_counted_by_whether_a_cache_answered() -> None:
+    metrics = Metrics(["plane", "weather"])
+    nothing = np.zeros(0, np.int32), np.zeros((0, 1)), np.zeros((0, 1), np.bool_), np.zeros(0, np.uint8)
+    for reused in (2, 0):
+        metrics.reused([Found("plane", *nothing, [b"a", b"b", b"c"], reused), Found("weather", *nothing, [b"d"])])
+    assert value(metrics, "scorer_feature_cache_total", entity="plane", result="hit") == 2
+    assert value(metrics, "scorer_feature_cache_total", entity="plane", result="miss") == 4
+    assert value(metrics, "scorer_feature_cache_total", entity="weather", result="hit") == 0
+    assert value(metrics, "scorer_feature_cache_total", entity="weather", result="miss") == 0
 
 
 def test_only_a_good_commit_moves_the_time_of_the_last_one() -> None:

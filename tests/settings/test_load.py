@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from scorer.settings import Settings, load
+from scorer.settings.groups import CacheSettings, FeatureSettings
 from tests.settings.conftest import RIGHT, Load, changed
 
 
@@ -33,6 +34,23 @@ def test_features_have_defaults_once_they_are_there(read: Load) -> None:
     assert features is not None
     assert features.url == "redis://localhost:6379/0"
     assert (features.timeout_ms, features.when_unavailable, features.when_missing) == (100, "wait", "impute")
+
+
+def test_features_are_asked_for_each_time_unless_a_cache_is_given(read: Load) -> None:
+    assert read({"features": {}}).settings.features == FeatureSettings(cache=None)
+    loaded = read({"features.cache": {"ttl_ms": 500}})
+    assert loaded.settings.features == FeatureSettings(cache=CacheSettings(ttl_ms=500, max_entries=100_000))
+    assert loaded.sources["features.cache.ttl_ms"] == "file"
+    assert loaded.sources["features.cache.max_entries"] == "default"
+    off = read({"features.cache": {"ttl_ms": 500}}, {"SCORER_FEATURES__CACHE": "null"})
+    assert off.settings.features == FeatureSettings(cache=None)
+    assert off.sources["features.cache"] == "SCORER_FEATURES__CACHE"
+
+
+def test_a_setting_deep_in_groups_that_were_off_turns_them_on(read: Load) -> None:
+    off = {"SCORER_FEATURES": "null", "SCORER_FEATURES__CACHE__TTL_MS": "7"}
+    features = read({"features.url": "redis://h"}, off).settings.features
+    assert features == FeatureSettings(cache=CacheSettings(ttl_ms=7))
 
 
 def test_flags_win_over_variables_and_variables_over_the_file(read: Load) -> None:

@@ -133,11 +133,20 @@ def test_a_wrong_flag(problems: Problems, flag: str, where: str, what: str, expe
 @pytest.mark.parametrize("text", ["", "# nothing\n", "{}"])
 def test_what_is_required_is_told_key_by_key(problems: Problems, text: str) -> None:
     found = problems(text)
-    required = [setting.dotted for setting in CATALOGUE.values() if setting.required and "." in setting.dotted]
+    required = [
+        setting.dotted
+        for setting in CATALOGUE.values()
+        if setting.required and "." in setting.dotted and CATALOGUE[setting.key[:-1]].required
+    ]
     assert [problem.where for problem in found] == required
     assert len(required) == 7
     assert {problem.what for problem in found} == {"missing"}
     assert found[1].expected == "expected text, in scorer.yaml or in SCORER_KAFKA__GROUP_ID"
+
+
+def test_what_a_group_requires_is_told_once_the_group_is_there(problems: Problems) -> None:
+    (problem,) = problems({"features.cache": {}})
+    assert (problem.where, problem.what) == ("features.cache.ttl_ms", "missing")
 
 
 def test_a_key_that_is_refused_is_not_also_missing(problems: Problems) -> None:
