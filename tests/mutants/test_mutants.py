@@ -14,6 +14,7 @@ COPIED = ("scorer", "tests", "schemas", "pyproject.toml")
 CHECKPOINT = "tests/kafka/test_checkpoint.py"
 TRANSACTIONS = "tests/kafka/test_transactions.py"
 REPLAY = "tests/kafka/test_replay.py"
+CACHE = "tests/features/test_cache.py"
 GUARANTEES = "tests/delivery/test_guarantees.py::"
 
 
@@ -161,6 +162,48 @@ MUTANTS = [
         "[each.row for each in rejected]",
         "[row for each in rejected for row in (each.row, min(each.row + 1, rows - 1))]",
         GUARANTEES + "test_a_bad_record_costs_one_dead_letter_and_its_neighbours_are_scored",
+    ),
+    Mutant(
+        "an answer is used after its time",
+        "scorer/features/cache.py",
+        "if line == NO_LINE or heads[line, ASKED] <= since:",
+        "if line == NO_LINE:",
+        CACHE,
+    ),
+    Mutant(
+        "use lengthens the time of an answer",
+        "scorer/features/cache.py",
+        "lookup[key] = STALE if stale else texts[at]",
+        "lookup[key], heads[line, ASKED] = STALE if stale else texts[at], since + 4_000_000_000",
+        CACHE,
+    ),
+    Mutant(
+        "the time of an answer begins when it is there",
+        "scorer/features/cache.py",
+        "shelf.keep(each, rows, asked, answer, reply)",
+        "shelf.keep(each, rows, self._monotonic(), answer, reply)",
+        CACHE,
+    ),
+    Mutant(
+        "what is kept never grows stale",
+        "scorer/features/cache.py",
+        "stale = texts[at] == HIT and now - numbers[line, 0] > max_age",
+        "stale = False",
+        CACHE,
+    ),
+    Mutant(
+        "that the store could not answer is kept",
+        "scorer/features/cache.py",
+        "if lookup[row] == UNAVAILABLE or end - start > KEY_ROOM:",
+        "if end - start > KEY_ROOM:",
+        CACHE,
+    ),
+    Mutant(
+        "a key gets the answer of another with the same hash",
+        "scorer/features/cache.py",
+        "if heads[line, TAG] == tag and same(data, start, texts, line * size, end - start):",
+        "if heads[line, TAG] == tag:",
+        CACHE,
     ),
 ]
 
