@@ -11,10 +11,11 @@ from statistics import median
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks import harness, report, stages
+from benchmarks import harness, report, stages, sweeps
 from benchmarks.compare import Wanted, compare
 from benchmarks.contenders import BASE, LAYOUTS, RIVALS, SCORER, contenders
 from benchmarks.peer import BATCHES
+from benchmarks.sweeps.scope import Scope
 from scorer.cli.options import positive
 from scorer.errors import ScorerError
 
@@ -29,12 +30,7 @@ def main(words: Sequence[str]) -> int:
     try:
         if chosen.harness:
             return harness.run(chosen.harness, chosen.python, chosen.layouts, chosen.batches, words[end + 1 :])
-        if chosen.what == "stages":
-            replicas = [*product(chosen.layouts, chosen.batches)]
-            return stages.run(replicas, chosen.events, chosen.repeat, console)
-        if chosen.check:
-            return _check(chosen.check, console)
-        return _compare(chosen, console)
+        return _check(chosen.check, console) if chosen.check else WHAT[chosen.what](chosen, console)
     except ScorerError as error:
         console.print(Text.assemble(("error", "bold red"), f": {error}"), soft_wrap=True)
         return 1
@@ -56,6 +52,18 @@ def _compare(chosen: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _stages(chosen: argparse.Namespace, console: Console) -> int:
+    return stages.run([*product(chosen.layouts, chosen.batches)], chosen.events, chosen.repeat, console)
+
+
+def _sweeps(chosen: argparse.Namespace, console: Console) -> int:
+    rate = next(iter(chosen.rates), Wanted(()).rates[0])
+    return sweeps.run(chosen.only, chosen.points, Scope(chosen.events, chosen.repeat, rate, chosen.seconds, console))
+
+
+WHAT = {"compare": _compare, "stages": _stages, "sweeps": _sweeps}
+
+
 def _check(least: float, console: Console) -> int:
     results = compare(CHECK, console)
     ratio = median(results.ratios(CHECK.contenders[-1]))
@@ -69,7 +77,7 @@ def _arguments() -> argparse.ArgumentParser:
     default = Wanted(())
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, allow_abbrev=False)
     add = parser.add_argument
-    add("what", nargs="?", choices=("compare", "stages"), default="compare", help="compare, or where the time goes")
+    add("what", nargs="?", choices=WHAT, default="compare", help="compare, where the time goes, or scale")
     add("--events", type=positive, default=default.events, metavar="N", help="a backlog, before each one's share")
     add("--repeat", type=positive, default=default.rounds, metavar="N", help="rounds (default: %(default)s)")
     add("--layouts", type=_some(LAYOUTS), default=LAYOUTS, metavar="A,B", help=f"of {', '.join(LAYOUTS)}")
@@ -83,6 +91,8 @@ def _arguments() -> argparse.ArgumentParser:
         help="events/s to measure latency at, or none",
     )
     add("--seconds", type=positive, default=default.seconds, metavar="N", help="of each (default: %(default)s)")
+    add("--only", type=_some(sweeps.SWEEPS), default=[*sweeps.SWEEPS], metavar="A,B", help="of the sweeps")
+    add("--points", type=_list(positive), default=[], metavar="A,B", help="of a sweep, in place of its own")
     add("--json", action="store_true", help="print one JSON document")
     add("--output", type=Path, metavar="FILE", help="write that document to a file as well")
     add("--check", type=float, metavar="RATIO", help=f"only that against {BASE}: exit 1 where it is less")

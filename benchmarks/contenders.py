@@ -54,19 +54,18 @@ class Contender:
         return f"{self.name}, {self.layout}" + (f", {self.batch:,} a batch" if self.batch else "")
 
 
-def replica(layout: str, batch: int, start: Callable[[str], list[str]] | None = None, **limits: int | str) -> Contender:
+def replica(layout: str, batch: int, **limits: int | str) -> Contender:
     """Return this project's replica.
 
     Args:
         layout: of the features.
         batch: the most events of one.
-        start: the module, and what follows, that runs a configuration file; `scorer run` where None.
         limits: other settings of `batch` that are not the default's.
     """
 
     def command(contract: Contract) -> list[str]:
-        file = str(peer.configure(contract, batch={"max_records": batch, **limits}))
-        return [sys.executable, "-m", *(start(file) if start else ["scorer", "run", "-c", file])]
+        file = peer.configure(contract, batch={"max_records": batch, **limits})
+        return [sys.executable, "-m", "scorer", "run", "-c", str(file)]
 
     return Contender(SCORER, layout, Program(3, LAYOUTS, PREDICTIONS, command), batch)
 

@@ -1,7 +1,8 @@
 """Results as tables, for people and for a page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -14,16 +15,19 @@ Number = Callable[[float], str]
 
 def show(results: Results, console: Console) -> None:
     """Print the machine and a table for each measurement: the median of the rounds, with the least and the most."""
-    about = results.machine
-    console.print(
-        f"{about['processors']} x {about['processor']}, Python {about['python']}, {about['kafka']}, {about['redis']}; "
-        f"load before: {about['load_before']:.1f}\n",
-        soft_wrap=True,
-    )
+    console.print(about(results.machine) + "\n", soft_wrap=True)
     console.print(_throughput(results))
     for rate in dict.fromkeys(rate for rate, _ in results.latency):
         console.print()
         console.print(_latency(results, rate))
+
+
+def about(machine: Mapping[str, Any]) -> str:
+    """Say in one line what it was measured on."""
+    return (
+        f"{machine['processors']} x {machine['processor']}, Python {machine['python']}, {machine['kafka']}, "
+        f"{machine['redis']}; load before: {machine['load_before']:.1f}"
+    )
 
 
 def _throughput(results: Results) -> Table:

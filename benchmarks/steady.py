@@ -96,6 +96,7 @@ def steady(measure: Measure, contender: Contender, rate: float, seconds: float, 
         samples.append(_sample(process, events))
         process.stop()
     verdict = measure.verify(contender, contract, WARM_UP + events)
+    measure.topics.remove(contract.input_topic)
     timed = verdict.numbers >= WARM_UP
     stamps = np.empty(events)
     stamps[verdict.numbers[timed] - WARM_UP] = verdict.stamps[timed]

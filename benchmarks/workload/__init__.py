@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import fastavro
 import numpy as np
@@ -21,12 +22,13 @@ import xgboost
 from numpy.typing import NDArray
 
 from benchmarks.workload import flights
-from benchmarks.workload.flights import ENTITIES, EVENT_COLUMNS
 
 HERE = Path(__file__).parent
 ID_CHARS = 16
 PACKED_PREFIX = "p:"
 TREES, DEPTH = 300, 6
+
+Schema = dict[str, Any]  # as its file has it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,12 +57,11 @@ class Workload:
         """Load both layouts: hashes of numbers as text, and strings of little-endian float32 under PACKED_PREFIX."""
         stored = np.load(self.folder / "entities.npz")
         with redis.Redis.from_url(url) as client:
-            for name, entity in ENTITIES.items():
+            for entity in json.loads((self.folder / "features.json").read_text())["entities"]:
+                name, fields = entity["name"], entity["fields"]
                 pipe = client.pipeline(transaction=False)
                 for key, row in zip(stored[f"{name}_keys"].tolist(), stored[name], strict=True):
-                    present = {
-                        f: str(value) for f, value in zip(entity.fields, row, strict=True) if not np.isnan(value)
-                    }
+                    present = {f: str(value) for f, value in zip(fields, row, strict=True) if not np.isnan(value)}
                     pipe.hset(key, mapping=present)
                     pipe.set(PACKED_PREFIX + key, row.tobytes())
                 pipe.execute()
@@ -74,8 +75,13 @@ def prepare(tell: Callable[[str], None]) -> Workload:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="benchmark-") as temporary:
             whole = Path(temporary) / "workload"
-            _build(whole)
+            build(whole, flights.read(), json.loads((HERE / "event.avsc").read_text()))
             whole.rename(folder)
+    return load(folder)
+
+
+def load(folder: Path) -> Workload:
+    """Return what `build` made."""
     stored = np.load(folder / "events.npz")
     blob, ends = stored["blob"].tobytes(), stored["ends"].tolist()
     bodies = [blob[start:end] for start, end in zip([0, *ends], ends, strict=False)]
@@ -89,20 +95,26 @@ def _cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scorer" / f"benchmark-{key}"
 
 
-def _build(folder: Path) -> None:
+def build(folder: Path, data: flights.Flights, schema: Schema) -> None:
+    """Train the model, and write everything to a new folder.
+
+    Args:
+        folder: for it.
+        data: the flights.
+        schema: of the events.
+    """
     folder.mkdir()
-    data = flights.read()
     booster = _train(data)
     booster.save_model(folder / "model.ubj")
-    for name in ("event.avsc", "score.avsc"):
-        shutil.copy(HERE / name, folder / name)
-    (folder / "features.json").write_text(json.dumps(_features(folder / "model.ubj"), indent=2) + "\n")
+    (folder / "event.avsc").write_text(json.dumps(schema, indent=2) + "\n")
+    shutil.copy(HERE / "score.avsc", folder / "score.avsc")
+    (folder / "features.json").write_text(json.dumps(_features(folder / "model.ubj", data), indent=2) + "\n")
     np.savez(
         folder / "entities.npz",
         **{name: table.to_numpy("<f4") for name, table in data.tables.items()},
         **{f"{name}_keys": table.index.to_numpy("U") for name, table in data.tables.items()},
     )
-    bodies = list(_bodies(data.events))
+    bodies = list(_bodies(data.events, schema))
     np.savez(
         folder / "events.npz",
         blob=np.frombuffer(b"".join(bodies), np.uint8),
@@ -114,23 +126,23 @@ def _build(folder: Path) -> None:
 
 def _train(data: flights.Flights) -> xgboost.Booster:
     params = {"objective": "binary:logistic", "tree_method": "hist", "max_depth": DEPTH, "eta": 0.1, "seed": 0}
+    params["nthread"] = 1  # on a busy machine threads wait for each other
     return xgboost.train(params, xgboost.DMatrix(data.history, data.late), num_boost_round=TREES)
 
 
-def _features(model: Path) -> dict[str, object]:
+def _features(model: Path, data: flights.Flights) -> dict[str, object]:
     """Return what programs are told of the features: where they are, and the model's columns in order."""
-    columns = [{"event": name} for name in EVENT_COLUMNS]
-    columns += [{"entity": name, "field": field} for name, entity in ENTITIES.items() for field in entity.fields]
+    columns = [{"event": name} for name in data.columns]
+    columns += [{"entity": name, "field": field} for name, entity in data.entities.items() for field in entity.fields]
     return {
         "model_version": hashlib.sha256(model.read_bytes()).hexdigest()[:12],
         "packed_prefix": PACKED_PREFIX,
-        "entities": [{"name": name, "key": each.key, "fields": each.fields} for name, each in ENTITIES.items()],
+        "entities": [{"name": name, "key": each.key, "fields": each.fields} for name, each in data.entities.items()],
         "columns": columns,
     }
 
 
-def _bodies(events: pd.DataFrame) -> Iterator[bytes]:
-    described = json.loads((HERE / "event.avsc").read_text())
+def _bodies(events: pd.DataFrame, described: Schema) -> Iterator[bytes]:
     schema = fastavro.parse_schema(described)
     names = [field["name"] for field in described["fields"] if field["name"] != "event_id"]
     for row in events[names].astype(object).where(events[names].notna(), None).to_dict("records"):

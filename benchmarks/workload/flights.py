@@ -5,7 +5,7 @@ September to December, in order of departure.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -52,6 +52,7 @@ class Flights:
     missing:  int32 [events], how many entities are not in Redis.
     history:  float32 [flights, columns], to train on, and `late` [flights], what to learn.
     tables:   float32 features of each entity; the index is the key.
+    columns:  of the matrix, those of the event, and `entities` those of the others, in order.
     """
 
     events: pd.DataFrame
@@ -60,6 +61,8 @@ class Flights:
     history: NDArray[np.float32]
     late: NDArray[np.bool_]
     tables: Mapping[str, pd.DataFrame]
+    columns: Sequence[str] = EVENT_COLUMNS
+    entities: Mapping[str, Entity] = field(default_factory=lambda: ENTITIES)
 
 
 def read() -> Flights:
@@ -68,12 +71,7 @@ def read() -> Flights:
     before = flights.month <= LAST_TRAINING_MONTH
     history = flights[before]
     tables = {"plane": _planes(history), "weather": _weather(), "route": _routes(history)}
-    missing, parts = np.zeros(len(flights), np.int32), [flights[list(EVENT_COLUMNS)].to_numpy("f4")]
-    for name, entity in ENTITIES.items():
-        keys = _keys(entity.key, flights)
-        missing += ~keys.isin(tables[name].index).to_numpy()
-        parts.append(tables[name].reindex(keys).to_numpy("f4"))
-    matrix = np.concatenate(parts, axis=1)
+    matrix, missing = join(flights, EVENT_COLUMNS, tables)
     arrived = before & flights.arr_delay.notna()
     live = ~before
     return Flights(
@@ -86,11 +84,23 @@ def read() -> Flights:
     )
 
 
+def join(
+    flights: pd.DataFrame, columns: Sequence[str], tables: Mapping[str, pd.DataFrame]
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Return the matrix of some flights, and how many entities of each are in no table."""
+    missing, parts = np.zeros(len(flights), np.int32), [flights[list(columns)].to_numpy("f4")]
+    for name, entity in ENTITIES.items():
+        keys = _keys(entity.key, flights)
+        missing += ~keys.isin(tables[name].index).to_numpy()
+        parts.append(tables[name].reindex(keys).to_numpy("f4"))
+    return np.concatenate(parts, axis=1), missing
+
+
 def _flights() -> pd.DataFrame:
     flights = pd.read_csv(data_file("flights.csv.zip"))
     day = pd.to_datetime(flights[["year", "month", "day"]])
     flights = flights.assign(
-        weekday=day.dt.weekday,
+        weekday=day.dt.day_of_week,
         sched_hour=day.dt.strftime("%Y%m%d") + flights.hour.map("{:02d}".format),
         event_time=pd.to_datetime(flights.time_hour) + pd.to_timedelta(flights.minute, "min"),
     )
@@ -100,8 +110,8 @@ def _flights() -> pd.DataFrame:
 def _keys(template: str, rows: pd.DataFrame) -> "pd.Series[str]":
     parts = template.replace("}", "{").split("{")  # text, field, text, field, ..., text
     keys = pd.Series(parts[0], index=rows.index)
-    for field, text in zip(parts[1::2], parts[2::2], strict=True):
-        keys = keys + rows[field] + text
+    for name, text in zip(parts[1::2], parts[2::2], strict=True):
+        keys = keys + rows[name] + text
     return keys
 
 

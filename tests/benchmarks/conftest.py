@@ -2,7 +2,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.workload import Workload, prepare
+from benchmarks.measure import Measure
+from benchmarks.workload import Workload, flights, prepare
+from benchmarks.workload.wide import wide
 from scorer.sandbox import Redis, Sandbox
 
 
@@ -25,3 +27,14 @@ def sandbox(workload: Workload) -> Iterator[Sandbox]:
     with Sandbox() as servers:
         workload.load_redis(servers.redis.url)
         yield servers
+
+
+@pytest.fixture(scope="session")
+def measure(sandbox: Sandbox, workload: Workload) -> Measure:
+    return Measure(sandbox, workload)
+
+
+@pytest.fixture(scope="session")
+def wide_workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
+    """Of eleven columns, a number that divides into nothing."""
+    return wide(tmp_path_factory.mktemp("wide") / "workload", flights.read(), 11)

@@ -21,11 +21,6 @@ time.sleep(60)
 """
 
 
-@pytest.fixture(scope="module")
-def measure(sandbox: Sandbox, workload: Workload) -> Measure:
-    return Measure(sandbox, workload)
-
-
 def script(text: str) -> Contender:
     return Contender("script", "hash", Program(1, ("hash",), PREDICTIONS, lambda _: [sys.executable, "-c", text]))
 

@@ -49,3 +49,12 @@ def test_a_score_follows_from_what_an_event_and_redis_say(workload: Workload, lo
             score = booster.predict(xgboost.DMatrix(np.array([row], "f4")))[0]
             assert score == workload.scores[number]
             assert missing == workload.missing[number]
+
+
+def test_a_wide_workload_divides_its_columns_as_the_flights_do(wide_workload: Workload) -> None:
+    features = json.loads((wide_workload.folder / "features.json").read_text())
+    counts = [len(entity["fields"]) for entity in features["entities"]]
+    assert len(features["columns"]) == 11
+    assert [11 - sum(counts), *counts] == [2, 2, 4, 3]
+    assert len({column.get("event", column.get("field")) for column in features["columns"]}) == 11
+    assert decoded(wide_workload, 0).keys() >= {"x0", "x1", "tailnum"}

@@ -1,0 +1,87 @@
+"""Backlogs worked off by one replica: over more partitions, with more columns, and longer ones."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from benchmarks.measure import MILLION, Measure, Throughput, measuring
+from benchmarks.sweeps.chart import chart, table
+from benchmarks.sweeps.scope import REPLICAS, Lines, Scope
+from benchmarks.workload import flights, prepare
+from benchmarks.workload.wide import wide
+
+ONCE = 5 * MILLION  # events of a backlog, above which there is one round only
+
+Runs = Mapping[tuple[str, int], Sequence[Throughput]]  # of each round, by layout and point
+
+
+def partitions(points: Sequence[int], scope: Scope) -> str:
+    """Measure topics of so many partitions."""
+    workload = prepare(scope.tell)
+    runs = _measure(points, scope, lambda point: measuring(workload, point), lambda _: scope.backlog)
+    return _page("partitions", points, runs)
+
+
+def events(points: Sequence[int], scope: Scope) -> str:
+    """Measure backlogs of so many events."""
+    workload = prepare(scope.tell)
+    runs = _measure(points, scope, lambda _: measuring(workload), lambda point: point)
+    return _page("events", points, runs)
+
+
+def columns(points: Sequence[int], scope: Scope) -> str:
+    """Measure models of so many columns, over events and entities that grow with them."""
+    read = flights.read()
+    with tempfile.TemporaryDirectory(prefix="scorer-columns-") as folder:
+        workloads = {point: wide(Path(folder) / str(point), read, point) for point in points}
+        runs = _measure(points, scope, lambda point: measuring(workloads[point]), lambda _: scope.backlog)
+    page = _page("columns", points, runs)
+    for layout, costs in _least(points, runs).items():
+        slope, fixed = np.polyfit(points, costs, 1) if len(points) > 1 else (0.0, costs[0])
+        page += f"\n{layout}: {fixed:.1f} us an event and {1000 * slope:.0f} ns a column.\n"
+    return page
+
+
+def _measure(
+    points: Sequence[int],
+    scope: Scope,
+    servers: Callable[[int], AbstractContextManager[Measure]],
+    length: Callable[[int], int],
+) -> Runs:
+    runs: dict[tuple[str, int], list[Throughput]] = {}
+    for number in range(scope.rounds):
+        for point in (point for point in points if number == 0 or length(point) <= ONCE):
+            with servers(point) as measure:
+                for layout, contender in REPLICAS.items():
+                    run = measure.throughput(contender, length(point))
+                    runs.setdefault((layout, point), []).append(run)
+                    scope.tell(f"round {number + 1}: {point:,}, {layout}: {run.cpu_us:.2f} us")
+    return runs
+
+
+def _least(points: Sequence[int], runs: Runs) -> Lines:
+    """What else the machine does only adds, so the least of the rounds is nearest to the truth."""
+    return {layout: [min(run.cpu_us for run in runs[layout, point]) for point in points] for layout in REPLICAS}
+
+
+def _page(subject: str, points: Sequence[int], runs: Runs) -> str:
+    titles = [f"{layout}: {title}" for layout in REPLICAS for title in ("CPU us/event (median)", "events/s", "MB")]
+    rows = [[f"{point:,}", *(cell for layout in REPLICAS for cell in _cells(runs[layout, point]))] for point in points]
+    lines = _least(points, runs)
+    page = table([subject, *titles], rows) + "\n" + chart("CPU an event", (subject, points), "us", lines)
+    for layout, costs in lines.items():
+        page += f"\n{layout}: the dearest takes {max(costs) / min(costs) - 1:.0%} more than the cheapest.\n"
+    return page
+
+
+def _cells(runs: Sequence[Throughput]) -> tuple[str, str, str]:
+    costs = [run.cpu_us for run in runs]
+    return (
+        f"{min(costs):.2f} ({median(costs):.2f})",
+        f"{max(run.rate for run in runs):,.0f}",
+        f"{max(run.megabytes for run in runs):,.0f}",
+    )
