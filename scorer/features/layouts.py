@@ -11,9 +11,11 @@ from scorer.batch import Lookup
 from scorer.features.numbers import NO_TEXT, parse
 from scorer.features.plan import Entity
 from scorer.features.resp import ABSENT, BARE, ERROR, VALUE, Cells, command, commands
+from scorer.features.texts import word
 from scorer.kernel import kernel
 
 FLOAT32 = 4  # bytes
+NAN = np.float32(np.nan).view(np.uint32)  # as bits
 HIT, MISSING, STALE, INVALID = (np.uint8(each) for each in (Lookup.HIT, Lookup.MISSING, Lookup.STALE, Lookup.INVALID))
 
 
@@ -94,13 +96,10 @@ def _read_hash(entity: Entity, cells: Cells, now: float) -> Reply:
 
 
 def _read_packed(entity: Entity, cells: Cells) -> Reply:
-    words = np.zeros((cells.marks.shape[1], len(entity.fields)), np.uint32)
-    lookup = np.empty(len(words), np.uint8)
-    unpack(cells.data, cells.marks, words, lookup)
-    values, absent = words.view(np.float32).astype(np.float64), np.zeros(words.shape, np.bool_)
-    bad = lookup != Lookup.HIT
-    values[bad], absent[bad] = np.nan, True
-    return Reply(values, absent, lookup)
+    shape = cells.marks.shape[1], len(entity.fields)
+    words, absent, lookup = np.empty(shape, np.uint32), np.empty(shape, np.bool_), np.empty(shape[0], np.uint8)
+    unpack(cells.data, cells.marks, words, absent, lookup)
+    return Reply(words.view(np.float32).astype(np.float64), absent, lookup)
 
 
 @kernel(
@@ -151,20 +150,23 @@ def judge(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
             values[key, feature] = numbers[first + feature] if state == HIT else np.nan
 
 
-@kernel("void(uint8[::1], int64[:, :], uint32[:, ::1], uint8[::1])")
+@kernel("void(uint8[::1], int64[:, :], uint32[:, ::1], boolean[:, ::1], uint8[::1])", bare=True)
 def unpack(
-    data: NDArray[np.uint8], marks: NDArray[np.int64], words: NDArray[np.uint32], lookup: NDArray[np.uint8]
+    data: NDArray[np.uint8],
+    marks: NDArray[np.int64],
+    words: NDArray[np.uint32],
+    absent: NDArray[np.bool_],
+    lookup: NDArray[np.uint8],
 ) -> None:
-    """Copy each packed value of the right length into its row of words, and say what became of each."""
+    """Copy each packed value of the right length into its row of words, else NaN, and say what became of each."""
     for key in range(len(words)):
         kind, start, end = marks[0, key], marks[1, key], marks[2, key]
+        state = HIT
         if kind == ABSENT:
-            lookup[key] = MISSING
+            state = MISSING
         elif kind == ERROR or end - start != FLOAT32 * words.shape[1]:
-            lookup[key] = INVALID
-        else:
-            lookup[key] = HIT
-            for field in range(words.shape[1]):
-                at = start + FLOAT32 * field
-                for byte in range(FLOAT32):
-                    words[key, field] |= np.uint32(data[at + byte]) << np.uint32(8 * byte)
+            state = INVALID
+        lookup[key] = state
+        for field in range(words.shape[1]):
+            absent[key, field] = state != HIT
+            words[key, field] = word(data, np.uint64(start + FLOAT32 * field)) if state == HIT else NAN

@@ -45,9 +45,13 @@ def commands(keys: Sequence[bytes], head: bytes, tail: bytes) -> bytes:
     return room[: write(texts.data, texts.starts, texts.ends, before, after, room)].tobytes()
 
 
+@kernel("int64(int64[::1])", bare=True)
 def cell_count(widths: NDArray[np.int64]) -> int:
-    """Return how many values there are in replies of these widths."""
-    return int(np.maximum(widths, 1).sum())
+    """Return how many values there are in replies of these widths, int64 [replies]."""
+    count = 0
+    for width in widths:
+        count += max(width, 1)
+    return count
 
 
 @dataclass(frozen=True, slots=True, eq=False)

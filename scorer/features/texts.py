@@ -71,7 +71,7 @@ def hash_of(data: NDArray[np.uint8], start: int, end: int, seed: int) -> np.int6
     hashed = np.int64(seed) ^ (end - start)
     at = np.uint64(start)
     for _ in range((end - start) // 4):
-        hashed = _mixed(hashed ^ _word(data, at))
+        hashed = _mixed(hashed ^ word(data, at))
         at += np.uint64(4)
     for last in range(at, np.uint64(end)):
         hashed = _mixed(hashed ^ np.int64(data[last]))
@@ -79,7 +79,7 @@ def hash_of(data: NDArray[np.uint8], start: int, end: int, seed: int) -> np.int6
 
 
 @kernel(bare=True)
-def _word(data: NDArray[np.uint8], at: np.uint64) -> np.int64:
+def word(data: NDArray[np.uint8], at: np.uint64) -> np.int64:
     """Return four bytes as one number, which the compiler reads at once."""
     word = np.int64(0)
     for byte in range(4):
@@ -99,7 +99,7 @@ def same(data: NDArray[np.uint8], one: int, others: NDArray[np.uint8], other: in
     """Return whether as many bytes from a position of some bytes on are those from a position of others on."""
     first, second = np.uint64(one), np.uint64(other)
     for _ in range(length // 4):
-        if _word(data, first) != _word(others, second):
+        if word(data, first) != word(others, second):
             return False
         first += np.uint64(4)
         second += np.uint64(4)
