@@ -24,6 +24,7 @@ from scorer.kafka import (
     TransactionalSink,
     TransactionCheckpoint,
 )
+from scorer.kernel import uncached
 from scorer.monitor import Health, Metrics, Outages, serve, watched
 from scorer.offline import golden_problems
 from scorer.pipeline import Parts
@@ -34,6 +35,7 @@ WINDOW = 4  # batches in flight: enough to hide a broker's round trip, few enoug
 LOOP_LIMIT_SECONDS = 60.0  # a turn of the loop that takes longer is not alive
 MAX_POLL_INTERVAL_MS = 300_000  # librdkafka's default, after which the group gives the partitions to another replica
 ARM = "champion"
+SLOW_START = "each start compiles anew: set NUMBA_CACHE_DIR to a folder that can be written, or empty a damaged one"
 
 log = structlog.get_logger()
 
@@ -46,6 +48,8 @@ def run(settings: Settings) -> bool:
         Unavailable: the brokers cannot be reached, or a topic is missing.
         Fatal: there was no safe way on.
     """
+    if uncached:
+        log.warning(SLOW_START, kernels=len(uncached))
     serving = prepare(settings)
     if problems := golden_problems(serving):
         raise Misconfigured(problems)

@@ -11,12 +11,14 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
+uncached: list[str] = []  # kernels that no cache could be used for
+
 
 def kernel(*signatures: str, bare: bool = False) -> Callable[[Function], Function]:
     """Compile a function at import for the given numba signatures, or load it from the cache on disk.
 
-    With no signature the function is compiled into the kernels that call it. Where no folder can be written
-    (a read-only image), it is compiled at each start instead.
+    With no signature the function is compiled into the kernels that call it. Where no folder can be written (a
+    read-only image), or the cache is damaged, it is compiled at each start instead, and named in `uncached`.
 
     A kernel that only reads and writes items of the arrays it is given can be `bare`, with everything it calls. Numba
     else counts references to arrays, atomically and anew in each call: for many small calls that takes longer than
@@ -29,9 +31,8 @@ def kernel(*signatures: str, bare: bool = False) -> Callable[[Function], Functio
         chosen = list(signatures) or None
         try:
             return compile_for(chosen, cache=True, **options)(function)
-        except RuntimeError as error:
-            if "cannot cache" not in str(error):
-                raise
+        except Exception:  # noqa: BLE001  a replica starts whatever is wrong with the cache; wrong code fails again
+            uncached.append(function.__name__)
             return compile_for(chosen, **options)(function)
 
     return compiled

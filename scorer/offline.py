@@ -107,7 +107,10 @@ class Offline:
 
 
 def golden_problems(serving: Serving) -> list[Problem]:
-    """Score a bundle's golden events with the features that stand beside them, and return where the scores differ."""
+    """Score a bundle's golden events with the features that stand beside them, and return where the scores differ.
+
+    On the way compiled trees are held against the booster: their scores of these events must be the same bit for bit.
+    """
     file = serving.bundle.golden_file
     if file is None:
         return []
@@ -122,6 +125,7 @@ def golden_problems(serving: Serving) -> list[Problem]:
         except BadEvent as error:
             problems += error.problems
             continue
+        serving.booster.confirm(outcome.matrix.values)
         if outcome.rejected:
             problems.append(
                 Problem(where, f"rejected: {outcome.rejected[0].detail}", f"expected the score {golden.score}")

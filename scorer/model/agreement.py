@@ -51,10 +51,10 @@ def compile_trees(booster: xgboost.Booster, predict: Callable[[Rows], Rows]) -> 
         raise NotCovered("numba's compiler is switched off")
     ensemble = Ensemble(forest, base, learner["objective"]["name"])
     for rows in rows_to_try(forest, booster.num_features()):
-        _compare(ensemble.predict(rows), predict(rows))
+        compare(ensemble.predict(rows), predict(rows))
     margins = _margins_to_try(len(base))
     bare = xgboost.DMatrix(np.zeros((len(margins), 1), np.float32), base_margin=margins)
-    _compare(ensemble.link(margins.copy()), stump.predict(bare))
+    compare(ensemble.link(margins.copy()), stump.predict(bare))
     return ensemble
 
 
@@ -97,14 +97,20 @@ def _margins_to_try(outputs: int) -> Rows:
     return np.stack([rng.permutation(margins) for _ in range(outputs)], axis=1)
 
 
-def _compare(ours: Rows, theirs: Rows) -> None:
+def compare(ours: Rows, theirs: Rows) -> None:
+    """Make sure that scores are the same, bit for bit; any NaN equals any.
+
+    Raises:
+        Disagrees: they are not.
+    """
     if ours.shape != theirs.shape:
-        raise Disagrees(f"scores of shape {ours.shape}, the booster's are {theirs.shape}")
+        raise Disagrees(f"the compiled trees disagree with it: shape {ours.shape} for {theirs.shape}")
     different = (ours.view(np.uint32) != theirs.view(np.uint32)) & ~(np.isnan(ours) & np.isnan(theirs))
     if different.any():
         first = np.flatnonzero(different)[0]
         raise Disagrees(
-            f"{different.sum()} of {ours.size} numbers differ, such as {ours.flat[first]!r} for {theirs.flat[first]!r}"
+            f"the compiled trees disagree with it: {different.sum()} of {ours.size} numbers differ, such as "
+            f"{ours.flat[first]!r} for {theirs.flat[first]!r}"
         )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scorer.batch import Reason, Rejected, Scores
 from scorer.errors import Fatal, Misconfigured, Problem, nearest
-from scorer.model.agreement import Disagrees, compile_trees
+from scorer.model.agreement import Disagrees, compare, compile_trees
 from scorer.model.forest import Damaged, NotCovered
 
 PROBE_LIMIT_S = 120
@@ -38,7 +38,6 @@ class Booster:
         classes: numbers in a score, 1 where a score is one number.
         feature_types: XGBoost's, "c" for categorical, None where the model has none.
         trees: how many it has, 0 for gblinear.
-        compiled: whether its trees are compiled; else XGBoost itself scores.
         path: `compiled`, or `booster: ` and why its trees are not compiled.
     """
 
@@ -53,7 +52,6 @@ class Booster:
         self.booster_kind: str = learner["gradient_booster"]["name"]
         self.trees = _count_trees(learner["gradient_booster"])
         self._predict, self.path = self._fastest()
-        self.compiled = self.path == COMPILED
         self._no_values = np.full((1, self.columns), np.nan, np.float32)
         self._shape = self._predict(self._no_values).shape[1:]
         self.classes: int = self._shape[0] if self._shape else 1
@@ -84,6 +82,23 @@ class Booster:
         rejected: list[Rejected] = []
         self._score_halves(matrix, 0, values, rejected)
         return Scores(values, rejected)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether compiled trees score; else XGBoost itself does."""
+        return self.path == COMPILED
+
+    def confirm(self, matrix: Rows) -> None:
+        """Hold compiled trees against the booster on rows that matter; where they differ, they are not used any more.
+
+        Args:
+            matrix: as `score` takes it.
+        """
+        if self.compiled:
+            try:
+                compare(self._predict(matrix), self._predict_copy(matrix))
+            except Disagrees as error:
+                self._predict, self.path = self._by_itself(error)
 
     def problems(self, names: Sequence[str]) -> list[Problem]:
         """Return every way in which the columns of a plan are not those of the model.
@@ -120,13 +135,15 @@ class Booster:
             return compile_trees(self._booster, self._predict_copy).predict, COMPILED
         except Damaged:
             raise
-        except Disagrees as error:
-            why = f"the compiled trees disagree with it: {error}"
-            log.warning("the compiled trees are not used, for they disagree with the booster", why=str(error))
         except NotCovered as error:
-            why = str(error)
+            return self._by_itself(error)
         except (LookupError, TypeError, ValueError) as error:  # a later XGBoost may save its trees in another form
-            why = f"its trees have a form that is not known here: {error!r}"
+            return self._by_itself(NotCovered(f"its trees have a form that is not known here: {error!r}"))
+
+    def _by_itself(self, why: NotCovered) -> tuple[Callable[[Rows], Rows], str]:
+        """Return how the booster itself scores, and what that is called."""
+        if isinstance(why, Disagrees):
+            log.warning("the compiled trees are not used", why=str(why))
         in_place = self.booster_kind == "gbtree"
         return self._predict_in_place if in_place else self._predict_copy, f"booster: {why}"
 

@@ -1,7 +1,7 @@
 """Tiny boosters of every kind, trained in milliseconds, and rows that visit what matters in them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -86,7 +86,12 @@ KINDS: dict[str, tuple[str, dict[str, object]]] = {  # labels, parameters
 @cache
 def train(kind: str, *, named: bool = True, rounds: int = ROUNDS) -> xgboost.Booster:
     """Train one of KINDS, as `predict` would find it in the trainer's process. Do not change it: it is cached."""
-    labels, parameters = KINDS[kind]
+    return grow(kind, rounds, {}, named=named)
+
+
+def grow(kind: str, rounds: int, parameters: Mapping[str, object], *, named: bool = True) -> xgboost.Booster:
+    """Train one of KINDS with some parameters of its own."""
+    labels, of_kind = KINDS[kind]
     data = rows(ROWS, categorical=is_categorical(kind))
     label = _labels(labels, data)
     matrix = xgboost.DMatrix(
@@ -101,9 +106,9 @@ def train(kind: str, *, named: bool = True, rounds: int = ROUNDS) -> xgboost.Boo
         matrix.set_info(label=label)
     if kind in {"ndcg", "pairwise"}:
         matrix.set_info(group=[ROWS // 20] * 20)
-    given = {"tree_method": "hist", "nthread": 1, "seed": 1, "max_depth": 4, **parameters}
+    given = {"tree_method": "hist", "nthread": 1, "seed": 1, "max_depth": 4, "verbosity": 0, **of_kind, **parameters}
     if given.get("booster") == "gblinear":
-        del given["tree_method"], given["max_depth"]
+        given = of_kind | {"nthread": 1, "seed": given["seed"]}
     return xgboost.train(given, matrix, rounds)
 
 

@@ -19,7 +19,7 @@ from scorer.model.agreement import rows_to_try
 from scorer.model.forest import BLOCK, flatten
 from scorer.model.trees import Ensemble
 
-from .boosters import COLUMNS, KINDS, Rows, edited, is_categorical, loaded, predict, rows, same_bits, train
+from .boosters import COLUMNS, KINDS, Rows, edited, grow, is_categorical, loaded, predict, rows, same_bits, train
 
 COMPILES = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 COMPILED = "compiled" if COMPILES else "booster: numba's compiler is switched off"
@@ -193,6 +193,27 @@ def test_margins_that_no_row_reaches_are_tried_too(monkeypatch: pytest.MonkeyPat
     assert "disagree" in booster.path
 
 
+def test_rows_that_matter_are_held_against_the_booster_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrong(Ensemble):
+        def predict(self, matrix: Rows) -> Rows:
+            scores = predict(train("logistic"), matrix)
+            scores[matrix[:, 0] == np.float32(0.625)] = 0.5  # which none of the rows that are tried has
+            return scores
+
+    monkeypatch.setattr(agreement, "Ensemble", Wrong)
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
+    booster = Booster(xgboost.Booster(model_file=train("logistic").save_raw()))
+    matrix = rows(3)
+    booster.confirm(matrix)
+    assert booster.path == "compiled"
+    matrix[1, 0] = 0.625
+    with capture_logs() as logs:
+        booster.confirm(matrix)
+    assert "disagree with it: 1 of 3 numbers differ" in booster.path
+    assert [line["log_level"] for line in logs] == ["warning"]
+    assert same_bits(booster.score(matrix).values, predict(train("logistic"), matrix))
+
+
 @pytest.mark.parametrize("form", [{"in": "another form"}, [], None])
 def test_a_model_saved_in_a_form_that_is_not_known_is_left_to_the_booster(
     form: object, monkeypatch: pytest.MonkeyPatch
@@ -278,6 +299,39 @@ def test_trees_of_any_shape_give_what_the_booster_gives(data: st.DataObject, kin
     matrix = np.concatenate(list(rows_to_try(forest, COLUMNS)))[-1000:]
     theirs = predict(booster, matrix)
     for size in (1, 7, 1000):
+        assert same_bits(ours.score(matrix[:size]).values, theirs[:size])
+
+
+CATEGORICAL_KINDS = sorted(filter(is_categorical, KINDS))
+NUMERIC_KINDS = sorted(set(KINDS) - set(CATEGORICAL_KINDS))
+PARAMETERS = st.fixed_dictionaries(
+    {"seed": st.integers(0, 2**16)},
+    optional={
+        "max_depth": st.integers(1, 9),
+        "eta": st.sampled_from([0.01, 0.3, 2]),
+        "max_bin": st.integers(2, 300),
+        "subsample": st.sampled_from([0.3, 0.7]),
+        "colsample_bynode": st.sampled_from([0.3, 0.7]),
+        "min_child_weight": st.integers(0, 20),
+        "num_parallel_tree": st.integers(1, 3),
+        "base_score": st.sampled_from([0.1, 0.77]),
+        "max_cat_to_onehot": st.integers(1, 50),
+        "rate_drop": st.sampled_from([0.1, 0.5, 1]),
+    },
+)
+
+
+@settings(max_examples=40)
+@given(st.one_of(st.sampled_from(NUMERIC_KINDS), st.sampled_from(CATEGORICAL_KINDS)), PARAMETERS, st.integers(1, 12))
+def test_any_booster_that_is_trained_is_scored_as_predict_does(
+    kind: str, parameters: dict[str, Any], rounds: int
+) -> None:
+    booster = grow(kind, rounds, parameters)
+    ours = Booster(xgboost.Booster(model_file=booster.save_raw("ubj")))
+    assert ours.path == (NOT_COVERED.get(kind, COMPILED) if COMPILES or kind != "aft" else COMPILED)
+    matrix = rows(700, seed=parameters["seed"] + 1, categorical=is_categorical(kind))
+    theirs = predict(booster, matrix)
+    for size in (1, 33, 700):
         assert same_bits(ours.score(matrix[:size]).values, theirs[:size])
 
 
