@@ -56,9 +56,8 @@ class Keyring:
         spans = np.empty((2, len(self._pieces), events.rows), np.int64)
         for at, piece in enumerate(self._pieces):
             spans[0, at], spans[1, at] = piece.spans(events, usable, made)
-        sizes = np.where(usable, (spans[1] - spans[0]).sum(0), 0)
-        ends = np.cumsum(sizes)
-        starts, data = ends - sizes, np.empty(int(sizes.sum()), np.uint8)
+        starts, ends = np.empty(events.rows, np.int64), np.empty(events.rows, np.int64)
+        data = np.empty(lay_out(spans, usable, starts, ends), np.uint8)
         write_keys(events.data, np.frombuffer(made, np.uint8), self._from_event, spans, usable, data)
         slots, first = distinct(data, starts, ends, usable)
         return slots, Texts(data, starts[first], ends[first])
@@ -123,6 +122,28 @@ def _piece(piece: bytes | Part, fields: Mapping[str, Field]) -> _Literal | _Text
     if isinstance(piece, bytes):
         return _Literal(piece)
     return _Text(piece.path) if piece.format is None else _Moment(piece, fields[piece.path])
+
+
+@kernel("int64(int64[:, :, ::1], boolean[::1], int64[::1], int64[::1])", bare=True)
+def lay_out(
+    spans: NDArray[np.int64], usable: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> int:
+    """Say where the key of each row is to start and end, end to end; return how many bytes all take.
+
+    Args:
+        spans: int64 [2, pieces, rows], where each piece starts and ends.
+        usable: bool [rows], the rows that have a key.
+        starts: int64 [rows], to be filled, like
+        ends: int64 [rows].
+    """
+    at = 0
+    for row in range(len(usable)):
+        starts[row] = at
+        if usable[row]:
+            for piece in range(spans.shape[1]):
+                at += spans[1, piece, row] - spans[0, piece, row]
+        ends[row] = at
+    return at
 
 
 @kernel(
