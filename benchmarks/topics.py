@@ -83,8 +83,11 @@ class Topics:
             consumer.close()
 
     def shared(self, group: str, members: int) -> bool:
-        """Whether so many members of a group have their share of a topic's partitions."""
-        found = self._admin.describe_consumer_groups([group])[group].result().members
+        """Whether so many members of a group are known to have their share of a topic's partitions."""
+        try:
+            found = self._admin.describe_consumer_groups([group])[group].result().members
+        except KafkaException:  # as it may be when the group has just begun
+            return False
         shares = [len(member.assignment.topic_partitions) for member in found]
         return len(shares) == members and min(shares) >= self.partitions // members
 
