@@ -1,9 +1,10 @@
-"""A real Apache Kafka as a child process: one KRaft node, ready in a second or two, no format step."""
+"""A real Apache Kafka as a child process: a KRaft node, ready in a second or two, no format step."""
 
 import base64
 import uuid
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +12,6 @@ from scorer.errors import Fatal
 from scorer.sandbox import java
 from scorer.sandbox.server import HOST, READY_S, Server, free_port
 
-_NODE = 1
 _CRASHED = b"detected by the Java Runtime Environment"
 # What `kafka-storage format` writes for 4.1.0: metadata.version 4.1-IV1, group.version 1, transaction.version 2 and
 # eligible.leader.replicas.version 1. It holds no id and no port, so it can be kept, which saves a Java process of
@@ -25,7 +25,6 @@ _CHECKPOINT = zlib.decompress(
 )
 _PROPERTIES = {
     "process.roles": "broker,controller",
-    "node.id": str(_NODE),
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -53,6 +52,17 @@ _PROPERTIES = {
 }
 
 
+# Every record on every node, and acknowledged when most have it.
+_REPLICATED = {
+    "default.replication.factor": "3",
+    "min.insync.replicas": "2",
+    "offsets.topic.replication.factor": "3",
+    "transaction.state.log.replication.factor": "3",
+    "transaction.state.log.min.isr": "2",
+    "replica.lag.time.max.ms": "2000",
+}
+
+
 class Kafka(Server):
     """One Kafka broker with its controller.
 
@@ -62,13 +72,15 @@ class Kafka(Server):
         port: for clients; a free one where None.
         advertised_port: what clients are told to connect to, such as a proxy's; `port` where None.
         heap: of the Java process, as `-Xmx` takes it.
+        node: its number in the cluster.
+        cluster_id: of the cluster, which it is alone where None.
     """
 
     name = "Kafka"
     ready_line: ClassVar[bytes] = b"Kafka Server started"
     version = "Apache Kafka 4.1.0"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each with a default, and by name
         self,
         folder: Path,
         properties: Mapping[str, str] | None = None,
@@ -76,19 +88,32 @@ class Kafka(Server):
         port: int | None = None,
         advertised_port: int | None = None,
         heap: str = "256m",
+        node: int = 1,
+        cluster_id: str | None = None,
     ) -> None:
         super().__init__(folder, port)
         self.bootstrap = f"{HOST}:{advertised_port or self.port}"
-        self._controller = f"{HOST}:{free_port()}"
+        controller = f"{HOST}:{free_port()}"
+        self.voter = f"{node}@{controller}"
         self._heap = heap
+        self._identity = {"cluster.id": cluster_id or _new_id(), "node.id": str(node)}
         self._properties = {
             **_PROPERTIES,
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{self._controller}",
+            "node.id": str(node),
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{controller}",
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
-            "controller.quorum.voters": f"{_NODE}@{self._controller}",
+            "controller.quorum.voters": self.voter,
             "log.dirs": str(self._data),
             **(properties or {}),
         }
+
+    def join(self, voters: str) -> None:
+        """Be one of several from the first start on.
+
+        Args:
+            voters: `voter` of each, with commas.
+        """
+        self._properties["controller.quorum.voters"] = voters
 
     @property
     def _data(self) -> Path:
@@ -119,8 +144,31 @@ class Kafka(Server):
     def _format(self) -> None:
         self._data.mkdir(parents=True)
         (self._data / "bootstrap.checkpoint").write_bytes(_CHECKPOINT)
-        identity = {"version": 1, "cluster.id": _new_id(), "node.id": _NODE, "directory.id": _new_id()}
+        identity = {"version": 1, **self._identity, "directory.id": _new_id()}
         (self._data / "meta.properties").write_text("".join(f"{key}={value}\n" for key, value in identity.items()))
+
+
+@contextmanager
+def cluster(folder: Path, nodes: int = 3) -> Iterator[list[Kafka]]:
+    """Several brokers that are one cluster, each with every record.
+
+    Raises:
+        Fatal: one of them does not come up.
+    """
+    cluster_id = _new_id()
+    brokers = [
+        Kafka(folder / f"kafka-{node}", _REPLICATED, node=node, cluster_id=cluster_id) for node in range(1, nodes + 1)
+    ]
+    try:
+        for broker in brokers:
+            broker.join(",".join(each.voter for each in brokers))
+            broker.launch()
+        for broker in brokers:
+            broker.await_ready()
+        yield brokers
+    finally:
+        for broker in brokers:  # not in order: the last two would wait for a quorum
+            broker.kill()
 
 
 def _new_id() -> str:

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
@@ -27,13 +28,13 @@ def load(world: World, rate: int) -> Iterator[None]:
         while not done.wait(0.1):
             world.send(list(islice(numbers, rate // 10)))
 
-    sender = threading.Thread(target=send)
-    sender.start()
-    try:
-        yield
-    finally:
-        done.set()
-        sender.join()
+    with ThreadPoolExecutor(1) as sender:
+        sent = sender.submit(send)
+        try:
+            yield
+        finally:
+            done.set()
+        sent.result()
 
 
 def resident_megabytes(pid: int) -> float:

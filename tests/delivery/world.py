@@ -95,14 +95,14 @@ class World:
         # Not a line for each broker that a test takes away.
         client: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap, "log_level": 2}
         self.admin = AdminClient(client)
-        topics = [NewTopic(name, partitions, 1) for name in (self.input, self.output, self.dead)]
+        topics = [NewTopic(name, partitions) for name in (self.input, self.output, self.dead)]
         for created in self.admin.create_topics(topics).values():
             created.result()
         self.sent: dict[tuple[int, int], int | bytes | None] = {}  # number of the event, or the bytes of a bad one
         self.replicas: list[subprocess.Popen[bytes]] = []
         self.exactly_once = settings.get("kafka__delivery") == "exactly-once"
         self._observer = Consumer(client | {"group.id": self.group})  # never a member of it
-        self._producer = Producer(client | {"linger.ms": 20})
+        self._producer = Producer(client | {"linger.ms": 20, "enable.idempotence": True})
         self._features(redis_url)
         self._bundle()
         self._configure(redis_url, settings)
@@ -271,14 +271,15 @@ class World:
 
     def refuse(self, topic: str) -> None:
         """Have the broker refuse every write to a topic, for good: no client retries that."""
-        self._alter(topic, "1")
+        self.alter(topic, "max.message.bytes", "1")
 
     def accept(self, topic: str) -> None:
         """Have the broker accept writes again."""
-        self._alter(topic, "1048588")
+        self.alter(topic, "max.message.bytes", "1048588")
 
-    def _alter(self, topic: str, largest: str) -> None:
-        entry = ConfigEntry("max.message.bytes", largest, incremental_operation=AlterConfigOpType.SET)
+    def alter(self, topic: str, name: str, value: str) -> None:
+        """Set a property of a topic."""
+        entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
         for altered in self.admin.incremental_alter_configs([resource]).values():
             altered.result()

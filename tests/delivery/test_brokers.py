@@ -1,0 +1,92 @@
+"""Three brokers, of which some go: leaders and coordinators move, and writes wait for replicas."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from confluent_kafka import TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from scorer.sandbox import Kafka, cluster
+from tests.delivery.conftest import MakeWorld
+from tests.delivery.test_faults import at_work
+from tests.delivery.test_guarantees import load
+from tests.delivery.world import ASK_SECONDS, World, patiently
+
+DELIVERIES = ["at-least-once", "exactly-once"]
+
+
+@pytest.fixture(scope="module")
+def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Kafka]]:
+    with cluster(tmp_path_factory.mktemp("cluster")) as brokers:
+        yield brokers
+
+
+def bootstrap(brokers: list[Kafka]) -> str:
+    return ",".join(broker.bootstrap for broker in brokers)
+
+
+def in_sync(world: World) -> list[int]:
+    """Of each partition of the world's topics, how many replicas have everything."""
+
+    def ask(names: list[str]) -> list[int]:
+        admin = AdminClient({"bootstrap.servers": world.bootstrap, "log_level": 2})
+        topics = admin.describe_topics(TopicCollection(names), request_timeout=ASK_SECONDS)
+        return [len(partition.isr) for topic in topics.values() for partition in topic.result().partitions]
+
+    return patiently(ask, [world.input, world.output, world.dead])
+
+
+@contextmanager
+def without(world: World, broker: Kafka) -> Iterator[None]:
+    """Do without one broker for a time, and wait until it has caught up."""
+    broker.kill()
+    world.until(lambda: max(in_sync(world)) < 3, "notice of a broker that is gone")
+    try:
+        yield
+    finally:
+        broker.start()
+    world.until(lambda: min(in_sync(world)) == 3, "all replicas in sync")
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_each_leader_and_coordinator_may_die(make_world: MakeWorld, brokers: list[Kafka], delivery: str) -> None:
+    world = make_world(bootstrap=bootstrap(brokers), kafka__delivery=delivery)
+    with load(world, 500):
+        watched = at_work(world)
+        for broker in brokers:
+            with without(world, broker):
+                world.wait(world.published() + 500)
+        watched.until(200)
+    world.wait_committed()
+    assert world.verify().repeated == 0, world.log()
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_too_few_replicas_in_sync_are_waited_for(make_world: MakeWorld, brokers: list[Kafka], delivery: str) -> None:
+    world = make_world(bootstrap=bootstrap(brokers), kafka__delivery=delivery)
+    world.alter(world.output, "min.insync.replicas", "3")
+    with load(world, 500):
+        watched = at_work(world)
+        with without(world, brokers[0]):
+            watched.until(503, "writes")
+        watched.until(200)
+    world.wait_committed()
+    assert world.verify().repeated == 0, world.log()
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_a_broker_that_cannot_write_to_its_disk_is_one_that_dies(
+    make_world: MakeWorld, own_kafka: Kafka, delivery: str
+) -> None:
+    world = make_world(bootstrap=own_kafka.bootstrap, kafka__delivery=delivery)
+    with load(world, 500):
+        watched = at_work(world)
+        resource.prlimit(own_kafka.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        world.until(lambda: not own_kafka.running, "end of a broker without a disk")
+        watched.until(503, "kafka")
+        own_kafka.start()
+        watched.until(200)
+    world.wait_committed()
+    assert world.verify().repeated == 0, world.log()
