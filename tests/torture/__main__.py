@@ -3,45 +3,59 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import product
 from pathlib import Path
 
-from tests.torture.evidence import Totals, totals
+from tests.torture.evidence import Totals, together, totals
 from tests.torture.report import page
 from tests.torture.torture import prepared
 
 PAGE = Path(__file__).parents[2] / "benchmarks/torture.md"
+MODES = ("at-least-once", "exactly-once")
 SECONDS_A_KILL = 30.0  # at most, on a slow machine
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run, write the page, and return 1 where anything was found or nothing could have been."""
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="of replicas, in each mode (default 200)")
-    parser.add_argument("--seed", type=int, default=1, help="of all that is done (default 1)")
-    parser.add_argument("--delivery", action="append", choices=["at-least-once", "exactly-once"], help="default both")
+    parser.add_argument("--seed", type=int, default=1, help="of all that is done in the first run (default 1)")
+    parser.add_argument("--runs", type=int, default=1, help="that share the kills of a mode, each with a seed")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time; each takes more than a core")
+    parser.add_argument("--delivery", action="append", choices=MODES, help="default both")
     parser.add_argument("--page", type=Path, default=PAGE, help="where the totals go")
-    chosen = parser.parse_args()
-    modes = chosen.delivery or ["at-least-once", "exactly-once"]
-    runs = [run(delivery, chosen.seed, chosen.kills) for delivery in modes]
+    chosen = parser.parse_args(words)
+    modes = chosen.delivery or MODES
+    wanted = [*product(modes, range(chosen.seed, chosen.seed + chosen.runs))]
+    with ProcessPoolExecutor(chosen.jobs) as pool:
+        found = [*pool.map(partial(run, -(-chosen.kills // chosen.runs)), *zip(*wanted, strict=True))]
+    runs = [together([each for each in found if each.delivery == mode]) for mode in modes]
     chosen.page.write_text(page(runs))
-    say(f"totals are in {chosen.page}")
+    sys.stdout.write(f"totals are in {chosen.page}\n")
     return int(any(each.found or not each.convincing for each in runs))
 
 
-def run(delivery: str, seed: int, kills: int) -> Totals:
+def run(kills: int, delivery: str, seed: int) -> Totals:
     """Run until there were so many kills."""
     with (
         tempfile.TemporaryDirectory(prefix="torture-") as folder,
-        prepared(Path(folder), delivery, seed, say) as torture,
+        prepared(Path(folder), delivery, seed, sayer(f"{delivery}, seed {seed}: ")) as torture,
     ):
         seconds = torture.run(lambda: sum(torture.kills.values()) >= kills, kills * SECONDS_A_KILL)
         return totals(torture, seconds)
 
 
-def say(line: str) -> None:
-    """Tell what is going on."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+def sayer(who: str) -> Callable[[str], None]:
+    """Return what tells what is going on in a run."""
+
+    def say(line: str) -> None:
+        sys.stdout.write(f"{who}{line}\n")
+        sys.stdout.flush()
+
+    return say
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What is left of a run: the history that the checker reads, and the totals that people read."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.delivery.world import place
@@ -16,9 +17,9 @@ IN_FLIGHT = 4  # batches
 
 @dataclass(frozen=True)
 class Totals:
-    """What happened in a run, and what was found."""
+    """What happened in some runs of a mode of delivery, and what was found."""
 
-    seed: int
+    seeds: tuple[int, ...]
     delivery: str
     seconds: float
     faults: Counter[Kind]
@@ -44,7 +45,7 @@ def totals(run: Torture, seconds: float) -> Totals:
     history = _history(run)
     written = run.world.written(run.world.output) + run.world.written(run.world.dead)
     return Totals(
-        seed=run.seed,
+        seeds=(run.seed,),
         delivery="exactly-once" if run.world.exactly_once else "at-least-once",
         seconds=seconds,
         faults=run.done,
@@ -57,6 +58,29 @@ def totals(run: Torture, seconds: float) -> Totals:
         repeats_allowed=history.repeats_allowed,
         aborted=written - len(history.outputs),
         found=checker.check(history),
+    )
+
+
+def together(runs: Sequence[Totals]) -> Totals:
+    """Add up runs of one mode of delivery."""
+    found: dict[checker.Kind, list[str]] = defaultdict(list)
+    for run in runs:
+        for kind, what in run.found.items():
+            found[kind] += [f"seed {run.seeds[0]}: {each}" for each in what]
+    return Totals(
+        seeds=tuple(seed for run in runs for seed in run.seeds),
+        delivery=runs[0].delivery,
+        seconds=sum(run.seconds for run in runs),
+        faults=sum((run.faults for run in runs), Counter()),
+        kills=sum((run.kills for run in runs), Counter()),
+        exits=sum(run.exits for run in runs),
+        dropped=sum(run.dropped for run in runs),
+        events=sum(run.events for run in runs),
+        samples=sum(run.samples for run in runs),
+        repeated=sum(run.repeated for run in runs),
+        repeats_allowed=sum(run.repeats_allowed for run in runs),
+        aborted=sum(run.aborted for run in runs),
+        found=dict(found),
     )
 
 

@@ -19,7 +19,7 @@ faults are done to all of them. What is checked and how to read this stands in [
 def page(runs: Sequence[Totals]) -> str:
     """Return the page of some runs, a column for each."""
     rows: list[tuple[str, Sequence[object]]] = [
-        ("seed", [run.seed for run in runs]),
+        ("seeds", [", ".join(map(str, run.seeds)) for run in runs]),
         ("seconds of faults", [round(run.seconds) for run in runs]),
         ("events", [f"{run.events:,}" for run in runs]),
         ("**kills of replicas**", [sum(run.kills.values()) for run in runs]),

@@ -21,6 +21,7 @@ PARTITIONS = 8  # more than a producer's requests in flight, so that a batch can
 SETTLE_SECONDS = 180.0  # for all to be committed after the last fault, on a slow machine too
 START_SECONDS = 180.0  # for a replica to be at work
 HUNT_SECONDS = 3.0  # for a replica to be seen in the phase in which it is to be killed
+IDLE_SECONDS = 20.0  # the same where that is to have nothing to do: what is there must be worked off before
 TURN_SECONDS = 0.02
 SETTINGS: dict[str, Any] = {
     "partitions": PARTITIONS,
@@ -146,7 +147,7 @@ class Torture:
 
     def _hunt(self, victim: Replica, aim: Phase) -> Phase | None:
         """Freeze a replica again and again until it is in a phase, for some time at most, and leave it frozen."""
-        deadline = time.monotonic() + HUNT_SECONDS
+        deadline = time.monotonic() + (IDLE_SECONDS if aim is Phase.IDLE else HUNT_SECONDS)
         while True:
             victim.freeze()
             phase = self.watch.look(victim.owned)

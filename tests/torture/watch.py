@@ -4,7 +4,7 @@ import io
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 
 import fastavro
@@ -46,6 +46,48 @@ def output_of(message: Message, *, dead: bool) -> Output:
     return Output(dead, partition, offset, source, record["event_id"], model, record["score"])
 
 
+class Asker:
+    """A consumer that asks after the group, and is never a member of it; for one thread."""
+
+    def __init__(self, world: World, isolation: str = "read_uncommitted") -> None:
+        self._world, self._isolation = world, isolation
+        self._consumer = _reader(world, isolation)
+
+    def committed(self) -> dict[int, int]:
+        """The committed offsets, without waiting for transactions that are open.
+
+        Raises:
+            KafkaException: the brokers do not answer.
+        """
+        asked = [TopicPartition(self._world.input, number) for number in range(self._world.partitions)]
+        answered = self._ask(lambda consumer: consumer.committed(asked, ASK_SECONDS))
+        return {at.partition: max(at.offset, 0) for at in answered}
+
+    def ends(self, names: Mapping[str, bool]) -> dict[End, int]:
+        """How far topics go, by the asker's isolation; the value of each name stands for it.
+
+        Raises:
+            KafkaException: the brokers do not answer.
+        """
+        numbers = range(self._world.partitions)
+        # With the end in the place of a time this is one request for all.
+        asked = [TopicPartition(topic, number, OFFSET_END) for topic in names for number in numbers]
+        answered = self._ask(lambda consumer: consumer.offsets_for_times(asked, ASK_SECONDS))
+        return {(names[at.topic], at.partition): at.offset for at in answered}
+
+    def _ask(self, ask: Callable[[Consumer], list[TopicPartition]]) -> list[TopicPartition]:
+        try:
+            return _answered(ask(self._consumer))
+        except KafkaException:
+            self.close()  # what a client has heard while brokers came and went it may believe for long
+            self._consumer = _reader(self._world, self._isolation)
+            raise
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._consumer.close()
+
+
 class Watch(threading.Thread):
     """Reads all outputs as they come, committed or not, and samples what is committed."""
 
@@ -54,7 +96,8 @@ class Watch(threading.Thread):
         self._world = world
         self._names = {world.output: False, world.dead: True}
         self._tail = _reader(world, "read_uncommitted")
-        self._all, self._committed_only = _reader(world, "read_uncommitted"), _reader(world, "read_committed")
+        self._sampler = Asker(world)
+        self._looker, self._stable = Asker(world), Asker(world, "read_committed")
         self._ending = threading.Event()
         self._lock = threading.Lock()
         self._reached: dict[End, int] = defaultdict(int)
@@ -92,8 +135,8 @@ class Watch(threading.Thread):
         """End, and raise what went wrong."""
         self.end()
         self.join()
-        for consumer in (self._tail, self._all, self._committed_only):
-            consumer.close()
+        for client in (self._tail, self._sampler, self._looker, self._stable):
+            client.close()
         if self.failure is not None:
             raise self.failure
 
@@ -103,40 +146,16 @@ class Watch(threading.Thread):
         Outputs of transactions that were aborted are no sign of it: they lie below the last stable offset.
         """
         try:
-            ends = self.ends()
-            stable = self.ends(self._committed_only) if self._world.exactly_once else {}
-            committed = self.committed()
-            inputs = self._ends({self._world.input: False}, self._all)
+            ends = self._looker.ends(self._names)
+            stable = self._stable.ends(self._names) if self._world.exactly_once else {}
+            committed = self._looker.committed()
+            inputs = self._looker.ends({self._world.input: False})
         except KafkaException:
             return None
         if not self._has_read(ends):
             return None
         phases = {self._phase(committed[number], number, inputs[False, number], stable) for number in partitions}
         return next((phase for phase in (Phase.WRITES, Phase.COMMIT, Phase.BATCH) if phase in phases), Phase.IDLE)
-
-    def committed(self) -> dict[int, int]:
-        """The committed offsets, without waiting for transactions that are open.
-
-        Raises:
-            KafkaException: the brokers do not answer.
-        """
-        asked = [TopicPartition(self._world.input, number) for number in range(self._world.partitions)]
-        return {at.partition: max(at.offset, 0) for at in _answered(self._all.committed(asked, ASK_SECONDS))}
-
-    def ends(self, asker: Consumer | None = None) -> dict[End, int]:
-        """How far the outputs go.
-
-        Raises:
-            KafkaException: the brokers do not answer.
-        """
-        return self._ends(self._names, asker or self._all)
-
-    def _ends(self, names: Mapping[str, bool], asker: Consumer) -> dict[End, int]:
-        numbers = range(self._world.partitions)
-        # With the end in the place of a time this is one request for all, by the asker's isolation.
-        asked = [TopicPartition(topic, number, OFFSET_END) for topic in names for number in numbers]
-        answered = _answered(asker.offsets_for_times(asked, ASK_SECONDS))
-        return {(names[at.topic], at.partition): at.offset for at in answered}
 
     def _phase(self, committed: int, number: int, end: int, stable: Mapping[End, int]) -> Phase:
         with self._lock:
@@ -173,7 +192,9 @@ class Watch(threading.Thread):
 
     def _sample(self) -> None:
         try:
-            sample = Sample(self.committed(), self.ends())  # in this order: see the checker
+            sample = Sample(
+                self._sampler.committed(), self._sampler.ends(self._names)
+            )  # in this order: see the checker
         except KafkaException:
             return
         if not self.samples or self.samples[-1].committed != sample.committed:
