@@ -20,19 +20,19 @@ NAME = "delays"
 BATCHES = (500, 2000)  # of a replica, in events at most: its default, and what suits a backlog
 
 
-def configure(contract: Contract, **groups: object) -> Path:
+def configure(contract: Contract, **groups: Mapping[str, object]) -> Path:
     """Write a bundle and a configuration with the defaults of `scorer`, and return the latter's file.
 
     Args:
         contract: where everything is.
-        groups: settings that are not the default's, as in the file.
+        groups: settings that are not the default's, as in the file; they are added to those of the contract.
     """
     features = json.loads((contract.workload_dir / "features.json").read_text())
     bundle = contract.state_dir / NAME / features["model_version"]
     bundle.mkdir(parents=True)
     (bundle / "model.ubj").write_bytes((contract.workload_dir / "model.ubj").read_bytes())
     (bundle / "plan.yaml").write_text(yaml.safe_dump(_plan(features, contract.layout), sort_keys=False))
-    settings = {
+    settings: dict[str, Any] = {
         "kafka": {
             "bootstrap_servers": contract.bootstrap,
             "group_id": contract.group,
@@ -45,8 +45,9 @@ def configure(contract: Contract, **groups: object) -> Path:
         "features": {"url": f"redis://{contract.redis}"},
         "model": {"path": str(bundle.parent)},
         "http": None,
-        **groups,
     }
+    for group, chosen in groups.items():
+        settings[group] = {**settings.get(group, {}), **chosen}
     file = contract.state_dir / "scorer.yaml"
     file.write_text(yaml.safe_dump(settings, sort_keys=False))
     return file

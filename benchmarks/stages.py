@@ -1,8 +1,7 @@
 """Where the time goes: microseconds an event in each stage of a replica that works off a backlog."""
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -33,7 +32,7 @@ def run(replicas: Sequence[tuple[str, int]], events: int, rounds: int, console: 
         workload.load_redis(sandbox.redis.url)
         for number in range(1, rounds + 1):
             for layout, batch in replicas:
-                budget = _measure(sandbox, workload, f"{layout}-{batch}-{number}", layout, batch, events)
+                budget = measure(sandbox, workload, layout, events, batch={"max_records": batch})
                 budgets.setdefault(f"{layout}, {batch:,}", []).append(budget)
                 console.print(f"round {number}: {layout}, {batch:,} a batch: {budget.all_cpu:.2f} us", style="dim")
     best = {title: min(found, key=lambda budget: budget.all_cpu) for title, found in budgets.items()}
@@ -41,19 +40,20 @@ def run(replicas: Sequence[tuple[str, int]], events: int, rounds: int, console: 
     return 0
 
 
-def _measure(sandbox: Sandbox, workload: Workload, name: str, layout: str, batch: int, events: int) -> Budget:  # noqa: PLR0913, PLR0917  what is measured, on what
-    result = work_off(
-        load(_configuration(sandbox, workload, name, layout, batch), environ={}).settings,
-        sandbox,
-        map(workload.event, range(events)),
-        counting,
-    )
-    if result.dead_letters:
-        raise Fatal(f"{name}: {result.dead_letters:,} of {events:,} events became dead letters")
-    return result.budget
+def measure(sandbox: Sandbox, workload: Workload, layout: str, events: int, **groups: Mapping[str, object]) -> Budget:
+    """Have a replica work off a backlog, and return what an event took.
 
+    Args:
+        sandbox: Kafka and Redis.
+        workload: loaded into that Redis.
+        layout: of the features.
+        events: of the backlog.
+        groups: settings that are not the default's.
 
-def _configuration(sandbox: Sandbox, workload: Workload, name: str, layout: str, batch: int) -> Path:
+    Raises:
+        Fatal: it ended, stalled, or made dead letters.
+    """
+    name = f"budget-{len([*sandbox.folder.iterdir()])}"
     state = sandbox.folder / name
     state.mkdir()
     contract = Contract(
@@ -66,7 +66,11 @@ def _configuration(sandbox: Sandbox, workload: Workload, name: str, layout: str,
         state_dir=state,
         layout=layout,
     )
-    return peer.configure(contract, batch={"max_records": batch})
+    settings = load(peer.configure(contract, **groups), environ={}).settings
+    result = work_off(settings, sandbox, map(workload.event, range(events)), counting)
+    if result.dead_letters:
+        raise Fatal(f"{result.dead_letters:,} of {events:,} events became dead letters")
+    return result.budget
 
 
 def table(budgets: dict[str, Budget]) -> Table:
