@@ -25,7 +25,7 @@ HIT, STALE, UNAVAILABLE = np.uint8(Lookup.HIT), np.uint8(Lookup.STALE), np.uint8
 
 Ask = Callable[[Sequence[Request], float], list[Reply]]
 # The heads, int64 [lines, 2]; when the features changed, Unix seconds, and their values, float64 [lines, 1 + fields];
-# the key, its Lookup, and which values are absent, uint8 [lines, KEY_ROOM + 1 + fields].
+# its Lookup, which values are absent, and the key, uint8 [lines * (1 + fields + KEY_ROOM)].
 Lines = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]
 Answers = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.uint8]]  # the first three arrays of a Reply
 _KEYS = "Array(uint8, 1, 'C', readonly=True), int64[::1], int64[::1], int64"
@@ -92,7 +92,7 @@ class _Shelf:
         self._lines = (
             heads,
             np.empty((lines, 1 + self._fields)),
-            np.empty(lines * (KEY_ROOM + 1 + self._fields), np.uint8),
+            np.empty(lines * (1 + self._fields + KEY_ROOM), np.uint8),
         )
 
     def recall(self, keys: Texts, since: int, now: float) -> tuple[Reply, NDArray[np.int64]]:
@@ -128,7 +128,7 @@ def _line(data: NDArray[np.uint8], start: int, end: int, tag: np.int64, lines: L
     heads, _, texts = lines
     first, size = _first(tag, len(heads)), len(texts) // len(heads)
     for line in range(first, first + WAYS):
-        if heads[line, TAG] == tag and same(data, start, texts, line * size, end - start):
+        if heads[line, TAG] == tag and same(data, start, texts, (line + 1) * size - KEY_ROOM, end - start):
             return line
     return NO_LINE
 
@@ -179,7 +179,7 @@ def recall(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of the
             rows[unknown] = key
             unknown += 1
             continue
-        at = line * size + KEY_ROOM
+        at = line * size
         stale = texts[at] == HIT and now - numbers[line, 0] > max_age
         lookup[key] = STALE if stale else texts[at]
         for field in range(values.shape[1]):
@@ -231,9 +231,9 @@ def keep(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
         if line == NO_LINE:
             line = _oldest(_first(tag, len(heads)), heads)
             heads[line, TAG] = tag
-            copy(data, start, end, texts, line * size)
+            copy(data, start, end, texts, (line + 1) * size - KEY_ROOM)
         heads[line, ASKED], numbers[line, 0] = asked, changed[row]
-        at = line * size + KEY_ROOM
+        at = line * size
         texts[at] = lookup[row]
         for field in range(fields):
             numbers[line, 1 + field], texts[at + 1 + field] = values[row, field], absent[row, field]

@@ -210,7 +210,8 @@ def test_a_key_is_known_by_its_bytes_and_not_by_its_hash() -> None:
     replica.look_up(N1)
     cache = replica.features._cache
     assert cache is not None
-    cache._shelves[0]._lines[2][:KEY_ROOM] = ord("N")
+    texts = cache._shelves[0]._lines[2].reshape(WAYS, -1)
+    texts[:, -KEY_ROOM:] = ord("N")
     replica.look_up(N1)
     assert replica.store.asked[1] == [b"plane:N1"]
 

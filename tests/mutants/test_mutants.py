@@ -201,7 +201,7 @@ MUTANTS = [
     Mutant(
         "a key gets the answer of another with the same hash",
         "scorer/features/cache.py",
-        "if heads[line, TAG] == tag and same(data, start, texts, line * size, end - start):",
+        "if heads[line, TAG] == tag and same(data, start, texts, (line + 1) * size - KEY_ROOM, end - start):",
         "if heads[line, TAG] == tag:",
         CACHE,
     ),
