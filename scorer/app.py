@@ -93,7 +93,7 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
         checkpoint: Checkpoint = TransactionCheckpoint(source.commits, WINDOW, metrics.in_flight)
     else:
         sink = Sink(settings.kafka, letters, brokers)
-        checkpoint = Checkpoint(source.commits, WINDOW, metrics.in_flight)
+        checkpoint = Checkpoint(source.commits, WINDOW, metrics.in_flight, settings.batch.max_records)
     return Parts(
         source=source,
         decoder=serving.decoder(),

@@ -5,13 +5,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-import structlog
-
 from scorer.batch import Records
 from scorer.errors import Fatal
 from scorer.kafka.offsets import Offsets, Partition, next_offsets
 
-log = structlog.get_logger()
+COMMIT_SECONDS = 0.05  # between two commits of small batches: each costs the brokers as much as that of a large one
 
 
 class Committer(Protocol):
@@ -64,22 +62,33 @@ class Checkpoint:
         committer: carries commits; at most one is on its way at a time, so they cannot overtake one another.
         window: how many batches may be unacknowledged.
         in_flight: told of the number of batches in flight whenever it changes.
+        enough: records that are worth a commit at once; fewer wait for COMMIT_SECONDS since the last one.
+        clock: seconds.
     """
 
-    def __init__(self, committer: Committer, window: int, in_flight: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        committer: Committer,
+        window: int,
+        in_flight: Callable[[int], None],
+        enough: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._committer = committer
         self._window = window
         self._tell = in_flight
         self._batches: deque[InFlight] = deque()
         self._written: Offsets = {}  # acknowledged, and not confirmed as committed
         self._sent: Offsets | None = None  # the commit on its way
-        self._oldest = time.monotonic()
+        self._uncommitted = 0  # records that are written, and in no commit that was sent
+        self._enough, self._clock = enough, clock
+        self._due = self._oldest = clock()
 
     def open(self, records: Records, expected: int, on_settled: Callable[[], None] = lambda: None) -> InFlight:
         """Take a batch into the window before its first write; `expected` writes must be acknowledged."""
         batch = InFlight(next_offsets(records), expected, on_settled)
         if not self._batches:
-            self._oldest = time.monotonic()
+            self._oldest = self._clock()
         self._batches.append(batch)
         self._tell(len(self._batches))
         return batch
@@ -97,7 +106,7 @@ class Checkpoint:
     @property
     def waiting_seconds(self) -> float:
         """How long the oldest batch in flight has been the oldest; 0 where none is."""
-        return time.monotonic() - self._oldest if self._batches else 0.0
+        return self._clock() - self._oldest if self._batches else 0.0
 
     def settle(self) -> None:
         """Take the batches that are written off the front of the window, and send what may be committed.
@@ -106,8 +115,8 @@ class Checkpoint:
             Fatal: the brokers refused a write for good. Nothing at or above it is ever committed.
         """
         self._take_written()
-        if self._sent is None and self._written:
-            self._sent = dict(self._written)
+        if self._sent is None and self._written and (self._uncommitted >= self._enough or self._clock() >= self._due):
+            self._sent, self._uncommitted, self._due = dict(self._written), 0, self._clock() + COMMIT_SECONDS
             self._committer.begin(self._sent)
 
     def committed(self, *, confirmed: bool) -> None:
@@ -124,7 +133,7 @@ class Checkpoint:
         """
         self._take_written()
         if self._written:
-            sent = dict(self._written)
+            sent, self._uncommitted = dict(self._written), 0
             if self._committer.finish(sent, seconds):
                 self._drop_confirmed(sent)
         return not self._written
@@ -149,7 +158,8 @@ class Checkpoint:
     def _take_written(self) -> None:
         while self._batches and self._batches[0].complete:
             batch = self._batches.popleft()
-            self._oldest = time.monotonic()
+            self._oldest = self._clock()
+            self._uncommitted += batch.expected
             _advance(self._written, batch.offsets)
             batch.settled()
             self._tell(len(self._batches))

@@ -85,7 +85,7 @@ def test_a_broker_that_cannot_write_to_its_disk_is_one_that_dies(
         watched = at_work(world)
         resource.prlimit(own_kafka.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
         world.until(lambda: not own_kafka.running, "end of a broker without a disk")
-        watched.until(503, "kafka")
+        world.until(lambda: "kafka" in watched.ready()[1], "word of the broker")
         own_kafka.start()
         watched.until(200)
     world.wait_committed()

@@ -46,7 +46,7 @@ class Watched:
 
     def until(self, status: int, *failed: str) -> None:
         """Wait until /ready answers so."""
-        self.world.until(lambda: self.ready() == (status, list(failed)), f"{status} {failed}, but {self.ready()}")
+        self.world.until(lambda: self.ready() == (status, list(failed)), f"{status} {failed} from /ready")
 
     def trouble(self) -> list[str]:
         """With what the log said there is trouble, once for each time it said so."""

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from scorer.batch import Records
 from scorer.errors import Fatal
-from scorer.kafka.checkpoint import Checkpoint, InFlight
+from scorer.kafka.checkpoint import COMMIT_SECONDS, Checkpoint, InFlight
 from scorer.kafka.offsets import Partition, next_offsets
 
 PARTITIONS = [("a", 0), ("a", 1), ("b", 0)]
@@ -70,15 +70,40 @@ def test_a_refused_write_is_fatal_and_holds_back_what_comes_after_it() -> None:
     assert broker.committed == {}
 
 
-def test_a_refused_commit_is_sent_again() -> None:
-    broker = Broker()
-    checkpoint = Checkpoint(broker, 4, lambda _: None)
+def test_a_refused_commit_is_sent_again_after_a_while() -> None:
+    broker, now = Broker(), [0.0]
+    checkpoint = Checkpoint(broker, 4, lambda _: None, clock=lambda: now[0])
     checkpoint.open(records([(("a", 0), 0)]), 1).delivered(None, None)
     checkpoint.settle()
     broker.on_its_way = None
     checkpoint.committed(confirmed=False)
     checkpoint.settle()
+    assert broker.on_its_way is None
+    now[0] += COMMIT_SECONDS
+    checkpoint.settle()
     assert broker.on_its_way == {("a", 0): 1}
+
+
+@pytest.mark.parametrize(
+    ("after", "rows", "commits"),
+    [(0.0, 2, False), (0.0, 3, True), (COMMIT_SECONDS / 2, 2, False), (COMMIT_SECONDS, 1, True)],
+)
+def test_few_records_wait_for_a_commit_and_enough_do_not(after: float, rows: int, commits: bool) -> None:  # noqa: FBT001  by pytest
+    broker, now = Broker(), [0.0]
+    checkpoint = Checkpoint(broker, 4, lambda _: None, enough=3, clock=lambda: now[0])
+
+    def write(offset: int) -> None:
+        checkpoint.open(records([(("a", 0), offset)]), 1).delivered(None, None)
+        checkpoint.settle()
+
+    write(0)
+    assert broker.on_its_way == {("a", 0): 1}  # the first for a long time
+    broker.on_its_way = None
+    checkpoint.committed(confirmed=True)
+    now[0] += after
+    for offset in range(1, 1 + rows):
+        write(offset)
+    assert broker.on_its_way == ({("a", 0): 1 + rows} if commits else None)
 
 
 class CheckpointMachine(RuleBasedStateMachine):

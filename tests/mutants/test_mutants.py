@@ -54,8 +54,8 @@ MUTANTS = [
     Mutant(
         "a commit overtakes another",
         "scorer/kafka/checkpoint.py",
-        "if self._sent is None and self._written:",
-        "if self._written:",
+        "if self._sent is None and self._written and",
+        "if self._written and",
         CHECKPOINT,
     ),
     Mutant(
@@ -74,10 +74,24 @@ MUTANTS = [
     ),
     Mutant(
         "an offset too far",
-        "scorer/kafka/checkpoint.py",
-        "offsets = records.offset[::-1][last] + 1",
-        "offsets = records.offset[::-1][last] + 2",
+        "scorer/kafka/offsets.py",
+        "records.offset[::-1][last] + 1",
+        "records.offset[::-1][last] + 2",
         CHECKPOINT,
+    ),
+    Mutant(
+        "a partition begins where the client says",
+        "scorer/kafka/source.py",
+        "ours = ours and self._beginnings.check(ours)",
+        "ours = ours and ours",
+        "tests/kafka/test_beginnings.py",
+    ),
+    Mutant(
+        "records are held of a partition that went meanwhile",
+        "scorer/kafka/source.py",
+        "messages = self._consumer.consume(records, seconds)",
+        "held = self._held; messages = self._consumer.consume(records, seconds); self._held = held",
+        "tests/kafka/test_source.py",
     ),
     Mutant(
         "a dead letter that is not awaited",
