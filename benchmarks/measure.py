@@ -18,7 +18,7 @@ from scorer.errors import Fatal
 from scorer.sandbox import Sandbox
 
 LOOK_SECONDS = 0.02  # between two looks at the output
-STALL_SECONDS = 60.0  # without an output: for imports, joining the group, and machines under load
+STALL_SECONDS = 120.0  # without an output: for imports, joining the group, and machines under load
 MILLION = 1e6
 
 
