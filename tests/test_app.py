@@ -45,12 +45,25 @@ def world(kafka: Kafka, own_redis: Redis, tmp_path: Path) -> Iterator[World]:
         yield world
 
 
-def start(world: World) -> tuple[subprocess.Popen[bytes], Page]:
-    """A replica that is ready."""
+def start(world: World, **environment: str) -> tuple[subprocess.Popen[bytes], Page]:
+    """A replica that is ready; variables are `SCORER_` settings."""
     port = free_port()
-    replica, page = world.start(SCORER_HTTP__PORT=str(port)), Page(port)
+    replica, page = world.start(SCORER_HTTP__PORT=str(port), **environment), Page(port)
     world.until(lambda: page.failed() == [], "readiness")
     return replica, page
+
+
+def test_a_replica_with_a_cache_scores_what_it_knows_while_redis_is_away(world: World, own_redis: Redis) -> None:
+    replica, page = start(world, SCORER_FEATURES__CACHE__TTL_MS="3600000")
+    world.send(list(range(200)))
+    world.wait(200)
+    own_redis.stop()
+    world.send(list(range(200)))
+    world.wait(400)
+    hits = [line for line in page.get("/metrics")[1].splitlines() if 'result="hit"' in line and "_cache_" in line]
+    assert float(hits[0].split()[-1]) > 0
+    world.verify()
+    assert world.stop(replica) == 0
 
 
 def test_a_replica_without_work_notices_that_redis_died(world: World, own_redis: Redis) -> None:
