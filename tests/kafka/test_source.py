@@ -153,7 +153,7 @@ def test_held_records_of_a_partition_that_goes_while_more_are_awaited_go_with_it
     topic = make_topic(partitions=2)
     for partition in (0, 1):
         fill(kafka, topic, [b"ab"] * 20, partition)
-    with joined(group, topic, mode="fixed", max_records=40, max_wait_ms=5_000, max_bytes=2) as member:
+    with joined(group, topic, mode="fixed", max_records=40, max_wait_ms=60_000, max_bytes=2) as member:
         member.poll()
         monkeypatch.setattr(member.source, "_consumer", Taking(member.source, TopicPartition(topic, 0)))
         member.source.hold(None, 0)
