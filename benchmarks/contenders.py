@@ -54,18 +54,22 @@ class Contender:
         return f"{self.name}, {self.layout}" + (f", {self.batch:,} a batch" if self.batch else "")
 
 
-def replica(layout: str, batch: int, delivery: str = "at-least-once", **limits: int | str) -> Contender:
+def replica(
+    layout: str, batch: int, delivery: str = "at-least-once", patience_ms: int = 100, **limits: int | str
+) -> Contender:
     """Return this project's replica.
 
     Args:
         layout: of the features.
         batch: the most events of one.
         delivery: its mode.
+        patience_ms: how long it waits for Redis.
         limits: other settings of `batch` that are not the default's.
     """
 
     def command(contract: Contract) -> list[str]:
-        file = peer.configure(contract, kafka={"delivery": delivery}, batch={"max_records": batch, **limits})
+        groups = {"features": {"timeout_ms": patience_ms}, "batch": {"max_records": batch, **limits}}
+        file = peer.configure(contract, kafka={"delivery": delivery}, **groups)
         return [sys.executable, "-m", "scorer", "run", "-c", str(file)]
 
     return Contender(SCORER, layout, Program(3, LAYOUTS, PREDICTIONS, command), batch)
