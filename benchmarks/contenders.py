@@ -68,8 +68,12 @@ def replica(
     """
 
     def command(contract: Contract) -> list[str]:
-        groups = {"features": {"timeout_ms": patience_ms}, "batch": {"max_records": batch, **limits}}
-        file = peer.configure(contract, kafka={"delivery": delivery}, **groups)
+        file = peer.configure(
+            contract,
+            kafka={"delivery": delivery},
+            features={"timeout_ms": patience_ms},
+            batch={"max_records": batch, **limits},
+        )
         return [sys.executable, "-m", "scorer", "run", "-c", str(file)]
 
     return Contender(SCORER, layout, Program(3, LAYOUTS, PREDICTIONS, command), batch)
