@@ -11,7 +11,7 @@ from statistics import median
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks import harness, report, stages, sweeps
+from benchmarks import harness, report, stages, sweeps, trees
 from benchmarks.compare import Wanted, compare
 from benchmarks.contenders import BASE, LAYOUTS, RIVALS, SCORER, contenders
 from benchmarks.peer import BATCHES
@@ -61,7 +61,11 @@ def _sweeps(chosen: argparse.Namespace, console: Console) -> int:
     return sweeps.run(chosen.only, chosen.points, Scope(chosen.events, chosen.repeat, rate, chosen.seconds, console))
 
 
-WHAT = {"compare": _compare, "stages": _stages, "sweeps": _sweeps}
+def _trees(_: argparse.Namespace, console: Console) -> int:
+    return trees.run(console)
+
+
+WHAT = {"compare": _compare, "stages": _stages, "sweeps": _sweeps, "trees": _trees}
 
 
 def _check(least: float, console: Console) -> int:
@@ -77,7 +81,7 @@ def _arguments() -> argparse.ArgumentParser:
     default = Wanted(())
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, allow_abbrev=False)
     add = parser.add_argument
-    add("what", nargs="?", choices=WHAT, default="compare", help="compare, where the time goes, or scale")
+    add("what", nargs="?", choices=WHAT, default="compare", help="compare, where the time goes, scale, or trees")
     add("--events", type=positive, default=default.events, metavar="N", help="a backlog, before each one's share")
     add("--repeat", type=positive, default=default.rounds, metavar="N", help="rounds (default: %(default)s)")
     add("--layouts", type=_some(LAYOUTS), default=LAYOUTS, metavar="A,B", help=f"of {', '.join(LAYOUTS)}")
