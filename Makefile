@@ -24,7 +24,7 @@ demo: $(READY)
 	@.venv/bin/scorer demo $(ARGS)
 
 test: $(READY)
-	@$(PYTHON_IN) -m pytest --numprocesses auto --dist worksteal --ignore tests/torture/test_torture.py $(ARGS)
+	@$(PYTHON_IN) -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 torture: $(READY)
 	@$(PYTHON_IN) -m tests.torture $(ARGS)

@@ -23,7 +23,7 @@ hypothesis.settings.register_profile("mutants", deadline=None, phases=set(hypoth
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Where a longer proof than the usual one is wanted."""
     parser.addoption(
-        "--torture-seconds", type=float, default=20.0, help="of random faults in each run of tests/torture"
+        "--torture-seconds", type=float, default=60.0, help="of random faults in each run of tests/torture"
     )
 
 
