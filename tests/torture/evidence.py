@@ -104,6 +104,6 @@ def _history(run: Torture) -> History:
 
 
 def _repeats_allowed(run: Torture) -> int:
-    """The batches in flight, and one whose commit is on its way, of each replica that ended or was thrown out."""
+    """Of each replica that ended or was thrown out: batches in flight, one being committed, and what waits for that."""
     ended = sum(run.kills.values()) + run.fleet.exits + run.fleet.dropped
-    return ended * (IN_FLIGHT + 1) * MAX_RECORDS
+    return ended * (IN_FLIGHT + 2) * MAX_RECORDS
