@@ -14,6 +14,7 @@ from tests.delivery.world import PREDICTION, World, headers, place
 from tests.torture.checker import Output, Place, Sample
 from tests.torture.load import uid_of
 
+SILENT_SECONDS = 10.0  # of brokers to one client, after which another asks
 ASK_SECONDS = 2.0  # that a broker may take to answer; one that is away is asked again later
 SAMPLE_SECONDS = 0.1
 CATCH_UP_SECONDS = 5.0
@@ -51,7 +52,8 @@ class Asker:
 
     def __init__(self, world: World, isolation: str = "read_uncommitted") -> None:
         self._world, self._isolation = world, isolation
-        self._consumer = _reader(world, isolation)
+        self._consumers = [_reader(world, isolation)]
+        self._answered = time.monotonic()
 
     def committed(self) -> dict[int, int]:
         """The committed offsets, without waiting for transactions that are open.
@@ -77,15 +79,21 @@ class Asker:
 
     def _ask(self, ask: Callable[[Consumer], list[TopicPartition]]) -> list[TopicPartition]:
         try:
-            return _answered(ask(self._consumer))
+            answered = _answered(ask(self._consumers[-1]))
         except KafkaException:
-            self.close()  # what a client has heard while brokers came and went it may believe for long
-            self._consumer = _reader(self._world, self._isolation)
+            # What a client has heard while brokers came and went it may believe for ever. It is closed in the end:
+            # one that is closed while an answer is on its way may crash.
+            if time.monotonic() > self._answered + SILENT_SECONDS:
+                self._consumers.append(_reader(self._world, self._isolation))
+                self._answered = time.monotonic()
             raise
+        self._answered = time.monotonic()
+        return answered
 
     def close(self) -> None:
         """Ask no more."""
-        self._consumer.close()
+        for consumer in self._consumers:
+            consumer.close()
 
 
 class Watch(threading.Thread):
