@@ -1,5 +1,6 @@
 """Real servers for every room's tests, and one rule: what does not run has failed."""
 
+import os
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -49,6 +50,12 @@ def topic_maker(bootstrap: str) -> MakeTopic:
         return name
 
     return make_topic
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Three for two cores: most tests wait for servers most of the time."""
+    return max(1, (os.cpu_count() or 1) * 3 // 2)
 
 
 @pytest.fixture(scope="session")
