@@ -15,6 +15,8 @@ from benchmarks.topics import Feed
 from benchmarks.workload import Workload
 
 WARM_UP = 2000  # events, before anything is measured
+SINGLY = 2000.0  # events a second, above which several are sent in one request: else the feed would keep the broker busy
+LINGER_MS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def steady(measure: Measure, contender: Contender, rate: float, seconds: float, 
     """
     events = int(rate * seconds)
     contract = measure.contract(contender, measure.topics.empty())
-    feed = Feed(contract.bootstrap, contract.input_topic)
+    feed = Feed(contract.bootstrap, contract.input_topic, LINGER_MS if rate > SINGLY else 0)
     with measure.start(contender.program.command(contract), contract) as process:
         for number in range(WARM_UP):
             feed.send(*measure.workload.event(number))
