@@ -15,7 +15,7 @@ from benchmarks.topics import Feed
 from benchmarks.workload import Workload
 
 WARM_UP = 2000  # events, before anything is measured
-SINGLY = 2000.0  # events a second, above which several are sent in one request: else the feed would keep the broker busy
+SINGLY = 2000.0  # events a second, above which several go in one request: else the feed keeps the broker busy
 LINGER_MS = 5
 
 
