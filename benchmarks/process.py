@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -112,9 +113,14 @@ def cpu_seconds(pid: int) -> float:
 def _tree(pid: int) -> Iterator[int]:
     pids = [pid]
     for each in pids:
-        for children in (PROC / str(each) / "task").glob("*/children"):
-            try:
-                pids += map(int, children.read_text().split())
-            except OSError:
-                continue
+        for thread in _threads(each):
+            with suppress(OSError):  # it has ended
+                pids += map(int, (thread / "children").read_text().split())
     yield from pids
+
+
+def _threads(pid: int) -> list[Path]:
+    try:
+        return [*(PROC / str(pid) / "task").iterdir()]
+    except FileNotFoundError:  # the program has ended
+        return []

@@ -60,3 +60,10 @@ def test_a_program_may_end_in_order(tmp_path: Path) -> None:
         await_word(tmp_path / "log", "up")
         process.stop()
         assert (tmp_path / "log").read_text().split() == ["up", "bye"]
+
+
+def test_a_program_that_has_ended_spends_nothing(tmp_path: Path) -> None:
+    with started(tmp_path, "print('up')") as process:
+        process.stop()
+        process.kill()
+        assert process.cpu_seconds() == 0
