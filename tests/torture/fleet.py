@@ -145,6 +145,14 @@ class Fleet:
             self._failed_starts += 1
             assert self._failed_starts < FAILED_STARTS, f"{name} does not start: {words}"
 
+    def described(self) -> str:
+        """What each replica is at, and said last."""
+        return "\n".join(
+            f"{each.log.name}: frozen {each.frozen}, told to end {each.told_to_end is not None}, owns {each.owned};"
+            f" {each.log.read_text()[-1000:]}"
+            for each in self.replicas
+        )
+
     @property
     def dropped(self) -> int:
         """How often replicas dropped partitions that they had lost."""

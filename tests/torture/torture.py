@@ -160,8 +160,13 @@ class Torture:
                 return None
 
     def _victim(self, fault: Fault) -> Replica:
-        self._turn_until(lambda: bool(self.fleet.candidates()), START_SECONDS, "a replica at work")
-        candidates = self.fleet.candidates()
+        candidates: list[Replica] = []
+
+        def found() -> bool:
+            candidates[:] = self.fleet.candidates()  # once: who is at work now may not be a moment later
+            return bool(candidates)
+
+        self._turn_until(found, START_SECONDS, "replica at work")
         return candidates[int(fault.chance * len(candidates))]
 
     def _later(self, seconds: float, of: object, end: Callable[[], object]) -> None:
@@ -185,7 +190,7 @@ class Torture:
     def _turn_until(self, holds: Callable[[], bool], seconds: float, what: str) -> None:
         deadline = time.monotonic() + seconds
         while not holds():
-            assert time.monotonic() < deadline, f"no {what} within {seconds} s"
+            assert time.monotonic() < deadline, f"no {what} within {seconds} s; {self.fleet.described()}"
             self._turn(TURN_SECONDS)
 
     def _settle(self) -> None:
