@@ -15,21 +15,29 @@ from redis.connection import AbstractConnection
 from scorer.errors import Unavailable
 from scorer.features.resp import Cells, Inbox, Malformed
 
+LONG = 10  # times its limit, that an answer may take which keeps arriving
+LONGEST_SECONDS = 10.0  # of that, where the limit itself is not longer
+
 
 class Closed(Unavailable):
     """The other side closed the connection."""
 
 
 class Deadline:
-    """The end of the time that one call may take.
+    """The end of the time that one call may take, which moves on while an answer arrives.
+
+    A long answer is no sign of a server that is away, and asking again would only ask for it from its beginning. So
+    the time is that of silence, and ten times that in all.
 
     text: how long that is, and where it is set.
     """
 
-    __slots__ = ("_end", "text")
+    __slots__ = ("_end", "_last", "_seconds", "text")
 
     def __init__(self, seconds: float, text: str) -> None:
-        self._end, self.text = time.monotonic() + seconds, text
+        now = time.monotonic()
+        self._seconds, self.text = seconds, text
+        self._end, self._last = now + seconds, now + max(seconds, min(LONG * seconds, LONGEST_SECONDS))
 
     @classmethod
     def after(cls, milliseconds: int) -> "Deadline":
@@ -39,6 +47,10 @@ class Deadline:
     def left(self) -> float:
         """Return how many seconds are left, not below 0."""
         return max(0.0, self._end - time.monotonic())
+
+    def renew(self) -> None:
+        """Begin the time anew, since something has arrived."""
+        self._end = min(self._last, time.monotonic() + self._seconds)
 
     def share(self, parts: int) -> "Deadline":
         """Return an earlier end that leaves as much time to each of some parts."""
@@ -117,6 +129,7 @@ class Link:
                 return False
             if count == 0:
                 raise ConnectionResetError(self._inbox.complaint or "the server closed it")
+            deadline.renew()
             if self._inbox.received(count):
                 return True
         return False

@@ -147,7 +147,11 @@ class FeatureSettings(Group):
         description="Redis: redis://, rediss:// (TLS), unix://, redis+cluster:// or redis+sentinel://.",
     )
     timeout_ms: Milliseconds = Field(
-        default=100, ge=1, le=60_000, description="Limit of one attempt to connect, and of one answer."
+        default=100,
+        ge=1,
+        le=60_000,
+        description="Limit of one attempt to connect, and of silence before an answer is whole; one that keeps arriving "
+        "may take ten times as long.",
     )
     when_unavailable: Literal["wait", "impute", "dead-letter"] = Field(
         default="wait",

@@ -136,6 +136,20 @@ def trickles(piece: bytes, pause_s: float) -> Script:
     return script
 
 
+def arrives(reply: bytes, pieces: int, pause_s: float) -> Script:
+    """Sends a reply in pieces, whenever something arrives."""
+
+    def script(connection: socket.socket) -> None:
+        pause = threading.Event()
+        size = -(-len(reply) // pieces)
+        while connection.recv(1 << 20):
+            for start in range(0, len(reply), size):
+                connection.sendall(reply[start : start + size])
+                pause.wait(pause_s)
+
+    return script
+
+
 def passes_on(port: int) -> Script:
     """Is the near end of a connection to a real server."""
 

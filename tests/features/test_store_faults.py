@@ -16,7 +16,7 @@ from scorer.features.store import Request, Store, connect
 from scorer.features.store_link import _socket_of
 from scorer.sandbox import Redis
 from scorer.sandbox.proxy import Network, Proxy
-from tests.features.servers import HASH, PACKED, Custom, Fake, Script, answers, passes_on, silent, trickles
+from tests.features.servers import HASH, PACKED, Custom, Fake, Script, answers, arrives, passes_on, silent, trickles
 
 SHORT_MS = 100
 PLENTY_MS = 30_000
@@ -59,6 +59,13 @@ def test_what_never_answers_ends_with_the_timeout(script: Script, login: str) ->
             with pytest.raises(Unavailable, match=r"did not answer within 100 ms \(features.timeout_ms\)"):
                 call()
         assert len(server.connections) == 2
+
+
+def test_a_long_answer_is_waited_for_while_it_arrives() -> None:
+    whole = seats(7)
+    with Fake(arrives(whole, pieces=len(whole), pause_s=0.03)) as server:
+        assert len(whole) * 30 > 4 * SHORT_MS
+        assert fetched(connect(f"redis://127.0.0.1:{server.port}", SHORT_MS)) == 7
 
 
 def test_a_stopped_server_ends_with_the_timeout_and_is_found_again(own_redis: Redis) -> None:
