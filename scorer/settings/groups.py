@@ -150,8 +150,8 @@ class FeatureSettings(Group):
         default=100,
         ge=1,
         le=60_000,
-        description="Limit of one attempt to connect, and of silence before an answer is whole; one that keeps arriving "
-        "may take ten times as long.",
+        description="Limit of one attempt to connect, and of silence before an answer is whole; one that keeps "
+        "arriving may take ten times as long.",
     )
     when_unavailable: Literal["wait", "impute", "dead-letter"] = Field(
         default="wait",
