@@ -37,6 +37,7 @@ class Beginnings:
     ) -> None:
         self._commits, self._seek, self._drop = commits, seek, drop
         self._unchecked: set[Partition] = set()
+        self._told = False  # that the brokers do not say
         self._back: Offsets = {}  # where partitions are to go on, that do not yet
 
     def expect(self, partitions: Iterable[Partition]) -> None:
@@ -62,7 +63,11 @@ class Beginnings:
             del self._back[where.topic, where.partition]
 
     def check(self, records: Records) -> Records | None:
-        """Return the records of partitions that begin where they should; the others go back, and come again."""
+        """Return the records of partitions that begin where they should; the others go back, and come again.
+
+        Raises:
+            KafkaException: the brokers do not say now where they should begin.
+        """
         if not self._unchecked and not self._back:
             return records
         # A partition without records stays unchecked, so this much is done for every batch and must be little.
@@ -76,14 +81,22 @@ class Beginnings:
         return take(records, np.flatnonzero([row not in wrong for row in rows]))
 
     def _wrong(self, starts: Offsets) -> Offsets:
-        """Return where partitions are to go on that began elsewhere, or are to be asked after again."""
-        try:
-            committed = self._commits.read(starts, ASK_SECONDS) if starts else {}
-        except KafkaException:  # not known now, so none of them may begin
-            return starts
+        """Return where partitions are to go on that began elsewhere."""
+        committed = self._asked(starts) if starts else {}
         self._unchecked -= starts.keys()  # what comes next is what there is: an offset may be compacted away
         wrong = {place: offset for place, offset in committed.items() if 0 <= offset != starts[place]}
         for (topic, partition), offset in wrong.items():
             began = starts[topic, partition]
             log.info("back to the committed offset", topic=topic, partition=partition, began=began, offset=offset)
         return wrong
+
+    def _asked(self, partitions: Iterable[Partition]) -> Offsets:
+        try:
+            committed = self._commits.read(partitions, ASK_SECONDS)
+        except KafkaException as error:
+            if not self._told:
+                log.warning("partitions begin when their committed offsets are known", error=error.args[0].str())
+            self._told = True
+            raise
+        self._told = False
+        return committed

@@ -98,3 +98,8 @@ class Commits:
 def topic_partitions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
     """Return the client's form of some offsets."""
     return [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+
+
+def places(partitions: Iterable[TopicPartition]) -> list[Partition]:
+    """Return which partitions those are, without their offsets."""
+    return [(each.topic, each.partition) for each in partitions]

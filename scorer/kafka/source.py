@@ -2,12 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, cast
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from scorer.batch import Records
 from scorer.errors import Fatal
@@ -15,7 +15,7 @@ from scorer.kafka.assignment import Assignment
 from scorer.kafka.beginnings import Beginnings
 from scorer.kafka.checkpoint import Checkpoint
 from scorer.kafka.client import LastError, consumer_properties, within
-from scorer.kafka.commits import Commits, topic_partitions
+from scorer.kafka.commits import Commits, places, topic_partitions
 from scorer.kafka.connect import connect
 from scorer.kafka.gaps import Gaps
 from scorer.kafka.observer import Observer
@@ -105,7 +105,7 @@ class Source:
         records = columns(messages, self._topics, self._max_bytes, self.assignment.generation, self._membership())
         self._held = messages[len(records) :]
         ours = records if records.generation == generation else self.assignment.ours(records)
-        ours = ours and self._beginnings.check(ours)
+        ours = ours and self._begun(ours)
         if ours is not None:
             self._gaps.look(ours)
             self._pace.given()
@@ -124,6 +124,16 @@ class Source:
         """Leave the group; return whether that ended within the time."""
         self._checkpoint = None
         return within(seconds, self._consumer.close)
+
+    def _begun(self, records: Records) -> Records | None:
+        """Return the records of partitions that begin where they should; hold all while that cannot be told."""
+        try:
+            return self._beginnings.check(records)
+        except KafkaException:
+            # Not to be fetched again: brokers that are too busy to answer would have the more to do.
+            self._held = [*cast("Sequence[Message]", records.originals), *self._held]
+            self._take(1, 0)  # the group is served meanwhile
+            return None
 
     def _gather(self) -> None:
         """Hold the records of a batch, unless some are held."""
@@ -167,7 +177,7 @@ class Source:
         # Again at every call: partitions may have been assigned since, and those are not paused.
         assigned = self._consumer.assignment()
         self._consumer.pause(assigned)
-        self._paused.update(_partitions(assigned))
+        self._paused.update(places(assigned))
 
     def _resume(self) -> None:
         # Those that were lost meanwhile, too: the client would keep them paused when they come back.
@@ -190,8 +200,8 @@ class Source:
 
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._change("assigned", partitions)
-        self.assignment.gain(_partitions(partitions))
-        self._beginnings.expect(_partitions(partitions))
+        self.assignment.gain(places(partitions))
+        self._beginnings.expect(places(partitions))
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         try:
@@ -207,16 +217,16 @@ class Source:
 
     def _let_go(self, kind: Literal["revoked", "lost"], partitions: list[TopicPartition]) -> None:
         self._change(kind, partitions)
-        (self.assignment.lose if kind == "lost" else self.assignment.let_go)(_partitions(partitions))
-        self._beginnings.forget(_partitions(partitions))
-        self._gaps.forget(_partitions(partitions))
-        for partition in _partitions(partitions):
+        (self.assignment.lose if kind == "lost" else self.assignment.let_go)(places(partitions))
+        self._beginnings.forget(places(partitions))
+        self._gaps.forget(places(partitions))
+        for partition in places(partitions):
             self._observer.forget(*partition)
         if self._checkpoint is not None:
-            self._checkpoint.forget(_partitions(partitions))
+            self._checkpoint.forget(places(partitions))
 
     def _change(self, kind: Literal["assigned", "revoked", "lost"], partitions: list[TopicPartition]) -> None:
-        changed = set(_partitions(partitions))
+        changed = set(places(partitions))
         self._drop(changed)
         self._observer.rebalance(kind)
         log.info("partitions changed hands", kind=kind, partitions=_named(changed))
@@ -233,10 +243,6 @@ class Source:
             self._checkpoint.committed(confirmed=confirmed)
         if any(each is not None and each.code() == KafkaError.UNKNOWN_TOPIC_OR_PART for each in errors):
             self._failure = Fatal(DELETED)
-
-
-def _partitions(partitions: Iterable[TopicPartition]) -> list[Partition]:
-    return [(partition.topic, partition.partition) for partition in partitions]
 
 
 def _named(partitions: Iterable[Partition]) -> str:

@@ -1,19 +1,20 @@
 """The consumer on a real broker: bounded batches, waiting without leaving, and partitions that come and go."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, count
 from threading import Timer
 from typing import Any
 
 import pytest
-from confluent_kafka import Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from scorer.batch import Records
 from scorer.kafka import Checkpoint, Source
+from scorer.kafka.offsets import Offsets, Partition
 from scorer.sandbox import Kafka
 from scorer.settings import BatchSettings, KafkaSettings
 from tests.conftest import MakeTopic
@@ -131,6 +132,28 @@ def test_a_record_alone_waits_no_longer_than_pays_off(
         later.start()
         assert [values(member.poll()) for _ in "ab"] == [[b"a"], [b"b"]]
         later.join()
+
+
+def test_records_are_held_while_the_committed_offsets_are_not_known(
+    kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = make_topic()
+    sent = [b"%d" % number for number in range(50)]
+    fill(kafka, topic, sent)
+    with joined(group, topic, max_records=20) as member:
+        asked, read = count(), member.source.commits.read
+
+        def answer(partitions: Iterable[Partition], seconds: float) -> Offsets:
+            if next(asked) < 3:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+            return read(partitions, seconds)
+
+        monkeypatch.setattr(member.source.commits, "read", answer)
+        got: list[bytes] = []
+        while len(got) < len(sent):
+            got += values(member.poll())
+    assert got == sent
+    assert next(asked) > 3
 
 
 class Taking:

@@ -82,8 +82,8 @@ MUTANTS = [
     Mutant(
         "a partition begins where the client says",
         "scorer/kafka/source.py",
-        "ours = ours and self._beginnings.check(ours)",
-        "ours = ours and ours",
+        "return self._beginnings.check(records)",
+        "return records",
         "tests/kafka/test_beginnings.py",
     ),
     Mutant(
