@@ -3,15 +3,16 @@
 import pytest
 
 from tests.delivery.conftest import MakeWorld
-from tests.delivery.test_guarantees import load, shared_by
+from tests.delivery.test_guarantees import load, owners, shared_by
 
-PROTOCOLS = {
+PROTOCOLS: dict[str, dict[str, str | int]] = {
     "classic": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500},
     "consumer": {"group.protocol": "consumer"},  # where the brokers set both
 }
 
 
-@pytest.mark.parametrize(("protocol", "delivery"), [("classic", "exactly-once"), ("consumer", "at-least-once")])
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_rolling_restart_loses_and_repeats_nothing(make_world: MakeWorld, protocol: str, delivery: str) -> None:
     world = make_world(partitions=6, kafka__delivery=delivery, kafka__properties=PROTOCOLS[protocol])
     with load(world, 2_000):
@@ -38,3 +39,22 @@ def test_a_killed_replica_of_the_consumer_protocol_is_replaced(make_world: MakeW
             world.until(lambda: shared_by(world, 2), "two replicas at work again")
     world.wait_committed()
     world.verify()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_named_replica_comes_back_to_its_partitions_and_moves_no_others(make_world: MakeWorld, protocol: str) -> None:
+    properties = PROTOCOLS[protocol] | ({"session.timeout.ms": 30_000} if protocol == "classic" else {})
+    world = make_world(kafka__properties=properties)
+    with load(world, 1_000):
+        world.start("stays.log", SCORER_KAFKA__INSTANCE_ID="stays")
+        leaves = world.start("leaves.log", SCORER_KAFKA__INSTANCE_ID="leaves")
+        world.until(lambda: shared_by(world, 2), "two replicas at work")
+        before, said = owners(world), (world.folder / "stays.log").read_text()
+        assert world.stop(leaves) == 0
+        world.start("back.log", SCORER_KAFKA__INSTANCE_ID="leaves")
+        world.until(lambda: "partitions changed hands" in (world.folder / "back.log").read_text(), "its return")
+        world.wait(world.published() + 1_000)
+        assert sorted(map(sorted, owners(world).values())) == sorted(map(sorted, before.values()))
+        assert (world.folder / "stays.log").read_text() == said
+    world.wait_committed()
+    assert world.verify().repeated == 0
