@@ -4,8 +4,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
 from pathlib import Path
 
@@ -31,7 +30,10 @@ def main(words: Sequence[str] | None = None) -> int:
     modes = chosen.delivery or MODES
     wanted = [*product(modes, range(chosen.seed, chosen.seed + chosen.runs))]
     with ProcessPoolExecutor(chosen.jobs) as pool:
-        found = [*pool.map(partial(run, -(-chosen.kills // chosen.runs)), *zip(*wanted, strict=True))]
+        running = [pool.submit(run, -(-chosen.kills // chosen.runs), *each) for each in wanted]
+        for ended in as_completed(running):
+            ended.result()  # what failed is told at once
+        found = [each.result() for each in running]
     runs = [together([each for each in found if each.delivery == mode]) for mode in modes]
     chosen.page.write_text(page(runs))
     sys.stdout.write(f"totals are in {chosen.page}\n")
