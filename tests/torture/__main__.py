@@ -32,7 +32,8 @@ def main(words: Sequence[str] | None = None) -> int:
     with ProcessPoolExecutor(chosen.jobs) as pool:
         running = [pool.submit(run, -(-chosen.kills // chosen.runs), *each) for each in wanted]
         for ended in as_completed(running):
-            ended.result()  # what failed is told at once
+            if error := ended.exception():
+                sys.stdout.write(f"failed: {error}\n")  # at once, while others may still run
         found = [each.result() for each in running]
     runs = [together([each for each in found if each.delivery == mode]) for mode in modes]
     chosen.page.write_text(page(runs))

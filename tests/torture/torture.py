@@ -26,7 +26,12 @@ TURN_SECONDS = 0.02
 SETTINGS: dict[str, Any] = {
     "partitions": PARTITIONS,
     "batch__max_records": MAX_RECORDS,
-    "kafka__properties": {"session.timeout.ms": int(SESSION_SECONDS * 1000), "heartbeat.interval.ms": 300},
+    "kafka__properties": {
+        "session.timeout.ms": int(SESSION_SECONDS * 1000),
+        "heartbeat.interval.ms": 300,
+        # For so long, and five minutes by default, a group may wait for a member that died while it joined.
+        "max.poll.interval.ms": 20_000,
+    },
 }
 
 
