@@ -27,6 +27,7 @@ class Beginnings:
         commits: tells the committed offsets.
         seek: the consumer's.
         drop: forgets the records that were fetched of some partitions.
+        begin: told the committed offsets of partitions, before the first record of them goes on.
     """
 
     def __init__(
@@ -34,8 +35,9 @@ class Beginnings:
         commits: Commits,
         seek: Callable[[TopicPartition], None],
         drop: Callable[[Collection[Partition]], None],
+        begin: Callable[[Offsets], None],
     ) -> None:
-        self._commits, self._seek, self._drop = commits, seek, drop
+        self._commits, self._seek, self._drop, self._begin = commits, seek, drop, begin
         self._unchecked: set[Partition] = set()
         self._told = False  # that the brokers do not say
         self._back: Offsets = {}  # where partitions are to go on, that do not yet
@@ -83,6 +85,7 @@ class Beginnings:
     def _wrong(self, starts: Offsets) -> Offsets:
         """Return where partitions are to go on that began elsewhere."""
         committed = self._asked(starts) if starts else {}
+        self._begin(committed)
         self._unchecked -= starts.keys()  # what comes next is what there is: an offset may be compacted away
         wrong = {place: offset for place, offset in committed.items() if 0 <= offset != starts[place]}
         for (topic, partition), offset in wrong.items():

@@ -20,23 +20,26 @@ class Gaps:
     offset is beyond where we were is one.
 
     Args:
-        commits: tells the committed offset where a partition began, and its first offset that is still there.
+        commits: tells the first offset of a partition that is still there.
         deleted: told of a topic, a partition and a number of offsets.
     """
 
     def __init__(self, commits: Commits, deleted: Callable[[str, int, int], None]) -> None:
         self._commits, self._deleted = commits, deleted
+        self._committed: Offsets = {}  # of partitions of which nothing was read yet
         self._next: Offsets = {}
+
+    def begin(self, committed: Offsets) -> None:
+        """Take note of where partitions are to begin; below 0 where that may be anywhere."""
+        self._committed |= committed
 
     def look(self, records: Records) -> None:
         """Take note of a batch, and tell of what is missing before it."""
-        starts = first_offsets(records)
-        new = starts.keys() - self._next.keys()
-        self._next |= self._began(new)
-        for partition, start in starts.items():
-            expected = self._next.get(partition, start)
+        for partition, start in first_offsets(records).items():
+            begins = partition in self._committed
+            expected = self._committed.pop(partition) if begins else self._next.get(partition, start)
             if 0 <= expected < start:
-                low = min(start, self._low(partition, ASK_SECONDS if partition in new else None))
+                low = min(start, self._low(partition, ASK_SECONDS if begins else None))
                 if expected < low:
                     self._tell(partition, expected, low)
         self._next |= next_offsets(records)
@@ -44,13 +47,8 @@ class Gaps:
     def forget(self, partitions: Iterable[Partition]) -> None:
         """Start anew with partitions that are no longer ours."""
         for partition in partitions:
+            self._committed.pop(partition, None)
             self._next.pop(partition, None)
-
-    def _began(self, partitions: Iterable[Partition]) -> Offsets:
-        try:
-            return self._commits.read(partitions, ASK_SECONDS) if partitions else {}
-        except KafkaException:  # they do not answer now, and nothing waits for this
-            return {}
 
     def _low(self, partition: Partition, seconds: float | None) -> int:
         try:

@@ -72,8 +72,8 @@ class Source:
             | {"on_commit": self._on_commit, "error_cb": self._on_error, "stats_cb": self._standing.statistics},
         )
         self.commits = Commits(self._consumer, observer)
-        self._beginnings = Beginnings(self.commits, self._consumer.seek, self._drop)
         self._gaps = Gaps(self.commits, observer.deleted)
+        self._beginnings = Beginnings(self.commits, self._consumer.seek, self._drop, self._gaps.begin)
 
     def subscribe(self, checkpoint: Checkpoint, drain: Drain) -> None:
         """Join the group.
