@@ -5,9 +5,8 @@ from collections.abc import Callable
 
 from scorer.settings import BatchSettings
 
-COSTS = (
-    4  # a batch waits for so many times the processor time that one takes: small ones take a fifth of a core at most
-)
+# A batch waits for so many times the processor time that one takes: small ones take a fifth of a core at most.
+COSTS = 4
 FORGET = 1.05  # by which what a batch costs at least may grow from one to the next
 IDLE_SECONDS = 0.1  # that the first record of a batch is waited for, when nothing else is to be done
 BUSY_SECONDS = 0.005  # the same, when delivery reports are expected

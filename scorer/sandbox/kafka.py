@@ -50,9 +50,7 @@ _PROPERTIES = {
     "group.consumer.heartbeat.interval.ms": "500",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
 }
-
-
-# Every record on every node, and acknowledged when most have it.
+# Of three nodes: every record on each, and acknowledged when two have it.
 _REPLICATED = {
     "default.replication.factor": "3",
     "min.insync.replicas": "2",
@@ -149,16 +147,14 @@ class Kafka(Server):
 
 
 @contextmanager
-def cluster(folder: Path, nodes: int = 3) -> Iterator[list[Kafka]]:
-    """Several brokers that are one cluster, each with every record.
+def cluster(folder: Path) -> Iterator[list[Kafka]]:
+    """Three brokers that are one cluster, each with every record.
 
     Raises:
         Fatal: one of them does not come up.
     """
     cluster_id = _new_id()
-    brokers = [
-        Kafka(folder / f"kafka-{node}", _REPLICATED, node=node, cluster_id=cluster_id) for node in range(1, nodes + 1)
-    ]
+    brokers = [Kafka(folder / f"kafka-{node}", _REPLICATED, node=node, cluster_id=cluster_id) for node in (1, 2, 3)]
     try:
         for broker in brokers:
             broker.join(",".join(each.voter for each in brokers))
