@@ -5,41 +5,32 @@ import pytest
 
 from scorer.batch import Lookup
 from scorer.bench.budget import ROWS, Budget, Reading
-from scorer.monitor import Metrics, stages
+from scorer.monitor import Metrics
 from scorer.monitor.stages import OUTSIDE, REST
 from tests.monitor.batches import batch
-
-
-class Clocks:
-    """The clock, that of the loop's processor at half its pace, and that of all threads at twice."""
-
-    seconds = 0.0
+from tests.monitor.clocks import Clock, told
 
 
 @pytest.fixture
-def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
-    made = Clocks()
-    monkeypatch.setattr(stages, "perf_counter", lambda: made.seconds)
-    monkeypatch.setattr(stages, "thread_time", lambda: made.seconds / 2)
-    monkeypatch.setattr(stages, "process_time", lambda: made.seconds * 2)
-    return made
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return told(monkeypatch)
 
 
 def read(metrics: Metrics) -> Reading:
     return Reading.parse(metrics.render("text/plain")[0].decode())
 
 
-def test_a_budget_is_of_the_batches_between_two_readings(clocks: Clocks) -> None:
+def test_a_budget_is_of_the_batches_between_two_readings(clock: Clock) -> None:
     metrics = Metrics()
     with metrics.stages.decode:
-        clocks.seconds += 50
+        clock.spend(50)
     metrics.turned(batch(7))
     before = read(metrics)
     with metrics.stages.decode:
-        clocks.seconds += 2
+        clock.spend(2)
     with metrics.stages.score:
-        clocks.seconds += 6
-    clocks.seconds += 1
+        clock.spend(6)
+    clock.spend(1)
     metrics.turned(batch(2))
     budget = Budget.between(before, read(metrics))
     assert budget.events == 2

@@ -2,29 +2,16 @@
 
 import pytest
 
-from scorer.monitor import Metrics, stages
+from scorer.monitor import Metrics
 from scorer.monitor.stages import IDLE, OUTSIDE, REST, STAGES
 from tests.monitor.batches import batch
+from tests.monitor.clocks import Clock, told
 from tests.monitor.test_metrics import samples
-
-
-class Clock:
-    """The clock goes by what is spent, the processor of the loop by half of it, that of all threads by twice."""
-
-    def __init__(self) -> None:
-        self.seconds = 64.0
-
-    def spend(self, seconds: float) -> None:
-        self.seconds += seconds
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(stages, "perf_counter", lambda: made.seconds)
-    monkeypatch.setattr(stages, "thread_time", lambda: made.seconds / 2)
-    monkeypatch.setattr(stages, "process_time", lambda: made.seconds * 2)
-    return made
+    return told(monkeypatch)
 
 
 def wall(metrics: Metrics) -> dict[str, float]:
