@@ -1,11 +1,9 @@
 """Replicas come and go under load, by both protocols of consumer groups."""
 
 import pytest
-from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, owners, shared_by
-from tests.delivery.world import World
 
 PROTOCOLS: dict[str, dict[str, str | int]] = {
     "classic": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500},
@@ -43,23 +41,11 @@ def test_a_killed_replica_of_the_consumer_protocol_is_replaced(make_world: MakeW
     world.verify()
 
 
-def patience(protocol: str) -> dict[str, str | int]:
-    """Time enough for a named replica to start again on a busy machine."""
-    return {"session.timeout.ms": 45_000} if protocol == "classic" else {}
-
-
-def wait_for_the_absent(world: World) -> None:
-    """As `patience`, by the brokers' own setting of the group: where the consumer protocol has it."""
-    session = ConfigEntry("consumer.session.timeout.ms", "45000", incremental_operation=AlterConfigOpType.SET)
-    group = ConfigResource(ConfigResource.Type.GROUP, world.group, incremental_configs=[session])
-    world.admin.incremental_alter_configs([group])[group].result()
-
-
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_named_replica_comes_back_to_its_partitions_and_moves_no_others(make_world: MakeWorld, protocol: str) -> None:
-    world = make_world(kafka__properties=PROTOCOLS[protocol] | patience(protocol))
-    if protocol == "consumer":
-        wait_for_the_absent(world)
+    patience = {"session.timeout.ms": 45_000} if protocol == "classic" else {}
+    world = make_world(kafka__properties=PROTOCOLS[protocol] | patience)
+    world.wait_for_the_absent()
     with load(world, 1_000):
         world.start("stays.log", SCORER_KAFKA__INSTANCE_ID="stays")
         leaves = world.start("leaves.log", SCORER_KAFKA__INSTANCE_ID="leaves")

@@ -277,10 +277,14 @@ class World:
         """Have the broker accept writes again."""
         self.alter(topic, "max.message.bytes", "1048588")
 
-    def alter(self, topic: str, name: str, value: str) -> None:
-        """Set a property of a topic."""
+    def wait_for_the_absent(self) -> None:
+        """Have the brokers wait long for a named member of the consumer protocol: that session is theirs to set."""
+        self.alter(self.group, "consumer.session.timeout.ms", "45000", ConfigResource.Type.GROUP)
+
+    def alter(self, owner: str, name: str, value: str, kind: Any = ConfigResource.Type.TOPIC) -> None:
+        """Set a property that the brokers keep of a topic, or of what `kind` says."""
         entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+        resource = ConfigResource(kind, owner, incremental_configs=[entry])
         for altered in self.admin.incremental_alter_configs([resource]).values():
             altered.result()
 
