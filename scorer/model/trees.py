@@ -112,18 +112,22 @@ def _descend_sets(  # noqa: PLR0913, PLR0917  as above
     node: Ints,
     count: int,
 ) -> None:
-    """Leave in `node` the leaf of each row, where splits may be by sets of categories."""
+    """Leave in `node` the leaf of each row, where splits may be by sets of categories.
+
+    Both kinds of split are worked out for every row, and one is chosen: the compiler makes vectors of that, and not of
+    a branch, nor of anything that is read on one side of a choice only. For a split by numbers the code means nothing,
+    so it must not choose the word.
+    """
     node[:count] = root
     for _ in range(depth):
         for row in range(count):
             at = np.uint32(node[row])
-            here = block[np.uint32(column[at] + row)]
-            if first[at] < 0:
-                node[row] = left[at] + np.int32(here >= value[at])
-            else:
-                code = np.uint32(here)
-                word = words[np.uint32(np.uint32(first[at]) + (code >> np.uint32(5)))]
-                node[row] = left[at] + np.int32((word >> (code & np.uint32(31))) & np.uint32(1))
+            here, start = block[np.uint32(column[at] + row)], first[at]
+            not_less = np.int32(here >= value[at])
+            by_set, code = start >= 0, np.int32(here)
+            word = words[np.uint32(start + (code >> np.int32(5)) if by_set else np.int32(0))]
+            inside = np.int32((word >> np.uint32(code & np.int32(31))) & np.uint32(1))
+            node[row] = left[at] + (inside if by_set else not_less)
 
 
 @kernel(
