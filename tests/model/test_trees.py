@@ -196,13 +196,13 @@ def test_margins_that_no_row_reaches_are_tried_too(monkeypatch: pytest.MonkeyPat
 def test_rows_that_matter_are_held_against_the_booster_too(monkeypatch: pytest.MonkeyPatch) -> None:
     class Wrong(Ensemble):
         def predict(self, matrix: Rows) -> Rows:
-            scores = predict(train("logistic"), matrix)
+            scores = predict(train("squarederror"), matrix)
             scores[matrix[:, 0] == np.float32(0.625)] = 0.5  # which none of the rows that are tried has
             return scores
 
     monkeypatch.setattr(agreement, "Ensemble", Wrong)
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
-    booster = Booster(xgboost.Booster(model_file=train("logistic").save_raw()))
+    booster = Booster(xgboost.Booster(model_file=train("squarederror").save_raw()))
     matrix = rows(3)
     booster.confirm(matrix)
     assert booster.path == "compiled"
@@ -211,7 +211,7 @@ def test_rows_that_matter_are_held_against_the_booster_too(monkeypatch: pytest.M
         booster.confirm(matrix)
     assert "disagree with it: 1 of 3 numbers differ" in booster.path
     assert [line["log_level"] for line in logs] == ["warning"]
-    assert same_bits(booster.score(matrix).values, predict(train("logistic"), matrix))
+    assert same_bits(booster.score(matrix).values, predict(train("squarederror"), matrix))
 
 
 @pytest.mark.parametrize("form", [{"in": "another form"}, [], None])
