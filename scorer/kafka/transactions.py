@@ -25,6 +25,10 @@ from scorer.settings import KafkaSettings
 START_SECONDS = 15.0  # for what a predecessor left open to be ended
 CALL_SECONDS = 5.0  # that one call of the producer may take; the wait for brokers is the pipeline's, as a member
 FENCED_SECONDS = 5.0  # more than a heartbeat: for the group to tell a replica that another has taken its place
+NOT_ENDED = (
+    "the brokers have not ended the last one of this replica's name; if that lasts, move the leadership of its"
+    " __transaction_state partition, or restart that broker, whose log says what stopped it"
+)
 FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001  librdkafka's own codes are so named
 REFUSED = frozenset({
     KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_RECORD,
@@ -154,7 +158,8 @@ class TransactionalSink(Sink):
             error: KafkaError = failed.args[0]
             if error.code() in REFUSED:
                 raise Fatal(f"the brokers refuse transactions: {error.str()}") from failed
-            raise Aborted(f"no transaction can be begun: {error.str()}") from failed
+            hint = f" ({NOT_ENDED})" if error.code() == KafkaError.CONCURRENT_TRANSACTIONS else ""
+            raise Aborted(f"no transaction can be begun: {error.str()}{hint}") from failed
         self._usable = True
 
     def _is_committed(self, offsets: Mapping[Partition, int]) -> bool:

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from scorer.batch import Payloads, Records
 from scorer.errors import Aborted, Fatal
-from scorer.kafka import DeadLetters, Reader, TransactionalSink, TransactionCheckpoint
+from scorer.kafka import DeadLetters, Reader, TransactionalSink, TransactionCheckpoint, transactions
 from scorer.kafka.commits import Commits
 from scorer.monitor import Metrics
 from scorer.sandbox import Kafka
@@ -139,6 +139,18 @@ class Late:
 
     def consumer_group_metadata(self) -> object:
         return self._late
+
+
+def test_a_transaction_that_the_brokers_never_end_is_told_with_advice(
+    kafka: Kafka, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = settings(kafka.bootstrap).model_copy(update={"instance_id": "one"})
+    first = join(named, make_topic("in"), make_topic("out", max_message_bytes="1"))
+    with suppress(Aborted, Fatal):
+        first.publish()  # refused, and so is the marker that would end the transaction
+    monkeypatch.setattr(transactions, "START_SECONDS", 0)
+    with pytest.raises(Aborted, match="have not ended the last one of this replica's name"):
+        TransactionalSink(first.kafka, DeadLetters("dead", "model", "1"), lambda _: None, first.sink._commits)
 
 
 def test_a_refused_write_undoes_the_batch_and_is_fatal(kafka: Kafka, make_topic: MakeTopic) -> None:
