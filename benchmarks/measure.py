@@ -38,11 +38,11 @@ class Throughput:
 
 
 @contextmanager
-def measuring(workload: Workload, partitions: int = PARTITIONS) -> "Iterator[Measure]":
+def measuring(workload: Workload, partitions: int = PARTITIONS, *, by_key: bool = False) -> "Iterator[Measure]":
     """Have servers of one's own, until the end of the block."""
     with Sandbox() as sandbox:
         workload.load_redis(sandbox.redis.url)
-        yield Measure(sandbox, workload, partitions)
+        yield Measure(sandbox, workload, Topics(sandbox.kafka.bootstrap, partitions, by_key=by_key))
 
 
 class Measure:
@@ -51,12 +51,12 @@ class Measure:
     Args:
         sandbox: Kafka and Redis.
         workload: loaded into that Redis.
-        partitions: of every topic.
+        topics: on that Kafka; PARTITIONS each where none are given.
     """
 
-    def __init__(self, sandbox: Sandbox, workload: Workload, partitions: int = PARTITIONS) -> None:
+    def __init__(self, sandbox: Sandbox, workload: Workload, topics: Topics | None = None) -> None:
         self.sandbox, self.workload = sandbox, workload
-        self.topics = Topics(sandbox.kafka.bootstrap, partitions)
+        self.topics = topics or Topics(sandbox.kafka.bootstrap)
         self._runs = 0
 
     def throughput(self, contender: Contender, events: int) -> Throughput:

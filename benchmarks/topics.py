@@ -37,10 +37,11 @@ class Topics:
     Args:
         bootstrap: `host:port` of it.
         partitions: of every topic.
+        by_key: an event is in the partition of its key, as a Java producer puts it; else they take turns.
     """
 
-    def __init__(self, bootstrap: str, partitions: int = PARTITIONS) -> None:
-        self.bootstrap, self.partitions = bootstrap, partitions
+    def __init__(self, bootstrap: str, partitions: int = PARTITIONS, *, by_key: bool = False) -> None:
+        self.bootstrap, self.partitions, self.by_key = bootstrap, partitions, by_key
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         self._names = (f"benchmark.{number}" for number in itertools.count())
         self._filled: dict[int, str] = {}
@@ -112,7 +113,7 @@ class Topics:
     def _fill(self, topic: str, workload: Workload, events: int) -> None:
         feed = Feed(self.bootstrap, topic, linger_ms=50)
         for number in range(events):
-            feed.send(*workload.event(number), partition=number % self.partitions)
+            feed.send(*workload.event(number), partition=-1 if self.by_key else number % self.partitions)
         feed.finish()
 
 
@@ -120,7 +121,8 @@ class Feed:
     """Writes events to a topic."""
 
     def __init__(self, bootstrap: str, topic: str, linger_ms: int = 0) -> None:
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": linger_ms, "log_level": 0})
+        properties = {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": linger_ms}
+        self._producer = Producer(properties | {"log_level": 0})
         self._topic = topic
 
     def send(self, key: bytes, value: bytes, partition: int = -1) -> None:

@@ -19,6 +19,7 @@ from scorer.kafka import (
     Checkpoint,
     DeadLetterLimit,
     DeadLetters,
+    Limits,
     Sink,
     Source,
     TransactionalSink,
@@ -32,6 +33,8 @@ from scorer.serving import Serving, prepare
 from scorer.settings import Settings
 
 WINDOW = 4  # batches in flight: enough to hide a broker's round trip, few enough to repeat little after a crash
+# Batches, but at least so many events, that may be written and not committed: more is repeated by no crash.
+UNCOMMITTED_BATCHES, UNCOMMITTED_EVENTS = 8, 1_000
 LOOP_LIMIT_SECONDS = 60.0  # a turn of the loop that takes longer is not alive
 MAX_POLL_INTERVAL_MS = 300_000  # librdkafka's default, after which the group gives the partitions to another replica
 ARM = "champion"
@@ -90,10 +93,12 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
     source = Source(settings.kafka, settings.batch, metrics, brokers)
     if settings.kafka.delivery == "exactly-once":
         sink: Sink = TransactionalSink(settings.kafka, letters, brokers, source.commits)
-        checkpoint: Checkpoint = TransactionCheckpoint(source.commits, WINDOW, metrics.in_flight)
+        checkpoint: Checkpoint = TransactionCheckpoint(source.commits, Limits(WINDOW), metrics.in_flight)
     else:
         sink = Sink(settings.kafka, letters, brokers)
-        checkpoint = Checkpoint(source.commits, WINDOW, metrics.in_flight, settings.batch.max_records)
+        largest = settings.batch.max_records
+        limits = Limits(WINDOW, largest, max(UNCOMMITTED_BATCHES * largest, UNCOMMITTED_EVENTS))
+        checkpoint = Checkpoint(source.commits, limits, metrics.in_flight)
     return Parts(
         source=source,
         decoder=serving.decoder(),

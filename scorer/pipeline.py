@@ -16,6 +16,7 @@ from scorer.model import Booster
 from scorer.monitor import Health, Metrics
 
 WAIT_SECONDS = 0.5  # between two tries at a server that cannot answer
+COMMIT_SECONDS = 5.0  # for commits that have fallen behind the writes
 SLOW_WRITE_SECONDS = 10.0  # after which unacknowledged writes make the replica not ready
 
 
@@ -130,7 +131,19 @@ def _room(parts: Parts, stopping: Callable[[], bool]) -> bool:
         parts.health.turned()
     if not parts.checkpoint.full:
         parts.condition("writes", "")
-    return not parts.checkpoint.full
+    return not parts.checkpoint.full and _caught_up(parts, stopping)
+
+
+def _caught_up(parts: Parts, stopping: Callable[[], bool]) -> bool:
+    """Wait, as a member of the group, until commits have caught up with the writes; return whether they have."""
+    while parts.checkpoint.behind and not stopping():
+        with parts.metrics.stages.commit:
+            done = parts.checkpoint.finish(COMMIT_SECONDS)
+        parts.condition("writes", "" if done else "what is written cannot be committed, so nothing more is")
+        if not done:
+            parts.source.hold(None, WAIT_SECONDS)
+        parts.health.turned()
+    return not parts.checkpoint.behind
 
 
 def _written(parts: Parts, records: Records, matrix: Matrix, rejected: list[Rejected]) -> None:

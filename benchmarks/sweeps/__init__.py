@@ -11,6 +11,7 @@ from scorer.sandbox import Sandbox
 
 SWEEPS: Mapping[str, tuple[Sweep, Sequence[int]]] = {
     "partitions": (backlogs.partitions, (1, 2, 4, 8, 16, 32, 64)),
+    "scattered": (backlogs.scattered, (1, 8, 64)),
     "columns": (backlogs.columns, (10, 30, 100, 300, 500)),
     "backlog": (backlogs.events, (10_000, 100_000, 1_000_000, 10_000_000)),
     "delivery": (deliveries.deliveries, (100, 500, 2_000, 5_000, 10_000, 20_000)),

@@ -20,9 +20,18 @@ Runs = Mapping[tuple[str, int], Sequence[Throughput]]  # of each round, by layou
 
 
 def partitions(points: Sequence[int], scope: Scope) -> str:
-    """Measure topics of so many partitions."""
+    """Measure topics of so many partitions, where the keys say which."""
+    return _partitions(points, scope, by_key=True)
+
+
+def scattered(points: Sequence[int], scope: Scope) -> str:
+    """Measure the same where events take turns: the predictions of a partition then go to all partitions."""
+    return _partitions(points, scope, by_key=False)
+
+
+def _partitions(points: Sequence[int], scope: Scope, *, by_key: bool) -> str:
     workload = prepare(scope.tell)
-    runs = _measure(points, scope, lambda point: measuring(workload, point), lambda _: scope.backlog)
+    runs = _measure(points, scope, lambda point: measuring(workload, point, by_key=by_key), lambda _: scope.backlog)
     return _page("partitions", points, runs)
 
 

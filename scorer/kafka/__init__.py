@@ -1,7 +1,7 @@
 """Kafka: where records come from, where predictions and dead letters go, and what may be committed."""
 
 from scorer.kafka.admin import Admin, GroupLag
-from scorer.kafka.checkpoint import Checkpoint
+from scorer.kafka.checkpoint import Checkpoint, Limits
 from scorer.kafka.cluster import Cluster, durability_concerns, transaction_problems
 from scorer.kafka.dead_letters import DeadLetterLimit, DeadLetters
 from scorer.kafka.feed import Feed
@@ -26,6 +26,7 @@ __all__ = [
     "GroupLag",
     "Letter",
     "Letterbox",
+    "Limits",
     "Reader",
     "Record",
     "Replay",

@@ -1,8 +1,10 @@
 """What may be committed, and its commit: the one owner of the rule that commit implies written."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from scorer.batch import Records
@@ -55,33 +57,46 @@ class InFlight:
         self._on_settled()
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of what is under way.
+
+    window: batches that may be unacknowledged.
+    enough: records that are worth a commit at once; fewer wait for COMMIT_SECONDS since the last one.
+    most:   records that may be written and not known to be committed: a crash repeats them.
+    """
+
+    window: int
+    enough: int = 1
+    most: float = math.inf
+
+
 class Checkpoint:
     """The window of batches in flight, in order, and the offsets that follow from it.
 
     Args:
         committer: carries commits; at most one is on its way at a time, so they cannot overtake one another.
-        window: how many batches may be unacknowledged.
+        limits: of what is under way.
         in_flight: told of the number of batches in flight whenever it changes.
-        enough: records that are worth a commit at once; fewer wait for COMMIT_SECONDS since the last one.
         clock: seconds.
     """
 
     def __init__(
         self,
         committer: Committer,
-        window: int,
+        limits: Limits,
         in_flight: Callable[[int], None],
-        enough: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._committer = committer
-        self._window = window
+        self._limits = limits
         self._tell = in_flight
         self._batches: deque[InFlight] = deque()
         self._written: Offsets = {}  # acknowledged, and not confirmed as committed
         self._sent: Offsets | None = None  # the commit on its way
-        self._uncommitted = 0  # records that are written, and in no commit that was sent
-        self._enough, self._clock = enough, clock
+        self._unsent = 0  # records that are written, and in no commit that was sent
+        self._unconfirmed = self._confirmable = 0  # that are not confirmed as committed; and of the commit on its way
+        self._clock = clock
         self._due = self._oldest = clock()
 
     def open(self, records: Records, expected: int, on_settled: Callable[[], None] = lambda: None) -> InFlight:
@@ -96,7 +111,12 @@ class Checkpoint:
     @property
     def full(self) -> bool:
         """Whether the window has no room for another batch."""
-        return len(self._batches) >= self._window
+        return len(self._batches) >= self._limits.window
+
+    @property
+    def behind(self) -> bool:
+        """Whether so much is written that is not known to be committed that commits are to be waited for."""
+        return bool(self._written) and self._unconfirmed > self._limits.most
 
     @property
     def idle(self) -> bool:
@@ -115,15 +135,16 @@ class Checkpoint:
             Fatal: the brokers refused a write for good. Nothing at or above it is ever committed.
         """
         self._take_written()
-        if self._sent is None and self._written and (self._uncommitted >= self._enough or self._clock() >= self._due):
-            self._sent, self._uncommitted, self._due = dict(self._written), 0, self._clock() + COMMIT_SECONDS
+        if self._sent is None and self._written and (self._unsent >= self._limits.enough or self._clock() >= self._due):
+            self._sent, self._confirmable = dict(self._written), self._unconfirmed
+            self._unsent, self._due = 0, self._clock() + COMMIT_SECONDS
             self._committer.begin(self._sent)
 
     def committed(self, *, confirmed: bool) -> None:
         """Take the result of the commit on its way; what was not confirmed is sent again by the next settle."""
         sent, self._sent = self._sent or {}, None
         if confirmed:
-            self._drop_confirmed(sent)
+            self._drop_confirmed(sent, self._confirmable)
 
     def finish(self, seconds: float) -> bool:
         """Commit all that is written, and wait; return whether nothing written is left uncommitted.
@@ -133,9 +154,9 @@ class Checkpoint:
         """
         self._take_written()
         if self._written:
-            sent, self._uncommitted = dict(self._written), 0
+            sent, self._unsent = dict(self._written), 0
             if self._committer.finish(sent, seconds):
-                self._drop_confirmed(sent)
+                self._drop_confirmed(sent, self._unconfirmed)
         return not self._written
 
     def forget(self, partitions: Iterable[Partition]) -> None:
@@ -150,7 +171,8 @@ class Checkpoint:
             for batch in self._batches:
                 batch.offsets.pop(partition, None)
 
-    def _drop_confirmed(self, sent: Offsets) -> None:
+    def _drop_confirmed(self, sent: Offsets, records: int) -> None:
+        self._unconfirmed, self._confirmable = self._unconfirmed - records, 0
         for partition, offset in sent.items():
             if self._written.get(partition) == offset:
                 del self._written[partition]
@@ -159,7 +181,8 @@ class Checkpoint:
         while self._batches and self._batches[0].complete:
             batch = self._batches.popleft()
             self._oldest = self._clock()
-            self._uncommitted += batch.expected
+            self._unsent += batch.expected
+            self._unconfirmed += batch.expected
             _advance(self._written, batch.offsets)
             batch.settled()
             self._tell(len(self._batches))

@@ -28,7 +28,8 @@ class Standing:
     def failed(self, message: Message, error: KafkaError) -> None:
         """Note an error that came in the place of a record."""
         if error.code() in LASTING:
-            self._refused[message.topic(), message.partition()] = error.str()
+            topic = message.topic()  # None for an error of the group, whose partition is then any number
+            self._refused[topic, EVERY if topic is None else message.partition()] = error.str()
         self._condition(error.str())
 
     def arrived(self, messages: Iterable[Message]) -> None:

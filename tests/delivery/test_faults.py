@@ -19,9 +19,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, t
     ResourceType,
 )
 
+from scorer.app import UNCOMMITTED_BATCHES, WINDOW
 from scorer.sandbox import Kafka, Redis
 from scorer.sandbox.proxy import Network, Proxy
 from scorer.sandbox.server import free_port
+from scorer.settings import BatchSettings
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, members
 from tests.delivery.world import World
@@ -138,14 +140,31 @@ def guarded(tmp_path: Path) -> Iterator[Kafka]:
         yield server
 
 
-def forbid(world: World, operation: AclOperation, topic: str) -> AclBinding:
-    """Take a right away from everyone; return what is to be deleted to give it back."""
-    every = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*")
-    allow = AclBinding(*every, AclOperation.ALL, AclPermissionType.ALLOW)  # else nothing is allowed beside it
-    deny = AclBinding(*every, operation, AclPermissionType.DENY)
-    for made in world.admin.create_acls([allow, deny]).values():
-        made.result(30)
-    return deny
+@dataclass(frozen=True)
+class Right:
+    """What everyone may do to a topic or a group."""
+
+    world: World
+    operation: AclOperation
+    name: str
+    kind: ResourceType = ResourceType.TOPIC
+
+    def forbid(self) -> None:
+        """Take it away."""
+        allow = AclBinding(*self._everyone, AclOperation.ALL, AclPermissionType.ALLOW)  # else nothing else is
+        deny = AclBinding(*self._everyone, self.operation, AclPermissionType.DENY)
+        for made in self.world.admin.create_acls([allow, deny]).values():
+            made.result(30)
+
+    def give_back(self) -> None:
+        """Have it as before."""
+        denied = AclBindingFilter(*self._everyone, self.operation, AclPermissionType.DENY)
+        for deleted in self.world.admin.delete_acls([denied]).values():
+            assert len(deleted.result(30)) == 1
+
+    @property
+    def _everyone(self) -> tuple[ResourceType, str, ResourcePatternType, str, str]:
+        return (self.kind, self.name, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*")
 
 
 def test_a_right_to_read_that_is_lost_is_waited_for(make_world: MakeWorld, guarded: Kafka) -> None:
@@ -153,26 +172,50 @@ def test_a_right_to_read_that_is_lost_is_waited_for(make_world: MakeWorld, guard
     with load(world, 500):
         watched = at_work(world)
         before = members(world)
-        denied = forbid(world, AclOperation.READ, world.input)
+        right = Right(world, AclOperation.READ, world.input)
+        right.forbid()
         watched.until(503, "kafka")
         time.sleep(OUTAGE_SECONDS)
         assert (members(world), watched.ready()) == (before, (503, ["kafka"]))
-        again = AclBindingFilter(
-            denied.restype,
-            denied.name,
-            denied.resource_pattern_type,
-            denied.principal,
-            denied.host,
-            denied.operation,
-            denied.permission_type,
-        )
-        for deleted in world.admin.delete_acls([again]).values():
-            deleted.result(30)
+        right.give_back()
         watched.until(200)
     world.wait_committed()
     assert world.log().count("a commit failed") <= 1
     assert watched.trouble() == ["kafka"]
     assert world.verify().repeated == 0
+
+
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+def test_a_right_to_write_that_is_lost_ends_the_replica(make_world: MakeWorld, guarded: Kafka, delivery: str) -> None:
+    world = make_world(bootstrap=guarded.bootstrap, kafka__delivery=delivery)
+    world.send(range(1_000))
+    replica = world.start()
+    world.wait_committed()
+    committed = world.committed()
+    right = Right(world, AclOperation.WRITE, world.output)
+    right.forbid()
+    world.send(range(1_000, 2_000))
+    assert world.ended(replica) == 1
+    assert "refused a write" in world.log()
+    assert world.committed() == committed
+    right.give_back()
+    world.start()
+    world.wait_committed()
+    assert world.verify().repeated == 0
+
+
+def test_a_right_to_the_group_that_is_lost_is_waited_for(make_world: MakeWorld, guarded: Kafka) -> None:
+    world = make_world(bootstrap=guarded.bootstrap)
+    with load(world, 4_000):
+        watched = at_work(world)
+        right = Right(world, AclOperation.READ, world.group, ResourceType.GROUP)
+        right.forbid()
+        watched.until(503, "assigned", "kafka")  # once the session is over: six seconds, in which nothing is committed
+        right.give_back()
+        watched.until(200)
+    world.wait_committed()
+    assert world.verify().repeated <= (UNCOMMITTED_BATCHES + WINDOW) * BatchSettings().max_records
+    assert watched.trouble() == ["writes", "kafka"]
 
 
 @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])

@@ -12,11 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from scorer.batch import Records
 from scorer.errors import Fatal
-from scorer.kafka.checkpoint import COMMIT_SECONDS, Checkpoint, InFlight
+from scorer.kafka.checkpoint import COMMIT_SECONDS, Checkpoint, InFlight, Limits
 from scorer.kafka.offsets import Partition, next_offsets
 
 PARTITIONS = [("a", 0), ("a", 1), ("b", 0)]
 TOPICS = ("a", "b")
+MOST, ROWS = 4, 5  # of records that are written and not committed, and of a batch
 
 
 def records(rows: list[tuple[Partition, int]]) -> Records:
@@ -59,7 +60,7 @@ def test_the_next_offset_of_each_partition_is_one_after_its_last_record() -> Non
 
 def test_a_refused_write_is_fatal_and_holds_back_what_comes_after_it() -> None:
     broker = Broker()
-    checkpoint = Checkpoint(broker, 4, lambda _: None)
+    checkpoint = Checkpoint(broker, Limits(4), lambda _: None)
     refused = checkpoint.open(records([(("a", 0), 0)]), 1)
     later = checkpoint.open(records([(("a", 0), 1)]), 1)
     later.delivered(None, None)
@@ -74,7 +75,7 @@ def test_a_refused_write_is_fatal_and_holds_back_what_comes_after_it() -> None:
 
 def test_a_refused_commit_is_sent_again_after_a_while() -> None:
     broker, now = Broker(), [0.0]
-    checkpoint = Checkpoint(broker, 4, lambda _: None, clock=lambda: now[0])
+    checkpoint = Checkpoint(broker, Limits(4), lambda _: None, clock=lambda: now[0])
     checkpoint.open(records([(("a", 0), 0)]), 1).delivered(None, None)
     checkpoint.settle()
     broker.on_its_way = None
@@ -92,7 +93,7 @@ def test_a_refused_commit_is_sent_again_after_a_while() -> None:
 )
 def test_few_records_wait_for_a_commit_and_enough_do_not(after: float, rows: int, commits: bool) -> None:  # noqa: FBT001  by pytest
     broker, now = Broker(), [0.0]
-    checkpoint = Checkpoint(broker, 4, lambda _: None, enough=3, clock=lambda: now[0])
+    checkpoint = Checkpoint(broker, Limits(4, enough=3), lambda _: None, clock=lambda: now[0])
 
     def write(offset: int) -> None:
         checkpoint.open(records([(("a", 0), offset)]), 1).delivered(None, None)
@@ -108,6 +109,43 @@ def test_few_records_wait_for_a_commit_and_enough_do_not(after: float, rows: int
     assert broker.on_its_way == ({("a", 0): 1 + rows} if commits else None)
 
 
+def test_commits_that_fall_behind_are_told_until_they_have_caught_up() -> None:
+    broker = Broker()
+    checkpoint = Checkpoint(broker, Limits(4, most=2), lambda _: None)
+
+    def write(offset: int) -> None:
+        checkpoint.open(records([(("a", 0), offset)]), 1).delivered(None, None)
+        checkpoint.settle()
+
+    write(0)  # its commit is on its way, and stays there
+    write(1)
+    told = [checkpoint.behind]
+    write(2)
+    told.append(checkpoint.behind)
+    broker.reachable = False
+    assert not checkpoint.finish(1)
+    told.append(checkpoint.behind)
+    broker.on_its_way = None
+    checkpoint.committed(confirmed=True)  # of the first alone
+    told.append(checkpoint.behind)
+    write(3)
+    told.append(checkpoint.behind)
+    broker.reachable = True
+    assert checkpoint.finish(1)
+    told.append(checkpoint.behind)
+    assert told == [False, True, True, False, True, False]
+    assert broker.committed == {("a", 0): 4}
+
+
+def test_what_is_no_longer_ours_is_not_waited_for() -> None:
+    checkpoint = Checkpoint(Broker(), Limits(4, most=0), lambda _: None)
+    lost = checkpoint.open(records([(("a", 0), 0)]), 1)
+    checkpoint.forget([("a", 0)])
+    lost.delivered(None, None)
+    checkpoint.settle()
+    assert not checkpoint.behind
+
+
 class CheckpointMachine(RuleBasedStateMachine):
     """Batches are opened, acknowledged in any order, lost with their partitions, and commits succeed or fail."""
 
@@ -116,16 +154,17 @@ class CheckpointMachine(RuleBasedStateMachine):
         self.broker = Broker()
         self.counts: list[int] = []
         # A second passes with each look at the clock, so that no commit waits for its time.
-        self.checkpoint = Checkpoint(self.broker, 3, self.counts.append, clock=partial(next, count(0.0)))
+        clock = partial(next, count(0.0))
+        self.checkpoint = Checkpoint(self.broker, Limits(3, most=MOST), self.counts.append, clock)
         self.next: dict[Partition, int] = dict.fromkeys(PARTITIONS, 0)
         self.flights: list[tuple[InFlight, list[tuple[Partition, int]]]] = []
         self.written: dict[Partition, set[int]] = {partition: set() for partition in PARTITIONS}
         self.ours = set(PARTITIONS)
 
-    @precondition(lambda self: not self.checkpoint.full and self.ours)
+    @precondition(lambda self: not self.checkpoint.full and not self.checkpoint.behind and self.ours)
     @rule(data=st.data())
     def publish(self, data: st.DataObject) -> None:
-        chosen = data.draw(st.lists(st.sampled_from(sorted(self.ours)), min_size=1, max_size=5))
+        chosen = data.draw(st.lists(st.sampled_from(sorted(self.ours)), min_size=1, max_size=ROWS))
         rows = []
         for partition in chosen:
             rows.append((partition, self.next[partition]))
@@ -175,6 +214,11 @@ class CheckpointMachine(RuleBasedStateMachine):
         for partition, offset in self.broker.committed.items():
             if partition in self.ours:
                 assert set(range(offset)) <= self.written[partition]
+
+    @invariant()
+    def what_a_crash_repeats_is_bounded(self) -> None:
+        committed = self.broker.committed
+        assert sum(len(self.written[p]) - committed.get(p, 0) for p in self.ours) <= MOST + 3 * ROWS
 
     @invariant()
     def what_is_lost_is_never_committed(self) -> None:

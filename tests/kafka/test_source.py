@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from confluent_kafka.admin import AdminClient
 
 from scorer.batch import Records
-from scorer.kafka import Checkpoint, Source
+from scorer.kafka import Checkpoint, Limits, Source
 from scorer.kafka.offsets import Offsets, Partition
 from scorer.sandbox import Kafka
 from scorer.settings import BatchSettings, KafkaSettings
@@ -70,7 +70,7 @@ class Member:
 def joined(kafka: KafkaSettings, topic: str, **limits: Any) -> Iterator[Member]:
     chosen, watcher = kafka.model_copy(update={"input_topics": (topic,)}), Watcher()
     source = Source(chosen, BatchSettings(**limits), watcher, lambda _: None)
-    member = Member(source, Checkpoint(source.commits, 4, lambda _: None), watcher)
+    member = Member(source, Checkpoint(source.commits, Limits(4), lambda _: None), watcher)
     source.subscribe(member.checkpoint, member.drain)
     try:
         yield member

@@ -38,6 +38,7 @@ def test_a_broker_answers_when_it_says_something_if_it_is_asked(broker: dict[str
         (message(), [message(partition=1), message("other")]),
         (message(partition=-1), [message("other")]),
         (message(None, -1), []),
+        (message(None, 0), []),  # as the client tells that the group refuses
     ],
 )
 def test_what_is_told_once_lasts_until_a_record_of_the_same_place_comes(failed: Message, others: list[Message]) -> None:

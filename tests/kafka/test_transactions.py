@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from scorer.batch import Payloads, Records
 from scorer.errors import Aborted, Fatal
-from scorer.kafka import DeadLetters, Reader, TransactionalSink, TransactionCheckpoint, transactions
+from scorer.kafka import DeadLetters, Limits, Reader, TransactionalSink, TransactionCheckpoint, transactions
 from scorer.kafka.commits import Commits
 from scorer.monitor import Metrics
 from scorer.sandbox import Kafka
@@ -66,7 +66,7 @@ def join(kafka: KafkaSettings, topic: str, output: str) -> Member:
         consumer.poll(0.1)
     commits = Commits(consumer, Metrics(()))
     sink = TransactionalSink(chosen, DeadLetters("dead", "model", "1"), lambda _: None, commits)
-    return Member(chosen, consumer, sink, TransactionCheckpoint(commits, 1, lambda _: None))
+    return Member(chosen, consumer, sink, TransactionCheckpoint(commits, Limits(1), lambda _: None))
 
 
 @pytest.fixture

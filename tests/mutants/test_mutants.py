@@ -61,9 +61,16 @@ MUTANTS = [
     Mutant(
         "a commit that failed is forgotten",
         "scorer/kafka/checkpoint.py",
-        "        if confirmed:\n            self._drop_confirmed(sent)",
-        "        self._drop_confirmed(sent)",
+        "        if confirmed:\n            self._drop_confirmed(sent, self._confirmable)",
+        "        self._drop_confirmed(sent, self._confirmable)",
         CHECKPOINT,
+    ),
+    Mutant(
+        "commits that fall behind are not waited for",
+        "scorer/pipeline.py",
+        "while parts.checkpoint.behind and not stopping():",
+        "while False:",
+        "tests/delivery/test_faults.py::test_a_right_to_the_group_that_is_lost_is_waited_for",
     ),
     Mutant(
         "a batch overtakes one that is not written",
