@@ -30,10 +30,10 @@ from scorer.monitor import Health, Metrics, Outages, serve, watched
 from scorer.offline import golden_problems
 from scorer.pipeline import Parts
 from scorer.serving import Serving, prepare
-from scorer.settings import Settings
+from scorer.settings import BatchSettings, Settings
 
 WINDOW = 4  # batches in flight: enough to hide a broker's round trip, few enough to repeat little after a crash
-# Batches, but at least so many events, that may be written and not committed: more is repeated by no crash.
+# What may be written and not committed: so many batches, or events where that is more. A crash repeats it, and those.
 UNCOMMITTED_BATCHES, UNCOMMITTED_EVENTS = 8, 1_000
 LOOP_LIMIT_SECONDS = 60.0  # a turn of the loop that takes longer is not alive
 MAX_POLL_INTERVAL_MS = 300_000  # librdkafka's default, after which the group gives the partitions to another replica
@@ -91,13 +91,12 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
     brokers = partial(condition, "kafka")
     letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
     source = Source(settings.kafka, settings.batch, metrics, brokers)
+    limits = _limits(settings.batch)
     if settings.kafka.delivery == "exactly-once":
         sink: Sink = TransactionalSink(settings.kafka, letters, brokers, source.commits)
-        checkpoint: Checkpoint = TransactionCheckpoint(source.commits, Limits(WINDOW), metrics.in_flight)
+        checkpoint: Checkpoint = TransactionCheckpoint(source.commits, limits, metrics.in_flight)
     else:
         sink = Sink(settings.kafka, letters, brokers)
-        largest = settings.batch.max_records
-        limits = Limits(WINDOW, largest, max(UNCOMMITTED_BATCHES * largest, UNCOMMITTED_EVENTS))
         checkpoint = Checkpoint(source.commits, limits, metrics.in_flight)
     return Parts(
         source=source,
@@ -112,6 +111,11 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
         health=health,
         condition=condition,
     )
+
+
+def _limits(batch: BatchSettings) -> Limits:
+    most = max(UNCOMMITTED_BATCHES * batch.max_records, UNCOMMITTED_EVENTS)
+    return Limits(WINDOW, enough=batch.max_records, most=most)
 
 
 def _loop_limit(settings: Settings) -> float:

@@ -16,7 +16,7 @@ from scorer.model import Booster
 from scorer.monitor import Health, Metrics
 
 WAIT_SECONDS = 0.5  # between two tries at a server that cannot answer
-COMMIT_SECONDS = 5.0  # for commits that have fallen behind the writes
+CATCH_UP_SECONDS = 5.0  # for commits that have fallen behind the writes
 SLOW_WRITE_SECONDS = 10.0  # after which unacknowledged writes make the replica not ready
 
 
@@ -138,9 +138,9 @@ def _caught_up(parts: Parts, stopping: Callable[[], bool]) -> bool:
     """Wait, as a member of the group, until commits have caught up with the writes; return whether they have."""
     while parts.checkpoint.behind and not stopping():
         with parts.metrics.stages.commit:
-            done = parts.checkpoint.finish(COMMIT_SECONDS)
-        parts.condition("writes", "" if done else "what is written cannot be committed, so nothing more is")
+            done = parts.checkpoint.finish(CATCH_UP_SECONDS)
         if not done:
+            parts.condition("writes", "what is written cannot be committed, so nothing more is")
             parts.source.hold(None, WAIT_SECONDS)
         parts.health.turned()
     return not parts.checkpoint.behind
