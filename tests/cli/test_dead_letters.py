@@ -1,21 +1,19 @@
 import io
 import json
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import fastavro
 import pytest
-from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from scorer.batch import Reason
 from scorer.cli import main
 from scorer.kafka import Admin, Reader, Record, Topic
 from scorer.sandbox import Kafka
 from tests.cli.stream import SCHEMA, Stream, make_stream
+from tests.kafka.ends import wait_ended
 from tests.kafka.letters import Post, letter_headers
 
 EVENT = {"id": "p1", "amount": 2.5, "card": {"number": 7}, "made": "2023-11-14T22:13:20.000Z"}
@@ -77,17 +75,11 @@ def replay(stream: Stream, *words: str) -> int:
 
 
 def wait_until_visible(stream: Stream) -> None:
-    """Wait for the marks of transactions: brokers write them a moment after they answered."""
+    """Wait until what was replayed is seen by who reads what is committed."""
     admin = AdminClient({"bootstrap.servers": stream.kafka.bootstrap_servers})
-    (events,), memory = stream.kafka.input_topics, f"{stream.kafka.dead_letter_topic}.replayed"
-    asked = {TopicPartition(*at): OffsetSpec.latest() for at in ((events, 0), (events, 1), (memory, 0))}  # type: ignore[no-untyped-call]
-
-    def ends(isolation: IsolationLevel) -> list[int]:
-        answers = admin.list_offsets(asked, isolation_level=isolation)
-        return [answer.result().offset for answer in answers.values()]
-
-    while ends(IsolationLevel.READ_COMMITTED) != ends(IsolationLevel.READ_UNCOMMITTED):
-        time.sleep(0.01)
+    (events,) = stream.kafka.input_topics
+    wait_ended(admin, events, 2)
+    wait_ended(admin, f"{stream.kafka.dead_letter_topic}.replayed", 1)
 
 
 def test_a_list_has_a_line_a_letter_in_order_and_what_they_add_up_to(letters: Stream, capsys: Capture) -> None:

@@ -1,18 +1,14 @@
 """Dead letters at work: replayed once whatever interrupts it, scored like new, and never a whole topic of them."""
 
 import json
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, TopicPartition
-from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from scorer.sandbox import freeze
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.world import World, known, reasons
 from tests.kafka.letters import Post, letter_headers
@@ -51,27 +47,6 @@ def values(world: World, isolation: str) -> Iterator[bytes]:
                     left.discard(message.partition() or 0)
 
 
-def written(world: World, isolation: IsolationLevel) -> dict[int, int]:
-    """The end of each partition of the input topic, for who reads what is committed, or all."""
-    asked = {TopicPartition(world.input, number): OffsetSpec.latest() for number in range(world.partitions)}  # type: ignore[no-untyped-call]
-    ends = world.admin.list_offsets(asked, isolation_level=isolation)
-    return {at.partition: end.result().offset for at, end in ends.items()}
-
-
-def kill_within_a_transaction(world: World, replay: "subprocess.Popen[bytes]", beyond: int) -> None:
-    """Kill a process that replays while a transaction of its own has written and is open, and others are committed."""
-    while True:
-        assert replay.poll() is None, "it ended before it was killed"
-        freeze(replay)
-        committed = written(world, IsolationLevel.READ_COMMITTED)
-        if sum(committed.values()) >= beyond and committed != written(world, IsolationLevel.READ_UNCOMMITTED):
-            break
-        replay.send_signal(signal.SIGCONT)
-        time.sleep(0.01)
-    replay.kill()
-    replay.wait()
-
-
 def test_kill_9_of_a_replay_loses_and_doubles_nothing(make_world: MakeWorld) -> None:
     world = make_world()
     post = Post(world.bootstrap)
@@ -81,7 +56,7 @@ def test_kill_9_of_a_replay_loses_and_doubles_nothing(make_world: MakeWorld) -> 
     post.done()
     for kill in range(KILLS):
         with subprocess.Popen(command(world, "replay"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as replay:
-            kill_within_a_transaction(world, replay, beyond=kill * LETTERS // (KILLS + 1))
+            world.kill_within_a_transaction(replay, world.input, beyond=kill * LETTERS // (KILLS + 1))
     scorer(world, "replay")
     assert scorer(world, "replay").startswith("0 events replayed\n")
     assert Counter(values(world, "read_committed")) == {b"%d" % number: 1 for number in range(LETTERS)}

@@ -8,6 +8,7 @@ from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, shared_by
 
 STANDSTILL_SECONDS = 13  # longer than a session and than a transaction's timeout
+ABORTED_SECONDS = 15  # a transaction's timeout, the second in which the sandbox's brokers look for such, and some more
 
 
 def test_a_replica_that_stood_still_goes_on_by_itself(make_world: MakeWorld) -> None:
@@ -41,17 +42,30 @@ def test_a_replica_whose_name_another_has_taken_is_fenced_and_says_so(make_world
 
 
 def test_what_a_killed_replica_left_open_is_aborted_by_the_next_of_its_name(make_world: MakeWorld) -> None:
-    world = make_world(kafka__delivery="exactly-once", kafka__instance_id="one", batch__max_records=2_000)
-    for _ in range(3):
-        world.send(range(20_000))
+    patience = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500, "transaction.timeout.ms": 600_000}
+    world = make_world(kafka__delivery="exactly-once", kafka__instance_id="one", kafka__properties=patience)
+    with load(world, 2_000):
         victim = world.start()
-        before = world.published()
-        world.wait(before + 1)
-        victim.kill()
-        world.ended(victim)
-        begin = time.monotonic()
-        world.ledger()  # reads to the end, which an open transaction would hold up
-        assert time.monotonic() - begin < 12
+        for _ in range(3):
+            world.wait(world.published() + 1)
+            world.kill_within_a_transaction(victim, world.output)
+            world.ended(victim)
+            victim = world.start()
+            world.wait_ended()  # long before the brokers would abort it
+    world.wait_committed()
+    world.verify()
+
+
+def test_what_a_killed_replica_left_open_is_aborted_by_the_brokers_in_the_end(make_world: MakeWorld) -> None:
+    world = make_world(kafka__delivery="exactly-once", kafka__instance_id="one")
+    with load(world, 1_000):
+        victim = world.start()
+        world.wait(1)
+        world.kill_within_a_transaction(victim, world.output)
+    world.ended(victim)
+    begin = time.monotonic()
+    world.wait_ended()
+    assert time.monotonic() - begin < ABORTED_SECONDS
     world.start()
     world.wait_committed()
     world.verify()

@@ -30,6 +30,9 @@ from confluent_kafka.admin._group import MemberDescription
 from confluent_kafka.cimpl import NewTopic
 from numpy.typing import NDArray
 
+from scorer.sandbox import freeze
+from tests.kafka.ends import ends, is_open, wait_ended
+
 SCHEMA = {
     "type": "record",
     "name": "Payment",
@@ -223,6 +226,7 @@ class World:
 
     def ledger(self) -> Ledger:
         """Read every output there is."""
+        self.wait_ended()
         ledger = Ledger()
         for message in self.read(self.output):
             record = fastavro.schemaless_reader(io.BytesIO(message.value() or b""), PREDICTION, None)
@@ -290,6 +294,24 @@ class World:
         resource = ConfigResource(kind, owner, incremental_configs=[entry])
         for altered in self.admin.incremental_alter_configs([resource]).values():
             altered.result()
+
+    def wait_ended(self) -> None:
+        """Wait until no transaction of the replicas is open."""
+        for topic in (self.output, self.dead):
+            wait_ended(self.admin, topic, self.partitions)
+
+    def kill_within_a_transaction(self, process: "subprocess.Popen[bytes]", topic: str, beyond: int = 0) -> None:
+        """Kill a process while a transaction has written to a topic and is open, and so many offsets are committed."""
+        while True:
+            assert process.poll() is None, "it ended before it was killed"
+            freeze(process)
+            committed = sum(ends(self.admin, topic, self.partitions, committed=True).values())
+            if committed >= beyond and is_open(self.admin, topic, self.partitions):
+                break
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
 
     def read(self, topic: str, isolation: str = "read_committed") -> Iterator[Message]:
         """Read a topic to the end of each partition."""

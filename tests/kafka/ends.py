@@ -1,0 +1,30 @@
+"""How far topics go, for who reads what is committed and for who reads all."""
+
+import time
+
+from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+
+def ends(admin: AdminClient, topic: str, partitions: int, *, committed: bool) -> dict[int, int]:
+    """The end of each partition: of what is committed, or of all that was written."""
+    isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+    asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}  # type: ignore[no-untyped-call]
+    answered = admin.list_offsets(asked, isolation_level=isolation)
+    return {at.partition: end.result().offset for at, end in answered.items()}
+
+
+def is_open(admin: AdminClient, topic: str, partitions: int) -> bool:
+    """Whether a transaction that wrote to a topic has not ended: its end is marked a moment after it was answered."""
+    written = ends(admin, topic, partitions, committed=False)
+    stable = ends(admin, topic, partitions, committed=True)
+    return any(stable[number] < end for number, end in written.items())
+
+
+def wait_ended(admin: AdminClient, topic: str, partitions: int, seconds: float = 60) -> None:
+    """Wait until no transaction is open that wrote to a topic."""
+    deadline = time.monotonic() + seconds
+    while is_open(admin, topic, partitions):
+        assert time.monotonic() < deadline, f"a transaction in {topic} is still open after {seconds} s"
+        time.sleep(0.01)
