@@ -18,7 +18,7 @@ from scorer.errors import Fatal
 
 PARTITIONS = 4
 _DELIVERY_SECONDS = 60.0
-_READY_SECONDS = 20.0
+_READY_SECONDS = 60.0
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
@@ -101,10 +101,10 @@ class Topics:
         self._admin.create_topics([NewTopic(name, self.partitions, 1, config=stamped)])[name].result()
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:
-            self._admin.list_topics(name, timeout=_READY_SECONDS)  # else the client may believe for long what it heard
             try:
+                self._admin.list_topics(name, timeout=_READY_SECONDS)  # else it may believe for long what it heard
                 self.count(name)
-            except KafkaException:  # its partitions have no leader yet
+            except KafkaException:  # its partitions have no leader yet, or the broker has too much to do
                 time.sleep(0.05)
             else:
                 return name

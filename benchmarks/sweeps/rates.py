@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import product
-from statistics import median
+from statistics import geometric_mean, median
 
 from benchmarks.contenders import replica
 from benchmarks.measure import measuring
@@ -22,7 +22,7 @@ Runs = dict[tuple[int, str], list[Steady]]  # of each round, by rate and setting
 
 
 def rates(points: Sequence[int], scope: Scope) -> str:
-    """Measure at so many events a second; medians of the rounds are shown."""
+    """Measure at so many events a second; medians of the rounds are shown, and their geometric means over all rates."""
     workload, runs = prepare(scope.tell), Runs()
     with measuring(workload) as measure:
         for number, point, (name, contender) in product(range(scope.rounds), points, SETTINGS.items()):
@@ -45,6 +45,10 @@ def _page(points: Sequence[int], runs: Runs) -> str:
         ]
         for point in points
     ]
+    whole = {
+        name: map(geometric_mean, zip(*(found[point, name] for point in points), strict=True)) for name in SETTINGS
+    }
+    rows.append(["all", "", *("{:,.1f} / {:,.1f}, {:,.1f}".format(*whole[name]) for name in SETTINGS)])
     p99 = {name: [min(found[point, name][1], CEILING_MS) for point in points] for name in SETTINGS}
     cpu = {name: [found[point, name][2] for point in points] for name in SETTINGS}
     return "\n".join(

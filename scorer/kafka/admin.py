@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, though not in the way mypy asks for
@@ -15,27 +15,21 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, t
 )
 
 from scorer.errors import Fatal, ScorerError
-from scorer.kafka.client import LastError, properties
+from scorer.kafka.client import TURN_SECONDS, Answer, LastError, properties, settled
 from scorer.kafka.cluster import Cluster
 from scorer.kafka.connect import connect, no_answer
 from scorer.kafka.offsets import Partition
 from scorer.kafka.topics import Topic
 from scorer.settings import KafkaSettings
 
-Answer = TypeVar("Answer")
-
 ABSENT = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART})
 NO_ANSWER = frozenset({KafkaError._TIMED_OUT, KafkaError._TRANSPORT})  # noqa: SLF001  librdkafka's own codes are so named
 HOPELESS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001  the same; waiting mends neither
-MOVING = frozenset({
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR,
-})  # fmt: skip
 DENIED = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 OF_TOPICS = (
     "retention.ms", "max.message.bytes", "cleanup.policy", "min.insync.replicas", "unclean.leader.election.enable",
 )  # fmt: skip
 OF_BROKERS = ("transaction.max.timeout.ms",)
-TURN_SECONDS = 0.05
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
@@ -177,7 +171,7 @@ class Admin:
         consumer = connect(Consumer, {**self._properties, "group.id": group, "enable.auto.commit": False})
         asked = [TopicPartition(*partition) for partition in partitions]
         try:
-            found = self._of_group(
+            found = self._asked(
                 lambda: consumer.committed(asked, timeout=self._seconds), f"read the offsets of {group}"
             )
         finally:
@@ -186,18 +180,20 @@ class Admin:
 
     def _offsets(self, partitions: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         asked = {TopicPartition(*partition): spec for partition in partitions}
-        futures = self._client.list_offsets(asked, request_timeout=self._seconds)
-        return {
-            (at.topic, at.partition): self._wait(future, f"read the offsets of topic {at.topic}").offset
-            for at, future in futures.items()
-        }
+
+        def ask() -> dict[Partition, int]:
+            futures = self._client.list_offsets(asked, request_timeout=self._seconds)
+            found = {at: self._done(future).result() for at, future in futures.items()}
+            return {(at.topic, at.partition): answer.offset for at, answer in found.items()}
+
+        return self._asked(ask, f"read the offsets of {', '.join(dict.fromkeys(topic for topic, _ in partitions))}")
 
     def _members(self, group: str) -> tuple[str, dict[Partition, tuple[str, str]]]:
         def ask() -> Any:  # noqa: ANN401  the client has no types
             (future,) = self._client.describe_consumer_groups([group], request_timeout=self._seconds).values()
-            return self._settled(future).result()
+            return self._done(future).result()
 
-        described = self._of_group(ask, f"describe group {group}")
+        described = self._asked(ask, f"describe group {group}")
         owners = {
             (at.topic, at.partition): (member.group_instance_id or member.member_id, member.host.lstrip("/"))
             for member in described.members
@@ -205,27 +201,23 @@ class Admin:
         }
         return described.state.name.lower(), owners
 
-    def _of_group(self, ask: Callable[[], Answer], doing: str) -> Answer:
-        """Return an answer about a group, once its coordinator has one: after a move it reads its log first."""
-        deadline = time.monotonic() + self._seconds
-        while True:
-            try:
-                return ask()
-            except KafkaException as failed:
-                if failed.args[0].code() not in MOVING or time.monotonic() >= deadline:
-                    raise self._failure(failed, doing) from failed
-            time.sleep(TURN_SECONDS)
+    def _asked(self, ask: Callable[[], Answer], doing: str) -> Answer:
+        """Return an answer about a group or partitions, once nothing of it moves."""
+        try:
+            return settled(ask, self._seconds)
+        except KafkaException as failed:
+            raise self._failure(failed, doing) from failed
 
     def _wait(self, future: Future[Any], doing: str, expected: Collection[int] = ()) -> Any:  # noqa: ANN401  the client has no types
         """Return the answer, or None where it is an error with one of the expected codes."""
         try:
-            return self._settled(future).result()
+            return self._done(future).result()
         except KafkaException as failed:
             if failed.args[0].code() in expected:
                 return None
             raise self._failure(failed, doing) from failed
 
-    def _settled(self, future: Future[Any]) -> Future[Any]:
+    def _done(self, future: Future[Any]) -> Future[Any]:
         """Return the future when it is done, serving what the client tells by its callback meanwhile."""
         while not future.done() and not self._hopeless:
             wait([future], timeout=TURN_SECONDS)

@@ -1,15 +1,24 @@
 """What every Kafka client of a replica is configured with, whoever it is for."""
 
 import threading
+import time
 import uuid
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeVar
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from scorer.settings import BatchSettings, KafkaSettings
 
 Role = Literal["consumer", "producer", "admin"]
+Answer = TypeVar("Answer")
+
+# What brokers answer while partitions and groups move from one to another, or are new to them: ask again.
+MOVING = frozenset({
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR,
+    KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART,
+})  # fmt: skip
+TURN_SECONDS = 0.05
 
 # librdkafka takes any property for any client, with a warning on stderr where it does not apply.
 CONSUMER_ONLY = frozenset({
@@ -98,6 +107,22 @@ def within(seconds: float, call: Callable[[], object]) -> bool:
     thread.start()
     thread.join(seconds)
     return not thread.is_alive()
+
+
+def settled(ask: Callable[[], Answer], seconds: float) -> Answer:
+    """Return an answer about partitions or groups that are known to be there, once nothing of it moves.
+
+    Raises:
+        KafkaException: the last error, where something moved for longer than that, or any other error.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except KafkaException as failed:
+            if failed.args[0].code() not in MOVING or time.monotonic() >= deadline:
+                raise
+        time.sleep(TURN_SECONDS)
 
 
 class LastError:

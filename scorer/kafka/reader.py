@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from scorer.errors import Fatal
-from scorer.kafka.client import LastError, properties
+from scorer.kafka.client import LastError, properties, settled
 from scorer.kafka.connect import connect, no_answer
 from scorer.kafka.offsets import Partition
 from scorer.settings import KafkaSettings
@@ -96,13 +97,17 @@ class Reader:
         """Return the end of each partition."""
         try:
             return {
-                partition: self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=self._seconds)[1]
+                partition: settled(partial(self._end, TopicPartition(*partition)), self._seconds)
                 for topic in self._topics
                 for partition in self._partitions(topic)
             }
         except KafkaException as error:
             self._consumer.poll(0)  # the reason comes by a callback
             raise no_answer(self._kafka.bootstrap_servers, self._reason.text or error.args[0].str()) from error
+
+    def _end(self, partition: TopicPartition) -> int:
+        _, end = self._consumer.get_watermark_offsets(partition, timeout=self._seconds)
+        return int(end)
 
     def _partitions(self, topic: str) -> list[Partition]:
         described = self._consumer.list_topics(topic, timeout=self._seconds).topics[topic]

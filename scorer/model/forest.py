@@ -34,13 +34,15 @@ class Forest:
     Rows go down in blocks, which are columns of BLOCK values: each of `features` with -inf where it is missing, each
     again with +inf, one column of NaN, then each of `categorical` as a code, missing being a code that goes left, and
     each again with one that goes right. A node reads the copy that sends a missing value in its default direction.
+
+    After the last node comes one that none leads to: what would be the right sibling of a root is there to be read.
     """
 
     features: Ints  # [used]: the features that any split reads
     categorical: Ints  # [2, categorical]: a place in `features`, and how many categories it has
-    column: Ints  # [nodes]: where in a block the node's column begins; the NaN for a leaf
-    value: NDArray[np.float32]  # [nodes]: a split's threshold, what is less goes left; a leaf's value
-    left: Ints  # [nodes]: the left child, before the right one; a leaf is its own
+    column: Ints  # [nodes + 1]: where in a block the node's column begins; the NaN for a leaf
+    value: NDArray[np.float32]  # [nodes + 1]: a split's threshold, what is less goes left; a leaf's value
+    left: Ints  # [nodes + 1]: the left child, before the right one; a leaf is its own
     first: Ints  # [nodes]: where in `words` the set of a split by categories begins; -1 for the others
     words: NDArray[np.uint32]  # sets of codes that go right, as bits
     trees: Ints  # [4, trees]: root, depth, the output that the tree adds to, whether a split is by categories
@@ -163,12 +165,13 @@ def _lay_out(nodes: _Nodes, order: Places, level: Places, groups: Places) -> For
     roots = np.flatnonzero(level == 0)
     depth = np.maximum.reduceat(level, roots) if len(roots) else level
     with_sets = np.bincount(nodes.tree[order], by_category, len(groups)) > 0
+    left = np.where(leaf, np.arange(len(order)), moved[nodes.left[order]])
     return Forest(
         features=features.astype(np.int32),
         categorical=np.stack([categorical, counts[categorical]]).astype(np.int32),
-        column=(column * BLOCK).astype(np.int32),
-        value=nodes.value[order],
-        left=np.where(leaf, np.arange(len(order)), moved[nodes.left[order]]).astype(np.int32),
+        column=(np.append(column, nan) * BLOCK).astype(np.int32),
+        value=np.append(nodes.value[order], np.float32(0)),
+        left=np.append(left, 0).astype(np.int32),
         first=first.astype(np.int32),
         words=words,
         trees=np.stack([roots, depth, groups, with_sets]).astype(np.int32),

@@ -1,7 +1,8 @@
 """Scores rows with the trees of a booster in a compiled kernel: bit for bit as the booster does, several times faster.
 
-Fast, because the rows of a block go down a tree level by level, which the compiler turns into vector gathers: a
-missing value needs no branch (see Forest), and a leaf leads to itself, so trees of any shape run to their own depth.
+Fast, because the rows of a block go down a tree together, level by level and without a branch: the processor works on
+many rows at a time, and never guesses wrong. A missing value needs no branch (see Forest), and a leaf leads to itself,
+so trees of any shape run to their own depth. The three levels below the root are vectors in the compiler's hands.
 Exact, because each output starts at the booster's base margin and adds the leaves in float32 in the order of the
 trees, and because margins become scores by XGBoost's arithmetic with the same `expf`. Nothing is taken on trust:
 `scorer.model.agreement` tries it on the model at hand before it is used.
@@ -17,6 +18,7 @@ from scorer.kernel import kernel
 from scorer.model.forest import BLOCK, Forest, Ints, NotCovered
 
 Rows = NDArray[np.float32]
+Split = tuple[np.uintp, np.float32, np.int32]  # where its column begins in a block, its threshold, its left child
 
 _ONE = np.float32(1)
 _TINY = np.float32(1e-16)  # XGBoost adds it so that nothing is divided by zero
@@ -86,17 +88,47 @@ def _fill(rows: Rows, features: Ints, categorical: Ints, block: Rows, most: int)
 
 
 @kernel(bare=True)
-def _descend(  # noqa: PLR0913, PLR0917  as above
-    root: int, depth: int, column: Ints, value: Rows, left: Ints, block: Rows, node: Ints, count: int
-) -> None:
-    """Leave in `node` the leaf of each row; all rows begin at the root, so its numbers are read once."""
-    top, threshold, child = column[root], value[root], left[root]
+def _split(at: int | np.int32 | np.uint32, column: Ints, value: Rows, left: Ints) -> Split:
+    return np.uintp(column[at]), value[at], left[at]
+
+
+@kernel(bare=True)
+def _goes_right(split: Split, row: int, block: Rows) -> np.bool_:
+    column, threshold, _ = split
+    return np.bool_(block[column + np.uintp(row)] >= threshold)  # unsigned: a negative index would be from the end
+
+
+@kernel(bare=True)
+def _next(split: Split, row: int, block: Rows) -> np.int32:
+    """Return the child that a row goes to, or the leaf that it is at."""
+    return split[2] + np.int32(_goes_right(split, row, block))
+
+
+@kernel(bare=True)
+def _enter(root: int, column: Ints, value: Rows, left: Ints, block: Rows, node: Ints, count: int) -> None:  # noqa: PLR0913, PLR0917  as above
+    """Leave in `node` where each row is three levels below the root, or at the leaf that it met before.
+
+    All seven splits are worked out for every row, and one outcome is chosen: a split reads its column from end to end,
+    so the compiler makes vectors of that, and it takes no longer than a single level of `_descend`.
+    """
+    top = _split(root, column, value, left)
+    low, high = _split(top[2], column, value, left), _split(top[2] + 1, column, value, left)
+    first, second = _split(low[2], column, value, left), _split(low[2] + 1, column, value, left)
+    third, fourth = _split(high[2], column, value, left), _split(high[2] + 1, column, value, left)
     for row in range(count):
-        node[row] = child + np.int32(block[top + row] >= threshold)
-    for _ in range(depth - 1):
+        of_first, of_second = _next(first, row, block), _next(second, row, block)
+        of_third, of_fourth = _next(third, row, block), _next(fourth, row, block)
+        of_low = of_second if _goes_right(low, row, block) else of_first
+        of_high = of_fourth if _goes_right(high, row, block) else of_third
+        node[row] = of_high if _goes_right(top, row, block) else of_low
+
+
+@kernel(bare=True)
+def _descend(node: Ints, levels: int, column: Ints, value: Rows, left: Ints, block: Rows, count: int) -> None:  # noqa: PLR0913, PLR0917  as above
+    """Replace the node of each row by the one that the row reaches some levels below."""
+    for _ in range(levels):
         for row in range(count):
-            at = np.uint32(node[row])  # unsigned: a negative index would be one from the end
-            node[row] = left[at] + np.int32(block[np.uint32(column[at] + row)] >= value[at])
+            node[row] = _next(_split(np.uint32(node[row]), column, value, left), row, block)
 
 
 @kernel(bare=True)
@@ -161,10 +193,12 @@ def _add_trees(  # noqa: PLR0913, PLR0917  the fields of a Forest, which kernels
             if trees[3, tree]:
                 _descend_sets(trees[0, tree], trees[1, tree], column, value, left, first, words, block, node, count)
             else:
-                _descend(trees[0, tree], trees[1, tree], column, value, left, block, node, count)
+                _enter(trees[0, tree], column, value, left, block, node, count)
+                _descend(node, trees[1, tree] - 4, column, value, left, block, count)
             at = trees[2, tree] * most
-            for row in range(count):
-                total[at + row] += value[np.uint32(node[row])]
+            for row in range(count):  # the last level: who is at a leaf stays there
+                leaf = _next(_split(np.uint32(node[row]), column, value, left), row, block)
+                total[at + row] += value[np.uint32(leaf)]
         for row in range(count):
             for output in range(len(base)):
                 out[start + row, output] = total[output * most + row]

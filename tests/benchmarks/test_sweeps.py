@@ -100,14 +100,16 @@ def test_a_long_run_is_shown_by_the_minute_with_its_growth() -> None:
     assert cells(page)[1] == ["2", "500000.0", "121", "3.5", "4.0"]
 
 
-def test_rates_show_the_median_of_the_rounds_and_what_rate_was_reached() -> None:
+def test_rates_show_the_median_of_the_rounds_what_rate_was_reached_and_the_mean_over_all() -> None:
     runs = {
-        (10, name): [steady(rate, [wait], (0, 0.0, 1.0), (1, 5e-6, 1.0)) for rate, wait in ((9, 4), (10, 300), (8, 5))]
+        (point, name): [steady(rate, [wait * waits], (0, 0.0, 1.0), (1, 5e-6, 1.0)) for rate, wait in rounds]
+        for point, waits, rounds in ((10, 1, ((9, 4), (10, 300), (8, 5))), (20, 4, ((20, 5),)))
         for name in rates.SETTINGS
     }
-    page = rates._page([10], runs)
+    page = rates._page([10, 20], runs)
     assert cells(page)[0][:3] == ["10", "8", "5.0 / 5.0, 5.0"]
-    assert "line [5]" in page
+    assert cells(page)[2][:3] == ["all", "", "10.0 / 10.0, 5.0"]
+    assert "line [5, 20]" in page
 
 
 def test_a_page_names_its_sweeps_and_may_have_other_points(

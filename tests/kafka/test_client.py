@@ -1,0 +1,39 @@
+"""Questions to brokers among which partitions and groups move."""
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from scorer.kafka.client import MOVING, settled
+
+
+class Moving:
+    """Answers once it was asked some times."""
+
+    def __init__(self, code: int, times: int) -> None:
+        self._errors = iter([code] * times)
+        self.asked = 0
+
+    def __call__(self) -> str:
+        self.asked += 1
+        for code in self._errors:
+            raise KafkaException(KafkaError(code))
+        return "answer"
+
+
+@pytest.mark.parametrize("code", sorted(MOVING))
+def test_what_moves_is_asked_again_until_it_has_moved(code: int) -> None:
+    assert settled(Moving(code, 3), 10) == "answer"
+
+
+def test_what_moves_for_too_long_is_an_error() -> None:
+    moving = Moving(KafkaError.NOT_LEADER_FOR_PARTITION, 1_000)
+    with pytest.raises(KafkaException, match="NOT_LEADER"):
+        settled(moving, 0.2)
+    assert moving.asked > 1
+
+
+def test_another_error_is_not_asked_again() -> None:
+    refusing = Moving(KafkaError.TOPIC_AUTHORIZATION_FAILED, 1)
+    with pytest.raises(KafkaException):
+        settled(refusing, 10)
+    assert refusing.asked == 1
