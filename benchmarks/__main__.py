@@ -11,9 +11,9 @@ from statistics import median
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks import harness, report, stages, sweeps, trees
+from benchmarks import flame, harness, report, stages, sweeps, trees
 from benchmarks.compare import Wanted, compare
-from benchmarks.contenders import BASE, LAYOUTS, RIVALS, SCORER, contenders
+from benchmarks.contenders import BASE, LAYOUTS, RIVALS, SCORER, contenders, replica
 from benchmarks.peer import BATCHES
 from benchmarks.sweeps.scope import Scope
 from scorer.cli.options import positive
@@ -58,14 +58,21 @@ def _stages(chosen: argparse.Namespace, console: Console) -> int:
 
 def _sweeps(chosen: argparse.Namespace, console: Console) -> int:
     rate = next(iter(chosen.rates), Wanted(()).rates[0])
-    return sweeps.run(chosen.only, chosen.points, Scope(chosen.events, chosen.repeat, rate, chosen.seconds, console))
+    scope = Scope(chosen.events, chosen.repeat, rate, chosen.seconds, console, chosen.batches[-1])
+    return sweeps.run(chosen.only, chosen.points, scope)
+
+
+def _flame(chosen: argparse.Namespace, console: Console) -> int:
+    return flame.run(
+        replica(chosen.layouts[0], chosen.batches[-1]), chosen.events, chosen.output or flame.FILE, console
+    )
 
 
 def _trees(_: argparse.Namespace, console: Console) -> int:
     return trees.run(console)
 
 
-WHAT = {"compare": _compare, "stages": _stages, "sweeps": _sweeps, "trees": _trees}
+WHAT = {"compare": _compare, "flame": _flame, "stages": _stages, "sweeps": _sweeps, "trees": _trees}
 
 
 def _check(least: float, console: Console) -> int:
@@ -81,11 +88,23 @@ def _arguments() -> argparse.ArgumentParser:
     default = Wanted(())
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, allow_abbrev=False)
     add = parser.add_argument
-    add("what", nargs="?", choices=WHAT, default="compare", help="compare, where the time goes, scale, or trees")
+    add(
+        "what",
+        nargs="?",
+        choices=WHAT,
+        default="compare",
+        help="compare, a flame graph, where the time goes, scale, or trees",
+    )
     add("--events", type=positive, default=default.events, metavar="N", help="a backlog, before each one's share")
     add("--repeat", type=positive, default=default.rounds, metavar="N", help="rounds (default: %(default)s)")
     add("--layouts", type=_some(LAYOUTS), default=LAYOUTS, metavar="A,B", help=f"of {', '.join(LAYOUTS)}")
-    add("--batches", type=_list(positive), default=BATCHES, metavar="A,B", help="the most events of a batch of scorer")
+    add(
+        "--batches",
+        type=_list(positive),
+        default=BATCHES,
+        metavar="A,B",
+        help="the most events of a batch; sweeps: the last",
+    )
     add("--rivals", type=_some(RIVALS), default=tuple(RIVALS), metavar="A,B", help=f"of {', '.join(RIVALS)}")
     add(
         "--rates",

@@ -46,6 +46,11 @@ class Process:
                 process_group=watchdog().group,
             )
 
+    @property
+    def pid(self) -> int:
+        """Of the program."""
+        return self._process.pid
+
     def check(self) -> None:
         """Make sure that it runs.
 
@@ -61,7 +66,7 @@ class Process:
 
     def cpu_seconds(self) -> float:
         """User and system time of the program, its children, and those that it has waited for."""
-        return cpu_seconds(self._process.pid)
+        return cpu_seconds(self.pid)
 
     def megabytes(self) -> float:
         """The memory that it holds now."""
@@ -72,7 +77,7 @@ class Process:
         return self._megabytes("VmHWM")
 
     def _megabytes(self, name: str) -> float:
-        status = (PROC / str(self._process.pid) / "status").read_text()
+        status = (PROC / str(self.pid) / "status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name)) / 1024
 
     def stop(self) -> None:

@@ -8,9 +8,10 @@ from statistics import median
 
 import numpy as np
 
+from benchmarks.contenders import LAYOUTS
 from benchmarks.measure import MILLION, Measure, Throughput, measuring
 from benchmarks.sweeps.chart import chart, table
-from benchmarks.sweeps.scope import REPLICAS, Lines, Scope
+from benchmarks.sweeps.scope import Lines, Scope
 from benchmarks.workload import flights, prepare
 from benchmarks.workload.wide import wide
 
@@ -65,7 +66,7 @@ def _measure(
     for number in range(scope.rounds):
         for point in (point for point in points if number == 0 or length(point) <= ONCE):
             with servers(point) as measure:
-                for layout, contender in REPLICAS.items():
+                for layout, contender in scope.replicas.items():
                     run = measure.throughput(contender, length(point))
                     runs.setdefault((layout, point), []).append(run)
                     scope.tell(f"round {number + 1}: {point:,}, {layout}: {run.cpu_us:.2f} us")
@@ -74,12 +75,12 @@ def _measure(
 
 def _least(points: Sequence[int], runs: Runs) -> Lines:
     """What else the machine does only adds, so the least of the rounds is nearest to the truth."""
-    return {layout: [min(run.cpu_us for run in runs[layout, point]) for point in points] for layout in REPLICAS}
+    return {layout: [min(run.cpu_us for run in runs[layout, point]) for point in points] for layout in LAYOUTS}
 
 
 def _page(subject: str, points: Sequence[int], runs: Runs) -> str:
-    titles = [f"{layout}: {title}" for layout in REPLICAS for title in ("CPU us/event (median)", "events/s", "MB")]
-    rows = [[f"{point:,}", *(cell for layout in REPLICAS for cell in _cells(runs[layout, point]))] for point in points]
+    titles = [f"{layout}: {title}" for layout in LAYOUTS for title in ("CPU us/event (median)", "events/s", "MB")]
+    rows = [[f"{point:,}", *(cell for layout in LAYOUTS for cell in _cells(runs[layout, point]))] for point in points]
     lines = _least(points, runs)
     page = table([subject, *titles], rows) + "\n" + chart("CPU an event", (subject, points), "us", lines)
     for layout, costs in lines.items():

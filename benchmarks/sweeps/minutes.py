@@ -6,7 +6,7 @@ from statistics import mean
 from benchmarks.measure import measuring
 from benchmarks.steady import Steady, steady
 from benchmarks.sweeps.chart import chart, table
-from benchmarks.sweeps.scope import PACKED, Scope
+from benchmarks.sweeps.scope import Scope
 from benchmarks.workload import prepare
 
 MINUTE = 60.0
@@ -19,7 +19,7 @@ def minutes(points: Sequence[int], scope: Scope) -> str:
     pages = []
     for point in points:
         with measuring(workload) as measure:
-            pages.append(_page(steady(measure, PACKED, scope.rate, point * MINUTE, MINUTE)))
+            pages.append(_page(steady(measure, scope.replicas["packed"], scope.rate, point * MINUTE, MINUTE)))
     return "\n".join(pages)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmarks.measure import MILLION, measuring
 from benchmarks.sweeps.chart import table
-from benchmarks.sweeps.scope import PACKED, Scope
+from benchmarks.sweeps.scope import Scope
 from benchmarks.together import Together, together
 from benchmarks.workload import prepare
 
@@ -16,7 +16,7 @@ def replicas(points: Sequence[int], scope: Scope) -> str:
     for number in range(scope.rounds):
         with measuring(workload, 2 * max(points)) as measure:
             for point in points:
-                run = together(measure, PACKED, events, point)
+                run = together(measure, scope.replicas["packed"], events, point)
                 runs.setdefault(point, []).append(run)
                 scope.tell(f"round {number + 1}: {point} replicas: {run.rate:,.0f} events/s, {run.cpu_us:.2f} us")
     return _page({point: min(of, key=lambda run: run.cpu_us) for point, of in runs.items()})

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from benchmarks.contenders import LAYOUTS, replica
+from benchmarks.contenders import LAYOUTS, Contender, replica
 from benchmarks.peer import BATCHES
 
-BATCH = BATCHES[-1]  # what suits a backlog
 # A batch of hashes with hundreds of fields takes Redis more than the default time where it has no core to itself.
 PATIENCE_MS = 2000
-REPLICAS = {layout: replica(layout, BATCH, patience_ms=PATIENCE_MS) for layout in LAYOUTS}
-PACKED = REPLICAS["packed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +20,7 @@ class Scope:
     rounds:  of everything but a long run.
     rate:    of a long run, events a second.
     seconds: at each of the rates.
+    batch:   the most events of one, where the sweep is not over that; the default is what suits a backlog.
     """
 
     events: int
@@ -30,11 +28,17 @@ class Scope:
     rate: float
     seconds: float
     console: Console
+    batch: int = BATCHES[-1]
+
+    @property
+    def replicas(self) -> Mapping[str, Contender]:
+        """A replica for each layout."""
+        return {layout: replica(layout, self.batch, patience_ms=PATIENCE_MS) for layout in LAYOUTS}
 
     @property
     def backlog(self) -> int:
         """Events of it."""
-        return round(self.events * PACKED.program.share)
+        return round(self.events * self.replicas["packed"].program.share)
 
     def tell(self, words: str) -> None:
         """Say what a run came to."""

@@ -12,7 +12,7 @@ from benchmarks.measure import Measure, Throughput, measuring, spent
 from benchmarks.steady import Sample, Steady
 from benchmarks.sweeps import backlogs, minutes, rates, replicas
 from benchmarks.sweeps.chart import chart, table
-from benchmarks.sweeps.scope import PACKED, REPLICAS, Scope
+from benchmarks.sweeps.scope import Scope
 from benchmarks.together import Together, together
 from benchmarks.workload import Workload
 from scorer.errors import Fatal
@@ -118,28 +118,29 @@ def test_a_page_names_its_sweeps_and_may_have_other_points(
     asked = []
 
     def measure(points: Sequence[int], scope: Scope) -> str:
-        asked.append((points, scope.backlog, scope.rounds, scope.rate))
+        asked.append((points, scope.backlog, scope.rounds, scope.rate, scope.batch))
         return "a table\n"
 
     monkeypatch.setattr(sweeps, "SWEEPS", {"rates": (measure, (1, 2)), "steady": (measure, (3,))})
     monkeypatch.setattr(sweeps, "about", lambda _: "a machine")
     words = ["sweeps", "--only", "steady", "--points", "7,8", "--events", "10", "--repeat", "2", "--rates", "50"]
+    words += ["--batches", "500,4000"]
     assert program.main(words) == 0
-    assert asked == [([7, 8], 30, 2, 50.0)]
+    assert asked == [([7, 8], 30, 2, 50.0, 4000)]
     assert capsys.readouterr().out == "a machine\n\n## Steady\n\na table\n"
 
 
 def test_replicas_are_measured_while_they_share_the_work(measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = together(measure, PACKED, 200_000, 1)
+    run = together(measure, SCOPE.replicas["packed"], 200_000, 1)
     assert run.rate > 0
     assert min(run.cpu_us, run.kafka_us, run.redis_us) > 0
     monkeypatch.setattr(measure.topics, "shared", lambda *_: False)
     with pytest.raises(Fatal, match="a backlog of 4,000 was over before 2 replicas shared it"):
-        together(measure, PACKED, 4000, 2)
+        together(measure, SCOPE.replicas["packed"], 4000, 2)
 
 
 def test_a_wide_workload_has_its_columns_and_is_scored_as_it_should(wide_workload: Workload) -> None:
-    contender = REPLICAS["hash"]
+    contender = SCOPE.replicas["hash"]
     with measuring(wide_workload, 2) as measure:
         assert measure.topics.partitions == 2
         assert measure.throughput(contender, 3000).events == 3000
