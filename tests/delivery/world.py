@@ -31,7 +31,7 @@ from confluent_kafka.cimpl import NewTopic
 from numpy.typing import NDArray
 
 from scorer.sandbox import freeze
-from tests.kafka.ends import ends, is_open, wait_ended
+from tests.kafka.ends import ends, is_open, wait_ended, wait_led
 
 SCHEMA = {
     "type": "record",
@@ -99,8 +99,9 @@ class World:
         client: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap, "log_level": 2}
         self.admin = AdminClient(client)
         topics = [NewTopic(name, partitions) for name in (self.input, self.output, self.dead)]
-        for created in self.admin.create_topics(topics).values():
+        for name, created in self.admin.create_topics(topics).items():
             created.result()
+            wait_led(self.admin, name, partitions)
         self.sent: dict[tuple[int, int], int | bytes | None] = {}  # number of the event, or the bytes of a bad one
         self.replicas: list[subprocess.Popen[bytes]] = []
         self.exactly_once = settings.get("kafka__delivery") == "exactly-once"

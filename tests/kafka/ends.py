@@ -2,7 +2,7 @@
 
 import time
 
-from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
@@ -28,3 +28,16 @@ def wait_ended(admin: AdminClient, topic: str, partitions: int, seconds: float =
     while is_open(admin, topic, partitions):
         assert time.monotonic() < deadline, f"a transaction in {topic} is still open after {seconds} s"
         time.sleep(0.01)
+
+
+def wait_led(admin: AdminClient, topic: str, partitions: int, seconds: float = 60) -> None:
+    """Wait until each partition of a topic that was just made has a leader that knows it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            ends(admin, topic, partitions, committed=False)
+        except KafkaException:
+            assert time.monotonic() < deadline, f"{topic} has no leader after {seconds} s"
+            time.sleep(0.01)
+        else:
+            return
