@@ -146,8 +146,8 @@ def _descend_sets(  # noqa: PLR0913, PLR0917  as above
 ) -> None:
     """Leave in `node` the leaf of each row, where splits may be by sets of categories.
 
-    Both kinds of split are worked out for every row, and one is chosen: of what is read on one side of a choice only the
-    compiler makes a branch. For a split by numbers the code means nothing, so it must not choose the word.
+    Both kinds of split are worked out for every row, and one is chosen: what is read on one side of a choice only would
+    be a branch. For a split by numbers the code means nothing, so it must not choose the word.
     """
     node[:count] = root
     for _ in range(depth):
