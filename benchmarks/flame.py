@@ -31,7 +31,10 @@ def run(contender: Contender, events: int, file: Path, console: Console) -> int:
         contract = measure.contract(contender, measure.topics.filled(measure.workload, events))
         with measure.start(contender.program.command(contract), contract) as process:
             next(count for count in measure.looks([process], contract, events) if count > 0)
-            sampler = subprocess.Popen(_record(process.pid, file), stderr=subprocess.PIPE, text=True)  # noqa: S603  the same
+            # Named as in its folder: the command is written into the picture.
+            sampler = subprocess.Popen(  # noqa: S603  the same
+                _record(process.pid, file.name), cwd=file.parent, stderr=subprocess.PIPE, text=True
+            )
             measure.wait(process, contract, events)
             process.stop()
         _, said = sampler.communicate()
@@ -42,8 +45,8 @@ def run(contender: Contender, events: int, file: Path, console: Console) -> int:
     return 0
 
 
-def _record(pid: int, file: Path) -> list[str]:
-    where = ["--pid", str(pid), "--output", str(file)]
+def _record(pid: int, name: str) -> list[str]:
+    where = ["--pid", str(pid), "--output", name]
     return _tool("record", *where, "--rate", str(HERTZ), "--duration", "unlimited")
 
 

@@ -32,6 +32,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 
+# Brokers look for what is older than a topic's retention after 30 s, which is when some test reads an old event.
+FORGETS_NOTHING = {"log.initial.task.delay.ms": "86400000"}
+
+
 class MakeTopic(Protocol):
     """Makes a topic of a name that no other test uses, and returns the name."""
 
@@ -48,7 +52,7 @@ def topic_maker(bootstrap: str) -> MakeTopic:
         name = f"{stem}-{uuid.uuid4().hex[:12]}"
         config = {key.replace("_", "."): value for key, value in properties.items()}
         admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result()
-        wait_led(admin, name, partitions)
+        wait_led(bootstrap, name, partitions)
         return name
 
     return make_topic
@@ -63,7 +67,7 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A broker that all tests share: make topics of your own, and leave it running."""
-    with Kafka(tmp_path_factory.mktemp("kafka")) as server:
+    with Kafka(tmp_path_factory.mktemp("kafka"), FORGETS_NOTHING) as server:
         training.begin()
         yield server
 
@@ -92,7 +96,7 @@ def make_topic(kafka: Kafka) -> MakeTopic:
 @pytest.fixture
 def own_kafka(tmp_path: Path) -> Iterator[Kafka]:
     """A broker of this test alone, to stop, kill and pause."""
-    with Kafka(tmp_path / "kafka") as server:
+    with Kafka(tmp_path / "kafka", FORGETS_NOTHING) as server:
         yield server
 
 

@@ -12,7 +12,8 @@ from scorer.sandbox import Kafka, cluster
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_faults import at_work
 from tests.delivery.test_guarantees import load
-from tests.delivery.world import ASK_SECONDS, World, patiently
+from tests.delivery.world import ASK_SECONDS, World
+from tests.kafka.ends import patiently
 
 DELIVERIES = ["at-least-once", "exactly-once"]
 

@@ -16,7 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, cast
 
 import fastavro
 import numpy as np
@@ -31,7 +31,7 @@ from confluent_kafka.cimpl import NewTopic
 from numpy.typing import NDArray
 
 from scorer.sandbox import freeze
-from tests.kafka.ends import ends, is_open, wait_ended, wait_led
+from tests.kafka.ends import ends, is_open, patiently, wait_ended, wait_led
 
 SCHEMA = {
     "type": "record",
@@ -49,8 +49,6 @@ PLAN = {
 }
 PREDICTION = fastavro.parse_schema(json.loads((Path(__file__).parents[2] / "schemas/prediction.avsc").read_text()))
 CARDS = 50
-Question = TypeVar("Question")
-Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 60.0
 ASK_SECONDS = 5.0
 
@@ -101,7 +99,7 @@ class World:
         topics = [NewTopic(name, partitions) for name in (self.input, self.output, self.dead)]
         for name, created in self.admin.create_topics(topics).items():
             created.result()
-            wait_led(self.admin, name, partitions)
+            wait_led(bootstrap, name, partitions)
         self.sent: dict[tuple[int, int], int | bytes | None] = {}  # number of the event, or the bytes of a bad one
         self.replicas: list[subprocess.Popen[bytes]] = []
         self.exactly_once = settings.get("kafka__delivery") == "exactly-once"
@@ -298,8 +296,12 @@ class World:
 
     def wait_ended(self) -> None:
         """Wait until no transaction of the replicas is open."""
+
+        def wait(topic: str) -> None:  # by a client of its own: one believes for long what it has heard of leaders
+            wait_ended(AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 2}), topic, self.partitions)
+
         for topic in (self.output, self.dead):
-            wait_ended(self.admin, topic, self.partitions)
+            patiently(wait, topic)
 
     def kill_within_a_transaction(self, process: "subprocess.Popen[bytes]", topic: str, beyond: int = 0) -> None:
         """Kill a process while a transaction has written to a topic and is open, and so many offsets are committed."""
@@ -373,18 +375,6 @@ class World:
             assert isinstance(held, dict)
             held[key] = value
         (self.folder / "scorer.yaml").write_text(yaml.safe_dump(chosen))
-
-
-def patiently(ask: Callable[[Question], Answer], question: Question) -> Answer:
-    """Ask a broker that was just started, or that has just made a topic, until it knows."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return ask(question)
-        except (KafkaException, TimeoutError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 def known(number: int) -> bool:

@@ -1,10 +1,16 @@
 """How far topics go, for who reads what is committed and for who reads all."""
 
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+PATIENCE_SECONDS = 60.0
 
 
 def ends(admin: AdminClient, topic: str, partitions: int, *, committed: bool) -> dict[int, int]:
@@ -22,7 +28,7 @@ def is_open(admin: AdminClient, topic: str, partitions: int) -> bool:
     return any(stable[number] < end for number, end in written.items())
 
 
-def wait_ended(admin: AdminClient, topic: str, partitions: int, seconds: float = 60) -> None:
+def wait_ended(admin: AdminClient, topic: str, partitions: int, seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until no transaction is open that wrote to a topic."""
     deadline = time.monotonic() + seconds
     while is_open(admin, topic, partitions):
@@ -30,14 +36,22 @@ def wait_ended(admin: AdminClient, topic: str, partitions: int, seconds: float =
         time.sleep(0.01)
 
 
-def wait_led(admin: AdminClient, topic: str, partitions: int, seconds: float = 60) -> None:
+def wait_led(bootstrap: str, topic: str, partitions: int) -> None:
     """Wait until each partition of a topic that was just made has a leader that knows it."""
-    deadline = time.monotonic() + seconds
+
+    def ask(made: str) -> None:  # by a client of its own: one that has heard of no leader believes so for long
+        ends(AdminClient({"bootstrap.servers": bootstrap}), made, partitions, committed=False)
+
+    patiently(ask, topic)
+
+
+def patiently(ask: Callable[[Question], Answer], question: Question) -> Answer:
+    """Ask a broker that was just started, or that has just made a topic, until it knows."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            ends(admin, topic, partitions, committed=False)
-        except KafkaException:
-            assert time.monotonic() < deadline, f"{topic} has no leader after {seconds} s"
-            time.sleep(0.01)
-        else:
-            return
+            return ask(question)
+        except (KafkaException, TimeoutError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
