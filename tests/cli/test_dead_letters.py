@@ -76,10 +76,9 @@ def replay(stream: Stream, *words: str) -> int:
 
 def wait_until_visible(stream: Stream) -> None:
     """Wait until what was replayed is seen by who reads what is committed."""
-    admin = AdminClient({"bootstrap.servers": stream.kafka.bootstrap_servers})
     (events,) = stream.kafka.input_topics
-    wait_ended(admin, events, 2)
-    wait_ended(admin, f"{stream.kafka.dead_letter_topic}.replayed", 1)
+    wait_ended(stream.kafka.bootstrap_servers, events, 2)
+    wait_ended(stream.kafka.bootstrap_servers, f"{stream.kafka.dead_letter_topic}.replayed", 1)
 
 
 def test_a_list_has_a_line_a_letter_in_order_and_what_they_add_up_to(letters: Stream, capsys: Capture) -> None:

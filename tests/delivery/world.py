@@ -296,12 +296,8 @@ class World:
 
     def wait_ended(self) -> None:
         """Wait until no transaction of the replicas is open."""
-
-        def wait(topic: str) -> None:  # by a client of its own: one believes for long what it has heard of leaders
-            wait_ended(AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 2}), topic, self.partitions)
-
         for topic in (self.output, self.dead):
-            patiently(wait, topic)
+            wait_ended(self.bootstrap, topic, self.partitions)
 
     def kill_within_a_transaction(self, process: "subprocess.Popen[bytes]", topic: str, beyond: int = 0) -> None:
         """Kill a process while a transaction has written to a topic and is open, and so many offsets are committed."""

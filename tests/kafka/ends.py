@@ -28,21 +28,22 @@ def is_open(admin: AdminClient, topic: str, partitions: int) -> bool:
     return any(stable[number] < end for number, end in written.items())
 
 
-def wait_ended(admin: AdminClient, topic: str, partitions: int, seconds: float = PATIENCE_SECONDS) -> None:
+def wait_ended(bootstrap: str, topic: str, partitions: int) -> None:
     """Wait until no transaction is open that wrote to a topic."""
-    deadline = time.monotonic() + seconds
-    while is_open(admin, topic, partitions):
-        assert time.monotonic() < deadline, f"a transaction in {topic} is still open after {seconds} s"
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while patiently(lambda written: is_open(_client(bootstrap), written, partitions), topic):
+        assert time.monotonic() < deadline, f"a transaction in {topic} is still open after {PATIENCE_SECONDS} s"
         time.sleep(0.01)
 
 
 def wait_led(bootstrap: str, topic: str, partitions: int) -> None:
     """Wait until each partition of a topic that was just made has a leader that knows it."""
+    patiently(lambda made: ends(_client(bootstrap), made, partitions, committed=False), topic)
 
-    def ask(made: str) -> None:  # by a client of its own: one that has heard of no leader believes so for long
-        ends(AdminClient({"bootstrap.servers": bootstrap}), made, partitions, committed=False)
 
-    patiently(ask, topic)
+def _client(bootstrap: str) -> AdminClient:
+    """Make one for a single question: a client believes for long what it has heard of leaders."""
+    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
 
 
 def patiently(ask: Callable[[Question], Answer], question: Question) -> Answer:

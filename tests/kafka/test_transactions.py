@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from scorer.batch import Payloads, Records
 from scorer.errors import Aborted, Fatal
@@ -50,7 +49,7 @@ class Member:
 
     def visible(self) -> int:
         """How many predictions a reader sees who reads what is committed, once no transaction is open."""
-        wait_ended(AdminClient({"bootstrap.servers": self.kafka.bootstrap_servers}), self.kafka.output_topic, 1)
+        wait_ended(self.kafka.bootstrap_servers, self.kafka.output_topic, 1)
         with closing(Reader(self.kafka, [self.kafka.output_topic])) as reader:
             return len(list(reader.read("beginning", follow=False)))
 
