@@ -247,6 +247,7 @@ def test_records_that_are_no_dead_letters_are_told_and_left_out(letters: Stream,
         assert dead_letters(letters, action) == 0
         said = f"left out: 1 records of {letters.kafka.dead_letter_topic} that are no dead letters, the first 1@3: "
         assert capsys.readouterr().err.endswith(said + "it has no header scorer.reason\n")
+    wait_until_visible(letters)
     assert len(replayed(letters)) == 6
 
 
