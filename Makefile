@@ -24,6 +24,7 @@ demo: $(READY)
 	@.venv/bin/scorer demo $(ARGS)
 
 test: $(READY)
+	@$(PYTHON_IN) -m compileall -q -j 0 scorer
 	@$(PYTHON_IN) -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 torture: $(READY)
