@@ -39,7 +39,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _compare(chosen: argparse.Namespace, console: Console) -> int:
-    chosen_ones = contenders(chosen.rivals, chosen.layouts, chosen.batches)
+    chosen_ones = contenders(chosen.rivals, chosen.layouts, chosen.batches, chosen.beside)
     wanted = Wanted(chosen_ones, chosen.events, chosen.repeat, chosen.rates, chosen.seconds)
     results = compare(wanted, console)
     document = json.dumps(results.document(), indent=2) + "\n"
@@ -113,6 +113,7 @@ def _arguments() -> argparse.ArgumentParser:
         metavar="A,B",
         help="events/s to measure latency at, or none",
     )
+    add("--beside", type=_checkout, metavar="DIR", help="another checkout with its .venv: measure its replica as well")
     add("--seconds", type=positive, default=default.seconds, metavar="N", help="of each (default: %(default)s)")
     add("--only", type=_some(sweeps.SWEEPS), default=[*sweeps.SWEEPS], metavar="A,B", help="of the sweeps")
     add("--points", type=_list(positive), default=[], metavar="A,B", help="of a sweep, in place of its own")
@@ -122,6 +123,12 @@ def _arguments() -> argparse.ArgumentParser:
     add("--harness", type=Path, metavar="FILE", help="run a wider harness instead; what follows -- is for it")
     add("--python", type=Path, default=Path(sys.executable), metavar="FILE", help="that has the harness's requirements")
     return parser
+
+
+def _checkout(text: str) -> Path:
+    if not (Path(text) / ".venv/bin/scorer").exists():
+        raise argparse.ArgumentTypeError(f"{text} has no .venv/bin/scorer; run `make .venv/ready` there")
+    return Path(text)
 
 
 def _some(known: Collection[str]) -> Callable[[str], list[str]]:

@@ -4,12 +4,13 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import permutations
 from pathlib import Path
 from statistics import median
 
 from rich.console import Console
 
-from benchmarks.contenders import BASE, Contender, contenders
+from benchmarks.contenders import BASE, SCORER, Contender, contenders
 from benchmarks.measure import Measure, Throughput
 from benchmarks.steady import Latency, steady
 from benchmarks.workload import prepare
@@ -36,6 +37,14 @@ class Wanted:
     seconds: float = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A figure of this tree's replica divided by the same one of another checkout, in each round."""
+
+    figure: str
+    ratios: Sequence[float]
+
+
 @dataclass(slots=True)
 class Results:
     """What was measured, by contender, one item a round; latency by rate, too."""
@@ -49,6 +58,21 @@ class Results:
         base = self.throughput.get(_BASE, [])
         return [other.cpu_us / own.cpu_us for other, own in zip(base, self.throughput[contender], strict=False)]
 
+    def beside(self) -> "list[Beside]":
+        """Return how this tree's replica compares with that of another checkout; empty where none was measured."""
+        found = []
+        for own, other in permutations(self.throughput, 2):
+            if own.name != SCORER or not other.name.startswith(f"{SCORER} of ") or own.limits != other.limits:
+                continue
+            cpu = [a.cpu_us / b.cpu_us for a, b in zip(self.throughput[own], self.throughput[other], strict=False)]
+            found.append(Beside(f"{own}, a backlog: CPU an event", cpu))
+            for rate, _ in [key for key in self.latency if key[1] == own]:
+                pairs = [*zip(self.latency[rate, own], self.latency[rate, other], strict=False)]
+                at = f"{own}, {rate:,.0f} events/s"
+                found.append(Beside(f"{at}: p50", [a.p50 / b.p50 for a, b in pairs]))
+                found.append(Beside(f"{at}: p99", [a.p99 / b.p99 for a, b in pairs]))
+        return found
+
     def document(self) -> dict[str, object]:
         """Return everything as one JSON document."""
         return {
@@ -57,6 +81,7 @@ class Results:
                 _row(contender, rounds, ratios=self.ratios(contender)) for contender, rounds in self.throughput.items()
             ],
             "latency": [_row(contender, rounds, rate=rate) for (rate, contender), rounds in self.latency.items()],
+            "beside": [*map(asdict, self.beside())],
         }
 
 

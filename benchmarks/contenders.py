@@ -50,12 +50,22 @@ class Contender:
     program: Program = field(repr=False, compare=False)
     batch: int | None = None
 
+    @property
+    def limits(self) -> tuple[str, int | None]:
+        """What must be the same for two replicas to be compared."""
+        return self.layout, self.batch
+
     def __str__(self) -> str:
         return f"{self.name}, {self.layout}" + (f", {self.batch:,} a batch" if self.batch else "")
 
 
 def replica(
-    layout: str, batch: int, delivery: str = "at-least-once", patience_ms: int = 100, **limits: int | str
+    layout: str,
+    batch: int,
+    delivery: str = "at-least-once",
+    patience_ms: int = 100,
+    tree: Path | None = None,
+    **limits: int | str,
 ) -> Contender:
     """Return this project's replica.
 
@@ -64,6 +74,7 @@ def replica(
         batch: the most events of one.
         delivery: its mode.
         patience_ms: how long it waits for Redis.
+        tree: another checkout of this project, with its own `.venv`, whose replica runs instead.
         limits: other settings of `batch` that are not the default's.
     """
 
@@ -74,14 +85,26 @@ def replica(
             features={"timeout_ms": patience_ms},
             batch={"max_records": batch, **limits},
         )
-        return [sys.executable, "-m", "scorer", "run", "-c", str(file)]
+        program = [str(tree.absolute() / ".venv/bin/scorer")] if tree else [sys.executable, "-m", "scorer"]
+        return [*program, "run", "-c", str(file)]
 
-    return Contender(SCORER, layout, Program(3, LAYOUTS, PREDICTIONS, command), batch)
+    name = f"{SCORER} of {tree.name}" if tree else SCORER
+    return Contender(name, layout, Program(3, LAYOUTS, PREDICTIONS, command), batch)
 
 
-def contenders(rivals: Iterable[str], layouts: Collection[str], batches: Collection[int]) -> list[Contender]:
-    """Return the rivals with those of the layouts that they can read, and the replica with each and every batch."""
+def contenders(
+    rivals: Iterable[str], layouts: Collection[str], batches: Collection[int], tree: Path | None = None
+) -> list[Contender]:
+    """Return the contenders, in the order in which they take turns.
+
+    Args:
+        rivals: names of the scripts, each with those of the layouts that it can read.
+        layouts: of the features, for the replica.
+        batches: the most events of a batch, for the replica.
+        tree: another checkout, whose replica follows this one's in each turn.
+    """
     scripts = [
         Contender(name, layout, RIVALS[name]) for name in rivals for layout in RIVALS[name].layouts if layout in layouts
     ]
-    return scripts + [replica(layout, batch) for layout in layouts for batch in batches]
+    trees = (None, tree) if tree else (None,)
+    return scripts + [replica(layout, batch, tree=each) for layout in layouts for batch in batches for each in trees]

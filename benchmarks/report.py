@@ -20,6 +20,12 @@ def show(results: Results, console: Console) -> None:
     for rate in dict.fromkeys(rate for rate, _ in results.latency):
         console.print()
         console.print(_latency(results, rate))
+    if beside := results.beside():
+        console.print()
+        table = _table("this tree / the other", "ratio")
+        for each in beside:
+            table.add_row(each.figure, _spread(each.ratios, "{:.3f}".format))
+        console.print(table)
 
 
 def about(machine: Mapping[str, Any]) -> str:

@@ -77,6 +77,31 @@ def test_options_say_what_is_measured(measured: list[Wanted]) -> None:
     assert (measured[0].events, measured[0].rounds, measured[0].rates) == (7, 2, [])
 
 
+def test_another_checkout_takes_turns_with_this_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "before"
+    assert list(map(str, contenders([], ["hash"], [500], other))) == [
+        "scorer, hash, 500 a batch",
+        "scorer of before, hash, 500 a batch",
+    ]
+    own, before = contenders([], ["hash"], [500], other)
+    found = Results(MACHINE)
+    found.throughput = {contender: [Throughput(1, 1.0, cpu, 1.0)] for contender, cpu in ((own, 3.0), (before, 2.0))}
+    found.latency = {
+        (10, contender): [Latency(1, p50, 4.0, 5.0, 6.0)] for contender, p50 in ((own, 1.0), (before, 2.0))
+    }
+    assert [(each.figure.rpartition(": ")[2], each.ratios) for each in found.beside()] == [
+        ("CPU an event", [1.5]), ("p50", [0.5]), ("p99", [1.0]),
+    ]  # fmt: skip
+    report.show(found, Console(width=200))
+    assert "| scorer, hash, 500 a batch, 10 events/s: p50 | 0.500 |" in " ".join(capsys.readouterr().out.split())
+
+
+def test_another_checkout_needs_an_environment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        program.main(["--beside", str(tmp_path)])
+    assert "has no .venv/bin/scorer" in capsys.readouterr().err
+
+
 def test_a_rival_reads_only_the_layouts_it_can() -> None:
     assert list(map(str, contenders(["naive"], ["packed"], [500]))) == ["scorer, packed, 500 a batch"]
 
