@@ -301,16 +301,26 @@ class World:
 
     def kill_within_a_transaction(self, process: "subprocess.Popen[bytes]", topic: str, beyond: int = 0) -> None:
         """Kill a process while a transaction has written to a topic and is open, and so many offsets are committed."""
-        while True:
-            assert process.poll() is None, "it ended before it was killed"
-            freeze(process)
+
+        def within() -> bool:
             committed = sum(ends(self.admin, topic, self.partitions, committed=True).values())
-            if committed >= beyond and is_open(self.admin, topic, self.partitions):
-                break
-            process.send_signal(signal.SIGCONT)
-            time.sleep(0.01)
-        process.kill()
-        process.wait()
+            return committed >= beyond and is_open(self.admin, topic, self.partitions)
+
+        _kill_when(within, process)
+
+    def kill_at_work(self, replica: "subprocess.Popen[bytes]") -> None:
+        """Kill the only replica when outputs of it are written and not committed, so that they will be repeated."""
+
+        def at_work() -> bool:
+            committed = sum(self.committed().values())
+            time.sleep(0.2)  # for a commit that was on its way when the replica was frozen
+            return sum(self.committed().values()) == committed < self.published()
+
+        if self.exactly_once:
+            self.kill_within_a_transaction(replica, self.output)
+        else:
+            _kill_when(at_work, replica)
+        self.ended(replica)
 
     def read(self, topic: str, isolation: str = "read_committed") -> Iterator[Message]:
         """Read a topic to the end of each partition."""
@@ -361,7 +371,7 @@ class World:
                 "properties": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500},
             },
             "events": {"schema": "event.avsc", "id": "id"},
-            "features": {"url": redis_url},
+            "features": {"url": redis_url, "timeout_ms": 1000},  # not to be missed on a busy machine
             "model": {"path": "models/fraud"},
             "http": None,
         }  # fmt: skip
@@ -371,6 +381,19 @@ class World:
             assert isinstance(held, dict)
             held[key] = value
         (self.folder / "scorer.yaml").write_text(yaml.safe_dump(chosen))
+
+
+def _kill_when(holds: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process in a moment in which something holds: it stands still while that is looked at."""
+    while True:
+        assert process.poll() is None, "it ended before it was killed"
+        freeze(process)
+        if holds():
+            break
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
 
 
 def known(number: int) -> bool:

@@ -123,7 +123,7 @@ def test_a_port_and_its_twin_are_given_out_together_and_lie_below_those_of_outgo
 def test_a_port_whose_twin_is_taken_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port(10_000)
     monkeypatch.setattr(ports, "_given", {port + 10_000})
-    monkeypatch.setattr(ports.random, "sample", lambda *_: [port])
+    monkeypatch.setattr("random.sample", lambda *_: [port])
     with pytest.raises(Fatal, match="no free port"):
         free_port(10_000)
 
