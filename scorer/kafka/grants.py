@@ -17,6 +17,7 @@ from scorer.kafka.admin import ABSENT, DENIED, Admin
 from scorer.kafka.client import TURN_SECONDS, producer_properties, transaction_properties
 from scorer.kafka.cluster import Cluster
 from scorer.kafka.connect import connect
+from scorer.kafka.groups import describe_group
 from scorer.settings import KafkaSettings
 
 Operations = frozenset[AclOperation]
@@ -58,15 +59,13 @@ class Grants(Admin):
         """
 
         def ask() -> Operations | None:
-            (future,) = self._client.describe_consumer_groups(
-                [group], include_authorized_operations=True, request_timeout=self._seconds
-            ).values()
             try:
-                return frozenset(self._done(future).result().authorized_operations or ()) or None
+                described = describe_group(self._kafka, group, self._seconds, rights=True)
             except KafkaException as refused:
                 if refused.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
                     return NOTHING
                 raise
+            return frozenset(AclOperation[name] for name in described.operations) or None
 
         return self._asked(ask, f"describe group {group}")
 
