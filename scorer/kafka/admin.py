@@ -218,7 +218,8 @@ class Admin:
         error: KafkaError = failed.args[0]
         if error.code() in NO_ANSWER:
             return no_answer(self._servers, self._reason.text)
-        return Fatal(f"cannot {doing}: {error.str()}")
+        hint = "; `scorer check` names each right that is missing" if error.code() in DENIED else ""
+        return Fatal(f"cannot {doing}: {error.str()}{hint}")
 
     def _on_error(self, error: KafkaError) -> None:
         self._reason(error)

@@ -49,12 +49,9 @@ def members(world: World) -> set[str]:
     return {member.member_id for member in world.describe()}
 
 
-def owners(world: World) -> dict[str, set[int]]:
+def owners(world: World) -> dict[str, frozenset[int]]:
     """Which partitions each member has."""
-    return {
-        member.member_id: {partition.partition for partition in member.assignment.topic_partitions}
-        for member in world.describe()
-    }
+    return {member.member_id: member.partitions for member in world.describe()}
 
 
 def shared_by(world: World, replicas: int) -> bool:

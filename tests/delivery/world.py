@@ -26,11 +26,11 @@ import yaml
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
-from confluent_kafka.admin._group import MemberDescription
 from confluent_kafka.cimpl import NewTopic
 from numpy.typing import NDArray
 
 from scorer.sandbox import freeze
+from tests.delivery.members import Member, members_of
 from tests.kafka.ends import ends, is_open, patiently, wait_ended, wait_led
 
 SCHEMA = {
@@ -181,17 +181,9 @@ class World:
             self._observer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.group})
             raise
 
-    def describe(self) -> list[MemberDescription]:
+    def describe(self) -> list[Member]:
         """The members of the group."""
-
-        def ask(group: str) -> list[MemberDescription]:
-            # A client of its own: one that is shared with another thread sometimes never answers.
-            admin = AdminClient({"bootstrap.servers": self.bootstrap})
-            asked = admin.describe_consumer_groups([group], request_timeout=ASK_SECONDS)
-            members: list[MemberDescription] = asked[group].result(ASK_SECONDS).members
-            return members
-
-        return patiently(ask, self.group)
+        return members_of(self.bootstrap, self.group)
 
     def published(self) -> int:
         """How many predictions and dead letters there are."""

@@ -168,7 +168,7 @@ def test_a_wrong_password_is_told_as_such(guarded: str) -> None:
 
 
 def test_what_is_not_allowed_is_told_as_such(guarded: str) -> None:
-    with pytest.raises(Fatal, match=r"cannot describe topic flights: .*authorization failed"):
+    with pytest.raises(Fatal, match=r"cannot describe topic flights: .*authorization failed; `scorer check`"):
         login(guarded, "guest", "g").topics(["flights"])
     assert login(guarded, "a", "a").topics(["flights"]) == {}
 
