@@ -1,15 +1,15 @@
 """What can be found wrong before anything runs, all at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from scorer.errors import Fatal, Misconfigured, Problem, ScorerError
 from scorer.features import connect, sample_problems
 from scorer.kafka import (
     Admin,
-    Topic,
     dead_letter_concerns,
     durability_concerns,
+    examine_rights,
     membership_concerns,
     output_concerns,
     property_problems,
@@ -74,7 +74,7 @@ def require_topics(kafka: KafkaSettings) -> None:
         raise Fatal(missing)
 
 
-def missing_topics(kafka: KafkaSettings, there: Mapping[str, Topic]) -> str:
+def missing_topics(kafka: KafkaSettings, there: Container[str]) -> str:
     """Return the sentence that names the configured topics which do not exist; empty where all do."""
     missing = [name for name in _topics(kafka) if name not in there]
     return f"topics that do not exist: {', '.join(missing)}; `scorer topics --create` makes them" if missing else ""
@@ -96,8 +96,12 @@ def _guard(report: Report, look: Callable[[], None]) -> None:
 def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:
     report.done.append(f"brokers at {kafka.bootstrap_servers}")
     admin = Admin(kafka)
-    there, cluster = admin.topics(_topics(kafka)), admin.cluster()
-    if missing := missing_topics(kafka, there):
+    cluster = admin.cluster()
+    rights = examine_rights(kafka, cluster)
+    report.failures += rights.missing
+    report.warnings += rights.concerns
+    there = admin.topics(name for name in _topics(kafka) if name not in rights.hidden)
+    if missing := missing_topics(kafka, there.keys() | rights.hidden):
         report.failures.append(missing)
     inputs = [there[name] for name in kafka.input_topics if name in there]
     partitions = sum(topic.partitions for topic in inputs)

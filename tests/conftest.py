@@ -1,6 +1,7 @@
 """Real servers for every room's tests, and one rule: what does not run has failed."""
 
 import os
+import signal
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -27,6 +28,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--torture-seconds", type=float, default=60.0, help="of random faults in each run of tests/torture"
     )
+
+
+def pytest_configure() -> None:
+    """Have signals that end a program end this one and its children, whatever those that started it ignore or block.
+
+    `nohup`, a script's background jobs and some build machines ignore SIGINT, and every child inherits that.
+    """
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)

@@ -10,6 +10,7 @@ from scorer.kafka.reader import Reader, Record
 from scorer.kafka.rehearsal import membership_concerns, property_problems
 from scorer.kafka.replay import Due, Replay
 from scorer.kafka.replayed import Replayed, read_replayed
+from scorer.kafka.rights import Rights, examine_rights
 from scorer.kafka.sink import Sink
 from scorer.kafka.source import Source
 from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic, output_concerns, write_concerns
@@ -31,6 +32,7 @@ __all__ = [
     "Record",
     "Replay",
     "Replayed",
+    "Rights",
     "Sink",
     "Source",
     "Topic",
@@ -39,6 +41,7 @@ __all__ = [
     "dead_letter_concerns",
     "dead_letter_topic",
     "durability_concerns",
+    "examine_rights",
     "membership_concerns",
     "output_concerns",
     "property_problems",

@@ -18,6 +18,7 @@ from scorer.errors import Fatal, ScorerError
 from scorer.kafka.client import TURN_SECONDS, Answer, LastError, properties, settled
 from scorer.kafka.cluster import Cluster
 from scorer.kafka.connect import connect, no_answer
+from scorer.kafka.groups import describe_group
 from scorer.kafka.offsets import Partition
 from scorer.kafka.topics import Topic
 from scorer.settings import KafkaSettings
@@ -77,7 +78,7 @@ class Admin:
     """
 
     def __init__(self, kafka: KafkaSettings, seconds: float = 10.0) -> None:
-        self._servers = kafka.bootstrap_servers
+        self._kafka, self._servers = kafka, kafka.bootstrap_servers
         self._seconds = seconds
         self._reason = LastError()
         self._hopeless = False
@@ -148,14 +149,14 @@ class Admin:
         asked = [(topic.name, partition) for topic in topics for partition in range(topic.partitions)]
         committed = self._committed(group, asked)
         begins, ends = self._offsets(asked, _EARLIEST), self._offsets(asked, _LATEST)
-        state, owners = self._members(group)
+        described = self._asked(lambda: describe_group(self._kafka, group, self._seconds), f"describe group {group}")
         lags = []
         for partition in asked:
             begin, end, at = begins[partition], ends[partition], committed.get(partition)
             start = at if at is not None else begin if start_from == "earliest" else end
             lag = max(0, end - max(start, begin))
-            lags.append(PartitionLag(*partition, at, end, lag, *owners.get(partition, (None, None))))
-        return GroupLag(group, state, lags)
+            lags.append(PartitionLag(*partition, at, end, lag, *described.owners.get(partition, (None, None))))
+        return GroupLag(group, described.state, lags)
 
     def _of_topic(self, topic: str) -> dict[str, str]:
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
@@ -188,19 +189,6 @@ class Admin:
 
         return self._asked(ask, f"read the offsets of {', '.join(dict.fromkeys(topic for topic, _ in partitions))}")
 
-    def _members(self, group: str) -> tuple[str, dict[Partition, tuple[str, str]]]:
-        def ask() -> Any:  # noqa: ANN401  the client has no types
-            (future,) = self._client.describe_consumer_groups([group], request_timeout=self._seconds).values()
-            return self._done(future).result()
-
-        described = self._asked(ask, f"describe group {group}")
-        owners = {
-            (at.topic, at.partition): (member.group_instance_id or member.member_id, member.host.lstrip("/"))
-            for member in described.members
-            for at in member.assignment.topic_partitions
-        }
-        return described.state.name.lower(), owners
-
     def _asked(self, ask: Callable[[], Answer], doing: str) -> Answer:
         """Return an answer about a group or partitions, once nothing of it moves."""
         try:
@@ -230,7 +218,8 @@ class Admin:
         error: KafkaError = failed.args[0]
         if error.code() in NO_ANSWER:
             return no_answer(self._servers, self._reason.text)
-        return Fatal(f"cannot {doing}: {error.str()}")
+        hint = "; `scorer check` names each right that is missing" if error.code() in DENIED else ""
+        return Fatal(f"cannot {doing}: {error.str()}{hint}")
 
     def _on_error(self, error: KafkaError) -> None:
         self._reason(error)

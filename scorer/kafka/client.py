@@ -52,8 +52,10 @@ def consumer_properties(kafka: KafkaSettings, batch: BatchSettings) -> dict[str,
     chosen: dict[str, object] = {
         # A bound on what is fetched ahead, and no pause of a second whenever that bound is met.
         "queued.max.messages.kbytes": max(16_384, 2 * batch.max_bytes // 1024),
-        # Enough to hide the fetching; more would let a partition with a backlog stand before all others.
-        "queued.min.messages": max(10_000, 2 * batch.max_records),
+        # Enough to hide the fetching. The client hands records out in the order in which it fetched them, so what is
+        # fetched ahead of a partition with a backlog is what the other partitions wait for: some 20 batches.
+        "queued.min.messages": max(2 * batch.max_records, min(10_000, 20 * batch.max_records)),
+        "max.partition.fetch.bytes": min(1_048_576, max(65_536, 4_096 * batch.max_records)),
         "fetch.queue.backoff.ms": 20,
     }
     if kafka.properties.get("group.protocol") != "consumer":  # there the broker assigns, and refuses a strategy

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -20,15 +21,39 @@ _PORTS = range(20_000, 32_000)
 READY_S = 60.0
 _STOP_S = 30.0
 _given: set[int] = set()  # a port that was given out stays its server's, also before it listens and while it is down
+# Other processes that look for ports see which we have just given out: the UDP port of that number is ours.
+_claims: deque[socket.socket] = deque()
+_CLAIMS = 128  # the latest, whose servers may not listen yet
 
 
-def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    for port in random.sample(_PORTS, 200):
-        if port not in _given and _is_free(port):
-            _given.add(port)
+def free_port(twin: int = 0) -> int:
+    """Give out a loopback port that nobody listens on now, for good.
+
+    Args:
+        twin: how far above it lies another port that its server takes, which is then free, too: a node of a Redis
+            cluster listens 10,000 above its own port. 0 for none.
+    """
+    ports = range(_PORTS.start, _PORTS.stop - twin)
+    for port in random.sample(ports, 200):
+        if _claim(port) and (not twin or _claim(port + twin)):
             return port
-    raise Fatal(f"no free port on {HOST} between {_PORTS.start} and {_PORTS.stop}; stop some servers")
+    raise Fatal(f"no free port on {HOST} between {ports.start} and {ports.stop}; stop some servers")
+
+
+def _claim(port: int) -> bool:
+    if port in _given or not _is_free(port):
+        return False
+    claim = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        claim.bind((HOST, port))
+    except OSError:
+        claim.close()
+        return False
+    _given.add(port)
+    _claims.append(claim)
+    if len(_claims) > _CLAIMS:
+        _claims.popleft().close()
+    return True
 
 
 def freeze(child: subprocess.Popen[bytes]) -> None:

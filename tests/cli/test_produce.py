@@ -26,6 +26,12 @@ def stream(kafka: Kafka, tmp_path: Path) -> Stream:
     return stream
 
 
+@pytest.fixture
+def nowhere(tmp_path: Path) -> Stream:
+    """Where no broker answers, for what is refused before one is asked."""
+    return make_stream(tmp_path, "127.0.0.1:1")
+
+
 def write(stream: Stream, payments: Sequence[object]) -> str:
     file = stream.file.with_name("payments.jsonl")
     file.write_text("".join(json.dumps(payment) + "\n" for payment in payments))
@@ -83,9 +89,7 @@ def test_the_first_line_that_is_no_event_ends_it(stream: Stream, capsys: pytest.
     file = write(stream, [*PAYMENTS[:5], {**PAYMENTS[5], "amount": "much"}, *PAYMENTS[6:]])
     assert stream.run("produce", "--input", file) == 2
     said = capsys.readouterr().err
-    assert "payments.jsonl" in said
-    assert "6" in said
-    assert "amount" in said
+    assert "payments.jsonl, line 6: amount" in said
     assert "5 events in" in said
     assert [event["id"] for event in decoded(there(stream))] == ["p0", "p1", "p2", "p3", "p4"]
 
@@ -99,16 +103,15 @@ def test_the_first_line_that_is_no_event_ends_it(stream: Stream, capsys: pytest.
     ],
 )
 def test_a_key_that_is_no_plain_field_is_wrong_usage(
-    stream: Stream, capsys: pytest.CaptureFixture[str], key: str, told: str
+    nowhere: Stream, capsys: pytest.CaptureFixture[str], key: str, told: str
 ) -> None:
-    assert stream.run("produce", "--input", write(stream, PAYMENTS), "--key", key) == 2
+    assert nowhere.run("produce", "--input", write(nowhere, PAYMENTS), "--key", key) == 2
     assert told in capsys.readouterr().err
-    assert there(stream) == []
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "fast", "inf", "nan"])
-def test_a_rate_is_a_number_above_0(stream: Stream, capsys: pytest.CaptureFixture[str], rate: str) -> None:
-    assert stream.run("produce", "--input", write(stream, PAYMENTS), f"--rate={rate}") == 2
+def test_a_rate_is_a_number_above_0(nowhere: Stream, capsys: pytest.CaptureFixture[str], rate: str) -> None:
+    assert nowhere.run("produce", "--input", write(nowhere, PAYMENTS), f"--rate={rate}") == 2
     assert "is not a number of events a second" in capsys.readouterr().err
 
 

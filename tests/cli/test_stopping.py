@@ -10,6 +10,13 @@ import pytest
 from scorer.cli.stopping import STOPS, at_once, terminable
 
 PATIENCE_SECONDS = 60.0
+# Runs pytest as `nohup` or a script in the background would, and somewhat worse.
+UNHEARING = """
+import signal, sys, pytest
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+sys.exit(pytest.main(sys.argv[1:]))
+"""
 
 
 @pytest.mark.parametrize("stop", STOPS)
@@ -41,3 +48,16 @@ def test_what_a_script_has_its_background_jobs_ignore_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_tests_of_signals_hold_where_those_who_start_them_ignore_or_block_signals() -> None:
+    tests = ["tests/cli/test_main.py", "-k", "test_a_signal_ends_a_command"]
+    ended = subprocess.run(
+        [sys.executable, "-c", UNHEARING, *tests, "-q", "-n0", "-p", "no:cacheprovider"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert ended.returncode == pytest.ExitCode.OK, ended.stdout

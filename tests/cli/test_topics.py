@@ -72,8 +72,8 @@ def test_a_dead_letter_topic_that_forgets_is_warned_of(stream: Stream, capsys: p
     assert "max.message.bytes=1048588 is too small" in said
 
 
-def test_an_unusable_number_of_partitions_is_wrong_usage(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
-    assert stream.run("topics", "--partitions", "0") == 2
+def test_an_unusable_number_of_partitions_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert make_stream(tmp_path, "127.0.0.1:1").run("topics", "--partitions", "0") == 2
     assert "'0' is not a whole number above 0" in capsys.readouterr().err
 
 

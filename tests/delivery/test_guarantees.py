@@ -49,12 +49,9 @@ def members(world: World) -> set[str]:
     return {member.member_id for member in world.describe()}
 
 
-def owners(world: World) -> dict[str, set[int]]:
+def owners(world: World) -> dict[str, frozenset[int]]:
     """Which partitions each member has."""
-    return {
-        member.member_id: {partition.partition for partition in member.assignment.topic_partitions}
-        for member in world.describe()
-    }
+    return {member.member_id: member.partitions for member in world.describe()}
 
 
 def shared_by(world: World, replicas: int) -> bool:
@@ -107,8 +104,10 @@ def test_a_replica_that_joins_or_leaves_repeats_nothing(world: World) -> None:
 def test_kill_9_loses_nothing(world: World) -> None:
     chance = random.Random(5)  # noqa: S311  the moments of the kills, the same in every run
     with load(world, 3_000):
-        replicas = [world.start(), world.start()]
+        victim = world.start()
         world.wait(1)
+        world.kill_at_work(victim)  # which the random ones may all miss, and a run that missed it has shown nothing
+        replicas = [world.start(), world.start()]
         for _ in range(KILLS):
             time.sleep(chance.uniform(0.3, 2.5))
             victim = replicas.pop(0)
@@ -120,13 +119,15 @@ def test_kill_9_loses_nothing(world: World) -> None:
             replicas.append(world.start())
     world.wait_committed()
     ledger = world.verify()
-    # A run whose kills met no batch in flight has shown nothing.
-    assert ledger.repeated > 0 or world.written() > len(ledger.predictions)
+    if world.exactly_once:
+        assert world.written() > len(ledger.predictions)
+    else:
+        assert ledger.repeated > 0
 
 
 def test_sigterm_commits_what_is_acknowledged_within_the_deadline(world: World) -> None:
-    world.send(range(EVENTS))  # more than are done before it hears the signal
-    replica = world.start()
+    world.send(range(EVENTS))
+    replica = world.start(SCORER_BATCH__MAX_RECORDS="20")  # in batches too small for it to be done before it is told
     world.wait(1)
     begin = time.monotonic()
     assert world.stop(replica) == 0
@@ -144,6 +145,7 @@ def test_redis_away_for_20_s_loses_nothing_and_the_member_stays(make_world: Make
         world.wait(1_000)
         before = members(world)
         own_redis.pause()
+        world.until(lambda: "trouble with features" in world.log(), "word of the features")
         time.sleep(2)
         published = world.published()
         time.sleep(18)
@@ -163,7 +165,7 @@ def test_a_batch_that_has_to_wait_is_scored_in_the_end(make_world: MakeWorld, ow
     world.until(lambda: "features" in world.log(), "word of the features")
     time.sleep(2)  # the word may be of a look without events; these have been read by now
     own_redis.resume()
-    world.wait(100, seconds=15)
+    world.wait(100)
     assert world.verify().repeated == 0
 
 
@@ -303,7 +305,7 @@ def test_stopping_is_bounded_while_the_brokers_are_away(make_world: MakeWorld, o
     time.sleep(1)
     begin = time.monotonic()
     assert world.stop(replica) == 0
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 30
     own_kafka.start()
     assert sum(world.committed().values()) <= world.published()
     world.start()

@@ -8,6 +8,9 @@ from scorer.sandbox import Redis
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, resident_megabytes
 
+HOT = 80_000
+AHEAD = 30_000  # the producer's own batches have up to 10,000 events, and brokers deliver no part of one
+
 
 def test_lag_grows_under_overload_and_memory_does_not(make_world: MakeWorld) -> None:
     world = make_world(batch__max_records=1)  # a replica that does not keep up
@@ -26,13 +29,15 @@ def test_lag_grows_under_overload_and_memory_does_not(make_world: MakeWorld) -> 
 
 @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
 def test_a_hot_partition_does_not_starve_the_others(make_world: MakeWorld, delivery: str) -> None:
-    world = make_world(kafka__delivery=delivery, batch__max_records=20)  # work for long after the quiet one's events
-    world.send(range(200_000), partition=0)
+    # Small batches, so that each costs much more than its events, as they do on a busy machine.
+    world = make_world(kafka__delivery=delivery, batch__max_records=20)
+    world.send(range(HOT), partition=0)
     world.start()
     world.wait(1_000)
-    world.send(range(200_000, 200_100), partition=1)
-    world.until(lambda: world.committed()[1] == 100, "predictions of the quiet partition")
-    assert world.committed()[0] < 100_000
+    before = world.committed()[0]
+    world.send(range(HOT, HOT + 100), partition=1)
+    world.until(lambda: world.committed()[1] == 100, "predictions of the quiet partition", seconds=240)
+    assert world.committed()[0] - before < AHEAD, "so many events of the hot partition came first"
 
 
 def test_a_standstill_is_told_before_the_group_gives_up(make_world: MakeWorld, own_redis: Redis) -> None:
@@ -43,7 +48,8 @@ def test_a_standstill_is_told_before_the_group_gives_up(make_world: MakeWorld, o
     world.wait(1_000)
     own_redis.pause()
     world.send(range(1_000, 2_000))
-    world.until(lambda: "trouble with loop" in world.log(), "word of the standstill", seconds=9)
+    world.until(lambda: "trouble with loop" in world.log(), "word of the standstill")
+    assert '"lost"' not in world.log()
     own_redis.resume()
     world.wait(2_000)
     assert '"lost"' not in world.log()

@@ -26,11 +26,11 @@ import yaml
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
-from confluent_kafka.admin._group import MemberDescription
 from confluent_kafka.cimpl import NewTopic
 from numpy.typing import NDArray
 
 from scorer.sandbox import freeze
+from tests.delivery.members import Member, members_of
 from tests.kafka.ends import ends, is_open, patiently, wait_ended, wait_led
 
 SCHEMA = {
@@ -181,17 +181,9 @@ class World:
             self._observer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.group})
             raise
 
-    def describe(self) -> list[MemberDescription]:
+    def describe(self) -> list[Member]:
         """The members of the group."""
-
-        def ask(group: str) -> list[MemberDescription]:
-            # A client of its own: one that is shared with another thread sometimes never answers.
-            admin = AdminClient({"bootstrap.servers": self.bootstrap})
-            asked = admin.describe_consumer_groups([group], request_timeout=ASK_SECONDS)
-            members: list[MemberDescription] = asked[group].result(ASK_SECONDS).members
-            return members
-
-        return patiently(ask, self.group)
+        return members_of(self.bootstrap, self.group)
 
     def published(self) -> int:
         """How many predictions and dead letters there are."""
@@ -301,16 +293,26 @@ class World:
 
     def kill_within_a_transaction(self, process: "subprocess.Popen[bytes]", topic: str, beyond: int = 0) -> None:
         """Kill a process while a transaction has written to a topic and is open, and so many offsets are committed."""
-        while True:
-            assert process.poll() is None, "it ended before it was killed"
-            freeze(process)
+
+        def within() -> bool:
             committed = sum(ends(self.admin, topic, self.partitions, committed=True).values())
-            if committed >= beyond and is_open(self.admin, topic, self.partitions):
-                break
-            process.send_signal(signal.SIGCONT)
-            time.sleep(0.01)
-        process.kill()
-        process.wait()
+            return committed >= beyond and is_open(self.admin, topic, self.partitions)
+
+        _kill_when(within, process)
+
+    def kill_at_work(self, replica: "subprocess.Popen[bytes]") -> None:
+        """Kill the only replica when outputs of it are written and not committed, so that they will be repeated."""
+
+        def at_work() -> bool:
+            committed = sum(self.committed().values())
+            time.sleep(0.2)  # for a commit that was on its way when the replica was frozen
+            return sum(self.committed().values()) == committed < self.published()
+
+        if self.exactly_once:
+            self.kill_within_a_transaction(replica, self.output)
+        else:
+            _kill_when(at_work, replica)
+        self.ended(replica)
 
     def read(self, topic: str, isolation: str = "read_committed") -> Iterator[Message]:
         """Read a topic to the end of each partition."""
@@ -361,7 +363,7 @@ class World:
                 "properties": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500},
             },
             "events": {"schema": "event.avsc", "id": "id"},
-            "features": {"url": redis_url},
+            "features": {"url": redis_url, "timeout_ms": 1000},  # not to be missed on a busy machine
             "model": {"path": "models/fraud"},
             "http": None,
         }  # fmt: skip
@@ -371,6 +373,19 @@ class World:
             assert isinstance(held, dict)
             held[key] = value
         (self.folder / "scorer.yaml").write_text(yaml.safe_dump(chosen))
+
+
+def _kill_when(holds: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process in a moment in which something holds: it stands still while that is looked at."""
+    while True:
+        assert process.poll() is None, "it ended before it was killed"
+        freeze(process)
+        if holds():
+            break
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
 
 
 def known(number: int) -> bool:

@@ -13,8 +13,10 @@ from redis.connection import Connection
 from scorer.features.keys import KeyTemplate
 from scorer.features.plan import Entity
 from scorer.sandbox import Redis
+from scorer.sandbox.server import free_port
 
 Script = Callable[[socket.socket], None]
+BUS = 10_000  # how far above the port of a node of a cluster its other port lies, on which nodes talk to each other
 
 HASH = Entity("plane", KeyTemplate.parse("plane:{tailnum}"), "hash", ("seats", "engines", "year"))
 AGED = Entity("card", KeyTemplate.parse("card:{number}"), "hash", ("spend",), max_age=60.0, updated="updated_at")
@@ -30,7 +32,7 @@ class Custom(Redis):
     """A real server with settings of its own."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        super().__init__(folder)
+        super().__init__(folder, free_port(BUS) if settings.get("cluster_enabled") == "yes" else None)
         self.settings = settings
 
     def client(self) -> redis.Redis:

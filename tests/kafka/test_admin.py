@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -6,6 +7,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from scorer.errors import Fatal, Misconfigured, Unavailable
 from scorer.kafka.admin import Admin
+from scorer.kafka.groups import PROBE, TRIES
 from scorer.kafka.topics import Topic
 from scorer.sandbox import Kafka
 from scorer.settings import KafkaSettings
@@ -105,6 +107,33 @@ def test_the_first_question_about_a_group_waits_for_its_coordinator(own_kafka: K
     assert admin.lag("delays", admin.topics(["flights"]).values(), "earliest").state == "dead"
 
 
+CRASHES = """
+import os, pathlib, runpy, sys
+there = pathlib.Path(__file__).with_name("crashed")
+with there.open("a") as crashes:
+    crashes.write("x")
+if there.stat().st_size <= {times}:
+    os.abort()
+sys.argv = [{probe!r}]
+runpy.run_path({probe!r}, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("times", [2, 1_000])
+def test_a_client_that_crashes_over_a_question_about_a_group_is_replaced(
+    admin: Admin, make_topic: MakeTopic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    script = tmp_path / "probe.py"
+    script.write_text(CRASHES.format(times=times, probe=str(PROBE)))
+    monkeypatch.setattr("scorer.kafka.groups.PROBE", script)
+    topics = admin.topics([make_topic("flights")]).values()
+    if times < TRIES:
+        assert admin.lag("delays", topics, "earliest").state == "dead"
+    else:
+        with pytest.raises(Unavailable, match="does not answer"):
+            admin.lag("delays", topics, "earliest")
+
+
 def test_records_that_retention_deleted_are_no_lag(
     admin: Admin, kafka_settings: KafkaSettings, make_topic: MakeTopic
 ) -> None:
@@ -139,7 +168,7 @@ def test_a_wrong_password_is_told_as_such(guarded: str) -> None:
 
 
 def test_what_is_not_allowed_is_told_as_such(guarded: str) -> None:
-    with pytest.raises(Fatal, match=r"cannot describe topic flights: .*authorization failed"):
+    with pytest.raises(Fatal, match=r"cannot describe topic flights: .*authorization failed; `scorer check`"):
         login(guarded, "guest", "g").topics(["flights"])
     assert login(guarded, "a", "a").topics(["flights"]) == {}
 

@@ -16,6 +16,7 @@ TRANSACTIONS = "tests/kafka/test_transactions.py"
 REPLAY = "tests/kafka/test_replay.py"
 CACHE = "tests/features/test_cache.py"
 GUARANTEES = "tests/delivery/test_guarantees.py::"
+RIGHTS = "tests/delivery/test_rights.py::"
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,13 @@ MUTANTS = [
         "if heads[line, TAG] == tag and same(data, start, texts, (line + 1) * size - KEY_ROOM, end - start):",
         "if heads[line, TAG] == tag:",
         CACHE,
+    ),
+    Mutant(
+        "a check takes the transactional id of a replica that runs",
+        "scorer/kafka/grants.py",
+        "TOO_LONG_MS = 2**31 - 1",
+        "TOO_LONG_MS = 10_000",
+        RIGHTS + "test_each_missing_right_is_named_and_a_replica_runs_with_exactly_those[exactly-once]",
     ),
 ]
 

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from scorer.errors import Fatal
 from scorer.sandbox import Kafka, Proxy, Redis, freeze
+from scorer.sandbox import server as ports
 from scorer.sandbox.server import free_port
 from tests.conftest import MakeTopic, topic_maker
 
@@ -108,8 +109,34 @@ def test_a_taken_port_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 
 def test_free_ports_are_given_out_once() -> None:
-    ports = [free_port() for _ in range(500)]
-    assert len(set(ports)) == len(ports)
+    given = [free_port() for _ in range(500)]
+    assert len(set(given)) == len(given)
+
+
+def test_a_port_and_its_twin_are_given_out_together_and_lie_below_those_of_outgoing_connections() -> None:
+    given = [free_port(10_000) for _ in range(50)]
+    twins = [port + 10_000 for port in given]
+    assert max(twins) < 32_768
+    assert not {*given, *twins} & {free_port() for _ in range(200)}
+
+
+def test_a_port_whose_twin_is_taken_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port(10_000)
+    monkeypatch.setattr(ports, "_given", {port + 10_000})
+    monkeypatch.setattr("random.sample", lambda *_: [port])
+    with pytest.raises(Fatal, match="no free port"):
+        free_port(10_000)
+
+
+def test_a_port_that_another_process_was_given_is_not_given_out_though_nobody_listens_yet() -> None:
+    code = "from scorer.sandbox.server import free_port; print(free_port(), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        port = int(other.stdout.readline())
+        taken = ports._claim(port)
+        other.communicate(b"\n")
+    assert not taken
+    assert ports._claim(port)
 
 
 def test_servers_name_their_versions(kafka: Kafka, redis_server: Redis) -> None:

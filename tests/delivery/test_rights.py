@@ -1,0 +1,208 @@
+"""The rights that a replica needs at the brokers: `check` names each that is missing, and those it names are enough."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, though not in the way mypy asks for
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from scorer.check import Report, examine
+from scorer.kafka import Cluster, examine_rights
+from scorer.kafka.grants import takes_idempotent_writes
+from scorer.sandbox import Kafka
+from scorer.sandbox.server import HOST, free_port
+from scorer.settings import load as load_settings
+from tests.delivery.conftest import MakeWorld
+from tests.delivery.world import World
+
+LOGIN = {
+    "security.protocol": "SASL_PLAINTEXT",
+    "sasl.mechanism": "PLAIN",
+    "sasl.username": "svc",
+    "sasl.password": "secret",
+}
+GUARDED = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",  # the tests themselves, and the broker
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,USERS:SASL_PLAINTEXT",
+    "sasl.enabled.mechanisms": "PLAIN",
+    "listener.name.users.plain.sasl.jaas.config": (
+        'org.apache.kafka.common.security.plain.PlainLoginModule required user_svc="secret";'
+    ),
+}
+KINDS = {
+    "--topic": ResourceType.TOPIC,
+    "--group": ResourceType.GROUP,
+    "--transactional-id": ResourceType.TRANSACTIONAL_ID,
+}
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A rule that lets the user do something, as the words of a `kafka-acls` command have it."""
+
+    operation: str
+    option: str
+    name: str
+    pattern: str
+
+    @classmethod
+    def asked_for(cls, failure: str) -> "Grant":
+        """What a failure of the check says is to be granted."""
+        words = shlex.split(failure.split("`")[1])
+        assert words[0] == "kafka-acls"
+        assert words[3:6] == ["--add", "--allow-principal", "User:svc"]
+        operation, option, name = words[7:10]
+        return cls(operation, option, name, "prefixed" if words[-1] == "prefixed" else "literal")
+
+    def make(self, admin: AdminClient) -> None:
+        rule = AclBinding(*self._rule, self._operation, AclPermissionType.ALLOW)
+        admin.create_acls([rule])[rule].result(30)
+
+    def remove(self, admin: AdminClient) -> None:
+        rule = AclBindingFilter(*self._rule, self._operation, AclPermissionType.ALLOW)
+        assert len(admin.delete_acls([rule])[rule].result(30)) == 1
+
+    @property
+    def _operation(self) -> AclOperation:
+        return AclOperation[self.operation.upper()]
+
+    @property
+    def _rule(self) -> tuple[ResourceType, str, ResourcePatternType, str, str]:
+        return (KINDS[self.option], self.name, ResourcePatternType[self.pattern.upper()], "User:svc", "*")
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A broker that lets a user do only what was granted; its other listener, for the tests, lets everybody."""
+
+    kafka: Kafka
+    users: str
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    kafka = Kafka(tmp_path_factory.mktemp("guarded") / "kafka", GUARDED)
+    users = f"{HOST}:{free_port()}"
+    for listeners in ("listeners", "advertised.listeners"):
+        kafka._properties[listeners] += f",USERS://{users}"
+    with kafka:
+        yield Guarded(kafka, users)
+
+
+def make_guarded_world(make_world: MakeWorld, guarded: Guarded, **settings: object) -> World:
+    properties = LOGIN | {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500"}
+    chosen = {"kafka__bootstrap_servers": guarded.users, "kafka__properties": properties} | settings
+    return make_world(bootstrap=guarded.kafka.bootstrap, **chosen)
+
+
+def check(world: World) -> Report:
+    report = examine(load_settings(world.folder / "scorer.yaml", environ={}).settings)
+    assert report.problems == []
+    return report
+
+
+def lacking(world: World) -> list[Grant]:
+    """What is to be granted, in the order in which it is told."""
+    kafka = load_settings(world.folder / "scorer.yaml", environ={}).settings.kafka
+    return [Grant.asked_for(failure) for failure in examine_rights(kafka, Cluster(1)).missing]
+
+
+def needed(world: World) -> set[Grant]:
+    grants = {
+        Grant("Read", "--topic", world.input, "literal"),
+        Grant("Write", "--topic", world.output, "literal"),
+        Grant("Write", "--topic", world.dead, "literal"),
+        Grant("Read", "--group", world.group, "literal"),
+    }
+    transactions = Grant("Write", "--transactional-id", f"{world.group}-", "prefixed")
+    return grants | {transactions} if world.exactly_once else grants
+
+
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+def test_each_missing_right_is_named_and_a_replica_runs_with_exactly_those(
+    make_world: MakeWorld, guarded: Guarded, delivery: str
+) -> None:
+    world = make_guarded_world(make_world, guarded, kafka__delivery=delivery, kafka__instance_id="one")
+    failures = check(world).failures
+    asked = {Grant.asked_for(failure) for failure in failures}
+    assert (len(failures), asked) == (len(asked), needed(world))
+    for grant in asked:
+        grant.make(world.admin)
+    report = check(world)
+    assert report.failures == []
+    assert any("DESCRIBE_CONFIGS" in warning and world.dead in warning for warning in report.warnings)
+
+    world.send([*range(500), b"not an event"])
+    replica = world.start()
+    world.wait_committed()
+    assert check(world).failures == []  # under the name of the replica that runs: nothing may happen to that
+    world.send(range(500, 1_000))
+    world.wait_committed()
+    assert world.stop(replica) == 0
+    assert "fenced" not in world.log()
+    assert world.verify().repeated == 0
+
+    for grant in asked:
+        grant.remove(world.admin)
+        assert lacking(world) == [grant]
+        grant.make(world.admin)
+
+
+def test_who_may_look_and_no_more_is_told_the_same(make_world: MakeWorld, guarded: Guarded) -> None:
+    world = make_guarded_world(make_world, guarded, kafka__delivery="exactly-once")
+    for right in needed(world):
+        Grant("Describe", right.option, right.name, right.pattern).make(world.admin)
+    assert set(lacking(world)) == needed(world)
+
+
+def test_what_is_denied_is_missing_though_it_is_granted(make_world: MakeWorld, guarded: Guarded) -> None:
+    world = make_guarded_world(make_world, guarded)
+    for right in needed(world):
+        right.make(world.admin)
+    deny = AclBinding(
+        ResourceType.TOPIC, world.output, ResourcePatternType.LITERAL, "User:svc", "*", AclOperation.WRITE,
+        AclPermissionType.DENY,
+    )  # fmt: skip
+    world.admin.create_acls([deny])[deny].result(30)
+    (failure,) = check(world).failures
+    assert f"User:svc may not write to topic {world.output}; grant WRITE on topic" in failure
+    assert "see that nothing denies it" in failure
+
+
+def test_a_right_to_one_name_is_enough_for_the_replica_of_that_name(make_world: MakeWorld, guarded: Guarded) -> None:
+    world = make_guarded_world(make_world, guarded, kafka__delivery="exactly-once", kafka__instance_id="one")
+    for right in needed(world):
+        if right.option != "--transactional-id":
+            right.make(world.admin)
+    Grant("Write", "--transactional-id", f"{world.group}-one", "literal").make(world.admin)
+    assert lacking(world) == []
+
+
+def test_idempotent_writes_need_a_right_that_writing_to_a_topic_brings_along(
+    make_world: MakeWorld, guarded: Guarded
+) -> None:
+    world = make_guarded_world(make_world, guarded)
+    kafka = load_settings(world.folder / "scorer.yaml", environ={}).settings.kafka
+    everything = AclBindingFilter(
+        ResourceType.ANY,
+        None,  # type: ignore[arg-type]  # any name
+        ResourcePatternType.ANY,
+        "User:svc",
+        "*",
+        AclOperation.ANY,
+        AclPermissionType.ANY,
+    )
+    world.admin.delete_acls([everything])[everything].result(30)
+    assert not takes_idempotent_writes(kafka, 10)
+    Grant("Write", "--topic", world.output, "literal").make(world.admin)
+    assert takes_idempotent_writes(kafka, 10)
