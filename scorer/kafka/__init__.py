@@ -9,7 +9,7 @@ from scorer.kafka.letters import Letter, Letterbox
 from scorer.kafka.reader import Reader, Record
 from scorer.kafka.rehearsal import membership_concerns, property_problems
 from scorer.kafka.replay import Due, Replay
-from scorer.kafka.replayed import Replayed, read_replayed
+from scorer.kafka.replayed import Replayed, memory_of, read_replayed
 from scorer.kafka.sink import Sink
 from scorer.kafka.source import Source
 from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic, output_concerns, write_concerns
@@ -40,6 +40,7 @@ __all__ = [
     "dead_letter_topic",
     "durability_concerns",
     "membership_concerns",
+    "memory_of",
     "output_concerns",
     "property_problems",
     "read_replayed",
