@@ -5,7 +5,7 @@ from pathlib import Path
 
 from scorer.avro import Schema
 from scorer.errors import Misconfigured, Problem
-from scorer.features import Loaded, Plan, find_entity, load_file
+from scorer.features import Draft, Loaded, find_entity, load_file
 from scorer.model import find_bundle
 from scorer.settings import Settings
 
@@ -26,8 +26,8 @@ def load_features(settings: Settings, name: str, file: Path, told: Callable[[int
     if settings.features is None:
         raise Misconfigured([Problem("features", "left out", "say where Redis is: features.url")])
     schema = Schema.load(settings.events.schema_path)
-    plan = Plan.load(find_bundle(settings.model.path, settings.model.version).plan_file)
-    entity = find_entity(plan, name)
-    if problems := plan.problems(schema.fields, schema.why_not):
+    draft = Draft.load(find_bundle(settings.model.path, settings.model.version).plan_file)
+    if problems := [*draft.problems, *draft.schema_problems(schema.fields, schema.why_not)]:
         raise Misconfigured(problems)
+    entity = find_entity(draft.plan(), name)
     return load_file(entity, schema.fields, file, settings.features.url, told)

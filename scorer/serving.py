@@ -7,7 +7,7 @@ from typing import TypeVar
 from scorer.avro import Decoder, Schema
 from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
-from scorer.features import Cache, Features, Plan, Store, connect
+from scorer.features import Cache, Draft, Features, Plan, Store, connect
 from scorer.model import Booster, Bundle, find_bundle, load_booster
 from scorer.settings import Settings
 
@@ -74,17 +74,18 @@ def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:
     problems: list[Problem] = []
     schema = _collect(problems, lambda: Schema.load(settings.events.schema_path))
     found = bundle or _collect(problems, lambda: find_bundle(settings.model.path, settings.model.version))
-    plan = found and _collect(problems, lambda: Plan.load(found.plan_file))
+    draft = found and _collect(problems, lambda: Draft.load(found.plan_file))
+    plan = draft and _collect(problems, draft.plan)
     booster = found and _collect(problems, lambda: load_booster(found.model_file, probe=not found.verified))
-    if plan and booster:
-        problems += booster.problems(plan.names)
-    if schema and plan:
-        problems += plan.problems(schema.fields, schema.why_not)
+    if draft and booster and draft.names and all(draft.names):
+        problems += booster.problems(draft.names)
+    if schema and draft:
+        problems += draft.schema_problems(schema.fields, schema.why_not)
     if schema:
         problems += _event_problems(settings, schema)
     if features := settings.features:  # its address is read, and nothing is asked yet
         _collect(problems, lambda: connect(features.url, features.timeout_ms).close())
-    elif plan and plan.entities:
+    elif draft and draft.keys:
         problems.append(Problem("features", "left out", "the plan has entities, so say where Redis is: features.url"))
     if problems or not (schema and found and plan and booster):
         raise Misconfigured(problems)

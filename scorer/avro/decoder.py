@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.avro.appearance import Expected, appearance
 from scorer.avro.decimals import read_decimals
 from scorer.avro.framing import header
 from scorer.avro.machine import AT, BLOCK_WIDTH, FAILURE_WIDTH, FAULT, ROW, STEP, run
@@ -57,6 +58,7 @@ class Decoder:
         own = [path for path in (id_field, time_field) if path is not None]
         slots = {path: slot for slot, path in enumerate(dict.fromkeys([*fields, *texts, *own]))}
         self._header, self._max_bytes = np.frombuffer(header(schema, framing), np.uint8), max_bytes
+        self._expected = Expected(framing, schema.fingerprint, self._fits)
         self._program = compile_program(schema.record, slots)
         self._fields = [schema.fields[path] for path in slots]
         self._scalars = [schema.scalars[path] for path in slots]
@@ -88,11 +90,14 @@ class Decoder:
 
     def examine(self, value: bytes) -> tuple[int, str]:
         """Return the byte of a value at which decoding fails, and why; its length and no text where it does not."""
-        none, data = np.zeros(1, np.int64), np.frombuffer(value, np.uint8)
-        place = none.astype(np.int32)
-        records = Records(("",), place, place, none, none, (None,), data, none + len(value))
+        records = _one(value)
         failures = self._failures(records, self._table(records))
         return (failures[0][AT], self._explain(records, failures[0]).detail) if failures else (len(value), "")
+
+    def _fits(self, body: bytes) -> bool:
+        """Whether a body, without anything before it, is an event."""
+        records = _one(self._header.tobytes() + body)
+        return len(records.data) <= self._max_bytes and not self._failures(records, self._table(records))
 
     def _table(self, records: Records) -> _Table:
         shape = len(self._fields), len(records)
@@ -129,7 +134,8 @@ class Decoder:
             detail = explain_value(fault, value, at, self._header.tobytes(), self._max_bytes)
         else:
             detail = explain_field(fault, self._program, step, value, at)
-        return Rejected(row, reason_of(fault), detail)
+        hint = "" if fault == Fault.EMPTY else appearance(value, self._expected)
+        return Rejected(row, reason_of(fault), f"{detail}; {hint}" if hint else detail)
 
     def _read_decimals(self, records: Records, table: _Table, slot: int) -> list[Rejected]:
         kind = self._scalars[slot]
@@ -179,3 +185,9 @@ class Decoder:
         return Column(
             field, table.null[slot], values.view(np.float64) if field.kind in _FLOATS else values, starts, ends
         )
+
+
+def _one(value: bytes) -> Records:
+    none = np.zeros(1, np.int64)
+    place = none.astype(np.int32)
+    return Records(("",), place, place, none, none, (None,), np.frombuffer(value, np.uint8), none + len(value))

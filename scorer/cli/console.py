@@ -1,8 +1,36 @@
 """Where people read: text as it is, on stdout or stderr."""
 
+from typing import Any
+
 from rich.console import Console
+from rich.text import Text
+
+from scorer.printable import printable
+
+LAYOUT = "\n\t"  # what lays text out and cannot do more
 
 
 def console(*, stderr: bool = True) -> Console:
-    """Return a console that changes no text: a key in Redis may look like markup, an emoji or a number, and be long."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    """Return a console that changes no text: a key in Redis may look like markup, an emoji or a number, and be long.
+
+    Control characters alone are escaped: whoever writes a record, a key or an error message would otherwise have the
+    terminal of its reader obey them.
+    """
+    return _Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+class _Console(Console):
+    def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401  rich's own
+        """Print texts, control characters escaped."""
+        super().print(*map(_harmless, objects), **options)
+
+
+def _harmless(shown: object) -> object:
+    if isinstance(shown, str):
+        return printable(shown, LAYOUT)
+    if isinstance(shown, Text) and not shown.plain.isprintable():
+        characters = shown.divide(range(1, len(shown)))
+        for character in characters:
+            character.plain = printable(character.plain, LAYOUT)
+        return Text().join(characters)
+    return shown

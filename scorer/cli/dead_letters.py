@@ -1,25 +1,24 @@
 """`scorer dead-letters`: the events that could not be scored, as a list, in full, and back to their input topics."""
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
 
-from rich.console import Console
-
 from scorer.avro import Salvage, Schema
 from scorer.batch import Reason
 from scorer.cli import options
+from scorer.cli.console import console
 from scorer.cli.letters import HEADER, document, full_document, full_text, row
 from scorer.cli.progress import counting
 from scorer.cli.table import aligned
 from scorer.cli.views import Document
 from scorer.errors import Fatal
-from scorer.kafka import Admin, Due, Letter, Letterbox, Replay, Topic, read_replayed
+from scorer.kafka import Admin, Due, Letter, Letterbox, Replay, Replayed, Topic, memory_of, read_replayed
 from scorer.monitor import configure_logging
+from scorer.printable import printable_json
 from scorer.settings import KafkaSettings, Settings
 
 HELP = "list, show and replay events that could not be scored"
@@ -79,7 +78,7 @@ def _action(
 
 
 def _list(settings: Settings, chosen: argparse.Namespace) -> int:
-    admin, console = Admin(settings.kafka), _console()
+    admin, show = Admin(settings.kafka), console(stderr=False).print
     replayed = read_replayed(settings.kafka, admin, _letters_topic(admin, settings.kafka))
     box = Letterbox(settings.kafka, chosen.reason, chosen.partition)
     # Documents, which unlike letters do not hold the events.
@@ -91,16 +90,16 @@ def _list(settings: Settings, chosen: argparse.Namespace) -> int:
         if chosen.json:
             _write(page)
         else:
-            console.print("\n".join(aligned(HEADER, map(row, page))))
+            show("\n".join(aligned(HEADER, map(row, page))))
     if not chosen.json:
-        console.print(f"{reasons.total():,} dead letters{_parts(reasons)}; {done:,} replayed")
-    _tell_strangers(settings.kafka, box)
+        show(f"{reasons.total():,} dead letters{_parts(reasons)}; {done:,} replayed")
+    _tell_strangers(settings.kafka, box, replayed)
     return 0
 
 
 def _show(settings: Settings, chosen: argparse.Namespace) -> int:
     salvage = Salvage(Schema.load(settings.events.schema_path), settings.events.framing)
-    admin, console = Admin(settings.kafka), _console()
+    admin, show = Admin(settings.kafka), console(stderr=False).print
     replayed = read_replayed(settings.kafka, admin, _letters_topic(admin, settings.kafka))
     box = Letterbox(settings.kafka, chosen.reason, chosen.partition)
     places = set(chosen.places)
@@ -108,8 +107,8 @@ def _show(settings: Settings, chosen: argparse.Namespace) -> int:
         if chosen.json:
             _write([full_document(letter, replayed, salvage)])
         else:
-            console.print(full_text(letter, replayed, salvage))
-    _tell_strangers(settings.kafka, box)
+            show(full_text(letter, replayed, salvage))
+    _tell_strangers(settings.kafka, box, replayed)
     if places:
         absent = ", ".join(f"{partition}@{offset}" for partition, offset in sorted(places))
         raise Fatal(f"no dead letter at {absent}; `scorer dead-letters list` shows where there are some")
@@ -131,24 +130,24 @@ def _replay(settings: Settings, chosen: argparse.Namespace) -> int:
     kafka, admin = settings.kafka, Admin(settings.kafka)
     topic, inputs = _letters_topic(admin, kafka), _existing(admin, kafka.input_topics)
     box = Letterbox(kafka, chosen.reason, chosen.partition)
-    replay = None if chosen.dry_run else Replay(kafka, admin, topic, inputs)
+    replay = None if chosen.dry_run else Replay(kafka, admin, topic)
     replayed = replay.replayed if replay else read_replayed(kafka, admin, topic)
     if chosen.again:
         replayed.forget(chosen.reason, chosen.partition)
     due = Due(box, replayed, inputs)
     if replay is None:
         number = sum(1 for _ in islice(due, chosen.limit))
-        _console(stderr=True).print(f"would replay {number:,} events{_parts(due.taken)}")
+        console().print(f"would replay {number:,} events{_parts(due.taken)}")
     else:
         _write_back(replay, islice(due, chosen.limit))
     _tell(due, kafka)
-    _tell_strangers(kafka, box)
-    return int(bool(due.elsewhere))
+    _tell_strangers(kafka, box, replayed)
+    return int(bool(due.elsewhere or due.nowhere))
 
 
 def _write_back(replay: Replay, letters: Iterable[Letter]) -> None:
     """Replay letters, and say how many it were, whatever ends it."""
-    console = _console(stderr=True)
+    say = console().print
     try:
         with counting("events replayed") as show:
             for letter in letters:
@@ -156,32 +155,43 @@ def _write_back(replay: Replay, letters: Iterable[Letter]) -> None:
                 show(replay.done)
             replay.commit()
     finally:
-        console.print(f"{replay.done:,} events replayed")
+        say(f"{replay.done:,} events replayed")
 
 
 def _tell(due: Due, kafka: KafkaSettings) -> None:
     """Say what was not replayed and why, and what may be lost."""
-    console = _console(stderr=True)
+    say = console().print
     if due.before:
-        console.print(f"{due.before:,} were replayed before; --again replays them once more")
+        say(f"{due.before:,} were replayed before; --again replays them once more")
     if due.old:
-        console.print(
+        say(
             f"warning: {due.old:,} of the events are older than their topic's retention.ms: the brokers may delete "
             "them before they are read",
             style="yellow",
         )
     for topic, letters in due.elsewhere.items():
-        console.print(
+        say(
             f"not replayed: {letters:,} events of topic {topic}, which is none of kafka.input_topics "
             f"({', '.join(kafka.input_topics)}): use the configuration of the replicas that read it",
             style="red",
         )
+    for topic, letters in due.nowhere.items():
+        say(
+            f"not replayed: {letters:,} events of partitions that topic {topic} does not have: it was made anew with "
+            "fewer, or the dead letters are forged; `scorer dead-letters list` shows them, and once the topic has "
+            "their partitions they can be replayed",
+            style="red",
+        )
 
 
-def _tell_strangers(kafka: KafkaSettings, box: Letterbox) -> None:
+def _tell_strangers(kafka: KafkaSettings, box: Letterbox, replayed: Replayed) -> None:
+    say = console().print
     if box.strangers:
         text = f"left out: {box.strangers:,} records of {kafka.dead_letter_topic} that are no dead letters, the first "
-        _console(stderr=True).print(text + box.stranger, style="yellow")
+        say(text + box.stranger, style="yellow")
+    if replayed.unreadable:
+        text = f"left out: {replayed.unreadable:,} records of {memory_of(kafka)} that scorer did not write"
+        say(f"{text}; what was replayed is known from the others", style="yellow")
 
 
 def _letters_topic(admin: Admin, kafka: KafkaSettings) -> Topic:
@@ -201,11 +211,7 @@ def _parts(counts: Counter[str]) -> str:
 
 def _write(documents: Iterable[Document]) -> None:
     for one in documents:
-        sys.stdout.write(json.dumps(one, ensure_ascii=False) + "\n")
-
-
-def _console(*, stderr: bool = False) -> Console:
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False)
+        sys.stdout.write(printable_json(one) + "\n")
 
 
 def _reason(text: str) -> Reason:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 
 from scorer.errors import Misconfigured, ScorerError
+from scorer.printable import printable
 
 EXTRAS = {"bench": "sandbox", "demo": "demo", "sandbox": "sandbox"}
 """Commands that need the packages of an extra."""
@@ -58,7 +59,6 @@ def _reader_left() -> bool:
 def _say(text: str) -> None:
     from rich.text import Text  # noqa: PLC0415  help is quick without it
 
-    from scorer.cli.console import console  # noqa: PLC0415  the same
+    from scorer.cli.console import LAYOUT, console  # noqa: PLC0415  the same
 
-    line = Text.assemble(("error", "bold red"), ": ", text)
-    console().print(line)
+    console().print(Text.assemble(("error", "bold red"), ": ", printable(text, LAYOUT)))

@@ -1,11 +1,11 @@
 """How `scorer dead-letters` shows a dead letter: as a row, in full, and as JSON documents."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from scorer.avro import Salvage
 from scorer.cli.views import Document, moment, readable
 from scorer.kafka import Letter, Replayed
+from scorer.printable import printable, printable_json
 
 HEADER = ("LETTER", "REASON", "EVENT", "MODEL", "TIME", "REPLAYS", "REPLAYED", "DETAIL")
 LINE_BYTES = 16  # of a value in hexadecimal
@@ -55,22 +55,25 @@ def full_text(letter: Letter, replayed: Replayed, salvage: Salvage) -> str:
     """Return the same for people, in lines."""
     record = letter.record
     event, why = salvage.read(record.value or b"")
-    facts = {
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "event": f"{letter.topic}-{letter.partition}@{letter.offset}",
-        "model": f"{letter.model} {letter.version}",
-        "time": letter.time,
-        "replays": str(letter.replays),
-        "replayed": _yes_or_no(letter in replayed),
-        "timestamp": moment(record) or "none",
-        "key": _or_null(record.key),
-        "headers": "\n".join(f"{name}: {_or_null(value)}" for name, value in letter.headers) or "none",
-        "value": "null" if record.value is None else "\n".join(_hexadecimal(record.value)),
-        "decoded": json.dumps(event, ensure_ascii=False, indent=2) + (f"\n{why}" if why else ""),
+    facts: dict[str, Iterable[str]] = {
+        "reason": [letter.reason],
+        "detail": [letter.detail],
+        "event": [f"{letter.topic}-{letter.partition}@{letter.offset}"],
+        "model": [f"{letter.model} {letter.version}"],
+        "time": [letter.time],
+        "replays": [str(letter.replays)],
+        "replayed": [_yes_or_no(letter in replayed)],
+        "timestamp": [moment(record) or "none"],
+        "key": [_or_null(record.key)],
+        "headers": [f"{name}: {_or_null(value)}" for name, value in letter.headers] or ["none"],
+        "value": ["null"] if record.value is None else _hexadecimal(record.value),
+        "decoded": [*printable_json(event, indent=2).splitlines(), *([why] if why else [])],
     }
-    lines = [f"{name:<11}{text}".replace("\n", f"\n{'':<13}") for name, text in facts.items()]
-    return "\n  ".join([f"dead letter {letter.place}", *lines])
+    return "\n  ".join([f"dead letter {letter.place}", *(_lines(name, texts) for name, texts in facts.items())])
+
+
+def _lines(name: str, texts: Iterable[str]) -> str:
+    return f"{name:<11}" + f"\n{'':<13}".join(map(printable, texts))
 
 
 def _hexadecimal(value: bytes) -> Iterator[str]:

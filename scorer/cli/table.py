@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from scorer.printable import printable
+
 
 def aligned(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     """Return a line for the header and one for each row: numbers to the right, the last column not padded."""
@@ -18,7 +20,7 @@ def aligned(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str
 
 
 def _text(cell: object) -> str:
-    return f"{cell:,}" if isinstance(cell, int) else "-" if cell is None else str(cell)
+    return f"{cell:,}" if isinstance(cell, int) else "-" if cell is None else printable(str(cell))
 
 
 def _is_number(text: str) -> bool:

@@ -1,7 +1,6 @@
 """`scorer tail`: predictions, dead letters or events as they come, or from the beginning."""
 
 import argparse
-import json
 import sys
 from contextlib import closing
 from itertools import islice
@@ -10,6 +9,7 @@ from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.views import VIEWS
 from scorer.kafka import Reader
+from scorer.printable import printable_json
 
 HELP = "show predictions, dead letters or events as they come"
 
@@ -45,7 +45,7 @@ def run(chosen: argparse.Namespace) -> int:
         for record in islice(reader.read(chosen.start, follow=follow), chosen.limit):
             document = view.document(record)
             if chosen.json:
-                sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+                sys.stdout.write(printable_json(document) + "\n")
                 sys.stdout.flush()
             else:
                 show(view.line(record, document))

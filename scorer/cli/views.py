@@ -1,17 +1,19 @@
 """How `scorer tail` shows a record: as a JSON document, and as a line for people."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from rich.text import Text
 
 from scorer.avro import PREDICTION, BadEvent, Converter, Schema, frame
+from scorer.avro.instants import format_timestamp
 from scorer.kafka import Record
 from scorer.kafka.dead_letters import PREFIX
+from scorer.kafka.letters import MOST, whole_number
+from scorer.printable import printable, printable_json
 from scorer.settings import Settings
 
+NO_TIMESTAMP = -1  # of a record
 SHOWN_BYTES = 48  # of a value that people are shown in hexadecimal
 
 Document = dict[str, Any]
@@ -95,7 +97,7 @@ class DeadLetters:
         event = self._bodies.document(record)
         unreadable = isinstance(event, Unreadable)
         return {
-            **{name: int(text) if name in {"partition", "offset"} and text else text for name, text in said.items()},
+            **{name: _number(name, text) for name, text in said.items()},
             "key": readable(record.key),
             "timestamp": moment(record) or None,
             "headers": [[name, readable(value)] for name, value in record.headers if not name.startswith(PREFIX)],
@@ -148,7 +150,7 @@ class Bodies:
 
 def line(*parts: tuple[object, str]) -> Text:
     """Return the parts that there are, each in its style."""
-    return Text("  ").join(Text(str(text), style) for text, style in parts if text)
+    return Text("  ").join(Text(printable(str(text)), style) for text, style in parts if text)
 
 
 def unreadable_line(record: Record, document: Document) -> Text:
@@ -158,10 +160,10 @@ def unreadable_line(record: Record, document: Document) -> Text:
 
 
 def moment(record: Record) -> str:
-    """Return the record's timestamp as ISO 8601, UTC; empty where it has none."""
-    if record.timestamp < 0:
+    """Return the record's timestamp in ISO 8601, as a number beyond the years 1 to 9999; empty where it has none."""
+    if record.timestamp == NO_TIMESTAMP:
         return ""
-    return datetime.fromtimestamp(record.timestamp / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return str(format_timestamp(record.timestamp, 1_000, "Z"))
 
 
 def place(record: Record) -> str:
@@ -186,7 +188,13 @@ def score(value: float | list[float]) -> str:
 
 def compact(document: Document) -> str:
     """Return JSON on one line."""
-    return json.dumps(document, ensure_ascii=False)
+    return printable_json(document)
+
+
+def _number(name: str, text: str | None) -> int | str | None:
+    """Return what a header of a dead letter says: a number where it has to be one and is, else its text."""
+    number = whole_number(text or "", MOST[name]) if name in MOST else None
+    return text if number is None else number
 
 
 def cut(value: bytes | None) -> str:

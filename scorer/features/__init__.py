@@ -5,11 +5,12 @@ from scorer.features.columns import PlanColumn
 from scorer.features.layouts import Reply, Request
 from scorer.features.load import Loaded, find_entity, load_file
 from scorer.features.lookup import Features
-from scorer.features.plan import Entity, Plan
+from scorer.features.plan import Draft, Entity, Plan
 from scorer.features.store import Store, connect, sample_problems
 
 __all__ = [
     "Cache",
+    "Draft",
     "Entity",
     "Features",
     "Loaded",

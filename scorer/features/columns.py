@@ -10,7 +10,7 @@ import numpy as np
 from scorer.batch import Field, Kind
 from scorer.errors import Problem, did_you_mean
 from scorer.features.expression import ALLOWED, Expression
-from scorer.features.form import ColumnForm, Form, place
+from scorer.features.form import ColumnForm, Form, column_step, place
 from scorer.features.parts import parts_of
 
 _MOST = float(np.finfo(np.float32).max)
@@ -32,9 +32,9 @@ class FromEvent:
     part: str | None = None
 
     def problems(self, fields: Mapping[str, Field], why_not: Callable[[str], str], where: str) -> list[Problem]:
-        """Why this cannot be made of the fields of an event schema; see `Plan.problems`."""
+        """Why this cannot be made of the fields of an event schema; see `Draft.schema_problems`."""
         if self.path not in fields:
-            return [Problem(where, why_not(self.path), "a column is made of a scalar field of the event")]
+            return [unknown_field(where, self.path, why_not)]
         misfit = self._misfit(fields[self.path].kind)
         return [Problem(where, f"'{self.path}' {misfit[0]}", misfit[1])] if misfit else []
 
@@ -52,6 +52,11 @@ class FromEvent:
         elif self.categories and not text:
             return f"is of kind {name}, which has no categories", "leave `categories` out, or use a string or an enum"
         return None
+
+
+def unknown_field(where: str, path: str, why_not: Callable[[str], str]) -> Problem:
+    """The problem of a column whose event field cannot be used; see `Draft.schema_problems`."""
+    return Problem(where, why_not(path), "a column is made of a scalar field of the event")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +81,11 @@ class PlanColumn:
     default: float
 
 
-def read_columns(form: Form, where: str) -> tuple[list[PlanColumn], list[Problem]]:
-    """The columns of a plan, as far as they have a meaning, and what is wrong with the others."""
+def read_columns(form: Form, where: str) -> tuple[list[tuple[int, PlanColumn]], list[Problem]]:
+    """The columns of a plan with their indexes, as far as they have a meaning, and what is wrong with the others."""
     reader = _Reader(form, where)
-    columns = [reader.column(index, item) for index, (_, item) in enumerate(form.columns) if item is not None]
-    return [column for column in columns if column is not None], reader.problems
+    columns = [(index, reader.column(index, item)) for index, (_, item) in enumerate(form.columns) if item is not None]
+    return [(index, column) for index, column in columns if column is not None], reader.problems
 
 
 def twice(names: Iterable[str]) -> list[str]:
@@ -150,5 +155,6 @@ class _Reader:
         return expression
 
     def _problem(self, index: int, key: str | None, what: str, expected: str) -> None:
-        path = ("columns", index) if key is None else ("columns", index, key)
+        column = column_step(index, self._names[index])
+        path = (column,) if key is None else (column, key)
         self.problems.append(Problem(place(self._where, *path), what, expected))

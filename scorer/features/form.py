@@ -70,11 +70,15 @@ class Form:
     entities: name and form of each; no form where it has problems.
     columns:  name and form of each, in order; no form where it has problems.
     problems: everything that has not the right form.
+    keys:     name and key template of the entities without a form, where there is one.
+    events:   index and event field of the columns without a form, where there is one.
     """
 
     entities: Sequence[tuple[str, EntityForm | None]]
     columns: Sequence[tuple[str | None, ColumnForm | None]]
     problems: Sequence[Problem]
+    keys: Sequence[tuple[str, str]] = ()
+    events: Sequence[tuple[int, str]] = ()
 
 
 def read(text: str, where: str) -> Form:
@@ -94,18 +98,20 @@ def read(text: str, where: str) -> Form:
 
     fit(_PlanForm, raw)
     top = raw if isinstance(raw, dict) else {}
-    entities, columns = top.get("entities"), top.get("columns")
+    given = top.get("entities")
+    items = [(name, item) for name, item in given.items() if isinstance(name, str)] if isinstance(given, dict) else []
+    columns = list(top["columns"]) if isinstance(top.get("columns"), list) else []
+    names = [_text(item, "name") for item in columns]
+    entity_forms = [fit(EntityForm, item, "entities", name) for name, item in items]
+    column_forms = [fit(ColumnForm, item, column_step(index, names[index])) for index, item in enumerate(columns)]
+    keys = [(name, _text(item, "key")) for (name, item), form in zip(items, entity_forms, strict=True) if form is None]
+    events = [(at, _text(columns[at], "event")) for at, form in enumerate(column_forms) if form is None]
     return Form(
-        [
-            (name, fit(EntityForm, item, "entities", name))
-            for name, item in (entities.items() if isinstance(entities, dict) else ())
-            if isinstance(name, str)
-        ],
-        [
-            (_name(item), fit(ColumnForm, item, "columns", index))
-            for index, item in enumerate(columns if isinstance(columns, list) else ())
-        ],
+        [(name, form) for (name, _), form in zip(items, entity_forms, strict=True)],
+        list(zip(names, column_forms, strict=True)),
         problems,
+        [(name, key) for name, key in keys if key],
+        [(index, path) for index, path in events if path],
     )
 
 
@@ -115,9 +121,14 @@ def place(where: str, *path: str | int) -> str:
     return f"{where}: {steps.lstrip('.')}" if path else where
 
 
-def _name(item: object) -> str | None:
-    name = item.get("name") if isinstance(item, dict) else None
-    return name if isinstance(name, str) else None
+def column_step(index: int, name: str | None) -> str:
+    """Return a column as a step of a `place`, by its index and its name: `columns[3] 'seats'`."""
+    return f"columns[{index}]" + (f" {reprlib.repr(name)}" if name else "")
+
+
+def _text(item: object, key: str) -> str | None:
+    text = item.get(key) if isinstance(item, dict) else None
+    return text if isinstance(text, str) else None
 
 
 def _problem(form: type[_Form], details: ErrorDetails, where: str, path: tuple[str | int, ...]) -> Problem:

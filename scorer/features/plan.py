@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from scorer.batch import Field
 from scorer.errors import Misconfigured, Problem
 from scorer.features import form
-from scorer.features.columns import FromEvent, PlanColumn, read_columns, twice
-from scorer.features.form import EntityForm, Form, place
+from scorer.features.columns import FromEvent, PlanColumn, read_columns, twice, unknown_field
+from scorer.features.form import EntityForm, Form, column_step, place
 from scorer.features.keys import KeyTemplate
 
 
@@ -54,13 +55,7 @@ class Plan:
         Raises:
             Misconfigured: with everything that is wrong with it.
         """
-        try:
-            text = path.read_text("utf-8-sig")
-        except OSError as error:
-            raise Misconfigured([Problem(str(path), f"cannot be read: {error.strerror}")]) from None
-        except UnicodeDecodeError:
-            raise Misconfigured([Problem(str(path), "is not UTF-8", "expected a plan in YAML")]) from None
-        return cls.parse(text, str(path))
+        return Draft.load(path).plan()
 
     @classmethod
     def parse(cls, text: str, where: str) -> "Plan":
@@ -69,13 +64,7 @@ class Plan:
         Raises:
             Misconfigured: with everything that is wrong with it.
         """
-        read = form.read(text, where)
-        entities, problems = _entities(read, where)
-        columns, more = read_columns(read, where)
-        found = [*read.problems, *problems, *more]
-        if found:
-            raise Misconfigured(found)
-        return cls(where, tuple(entities), tuple(columns))
+        return Draft.parse(text, where).plan()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,24 +83,99 @@ class Plan:
         parts = {part.path for entity in self.entities for part in entity.key.parts if part.format is None}
         return parts | {source.path for _, source in self._from_event() if source.categories}
 
-    def problems(self, fields: Mapping[str, Field], why_not: Callable[[str], str]) -> list[Problem]:
-        """What of this plan does not fit the event schema.
+    def _from_event(self) -> Iterator[tuple[int, FromEvent]]:
+        for index, column in enumerate(self.columns):
+            if isinstance(column.source, FromEvent):
+                yield index, column.source
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan file as far as it makes sense: of one that is wrong, the rest can be held against model and schema.
+
+    where:    the plan's file, for errors.
+    entities: those without problems of form.
+    columns:  those that have a meaning, with their indexes.
+    names:    of all columns, in order; empty for one without a name.
+    keys:     of all entities with a key: name and template.
+    events:   of the other columns, those with an event field: index and path.
+    problems: everything that is wrong with the file by itself.
+    """
+
+    where: str
+    entities: tuple[Entity, ...]
+    columns: tuple[tuple[int, PlanColumn], ...]
+    names: tuple[str, ...]
+    keys: tuple[tuple[str, KeyTemplate], ...]
+    events: tuple[tuple[int, str], ...]
+    problems: tuple[Problem, ...]
+
+    @classmethod
+    def load(cls, path: Path) -> "Draft":
+        """Read a plan file.
+
+        Raises:
+            Misconfigured: it cannot be read, or is not YAML.
+        """
+        try:
+            text = path.read_text("utf-8-sig")
+        except OSError as error:
+            raise Misconfigured([Problem(str(path), f"cannot be read: {error.strerror}")]) from None
+        except UnicodeDecodeError:
+            raise Misconfigured([Problem(str(path), "is not UTF-8", "expected a plan in YAML")]) from None
+        return cls.parse(text, str(path))
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> "Draft":
+        """Read a plan; `where` is the name of its file for errors.
+
+        Raises:
+            Misconfigured: it is not YAML.
+        """
+        read = form.read(text, where)
+        entities, problems = _entities(read, where)
+        columns, more = read_columns(read, where)
+        keys = [(entity.name, entity.key) for entity in entities]
+        for name, template in read.keys:
+            try:
+                keys.append((name, KeyTemplate.parse(template)))
+            except ValueError as error:
+                more.append(Problem(place(where, "entities", name, "key"), str(error)))
+        names = tuple(name or "" for name, _ in read.columns)
+        found = (*read.problems, *problems, *more)
+        return cls(where, tuple(entities), tuple(columns), names, tuple(keys), tuple(read.events), found)
+
+    def plan(self) -> Plan:
+        """Return the plan.
+
+        Raises:
+            Misconfigured: with everything that is wrong with it.
+        """
+        if self.problems:
+            raise Misconfigured(self.problems)
+        return Plan(self.where, self.entities, tuple(column for _, column in self.columns))
+
+    def schema_problems(self, fields: Mapping[str, Field], why_not: Callable[[str], str]) -> list[Problem]:
+        """Return what does not fit the event schema.
 
         Args:
             fields: what can be addressed in it, by dotted path.
             why_not: says why a path that is not among `fields` cannot be used.
         """
         found: list[Problem] = []
-        for entity in self.entities:
-            found += entity.key.problems(fields, why_not, place(self.where, "entities", entity.name, "key"))
-        for index, source in self._from_event():
-            found += source.problems(fields, why_not, place(self.where, "columns", index, "event"))
+        for name, key in self.keys:
+            found += key.problems(fields, why_not, place(self.where, "entities", name, "key"))
+        sources = [(at, column.source) for at, column in self.columns if isinstance(column.source, FromEvent)]
+        of_columns = [(at, source.problems(fields, why_not, self._place(at))) for at, source in sources]
+        of_columns += [
+            (at, [unknown_field(self._place(at), path, why_not)]) for at, path in self.events if path not in fields
+        ]
+        for _, problems in sorted(of_columns, key=itemgetter(0)):
+            found += problems
         return found
 
-    def _from_event(self) -> Iterator[tuple[int, FromEvent]]:
-        for index, column in enumerate(self.columns):
-            if isinstance(column.source, FromEvent):
-                yield index, column.source
+    def _place(self, index: int) -> str:
+        return place(self.where, column_step(index, self.names[index]), "event")
 
 
 def _entities(read: Form, where: str) -> tuple[list[Entity], list[Problem]]:

@@ -9,7 +9,7 @@ from scorer.kafka.letters import Letter, Letterbox
 from scorer.kafka.reader import Reader, Record
 from scorer.kafka.rehearsal import membership_concerns, property_problems
 from scorer.kafka.replay import Due, Replay
-from scorer.kafka.replayed import Replayed, read_replayed
+from scorer.kafka.replayed import Replayed, memory_of, read_replayed
 from scorer.kafka.rights import Rights, examine_rights
 from scorer.kafka.sink import Sink
 from scorer.kafka.source import Source
@@ -43,6 +43,7 @@ __all__ = [
     "durability_concerns",
     "examine_rights",
     "membership_concerns",
+    "memory_of",
     "output_concerns",
     "property_problems",
     "read_replayed",

@@ -9,6 +9,7 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
 from scorer.batch import Reason, Records, Rejected
 from scorer.errors import Fatal
+from scorer.kafka.headers import headers_of
 
 PREFIX = "scorer."
 
@@ -59,7 +60,7 @@ class DeadLetters:
             topic=self._topic,
             value=event.value(),
             key=event.key(),
-            headers=[*(event.headers() or ()), *((PREFIX + name, value) for name, value in ours.items())],
+            headers=[*headers_of(event), *((PREFIX + name, value) for name, value in ours.items())],
         )
         kind, milliseconds = event.timestamp()
         if kind != TIMESTAMP_NOT_AVAILABLE:

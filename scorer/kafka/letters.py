@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from scorer.batch import Reason
 from scorer.kafka.dead_letters import PREFIX
-from scorer.kafka.reader import Headers, Reader, Record
+from scorer.kafka.headers import Headers
+from scorer.kafka.reader import Reader, Record
 from scorer.settings import KafkaSettings
 
 _TEXTS = ("reason", "detail", "topic", "model", "version", "time")
-_NUMBERS = ("partition", "offset")
+MOST = {"partition": 2**31 - 1, "offset": 2**63 - 1}  # the headers that are numbers, and the largest of each
+_MOST_REPLAYS = 2**63 - 2  # so that one more is a number, too
+_SHOWN_CHARACTERS = 40  # of a header that is not what it should be
 
 
 class NotALetter(ValueError):
@@ -59,27 +62,44 @@ def open_letter(record: Record) -> Letter:
     """
     # The last of a name: an event may have come with headers of ours, from a dead letter that was copied by hand.
     said = {name.removeprefix(PREFIX): value for name, value in record.headers if name.startswith(PREFIX)}
-    if absent := [name for name in (*_TEXTS, *_NUMBERS) if name not in said]:
+    if absent := [name for name in (*_TEXTS, *MOST) if name not in said]:
         raise NotALetter(f"it has no header {PREFIX}{absent[0]}")
     text = {name: (said[name] or b"").decode(errors="replace") for name in said}
-    for name in _NUMBERS:
-        if not text[name].isdecimal():
-            raise NotALetter(f"its header {PREFIX}{name} is '{text[name]}'; expected a number")
+    partition, offset = (_number(text[name], name) for name in MOST)
     if text["reason"] not in set(Reason):
-        raise NotALetter(f"its header {PREFIX}reason is '{text['reason']}'; expected one of {', '.join(Reason)}")
-    replays = text.get("replays", "")
+        raise NotALetter(f"its header {PREFIX}reason is '{_cut(text['reason'])}'; expected one of {', '.join(Reason)}")
     return Letter(
         record=record,
         reason=Reason(text["reason"]),
         detail=text["detail"],
         topic=text["topic"],
-        partition=int(text["partition"]),
-        offset=int(text["offset"]),
+        partition=partition,
+        offset=offset,
         model=text["model"],
         version=text["version"],
         time=text["time"],
-        replays=int(replays) if replays.isdecimal() else 0,
+        replays=whole_number(text.get("replays", ""), _MOST_REPLAYS) or 0,
     )
+
+
+def whole_number(text: str, most: int) -> int | None:
+    """Return the number that a text is, None where it is none from 0 to `most`; of a text of any length."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))):
+        return None
+    number = int(text)
+    return number if number <= most else None
+
+
+def _number(text: str, name: str) -> int:
+    number = whole_number(text, MOST[name])
+    if number is None:
+        expected = f"a number from 0 to {MOST[name]}"
+        raise NotALetter(f"its header {PREFIX}{name} is '{_cut(text)}'; expected {expected}")
+    return number
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}... ({len(text):,} characters)"
 
 
 class Letterbox:

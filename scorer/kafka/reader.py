@@ -10,11 +10,11 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from scorer.errors import Fatal
 from scorer.kafka.client import LastError, properties, settled
 from scorer.kafka.connect import connect, no_answer
+from scorer.kafka.headers import Headers, headers_of
 from scorer.kafka.offsets import Partition
 from scorer.settings import KafkaSettings
 
 Start = Literal["beginning", "end"]
-Headers = tuple[tuple[str, bytes | None], ...]
 
 TURN_SECONDS = 0.2  # how soon Ctrl-C is heard
 
@@ -138,5 +138,5 @@ def _record(message: Message) -> Record:
         timestamp=message.timestamp()[1],
         key=message.key(),
         value=message.value(),
-        headers=tuple(cast("Headers", message.headers() or ())),
+        headers=headers_of(message),
     )

@@ -86,6 +86,7 @@ class Due:
         self.old = 0  # of those, older than their topic keeps events: the brokers may delete them before they are read
         self.before = 0  # replayed already
         self.elsewhere: Counter[str] = Counter()  # by a topic that is none of our inputs: what would score them?
+        self.nowhere: Counter[str] = Counter()  # by input topic: of a partition that it does not have
 
     def __iter__(self) -> Iterator[Letter]:
         """Yield the letters, each counted before it is yielded."""
@@ -95,6 +96,8 @@ class Due:
                 self.before += 1
             elif topic is None:
                 self.elsewhere[letter.topic] += 1
+            elif letter.partition >= topic.partitions:
+                self.nowhere[letter.topic] += 1
             else:
                 self.taken[f"{letter.reason} to {letter.topic}"] += 1
                 self.old += 0 <= int(topic.config.get("retention.ms", -1)) < self._now - letter.record.timestamp
@@ -108,15 +111,14 @@ class Replay:
         kafka: where the brokers are, and how to log in.
         admin: makes the topic of what was replayed, where it is not there yet.
         letters: the dead-letter topic.
-        inputs: the input topics, by name.
 
     Raises:
         Unavailable: the brokers do not answer.
         Fatal: they refuse.
     """
 
-    def __init__(self, kafka: KafkaSettings, admin: Admin, letters: Topic, inputs: Mapping[str, Topic]) -> None:
-        self._kafka, self._inputs = kafka, inputs
+    def __init__(self, kafka: KafkaSettings, admin: Admin, letters: Topic) -> None:
+        self._kafka = kafka
         self._reason = LastError()
         self._added: list[Letter] = []
         self._bytes = 0
@@ -170,7 +172,8 @@ class Replay:
     def _write(self, letters: Sequence[Letter], writes: _Writes) -> None:
         for letter in letters:
             what = f"topic {letter.topic} refused the event of dead letter {letter.place}"
-            self._produce(_event(letter), self._partition(letter), writes.reporter(what))
+            # Where the event was, so that it stays with the others of its key, whoever chose the partition.
+            self._produce(_event(letter), letter.partition, writes.reporter(what))
             self.replayed.add(letter)
         for key, value in self.replayed.news():
             what = f"topic {memory_of(self._kafka)} refused to remember what was replayed"
@@ -183,10 +186,6 @@ class Replay:
                 return self._producer.produce(**write, partition=partition, on_delivery=on_delivery)
             except BufferError:
                 self._producer.poll(TURN_SECONDS)
-
-    def _partition(self, letter: Letter) -> int:
-        """Where the event was, so that it stays with the others of its key, whoever chose the partition."""
-        return letter.partition if letter.partition < self._inputs[letter.topic].partitions else ANY_PARTITION
 
     def _settle(self, writes: _Writes) -> None:
         """Wait until every write is acknowledged."""

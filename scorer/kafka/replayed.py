@@ -14,14 +14,17 @@ from scorer.kafka.reader import Reader, Record
 from scorer.kafka.topics import Topic
 from scorer.settings import KafkaSettings
 
-Line = tuple[int, Reason, str]  # partition of the dead-letter topic, reason, input topic
+# Partition of the dead-letter topic, reason, input topic and its partition; None there: all of them, as it was
+# remembered before partitions were told apart.
+Line = tuple[int, Reason, str, int | None]
 
 
 class Replayed:
-    """Which dead letters were replayed: of each partition, reason and input topic, all below an offset.
+    """Which dead letters were replayed: of each partition, reason and input partition, all below an offset.
 
     One offset is enough because a replay takes the letters of a partition in their order, and its filters take all of
-    a reason or none: what one of them leaves out is of another line, and can be replayed later.
+    a reason or none: what one of them leaves out is of another line, and can be replayed later. So is an event whose
+    partition does not exist.
 
     Args:
         topic: of the dead letters; what was replayed from another topic of its name is not known here.
@@ -32,14 +35,20 @@ class Replayed:
         self._id = topic.id
         self._below: dict[Line, int] = {}
         self._news: set[Line] = set()
+        self.unreadable = 0  # records that do not say what was replayed
         for record in records:
-            topic_id, partition, reason, source = (record.key or b"").decode().split(" ")
+            try:
+                topic_id, line, below = _read(record)
+            except ValueError:
+                self.unreadable += 1
+                continue
             if topic_id == self._id:
-                self._below[int(partition), Reason(reason), source] = int(record.value or b"")
+                self._below[line] = below
 
     def __contains__(self, letter: Letter) -> bool:
         """Whether a letter was replayed."""
-        return letter.record.offset < self._below.get(_line(letter), 0)
+        line = _line(letter)
+        return letter.record.offset < max(self._below.get(line, 0), self._below.get((*line[:3], None), 0))
 
     def add(self, letter: Letter) -> None:
         """Note that a letter is replayed, and so all before it on its line."""
@@ -56,10 +65,7 @@ class Replayed:
     def news(self) -> list[tuple[bytes, bytes]]:
         """Return what has changed since the last call, as keys and values of records."""
         news, self._news = self._news, set()
-        return [
-            (f"{self._id} {partition} {reason} {source}".encode(), b"%d" % self._below[partition, reason, source])
-            for partition, reason, source in news
-        ]
+        return [(_key(self._id, line), b"%d" % self._below[line]) for line in news]
 
 
 def memory_of(kafka: KafkaSettings) -> str:
@@ -81,4 +87,20 @@ def read_replayed(kafka: KafkaSettings, admin: Admin, letters: Topic) -> Replaye
 
 
 def _line(letter: Letter) -> Line:
-    return letter.record.partition, letter.reason, letter.topic
+    return letter.record.partition, letter.reason, letter.topic, letter.partition
+
+
+def _key(topic_id: str, line: Line) -> bytes:
+    return " ".join([topic_id, *(str(each) for each in line if each is not None)]).encode()
+
+
+def _read(record: Record) -> tuple[str, Line, int]:
+    """Return what a record remembers: the id of the dead-letter topic, a line, and its offset.
+
+    Raises:
+        ValueError: it remembers nothing.
+    """
+    topic_id, partition, reason, source, *more = (record.key or b"").decode().split(" ")
+    (source_partition,) = map(int, more) if more else (None,)
+    line = int(partition), Reason(reason), source, source_partition
+    return topic_id, line, int(record.value or b"0")

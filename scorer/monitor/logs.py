@@ -11,8 +11,13 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
+from scorer.printable import printable
+
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "text", "json"]
+
+_PROSE = frozenset({"event", "exception", "stack"})
+_QUOTED = frozenset(" \t=\r\n\"'")  # a text with one of these is quoted and escaped by structlog
 
 
 def configure(level: Level = "info", format: Format = "auto") -> None:  # noqa: A002  the setting's name
@@ -50,7 +55,20 @@ def configure(level: Level = "info", format: Format = "auto") -> None:  # noqa: 
 
 def _text(*, colors: bool) -> list[Processor]:
     plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+    return [_escaped, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+
+
+def _escaped(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Escape control characters of data: who reads a log on a terminal would have it obey them.
+
+    A value of several words is left to the renderer, which writes it as Python does.
+    """
+    plain = {
+        key: printable(value, keep="\n\t")
+        for key, value in event.items()
+        if isinstance(value, str) and (key in _PROSE or not _QUOTED.intersection(value))
+    }
+    return {**event, **plain}
 
 
 def _json() -> list[Processor]:

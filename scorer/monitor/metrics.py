@@ -190,7 +190,12 @@ class Metrics:
         Returns:
             The text, UTF-8, and its content type.
         """
-        if "openmetrics" not in accept and "text/" in accept:
+        if wants_plain_text(accept):
             return exposition.generate_latest(self._registry), exposition.CONTENT_TYPE_PLAIN_0_0_4
         text: bytes = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]
         return text, openmetrics.CONTENT_TYPE_LATEST
+
+
+def wants_plain_text(accept: str) -> bool:
+    """Whether an Accept header asks for another text format than OpenMetrics."""
+    return "openmetrics" not in accept and "text/" in accept

@@ -1,77 +1,168 @@
-"""The HTTP side door of a replica: /metrics, /live and /ready, from a thread of its own."""
+"""The HTTP side door of a replica: /metrics, /live and /ready, from a thread of its own.
+
+Anybody who reaches the port may knock as often and as slowly as he likes: connections, time and bytes of each, and the
+thread's share of the processor are bounded, and the oldest connection goes when there are too many. So neither a crowd
+of scrapers nor of slow clients holds up the scoring or a probe.
+"""
 
 import errno
 import json
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
-from socketserver import TCPServer, ThreadingMixIn
-from threading import Thread
-from typing import ClassVar
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from selectors import EVENT_READ, DefaultSelector
+from threading import Event, Thread
 
-from scorer import __version__
+import structlog
+
 from scorer.errors import Fatal
+from scorer.monitor.connection import Connection
 from scorer.monitor.health import Health
-from scorer.monitor.metrics import Metrics
+from scorer.monitor.metrics import Metrics, wants_plain_text
+from scorer.monitor.request import Request, Response
+from scorer.monitor.share import Share
 
 INDEX = b"""scorer
 /metrics  every metric, OpenMetrics text
 /live     200 while the loop turns within its limit, else 503
 /ready    200 while assigned (or a standby) with model and servers at hand, else 503
 """
-TEXT = "text/plain; charset=utf-8"
+MOST_CONNECTIONS = 128  # at once
+BACKLOG = 1024  # that wait to be accepted
+TURN_SECONDS = 0.1  # how soon a stop and a deadline are noticed
+SHARE, SAVED_SECONDS = 0.05, 0.1  # of one processor, and what of it can be saved up
+SHARED_SECONDS = 1.0  # for which one rendering of the metrics serves all scrapes that take one from before
+
+log = structlog.get_logger()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server_version = f"scorer/{__version__}"
-    timeout = 5  # seconds that a silent client may hold its thread
-    server: "Server"
+class Server:
+    """Answers every client from the thread that runs it.
 
-    def do_GET(self) -> None:
-        status, body, content_type = self.server.answer(self.path.partition("?")[0], self.headers.get("Accept", ""))
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+    Args:
+        host: address to listen on.
+        port: port to listen on; 0 takes any free one, which is then `port`.
+        metrics: what /metrics shows.
+        health: what /live and /ready ask.
+        clock: seconds, monotonic.
+    """
 
-    do_HEAD = do_GET  # noqa: N815  the name is http.server's
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is http.server's
-        """Keep quiet: scrapes are not news."""
-
-
-class Server(ThreadingMixIn, TCPServer):
-    """Answers each request from a thread of its own; not http.server's, which looks up the host's name at start."""
-
-    allow_reuse_address = True
-    daemon_threads = True
-    families: ClassVar[dict[bool, socket.AddressFamily]] = {True: socket.AF_INET6, False: socket.AF_INET}
-
-    def __init__(self, host: str, port: int, metrics: Metrics, health: Health) -> None:
-        self.address_family = self.families[":" in host]
-        self._metrics = metrics
-        self._health = health
-        super().__init__((host, port), _Handler)
-        self.port: int = self.server_address[1]
+    def __init__(
+        self, host: str, port: int, metrics: Metrics, health: Health, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._metrics, self._health, self._clock = metrics, health, clock
+        self._rendered: dict[bool, tuple[float, Response]] = {}
+        self._connections: dict[socket.socket, Connection] = {}  # the oldest first
+        self._stopping = Event()
+        self._listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        try:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._listener.bind((host, port))
+            self._listener.listen(BACKLOG)
+        except BaseException:
+            self._listener.close()
+            raise
+        self._listener.setblocking(False)  # noqa: FBT003  the socket's own
+        self._selector = DefaultSelector()
+        self._selector.register(self._listener, EVENT_READ)
+        self.port: int = self._listener.getsockname()[1]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
-    def answer(self, path: str, accept: str) -> tuple[int, bytes, str]:
-        """Return status, body and content type for a path."""
-        if path == "/metrics":
-            return 200, *self._metrics.render(accept)
-        if path in {"/live", "/ready"}:
-            ok, words = self._health.live() if path == "/live" else self._health.ready()
-            return 200 if ok else 503, json.dumps(words).encode() + b"\n", "application/json"
-        if path == "/":
-            return 200, INDEX, TEXT
-        return 404, b"not found; there are:\n" + INDEX, TEXT
+    def answer(self, request: Request) -> Response:
+        """Return the answer to a request."""
+        match request.path:
+            case "/metrics":
+                return self._metrics_page(wants_plain_text(request.accept), request.fresh)
+            case "/live":
+                return _health_page(*self._health.live())
+            case "/ready":
+                return _health_page(*self._health.ready())
+            case "/":
+                return Response(HTTPStatus.OK, INDEX)
+            case _:
+                return Response(HTTPStatus.NOT_FOUND, b"not found; there are:\n" + INDEX)
 
-    def handle_error(self, *_: object) -> None:
-        """Let a client that hung up go."""
+    def run(self) -> None:
+        """Answer until told to stop."""
+        share = Share(SHARE, SAVED_SECONDS)
+        while not self._stopping.is_set():
+            for key, _ in self._selector.select(TURN_SECONDS):
+                if key.fileobj is self._listener:
+                    self._accept()
+                else:
+                    self._go_on(self._connections.get(key.fileobj))  # type: ignore[call-overload]
+            self._expire()
+            if pause := share.pause():
+                self._stopping.wait(pause)
+
+    def stop(self) -> None:
+        """Have `run` return; any thread may ask."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Close every connection and the port."""
+        for connection in list(self._connections.values()):
+            self._drop(connection)
+        self._selector.close()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        """Take who knocks, in place of the oldest where there are too many."""
+        for _ in range(MOST_CONNECTIONS):
+            try:
+                accepted, _ = self._listener.accept()
+            except OSError as error:
+                if error.errno in {errno.EMFILE, errno.ENFILE} and self._connections:
+                    self._drop(next(iter(self._connections.values())))
+                return
+            if len(self._connections) >= MOST_CONNECTIONS:
+                self._drop(next(iter(self._connections.values())))
+            accepted.setblocking(False)  # noqa: FBT003  the socket's own
+            connection = Connection(accepted, self._clock(), self._safely)
+            self._connections[accepted] = connection
+            self._selector.register(accepted, EVENT_READ)
+            self._go_on(connection)
+
+    def _go_on(self, connection: Connection | None) -> None:
+        if connection is None:  # it was dropped for another in this turn
+            return
+        connection.go_on(self._clock())
+        self._settle(connection)
+
+    def _expire(self) -> None:
+        now = self._clock()
+        for connection in [each for each in self._connections.values() if each.deadline <= now]:
+            with suppress(OSError):
+                connection.expire(now)
+            self._settle(connection)
+
+    def _settle(self, connection: Connection) -> None:
+        if connection.done:
+            self._drop(connection)
+        elif self._selector.get_key(connection.socket).events != connection.interest:
+            self._selector.modify(connection.socket, connection.interest)
+
+    def _drop(self, connection: Connection) -> None:
+        self._selector.unregister(connection.socket)
+        del self._connections[connection.socket]
+        connection.close()
+
+    def _safely(self, request: Request) -> Response:
+        try:
+            return self.answer(request)
+        except Exception as error:  # noqa: BLE001  a scrape must not end the probes
+            log.warning("http request failed", path=request.path, error=f"{type(error).__name__}: {error}")
+            return Response(HTTPStatus.INTERNAL_SERVER_ERROR, b"Internal Server Error\n")
+
+    def _metrics_page(self, plain: bool, fresh: bool) -> Response:  # noqa: FBT001  as `Request` has it
+        now = self._clock()
+        rendered = self._rendered.get(plain)
+        if fresh or rendered is None or now - rendered[0] >= SHARED_SECONDS:
+            text, content_type = self._metrics.render("text/plain" if plain else "")
+            rendered = self._rendered[plain] = now, Response(HTTPStatus.OK, text, content_type)
+        return rendered[1]
 
 
 @contextmanager
@@ -91,14 +182,19 @@ def serve(host: str, port: int, metrics: Metrics, health: Health) -> Iterator[Se
         server = Server(host, port, metrics, health)
     except OSError as error:
         raise Fatal(_why_not(host, port, error)) from error
-    with server:
-        thread = Thread(target=server.serve_forever, name="http", daemon=True, kwargs={"poll_interval": 0.1})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    thread = Thread(target=server.run, name="http", daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join()
+        server.close()
+
+
+def _health_page(ok: bool, words: dict[str, object]) -> Response:  # noqa: FBT001  what `Health` says
+    status = HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE
+    return Response(status, json.dumps(words).encode() + b"\n", "application/json")
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:

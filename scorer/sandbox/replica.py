@@ -124,8 +124,9 @@ class Replica:
 
 def _get(port: int, page: str) -> bytes:
     """A page of a replica, whatever its status."""
+    request = urllib.request.Request(f"http://{HOST}:{port}/{page}", headers={"Cache-Control": "no-cache"})
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/{page}", timeout=_ANSWER_SECONDS) as answer:
+        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310  a page of our child
             return bytes(answer.read())
     except urllib.error.HTTPError as refusal:
         with refusal:

@@ -86,6 +86,23 @@ def test_everything_wrong_is_told_at_once(check: Check) -> None:
         assert text.count(what) == 1
 
 
+def test_a_wrong_plan_hides_nothing_that_does_not_fit_the_schema_or_the_model(check: Check) -> None:
+    entities = {"card": CARD | {"key": "card:{crad}", "layout": "hsh"}, "shop": CARD | {"fields": ["a", "a"]}}
+    plan = {"entities": entities, "columns": [SPEND, {"name": "amount", "event": "amuont", "defalt": 0}]}
+    code, lines = check(OFFLINE, plan=plan)
+    wrong = told(lines, "wrong")
+    assert (code, len(wrong)) == (2, 6)
+    for what in (
+        "entities.card.layout: found 'hsh'",
+        "columns[1] 'amount'.defalt: unknown key 'defalt'; did you mean 'default'?",
+        "entities.shop.fields: 'a' stands twice",
+        "plan.yaml: columns: 'spend' stands where",
+        "entities.card.key: '{crad}': unknown field 'crad'; did you mean 'card'?",
+        "columns[1] 'amount'.event: unknown field 'amuont'; did you mean 'amount'?",
+    ):
+        assert sum(what in line for line in wrong) == 1, what
+
+
 def test_wrong_settings_do_not_hide_what_else_is_wrong(check: Check) -> None:
     plan = {"entities": {"card": CARD | {"key": "card:{crad}"}}, "columns": [AMOUNT, SPEND]}
     options = (OFFLINE, "--set", "batch.max_wait_ms=-1")

@@ -74,10 +74,10 @@ def replay(stream: Stream, *words: str) -> int:
     return code
 
 
-def wait_until_visible(stream: Stream) -> None:
+def wait_until_visible(stream: Stream, partitions: int = 2) -> None:
     """Wait until what was replayed is seen by who reads what is committed."""
     (events,) = stream.kafka.input_topics
-    wait_ended(stream.kafka.bootstrap_servers, events, 2)
+    wait_ended(stream.kafka.bootstrap_servers, events, partitions)
     wait_ended(stream.kafka.bootstrap_servers, f"{stream.kafka.dead_letter_topic}.replayed", 1)
 
 

@@ -10,8 +10,9 @@ from contextlib import closing
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from tests.delivery.conftest import MakeWorld
-from tests.delivery.world import World, known, reasons
+from tests.delivery.world import World, headers, known, reasons
 from tests.kafka.letters import Post, letter_headers
+from tests.kafka.raw_headers import write_raw
 
 LETTERS = 6_000
 KILLS = 3
@@ -118,3 +119,16 @@ def test_too_many_dead_letters_stop_the_replica_before_the_batch_is_published_or
     world.start()
     world.wait_committed()
     world.verify()
+
+
+def test_a_header_name_that_is_not_utf_8_costs_no_more_than_its_event(world: World) -> None:
+    for number, names in enumerate([[(b"a\xff", b"1"), (b"ok", None)], [(b"\xfe", None), (b"\xff", b"2")]]):
+        write_raw(world.bootstrap, world.input, [(bytes([255]) * (number + 1), names)])
+    world.send(range(20))
+    replica = world.start()
+    world.wait(published=22)
+    assert world.stop(replica) == 0
+    read = [
+        [pair for pair in headers(letter) if not pair[0].startswith("scorer.")] for letter in world.read(world.dead)
+    ]
+    assert sorted(read) == [[(r"\xfe", None), (r"\x..", b"2")], [(r"a\xff", b"1"), ("ok", None)]]

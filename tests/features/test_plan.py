@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scorer.batch import Field, Kind
 from scorer.errors import Misconfigured
-from scorer.features import Plan
+from scorer.features import Draft, Plan
 from scorer.features.columns import FromEntity, FromEvent
 from scorer.features.expression import Expression
 from scorer.features.keys import KeyTemplate
@@ -169,41 +169,44 @@ def test_an_entity_that_is_wrong(entity: str, problem: str) -> None:
 @pytest.mark.parametrize(
     ("column", "problem"),
     [
-        ("default: 1", "columns[1]: has no source; expected exactly one of"),
-        ("event: a, expression: first", "columns[1]: has event and expression; expected exactly one of"),
-        ("event: a, entity: plane, field: year", "columns[1]: has event and entity; expected exactly one of"),
-        ("event: a, field: year", "columns[1]: has event and entity; expected exactly one of"),
-        ("entity: plane", "columns[1]: the key 'field' is missing"),
-        ("field: year", "columns[1]: the key 'entity' is missing"),
+        ("default: 1", "columns[1] 'x': has no source; expected exactly one of"),
+        ("event: a, expression: first", "columns[1] 'x': has event and expression; expected exactly one of"),
+        ("event: a, entity: plane, field: year", "columns[1] 'x': has event and entity; expected exactly one of"),
+        ("event: a, field: year", "columns[1] 'x': has event and entity; expected exactly one of"),
+        ("entity: plane", "columns[1] 'x': the key 'field' is missing"),
+        ("field: year", "columns[1] 'x': the key 'entity' is missing"),
         (
             "entity: plan, field: year",
-            "columns[1].entity: unknown entity 'plan'; did you mean 'plane'?; known entities: plane",
+            "columns[1] 'x'.entity: unknown entity 'plan'; did you mean 'plane'?; known entities: plane",
         ),
-        ("entity: plane, field: yaer", "columns[1].field: entity 'plane' has no field 'yaer'; did you mean 'year'?"),
-        ("event: 3", "columns[1].event: found 3; expected text"),
-        ("event: a, evnt: a", "columns[1].evnt: unknown key 'evnt'; did you mean 'event'?"),
-        ("event: a, categories: []", "columns[1].categories: found []; expected at least one item"),
-        ("event: a, categories: [a, 1]", "columns[1].categories[1]: found 1; expected text, in quotes"),
-        ("event: a, categories: [a, true]", "columns[1].categories[1]: found True; expected text, in quotes"),
-        ("event: a, categories: [a, b, a]", "columns[1].categories: 'a' stands twice"),
-        ("event: a, categories: [a], part: year", "columns[1].part: does not go with `categories`"),
-        ("event: a, part: yr", "columns[1].part: found 'yr'; did you mean 'year'?; expected 'year', 'month'"),
-        ("entity: plane, field: year, part: year", "columns[1].part: does not go with `entity`"),
-        ("entity: plane, field: year, categories: [a]", "columns[1].categories: does not go with `entity`"),
-        ("expression: first, categories: [a]", "columns[1].categories: does not go with `expression`"),
-        ("expression: first, default: 1", "columns[1].default: does not go with `expression`"),
-        ("expression: x + 1", "columns[1].expression: 'x' at character 1 stands below"),
+        (
+            "entity: plane, field: yaer",
+            "columns[1] 'x'.field: entity 'plane' has no field 'yaer'; did you mean 'year'?",
+        ),
+        ("event: 3", "columns[1] 'x'.event: found 3; expected text"),
+        ("event: a, evnt: a", "columns[1] 'x'.evnt: unknown key 'evnt'; did you mean 'event'?"),
+        ("event: a, categories: []", "columns[1] 'x'.categories: found []; expected at least one item"),
+        ("event: a, categories: [a, 1]", "columns[1] 'x'.categories[1]: found 1; expected text, in quotes"),
+        ("event: a, categories: [a, true]", "columns[1] 'x'.categories[1]: found True; expected text, in quotes"),
+        ("event: a, categories: [a, b, a]", "columns[1] 'x'.categories: 'a' stands twice"),
+        ("event: a, categories: [a], part: year", "columns[1] 'x'.part: does not go with `categories`"),
+        ("event: a, part: yr", "columns[1] 'x'.part: found 'yr'; did you mean 'year'?; expected 'year', 'month'"),
+        ("entity: plane, field: year, part: year", "columns[1] 'x'.part: does not go with `entity`"),
+        ("entity: plane, field: year, categories: [a]", "columns[1] 'x'.categories: does not go with `entity`"),
+        ("expression: first, categories: [a]", "columns[1] 'x'.categories: does not go with `expression`"),
+        ("expression: first, default: 1", "columns[1] 'x'.default: does not go with `expression`"),
+        ("expression: x + 1", "columns[1] 'x'.expression: 'x' at character 1 stands below"),
         (
             "expression: firts",
-            "columns[1].expression: 'firts' at character 1 is not a column above; did you mean 'first'?",
+            "columns[1] 'x'.expression: 'firts' at character 1 is not a column above; did you mean 'first'?",
         ),
-        ("expression: 3", "columns[1].expression: found 3; expected text"),
-        ("event: a, default: '0'", "columns[1].default: found '0'; expected a number"),
-        ("event: a, default: true", "columns[1].default: found True; expected a number"),
-        ("event: a, default: .inf", "columns[1].default: found inf, which float32 cannot hold"),
-        ("event: a, default: -1e39", "columns[1].default: found -1e+39, which float32 cannot hold"),
-        ("event: a, default: 1" + "0" * 999, "columns[1].default: found 1000"),
-        ("event: a}\n  - {name: first, event: b", "columns[2].name: 'first' is the name of columns[0] too"),
+        ("expression: 3", "columns[1] 'x'.expression: found 3; expected text"),
+        ("event: a, default: '0'", "columns[1] 'x'.default: found '0'; expected a number"),
+        ("event: a, default: true", "columns[1] 'x'.default: found True; expected a number"),
+        ("event: a, default: .inf", "columns[1] 'x'.default: found inf, which float32 cannot hold"),
+        ("event: a, default: -1e39", "columns[1] 'x'.default: found -1e+39, which float32 cannot hold"),
+        ("event: a, default: 1" + "0" * 999, "columns[1] 'x'.default: found 1000"),
+        ("event: a}\n  - {name: first, event: b", "columns[2] 'first'.name: 'first' is the name of columns[0] too"),
         ("event: a}\n  - {event: b", "columns[2]: the key 'name' is missing"),
         ("event: a}\n  - {name: '', event: b", "columns[2].name: found ''; expected text"),
     ],
@@ -232,12 +235,13 @@ colums: []
         [
             "colums",
             "entities.plane.when_missing",
+            "entities.plane.key",
             "entities.card.updated",
-            "columns[1].defalt",
-            "columns[2].entity",
-            "columns[3].expression",
-            "columns[3].expression",
-            "columns[4].name",
+            "columns[1] 'typo'.defalt",
+            "columns[2] 'wind'.entity",
+            "columns[3] 'slack'.expression",
+            "columns[3] 'slack'.expression",
+            "columns[4] 'seats'.name",
         ]
     )
 
@@ -292,9 +296,11 @@ FITS = {
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("column", FITS)
 def test_a_column_takes_the_kinds_that_it_can(column: str, kind: Kind) -> None:
-    plan = Plan.parse(f"columns: [{{name: a, event: {column}}}]", "plan.yaml")
-    problems = plan.problems({"distance": Field("distance", kind)}, str)
-    assert [problem.where for problem in problems] == ([] if kind in FITS[column] else ["plan.yaml: columns[0].event"])
+    plan = Draft.parse(f"columns: [{{name: a, event: {column}}}]", "plan.yaml")
+    problems = plan.schema_problems({"distance": Field("distance", kind)}, str)
+    assert [problem.where for problem in problems] == (
+        [] if kind in FITS[column] else ["plan.yaml: columns[0] 'a'.event"]
+    )
     assert all(problem.expected for problem in problems)
 
 
@@ -308,12 +314,53 @@ columns:
   - {name: c, event: departure, part: minute}
   - {name: d, event: photo}
 """
-    problems = Plan.parse(text, "plan.yaml").problems(FIELDS, lambda path: f"unknown field '{path}'")
+    problems = Draft.parse(text, "plan.yaml").schema_problems(FIELDS, lambda path: f"unknown field '{path}'")
     usable = "use a string, uuid, enum, int, long or boolean"
     assert [str(problem) for problem in problems] == [
         "plan.yaml: entities.plane.key: '{tail}': unknown field 'tail'; a key is made of fields of the event",
         f"plan.yaml: entities.plane.key: '{{distance}}' is of kind float, which has no one text; {usable}",
-        "plan.yaml: columns[0].event: unknown field 'distanc'; a column is made of a scalar field of the event",
-        "plan.yaml: columns[1].event: 'origin' is of kind text, which is no number; give its `categories`",
-        "plan.yaml: columns[3].event: 'photo' holds bytes, which are no number; use another field",
+        "plan.yaml: columns[0] 'a'.event: unknown field 'distanc'; a column is made of a scalar field of the event",
+        "plan.yaml: columns[1] 'b'.event: 'origin' is of kind text, which is no number; give its `categories`",
+        "plan.yaml: columns[3] 'd'.event: 'photo' holds bytes, which are no number; use another field",
     ]
+
+
+def test_what_is_wrong_with_the_plan_hides_nothing_that_does_not_fit_the_schema() -> None:
+    text = """
+entities:
+  plane: {key: "plane:{tail}", layout: hash, fields: [seats, seats], updated: changed}
+  card:  {key: "card:{nmber}", layout: hsh, fields: [spend]}
+  shop:  {key: "shop:{", layout: hash, fields: [rate]}
+columns:
+  - {name: a, evnt: distance}
+  - {name: b, event: distanc, defalt: 0}
+  - {event: orgin}
+  - {name: d, entity: plan, field: seats}
+  - {name: e, event: photo}
+  - {name: f, event: [distance], part: minute}
+  - {name: g, event: nothing}
+"""
+    draft = Draft.parse(text, "plan.yaml")
+    assert [problem.where.removeprefix("plan.yaml: ") for problem in draft.problems] == [
+        "entities.card.layout",
+        "columns[0] 'a'.evnt",
+        "columns[1] 'b'.defalt",
+        "columns[2]",
+        "columns[5] 'f'.event",
+        "entities.plane.fields",
+        "entities.plane.updated",
+        "entities.shop.key",
+        "columns[3] 'd'.entity",
+    ]
+    problems = draft.schema_problems(FIELDS, lambda path: f"unknown field '{path}'")
+    assert [f"{problem.where}: {problem.what}".removeprefix("plan.yaml: ") for problem in problems] == [
+        "entities.plane.key: '{tail}': unknown field 'tail'",
+        "entities.card.key: '{nmber}': unknown field 'nmber'",
+        "columns[1] 'b'.event: unknown field 'distanc'",
+        "columns[2].event: unknown field 'orgin'",
+        "columns[4] 'e'.event: 'photo' holds bytes, which are no number",
+        "columns[6] 'g'.event: unknown field 'nothing'",
+    ]
+    with pytest.raises(Misconfigured) as caught:
+        draft.plan()
+    assert caught.value.problems == draft.problems

@@ -5,8 +5,9 @@ from typing import Any
 from confluent_kafka import Producer
 
 from scorer.batch import Reason
+from scorer.kafka.headers import Headers
 from scorer.kafka.letters import open_letter
-from scorer.kafka.reader import Headers, Record
+from scorer.kafka.reader import Record
 
 
 def letter_headers(
@@ -42,7 +43,9 @@ class Post:
         assert self._producer.flush(30) == 0
 
 
-def letter(offset: int = 0, partition: int = 0, reason: Reason = Reason.TRUNCATED, topic: str = "in") -> Any:
-    """A letter at a place of the dead-letter topic."""
-    headers = letter_headers(topic, offset, reason)
+def letter(
+    offset: int = 0, partition: int = 0, reason: Reason = Reason.TRUNCATED, topic: str = "in", source: int = 0
+) -> Any:
+    """A letter at a place of the dead-letter topic, of an event of a partition `source`."""
+    headers = letter_headers(topic, offset, reason, source)
     return open_letter(Record("dead", partition, offset, 0, None, b"event", headers))

@@ -2,8 +2,9 @@ import pytest
 
 from scorer.batch import Reason
 from scorer.kafka import Letterbox
+from scorer.kafka.headers import Headers
 from scorer.kafka.letters import NotALetter, open_letter
-from scorer.kafka.reader import Headers, Record
+from scorer.kafka.reader import Record
 from scorer.sandbox import Kafka
 from scorer.settings import KafkaSettings
 from tests.conftest import MakeTopic
@@ -34,6 +35,12 @@ def test_replays_are_counted_on() -> None:
     assert (letter.replays, letter.headers) == (3, OWN)
 
 
+@pytest.mark.parametrize("value", [b"9" * 5000, b"many", b"-1", b"\xff", "٣".encode(), None, b"9223372036854775807"])
+def test_a_number_of_replays_that_is_none_counts_as_0(value: bytes) -> None:
+    headers = letter_headers("flights", own=(("scorer.replays", value),))
+    assert open_letter(record(headers)).replays == 0
+
+
 def test_of_headers_that_are_there_twice_the_last_counts() -> None:
     twice = letter_headers("others", 1, "empty") + letter_headers("flights", 2, "truncated")
     letter = open_letter(record(twice))
@@ -48,6 +55,30 @@ def test_of_headers_that_are_there_twice_the_last_counts() -> None:
         (without("scorer.offset"), "it has no header scorer.offset"),
         ((*without("scorer.offset"), ("scorer.offset", b"-1")), "its header scorer.offset is '-1'; expected a number"),
         ((*without("scorer.offset"), ("scorer.offset", None)), "its header scorer.offset is ''; expected a number"),
+        (
+            (*without("scorer.offset"), ("scorer.offset", b"x")),
+            "its header scorer.offset is 'x'; expected a number from 0 to 9223372036854775807",
+        ),
+        (
+            (*without("scorer.offset"), ("scorer.offset", b"9" * 5000)),
+            f"its header scorer.offset is '{'9' * 40}... (5,000 characters)'; expected a number",
+        ),
+        (
+            (*without("scorer.offset"), ("scorer.offset", b"9223372036854775808")),
+            "its header scorer.offset is '9223372036854775808'; expected a number",
+        ),
+        (
+            (*without("scorer.partition"), ("scorer.partition", b"2147483648")),
+            "its header scorer.partition is '2147483648'; expected a number from 0 to 2147483647",
+        ),
+        (
+            (*without("scorer.partition"), ("scorer.partition", "٣".encode())),
+            "its header scorer.partition is '٣'; expected a number",
+        ),
+        (
+            (*without("scorer.partition"), ("scorer.partition", b"\xff")),
+            "its header scorer.partition is '\ufffd'; expected a number",
+        ),
         (letter_headers("flights", reason="bad"), "its header scorer.reason is 'bad'; expected one of empty, "),
     ],
 )

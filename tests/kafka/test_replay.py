@@ -40,7 +40,7 @@ def read(settings: KafkaSettings, number: int) -> list[Record]:
 def begin(settings: KafkaSettings) -> Replay:
     admin = Admin(settings)
     topics = admin.topics([settings.dead_letter_topic, *settings.input_topics])
-    return Replay(settings, admin, topics.pop(settings.dead_letter_topic), topics)
+    return Replay(settings, admin, topics.pop(settings.dead_letter_topic))
 
 
 def test_the_event_is_what_it_was_with_the_number_of_its_replays(settings: KafkaSettings, post: Post) -> None:
@@ -50,7 +50,7 @@ def test_the_event_is_what_it_was_with_the_number_of_its_replays(settings: Kafka
     again = letter_headers(events, 8, partition=1, own=(*own, ("scorer.replays", b"1")))
     for each in (headers, again):
         post.write(settings.dead_letter_topic, each, b"\x00\xff", key=b"k", timestamp=1_600_000_000_123, partition=0)
-    post.write(settings.dead_letter_topic, letter_headers(events, 9, "empty", partition=7), None, partition=0)
+    post.write(settings.dead_letter_topic, letter_headers(events, 9, "empty"), None, partition=0)
     post.done()
     replay = begin(settings)
     for each_letter in Letterbox(settings):
@@ -147,9 +147,10 @@ def test_brokers_that_go_away_are_unavailable_and_nothing_is_replayed(
 def test_what_is_due_and_what_is_not_is_counted() -> None:
     kept = Topic("in", 1, config={"retention.ms": "1000"})
     letters = [letter(0), letter(1), letter(2, reason=Reason.EMPTY), letter(3, topic="others"), letter(4, topic="old")]
+    letters += [letter(5, source=1), letter(6, source=2**31 - 1)]
     replayed = Replayed(Topic("dead", 1), ())
     replayed.add(letters[0])
     due = Due(letters, replayed, {"in": kept, "old": Topic("old", 1)}, clock=lambda: 1.5)
     assert [each.offset for each in due] == [1, 2, 4]
     assert due.taken == {"truncated to in": 1, "empty to in": 1, "truncated to old": 1}
-    assert (due.before, due.elsewhere, due.old) == (1, {"others": 1}, 2)
+    assert (due.before, due.elsewhere, due.nowhere, due.old) == (1, {"others": 1}, {"in": 2}, 2)

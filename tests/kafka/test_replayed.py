@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,42 @@ def test_input_topics_are_remembered_apart() -> None:
     known.add(letter(5, topic="flights"))
     assert letter(5, topic="flights") in known
     assert letter(4, topic="others") not in known
+
+
+def test_what_is_left_out_for_its_partition_can_be_replayed_once_that_exists() -> None:
+    known = remembered([])
+    known.add(letter(5, source=0))
+    later = remembered(known.news())
+    assert letter(4, source=0) in later
+    assert letter(4, source=7) not in later
+
+
+def test_what_was_remembered_without_partitions_holds_for_all_of_them() -> None:
+    known = remembered([(b"the-id 0 truncated in", b"6")])
+    assert (letter(5, source=3) in known, letter(6, source=3) in known) == (True, False)
+    known.forget(None, None)
+    later = remembered([(b"the-id 0 truncated in", b"6"), *known.news()])
+    assert letter(5, source=3) not in later
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (None, b"1"),
+        (b"", b"1"),
+        (b"\xff", b"1"),
+        (b"the-id 0 truncated", b"1"),
+        (b"the-id 0 truncated in 0 0", b"1"),
+        (b"the-id x truncated in 0", b"1"),
+        (b"the-id 0 lost in 0", b"1"),
+        (b"the-id 0 truncated in 0", b"many"),
+        (b"the-id 0 truncated in 0", b"9" * 5000),
+    ],
+)
+def test_what_remembers_nothing_is_counted_and_hides_nothing(key: bytes, value: bytes) -> None:
+    good = (b"the-id 0 truncated in 0", b"3")
+    known = remembered([good, (key, value)])
+    assert (known.unreadable, letter(2) in known, letter(3) in known) == (1, True, False)
 
 
 def test_what_was_forgotten_is_to_be_replayed_again_and_that_is_remembered() -> None:

@@ -57,6 +57,16 @@ def test_text_that_is_asked_for_has_no_colours_elsewhere(capsys: pytest.CaptureF
     assert "\x1b[" not in written
 
 
+def test_control_characters_of_data_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "text")
+    hostile = "\x1b[2J\x9b\u202e"
+    structlog.get_logger().info(f"joined {hostile}", one=hostile, many=f"a b {hostile}", other=[hostile])
+    logging.getLogger("library").warning(hostile)
+    written = capsys.readouterr().err
+    assert written.replace("\n", "").isprintable()
+    assert written.count(r"\x1b[2J\x9b\u202e") == 5
+
+
 def test_lower_levels_are_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("warning", "json")
     log = structlog.get_logger()

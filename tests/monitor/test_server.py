@@ -1,13 +1,18 @@
 import json
 import socket
+import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 
 from scorer.errors import Fatal
 from scorer.monitor import Health, Metrics, Server, serve
+from scorer.monitor.request import Request
+from scorer.monitor.server import INDEX, MOST_CONNECTIONS
 
 
 @pytest.fixture
@@ -80,6 +85,109 @@ def test_a_silent_client_holds_up_no_other(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port)) as silent:
         silent.sendall(b"GET /metrics HT")
         assert get(server, "/")[0] == 200
+
+
+def exchange(server: Server, sent: bytes) -> bytes:
+    """Send something, and return all that comes until the server closes the connection."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+        client.sendall(sent)
+        return b"".join(iter(lambda: client.recv(65_536), b""))
+
+
+@pytest.mark.parametrize("sent", [b"G", b"GET /live HTTP/1.1\r\nX: ", b""])
+def test_slow_clients_hold_up_no_probe_however_many_they_are(server: Server, health: Health, sent: bytes) -> None:
+    health.turned()
+    threads = threading.active_count()
+    with ExitStack() as stack:
+        for _ in range(3 * MOST_CONNECTIONS):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            slow.sendall(sent)
+        assert get(server, "/live")[0] == 200
+        assert get(server, "/metrics")[0] == 200
+        assert len(server._connections) <= MOST_CONNECTIONS
+        assert threading.active_count() == threads
+
+
+def test_a_request_that_trickles_in_is_ended(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scorer.monitor.connection.REQUEST_SECONDS", 0.5)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\n")
+        slow.settimeout(0.05)
+        answer = b""
+        while not answer:
+            slow.sendall(b"A: b\r\n")
+            with suppress(TimeoutError):
+                answer = slow.recv(65_536)
+    assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+
+
+def test_a_client_that_does_not_take_its_answer_is_ended(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scorer.monitor.connection.RESPONSE_SECONDS", 0.5)
+    monkeypatch.setattr(Metrics, "render", lambda *_: (bytes(50_000_000), "text/plain"))
+    with serve("127.0.0.1", 0, Metrics(), health) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as deaf:
+            deaf.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+            deaf.recv(1)
+            while server._connections:
+                time.sleep(0.05)
+        assert get(server, "/")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"<script>secret</script> / HTTP/1.1\r\n\r\n", b"400 Bad Request"),
+        (b"SECRET / HTTP/1.1\r\n\r\n", b"405 Method Not Allowed"),
+        (b"GET /secret HTTP/7.7\r\n\r\n", b"505 HTTP Version Not Supported"),
+        (b"GET /secret HTTP/1.1\r\nsecret: secret\r\n\r\n", b"404 Not Found"),
+        (b"GET / HTTP/1.1\r\nsecret: " + b"secret" * 9_000, b"431 Request Header Fields Too Large"),
+        (b"\x16\x03\x01\x02\x00\r\n\r\n", b"400 Bad Request"),
+    ],
+)
+def test_what_is_not_answered_is_refused_and_nothing_of_it_repeated(server: Server, sent: bytes, status: bytes) -> None:
+    answer = exchange(server, sent)
+    assert answer.startswith(b"HTTP/1.1 " + status + b"\r\n")
+    assert b"secret" not in answer.lower()
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert (b"\r\nAllow: GET, HEAD\r\n" in answer) == status.startswith(b"405")
+
+
+def test_a_body_and_what_follows_are_not_taken_for_requests(server: Server) -> None:
+    body = b"GET /live HTTP/1.1\r\n\r\n" * 400
+    for head in (b"GET / HTTP/1.1\r\nContent-Length: 9600\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"):
+        answer = exchange(server, head + body)
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert answer.endswith(INDEX)
+
+
+def test_the_scrapes_of_a_second_share_one_rendering_of_each_format(
+    health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[str] = []
+
+    def render(_: Metrics, accept: str) -> tuple[bytes, str]:
+        rendered.append(accept)
+        return b"", accept
+
+    monkeypatch.setattr(Metrics, "render", render)
+    accepted = ("", "text/plain;version=0.0.4", "application/openmetrics-text, text/plain")
+    moments = [moment for moment in (10.0, 10.5, 10.9, 11.0, 11.9) for _ in accepted]
+    clock = iter([*moments, 11.9])
+    with closing(Server("127.0.0.1", 0, Metrics(), health, clock=lambda: next(clock))) as server:
+        for _, accept in zip(moments, accepted * len(moments), strict=False):
+            server.answer(Request("GET", "/metrics", accept))
+        assert rendered == ["", "text/plain"] * 2
+        server.answer(Request("GET", "/metrics", fresh=True))
+        assert rendered == ["", "text/plain", "", "text/plain", ""]
+
+
+def test_a_page_that_cannot_be_made_is_500_and_the_others_go_on(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Metrics, "render", lambda *_: 1 / 0)
+    assert get(server, "/metrics")[0] == 500
+    assert get(server, "/")[0] == 200
 
 
 def test_a_taken_port_is_named_with_the_setting(server: Server, health: Health) -> None:

@@ -165,6 +165,20 @@ MUTANTS = [
         REPLAY,
     ),
     Mutant(
+        "an event is replayed to a partition that is not there",
+        "scorer/kafka/replay.py",
+        "elif letter.partition >= topic.partitions:",
+        "elif letter.partition < 0:",
+        REPLAY,
+    ),
+    Mutant(
+        "an event that is left out counts as replayed with others of its reason",
+        "scorer/kafka/replayed.py",
+        "return letter.record.partition, letter.reason, letter.topic, letter.partition",
+        "return letter.record.partition, letter.reason, letter.topic, None",
+        "tests/kafka/test_replayed.py",
+    ),
+    Mutant(
         "replays do not know of each other",
         "scorer/kafka/replay.py",
         'f"{letters.name}.replay"}',

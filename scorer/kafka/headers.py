@@ -1,0 +1,50 @@
+"""Headers of records, whose names need not be UTF-8."""
+
+import gc
+from operator import methodcaller
+from typing import cast
+
+from confluent_kafka import Message
+
+Headers = tuple[tuple[str, bytes | None], ...]
+_Header = tuple[str, str | bytes | None]  # as the client's types have it
+
+UNKNOWN_NAME = r"\x.."
+# The interpreter does not see the client's failure where it has come to call the method directly, as it does in code
+# that runs often: the exception would then be raised by whatever runs next.
+_ask = methodcaller("headers")
+
+
+def headers_of(message: Message) -> Headers:
+    r"""Return the headers of a record.
+
+    A name that is not UTF-8 has `\xff` for such a byte: the client can neither give nor take it as it is, and of
+    several it lets only the first be known. Nothing else may ask the message for its headers: the client fails at such
+    a name, and asked again it gives out tuples without a first item, which crash the process that looks at it.
+    """
+    try:
+        return tuple(cast("Headers", _ask(message) or ()))
+    except SystemError as error:  # "returned a result with an exception set"
+        headers = _repaired(_ask(message), _first_name(error))
+        message.set_headers(headers)
+        return tuple(cast("list[tuple[str, bytes | None]]", headers))
+
+
+def _repaired(broken: list[_Header], first: str) -> list[_Header]:
+    repaired: list[_Header] = []
+    for pair in broken:
+        parts = gc.get_referents(pair)  # leaves out an item that is not there
+        if len(parts) == len(pair):
+            repaired.append(pair)
+        else:
+            repaired.append((first, parts[0]))
+            first = UNKNOWN_NAME
+    return repaired
+
+
+def _first_name(error: BaseException | None) -> str:
+    while error is not None:
+        if isinstance(error, UnicodeDecodeError):
+            return error.object.decode(errors="backslashreplace")
+        error = error.__cause__
+    return UNKNOWN_NAME

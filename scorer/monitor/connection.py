@@ -1,0 +1,103 @@
+"""One client of the side door: its request is read, answered, and the connection closed, all within a time."""
+
+import socket
+from collections.abc import Callable
+from http import HTTPStatus
+from selectors import EVENT_READ, EVENT_WRITE
+
+from scorer.monitor.request import Refused, Request, Response, head_end, read_request
+
+REQUEST_SECONDS = 5.0  # for a request as a whole, however it trickles in
+RESPONSE_SECONDS = 5.0  # for the answer to be taken
+DRAIN_SECONDS = 1.0  # for a body that nobody reads
+DRAIN_BYTES = 65_536
+READ_BYTES = 4096
+
+Answer = Callable[[Request], Response]
+
+
+class Connection:
+    """A connection of a client; `done` once there is nothing left to do but close it.
+
+    Args:
+        accepted: its socket, which must not block.
+        now: seconds, monotonic; so is each other `now`.
+        answer: makes the response of a request.
+    """
+
+    def __init__(self, accepted: socket.socket, now: float, answer: Answer) -> None:
+        self.socket, self._answer = accepted, answer
+        self.deadline = now + REQUEST_SECONDS
+        self.done = False
+        self._received = bytearray()
+        self._unsent: memoryview | None = None  # None while the request is read
+        self._drained: int | None = None  # bytes read after the response; None while that is sent
+
+    @property
+    def interest(self) -> int:
+        """What it waits for: EVENT_READ or EVENT_WRITE."""
+        return EVENT_WRITE if self._unsent else EVENT_READ
+
+    def go_on(self, now: float) -> None:
+        """Do what can be done without waiting."""
+        try:
+            if self._unsent is None:
+                self._read(now)
+            elif self._unsent:
+                self._send(now)
+            else:
+                self._drain()
+        except BlockingIOError:
+            pass
+        except OSError:  # the client has gone
+            self.done = True
+
+    def expire(self, now: float) -> None:
+        """End what took too long."""
+        if self._unsent is None and self._received:
+            self._respond(Refused(HTTPStatus.REQUEST_TIMEOUT).response.encode(), now, more=True)
+        else:
+            self.done = True
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.socket.close()
+
+    def _read(self, now: float) -> None:
+        received = self.socket.recv(READ_BYTES)
+        self._received += received
+        if not received:
+            self.done = True
+            return
+        try:
+            end = head_end(self._received)
+            if end < 0:
+                return
+            request = read_request(bytes(self._received[:end]))
+        except Refused as refused:
+            self._respond(refused.response.encode(), now, more=True)
+        else:
+            more = request.body or len(self._received) > end
+            self._respond(self._answer(request).encode(head_only=request.method == "HEAD"), now, more=more)
+
+    def _respond(self, response: bytes, now: float, *, more: bool) -> None:
+        """Send a response; `more` where the client may have sent more: unread, that would lose it the response."""
+        self._unsent, self.deadline = memoryview(response), now + RESPONSE_SECONDS
+        self._drained = 0 if more else None
+        self._send(now)
+
+    def _send(self, now: float) -> None:
+        assert self._unsent is not None  # noqa: S101  the caller's condition
+        self._unsent = self._unsent[self.socket.send(self._unsent) :]
+        if self._unsent:
+            return
+        if self._drained is None:
+            self.done = True
+        else:
+            self.socket.shutdown(socket.SHUT_WR)
+            self.deadline = now + DRAIN_SECONDS
+
+    def _drain(self) -> None:
+        received = len(self.socket.recv(DRAIN_BYTES))
+        self._drained = (self._drained or 0) + received
+        self.done = not received or self._drained > DRAIN_BYTES
