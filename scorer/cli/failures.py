@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 
 from scorer.errors import Misconfigured, ScorerError
+from scorer.redaction import foreign, redact
 
 EXTRAS = {"bench": "sandbox", "demo": "demo", "sandbox": "sandbox"}
 """Commands that need the packages of an extra."""
@@ -25,7 +26,7 @@ def explain(error: BaseException, words: Sequence[str]) -> int:
     if isinstance(error, KeyboardInterrupt) or (isinstance(error, BrokenPipeError) and _reader_left()):
         return 0
     if "--traceback" in words:
-        traceback.print_exception(error)
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
     if isinstance(error, Misconfigured):
         for problem in error.problems:
             _say(str(problem))
@@ -39,7 +40,7 @@ def explain(error: BaseException, words: Sequence[str]) -> int:
 
 
 def _unexpected(error: BaseException, command: str) -> str:
-    what = " ".join(str(error).split())
+    what = foreign(" ".join(str(error).split()))
     again = f"`scorer {command} ... --traceback` shows where; please report it with that"
     return f"unexpected {type(error).__name__}{f': {what}' if what else ''}; {again}"
 
@@ -60,5 +61,5 @@ def _say(text: str) -> None:
 
     from scorer.cli.console import console  # noqa: PLC0415  the same
 
-    line = Text.assemble(("error", "bold red"), ": ", text)
+    line = Text.assemble(("error", "bold red"), ": ", redact(text))
     console().print(line)

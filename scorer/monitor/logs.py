@@ -11,6 +11,8 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
+from scorer.redaction import redact
+
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "text", "json"]
 
@@ -50,11 +52,27 @@ def configure(level: Level = "info", format: Format = "auto") -> None:  # noqa: 
 
 def _text(*, colors: bool) -> list[Processor]:
     plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+    renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)
+    return [structlog.processors.format_exc_info, _redacted, renderer]
 
 
 def _json() -> list[Processor]:
-    return [structlog.processors.format_exc_info, _ordered, structlog.processors.JSONRenderer(default=str)]
+    return [structlog.processors.format_exc_info, _redacted, _ordered, structlog.processors.JSONRenderer(default=str)]
+
+
+def _redacted(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Replace the secrets in what a line says; its time and level are ours."""
+    return {key: value if key in {"timestamp", "level"} else _shown(value) for key, value in event.items()}
+
+
+def _shown(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, dict):
+        return {key: _shown(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_shown(item) for item in value]
+    return redact(str(value))
 
 
 def _ordered(_logger: object, _method: str, event: EventDict) -> EventDict:
