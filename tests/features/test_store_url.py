@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
+from scorer import redaction
 from scorer.errors import Misconfigured
 from scorer.features.store import connect
 from scorer.features.store_url import parse
@@ -56,7 +57,7 @@ def test_sentinels() -> None:
     assert target.options == {"username": "me", "password": "pw", "db": 3, "ssl_cert_reqs": "none"}
     assert target.sentinels == {"password": "other", "ssl_cert_reqs": "none"}
     assert parse("redis+sentinel://a/m").sentinels == {}
-    assert target.masked("pw and other") == "*** and ***"
+    assert redaction.foreign("pw and other") == "******** and ********"
 
 
 @pytest.mark.parametrize(
