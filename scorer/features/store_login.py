@@ -15,6 +15,7 @@ WHERE = "features.url"
 ENCODE = "percent-encode special characters of user and password"
 _BREAKING = "/?#"  # end the hosts, and so cut a password that is not encoded
 _RESERVED = "[]"  # of IPv6 addresses
+_DELIMITERS = set("/?#@:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,9 @@ def _check(user: str) -> None:
             raise Misconfigured([_encode(sign, "stands in the user or the password")])
         if sign.isspace() or not sign.isprintable():
             raise Misconfigured([_encode(sign, f"is character {place + 1} of user and password")])
-        if not sign.isascii() and unicodedata.normalize("NFKC", sign) != sign:
-            what = f"character {place + 1} of user and password is one that Unicode may write otherwise"
-            raise Misconfigured([Problem(WHERE, what, f"percent-encode it, and other {ENCODE.partition(' ')[2]}")])
+        if not sign.isascii() and _DELIMITERS & set(unicodedata.normalize("NFKC", sign)):
+            what = "stands in the user or the password, and what normalizes Unicode reads it as part of an address"
+            raise Misconfigured([_encode(sign, what)])
 
 
 def _encode(sign: str, what: str) -> Problem:

@@ -50,15 +50,20 @@ def shown(key: bytes) -> str:
     return printable(key.decode(errors="backslashreplace"))
 
 
-def refusal(link: Link, text: str) -> str:
-    """Return what a server's error text says, and what to do."""
+def refusal(link: Link, text: str, key: bytes | None = None) -> str:
+    """Return what a server's error text says, of which key where that is known, and what to do."""
+    advice = _advice(link, text)
+    said = f"answered '{foreign(text)}'" if key is None else f"refused key '{shown(key)}' with {foreign(text)}"
+    return f"{link.name} {said}" + (f": {advice}" if advice else "")
+
+
+def _advice(link: Link, text: str) -> str:
     code = text.partition(" ")[0]
-    advice = ADVICE.get(code)
     if command := NO_COMMAND.search(text):
-        advice = f"grant the user that command, with ACL SETUSER {link.user} +{command[1]}"
-    elif code == "NOPERM":
-        advice = f"grant the user what it needs, with ACL SETUSER {link.user}"
-    return f"{link.name} answered '{foreign(text)}'" + (f": {advice}" if advice else "")
+        return f"grant the user that command, with ACL SETUSER {link.user} +{command[1]}"
+    if code == "NOPERM":
+        return f"grant the user what it lacks, with ACL SETUSER {link.user}"
+    return ADVICE.get(code, "")
 
 
 def login_refused(link: Link, text: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 
+from scorer.errors import Unavailable
 from scorer.features.layouts import Request
 from scorer.features.plan import Entity
 from scorer.features.store_refusal import Denied
@@ -32,9 +33,10 @@ def reading_concerns(target: Target, timeout_ms: int, entity: Entity, keys: Sequ
         try:
             store.fetch([Request(entity, [_made_up(entity)])], 0.0)
         except Denied as denied:
+            told = f"{denied} (the key is made up, as events may bring it)"
             if not keys:
-                raise
-            return [f"plan.yaml: entities.{entity.name}: {denied}; the keys that are there may be read"]
+                raise Unavailable(told) from None
+            return [f"plan.yaml: entities.{entity.name}: {told}; the keys that are there may be read"]
     return []
 
 

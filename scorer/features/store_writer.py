@@ -13,7 +13,7 @@ from scorer.features.resp import BARE
 from scorer.features.store_cluster import ASKING, REDIRECTIONS, redirection
 from scorer.features.store_dial import Links
 from scorer.features.store_link import Deadline, Link, exchange
-from scorer.features.store_refusal import refusal, shown
+from scorer.features.store_refusal import refusal
 from scorer.features.store_sentinel import only
 from scorer.features.store_slots import Owners, owners
 from scorer.features.store_url import Address, Target
@@ -120,5 +120,5 @@ def _redirected(link: Link, writes: Sequence[Write], *, cluster: bool) -> list[W
             node = redirection(link, write.node, text)
             again.append(Write(write.key, write.commands, node, text.startswith("ASK ")))
         elif text:
-            raise Unavailable(f"key '{shown(write.key)}': {refusal(link, text)}")
+            raise Unavailable(refusal(link, text, write.key))
     return again
