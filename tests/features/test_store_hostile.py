@@ -56,21 +56,36 @@ def load(url: str, folder: Path) -> None:
     load_file(HASH, FIELDS, file, url, lambda _: None)
 
 
+def looked_up(url: str, _: Path) -> list[str]:
+    """Do what a replica does with Redis; return what went wrong."""
+    store = connect(url, PLENTY_MS)
+    said = unavailable(lambda: store.fetch(BOTH, 0.0), store.ping)
+    store.close()
+    return said
+
+
+def looked_around(url: str, _: Path) -> list[str]:
+    """Do what `check` does."""
+    return unavailable(*(lambda entity=entity: sample_problems(url, PLENTY_MS, entity) for entity in (HASH, PACKED)))
+
+
+def loaded(url: str, folder: Path) -> list[str]:
+    """Do what `features load` does."""
+    return unavailable(lambda: load(url, folder))
+
+
 def everything(url: str, folder: Path) -> list[str]:
-    """Do all that the product does with Redis; return what went wrong."""
-    store, said = connect(url, PLENTY_MS), []
-    for call in (
-        lambda: store.fetch(BOTH, 0.0),
-        store.ping,
-        lambda: sample_problems(url, PLENTY_MS, HASH),
-        lambda: sample_problems(url, PLENTY_MS, PACKED),
-        lambda: load(url, folder),
-    ):
+    """Do all that the product does with Redis."""
+    return [said for each in (looked_up, looked_around, loaded) for said in each(url, folder)]
+
+
+def unavailable(*calls: Callable[[], object]) -> list[str]:
+    said = []
+    for call in calls:
         try:
             call()
         except Unavailable as error:
             said.append(str(error))
-    store.close()
     return said
 
 
@@ -181,20 +196,24 @@ MALFORMED = [
 ]
 SINGLE, CLUSTER, SENTINEL = FORMS
 ASKED = [
-    *((SINGLE, each) for each in ("HMGET", "MGET", "PING", "AUTH", "SELECT", "SCAN", "TYPE", "HLEN", "HKEYS", "HSET")),
-    *((CLUSTER, each) for each in ("CLUSTER", "HMGET", "GET", "HDEL")),
-    (SENTINEL, "SENTINEL"),
+    *((SINGLE, each, looked_up) for each in ("HMGET", "MGET", "PING", "AUTH", "SELECT")),
+    *((SINGLE, each, looked_around) for each in ("SCAN", "TYPE", "HMGET", "HLEN", "HKEYS")),
+    *((CLUSTER, each, looked_up) for each in ("CLUSTER", "HMGET", "GET")),
+    *((SENTINEL, "SENTINEL", looked_up), (SINGLE, "HSET", loaded), (CLUSTER, "HDEL", loaded)),
 ]
+Call = Callable[[str, Path], list[str]]
 
 
-@pytest.mark.parametrize(("form", "question"), ASKED)
-def test_a_malformed_answer_is_unavailable_and_nothing_else(form: str, question: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("form", "question", "call"), ASKED)
+def test_a_malformed_answer_is_unavailable_and_nothing_else(
+    form: str, question: str, call: Call, tmp_path: Path
+) -> None:
     replies = right(0)
     with Fake(knows(replies)) as server:
         for malformed in MALFORMED:
             replies |= right(server.port) | {"AUTH": b"+OK\r\n", "SELECT": b"+OK\r\n", "PING": b"+PONG\r\n"}
             replies[question] = malformed
-            for said in everything(form.format("me:pw@", server.port), tmp_path):
+            for said in call(form.format("me:pw@", server.port), tmp_path):
                 assert "\x1b" not in said
                 assert len(said) < 2000
 
@@ -202,14 +221,14 @@ def test_a_malformed_answer_is_unavailable_and_nothing_else(form: str, question:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(ASKED), TREES.map(written))
 def test_whatever_shape_an_answer_has_it_is_one_or_unavailable(
-    tmp_path: Path, asked: tuple[str, str], reply: bytes
+    tmp_path: Path, asked: tuple[str, str, Call], reply: bytes
 ) -> None:
-    form, question = asked
+    form, question, call = asked
     replies = right(0)
     with Fake(knows(replies)) as server:
         replies |= right(server.port)
         replies[question] = reply
-        everything(form.format("me:pw@", server.port), tmp_path)
+        call(form.format("me:pw@", server.port), tmp_path)
 
 
 def cut(parts: list[bytes]) -> bytes:
