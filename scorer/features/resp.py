@@ -180,11 +180,11 @@ def line_end(data: NDArray[np.uint8], at: int, length: int) -> int:
     """Return where the line that begins at a position ends, or MORE or MALFORMED."""
     if at < length and data[at] not in (ord("$"), ord("*"), ord("+"), ord("-"), ord(":")):
         return MALFORMED
-    last = at + LONGEST_LINE
-    while at < length and data[at] != CR:
+    last = min(length, at + LONGEST_LINE)
+    while at < last and data[at] != CR:
         at += 1
-        if at > last:
-            return MALFORMED
+    if at == last < length:
+        return MALFORMED
     if at + 1 >= length:
         return MORE
     return at if data[at + 1] == LF else MALFORMED
