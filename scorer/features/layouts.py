@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scorer.batch import Lookup
 from scorer.features.numbers import NO_TEXT, parse
 from scorer.features.plan import Entity
-from scorer.features.resp import ABSENT, BARE, ERROR, VALUE, VALUE_ROOM, Cells, command, commands
+from scorer.features.resp import ABSENT, BARE, ERROR, VALUE, Cells, command, commands
+from scorer.features.resp_bounds import VALUE_ROOM
 from scorer.features.texts import word
 from scorer.kernel import kernel
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.features.resp_bounds import LONGEST_LINE, SHOWN, SLACK, VALUE_ROOM, Malformed
 from scorer.features.texts import Texts, copy
 from scorer.kernel import kernel
-from scorer.redaction import foreign
 
 VALUE, ABSENT, ERROR, ARRAY = range(4)  # what a reply holds; the head of an array fills no cell
 BARE = 0  # the width of a reply that is one value and not an array
@@ -20,19 +20,6 @@ DONE, MORE, MALFORMED = 0, -1, -2  # how reading ended; where a kernel returns a
 CR, LF = ord("\r"), ord("\n")
 MAX_SIZE_DIGITS = 18  # a length that fits 64 bits
 FIRST_ROOM = 1 << 16  # bytes
-LONGEST_LINE = 1 << 16  # bytes of an error, a number or a size; Redis sends some hundred at most
-VALUE_ROOM = 128  # bytes that a number as text may take, with what the protocol puts around it
-SLACK = 1 << 24  # bytes of all replies to one request above that, for values that are no numbers
-SHOWN = 60  # characters of what is no reply
-
-
-class Malformed(ValueError):
-    """What arrived is not the reply that the protocol asks for."""
-
-    @classmethod
-    def with_bytes(cls, data: bytes) -> "Malformed":
-        """Return it with the first of what arrived, of which nothing may be a secret: it may be an echo."""
-        return cls(f"'{foreign(data.decode(errors='replace'))[:SHOWN]}'")
 
 
 def command(*parts: bytes) -> bytes:

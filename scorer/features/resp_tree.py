@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from scorer.features.resp import LONGEST_LINE, SLACK, Malformed
+from scorer.features.resp_bounds import LONGEST_LINE, SHOWN, SLACK, Malformed
 
 DEEPEST = 8  # arrays in arrays; that of CLUSTER SLOTS has four
 _ROOM = 1 << 16  # bytes that are received at once
@@ -55,7 +55,7 @@ class TreeInbox:
                 break
             complete = self._put(value)
         if complete and self._at < len(self._data):
-            raise Malformed.with_bytes(bytes(self._data[self._at :]))
+            raise self._malformed()
         if not complete and len(self._data) > SLACK:
             raise Malformed(f"more than {SLACK:,} bytes")
         return complete
@@ -122,4 +122,4 @@ class TreeInbox:
         return True
 
     def _malformed(self) -> Malformed:
-        return Malformed.with_bytes(bytes(self._data[self._at : self._at + 4 * LONGEST_LINE]))
+        return Malformed.with_bytes(bytes(self._data[self._at : self._at + 4 * SHOWN]))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from redis.connection import AbstractConnection
 
 from scorer.errors import Unavailable
-from scorer.features.resp import SHOWN, Cells, Inbox, Malformed
+from scorer.features.resp import Cells, Inbox
+from scorer.features.resp_bounds import SHOWN, Malformed
 from scorer.features.resp_tree import Tree, TreeInbox
 from scorer.redaction import foreign
 

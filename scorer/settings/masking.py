@@ -17,7 +17,9 @@ _NEXT = r"&(?:client_name|db|password|sentinel_\w+|socket_keepalive|ssl_\w+|user
 _OPTION = re.compile(rf"(?P<before>[?&]\w*password=)(?P<secret>.*?)(?={_NEXT}|\Z)", re.DOTALL)
 # A port that is no number: the host was forgotten, and this is the password.
 _PORT = re.compile(r"\A(?P<before>[^:]*://[^:@/?\[]*:)(?P<secret>(?!\d*(?:[,/?]|\Z))[^@,/?\[\]]+)(?!.*@)", re.DOTALL)
-_SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential|api_?key|private", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"passw|passphrase|(^|_)(pass|pw)(_|\Z)|pwd|secret|token|credential|api_?key|private", re.IGNORECASE
+)
 
 
 def masked(key: Key, value: str) -> str:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorer.features.resp import LONGEST_LINE, SLACK, Malformed
+from scorer.features.resp_bounds import LONGEST_LINE, SLACK, Malformed
 from scorer.features.resp_tree import DEEPEST, Refusal, Tree, TreeInbox
 
 LINES = st.text(st.characters(codec="ascii", exclude_characters="\r\n"), max_size=8)

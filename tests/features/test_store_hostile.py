@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scorer.errors import Unavailable
 from scorer.features.load import load_file
-from scorer.features.resp import LONGEST_LINE, SLACK
+from scorer.features.resp_bounds import LONGEST_LINE, SLACK
 from scorer.features.store import Request, connect, sample_problems
 from tests.features.batches import FIELDS
 from tests.features.servers import HASH, PACKED, Fake, Script, answers, echoes, floods, knows
