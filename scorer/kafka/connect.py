@@ -22,7 +22,7 @@ class Journal:
 
     def log(self, level: int, _form: str, facility: str, client: str, text: str) -> None:
         """Log a line; this is how librdkafka calls a logger of the standard library."""
-        _, _, said = foreign(text).partition("]: ")  # behind the name of a thread
+        said = foreign(text.partition("]: ")[2])  # behind the name of a thread
         log.log(
             logging.DEBUG if facility in TOLD else level, "librdkafka says", what=said, kind=facility, client=client
         )
