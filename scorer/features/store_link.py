@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import cast
 
 import numpy as np
@@ -175,8 +176,9 @@ class Link:
 
     def _nothing_more(self) -> bool:
         """Make sure that nothing came behind the answer: then one before it may have been another's."""
-        if more := self._waiting():
-            raise Malformed.with_bytes(more)
+        with suppress(Closed):  # the answer is whole; the next question will find out
+            if more := self._waiting():
+                raise Malformed.with_bytes(more)
         return True
 
 

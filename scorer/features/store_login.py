@@ -70,19 +70,17 @@ def _stray(before: str) -> Problem:
 
 
 def _check(user: str) -> None:
-    for place, sign in enumerate(user):
-        if sign in _RESERVED:
+    for sign in user:
+        if sign in _RESERVED or sign.isspace() or not sign.isprintable():
             raise Misconfigured([_encode(sign, "stands in the user or the password")])
-        if sign.isspace() or not sign.isprintable():
-            raise Misconfigured([_encode(sign, f"is character {place + 1} of user and password")])
         if not sign.isascii() and _DELIMITERS & set(unicodedata.normalize("NFKC", sign)):
             what = "stands in the user or the password, and what normalizes Unicode reads it as part of an address"
             raise Misconfigured([_encode(sign, what)])
 
 
 def _encode(sign: str, what: str) -> Problem:
-    shown = sign if sign.isprintable() and not sign.isspace() else "a blank or control character"
-    return Problem(WHERE, f"'{shown}' {what}", f"percent-encode it: {quote(sign, safe='')} stands for it")
+    shown = f"'{sign}'" if sign.isprintable() and not sign.isspace() else "a blank or control character"
+    return Problem(WHERE, f"{shown} {what}", f"percent-encode it, as {quote(sign, safe='', errors='surrogatepass')}")
 
 
 def _decoded(text: str) -> str:
