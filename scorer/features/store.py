@@ -9,7 +9,7 @@ from typing import Protocol
 
 from scorer.features.layouts import Reply, Request
 from scorer.features.store_sample import sample_problems
-from scorer.features.store_server import opened
+from scorer.features.store_server import open_store
 from scorer.features.store_url import parse
 
 __all__ = ["Reply", "Request", "Store", "connect", "sample_problems"]
@@ -56,4 +56,4 @@ def connect(url: str, timeout_ms: int) -> Store:
     Raises:
         Misconfigured: the URL is wrong.
     """
-    return opened(parse(url), timeout_ms)
+    return open_store(parse(url), timeout_ms)

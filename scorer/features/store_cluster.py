@@ -17,7 +17,7 @@ from scorer.features.store_dial import PING, PING_MAY_FAIL, Links
 from scorer.features.store_link import Deadline, Link, exchange
 from scorer.features.store_refusal import refusal, refuse, refuse_keys
 from scorer.features.store_slots import owners
-from scorer.features.store_url import Address, Target, told
+from scorer.features.store_url import Address, Target, announced
 
 ASKING = command(b"ASKING")
 REDIRECTIONS = ("MOVED ", "ASK ")
@@ -147,7 +147,7 @@ class Cluster:
 def redirection(link: Link, asked: Address, text: str) -> Address:
     """Return the node that an error names, where a host that is left out is the one that was asked."""
     host, _, port = text.rsplit(" ", maxsplit=1)[-1].rpartition(":")
-    node = told(host or asked[0], port)
+    node = announced(host or asked[0], port)
     if node is None or len(text.split(" ")) != 3:  # noqa: PLR2004  the kind, the slot, the node
         raise Unavailable(f"{refusal(link, text)}; where that is cannot be read")
     return node

@@ -8,7 +8,7 @@ from scorer.errors import Unavailable
 from scorer.features.layouts import Request
 from scorer.features.plan import Entity
 from scorer.features.store_refusal import Denied
-from scorer.features.store_server import opened
+from scorer.features.store_server import open_store
 from scorer.features.store_url import Target
 
 
@@ -27,7 +27,7 @@ def reading_concerns(target: Target, timeout_ms: int, entity: Entity, keys: Sequ
     Raises:
         Unavailable: the user may not read them, with what to grant; or the server does not answer.
     """
-    with closing(opened(target, timeout_ms)) as store:
+    with closing(open_store(target, timeout_ms)) as store:
         if keys:
             store.fetch([Request(entity, keys)], 0.0)
         try:

@@ -9,11 +9,11 @@ from scorer.features.resp import ABSENT, ERROR, command
 from scorer.features.store_dial import dial
 from scorer.features.store_link import Deadline, Link, exchange
 from scorer.features.store_refusal import refusal
-from scorer.features.store_url import Address, Target, told
+from scorer.features.store_url import Address, Target, announced
 from scorer.redaction import foreign
 
 
-def only(target: Target, deadline: Deadline) -> Address | None:
+def single_address(target: Target, deadline: Deadline) -> Address | None:
     """Return the address of the server of a target that is no cluster; None is its Unix socket.
 
     Raises:
@@ -57,7 +57,7 @@ def _address(link: Link) -> Address:
         raise Unavailable(f"the sentinel: {refusal(link, cells.text(0))}")
     if (cells.kinds == ABSENT).all():
         raise Unavailable(f"{name} does not know that service: correct features.url")
-    address = told(cells.text(0), cells.text(1))
+    address = announced(cells.text(0), cells.text(1))
     if address is None:
         where = foreign(f"{cells.text(0)}:{cells.text(1)}")
         raise Unavailable(f"{name} names '{where}' as the master, which is no host and port")

@@ -12,11 +12,11 @@ from scorer.features.store_cluster import Cluster
 from scorer.features.store_dial import PING, PING_MAY_FAIL, Links
 from scorer.features.store_link import Deadline, Link, exchange
 from scorer.features.store_refusal import Denied, refuse, refuse_keys
-from scorer.features.store_sentinel import only
+from scorer.features.store_sentinel import single_address
 from scorer.features.store_url import Target
 
 
-def opened(target: Target, timeout_ms: int) -> "Server | Cluster":
+def open_store(target: Target, timeout_ms: int) -> "Server | Cluster":
     """Return the store at a target; the first call that needs it connects."""
     return Cluster(target, timeout_ms) if target.form == "cluster" else Server(target, timeout_ms)
 
@@ -56,7 +56,7 @@ class Server:
 
     def _link(self, deadline: Deadline) -> Link:
         if not self._links:
-            self._address = only(self._target, deadline)
+            self._address = single_address(self._target, deadline)
         return self._links.to(self._address, deadline)
 
     def _asked(self, requests: Sequence[Request]) -> list[tuple[Request, Cells]]:

@@ -10,7 +10,7 @@ from scorer.features.resp_tree import Refusal, Tree
 from scorer.features.store_dial import dial
 from scorer.features.store_link import Deadline, exchange
 from scorer.features.store_refusal import refusal
-from scorer.features.store_url import Address, Target, told
+from scorer.features.store_url import Address, Target, announced
 
 Owners = list[Address | None]  # of each slot, its master; None where nobody serves it
 
@@ -68,7 +68,7 @@ def _ranges(reply: Tree, seed: Address) -> Iterator[tuple[int, int, Address]]:
         if not isinstance(host, bytes | None) or not isinstance(port, int):
             raise ValueError(entry)  # noqa: TRY004  one kind for all that is malformed
         # A node that knows no name of its own is where we asked.
-        node = told(host.decode(errors="replace") if host else seed[0], port)
+        node = announced(host.decode(errors="replace") if host else seed[0], port)
         if node is None:
             raise ValueError(entry)
         yield first, last, node

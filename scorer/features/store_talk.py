@@ -10,7 +10,7 @@ from scorer.features.resp_tree import Refusal, Tree
 from scorer.features.store_dial import dial
 from scorer.features.store_link import Deadline, Link, exchange
 from scorer.features.store_refusal import refusal
-from scorer.features.store_sentinel import only
+from scorer.features.store_sentinel import single_address
 from scorer.features.store_slots import owners
 from scorer.features.store_url import Address, Target
 
@@ -107,4 +107,4 @@ def masters(target: Target, timeout_ms: int) -> list[Address | None]:
     deadline = Deadline.after(timeout_ms)
     if target.form == "cluster":
         return [node for node in dict.fromkeys(owners(target, deadline, [])) if node is not None]
-    return [only(target, deadline)]
+    return [single_address(target, deadline)]

@@ -56,7 +56,7 @@ class Target:
     sentinels: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-def told(host: str, port: str | int) -> Address | None:
+def announced(host: str, port: str | int) -> Address | None:
     """Return an address that a server told of, or None where it is none."""
     text = str(port)
     good = host.isprintable() and not re.search(r"\s", host) and 0 < len(host) <= LONGEST_HOST

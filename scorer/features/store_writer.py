@@ -14,7 +14,7 @@ from scorer.features.store_cluster import ASKING, REDIRECTIONS, redirection
 from scorer.features.store_dial import Links
 from scorer.features.store_link import Deadline, Link, exchange
 from scorer.features.store_refusal import refusal
-from scorer.features.store_sentinel import only
+from scorer.features.store_sentinel import single_address
 from scorer.features.store_slots import Owners, owners
 from scorer.features.store_url import Address, Target
 
@@ -89,7 +89,7 @@ class Writer:
 
     def _only(self, deadline: Deadline) -> Address | None:
         if not self._links:
-            self._address = only(self._target, deadline)
+            self._address = single_address(self._target, deadline)
         return self._address
 
     def _round(self, writes: Sequence[Write], deadline: Deadline) -> list[Write]:
