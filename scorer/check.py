@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
+from functools import partial
 
 from scorer.errors import Fatal, Misconfigured, Problem, ScorerError
-from scorer.features import connect, sample_problems
+from scorer.features import Entity, connect, sample_problems
 from scorer.kafka import (
     Admin,
     dead_letter_concerns,
@@ -130,6 +131,10 @@ def _examine_redis(settings: Settings, serving: Serving | None, report: Report) 
     finally:
         store.close()
     for entity in serving.plan.entities if serving else ():
-        problems, warnings = sample_problems(url, timeout_ms, entity)
-        report.problems += problems
-        report.warnings += warnings
+        _guard(report, partial(_examine_entity, url, timeout_ms, entity, report))
+
+
+def _examine_entity(url: str, timeout_ms: int, entity: Entity, report: Report) -> None:
+    problems, warnings = sample_problems(url, timeout_ms, entity)
+    report.problems += problems
+    report.warnings += warnings

@@ -52,7 +52,7 @@ class Offline:
             Unavailable: the store cannot answer and the policy is to wait.
         """
         events = self._decoder.decode(self._records(bodies))
-        matrix = self._features.assemble(events, self._features.look_up(self._features.keys(events)))
+        matrix = self._features.assemble(events, self._features.look_up(self._features.keys(events), events))
         scores = self._serving.booster.score(matrix.values)
         return Outcome(events, matrix, scores, [*events.rejected, *matrix.rejected, *scores.rejected])
 

@@ -74,7 +74,7 @@ def score(parts: Parts, records: Records) -> None:
     with stages.keys:
         keyed = parts.features.keys(events)
     with stages.look_up:
-        found = parts.features.look_up(keyed)
+        found = parts.features.look_up(keyed, events)
         parts.metrics.reused(found)
     with stages.assemble:
         matrix = parts.features.assemble(events, found)

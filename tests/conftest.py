@@ -14,6 +14,7 @@ import structlog
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from scorer import redaction
 from scorer.sandbox import Kafka, Redis, training
 from tests.kafka.ends import wait_led
 
@@ -125,6 +126,13 @@ def own_log() -> Iterator[None]:
     """Ends with a test what it made of the log: the stderr to which that wrote is closed."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def own_secrets() -> Iterator[None]:
+    """Ends with a test what it made known as secret: the next test's texts may have it in them."""
+    yield
+    redaction.forget()
 
 
 @pytest.hookimpl(wrapper=True)

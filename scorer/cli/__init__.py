@@ -8,11 +8,13 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from scorer import __version__
 from scorer.cli import failures
 from scorer.cli.stopping import at_once, terminable
 from scorer.errors import did_you_mean
+from scorer.redaction import redact
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "First steps": {
@@ -61,6 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Repeats an argument that it does not know, but no password in it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(redact(message))
+
+
 def _dispatch(words: Sequence[str]) -> int:
     name = words[0] if words else ""
     if name in COMMANDS:
@@ -78,7 +87,7 @@ def _dispatch(words: Sequence[str]) -> int:
 def _run(name: str, words: Sequence[str]) -> int:
     with at_once():
         command = import_module(f"scorer.cli.{name.replace('-', '_')}")
-    parser = argparse.ArgumentParser(prog=f"scorer {name}", description=COMMANDS[name], allow_abbrev=False)
+    parser = _Parser(prog=f"scorer {name}", description=COMMANDS[name], allow_abbrev=False)
     command.arguments(parser)
     parser.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
     code: int = command.run(parser.parse_args(words))

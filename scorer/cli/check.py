@@ -9,6 +9,7 @@ from scorer.check import Report, examine
 from scorer.cli import options
 from scorer.cli.console import console
 from scorer.monitor import configure_logging
+from scorer.redaction import redact
 
 if TYPE_CHECKING:
     from scorer.errors import Problem
@@ -36,10 +37,10 @@ def run(chosen: argparse.Namespace) -> int:
 def _print(report: Report) -> None:
     say = console().print
     for text in report.done:
-        say(f"  looked at {text}")
+        say(f"  looked at {redact(text)}")
     for warning in report.warnings:
-        say(Text.assemble(("warning", "yellow"), f" {warning}"))
+        say(Text.assemble(("warning", "yellow"), f" {redact(warning)}"))
     for problem in [*report.problems, *report.failures]:
-        say(Text.assemble(("wrong", "red"), f"   {problem}"))
+        say(Text.assemble(("wrong", "red"), f"   {redact(str(problem))}"))
     found = len(report.problems) + len(report.failures)
     say(Text(f"{found} to mend", "red") if found else Text("ready to run", "green"))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from scorer.errors import Misconfigured, ScorerError
 from scorer.printable import printable
+from scorer.redaction import foreign, redact
 
 EXTRAS = {"bench": "sandbox", "demo": "demo", "sandbox": "sandbox"}
 """Commands that need the packages of an extra."""
@@ -26,7 +27,7 @@ def explain(error: BaseException, words: Sequence[str]) -> int:
     if isinstance(error, KeyboardInterrupt) or (isinstance(error, BrokenPipeError) and _reader_left()):
         return 0
     if "--traceback" in words:
-        traceback.print_exception(error)
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
     if isinstance(error, Misconfigured):
         for problem in error.problems:
             _say(str(problem))
@@ -40,7 +41,7 @@ def explain(error: BaseException, words: Sequence[str]) -> int:
 
 
 def _unexpected(error: BaseException, command: str) -> str:
-    what = " ".join(str(error).split())
+    what = foreign(" ".join(str(error).split()))
     again = f"`scorer {command} ... --traceback` shows where; please report it with that"
     return f"unexpected {type(error).__name__}{f': {what}' if what else ''}; {again}"
 
@@ -61,4 +62,4 @@ def _say(text: str) -> None:
 
     from scorer.cli.console import LAYOUT, console  # noqa: PLC0415  the same
 
-    console().print(Text.assemble(("error", "bold red"), ": ", printable(text, LAYOUT)))
+    console().print(Text.assemble(("error", "bold red"), ": ", printable(redact(text), LAYOUT)))

@@ -77,6 +77,12 @@ class KeyTemplate:
         """The fields in it, in order."""
         return tuple(piece for piece in self.pieces if isinstance(piece, Part))
 
+    @property
+    def pattern(self) -> bytes:
+        """What SCAN and access control lists take for all keys of this form."""
+        special = re.compile(rb"[*?\[\]\\]")
+        return b"".join(b"*" if isinstance(each, Part) else special.sub(rb"\\\g<0>", each) for each in self.pieces)
+
     def fill(self, texts: Iterable[bytes]) -> bytes:
         """The key whose parts have these texts."""
         given = iter(texts)

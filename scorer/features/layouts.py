@@ -11,6 +11,7 @@ from scorer.batch import Lookup
 from scorer.features.numbers import NO_TEXT, parse
 from scorer.features.plan import Entity
 from scorer.features.resp import ABSENT, BARE, ERROR, VALUE, Cells, command, commands
+from scorer.features.resp_bounds import VALUE_ROOM
 from scorer.features.texts import word
 from scorer.kernel import kernel
 
@@ -56,6 +57,12 @@ def questions(request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int6
     if singly:
         return commands(keys, b"*2\r\n$3\r\nGET\r\n", b""), np.full(len(keys), BARE)
     return b"*%d\r\n$4\r\nMGET\r\n" % (1 + len(keys)) + commands(keys, b"", b""), np.array([len(keys)])
+
+
+def most_bytes(request: Request) -> int:
+    """Return what the values of its replies may take, as `Inbox.expect` takes it."""
+    packed, fields = request.entity.layout == "packed", len(fields_asked(request.entity))
+    return len(request.keys) * (VALUE_ROOM + FLOAT32 * fields if packed else VALUE_ROOM * fields)
 
 
 def read(request: Request, cells: Cells, now: float) -> Reply:

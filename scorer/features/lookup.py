@@ -15,6 +15,7 @@ from scorer.features.matrix import Assembler
 from scorer.features.outage import Tolerant, nothing
 from scorer.features.plan import Entity, Plan
 from scorer.features.store import Reply, Request, Store
+from scorer.features.store_refusal import Denied, shown
 from scorer.features.texts import Texts
 from scorer.kernel import kernel
 
@@ -71,11 +72,12 @@ class Features:
         good = _good(events)
         return [keyring.keys(events, good) for keyring in self._keyrings]
 
-    def look_up(self, keyed: Sequence[Keyed]) -> tuple[Found, ...]:
+    def look_up(self, keyed: Sequence[Keyed], events: Events | None = None) -> tuple[Found, ...]:
         """Look up the distinct keys of a batch in one round trip; in none where it has no keys, or all are cached.
 
         Args:
             keyed: what `keys` gave for it.
+            events: the batch, to name one of them in an error.
 
         Returns:
             What was found for each entity, in the order of the plan. Where the store cannot answer and the policy is
@@ -86,7 +88,10 @@ class Features:
         """
         requests = [Request(entity, keys) for entity, (_, keys) in zip(self._entities, keyed, strict=True)]
         now = self._clock()
-        replies = self._cache.fetch(requests, now, self._ask) if self._cache else self._ask(requests, now)
+        try:
+            replies = self._cache.fetch(requests, now, self._ask) if self._cache else self._ask(requests, now)
+        except Denied as denied:
+            raise Unavailable(f"{denied}{_needed_by(denied, requests, keyed, events)}") from None
         return tuple(
             Found(request.entity.name, slots, reply.values, reply.absent, reply.lookup, request.keys, reply.reused)
             for request, reply, (slots, _) in zip(requests, replies, keyed, strict=True)
@@ -192,6 +197,17 @@ def tell(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
         states[entity, row] = state
         missing[row, entity] = good[row] and state != HIT
         lookups[entity, state] += good[row]
+
+
+def _needed_by(denied: Denied, requests: Sequence[Request], keyed: Sequence[Keyed], events: Events | None) -> str:
+    """Return which event needs a key that may not be read; nothing where that is not known."""
+    for request, (slots, keys) in zip(requests, keyed, strict=True):
+        if events is None or denied.key is None or request.entity.name != denied.entity:
+            continue
+        slot = next((slot for slot, key in enumerate(keys) if key == denied.key), NO_SLOT)
+        for row in np.flatnonzero((slots == slot) & (slots != NO_SLOT))[:1].tolist():
+            return f"; event '{shown(events.data[events.id_starts[row] : events.id_ends[row]].tobytes())}' needs it"
+    return ""
 
 
 def _why(entity: Entity, found: Found, row: int, state: Lookup) -> str:

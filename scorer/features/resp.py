@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.features.resp_bounds import LONGEST_LINE, SHOWN, SLACK, VALUE_ROOM, Malformed
 from scorer.features.texts import Texts, copy
 from scorer.kernel import kernel
 
@@ -19,10 +20,6 @@ DONE, MORE, MALFORMED = 0, -1, -2  # how reading ended; where a kernel returns a
 CR, LF = ord("\r"), ord("\n")
 MAX_SIZE_DIGITS = 18  # a length that fits 64 bits
 FIRST_ROOM = 1 << 16  # bytes
-
-
-class Malformed(ValueError):
-    """What arrived is not the reply that the protocol asks for."""
 
 
 def command(*parts: bytes) -> bytes:
@@ -82,20 +79,22 @@ class Cells:
 class Inbox:
     """The replies to come on one connection, into a buffer that is kept from one request to the next."""
 
-    __slots__ = ("_data", "_length", "_marks", "_state", "_widths")
+    __slots__ = ("_data", "_length", "_marks", "_most", "_state", "_widths")
 
     def __init__(self) -> None:
         self._data = np.empty(FIRST_ROOM, np.uint8)
         self.expect(np.empty(0, np.int64))
 
-    def expect(self, widths: NDArray[np.int64]) -> None:
+    def expect(self, widths: NDArray[np.int64], most: int = 0) -> None:
         """Forget what arrived and wait for replies anew.
 
         Args:
             widths: [replies] the length of the array that each is, or BARE.
+            most:   bytes that their values may take together, where that is more than VALUE_ROOM for each.
         """
         self._widths, self._length, self._state = widths, 0, np.zeros(4, np.int64)
         self._marks = np.empty((3, cell_count(widths)), np.int64)
+        self._most = SLACK + max(most, VALUE_ROOM * self._marks.shape[1])
 
     @property
     def cells(self) -> Cells:
@@ -118,13 +117,15 @@ class Inbox:
         """Take note of bytes that were put into the room; return whether all replies are complete.
 
         Raises:
-            Malformed: with the first bytes of what cannot be read.
+            Malformed: with the first bytes of what cannot be read, or it is more than what was asked for can be.
         """
         self._length += count
         status = scan(self._data, self._length, self._widths, self._state, self._marks)
         at = int(self._state[0])
         if status == MALFORMED or (status == DONE and at < self._length):
-            raise Malformed(repr(self._data[at : min(at + 40, self._length)].tobytes()))
+            raise Malformed.with_bytes(self._data[at : min(at + 4 * SHOWN, self._length)].tobytes())
+        if status == MORE and self._length > self._most:
+            raise Malformed(f"more than {self._most:,} bytes for {self._marks.shape[1]:,} values")
         return status == DONE
 
 
@@ -166,8 +167,11 @@ def line_end(data: NDArray[np.uint8], at: int, length: int) -> int:
     """Return where the line that begins at a position ends, or MORE or MALFORMED."""
     if at < length and data[at] not in (ord("$"), ord("*"), ord("+"), ord("-"), ord(":")):
         return MALFORMED
-    while at < length and data[at] != CR:
+    last = min(length, at + LONGEST_LINE)
+    while at < last and data[at] != CR:
         at += 1
+    if at == last < length:
+        return MALFORMED
     if at + 1 >= length:
         return MORE
     return at if data[at + 1] == LF else MALFORMED

@@ -5,20 +5,12 @@ object of each reply costs ten times as much. redis-py does the connecting: addr
 """
 
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from scorer.features.layouts import Reply, Request, questions, read
-from scorer.features.resp import BARE, Cells, Inbox, cell_count
-from scorer.features.store_cluster import Cluster
-from scorer.features.store_dial import KEY_MAY_FAIL, PING, PING_MAY_FAIL, Links, refuse
-from scorer.features.store_link import Deadline, exchange
+from scorer.features.layouts import Reply, Request
 from scorer.features.store_sample import sample_problems
-from scorer.features.store_sentinel import find_master
-from scorer.features.store_url import Target, parse
+from scorer.features.store_server import open_store
+from scorer.features.store_url import parse
 
 __all__ = ["Reply", "Request", "Store", "connect", "sample_problems"]
 
@@ -64,42 +56,4 @@ def connect(url: str, timeout_ms: int) -> Store:
     Raises:
         Misconfigured: the URL is wrong.
     """
-    target = parse(url)
-    return Cluster(target, timeout_ms) if target.form == "cluster" else Server(target, timeout_ms)
-
-
-class Server:
-    """A single Redis server, or the master that sentinels name at each (re)connect."""
-
-    def __init__(self, target: Target, timeout_ms: int) -> None:
-        self._target, self._links = target, Links(target, timeout_ms)
-        self._address = target.seeds[0] if target.seeds else None
-
-    def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
-        """See `Store.fetch`."""
-        asked = [questions(request, singly=False) for request in requests]
-        question = b"".join([question for question, _ in asked])
-        cells = self._answers(question, [widths for _, widths in asked], KEY_MAY_FAIL)
-        ends = list(accumulate(cell_count(widths) for _, widths in asked))
-        parts = zip(requests, [0, *ends], ends, strict=False)
-        return [read(request, cells[start:end], now) for request, start, end in parts]
-
-    def ping(self) -> None:
-        """See `Store.ping`."""
-        self._answers(PING, [np.array([BARE])], PING_MAY_FAIL)
-
-    def close(self) -> None:
-        """See `Store.close`."""
-        self._links.close()
-
-    def _answers(self, question: bytes, widths: Sequence[NDArray[np.int64]], harmless: str) -> Cells:
-        def ask(deadline: Deadline) -> Cells:
-            if self._target.form == "sentinel" and not self._links:
-                self._address = find_master(self._target, deadline)
-            link = self._links.to(self._address, deadline)
-            link.ask(question, np.concatenate(widths))
-            exchange([link], deadline)
-            refuse(link.cells.errors(), link.name, harmless)
-            return link.cells
-
-        return self._links.call(ask) if question else Inbox().cells
+    return open_store(parse(url), timeout_ms)

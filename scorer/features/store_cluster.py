@@ -3,20 +3,21 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from redis import Redis, RedisError
-from redis.connection import ConnectionPool
-from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+from redis.crc import key_slot
 
 from scorer.batch import Lookup
 from scorer.errors import Unavailable
-from scorer.features.layouts import Reply, Request, questions, read
+from scorer.features.layouts import Reply, Request, most_bytes, questions, read
 from scorer.features.resp import BARE, Cells, cell_count, command
-from scorer.features.store_dial import KEY_MAY_FAIL, PING, PING_MAY_FAIL, Links, connecting, refuse, server_name, why
-from scorer.features.store_link import Deadline, exchange
-from scorer.features.store_url import Address, Target
+from scorer.features.store_dial import PING, PING_MAY_FAIL, Links
+from scorer.features.store_link import Deadline, Link, exchange
+from scorer.features.store_refusal import refusal, refuse, refuse_keys
+from scorer.features.store_slots import owners
+from scorer.features.store_url import Address, Target, announced
 
 ASKING = command(b"ASKING")
 REDIRECTIONS = ("MOVED ", "ASK ")
@@ -45,17 +46,19 @@ class Part:
         question, widths = questions(self.request, singly=True)
         return (ASKING + question, np.concatenate([[BARE], widths])) if self.asking else (question, widths)
 
-    def redirected(self, errors: Sequence[tuple[int, str]], cells: int) -> "list[Part]":
-        """Return a part for each key that another node has, as errors among the cells of this part say."""
+    def redirected(self, link: Link, cells: Cells) -> "list[Part]":
+        """Return a part for each key that another node has, as errors among the cells of this part say.
+
+        Raises:
+            Unavailable: where that is cannot be read.
+        """
         parts = {}
-        for cell, text in errors:
+        for cell, text in cells.errors():
             if text.startswith(REDIRECTIONS):
-                row = cell * len(self.rows) // cells
-                kind, _, place = text.split(" ", 2)
-                host, _, port = place.rpartition(":")
-                node = host or self.node[0], int(port)
+                row = cell * len(self.rows) // cells.marks.shape[1]
                 request = Request(self.request.entity, self.request.keys[row : row + 1])
-                parts[row] = Part(node, self.number, self.rows[row : row + 1], request, kind == "ASK")
+                node = redirection(link, self.node, text)
+                parts[row] = Part(node, self.number, self.rows[row : row + 1], request, text.startswith("ASK "))
         return list(parts.values())
 
 
@@ -63,7 +66,7 @@ class Cluster:
     """The masters of a cluster, as it says itself which they are."""
 
     def __init__(self, target: Target, timeout_ms: int) -> None:
-        self._target, self._links = target, Links(target, timeout_ms)
+        self._target, self._links = target, Links(target, partial(Deadline.after, timeout_ms))
         self._owners: list[Address | None] = []  # of each slot; none where the cluster is to be asked
 
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
@@ -88,17 +91,16 @@ class Cluster:
             link.ask(PING, np.array([BARE]))
         exchange(links, deadline)
         for link in links:
-            refuse(link.cells.errors(), link.name, PING_MAY_FAIL)
+            refuse(link, link.cells.errors(), PING_MAY_FAIL)
 
     def _fill(self, replies: Sequence[Reply], requests: Sequence[Request], now: float, deadline: Deadline) -> None:
         self._learn(deadline)
         parts = [part for number, request in enumerate(requests) for part in self._parts(number, request)]
         for _ in range(ROUNDS):
             moved: list[Part] = []
-            for part, cells, name in self._answers(parts, deadline):
-                errors = cells.errors()
-                refuse(errors, name, KEY_MAY_FAIL, *REDIRECTIONS)
-                moved += part.redirected(errors, cells.marks.shape[1])
+            for part, cells, link in self._answers(parts, deadline):
+                refuse_keys(link, part.request, cells, *REDIRECTIONS, singly=True)
+                moved += part.redirected(link, cells)
                 _put(replies[part.number], part.rows, read(part.request, cells, now))
             if not moved:
                 return
@@ -107,21 +109,22 @@ class Cluster:
             parts = moved
         raise Unavailable(f"the cluster redirects look-ups on and on, now to {parts[0].node}: slots are moving")
 
-    def _answers(self, parts: Sequence[Part], deadline: Deadline) -> Iterator[tuple[Part, Cells, str]]:
-        """Ask the nodes; yield each part with its cells and the name of its node."""
+    def _answers(self, parts: Sequence[Part], deadline: Deadline) -> Iterator[tuple[Part, Cells, Link]]:
+        """Ask the nodes; yield each part with its cells and who answered."""
         asked: dict[Address, list[tuple[Part, bytes, NDArray[np.int64]]]] = defaultdict(list)
         for part in parts:
             asked[part.node].append((part, *part.question()))
         links = {node: self._links.to(node, deadline) for node in asked}
         for node, link in links.items():
             question = b"".join([commands for _, commands, _ in asked[node]])
-            link.ask(question, np.concatenate([widths for _, _, widths in asked[node]]))
+            most = sum(most_bytes(part.request) for part, _, _ in asked[node])
+            link.ask(question, np.concatenate([widths for _, _, widths in asked[node]]), most)
         exchange(list(links.values()), deadline)
         for node, link in links.items():
             end = 0
             for part, _, widths in asked[node]:
                 start, end = end, end + cell_count(widths)
-                yield part, link.cells[start + part.asking : end], link.name
+                yield part, link.cells[start + part.asking : end], link
 
     def _parts(self, number: int, request: Request) -> Iterator[Part]:
         """Divide a request among the nodes that serve its keys."""
@@ -138,30 +141,16 @@ class Cluster:
         """Ask who serves which slot, where that is unknown or as old as the connections that broke."""
         if self._owners and self._links:
             return
-        known = [node for node in dict.fromkeys(self._owners) if node is not None]
-        seeds = list(dict.fromkeys([*self._target.seeds, *known]))
-        reasons = []
-        for place, seed in enumerate(seeds):
-            share = deadline.share(len(seeds) - place)
-            try:
-                self._owners = _owners(self._target, seed, share)
-            except (RedisError, OSError) as error:
-                reasons.append(self._target.masked(why(server_name(self._target, seed), error, share)))
-            else:
-                return
-        raise Unavailable("no node of the cluster says who serves which slot: " + "; ".join(reasons))
+        self._owners = owners(self._target, deadline, self._owners)
 
 
-def _owners(target: Target, seed: Address, deadline: Deadline) -> list[Address | None]:
-    """Return the master of each slot, as one node tells it."""
-    owners: list[Address | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
-    pool = ConnectionPool(connection_class=target.kind, **connecting(target.options, seed, deadline.left()))
-    with Redis(connection_pool=pool) as client:
-        for first, last, (host, port, *_), *_ in client.execute_command("CLUSTER SLOTS"):
-            node = host.decode() if host else seed[0], port  # a node that knows no name of its own is where we asked
-            owners[first : last + 1] = [node] * (last + 1 - first)
-    pool.close()
-    return owners
+def redirection(link: Link, asked: Address, text: str) -> Address:
+    """Return the node that an error names, where a host that is left out is the one that was asked."""
+    host, _, port = text.rsplit(" ", maxsplit=1)[-1].rpartition(":")
+    node = announced(host or asked[0], port)
+    if node is None or len(text.split(" ")) != 3:  # noqa: PLR2004  the kind, the slot, the node
+        raise Unavailable(f"{refusal(link, text)}; where that is cannot be read")
+    return node
 
 
 def _blank(request: Request) -> Reply:

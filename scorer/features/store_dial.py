@@ -1,46 +1,39 @@
-"""Connecting to Redis servers, and what to do where one refuses."""
+"""Connecting to Redis servers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
-from redis import RedisError, ResponseError
+from redis import RedisError
 from redis import TimeoutError as RedisTimeoutError
 from redis.connection import AbstractConnection
 
 from scorer.errors import Unavailable
 from scorer.features.resp import BARE, command
 from scorer.features.store_link import Closed, Deadline, Link, exchange
+from scorer.features.store_refusal import login_refused, refusal
 from scorer.features.store_url import Address, Target
+from scorer.redaction import foreign
 
 PING = command(b"PING")
 PING_MAY_FAIL = "NOPERM"  # a server that refuses this user a PING does answer
-KEY_MAY_FAIL = "WRONGTYPE"  # the key holds something else, which makes the entity INVALID
 Answer = TypeVar("Answer")
 SHORTEST = 0.001  # seconds: redis-py takes 0 for "do not wait"
-ADVICE = {
-    "ASK": "it is a node of a cluster: begin features.url with redis+cluster",
-    "CLUSTERDOWN": "the cluster serves no keys until every slot has a master: see CLUSTER INFO",
-    "LOADING": "it reads its data from disk and will answer when that is done",
-    "MASTERDOWN": "it lost its master and serves no stale data: see replica-serve-stale-data",
-    "MOVED": "it is a node of a cluster: begin features.url with redis+cluster",
-    "NOAUTH": "put the user name and the password into features.url",
-    "NOPERM": "grant the user HMGET, MGET, GET and PING on the keys of the plan",
-    "OOM": "it is out of memory: raise its maxmemory",
-    "READONLY": "it is a replica: point features.url at the master",
-    "TRYAGAIN": "slots of the cluster are moving: it will answer when that is done",
-    "WRONGPASS": "correct the user name or the password in features.url",
-}
 
 
 class Links:
-    """The open connections of a store."""
+    """The open connections of a store.
 
-    __slots__ = ("_open", "_target", "_timeout_ms")
+    Args:
+        target: how to connect.
+        begin:  gives the end of a call that begins now.
+    """
 
-    def __init__(self, target: Target, timeout_ms: int) -> None:
-        self._target, self._timeout_ms = target, timeout_ms
+    __slots__ = ("_begin", "_open", "_target")
+
+    def __init__(self, target: Target, begin: Callable[[], Deadline]) -> None:
+        self._target, self._begin = target, begin
         self._open: dict[Address | None, Link] = {}
 
     def __bool__(self) -> bool:
@@ -58,7 +51,7 @@ class Links:
         It is made a second time, with new connections, where one of an earlier call turns out to be closed: servers
         and proxies close idle ones, and reading twice does no harm.
         """
-        deadline = Deadline.after(self._timeout_ms)
+        deadline = self._begin()
         if self._open:
             with suppress(Closed):
                 return self._once(attempt, deadline)
@@ -94,9 +87,9 @@ def dial(target: Target, address: Address | None, deadline: Deadline) -> Link:
         options = connecting(target.options, address, deadline.left()) | {"redis_connect_func": _connected}
         connection = target.kind(**options)
         connection.connect()  # type: ignore[no-untyped-call]  # redis-py's gap
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, ValueError, OverflowError) as error:  # the last two: of what is no host or port
         raise Unavailable(why(name, error, deadline)) from None
-    link = Link(connection, name)
+    link = Link(connection, name, target.options.get("username") or "default")
     try:
         _introduce(link, target, deadline)
     except BaseException:
@@ -120,8 +113,8 @@ def _introduce(link: Link, target: Target, deadline: Deadline) -> None:
         commands = [command(*(str(part).encode() for part in parts)) for parts in asked]
         link.ask(b"".join(commands), np.full(len(asked), BARE))
         exchange([link], deadline)
-        for _, text in link.cells.errors():
-            raise Unavailable(target.masked(refusal(link.name, text)))
+        for cell, text in link.cells.errors():
+            raise Unavailable(login_refused(link, text) if asked[cell][0] == "AUTH" else refusal(link, text))
 
 
 def connecting(options: Mapping[str, Any], address: Address | None, seconds: float) -> dict[str, Any]:
@@ -137,23 +130,7 @@ def server_name(target: Target, address: Address | None) -> str:
 
 
 def why(name: str, error: Exception, deadline: Deadline) -> str:
-    """Return what an error of redis-py says, and what to do."""
+    """Return why a connection cannot be made."""
     if isinstance(error, RedisTimeoutError):
         return f"{name} did not answer within {deadline.text}"
-    code = getattr(error, "status_code", None)
-    if code or isinstance(error, ResponseError):
-        return refusal(name, f"{code or ''} {error}".strip())
-    return f"cannot connect to {name}: {error}"
-
-
-def refuse(errors: Sequence[tuple[int, str]], name: str, *harmless: str) -> None:
-    """Raise Unavailable for the first error of a server that does not begin with a harmless code."""
-    for _, text in errors:
-        if not text.startswith(harmless):
-            raise Unavailable(refusal(name, text))
-
-
-def refusal(name: str, text: str) -> str:
-    """Return what a server's error text says, and what to do."""
-    advice = ADVICE.get(text.partition(" ")[0])
-    return f"{name} answered '{text}'" + (f": {advice}" if advice else "")
+    return f"cannot connect to {name}: {foreign(str(error))}"

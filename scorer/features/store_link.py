@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import cast
 
 import numpy as np
@@ -13,14 +14,17 @@ from numpy.typing import NDArray
 from redis.connection import AbstractConnection
 
 from scorer.errors import Unavailable
-from scorer.features.resp import Cells, Inbox, Malformed
+from scorer.features.resp import Cells, Inbox
+from scorer.features.resp_bounds import SHOWN, Malformed
+from scorer.features.resp_tree import Tree, TreeInbox
+from scorer.redaction import foreign
 
 LONG = 10  # times its limit, that an answer may take which keeps arriving
 LONGEST_SECONDS = 10.0  # of that, where the limit itself is not longer
 
 
 class Closed(Unavailable):
-    """The other side closed the connection."""
+    """The connection is of no more use: the other side closed it, or sent what nobody asked for."""
 
 
 class Deadline:
@@ -58,25 +62,46 @@ class Deadline:
 
 
 class Link:
-    """A connection without blocking calls; `name` is the server in a text."""
+    """A connection without blocking calls.
 
-    __slots__ = ("_connection", "_events", "_inbox", "_socket", "_unsent", "name")
+    name: the server in a text.
+    user: whom it knows us as.
+    """
 
-    def __init__(self, connection: AbstractConnection, name: str) -> None:
+    __slots__ = ("_connection", "_events", "_expected", "_inbox", "_socket", "_unsent", "name", "user")
+
+    def __init__(self, connection: AbstractConnection, name: str, user: str = "default") -> None:
         self._connection, self._socket = connection, _socket_of(connection)
         self._socket.setblocking(False)  # noqa: FBT003  the socket's own signature
         self._inbox, self._unsent, self._events = Inbox(), memoryview(b""), 0
-        self.name = name
+        self._expected: Inbox | TreeInbox = self._inbox
+        self.name, self.user = name, user
 
-    def ask(self, request: bytes, widths: NDArray[np.int64]) -> None:
-        """Take a request, not yet to be sent, and the widths of its replies as `Inbox.expect` takes them."""
+    def ask(self, request: bytes, widths: NDArray[np.int64], most: int = 0) -> None:
+        """Take a request, not yet to be sent, and what `Inbox.expect` takes.
+
+        Raises:
+            Closed: something arrived that nobody asked for, and would be taken for the answer.
+        """
+        self._refuse_unasked()
         self._unsent = memoryview(request)
-        self._inbox.expect(widths)
+        self._inbox.expect(widths, most)
+        self._expected = self._inbox
+
+    def ask_anything(self, request: bytes) -> None:
+        """The same for one question whose answer may have any shape."""
+        self._refuse_unasked()
+        self._unsent, self._expected = memoryview(request), TreeInbox()
 
     @property
     def cells(self) -> Cells:
         """What was answered; good until the next `ask`."""
         return self._inbox.cells
+
+    @property
+    def reply(self) -> Tree:
+        """What was answered to `ask_anything`."""
+        return self._expected.reply if isinstance(self._expected, TreeInbox) else None
 
     def advance(self, deadline: Deadline) -> bool:
         """Send and receive what can be without waiting; return whether all replies are there.
@@ -94,7 +119,7 @@ class Link:
                 f"{self.name} does not answer as Redis does, with {error}; check host, port and TLS of features.url"
             ) from None
         except OSError as error:
-            raise Closed(f"the connection to {self.name} broke: {error}") from None
+            raise Closed(f"the connection to {self.name} broke: {foreign(str(error))}") from None
 
     def watch(self, poll: select.poll) -> None:
         """Register what this link waits for."""
@@ -103,6 +128,21 @@ class Link:
     def close(self) -> None:
         """Close it; answers still on their way reach nobody."""
         self._connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py's gap
+
+    def _refuse_unasked(self) -> None:
+        unasked = self._waiting()
+        if unasked is not None:
+            what = f"sent {Malformed.with_bytes(unasked)}, which nobody asked for" if unasked else "closed it"
+            raise Closed(f"the connection to {self.name} is closed: the server {what}")
+
+    def _waiting(self) -> bytes | None:
+        """Return what has arrived and was not received yet: nothing is b"" at the end of the connection, else None."""
+        try:
+            return self._socket.recv(4 * SHOWN)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+        except OSError as error:
+            raise Closed(f"the connection to {self.name} broke: {foreign(str(error))}") from None
 
     def _send(self) -> None:
         while self._unsent:
@@ -121,18 +161,25 @@ class Link:
     def _receive(self, deadline: Deadline) -> bool:
         while deadline.left():
             try:
-                count = self._socket.recv_into(self._inbox.room())
+                count = self._socket.recv_into(self._expected.room())
             except (BlockingIOError, ssl.SSLWantReadError):
                 return False
             except ssl.SSLWantWriteError:
                 self._events |= select.POLLOUT
                 return False
             if count == 0:
-                raise ConnectionResetError(self._inbox.complaint or "the server closed it")
+                raise ConnectionResetError(self._expected.complaint or "the server closed it")
             deadline.renew()
-            if self._inbox.received(count):
-                return True
+            if self._expected.received(count):
+                return self._nothing_more()
         return False
+
+    def _nothing_more(self) -> bool:
+        """Make sure that nothing came behind the answer: then one before it may have been another's."""
+        with suppress(Closed):  # the answer is whole; the next question will find out
+            if more := self._waiting():
+                raise Malformed.with_bytes(more)
+        return True
 
 
 def _socket_of(connection: AbstractConnection) -> socket.socket:

@@ -5,10 +5,23 @@ from dataclasses import replace
 import numpy as np
 
 from scorer.errors import Unavailable
-from scorer.features.resp import ABSENT, ERROR, Cells, command
-from scorer.features.store_dial import dial, refusal
-from scorer.features.store_link import Deadline, exchange
-from scorer.features.store_url import Address, Target
+from scorer.features.resp import ABSENT, ERROR, command
+from scorer.features.store_dial import dial
+from scorer.features.store_link import Deadline, Link, exchange
+from scorer.features.store_refusal import refusal
+from scorer.features.store_url import Address, Target, announced
+from scorer.redaction import foreign
+
+
+def single_address(target: Target, deadline: Deadline) -> Address | None:
+    """Return the address of the server of a target that is no cluster; None is its Unix socket.
+
+    Raises:
+        Unavailable: no sentinel names it.
+    """
+    if target.form == "sentinel":
+        return find_master(target, deadline)
+    return target.seeds[0] if target.seeds else None
 
 
 def find_master(target: Target, deadline: Deadline) -> Address:
@@ -32,15 +45,20 @@ def _ask(target: Target, seed: Address, deadline: Deadline) -> Address:
     try:
         link.ask(command(b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", target.service.encode()), np.array([2]))
         exchange([link], deadline)
-        return _address(link.cells, f"the sentinel ({link.name})")
+        return _address(link)
     finally:
         link.close()
 
 
-def _address(cells: Cells, name: str) -> Address:
+def _address(link: Link) -> Address:
+    cells, name = link.cells, f"the sentinel ({link.name})"
     kind = cells.kinds[0]
     if kind == ERROR:
-        raise Unavailable(refusal(name, cells.text(0)))
-    if kind == ABSENT:
+        raise Unavailable(f"the sentinel: {refusal(link, cells.text(0))}")
+    if (cells.kinds == ABSENT).all():
         raise Unavailable(f"{name} does not know that service: correct features.url")
-    return cells.text(0), int(cells.text(1))
+    address = announced(cells.text(0), cells.text(1))
+    if address is None:
+        where = foreign(f"{cells.text(0)}:{cells.text(1)}")
+        raise Unavailable(f"{name} names '{where}' as the master, which is no host and port")
+    return address

@@ -1,19 +1,19 @@
 """Writing features, as the layouts of a plan want them to lie in Redis."""
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
 from scorer.errors import Unavailable
 from scorer.features.plan import Entity
-from scorer.features.store_client import client
+from scorer.features.resp import command
 from scorer.features.store_url import parse
+from scorer.features.store_writer import Write, Writer
 
 CHUNK = 1000  # entities that are written in one round trip
-SECONDS = 10.0  # to wait for an answer: writing many takes longer than `timeout_ms`, which is for look-ups
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,12 @@ def write(url: str, entity: Entity, lines: Iterable[Stored], told: Callable[[int
     Raises:
         Unavailable: the server does not answer or refuses.
     """
-    put = _put_hash if entity.layout == "hash" else _put_packed
+    commands_of = _hash_commands if entity.layout == "hash" else _packed_commands
     left, done = iter(lines), 0
     try:
-        with client(parse(url), SECONDS) as redis:
+        with closing(Writer(parse(url))) as writer:
             while chunk := list(islice(left, CHUNK)):
-                pipeline = redis.pipeline(transaction=False)
-                for stored in chunk:
-                    put(pipeline, entity, stored)
-                pipeline.execute()
+                writer.write([Write(stored.key, commands_of(entity, stored)) for stored in chunk])
                 done += len(chunk)
                 told(done)
     except Unavailable as error:
@@ -61,17 +58,17 @@ def write(url: str, entity: Entity, lines: Iterable[Stored], told: Callable[[int
     return done
 
 
-def _put_hash(pipeline: Any, entity: Entity, stored: Stored) -> None:  # noqa: ANN401  redis-py's, of either kind
+def _hash_commands(entity: Entity, stored: Stored) -> list[bytes]:
     there = {field: text for field, text in zip(entity.fields, stored.values, strict=True) if text}
     if stored.updated and entity.updated:
         there[entity.updated] = stored.updated
-    if there:
-        pipeline.hset(stored.key, mapping=there)
-    if gone := [field for field in entity.fields if field not in there]:
-        pipeline.hdel(stored.key, *gone)
+    pairs = [part.encode() for pair in there.items() for part in pair]
+    gone = [field.encode() for field in entity.fields if field not in there]
+    commands = [command(b"HSET", stored.key, *pairs)] if pairs else []
+    return [*commands, command(b"HDEL", stored.key, *gone)] if gone else commands
 
 
-def _put_packed(pipeline: Any, entity: Entity, stored: Stored) -> None:  # noqa: ANN401  the same
+def _packed_commands(entity: Entity, stored: Stored) -> list[bytes]:
     row = np.array([float(text) if text else np.nan for text in stored.values])
     assert len(row) == len(entity.fields)  # noqa: S101  a shorter value would be INVALID
-    pipeline.set(stored.key, row.astype("<f4").tobytes())
+    return [command(b"SET", stored.key, row.astype("<f4").tobytes())]

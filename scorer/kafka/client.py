@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
+from scorer.redaction import foreign
 from scorer.settings import BatchSettings, KafkaSettings
 
 Role = Literal["consumer", "producer", "admin"]
@@ -142,5 +143,5 @@ class LastError:
         """Keep an error, and pass on what is kept."""
         # "All brokers are down" says less than what came before it.
         if error.code() != KafkaError._ALL_BROKERS_DOWN or not self.text:  # noqa: SLF001  librdkafka's own codes are so named
-            self.text = error.str()
+            self.text = foreign(error.str())
         self._then(self.text)

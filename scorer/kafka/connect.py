@@ -9,6 +9,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from scorer.errors import Misconfigured, Problem, Unavailable
+from scorer.redaction import foreign
 
 Client = TypeVar("Client")
 
@@ -21,7 +22,7 @@ class Journal:
 
     def log(self, level: int, _form: str, facility: str, client: str, text: str) -> None:
         """Log a line; this is how librdkafka calls a logger of the standard library."""
-        _, _, said = text.partition("]: ")  # behind the name of a thread
+        said = foreign(text.partition("]: ")[2])  # behind the name of a thread
         log.log(
             logging.DEBUG if facility in TOLD else level, "librdkafka says", what=said, kind=facility, client=client
         )
@@ -40,7 +41,7 @@ def connect(client: Callable[[dict[str, Any]], Client], properties: dict[str, An
     try:
         return client({"logger": Journal(), **properties})
     except KafkaException as refused:
-        text = re.sub(r"\AFailed to create \w+: ", "", refused.args[0].str())
+        text = foreign(re.sub(r"\AFailed to create \w+: ", "", refused.args[0].str()))
         raise Misconfigured([Problem("kafka.properties", text, "see the properties of librdkafka")]) from refused
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from scorer.redaction import redact
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -37,7 +39,7 @@ class Health:
 
     def set(self, name: str, ok: bool, detail: str) -> None:  # noqa: FBT001  reads as a sentence: redis, ok, why
         """Note what holds of one part, in words."""
-        self._conditions[name] = Condition(ok, detail)
+        self._conditions[name] = Condition(ok, redact(detail))
 
     def live(self) -> tuple[bool, dict[str, Any]]:
         """Say whether the loop turned within its limit; before its first turn it is starting, which is alive."""

@@ -12,6 +12,7 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 from scorer.printable import printable
+from scorer.redaction import redact
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "text", "json"]
@@ -55,7 +56,8 @@ def configure(level: Level = "info", format: Format = "auto") -> None:  # noqa: 
 
 def _text(*, colors: bool) -> list[Processor]:
     plain = structlog.dev.plain_traceback
-    return [_escaped, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+    renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)
+    return [structlog.processors.format_exc_info, _redacted, _escaped, renderer]
 
 
 def _escaped(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -72,7 +74,22 @@ def _escaped(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def _json() -> list[Processor]:
-    return [structlog.processors.format_exc_info, _ordered, structlog.processors.JSONRenderer(default=str)]
+    return [structlog.processors.format_exc_info, _redacted, _ordered, structlog.processors.JSONRenderer(default=str)]
+
+
+def _redacted(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Replace the secrets in what a line says; its time and level are ours."""
+    return {key: value if key in {"timestamp", "level"} else _shown(value) for key, value in event.items()}
+
+
+def _shown(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, dict):
+        return {key: _shown(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_shown(item) for item in value]
+    return redact(str(value))
 
 
 def _ordered(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import yaml
 
+from scorer import redaction
 from scorer.errors import Misconfigured, Problem
 from scorer.settings.catalogue import CATALOGUE, Key
+from scorer.settings.masking import conceals, is_secret
 from scorer.settings.sources import Origin, Sources, Value
 
 _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\{[^}]*\}?)")
 _STANDARD_TAG = "tag:yaml.org,2002:"
+_NAME = re.compile(r""" (?:'[^'<]{2,}'|"[^"<]{2,}")""")  # in an error of PyYAML
 _DEEPEST = 8  # a configuration has three levels; a YAML alias of what it is in has no end
 
 
@@ -38,7 +41,10 @@ def _compose(path: Path) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{path} line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
-        raise Misconfigured([Problem(place, f"not YAML: {error.problem or error.context}")]) from None
+        # The name of an alias or a tag is not repeated: a password may begin with * or !.
+        what, named = _NAME.subn("", error.problem or error.context or "")
+        expected = "quote a value that begins with *, & or !" if named else ""
+        raise Misconfigured([Problem(place, f"not YAML: {what}", expected)]) from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         raise Misconfigured([Problem(str(path), f"not YAML: {reason}", "expected UTF-8 text")]) from None
@@ -61,7 +67,8 @@ class _Document:
         """Return a node's value, every scalar as text but for null."""
         self.lines[key] = node.start_mark.line + 1
         if not node.tag.startswith(_STANDARD_TAG):
-            self._refuse(key, f"unknown tag {node.tag}", "expected a plain value")
+            what = "an unknown tag" if conceals(key) else f"unknown tag {node.tag}"
+            self._refuse(key, what, "expected a plain value; quote one that begins with !")
         elif len(key) > _DEEPEST:
             self._refuse(key, "nested too deeply", "expected a list or map of plain values")
         elif isinstance(node, yaml.ScalarNode):
@@ -94,7 +101,9 @@ class _Document:
             if not match["name"]:
                 self._refuse(key, f"found '{match[0]}'", "expected ${NAME}, or $$ for a dollar sign")
             elif match["name"] in self.environ:
-                return self.environ[match["name"]]
+                value = self.environ[match["name"]]
+                redaction.learn(*[value] * is_secret(match["name"]))
+                return value
             else:
                 self._refuse(key, f"the variable {match['name']} is not set", "set it, or write $$ for a dollar sign")
             return match[0]

@@ -144,7 +144,8 @@ class FeatureSettings(Group):
 
     url: Url = Field(
         default="redis://localhost:6379/0",
-        description="Redis: redis://, rediss:// (TLS), unix://, redis+cluster:// or redis+sentinel://.",
+        description="Redis: redis://, rediss:// (TLS), unix://, redis+cluster:// or redis+sentinel://. Special "
+        "characters of user and password are percent-encoded: / is %2F, @ is %40, # is %23, [ is %5B.",
     )
     timeout_ms: Milliseconds = Field(
         default=100,

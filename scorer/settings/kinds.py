@@ -1,9 +1,11 @@
 """The kinds of value that settings have, each with the words for what it counts or expects."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from annotated_types import Ge, Le
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
@@ -52,6 +54,15 @@ def _distinct(topics: tuple[str, ...]) -> tuple[str, ...]:
     return topics
 
 
+def _without_spaces(url: str) -> str:
+    """Refuse what a URL has only where its password was not percent-encoded."""
+    if blank := re.search(r"\s", url):
+        names = {" ": "a space", "\n": "the end of a line", "\r": "the end of a line", "\t": "a tab"}
+        name = names.get(blank[0], "white space")
+        raise ValueError(f"expected a URL without {name}: percent-encode it, as {quote(blank[0])}")
+    return url
+
+
 Text = Annotated[str, Field(min_length=1), Expects("text")]
 Servers = Annotated[
     str, Field(pattern=r"\A[^\s,]+(,[^\s,]+)*\Z"), Expects("host:port, or several with commas between and no spaces")
@@ -67,7 +78,12 @@ Topics = Annotated[
     AfterValidator(_distinct),
     Expects('a list of topic names, such as ["flights"]'),
 ]
-Url = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9+]*://\S+\Z"), Expects("a URL such as redis://localhost:6379/0")]
+Url = Annotated[
+    str,
+    AfterValidator(_without_spaces),
+    Field(pattern=r"\A[a-z][a-z0-9+]*://\S+\Z"),
+    Expects("a URL such as redis://localhost:6379/0"),
+]
 FilePath = Annotated[
     Path,
     BeforeValidator(_not_empty),

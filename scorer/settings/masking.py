@@ -1,28 +1,63 @@
 """Secrets, kept out of everything that is shown."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
+from scorer.redaction import MASK
 from scorer.settings.catalogue import Key
 from scorer.settings.groups import Settings
-from scorer.settings.properties import SECRET
+from scorer.settings.properties import SECRET, SECRET_VALUE
 
-MASK = "********"
 # To the last @: a password that was not percent-encoded is still one. Without a scheme, all before it.
-_LOGIN = re.compile(r"\A(?P<before>[^:]*://[^:]*:|).*@", re.DOTALL)
-_OPTION = re.compile(r"(?P<before>[?&]\w*password=)[^&#]*")
+_LOGIN = re.compile(r"\A(?P<before>[^:]*://[^:]*:|)(?P<secret>.*)@", re.DOTALL)
+# To the next option: a password with a # or & that was not percent-encoded is still one, too.
+_NEXT = r"&(?:client_name|db|password|sentinel_\w+|socket_keepalive|ssl_\w+|username)="
+_OPTION = re.compile(rf"(?P<before>[?&]\w*password=)(?P<secret>.*?)(?={_NEXT}|\Z)", re.DOTALL)
+# A port that is no number: the host was forgotten, and this is the password.
+_PORT = re.compile(r"\A(?P<before>[^:]*://[^:@/?\[]*:)(?P<secret>(?!\d*(?:[,/?]|\Z))[^@,/?\[\]]+)(?!.*@)", re.DOTALL)
+_SECRET_NAME = re.compile(
+    r"passw|passphrase|(^|_)(pass|pw)(_|\Z)|pwd|secret|token|credential|api_?key|private", re.IGNORECASE
+)
 
 
 def masked(key: Key, value: str) -> str:
     """Return a value with what is secret in it replaced: a whole property, or the passwords of a URL."""
     if key[:2] == ("kafka", "properties"):
-        return MASK if SECRET.search(key[-1]) else value
-    return _without_passwords(value) if key == ("features", "url") else value
+        secret = SECRET.search(key[-1]) or SECRET_VALUE.search(value)
+        return MASK if secret else _without_login(value)
+    if key == ("features", "url"):
+        return _without_passwords(value)
+    return _without_login(value)
 
 
 def mask(settings: Settings) -> dict[str, Any]:
     """Return the settings as plain data by the file's keys, ready for JSON, with the secrets masked."""
     return {name: _mask((name,), value) for name, value in settings.model_dump(mode="json", by_alias=True).items()}
+
+
+def conceals(key: Key) -> bool:
+    """Whether a value of this key is secret, or may have a secret in it."""
+    return key == ("features", "url") or (key[:2] == ("kafka", "properties") and bool(SECRET.search(key[-1])))
+
+
+def secrets_in(key: Key, value: str) -> Iterator[str]:
+    """Yield what is secret in a value, as it stands there and as a server gets it."""
+    if key == ("features", "url"):
+        found = [match["secret"] for match in (_login(value), *_OPTION.finditer(value)) if match]
+    elif key[:2] == ("kafka", "properties") and (SECRET.search(key[-1]) or SECRET_VALUE.search(value)):
+        found = [value]
+    else:
+        found = []
+    for secret in found:
+        yield secret
+        yield unquote(secret)
+
+
+def is_secret(variable: str) -> bool:
+    """Whether the name of an environment variable says that its value is one."""
+    return _SECRET_NAME.search(variable) is not None
 
 
 def _mask(key: Key, value: Any) -> Any:  # noqa: ANN401  a setting may be any plain data
@@ -31,8 +66,23 @@ def _mask(key: Key, value: Any) -> Any:  # noqa: ANN401  a setting may be any pl
     return masked(key, value) if isinstance(value, str) else value
 
 
-def _without_passwords(url: str) -> str:
+def _login(url: str) -> re.Match[str] | None:
     scheme, there, _ = url.partition("://")
     if there and "@" in url and ":" not in url[len(scheme) + 3 : url.rindex("@")]:
-        return _OPTION.sub(rf"\g<before>{MASK}", url)  # a user without a password
-    return _OPTION.sub(rf"\g<before>{MASK}", _LOGIN.sub(rf"\g<before>{MASK}@", url, count=1))
+        return None  # a user without a password
+    return _LOGIN.search(url)
+
+
+def _without_passwords(url: str) -> str:
+    """Return a URL with its passwords masked: where two of them overlap, no one knows where either ends."""
+    spans = sorted(match.span("secret") for match in (_login(url), *_OPTION.finditer(url), _PORT.search(url)) if match)
+    shown, at = "", 0
+    for start, end in spans:
+        shown += url[at:start] + MASK if start >= at else ""
+        at = max(at, end)
+    return shown + url[at:]
+
+
+def _without_login(value: str) -> str:
+    """Return a value that is no address of Redis without the login of a URL in it."""
+    return _without_passwords(value) if "://" in value and "@" in value else value

@@ -55,7 +55,12 @@ LIMITED: Mapping[str, tuple[int, int, str]] = {
 """Refused outside these limits: lowest, highest, why."""
 
 CALLBACKS = re.compile(r"(_cb|^on_.*|^opaque|^interceptors|^logger|^default_topic_conf|^default\.topic\.config)\Z")
-SECRET = re.compile(r"password|passphrase|secret|key\.pem\Z|^ssl_key\Z|^sasl\.oauthbearer\.config\Z")
+SECRET = re.compile(
+    r"pass(?!age)|pwd|secret|credential(?!s\.client\.id)|jaas|token(?!\.endpoint)|key\.pem\Z|^ssl_key\Z|^sasl\.oauthbearer\.config\Z",
+    re.IGNORECASE,
+)
+SECRET_VALUE = re.compile(r"(pass\w*|pwd|\w*secret|token)\s*=|PRIVATE KEY-----", re.IGNORECASE)
+"""In a value whose name does not say that it is secret, such as the configuration of a Java client."""
 
 
 class RefusedProperties(ValueError):

@@ -5,11 +5,14 @@ YAML does not guess: `version: 1.10` stays 1.10 and `group_id: no` is not a bool
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from scorer import redaction
 from scorer.errors import Problem
 from scorer.settings.catalogue import CATALOGUE, PREFIX, Key, Setting, Shape
+from scorer.settings.masking import secrets_in
 from scorer.settings.wording import did_you_mean, nearest_key, show, where
 
 Value = str | None | list["Value"] | dict[str, "Value"]
@@ -94,6 +97,8 @@ class Sources:
                 self.refuse(key, origins(key), f"unknown key '{name}'", nearest_key(key))
 
     def _set(self, key: Key, value: Value, origin: Origin) -> None:
+        if isinstance(value, str):
+            redaction.learn(*secrets_in(key, value))
         for size in range(1, len(key)):
             above = self.given.get(key[:size])
             if above and above.value is None:
@@ -124,7 +129,9 @@ def read_flags(sources: Sources, flags: Iterable[str]) -> None:
         origin = Origin("--set", f"--set {path}")
         around = next((setting for setting in maps if path.startswith(f"{setting.dotted}.")), None)
         if not equals:
-            sources.problems.append(Problem(f"--set {path}", "no value", "expected --set PATH=VALUE"))
+            shown = re.match(r"[\w.-]*", path)  # what stands behind it may be a value, and secret
+            where_given = f"--set {shown[0] if shown else ''}"
+            sources.problems.append(Problem(where_given, "no value", "expected --set PATH=VALUE"))
         elif path in known:
             sources.put(known[path], _text(text), _always(origin))
         elif around:

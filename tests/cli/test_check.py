@@ -179,3 +179,14 @@ def test_what_the_brokers_tell_about_the_guarantees_is_told(
     assert f"{names['input_topics'][0]}: retention.ms=3600000 deletes events" in warnings
     assert f"{names['output_topic']}: unclean.leader.election.enable=true" in warnings
     assert "replicas" not in warnings
+
+
+@pytest.mark.parametrize("password", ["hun[ter2", "hun]ter2", "h\u2100unter2", "hun/ter2", "hun#ter2"])
+def test_a_password_that_must_be_encoded_is_one_problem_among_others(check: Check, password: str) -> None:
+    code, lines = check("--offline", features={"url": f"redis://me:{password}@h/0"}, plan={"columns": [AMOUNT]})
+    assert code == 2
+    said = "\n".join(lines)
+    assert "percent-encode" in said
+    assert "column 2" in said or "spend" in said  # what else is wrong
+    assert "ter2" not in said
+    assert "unexpected" not in said

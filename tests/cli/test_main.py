@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scorer import __version__
+from scorer import __version__, redaction
 from scorer.cli import COMMANDS, main
 from scorer.errors import Fatal, Misconfigured, Problem, Unavailable
 
@@ -140,6 +140,29 @@ def test_a_traceback_is_there_for_who_asks(lag: Behave, capsys: pytest.CaptureFi
     err = capsys.readouterr().err
     assert "Traceback" in err
     assert err.endswith("\nerror: no broker answers\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--traceback"]])
+def test_an_error_repeats_no_secret(lag: Behave, capsys: pytest.CaptureFixture[str], options: list[str]) -> None:
+    redaction.learn("hunter2-and-more")
+    for error in (
+        ValueError("netloc 'app:hunter2-and-more@h' contains invalid characters"),
+        ValueError("cut: hunter2-an"),
+        Unavailable("at hunter2-and-more"),
+        Misconfigured([Problem("a", "hunter2-and-more", "at redis://me:hunter3@h")]),
+    ):
+        lag(raiser(error))
+        assert main(["lag", *options]) in {1, 2}
+        said = capsys.readouterr().err.splitlines()
+        assert "hunter" not in said[-1]
+        assert "hunter2-and-more" not in "".join(said)
+
+
+def test_an_argument_that_nobody_knows_is_shown_without_its_password(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lag", "--set", "features.url", "redis://me:hunter2@h"]) == 2
+    said = capsys.readouterr().err
+    assert "redis://me:********@h" in said
+    assert "hunter2" not in said
 
 
 @pytest.mark.parametrize("command", ["demo", "sandbox"])

@@ -3,7 +3,7 @@
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -124,6 +124,55 @@ def silent(connection: socket.socket) -> None:
     """Takes everything and never answers."""
     while connection.recv(1 << 20):
         pass
+
+
+def knows(replies: Mapping[str, bytes | Callable[[list[bytes]], bytes]]) -> Script:
+    """Answers each command by its name, and what it has no reply for with OK."""
+
+    def script(connection: socket.socket) -> None:
+        arrived = b""
+        while data := connection.recv(1 << 20):
+            arrived += data
+            asked, arrived = _commands(arrived)
+            for parts in asked:
+                reply = replies.get(parts[0].decode(), b"+OK\r\n")
+                connection.sendall(reply if isinstance(reply, bytes) else reply(parts))
+
+    return script
+
+
+def _commands(arrived: bytes) -> tuple[list[list[bytes]], bytes]:
+    """The commands that have arrived as a whole, and what is left."""
+    asked = []
+    while arrived:
+        head, *rest = arrived.split(b"\r\n", 1)
+        left, parts = rest[0] if rest else b"", []
+        for _ in range(int(head[1:])):
+            size, _, left = left.partition(b"\r\n")
+            parts.append(left[: int(size[1:])])
+            left = left[int(size[1:]) + 2 :]
+        asked.append(parts)
+        arrived = left
+    return asked, arrived
+
+
+def echoes(connection: socket.socket) -> None:
+    """Sends back what it gets."""
+    while data := connection.recv(1 << 20):
+        connection.sendall(data)
+
+
+def floods(head: bytes, piece: bytes, sent: list[int]) -> Script:
+    """Begins a reply that has no end, and counts the bytes of it that somebody took."""
+
+    def script(connection: socket.socket) -> None:
+        connection.recv(1 << 20)
+        connection.sendall(head)
+        while True:
+            connection.sendall(piece)
+            sent.append(len(piece))
+
+    return script
 
 
 def trickles(piece: bytes, pause_s: float) -> Script:

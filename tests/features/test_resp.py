@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorer.features.resp import ABSENT, BARE, ERROR, FIRST_ROOM, VALUE, Inbox, Malformed, command, commands
+from scorer.features.resp import ABSENT, BARE, ERROR, FIRST_ROOM, VALUE, Inbox, command, commands
+from scorer.features.resp_bounds import LONGEST_LINE, SLACK, VALUE_ROOM, Malformed
 from tests.features.servers import as_redis_py_writes
 
 Cell = tuple[int, bytes]
@@ -136,3 +137,34 @@ def test_a_command_is_written_as_redis_py_writes_it(parts: list[bytes]) -> None:
 def test_commands_differ_by_their_keys(keys: list[bytes]) -> None:
     head, tail = b"*3\r\n$4\r\nHGET\r\n", b"$1\r\nf\r\n"
     assert commands(keys, head, tail) == b"".join(command(b"HGET", key, b"f") for key in keys)
+
+
+def test_replies_take_what_was_asked_for_and_no_more() -> None:
+    """A long value is one; what has no end is none, and the buffer does not grow until the timeout."""
+    inbox, piece = Inbox(), b"x" * (1 << 20)
+    inbox.expect(np.array([1]), most=10 * VALUE_ROOM)
+    assert not received(inbox, b"*1\r\n$999999999999\r\n")
+    for _ in range(SLACK // len(piece)):
+        assert not received(inbox, piece)
+    with pytest.raises(Malformed, match=f"more than {SLACK + 10 * VALUE_ROOM:,} bytes for 1 values"):
+        received(inbox, piece)
+
+
+@pytest.mark.parametrize("head", [b"+", b"-ERR ", b":", b"$", b"*"])
+def test_a_line_has_an_end(head: bytes) -> None:
+    inbox = Inbox()
+    inbox.expect(np.array([BARE]))
+    assert not received(inbox, head + b"1" * (LONGEST_LINE - 100))
+    with pytest.raises(Malformed):
+        received(inbox, b"1" * 200)
+
+
+def received(inbox: Inbox, arrived: bytes) -> bool:
+    done, at = False, 0
+    while at < len(arrived):
+        room = inbox.room()
+        part = arrived[at : at + len(room)]
+        room[: len(part)] = part
+        done = inbox.received(len(part))
+        at += len(part)
+    return done

@@ -1,11 +1,16 @@
+import contextlib
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
+from scorer import redaction
 from scorer.errors import Misconfigured
 from scorer.features.store import connect
-from scorer.features.store_url import parse
+from scorer.features.store_url import FORMS, OPTIONS, parse
 
 
 def problems(url: str) -> list[str]:
@@ -56,7 +61,7 @@ def test_sentinels() -> None:
     assert target.options == {"username": "me", "password": "pw", "db": 3, "ssl_cert_reqs": "none"}
     assert target.sentinels == {"password": "other", "ssl_cert_reqs": "none"}
     assert parse("redis+sentinel://a/m").sentinels == {}
-    assert target.masked("pw and other") == "*** and ***"
+    assert redaction.foreign("pw and other") == "******** and ********"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +112,96 @@ def test_a_password_that_breaks_the_url_is_not_repeated(url: str) -> None:
     for problem in problems(url):
         assert "s3c" not in problem
         assert "ret" not in problem.replace("retry", "")
+
+
+@pytest.mark.parametrize(
+    "form", ["redis://{}@h:1/0", "rediss://{}@h", "unix://{}@/run/x", "redis+cluster://{}@h:1,g:2"]
+)
+@pytest.mark.parametrize(
+    ("password", "encoded"),
+    [
+        ("hun[ter", "%5B"),
+        ("hun]ter", "%5D"),
+        ("hun[te]r", "%5B"),
+        ("h\u2100nter", "%E2%84%80"),  # which NFKC writes as a/c
+        ("hun\uff20ter", "%EF%BC%A0"),  # as @
+        ("hun\x00ter", "%00"),
+        ("hun ter", "%20"),
+        ("hun\nter", "%0A"),
+        ("hun/ter", "%2F"),
+        ("hun?ter", "%3F"),
+        ("hun#ter", "%23"),
+        ("hun%FFter", "%25"),  # no UTF-8
+    ],
+)
+def test_the_sign_that_has_to_be_encoded_is_named_and_nothing_else_of_a_password(
+    form: str, password: str, encoded: str
+) -> None:
+    for login in (f"me:{password}", f":{password}"):
+        if form.startswith("unix") and set("/?#") & set(password):
+            continue
+        (problem,) = problems(form.format(login))
+        assert "percent-encode" in problem
+        assert encoded in problem
+        assert "hun" not in problem.replace("hun, ", "")
+        assert "nter" not in problem
+        assert "ter" not in problem.replace("character", "")
+
+
+@pytest.mark.parametrize("query", ["password=AB#CD", "password=AB&CD", "password=AB&CD=EF", "password=AB%FF"])
+def test_a_password_among_the_options_has_to_be_encoded_too(query: str) -> None:
+    (problem,) = problems(f"redis://h?{query}")
+    assert "percent-encode" in problem
+    for piece in ("AB", "CD", "EF"):
+        assert piece not in problem
+
+
+@pytest.mark.parametrize("rest", [":p/w@/run/x.sock", ":p?w@/run/x", "h/run/x"])
+def test_a_socket_has_no_host(rest: str) -> None:
+    (problem,) = problems(f"unix://{rest}")
+    assert "percent-encode" in problem
+    assert "p/w" not in problem
+
+
+@pytest.mark.parametrize("url", ["redis://app:hunter2", "redis://app:hunter2/0", "redis+cluster://h:1,:hunter2"])
+def test_a_password_without_a_host_is_not_repeated(url: str) -> None:
+    for problem in problems(url):
+        assert "hunter2" not in problem
+
+
+FORMS_OF = st.sampled_from(
+    ["redis://{}@h:1/0", "rediss://{}@h", "unix://{}@/run/x", "redis+cluster://{}@h:1,g:2", "redis+sentinel://{}@h/m"]
+)
+PASSWORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=6, max_size=12).map(lambda text: f"Zq{text}qZ")
+
+
+@given(FORMS_OF, PASSWORDS)
+def test_any_password_is_taken_as_it_is_or_refused_without_being_repeated(form: str, password: str) -> None:
+    taken, said = "", ""
+    try:
+        taken = parse(form.format(f"me:{password}")).options["password"]
+    except Misconfigured as error:
+        said = str(error)
+    assert taken == unquote(password) or "percent-encode" in said
+    assert "Zq" not in said
+    assert "qZ" not in said
+    assert parse(form.format(f"me:{quote(password, safe='')}")).options["password"] == password
+
+
+ANYTHING = st.text(st.sampled_from("ab:@/?#[]%,&=.0196+\u2100\n é") | st.characters(), max_size=20)
+
+
+@given(st.sampled_from([*FORMS, "http"]), ANYTHING)
+def test_whatever_stands_there_is_a_target_or_misconfigured(scheme: str, rest: str) -> None:
+    with contextlib.suppress(Misconfigured):
+        parse(f"{scheme}://{rest}")
+
+
+@given(st.sampled_from([*OPTIONS, "sentinel_password"]), ANYTHING)
+def test_whatever_an_option_says_it_is_taken_or_misconfigured(name: str, value: str) -> None:
+    for scheme in ("rediss", "redis+sentinel"):
+        with contextlib.suppress(Misconfigured):
+            parse(f"{scheme}://h/m?{name}={quote(value)}")
 
 
 def test_a_special_character_in_the_password_may_stand_as_it_is_where_it_breaks_nothing() -> None:

@@ -3,7 +3,8 @@
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from scorer.kafka.client import MOVING, settled
+from scorer import redaction
+from scorer.kafka.client import MOVING, LastError, settled
 
 
 class Moving:
@@ -37,3 +38,10 @@ def test_another_error_is_not_asked_again() -> None:
     with pytest.raises(KafkaException):
         settled(refusing, 10)
     assert refusing.asked == 1
+
+
+def test_an_error_that_repeats_the_end_of_a_secret_is_kept_without_it() -> None:
+    redaction.learn("principal=me hunter2=and-more scope=all")
+    last = LastError()
+    last(KafkaError(KafkaError._FAIL, "Unrecognized sasl.oauthbearer.config beginning at: hunter2=and-more scope=all"))
+    assert last.text == "Unrecognized sasl.oauthbearer.config beginning at:********"

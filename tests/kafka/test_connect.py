@@ -2,6 +2,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from structlog.testing import capture_logs
 
+from scorer import redaction
 from scorer.errors import Misconfigured
 from scorer.kafka.connect import connect
 
@@ -26,3 +27,9 @@ def test_what_a_client_would_print_goes_to_the_log(capfd: pytest.CaptureFixture[
 def test_a_client_that_cannot_be_made_says_why() -> None:
     with pytest.raises(Misconfigured, match=r'kafka.properties: No such configuration property: "acsk"'):
         connect(Producer, {**NOWHERE, "acsk": "all"})
+
+
+def test_a_client_that_cannot_be_made_repeats_no_secret() -> None:
+    redaction.learn("hunter2-and-more")
+    with pytest.raises(Misconfigured, match=r'Invalid value "\*+" for configuration property'):
+        connect(Producer, {**NOWHERE, "security.protocol": "hunter2-and-more"})

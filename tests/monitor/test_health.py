@@ -1,5 +1,6 @@
 import pytest
 
+from scorer import redaction
 from scorer.monitor import Health
 
 
@@ -51,3 +52,11 @@ def test_ready_needs_every_condition_and_names_those_that_fail(health: Health) -
     assert health.live()[0], "a server that is away is no reason to restart the replica"
     health.set("features", ok=True, detail="redis answers")
     assert health.ready()[0]
+
+
+def test_no_page_has_a_secret() -> None:
+    redaction.learn("hunter2")
+    health = Health(60.0)
+    health.set("features", False, "Redis said hunter2")  # noqa: FBT003  reads as a sentence
+    _, words = health.ready()
+    assert words["conditions"]["features"] == "Redis said ********"

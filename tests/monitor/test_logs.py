@@ -4,10 +4,13 @@ import logging
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
 
 import pytest
 import structlog
 
+from scorer import redaction
 from scorer.monitor import Outages, configure_logging
 
 
@@ -93,6 +96,25 @@ def test_an_exception_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> N
     first, second = lines(capsys)
     assert "ZeroDivisionError" in str(first["exception"])
     assert "ZeroDivisionError" in str(second["exception"])
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_line_has_a_secret(capsys: pytest.CaptureFixture[str], form: Literal["text", "json"]) -> None:
+    redaction.learn('hunter2"\u00e9', "hunter3")
+    configure_logging("info", form)
+    log = structlog.get_logger()
+    log.warning(
+        'event hunter2"\u00e9', detail='hunter2"\u00e9', each=['hunter2"\u00e9', {"a": ("hunter3", Path("hunter3"))}]
+    )
+    log.warning("error", error=ValueError("hunter3"), number=7, nothing=None)
+    logging.getLogger("some.library").warning("at %s", "redis://me:hunter4@h")
+    try:
+        int("hunter3")
+    except ValueError:
+        log.exception("failed")
+    said = capsys.readouterr().err
+    assert "hunter" not in said
+    assert said.count("********") == 9
 
 
 def test_an_outage_is_one_line_at_its_start_and_one_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:

@@ -200,6 +200,13 @@ MUTANTS = [
         GUARANTEES + "test_a_bad_record_costs_one_dead_letter_and_its_neighbours_are_scored",
     ),
     Mutant(
+        "what nobody asked for is taken for the next answer",
+        "scorer/features/store_link.py",
+        "        self._refuse_unasked()\n        self._unsent = memoryview(request)\n",
+        "        self._unsent = memoryview(request)\n",
+        "tests/features/test_store_hostile.py::test_what_comes_behind_an_answer_is_taken_for_no_other",
+    ),
+    Mutant(
         "an answer is used after its time",
         "scorer/features/cache.py",
         "if line == NO_LINE or heads[line, ASKED] <= since:",

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaException, Producer
 
+from scorer import redaction
 from scorer.settings import mask
 from scorer.settings.properties import LIMITED, REFUSED
 from tests.settings.conftest import Load, Problems
@@ -63,6 +64,9 @@ def complaint(name: str) -> str:
         "sasl.oauthbearer.assertion.private.key.pem",
         "sasl.oauthbearer.assertion.private.key.passphrase",
         "sasl.oauthbearer.config",
+        "sasl.pasword.Password",
+        "sasl.passwd",
+        "sasl.jaas.config",
     ],
 )
 def test_a_secret_property_is_masked(read: Load, name: str) -> None:
@@ -86,6 +90,12 @@ def test_what_is_public_is_shown(read: Load, name: str) -> None:
         ("rediss+cluster://u:s3cret@a:1,b:2", "rediss+cluster://u:********@a:1,b:2"),
         ("unix:///run/redis?db=1&password=s3cret", "unix:///run/redis?db=1&password=********"),
         ("redis+sentinel://h/m?sentinel_password=s3&db=1", "redis+sentinel://h/m?sentinel_password=********&db=1"),
+        ("redis://h?password=AB#CD", "redis://h?password=********"),
+        ("redis://h?password=AB&CD=EF&db=1", "redis://h?password=********&db=1"),
+        ("redis://h:6379?password=A@B", "redis://h:********"),
+        ("redis://u:a?password=b@h", "redis://u:********"),
+        ("redis://u:s3cret", "redis://u:********"),
+        ("redis+cluster://[::1]:6379,h:1", "redis+cluster://[::1]:6379,h:1"),
     ],
 )
 def test_the_password_of_a_url_is_masked(read: Load, url: str, shown: str) -> None:
@@ -104,3 +114,75 @@ def test_the_password_of_a_url_is_masked(read: Load, url: str, shown: str) -> No
 )
 def test_no_problem_shows_a_secret(problems: Problems, changes: dict[str, Any]) -> None:
     assert "s3" not in str(problems(changes))
+
+
+JAAS = 'org.apache.kafka.common.security.plain.PlainLoginModule required username="me" password="s3cret";'
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("sasl.jaas", JAAS, "********"),
+        ("ssl.extra", "-----BEGIN PRIVATE KEY-----\nMIIE", "********"),
+        ("https.proxy", "http://me:s3cret@proxy:8080", "http://me:********@proxy:8080"),
+        ("sasl.oauthbearer.token.endpoint.url", "https://me:s3cret@h/token", "https://me:********@h/token"),
+        ("sasl.oauthbearer.scope", "a=b", "a=b"),
+    ],
+)
+def test_a_value_that_looks_like_a_secret_is_masked_whatever_its_name(
+    read: Load, name: str, value: str, shown: str
+) -> None:
+    assert mask(read({"kafka.properties": {name: value}}).settings)["kafka"]["properties"] == {name: shown}
+
+
+def test_a_login_among_the_brokers_is_masked(read: Load) -> None:
+    servers = "SASL_SSL://me:s3cret@h:9093"
+    shown = mask(read({"kafka.bootstrap_servers": servers}).settings)["kafka"]["bootstrap_servers"]
+    assert shown == "SASL_SSL://me:********@h:9093"
+
+
+@pytest.mark.parametrize(
+    ("changes", "environ", "flags"),
+    [
+        ({"features.url": "redis://me:s3%40cret@h"}, {}, []),
+        ({"features.url": "redis://h?password=s3%40cret"}, {}, []),
+        ({"features.url": "redis://h"}, {"SCORER_FEATURES__URL": "redis://me:s3%40cret@h"}, []),
+        ({}, {"SCORER_KAFKA__PROPERTIES": '{"sasl.password": "s3@cret"}'}, []),
+        ({}, {}, ["kafka.properties.ssl.key.password=s3@cret"]),
+        ({"kafka.group_id": "${MY_TOKEN}"}, {"MY_TOKEN": "s3@cret"}, []),
+    ],
+)
+def test_a_secret_is_known_once_settings_are_read(
+    read: Load, changes: dict[str, object], environ: dict[str, str], flags: list[str]
+) -> None:
+    read(changes, environ, flags)
+    assert redaction.redact("it was s3@cret") == "it was ********"
+
+
+def test_what_is_no_secret_stays_readable(read: Load) -> None:
+    read({"features.url": "redis://me:s3cret@localhost:${PORT}/0", "kafka.group_id": "delays"}, {"PORT": "6379"})
+    assert redaction.redact("me at localhost:6379 in delays") == "me at localhost:6379 in delays"
+
+
+@pytest.mark.parametrize("value", ["*hunter2", "!hunter2", "!hunter2!x"])
+@pytest.mark.parametrize("key", ["kafka: {properties: {sasl.password: ", "features: {url: "])
+def test_a_password_that_yaml_takes_for_something_else_is_not_repeated(
+    problems: Problems, key: str, value: str
+) -> None:
+    told = " ".join(map(str, problems(f"{key}{value}}}}}")))
+    assert "hun" not in told
+    assert "quote" in told
+
+
+def test_a_password_behind_a_flag_without_a_value_is_not_repeated(problems: Problems) -> None:
+    for flag in ("redis://me:hunter2@h", "kafka.properties.sasl.password:hunter2"):
+        (problem,) = problems({}, flags=[flag])
+        assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize(("blank", "encoded"), [(" ", "%20"), ("\n", "%0A"), ("\t", "%09"), ("\u2003", "%E2%80%83")])
+def test_a_url_with_a_blank_says_how_to_encode_it(problems: Problems, blank: str, encoded: str) -> None:
+    (problem,) = problems({"features.url": f"redis://me:hun{blank}ter2@h"})
+    assert "hun" not in str(problem)
+    assert "ter2" not in str(problem)
+    assert f"percent-encode it, as {encoded}" in problem.expected

@@ -1,0 +1,106 @@
+"""Secrets of this process, and how they are kept out of every text that leaves it.
+
+Settings and addresses are the only places where a secret enters, so it is learned there. Logs, the command line and
+the HTTP pages pass what they show through `redact`. Text of a server or a library goes through `foreign` first: it may
+repeat a secret in part, cut off at a length or at the end of a line.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus, unquote
+
+MASK = "********"
+SHORTEST = 4  # characters: a shorter secret would mask parts of ordinary words
+PIECE = 4  # characters in a row that text of others must not share with a secret
+SHORTEST_LINE = 8  # characters of one line of a secret: a PEM key is shown line by line, too
+LONGEST = 300  # characters that are repeated of text of others
+_ARGUMENTS = re.compile(r",? with args beginning with.*", re.DOTALL)  # what Redis repeats of an unknown command
+# What looks like a login in a URL, in any text: an address may be shown before it was ever parsed.
+_LOGIN = re.compile(r"(?P<before>\w://[^\s:/@\[]*:)\S+(?=@)")
+
+
+class Secrets:
+    """The secrets that are known, in every form in which they may be shown."""
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+        self._compile()
+
+    def learn(self, *secrets: str) -> None:
+        """Take secrets, as they were given or as a server gets them."""
+        new = {secret for secret in secrets if secret.strip()} - self._secrets
+        if new:
+            self._secrets |= new
+            self._compile()
+
+    def forget(self) -> None:
+        """Know no secret any more."""
+        self._secrets.clear()
+        self._compile()
+
+    def redact(self, text: str) -> str:
+        """Return a text of ours with secrets replaced, in whatever form they stand there."""
+        return _LOGIN.sub(rf"\g<before>{MASK}", self._whole.sub(MASK, text))
+
+    def foreign(self, text: str) -> str:
+        """Return a text of a server or a library fit to be repeated.
+
+        Without pieces of secrets, the arguments that Redis repeats of an unknown command, and control characters; cut
+        to a length that a line takes.
+        """
+        said = self._without_pieces(self._short.sub(MASK, self.redact(_ARGUMENTS.sub("", text))))
+        return printable(said if len(said) <= LONGEST else f"{said[:LONGEST]}...")
+
+    def _compile(self) -> None:
+        forms = {form for secret in self._secrets for form in _forms(secret)}
+        self._whole = _any_of({form for form in forms if len(form) >= SHORTEST}, "", "")
+        self._short = _any_of({form for form in forms if len(form) < SHORTEST}, r"(?<!\w)", r"(?!\w)")
+        self._pieces = frozenset(form[at : at + PIECE] for form in forms for at in range(len(form) - PIECE + 1))
+
+    def _without_pieces(self, text: str) -> str:
+        kept, at = list[str](), 0
+        while at < len(text):
+            if text.startswith(MASK, at):  # which may itself look like a piece of a secret of asterisks
+                kept.append(MASK)
+                at += len(MASK)
+            elif text[at : at + PIECE] in self._pieces:
+                at += PIECE
+                while at < len(text) and text[at - PIECE + 1 : at + 1] in self._pieces:
+                    at += 1
+                kept.append(MASK)
+            else:
+                kept.append(text[at])
+                at += 1
+        return "".join(kept)
+
+
+def printable(text: str) -> str:
+    """Return a text of others with control characters escaped: a terminal obeys them."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def _any_of(forms: set[str], before: str, after: str) -> re.Pattern[str]:
+    longest_first = sorted(forms, key=lambda form: (-len(form), form))
+    return re.compile(f"{before}(?:{'|'.join(map(re.escape, longest_first))}){after}" if forms else r"(?!)")
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield how a secret may be shown: as it is, in a URL, in JSON, in Python, on one line, and line by line."""
+    for plain in {secret, unquote(secret)}:
+        yield plain
+        yield quote(plain, safe="", errors="surrogatepass")
+        yield quote(plain, errors="surrogatepass")
+        yield quote_plus(plain, errors="surrogatepass")
+        yield json.dumps(plain)[1:-1]
+        yield json.dumps(plain, ensure_ascii=False)[1:-1]
+        yield repr(plain)[1:-1]
+        yield ascii(plain)[1:-1]
+        yield repr(plain.encode(errors="surrogatepass"))[2:-1]
+        yield re.sub(r"[\r\n]", " ", plain)  # as a line of an answer has it
+        yield " ".join(plain.split())
+        yield from (line for line in plain.splitlines() if len(line) >= SHORTEST_LINE)
+
+
+_secrets = Secrets()  # of the process, since anything in it may show them
+learn, forget, redact, foreign = _secrets.learn, _secrets.forget, _secrets.redact, _secrets.foreign

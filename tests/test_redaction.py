@@ -1,0 +1,104 @@
+"""A secret that is known leaves in no form, whole or in part."""
+
+import json
+import re
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scorer.redaction import LONGEST, MASK, PIECE, Secrets, printable
+
+PASSWORD = 'hünter2 "long"\'er/+%[x]\nsecond line of it'  # noqa: S105  known to this test alone
+SIGNS = st.characters(exclude_categories=["Cs"], exclude_characters="*")
+
+
+@pytest.fixture
+def secrets() -> Secrets:
+    made = Secrets()
+    made.learn(PASSWORD)
+    return made
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        PASSWORD,
+        quote(PASSWORD, safe=""),
+        quote_plus(PASSWORD),
+        json.dumps(PASSWORD),
+        json.dumps(PASSWORD, ensure_ascii=False),
+        repr(PASSWORD),
+        ascii(PASSWORD),
+        repr(PASSWORD.encode()),
+        " ".join(PASSWORD.split()),
+        "second line of it",
+    ],
+)
+def test_a_secret_is_replaced_in_every_form(secrets: Secrets, shown: str) -> None:
+    assert re.sub(r"['\"b]", "", secrets.redact(f"before {shown} after")) == re.sub("b", "", f"before {MASK} after")
+
+
+def test_a_secret_that_was_percent_encoded_is_known_as_the_server_gets_it() -> None:
+    secrets = Secrets()
+    secrets.learn("p%40ss%2Fword")
+    assert secrets.redact("p@ss/word p%40ss%2Fword") == f"{MASK} {MASK}"
+
+
+@given(st.text(SIGNS, min_size=8, max_size=60).filter(str.strip), st.integers(0, 50), st.integers(0, 50))
+def test_what_a_server_repeats_has_no_piece_of_a_secret(secret: str, start: int, size: int) -> None:
+    secrets = Secrets()
+    secrets.learn(secret)
+    piece = secret[start : start + size]
+    said = secrets.foreign(f"<{piece}>").removeprefix("<").removesuffix(">")
+    assert all(secret[at : at + PIECE] not in said for at in range(len(secret) - PIECE + 1))
+
+
+def test_a_password_that_redis_cuts_and_puts_on_one_line_is_not_repeated() -> None:
+    secrets = Secrets()
+    secrets.learn("first half\r\nsecond half " + "x7" * 80)
+    said = "ERR unknown command 'HELLO', with args beginning with: 'first half  second half x7x7x7"
+    assert secrets.foreign(said) == "ERR unknown command 'HELLO'"
+    said = secrets.foreign(said.replace(", with args beginning with:", ""))
+    assert said == f"ERR unknown command 'HELLO' '{2 * MASK}"  # of the two lines, between which there is no telling
+
+
+def test_text_of_others_is_short_and_obeyed_by_no_terminal() -> None:
+    secrets = Secrets()
+    assert secrets.foreign("a\x1b[2J\r\nb\x9b") == "a\\x1b[2J\\r\\nb\\x9b"
+    assert len(secrets.foreign("x" * 100_000)) == LONGEST + len("...")
+    assert printable("ein Wort: \u00fc") == "ein Wort: \u00fc"
+
+
+def test_short_secrets_are_replaced_as_words_of_others_alone() -> None:
+    secrets = Secrets()
+    secrets.learn("pw", "", " ")
+    assert secrets.redact("pwd pw") == "pwd pw"
+    assert secrets.foreign("pwd pw 'pw'") == f"pwd {MASK} '{MASK}'"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("unrecognized arguments: redis://me:hunter2@h/0", f"unrecognized arguments: redis://me:{MASK}@h/0"),
+        ("at https://:a@b@h:1 and on", f"at https://:{MASK}@h:1 and on"),
+        ("redis://h:6379/0, me@example.org", "redis://h:6379/0, me@example.org"),
+        ("expected redis://[USER:PASSWORD@]HOST:PORT/DB", "expected redis://[USER:PASSWORD@]HOST:PORT/DB"),
+    ],
+)
+def test_a_login_in_a_url_is_a_secret_that_nobody_told(text: str, shown: str) -> None:
+    assert Secrets().redact(text) == shown
+
+
+def test_what_is_forgotten_is_shown() -> None:
+    secrets = Secrets()
+    secrets.learn("hunter2")
+    secrets.forget()
+    assert secrets.foreign("hunter2") == "hunter2"
+
+
+def test_a_secret_of_signs_that_are_no_text_is_one() -> None:
+    secrets = Secrets()
+    secrets.learn("abc\udc80def")
+    assert "abc" not in secrets.redact("abc\udc80def")
