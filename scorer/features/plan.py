@@ -105,7 +105,8 @@ class Plan:
         for entity in self.entities:
             found += entity.key.problems(fields, why_not, place(self.where, "entities", entity.name, "key"))
         for index, source in self._from_event():
-            found += source.problems(fields, why_not, place(self.where, "columns", index, "event"))
+            where, numbers = place(self.where, "columns", index, "event"), bool(self.columns[index].numbers)
+            found += source.problems(fields, why_not, where, numbers=numbers)
         return found
 
     def _from_event(self) -> Iterator[tuple[int, FromEvent]]:
