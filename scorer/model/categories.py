@@ -2,12 +2,16 @@
 
 XGBoost from 3.1 keeps the categories of a DataFrame's columns in the model, in the order of their codes. A plan says
 which value has which code by the order of its own list, so the two lists have to be the same.
+
+XGBoost 3.2 keeps text beyond ASCII of a pandas column wrongly: it counts characters and cuts bytes. Such names cannot
+be read back, but it can be told whether the plan's list would be kept as the same bytes. A byte that is no text is kept
+as a surrogate (`surrogateescape`) here.
 """
 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from scorer.errors import Problem
@@ -110,11 +114,13 @@ def _misfit(column: Given, own: Categories) -> tuple[str, str] | None:
     if not own:
         return None
     right = f"write {_line(own)}"
+    if not _legible(own):
+        right = "give them in the order of the column's `.cat.categories` in training"
     if not column.categories:
         if column.computed and isinstance(own[0], str):
             return None  # its numbers can only be codes
         return f"left out for column '{column.name}', which the model takes as a category: {_listed(own)}", right
-    if len(column.categories) == len(own) and all(map(_same, column.categories, own)):
+    if _same_list(column.categories, own):
         return None
     return f"are not those of the model: {_difference(column.categories, own)}", right
 
@@ -126,6 +132,24 @@ def _difference(ours: Categories, own: Categories) -> str:
     lists = f"the plan has {_listed(ours)}, the model {_listed(own)}{apart}"
     reordered = sorted(map(str, ours)) == sorted(map(str, own))
     return f"the same ones in another order; {lists}" if reordered else lists
+
+
+def _same_list(ours: Categories, own: Categories) -> bool:
+    if len(ours) == len(own) and all(map(_same, ours, own)):
+        return True
+    texts = [each for each in ours if isinstance(each, str)]
+    return not _legible(own) and len(texts) == len(ours) and _as_kept_of_pandas(texts) == own
+
+
+def _legible(own: Categories) -> bool:
+    return all(not isinstance(each, str) or each.isascii() for each in own)
+
+
+def _as_kept_of_pandas(texts: Sequence[str]) -> Categories:
+    """Return texts as XGBoost keeps those of a pandas column: cut where the characters end, not the bytes."""
+    ends = list(accumulate((len(text) for text in texts), initial=0))
+    kept = "".join(texts).encode()
+    return tuple(kept[start:end].decode(errors="surrogateescape") for start, end in pairwise(ends))
 
 
 def _same(ours: Category, own: Category) -> bool:
@@ -142,15 +166,15 @@ def _decode(encoding: Any) -> Categories:  # noqa: ANN401  JSON
         return tuple(int(value) for value in values)
     offsets = [int(offset) for offset in encoding["offsets"]]
     text = bytes(int(value) & 0xFF for value in values)  # saved as signed bytes
-    return tuple(text[start:end].decode() for start, end in pairwise(offsets))
+    return tuple(text[start:end].decode(errors="surrogateescape") for start, end in pairwise(offsets))
 
 
 def _codes(own: Categories) -> str:
-    return f"0 for {own[0]!r} to {len(own) - 1} for {own[-1]!r}"
+    return f"0 for {_yaml(own[0])} to {len(own) - 1} for {_yaml(own[-1])}"
 
 
 def _at(categories: Categories, at: int) -> str:
-    return repr(categories[at]) if at < len(categories) else "none"
+    return _yaml(categories[at]) if at < len(categories) else "none"
 
 
 def _listed(categories: Categories) -> str:
@@ -169,6 +193,7 @@ def _yaml(category: Category) -> str:
     """Return a category as it stands in a plan: text in quotes where YAML would take it for something else."""
     if not isinstance(category, str):
         return str(category)
+    category = category.encode(errors="surrogateescape").decode(errors="replace")
     if category.isidentifier() and category.lower() not in {"null", "true", "false"}:
         return category
     return "'" + category.replace("'", "''") + "'" if category.isprintable() else json.dumps(category)
