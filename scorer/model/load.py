@@ -1,6 +1,7 @@
 """Loads a model file so that a bad one is a message: recognised, checked and tried in a child process first."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from scorer.model.rounds import Rounds
 from scorer.model.soundness import check
 
 PROBE_LIMIT_S = 120
+_OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "_M_default_append", "length_error", "cannot create std::vector")
 
 
 def load_booster(file: Path, rounds: Rounds | None = None) -> Booster:
@@ -70,6 +72,7 @@ def check_loads(file: Path, limit_s: float = PROBE_LIMIT_S) -> None:
     try:
         child = subprocess.run(  # noqa: S603  this interpreter, our own script, a path from the configuration
             [sys.executable, "-I", "-S", script, library, file.absolute()],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},  # each thread would take address space, which is limited
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=limit_s,
@@ -80,7 +83,10 @@ def check_loads(file: Path, limit_s: float = PROBE_LIMIT_S) -> None:
     if child.returncode < 0:
         raise Misconfigured([_unloadable(file, f"XGBoost crashed on it (signal {-child.returncode})")])
     if child.returncode:
-        raise Misconfigured([_unloadable(file, reason(child.stderr.decode(errors="replace")))])
+        why = reason(child.stderr.decode(errors="replace"))
+        if any(word in why for word in _OUT_OF_MEMORY):
+            why = f"XGBoost asks for more memory than a model of {file.stat().st_size:,} bytes can need"
+        raise Misconfigured([_unloadable(file, why)])
 
 
 def _check_file(data: bytes, ending: str) -> bool:

@@ -13,7 +13,7 @@ import os
 import random
 import sys
 
-BYTES_ALWAYS = 4 << 30  # address space of Python, XGBoost and their threads' stacks
+BYTES_ALWAYS = 3 << 29  # address space of Python and XGBoost, on one thread
 BYTES_A_FILE_BYTE = 64  # of a parsed model, JSON text being the worst; several times what was measured
 ROWS = 64
 CELLS = 1 << 16  # of all rows; the rows are fewer where there are many features
@@ -66,9 +66,10 @@ def load_and_score(library: Library, file: str) -> None:
     library.call("XGBoosterSaveModelToBuffer", booster, b'{"format": "ubj"}', ctypes.byref(length), ctypes.byref(text))
     library.call("XGBoosterGetNumFeature", booster, ctypes.byref(columns))
     count, values = rows_of(columns.value)
-    address = ctypes.c_void_p(values.buffer_info()[0])
-    sizes = ctypes.c_uint64(count), columns, ctypes.c_float(math.nan)
-    library.call("XGDMatrixCreateFromMat", address, *sizes, ctypes.byref(matrix))
+    order, (address, _) = "<" if sys.byteorder == "little" else ">", values.buffer_info()
+    layout = f'{{"data": [{address}, true], "shape": [{count}, {columns.value}], "typestr": "{order}f4", "version": 3}}'
+    missing = b'{"missing": NaN, "nthread": 1}'
+    library.call("XGDMatrixCreateFromDense", layout.encode(), missing, ctypes.byref(matrix))
     how = b'{"type": 0, "training": false, "iteration_begin": 0, "iteration_end": 0, "strict_shape": false}'
     results = ctypes.byref(shape), ctypes.byref(size), ctypes.byref(scores)
     library.call("XGBoosterPredictFromDMatrix", booster, matrix, how, *results)

@@ -10,6 +10,7 @@ import numpy as np
 from scorer.model.nodes import Damaged, Document, Nodes, integers, read_nodes, walk
 
 _MOST_FEATURES = 1 << 31
+_TYPES = ("int", "float", "i", "q", "c")
 
 
 def check(learner: Document) -> None:
@@ -51,6 +52,9 @@ def _columns(learner: Document, parameters: Document) -> int:
         count = len(learner.get(key, ()))
         if count not in {0, columns}:
             raise Damaged(f"it says that it has {columns} features, and has {count} {key.replace('_', ' ')}")
+    for kind in learner.get("feature_types", ()):
+        if kind not in _TYPES:
+            raise Damaged(f"it has a feature of type {kind!r}, which XGBoost does not have")
     return columns
 
 

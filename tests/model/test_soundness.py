@@ -87,6 +87,7 @@ CHANGES: list[tuple[str, Change, str]] = [
     ("logistic", lambda it: it["learner_model_param"].update(num_class="-3"), "it says that it has -3 classes"),
     ("logistic", lambda it: it["feature_names"].pop(), "and has 4 feature names"),
     ("categorical", lambda it: it["feature_types"].append("q"), "and has 6 feature types"),
+    ("categorical", lambda it: it["feature_types"].__setitem__(1, "k"), "it has a feature of type 'k'"),
     ("dart", lambda it: it["gradient_booster"]["weight_drop"].pop(), "it has 8 trees, and weights of 7"),
     ("dart", lambda it: tree(it)["left_children"].__setitem__(0, 2), "its children are not side by side"),
     ("linear", lambda it: model(it)["weights"].pop(), "5 weights for 5 features and 1 outputs"),
