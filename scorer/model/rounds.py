@@ -13,6 +13,7 @@ from scorer.errors import Misconfigured, Problem
 
 Rounds = str | int  # ALL, BEST or how many of the first
 ALL, BEST = "all", "best"
+WHERE = "rounds (in manifest.json, or --rounds)"
 EXPECTED = "expected best, all or a number from 1"
 
 
@@ -82,7 +83,8 @@ def choose_rounds(learner: Any, asked: Rounds | None) -> Boosted:  # noqa: ANN40
         raise _refused(what, f"give all or a number from 1 to {there}")
     used = best if asked == BEST else asked
     if not isinstance(used, int) or used > there:
-        raise _refused(f"is {asked}, which would be {used}, and the model has {there}", f"give at most {there}")
+        what = f"best, which would be the first {used}" if asked == BEST else str(used)
+        raise _refused(f"is {what}, and the model has {there} rounds", f"give at most {there}")
     return Boosted(there, best, used, asked)
 
 
@@ -101,4 +103,4 @@ def _rounds_of(learner: Any) -> tuple[int, int | None, bool]:  # noqa: ANN401  J
 
 
 def _refused(what: str, expected: str) -> Misconfigured:
-    return Misconfigured([Problem("rounds", what, expected)])
+    return Misconfigured([Problem(WHERE, what, expected)])

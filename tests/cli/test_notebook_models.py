@@ -161,6 +161,8 @@ def test_early_stopping_is_told_and_the_manifest_says_what_scores(place: Place) 
     assert said in place.run("check", "--offline")
     frame = pd.DataFrame({"amount": [0.5], "place": pd.Categorical(["b"], ["a", "b"])})
     row = xgboost.DMatrix(frame, enable_categorical=True)
+    (place.folder / "none.jsonl").write_text("")
+    assert said in place.run("score", "--input", str(place.folder / "none.jsonl"))
     assert place.scores([event("b")]) == booster.predict(row).astype(float).tolist()
 
     assert said not in place.add("--rounds", "best")
@@ -182,7 +184,7 @@ def test_early_stopping_is_told_and_the_manifest_says_what_scores(place: Place) 
     [
         ("bset", "expected best, all or a number from 1"),
         (0, "expected best, all or a number"),
-        (7, "is 7, which would be 7"),
+        (7, "is 7, and the model has 6 rounds"),
     ],
 )
 def test_rounds_that_cannot_be_are_refused_in_a_manifest(rounds: object, said: str, place: Place) -> None:

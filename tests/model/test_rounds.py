@@ -101,8 +101,8 @@ def test_nothing_is_warned_of_where_no_round_follows_the_best(noted: object, tmp
     ("kind", "noted", "asked", "said"),
     [
         ("logistic", None, "best", "is best, and the file does not say which rounds are"),
-        ("logistic", 20, "best", "is best, which would be 21, and the model has 8; give at most 8"),
-        ("logistic", None, 9, "is 9, which would be 9, and the model has 8; give at most 8"),
+        ("logistic", 20, "best", "is best, which would be the first 21, and the model has 8 rounds; give at most"),
+        ("logistic", None, 9, "is 9, and the model has 8 rounds; give at most 8"),
         ("linear", 2, "best", "a model of this kind can only score with all of its rounds"),
         ("linear", None, 3, "a model of this kind can only score with all of its rounds"),
     ],

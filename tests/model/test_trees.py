@@ -148,6 +148,16 @@ def test_a_damaged_tree_is_found_before_anything_follows_it(
         load_booster(file)
 
 
+def test_what_xgboost_made_of_a_file_in_a_form_that_is_not_known_here_is_checked_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "_check_file", lambda *_: False)
+    file = tmp_path / "model.json"
+    file.write_bytes(edited(train("stumps"), apart))  # which XGBoost loads, and scores
+    with pytest.raises(Misconfigured, match="its children are not side by side"):
+        load_booster(file)
+
+
 def not_finite(learner: dict[str, Any]) -> None:
     tree_of(learner)["split_conditions"][0] = 1e39
 
