@@ -55,6 +55,7 @@ def examine(settings: Settings, *, offline: bool = False) -> Report:
             f"{serving.bundle.name} version {serving.bundle.version} has no manifest, so nothing shows that its files"
             " are whole; `scorer models add` writes one"
         )
+    report.warnings += serving.concerns if serving else []
     report.problems += property_problems(settings.kafka, settings.batch)
     report.warnings += membership_concerns(settings.kafka)
     if not offline:

@@ -4,15 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import structlog
+
 from scorer.avro import Decoder, Schema
 from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
-from scorer.features import Cache, Draft, Features, Plan, Store, connect
-from scorer.model import Booster, Bundle, find_bundle, load_booster
+from scorer.features import Cache, Draft, Features, FromEvent, Plan, Store, connect
+from scorer.model import Booster, Bundle, Given, find_bundle, load_booster
 from scorer.settings import Settings
 
 Part = TypeVar("Part")
 TEXT_KINDS = frozenset(Kind) - {Kind.BYTES}
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,12 @@ class Serving:
     bundle: Bundle
     plan: Plan
     booster: Booster
+
+    @property
+    def concerns(self) -> list[str]:
+        """Return what works and may surprise: the rounds that score, and categories that nothing can confirm."""
+        proven = self.bundle.golden_file is not None
+        return self.booster.concerns(_given(self.plan), proven=proven)
 
     @property
     def entities(self) -> tuple[str, ...]:
@@ -76,9 +86,11 @@ def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:
     found = bundle or _collect(problems, lambda: find_bundle(settings.model.path, settings.model.version))
     draft = found and _collect(problems, lambda: Draft.load(found.plan_file))
     plan = draft and _collect(problems, draft.plan)
-    booster = found and _collect(problems, lambda: load_booster(found.model_file, probe=not found.verified))
+    booster = found and _collect(problems, lambda: load_booster(found.model_file, found.rounds))
     if draft and booster and draft.names and all(draft.names):
         problems += booster.problems(draft.names)
+    if plan and booster:
+        problems += booster.category_problems(_given(plan))
     if schema and draft:
         problems += draft.schema_problems(schema.fields, schema.why_not)
     if schema:
@@ -89,7 +101,18 @@ def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:
         problems.append(Problem("features", "left out", "the plan has entities, so say where Redis is: features.url"))
     if problems or not (schema and found and plan and booster):
         raise Misconfigured(problems)
-    return Serving(settings, schema, found, plan, booster)
+    serving = Serving(settings, schema, found, plan, booster)
+    for concern in serving.concerns:
+        log.warning(concern)
+    return serving
+
+
+def _given(plan: Plan) -> list[Given]:
+    """Return what a plan says of its columns' categories, for the model to judge."""
+    return [
+        Given(column.name, column.categories, computed=not isinstance(column.source, FromEvent))
+        for column in plan.columns
+    ]
 
 
 def _collect(problems: list[Problem], load: Callable[[], Part]) -> Part | None:

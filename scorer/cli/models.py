@@ -3,8 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,13 @@ from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.features import Plan
 from scorer.model import (
     Bundle,
+    Rounds,
     find_bundle,
     load_booster,
+    misnamed,
     new_version_problems,
     next_version,
+    parse_rounds,
     read_golden,
     resolve_version,
     versions,
@@ -60,6 +62,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--model", required=True, type=Path, metavar="FILE", help="an XGBoost model, .ubj or .json")
     add.add_argument("--plan", required=True, type=Path, metavar="FILE", help="where each column comes from, YAML")
     add.add_argument("--golden", type=Path, metavar="FILE", help="events with the scores they must get, JSONL")
+    add.add_argument(
+        "--rounds",
+        type=_rounds,
+        metavar="best|all|N",
+        help="score with the rounds that early stopping found best, with all of the file (the default), or with the"
+        " first N",
+    )
     add.add_argument("--version", metavar="NAME", help="the new version's name (default: the next natural number)")
     for name in REFUSED:
         refused = actions.add_parser(name, add_help=False, prefix_chars="\0")  # so that any option is let through
@@ -100,19 +109,21 @@ def _state(path: Path, version: str) -> Answer:
 
 def _show(settings: Settings, chosen: argparse.Namespace) -> Answer:
     bundle = _chosen(settings, chosen)
-    booster = load_booster(bundle.model_file, probe=not bundle.verified)
+    booster = load_booster(bundle.model_file, bundle.rounds)
     Plan.load(bundle.plan_file)  # so that what is shown below means something
     plan = yaml.safe_load(bundle.plan_file.read_text("utf-8"))
-    return _facts(bundle) | {
+    facts = {
         "objective": booster.objective,
         "booster": booster.booster_kind,
         "trees": booster.trees,
+        "rounds": str(booster.rounds),
         "scored_by": booster.path,
         "numbers_in_a_score": booster.classes,
         "features": booster.names,
         "entities": [{"name": name} | entity for name, entity in (plan.get("entities") or {}).items()],
         "columns": plan["columns"],
     }
+    return _facts(bundle) | facts | _warnings([booster.rounds.concern])
 
 
 def _verify(settings: Settings, chosen: argparse.Namespace) -> Answer:
@@ -122,7 +133,7 @@ def _verify(settings: Settings, chosen: argparse.Namespace) -> Answer:
     if said not in {None, serving.booster.objective}:
         what = f"says the objective is '{said}'; the model's is '{serving.booster.objective}'"
         raise Misconfigured([Problem(f"{bundle.folder}/manifest.json", what)])
-    return _facts(bundle) | {"checked": _what_was_checked(bundle)}
+    return _facts(bundle) | {"checked": _what_was_checked(bundle)} | _warnings(serving.concerns)
 
 
 def _add(settings: Settings, chosen: argparse.Namespace) -> Answer:
@@ -133,20 +144,34 @@ def _add(settings: Settings, chosen: argparse.Namespace) -> Answer:
         files["golden.jsonl"] = chosen.golden
     problems = new_version_problems(path, version)
     problems += [Problem(str(file), "no such file") for file in files.values() if not file.is_file()]
-    if chosen.model.suffix not in {".ubj", ".json"}:
-        problems.append(Problem("--model", f"'{chosen.model.name}'", "expected a file that ends in .ubj or .json"))
+    if chosen.model.suffix not in {".ubj", ".json"} and chosen.model.is_file():
+        problems.append(Problem("--model", *misnamed(chosen.model)))
     if problems:
         raise Misconfigured(problems)
-    candidate = Bundle(path.name, version, chosen.model.parent, chosen.model, chosen.plan, chosen.golden)
+    parts = chosen.model, chosen.plan, chosen.golden
+    candidate = Bundle(path.name, version, chosen.model.parent, *parts, rounds=chosen.rounds)
     serving = _checked(settings, candidate)
     try:
-        bundle = write_bundle(path, version, files, serving.booster.objective)
+        bundle = write_bundle(path, version, files, serving.booster.objective, chosen.rounds)
     except OSError as error:
         raise Fatal(f"cannot write {path / version}: {error.strerror}; nothing was added") from error
     served = (
         "at the next start" if settings.model.version in {"latest", version} else f"with model.version: '{version}'"
     )
-    return _facts(bundle) | {"checked": _what_was_checked(candidate), "served": served}
+    answer = _facts(bundle) | {"checked": _what_was_checked(candidate), "served": served}
+    return answer | _warnings(serving.concerns)
+
+
+def _rounds(text: str) -> Rounds:
+    try:
+        return parse_rounds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _warnings(concerns: Iterable[str]) -> Answer:
+    found = [concern for concern in concerns if concern]
+    return {"warnings": found} if found else {}
 
 
 def _chosen(settings: Settings, chosen: argparse.Namespace) -> Bundle:
@@ -155,7 +180,7 @@ def _chosen(settings: Settings, chosen: argparse.Namespace) -> Bundle:
 
 def _checked(settings: Settings, bundle: Bundle) -> Serving:
     """Hold a version's parts against each other and against its golden events."""
-    serving = prepare(settings, replace(bundle, verified=False))  # trusts no file: the model is tried in a child first
+    serving = prepare(settings, bundle)
     if problems := golden_problems(serving):
         raise Misconfigured(problems)
     return serving

@@ -1,7 +1,7 @@
 """Features: what a plan says of each model column, the look-up of a batch's keys in Redis, and its matrix."""
 
 from scorer.features.cache import Cache
-from scorer.features.columns import PlanColumn
+from scorer.features.columns import FromEvent, PlanColumn
 from scorer.features.layouts import Reply, Request
 from scorer.features.load import Loaded, find_entity, load_file
 from scorer.features.lookup import Features
@@ -13,6 +13,7 @@ __all__ = [
     "Draft",
     "Entity",
     "Features",
+    "FromEvent",
     "Loaded",
     "Plan",
     "PlanColumn",

@@ -4,20 +4,22 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from scorer.batch import Field, Kind
 from scorer.errors import Problem, did_you_mean
 from scorer.features.expression import ALLOWED, Expression
-from scorer.features.form import ColumnForm, Form, column_step, place
+from scorer.features.form import TEXT, ColumnForm, Form, column_step, place
 from scorer.features.parts import parts_of
+
+Name = TypeVar("Name", str, str | int)
 
 _MOST = float(np.finfo(np.float32).max)
 _SOURCES = "expected exactly one of `event`, `entity` with `field`, `expression`"
 
 _GOES_WITH = {
-    "categories": (("event",), "only text of the event has categories"),
     "part": (("event",), "only a date or time of the event has parts"),
     "default": (("event", "entity"), "give a default to the columns that the expression uses"),
 }
@@ -25,20 +27,32 @@ _GOES_WITH = {
 
 @dataclass(frozen=True, slots=True)
 class FromEvent:
-    """A column made of an event field: its number, the index of its text in `categories`, or a part of its time."""
+    """A column made of an event field: its number, the index of its text in `categories`, or a part of its time.
+
+    Categories that are numbers are those of the column (`PlanColumn.numbers`), for a field's number is at hand anyway.
+    """
 
     path: str
     categories: tuple[str, ...] = ()
     part: str | None = None
 
-    def problems(self, fields: Mapping[str, Field], why_not: Callable[[str], str], where: str) -> list[Problem]:
-        """Why this cannot be made of the fields of an event schema; see `Draft.schema_problems`."""
+    def problems(
+        self, fields: Mapping[str, Field], why_not: Callable[[str], str], where: str, *, numbers: bool = False
+    ) -> list[Problem]:
+        """Why this cannot be made of the fields of an event schema; see `Draft.schema_problems`.
+
+        Args:
+            fields: what can be addressed in it.
+            why_not: says why a path cannot.
+            where: the column's place in the plan.
+            numbers: whether the column has categories that are numbers.
+        """
         if self.path not in fields:
             return [unknown_field(where, self.path, why_not)]
-        misfit = self._misfit(fields[self.path].kind)
+        misfit = self._misfit(fields[self.path].kind, numbers=numbers)
         return [Problem(where, f"'{self.path}' {misfit[0]}", misfit[1])] if misfit else []
 
-    def _misfit(self, kind: Kind) -> tuple[str, str] | None:
+    def _misfit(self, kind: Kind, *, numbers: bool) -> tuple[str, str] | None:
         name, text = kind.name.lower(), kind in {Kind.TEXT, Kind.ENUM}
         if kind is Kind.BYTES:
             return "holds bytes, which are no number", "use another field"
@@ -47,10 +61,14 @@ class FromEvent:
             if self.part not in had:
                 what = f"is of kind {name}, which has no {self.part}"
                 return what, f"its parts are {', '.join(had)}" if had else "parts are of a date, a time or a timestamp"
+        elif text and numbers:
+            what = f"is of kind {name}, and its categories are numbers"
+            return what, "put them in quotes: categories: ['101', '205']"
         elif text and not self.categories:
             return f"is of kind {name}, which is no number", "give its `categories`"
         elif self.categories and not text:
-            return f"is of kind {name}, which has no categories", "leave `categories` out, or use a string or an enum"
+            what = f"is of kind {name}, and its categories are text"
+            return what, "give whole numbers without quotes, or use a string or an enum"
         return None
 
 
@@ -67,6 +85,9 @@ class FromEntity:
     field: str
 
 
+Source = FromEvent | FromEntity | Expression
+
+
 @dataclass(frozen=True, slots=True)
 class PlanColumn:
     """One column of the model.
@@ -74,11 +95,18 @@ class PlanColumn:
     name:    as the model and other columns name it.
     source:  what it is made of.
     default: what stands for a null event value, an absent feature or a missing entity; NaN unless the plan says more.
+    numbers: whole numbers, of which the column has the index, NaN for any other; none where it has the number itself.
     """
 
     name: str
-    source: FromEvent | FromEntity | Expression
+    source: Source
     default: float
+    numbers: tuple[int, ...] = ()
+
+    @property
+    def categories(self) -> tuple[str | int, ...]:
+        """The texts or whole numbers of which the column has the index; empty where it has no categories."""
+        return self.source.categories if isinstance(self.source, FromEvent) and self.source.categories else self.numbers
 
 
 def read_columns(form: Form, where: str) -> tuple[list[tuple[int, PlanColumn]], list[Problem]]:
@@ -88,7 +116,7 @@ def read_columns(form: Form, where: str) -> tuple[list[tuple[int, PlanColumn]], 
     return [(index, column) for index, column in columns if column is not None], reader.problems
 
 
-def twice(names: Iterable[str]) -> list[str]:
+def twice(names: Iterable[Name]) -> list[Name]:
     """The names that stand more than once."""
     return [name for name, count in Counter(names).items() if count > 1]
 
@@ -109,10 +137,28 @@ class _Reader:
         default = math.nan if form.default is None else form.default
         if abs(default) > _MOST:
             self._problem(index, "default", f"found {default}, which float32 cannot hold", "expected a number or .nan")
-        source = self._source(index, form)
-        return None if source is None else PlanColumn(form.name, source, default)
+        numbers, texts = self._categories(index, form)
+        if numbers and not math.isnan(default) and default not in range(len(numbers)):
+            what = f"found {default:g}, which is the index of no category"
+            self._problem(index, "default", what, f"expected an index, 0 to {len(numbers) - 1}, or .nan")
+        source = self._source(index, form, texts)
+        return None if source is None else PlanColumn(form.name, source, default, numbers)
 
-    def _source(self, index: int, form: ColumnForm) -> FromEvent | FromEntity | Expression | None:
+    def _categories(self, index: int, form: ColumnForm) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        """Return the column's categories that are numbers, and those that are text: one of them is empty."""
+        given = form.categories or []
+        for name in twice(given):
+            self._problem(index, "categories", f"'{name}' stands twice", "categories are distinct")
+        texts = tuple(each for each in given if isinstance(each, str))
+        numbers = tuple(each for each in given if not isinstance(each, str))
+        if not (texts and numbers):
+            return numbers, texts
+        kind, expected = (str, TEXT) if isinstance(given[0], str) else (int, "expected a whole number, as the first is")
+        odd = next(at for at, each in enumerate(given) if not isinstance(each, kind))
+        self._problem(index, f"categories[{odd}]", f"found {given[odd]!r}", expected)
+        return (), texts
+
+    def _source(self, index: int, form: ColumnForm, texts: tuple[str, ...]) -> Source | None:
         kinds = {"event": form.event, "entity": form.entity or form.field, "expression": form.expression}
         given = [kind for kind, value in kinds.items() if value is not None]
         if len(given) != 1:
@@ -121,18 +167,16 @@ class _Reader:
         for key, (kinds_of_key, why) in _GOES_WITH.items():
             if getattr(form, key) is not None and given[0] not in kinds_of_key:
                 self._problem(index, key, f"does not go with `{given[0]}`", why)
+        if texts and form.event is None:
+            why = "it has numbers: only text of the event has categories that are text"
+            self._problem(index, "categories", f"does not go with `{given[0]}`", why)
         if form.event is not None:
-            return self._from_event(index, form, form.event)
+            if texts and form.part:
+                self._problem(index, "part", "does not go with `categories`", "a part is a number: give whole numbers")
+            return FromEvent(form.event, texts, form.part)
         if form.expression is not None:
             return self._expression(index, form.expression)
         return self._from_entity(index, form.entity, form.field)
-
-    def _from_event(self, index: int, form: ColumnForm, path: str) -> FromEvent:
-        for name in twice(form.categories or ()):
-            self._problem(index, "categories", f"'{name}' stands twice", "categories are distinct")
-        if form.categories and form.part:
-            self._problem(index, "part", "does not go with `categories`", "a part is a number already")
-        return FromEvent(path, tuple(form.categories or ()), form.part)
 
     def _from_entity(self, index: int, entity: str | None, field: str | None) -> FromEntity | None:
         if entity is None or field is None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from scorer.errors import Problem, did_you_mean
 from scorer.features import document
@@ -15,8 +15,10 @@ from scorer.features import document
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[list[Text], Field(min_length=1)]
 
+TEXT = "expected text, in quotes where it looks like something else"
+
 _EXPECTED = {
-    "string_type": "expected text, in quotes where it looks like something else",
+    "string_type": TEXT,
     "string_too_short": "expected text with at least one character",
     "float_type": "expected a number",
     "finite_number": "expected a finite number",
@@ -25,6 +27,21 @@ _EXPECTED = {
     "dict_type": "expected a mapping of keys to values",
     "model_type": "expected a mapping of keys to values",
 }
+
+
+def _category(value: object) -> str | int:
+    """Return text or a whole number as it is; pydantic's own union would tell two errors for one item."""
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and _fits_long(value)):
+        return value
+    raise PydanticCustomError("category", _CATEGORY)
+
+
+def _fits_long(number: int) -> bool:
+    return -(2**63) <= number < 2**63
+
+
+_CATEGORY = f"{TEXT}, or a whole number that fits a long"
+Category = Annotated[Any, PlainValidator(_category)]
 
 
 class _Form(BaseModel):
@@ -50,7 +67,7 @@ class ColumnForm(_Form):
     entity: Text | None = None
     field: Text | None = None
     expression: Text | None = None
-    categories: Annotated[list[str], Field(min_length=1)] | None = None
+    categories: Annotated[list[Category], Field(min_length=1)] | None = None
     part: Literal["year", "month", "day", "hour", "minute", "second", "weekday", "yearday", "week"] | None = None
     default: float | None = None
 

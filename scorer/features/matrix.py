@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.batch import NO_SLOT, Column, Events, Field, Found, Kind, Reason, Rejected
+from scorer.features.codes import Codes
 from scorer.features.columns import FromEntity, FromEvent, PlanColumn
 from scorer.features.distinct import distinct
 from scorer.features.expression import Expression, Work
@@ -27,13 +28,13 @@ class Assembler:
     def __init__(self, plan: Plan, fields: Mapping[str, Field]) -> None:
         self._names = plan.names
         self._events: list[_EventColumn] = []
-        self._expressions: list[tuple[int, Expression]] = []
+        self._expressions: list[tuple[int, Expression, Codes | None]] = []
         for index, column in enumerate(plan.columns):
             match column.source:
                 case FromEvent(path=path) as source:
-                    self._events.append(_EventColumn(index, source, fields[path], column.default))
+                    self._events.append(_EventColumn(index, source, fields[path], column))
                 case Expression() as expression:
-                    self._expressions.append((index, expression))
+                    self._expressions.append((index, expression, _codes(column)))
         self._entities = [_EntityColumns(entity, plan.columns) for entity in plan.entities]
 
     def assemble(
@@ -56,8 +57,10 @@ class Assembler:
         for entity, features in zip(self._entities, found, strict=True):
             entity.fill(features, work)
         with np.errstate(all="ignore"):
-            for index, expression in self._expressions:
+            for index, expression, codes in self._expressions:
                 work[index] = expression.evaluate(work)
+                if codes is not None:
+                    work[index] = codes.of(work[index])
             values = np.empty((events.rows, len(work)), np.float32)
             infinite = round_once(work, scored, values)
         return values, self._reject_infinities(values, work) if infinite else []
@@ -75,15 +78,17 @@ class Assembler:
 class _EventColumn:
     """A column made of an event field."""
 
-    def __init__(self, index: int, source: FromEvent, field: Field, default: float) -> None:
+    def __init__(self, index: int, source: FromEvent, field: Field, column: PlanColumn) -> None:
         self._index = index
         self._path = source.path
-        self._default = default
+        self._default = column.default
         self._numbers = _numbers(source, field)
+        self._codes = _codes(column)
 
     def fill(self, events: Events, scored: NDArray[np.bool_], work: Work) -> None:
         column = events.columns[self._path]
-        work[self._index] = self._numbers(events, column, scored)
+        numbers = self._numbers(events, column, scored)
+        work[self._index] = numbers if self._codes is None else self._codes.of(numbers)
         np.copyto(work[self._index], self._default, where=column.null)
 
 
@@ -99,10 +104,14 @@ class _EntityColumns:
         self._columns = np.array([index for index, _, _ in mine], np.int64)
         self._features = np.array([feature for _, feature, _ in mine], np.int64)
         self._defaults = np.array([default for _, _, default in mine])
+        self._coded = [(*each, codes) for each in mine if (codes := _codes(columns[each[0]])) is not None]
 
     def fill(self, found: Found, work: Work) -> None:
         values, absent = np.ascontiguousarray(found.values), np.ascontiguousarray(found.absent)
         gather(found.slots, values, absent, self._features, self._columns, self._defaults, work)
+        for column, feature, default, codes in self._coded:
+            there = (found.slots != NO_SLOT) & ~_at(absent[:, feature], found.slots)
+            work[column] = np.where(there, codes.of(work[column]), default)
 
 
 @kernel(
@@ -147,6 +156,15 @@ def round_once(work: Work, scored: NDArray[np.bool_], values: NDArray[np.float32
             infinite |= np.isinf(value)
             values[row, column] = value
     return infinite
+
+
+def _codes(column: PlanColumn) -> Codes | None:
+    return Codes(column.numbers) if column.numbers else None
+
+
+def _at(absent: NDArray[np.bool_], slots: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return what stands in the line of each row; anything where it has none."""
+    return absent[slots] if len(absent) else np.ones(len(slots), np.bool_)
 
 
 _Numbers = Callable[[Events, Column, NDArray[np.bool_]], NDArray[np.float64] | NDArray[np.int64]]

@@ -165,8 +165,11 @@ class Draft:
         found: list[Problem] = []
         for name, key in self.keys:
             found += key.problems(fields, why_not, place(self.where, "entities", name, "key"))
-        sources = [(at, column.source) for at, column in self.columns if isinstance(column.source, FromEvent)]
-        of_columns = [(at, source.problems(fields, why_not, self._place(at))) for at, source in sources]
+        of_columns = [
+            (at, column.source.problems(fields, why_not, self._place(at), numbers=bool(column.numbers)))
+            for at, column in self.columns
+            if isinstance(column.source, FromEvent)
+        ]
         of_columns += [
             (at, [unknown_field(self._place(at), path, why_not)]) for at, path in self.events if path not in fields
         ]

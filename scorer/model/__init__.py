@@ -1,6 +1,6 @@
 """The model: bundles on disk and the booster in memory; the only room that imports xgboost."""
 
-from scorer.model.booster import Booster, load_booster
+from scorer.model.booster import Booster
 from scorer.model.bundle import (
     Bundle,
     find_bundle,
@@ -10,18 +10,25 @@ from scorer.model.bundle import (
     versions,
     write_bundle,
 )
+from scorer.model.categories import Given
 from scorer.model.golden import Golden, read_golden
+from scorer.model.load import load_booster, misnamed
 from scorer.model.manifest import Manifest
+from scorer.model.rounds import Rounds, parse_rounds
 
 __all__ = [
     "Booster",
     "Bundle",
+    "Given",
     "Golden",
     "Manifest",
+    "Rounds",
     "find_bundle",
     "load_booster",
+    "misnamed",
     "new_version_problems",
     "next_version",
+    "parse_rounds",
     "read_golden",
     "resolve_version",
     "versions",

@@ -13,7 +13,6 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from scorer.model import ubjson
 from scorer.model.forest import BLOCK, Forest, NotCovered, flatten
 from scorer.model.trees import Ensemble
 
@@ -29,11 +28,12 @@ class Disagrees(NotCovered):
     """The compiled trees and the booster gave different scores, which is an error of ours."""
 
 
-def compile_trees(booster: xgboost.Booster, predict: Callable[[Rows], Rows]) -> Ensemble:
+def compile_trees(booster: xgboost.Booster, learner: dict[str, Any], predict: Callable[[Rows], Rows]) -> Ensemble:
     """Compile the trees of a booster.
 
     Args:
         booster: of any kind.
+        learner: the same as it is saved.
         predict: scores rows exactly as `booster.predict` does.
 
     Raises:
@@ -43,7 +43,6 @@ def compile_trees(booster: xgboost.Booster, predict: Callable[[Rows], Rows]) -> 
     """
     if booster.num_features() * 2 > np.iinfo(np.int32).max // BLOCK:
         raise NotCovered("it has too many features for a block of rows")
-    learner = ubjson.read(booster.save_raw("ubj"))["learner"]
     stump = _without_trees(learner)
     base = stump.predict(xgboost.DMatrix(np.zeros((1, 1), np.float32)), output_margin=True).reshape(-1)
     forest = flatten(learner, booster.num_features(), len(base))
@@ -116,6 +115,12 @@ def compare(ours: Rows, theirs: Rows) -> None:
 
 def _without_trees(learner: dict[str, Any]) -> xgboost.Booster:
     """Make the same model with no trees and one feature: it gives base margins, and turns margins into scores."""
+    booster = learner["gradient_booster"]
+    parameters = learner["learner_model_param"] | {"num_feature": "1"}
+    if booster.get("gbtree", booster).get("model", {}).get("trees"):
+        # without trees and with an average to boost from, XGBoost takes a model for one that is not trained yet, whose
+        # base score is a margin; so it does where the booster at hand has no trees either
+        parameters["boost_from_average"] = "0"
     model = {
         "gbtree_model_param": {"num_trees": "0", "num_parallel_tree": "1"},
         "trees": [],
@@ -128,9 +133,9 @@ def _without_trees(learner: dict[str, Any]) -> xgboost.Booster:
         "feature_names": [],
         "feature_types": [],
         "gradient_booster": {"name": "gbtree", "model": model},
-        # without trees and with an average to boost from, XGBoost takes the model for one not trained yet
-        "learner_model_param": learner["learner_model_param"] | {"num_feature": "1", "boost_from_average": "0"},
+        "learner_model_param": parameters,
         "objective": learner["objective"],
     }
     document = {"version": [int(part) for part in xgboost.__version__.split(".")[:3]], "learner": bare}
-    return xgboost.Booster({"nthread": 1}, model_file=bytearray(json.dumps(document).encode()))
+    text = json.dumps(document, default=np.ndarray.tolist)  # ranking keeps its biases of positions as arrays
+    return xgboost.Booster({"nthread": 1}, model_file=bytearray(text.encode()))

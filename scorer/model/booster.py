@@ -1,11 +1,8 @@
-"""The booster: loads a model so that a bad file is an error text, and scores float32 rows as `predict` does."""
+"""The booster: scores float32 rows as `predict` does, with compiled trees where they agree with it bit for bit."""
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +11,16 @@ import xgboost
 from numpy.typing import NDArray
 
 from scorer.batch import Reason, Rejected, Scores
-from scorer.errors import Fatal, Misconfigured, Problem, nearest
+from scorer.errors import Fatal, Problem
+from scorer.model import ubjson
 from scorer.model.agreement import Disagrees, compare, compile_trees
-from scorer.model.forest import Damaged, NotCovered
+from scorer.model.categories import Given, category_concerns, compare_categories, read_categories, unproven_order
+from scorer.model.column_names import compare_names
+from scorer.model.forest import NotCovered
+from scorer.model.nodes import Damaged
+from scorer.model.rounds import Rounds, choose_rounds
+from scorer.model.soundness import check
 
-PROBE_LIMIT_S = 120
-LISTED = 10  # names in one message
 COMPILED = "compiled"  # how a model is scored whose trees are
 
 Rows = NDArray[np.float32]
@@ -37,11 +38,28 @@ class Booster:
         booster_kind: gbtree, dart or gblinear.
         classes: numbers in a score, 1 where a score is one number.
         feature_types: XGBoost's, "c" for categorical, None where the model has none.
-        trees: how many it has, 0 for gblinear.
+        trees: how many score, 0 for gblinear.
+        rounds: which of its rounds score.
+        categories: of each feature, in the order of their codes; none where the model has them not.
         path: `compiled`, or `booster: ` and why its trees are not compiled.
+
+    Args:
+        booster: of any kind.
+        rounds: which rounds to score with.
+        checked: whether the file was checked for contradictions before XGBoost read it.
+
+    Raises:
+        Damaged: if the model contradicts itself.
+        Misconfigured: if it does not have these rounds.
     """
 
-    def __init__(self, booster: xgboost.Booster) -> None:
+    def __init__(self, booster: xgboost.Booster, rounds: Rounds | None = None, *, checked: bool = True) -> None:
+        saved = _saved(booster, checked=checked)
+        self.rounds = choose_rounds(saved, rounds)
+        self.categories = read_categories(saved)
+        if self.rounds.used < self.rounds.there:
+            booster = booster[: self.rounds.used]
+            saved = _saved(booster)
         booster.set_param({"nthread": 1, "device": "cpu"})
         learner = json.loads(booster.save_config())["learner"]
         self._booster = booster
@@ -51,7 +69,7 @@ class Booster:
         self.objective: str = learner["objective"]["name"]
         self.booster_kind: str = learner["gradient_booster"]["name"]
         self.trees = _count_trees(learner["gradient_booster"])
-        self._predict, self.path = self._fastest()
+        self._predict, self.path = self._fastest(saved)
         self._no_values = np.full((1, self.columns), np.nan, np.float32)
         self._shape = self._predict(self._no_values).shape[1:]
         self.classes: int = self._shape[0] if self._shape else 1
@@ -106,33 +124,32 @@ class Booster:
         Args:
             names: the plan's column names, in order.
         """
-        where = "plan.yaml: columns"
-        found = []
-        if len(names) != self.columns:
-            found.append(Problem(where, f"{len(names)} columns", f"the model was trained on {self.columns}"))
-        if self.names is None:
-            return found
-        given, known = set(names), set(self.names)
-        missing = [name for name in self.names if name not in given]
-        unexpected = [name for name in names if name not in known]
-        if missing:
-            found.append(Problem(where, f"no column for the model's {_listed(missing)}", _nearest(missing, unexpected)))
-        if unexpected:
-            found.append(
-                Problem(where, f"the model does not know {_listed(unexpected)}", _nearest(unexpected, missing))
-            )
-        ours, theirs = ([name for name in of if name in given & known] for of in (names, self.names))
-        for mine, its in zip(ours, theirs, strict=False):
-            if mine != its:
-                what = f"'{mine}' stands where the model has '{its}'"
-                found.append(Problem(where, what, "expected the order in which the model was trained"))
-                break
-        return found
+        return compare_names(self.columns, self.names, names)
 
-    def _fastest(self) -> tuple[Callable[[Rows], Rows], str]:
+    def category_problems(self, given: Sequence[Given]) -> list[Problem]:
+        """Return every column of a plan whose categories are not those of the model.
+
+        Args:
+            given: the plan's columns, in order.
+        """
+        return compare_categories(self.categories, self.names, given)
+
+    def concerns(self, given: Sequence[Given], *, proven: bool) -> list[str]:
+        """Return what works and may surprise, as warnings.
+
+        Args:
+            given: the plan's columns, in order.
+            proven: whether golden events show that scores are right.
+        """
+        found = [self.rounds.concern, *category_concerns(self.categories, self.names, given)]
+        if not proven:
+            found.append(unproven_order(self.categories, self.names, self.feature_types, given))
+        return [concern for concern in found if concern]
+
+    def _fastest(self, saved: Any) -> tuple[Callable[[Rows], Rows], str]:  # noqa: ANN401  JSON
         """Return the fastest way to score that is exact for this model, and what it is called."""
         try:
-            return compile_trees(self._booster, self._predict_copy).predict, COMPILED
+            return compile_trees(self._booster, saved, self._predict_copy).predict, COMPILED
         except Damaged:
             raise
         except NotCovered as error:
@@ -163,7 +180,7 @@ class Booster:
             values[first : first + len(matrix)] = self._predict(matrix)
         except xgboost.core.XGBoostError as error:
             if len(matrix) == 1:
-                detail = f"the booster refused the row: {_reason(str(error))}"
+                detail = f"the booster refused the row: {reason(str(error))}"
                 rejected.append(Rejected(first, Reason.MODEL_ERROR, detail))
                 return
             middle = len(matrix) // 2
@@ -175,57 +192,24 @@ class Booster:
         try:
             self._predict(self._no_values)
         except xgboost.core.XGBoostError:
-            raise Fatal(f"the booster no longer scores any row: {_reason(str(error))}; start again") from error
+            raise Fatal(f"the booster no longer scores any row: {reason(str(error))}; start again") from error
 
 
-def load_booster(file: Path, *, probe: bool) -> Booster:
-    """Load a model.
-
-    Args:
-        file: model.ubj or model.json; the ending says which it is.
-        probe: load it in a child process first, so that a file that crashes the loader does not crash this one.
+def _saved(booster: xgboost.Booster, *, checked: bool = True) -> Any:  # noqa: ANN401  JSON
+    """Return the learner of a booster as it is saved; empty where a later XGBoost saves it in another form.
 
     Raises:
-        Misconfigured: if it is not a model that can be loaded and scored with.
+        Damaged: if it was not checked before, and contradicts itself.
     """
-    if not file.is_file():
-        raise Misconfigured([Problem(str(file), "no such file", "expected an XGBoost model, .ubj or .json")])
-    if probe:
-        check_loads(file)
     try:
-        return Booster(xgboost.Booster({"nthread": 1}, model_file=file))
-    except Damaged as error:
-        raise Misconfigured([_unloadable(file, str(error))]) from error
-    except (xgboost.core.XGBoostError, ValueError) as error:
-        raise Misconfigured([_unloadable(file, _reason(str(error)))]) from error
-
-
-def check_loads(file: Path, limit_s: float = PROBE_LIMIT_S) -> None:
-    """Load a model and score with it in a child process.
-
-    Raises:
-        Misconfigured: if that failed, crashed or took longer than `limit_s` seconds.
-    """
-    script = Path(__file__).with_name("probe.py")
-    try:
-        child = subprocess.run(  # noqa: S603  this interpreter, our own script, a path from the configuration
-            [sys.executable, "-P", script, file],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=limit_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise Misconfigured([_unloadable(file, f"XGBoost was still busy with it after {limit_s:g} s")]) from error
-    if child.returncode < 0:
-        raise Misconfigured([_unloadable(file, f"XGBoost crashed on it (signal {-child.returncode})")])
-    if child.returncode:
-        raise Misconfigured([_unloadable(file, _reason(child.stderr.decode(errors="replace")))])
-
-
-def _unloadable(file: Path, what: str) -> Problem:
-    expected = f"expected a model that XGBoost {xgboost.__version__} can load, whole: save it again with `save_model`"
-    return Problem(str(file), f"is not a model that can be used: {what}", expected)
+        learner = ubjson.read(booster.save_raw("ubj"))["learner"]
+        if not checked:
+            check(learner)
+    except Damaged:
+        raise
+    except (LookupError, TypeError, ValueError):
+        return {}
+    return learner
 
 
 def _count_trees(gradient_booster: dict[str, Any]) -> int:
@@ -233,18 +217,7 @@ def _count_trees(gradient_booster: dict[str, Any]) -> int:
     return int(model.get("gbtree_model_param", {}).get("num_trees", 0))
 
 
-def _reason(text: str) -> str:
+def reason(text: str) -> str:
     """Return the sentence in an error of XGBoost, which adds its time, its source and its stack."""
     lines = [line for line in text.splitlines() if not line.startswith("Stack trace")] or ["no reason given"]
     return re.sub(r"^(\w+: )?\[[\d:]+\] \S+:\d+: (Check failed: )?", "", lines[0])
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(f"'{name}'" for name in names[:LISTED]) + more
-
-
-def _nearest(names: Sequence[str], candidates: Sequence[str]) -> str:
-    pairs = ((name, nearest(name, candidates)) for name in names[:LISTED])
-    hints = [f"'{near}' for '{name}'" for name, near in pairs if near]
-    return f"did you mean {', '.join(hints)}?" if hints else ""

@@ -18,6 +18,7 @@ import xgboost
 
 from scorer.errors import Misconfigured, Problem, did_you_mean
 from scorer.model.manifest import GOLDEN, MANIFEST, MODELS, PLAN, Manifest, sha256
+from scorer.model.rounds import Rounds
 
 LATEST = "latest"
 
@@ -36,6 +37,7 @@ class Bundle:
     golden_file: Path | None = None
     manifest: Manifest | None = None
     verified: bool = False  # its files are those that its manifest lists
+    rounds: Rounds | None = None  # which of the model's rounds score, as the manifest says
 
 
 def find_bundle(path: Path, version: str = LATEST) -> Bundle:
@@ -109,7 +111,9 @@ def new_version_problems(path: Path, version: str) -> list[Problem]:
     return []
 
 
-def write_bundle(path: Path, version: str, files: Mapping[str, Path], objective: str) -> Bundle:
+def write_bundle(
+    path: Path, version: str, files: Mapping[str, Path], objective: str, rounds: Rounds | None = None
+) -> Bundle:
     """Add a version: written beside the others under a hidden name, made durable, then renamed.
 
     Args:
@@ -117,6 +121,7 @@ def write_bundle(path: Path, version: str, files: Mapping[str, Path], objective:
         version: a name that is not taken.
         files: what to copy, by the name it gets in the bundle.
         objective: of the model, for the manifest.
+        rounds: which of the model's rounds score; None leaves it open.
 
     Raises:
         Misconfigured: if the version exists, or its name cannot be one.
@@ -131,7 +136,7 @@ def write_bundle(path: Path, version: str, files: Mapping[str, Path], objective:
             shutil.copyfile(source, hidden / name)
         created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         sums = {name: sha256(hidden / name) for name in files}
-        Manifest(sums, xgboost.__version__, objective, created).write(hidden / MANIFEST)
+        Manifest(sums, xgboost.__version__, objective, created, rounds).write(hidden / MANIFEST)
         hidden.chmod(0o755)  # the temporary folder was its owner's alone
         for entry in (*hidden.iterdir(), hidden):
             _make_durable(entry)
@@ -173,6 +178,7 @@ def _open(path: Path, version: str) -> Bundle:
         golden if golden.is_file() else None,
         manifest,
         manifest is not None,
+        manifest.rounds if manifest else None,
     )
 
 

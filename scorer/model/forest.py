@@ -1,26 +1,16 @@
-"""The trees of a booster as the flat arrays of the kernel in `scorer.model.trees`, checked on the way.
+"""The trees of a booster as the flat arrays of the kernel in `scorer.model.trees`."""
 
-XGBoost follows the children, features and outputs of a file without looking; here each is looked at first, so a
-damaged file is found before anything follows it.
-"""
-
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scorer.model.nodes import Damaged, Document, Nodes, Places, read_nodes, walk
 
 BLOCK = 128  # rows that go down a tree together
 MOST_WORDS = 1 << 24  # of category sets: 64 MiB
 
 Ints = NDArray[np.int32]
-Places = NDArray[np.int64]
-Document = Mapping[str, Any]
-
-
-class Damaged(ValueError):
-    """The trees point to what is not there: to score with them could be to crash."""
 
 
 class NotCovered(ValueError):
@@ -67,13 +57,11 @@ def flatten(learner: Document, columns: int, outputs: int) -> Forest:
     groups = np.array(model["tree_info"], np.int64)
     if ((groups < 0) | (groups >= outputs)).any():
         raise Damaged(f"a tree adds to an output that is not one of its {outputs}")
-    nodes = _read(model["trees"])
-    order, level = _walk(nodes, columns)
+    nodes = read_nodes(model["trees"])
+    order, level = walk(nodes, columns)
     if any("leaf_weights" in tree for tree in model["trees"]):
         raise NotCovered("its leaves are vectors")
     split = order[~nodes.leaf[order]]
-    if (nodes.right[split] != nodes.left[split] + 1).any():
-        raise NotCovered("siblings in it are not side by side")
     if not np.isfinite(nodes.value[split[~nodes.by_category[split]]]).all():
         raise NotCovered("thresholds in it are not finite")
     if "weight_drop" in booster:  # the booster adds each tree of dart to zero, and that times its weight to the sum
@@ -82,73 +70,7 @@ def flatten(learner: Document, columns: int, outputs: int) -> Forest:
     return _lay_out(nodes, order, level, groups)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Nodes:
-    """The nodes of all trees end to end, in XGBoost's order; children are places in it."""
-
-    ends: Places  # [trees]
-    tree: Places
-    left: Places
-    right: Places
-    leaf: NDArray[np.bool_]
-    feature: Places
-    value: NDArray[np.float32]
-    default_left: NDArray[np.bool_]
-    by_category: NDArray[np.bool_]
-    member: Places  # [categories in sets]: the node whose set it is in
-    category: Places  # [categories in sets]
-
-
-def _read(trees: Sequence[Document]) -> _Nodes:
-    def every(key: str, kind: Any) -> NDArray[Any]:  # noqa: ANN401  a dtype
-        return np.concatenate([np.zeros(0, kind), *(tree[key] for tree in trees)]).astype(kind)
-
-    sizes = np.array([len(tree["left_children"]) for tree in trees], np.int64)  # int64 where there are none, too
-    ends = np.cumsum(sizes)
-    tree = np.repeat(np.arange(len(trees)), sizes)
-    starts = (ends - sizes)[tree]
-    left = every("left_children", np.int64)
-    set_trees = np.repeat(np.arange(len(trees)), [len(each["categories_nodes"]) for each in trees])
-    set_nodes = every("categories_nodes", np.int64) + (ends - sizes)[set_trees]
-    return _Nodes(
-        ends=ends,
-        tree=tree,
-        left=left + starts,
-        right=every("right_children", np.int64) + starts,
-        leaf=left == -1,
-        feature=every("split_indices", np.int64),
-        value=every("split_conditions", np.float32),
-        default_left=every("default_left", np.bool_),
-        by_category=every("split_type", np.bool_),
-        member=np.repeat(set_nodes, every("categories_sizes", np.int64)),
-        category=every("categories", np.int64),
-    )
-
-
-def _walk(nodes: _Nodes, columns: int) -> tuple[Places, Places]:
-    """Return the nodes that can be reached, tree by tree and level by level, and the level of each."""
-    starts = np.concatenate([[0], nodes.ends[:-1]]) if len(nodes.ends) else nodes.ends
-    seen = np.zeros(len(nodes.tree), np.bool_)
-    reached = [starts]
-    while len(here := reached[-1]):
-        if len(np.unique(here)) != len(here) or seen[here].any():
-            raise Damaged("two branches of a tree lead to the same node")
-        seen[here] = True
-        split = here[~nodes.leaf[here]]
-        children = np.stack([nodes.left[split], nodes.right[split]], axis=1)
-        tree = nodes.tree[split]
-        if ((children < starts[tree, None]) | (children >= nodes.ends[tree, None])).any():
-            raise Damaged("a split leads to a node that is not there")
-        if ((nodes.feature[split] < 0) | (nodes.feature[split] >= columns)).any():
-            raise Damaged(f"a split reads feature {nodes.feature[split].max()} of {columns}")
-        reached.append(children.ravel())
-    order = np.concatenate(reached)
-    level = np.repeat(np.arange(len(reached)), [len(of) for of in reached])
-    by_tree = np.argsort(nodes.tree[order], kind="stable")
-    return order[by_tree], level[by_tree]
-
-
-def _lay_out(nodes: _Nodes, order: Places, level: Places, groups: Places) -> Forest:
+def _lay_out(nodes: Nodes, order: Places, level: Places, groups: Places) -> Forest:
     moved = np.zeros(len(nodes.tree), np.int64)  # where each node goes
     moved[order] = np.arange(len(order))
     leaf = nodes.leaf[order]

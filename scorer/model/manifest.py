@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.errors import Misconfigured, Problem
+from scorer.model.rounds import Rounds, parse_rounds
 
 MANIFEST = "manifest.json"
 MODELS = ("model.ubj", "model.json")
@@ -16,18 +17,20 @@ PLAN = "plan.yaml"
 GOLDEN = "golden.jsonl"
 FILES = (*MODELS, PLAN, GOLDEN)  # what a bundle may have, and so what its manifest must vouch for
 
+_TEXTS = ("xgboost", "objective", "created")
 _NEW_VERSION = "add the files as a new version with `scorer models add`"
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What manifest.json says; all but `files` is for people."""
+    """What manifest.json says; all but `files` and `rounds` is for people."""
 
     files: Mapping[str, str]  # name -> sha256, lower-case hex
     xgboost: str | None = None  # the version that wrote it
     objective: str | None = None
     created: str | None = None  # ISO 8601
+    rounds: Rounds | None = None  # which of the model's rounds score; None for all, with a warning if fewer are best
 
     @classmethod
     def read(cls, file: Path) -> "Manifest":
@@ -48,7 +51,9 @@ class Manifest:
         if problems:
             raise Misconfigured(problems)
         files = {name: digest.lower() for name, digest in document["files"].items()}
-        return cls(files, *(document.get(key) for key in ("xgboost", "objective", "created")))
+        rounds = document.get("rounds")
+        texts = {key: document.get(key) for key in _TEXTS}
+        return cls(files, rounds=None if rounds is None else parse_rounds(rounds), **texts)
 
     def problems(self, folder: Path) -> list[Problem]:
         """Return how the folder's files differ from what is listed: absent, changed, or not vouched for."""
@@ -66,7 +71,10 @@ class Manifest:
 
     def write(self, file: Path) -> None:
         """Write it as JSON."""
-        file.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        document = asdict(self)
+        if self.rounds is None:
+            del document["rounds"]
+        file.write_text(json.dumps(document, indent=2) + "\n")
 
 
 def sha256(file: Path) -> str:
@@ -89,8 +97,11 @@ def _wrong(document: Any) -> list[tuple[str, str]]:  # noqa: ANN401  JSON
         elif not isinstance(digest, str) or not _SHA256.fullmatch(digest.lower()):
             wrong.append((f"files.{name}: {digest!r} is not a sha256", "expected 64 hexadecimal digits"))
     wrong += [
-        (f"{key}: {document[key]!r} is not text", "")
-        for key in ("xgboost", "objective", "created")
-        if not isinstance(document.get(key), str | None)
+        (f"{key}: {document[key]!r} is not text", "") for key in _TEXTS if not isinstance(document.get(key), str | None)
     ]
+    if document.get("rounds") is not None:
+        try:
+            parse_rounds(document["rounds"])
+        except ValueError as error:
+            wrong.append((f"rounds: {error}", ""))
     return wrong

@@ -56,18 +56,25 @@ class _Reader:
         if mark == "$":
             kind = np.dtype(_ARRAYS[self._mark()])
             self._mark()
-            count = self._number(self._mark())
+            count = self._length(kind.itemsize)
             array = np.frombuffer(self._data, kind, count, self._at)
             self._at += count * kind.itemsize
             return array.astype(kind.newbyteorder("="))
         if mark != "#":
             raise ValueError(f"not UBJSON of XGBoost: an array without a length at byte {self._at}")
-        return [self.value() for _ in range(self._number(self._mark()))]
+        return [self.value() for _ in range(self._length(1))]
 
     def _text(self) -> str:
-        length = self._number(self._mark())
+        length = self._length(1)
         self._at += length
         return self._data[self._at - length : self._at].decode()
+
+    def _length(self, size: int) -> int:
+        """Return how many items of at least `size` bytes follow; never more than there is room for."""
+        length = self._number(self._mark())
+        if not isinstance(length, int) or not 0 <= length * size <= len(self._data) - self._at:
+            raise ValueError(f"not UBJSON: a length of {length} at byte {self._at}")
+        return length
 
     def _number(self, mark: str) -> Any:  # noqa: ANN401  int or float
         (number,) = struct.unpack_from(_NUMBERS[mark], self._data, self._at)

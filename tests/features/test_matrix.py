@@ -163,6 +163,18 @@ def test_the_matrix_is_what_each_row_would_have_alone(
         ("event: origin, categories: [A], default: 9", {"origin": "B"}, math.nan),
         ("event: tailnum, categories: [A], default: 9", {}, 9.0),
         ("event: distance, default: -0.0", {}, -0.0),
+        ("event: card.number, categories: [300, 101, 205]", {"card.number": 205}, 2.0),
+        ("event: card.number, categories: [300, 101, 205]", {"card.number": 206}, math.nan),
+        ("event: card.number, categories: [300, 101, 205], default: 1", {}, 1.0),
+        ("event: card.number, categories: [300, 101, 205], default: 1", {"card.number": -1}, math.nan),
+        ("event: card.number, categories: [9007199254740993]", {"card.number": 9007199254740992}, math.nan),
+        ("event: card.number, categories: [-9223372036854775808]", {"card.number": -(1 << 63)}, 0.0),
+        ("event: distance, categories: [2, 1]", {"distance": 1.0}, 1.0),
+        ("event: distance, categories: [2, 1]", {"distance": 1.5}, math.nan),
+        ("event: distance, categories: [2, 1], default: 0", {"distance": math.nan}, math.nan),
+        ("event: distance, categories: [2, 1]", {"distance": math.inf}, math.nan),
+        ("event: paid, categories: [1, 0]", {"paid": False}, 1.0),
+        ("event: day, part: month, categories: [1, 7, 12]", {"day": -1}, 2.0),
     ],
 )
 def test_what_a_field_becomes(column: str, row: Row, value: float) -> None:
@@ -206,6 +218,23 @@ def test_a_feature_may_be_infinite_or_nan_as_python_reads_it() -> None:
         np.testing.assert_array_equal(matrix.values, [[value]])
         assert len(matrix.rejected) == math.isinf(there)
         assert not matrix.missing.any()
+
+
+def test_a_number_of_redis_or_of_an_expression_has_its_index_among_categories_too() -> None:
+    plan = Plan.parse(
+        """
+entities: {plane: {key: "plane:{tailnum}", layout: hash, fields: [seats, year]}}
+columns:
+  - {name: seats, entity: plane, field: seats, categories: [300, 50], default: 1}
+  - {name: year,  entity: plane, field: year, categories: [1999]}
+  - {name: size,  expression: "seats + 5", categories: [6, 5]}
+""",
+        "plan.yaml",
+    )
+    table = Table({"plane": {b"plane:A": {"seats": 300, "year": 1999}, b"plane:B": {"seats": 51, "year": math.nan}}})
+    found = assembled([{"tailnum": name} for name in ("A", "B", "C")], table, plan).values
+    np.testing.assert_array_equal(found, [[0, 0, 1], [np.nan, np.nan, np.nan], [1, np.nan, 0]])
+    assert assembled([], Table({"plane": {}}), plan).values.shape == (0, 3)
 
 
 @pytest.mark.parametrize("rows", [[], [None], [None, None]])

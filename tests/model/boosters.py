@@ -70,6 +70,7 @@ KINDS: dict[str, tuple[str, dict[str, object]]] = {  # labels, parameters
     "softprob": ("classes", {"objective": "multi:softprob", "num_class": 3}),
     "softmax": ("classes", {"objective": "multi:softmax", "num_class": 3}),
     "ndcg": ("classes", {"objective": "rank:ndcg"}),
+    "ndcg-unbiased": ("classes", {"objective": "rank:ndcg", "lambdarank_unbiased": True}),
     "pairwise": ("classes", {"objective": "rank:pairwise"}),
     "outputs": ("outputs", {"objective": "reg:squarederror"}),
     "vector-leaf": ("outputs", {"objective": "reg:squarederror", "multi_strategy": "multi_output_tree"}),
@@ -104,7 +105,7 @@ def grow(kind: str, rounds: int, parameters: Mapping[str, object], *, named: boo
         matrix.set_info(label_lower_bound=label, label_upper_bound=label)
     else:
         matrix.set_info(label=label)
-    if kind in {"ndcg", "pairwise"}:
+    if str(KINDS[kind][1]["objective"]).startswith("rank:"):
         matrix.set_info(group=[ROWS // 20] * 20)
     given = {"tree_method": "hist", "nthread": 1, "seed": 1, "max_depth": 4, "verbosity": 0, **of_kind, **parameters}
     if given.get("booster") == "gblinear":

@@ -8,7 +8,7 @@ import xgboost
 from scorer.batch import Reason
 from scorer.errors import Fatal, Misconfigured
 from scorer.model import load_booster
-from scorer.model.booster import check_loads
+from scorer.model.load import check_loads
 
 from .boosters import (
     CATEGORICAL,
@@ -72,7 +72,7 @@ def test_no_rows_are_no_scores_of_the_right_shape(kind: str) -> None:
 def test_what_a_model_says_of_itself(kind: str, expected: tuple[object, ...], ending: str, tmp_path: Path) -> None:
     file = tmp_path / f"model.{ending}"
     train(kind).save_model(file)
-    booster = load_booster(file, probe=False)
+    booster = load_booster(file)
     assert (booster.objective, booster.booster_kind, booster.classes, booster.trees) == expected
     assert (booster.columns, booster.names) == (COLUMNS, NAMES)
 
@@ -126,7 +126,7 @@ def test_a_score_that_is_not_finite_is_kept(tmp_path: Path) -> None:
     huge.save_model(file)
     matrix = rows(50, seed=2) * 100
     expected = predict(huge, matrix)
-    scores = load_booster(file, probe=False).score(matrix)
+    scores = load_booster(file).score(matrix)
     assert same_bits(scores.values, expected)
     assert not scores.rejected
 
@@ -184,7 +184,7 @@ def why_not(file: Path, limit_s: float = 60) -> str:
 def test_a_good_model_passes_the_probe(tmp_path: Path) -> None:
     file = tmp_path / "model.ubj"
     train("categorical").save_model(file)
-    assert load_booster(file, probe=True).columns == COLUMNS
+    assert load_booster(file).columns == COLUMNS
 
 
 @pytest.mark.parametrize("ending", ["ubj", "json"])
@@ -223,11 +223,11 @@ def test_a_model_that_keeps_xgboost_busy_is_a_problem(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="no such file"):
-        load_booster(tmp_path / "model.ubj", probe=True)
+        load_booster(tmp_path / "model.ubj")
 
 
 def test_the_objectives_name_is_what_xgboost_saves(tmp_path: Path) -> None:
     file = tmp_path / "model.json"
     train("logistic").save_model(file)
     saved = json.loads(file.read_text())["learner"]["objective"]["name"]
-    assert load_booster(file, probe=False).objective == saved
+    assert load_booster(file).objective == saved

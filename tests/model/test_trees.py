@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from scorer.errors import Misconfigured
-from scorer.model import Booster, agreement, load_booster, ubjson
+from scorer.model import Booster, agreement, load, load_booster, ubjson
 from scorer.model.agreement import rows_to_try
 from scorer.model.forest import BLOCK, flatten
 from scorer.model.trees import Ensemble
@@ -44,11 +44,14 @@ def test_blocks_end_where_they_should(kind: str, size: int) -> None:
     assert same_bits(loaded(kind).score(matrix[:size]).values, predict(train(kind), matrix)[:size])
 
 
-@pytest.mark.parametrize("kind", ["logistic", "softprob", "dart"])
-def test_a_model_without_trees_gives_its_base_score(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["logistic", "poisson", "softprob", "dart", "logistic-regression", "quantiles"])
+def test_a_model_without_trees_gives_its_base_score_and_no_warning(kind: str) -> None:
     untrained = train(kind, rounds=0)
-    scored = Booster(xgboost.Booster(model_file=untrained.save_raw("ubj"))).score(rows(10)).values
-    assert same_bits(scored, predict(untrained, rows(10)))
+    with capture_logs() as logs:
+        booster = Booster(xgboost.Booster(model_file=untrained.save_raw("ubj")))
+    assert same_bits(booster.score(rows(10)).values, predict(untrained, rows(10)))
+    assert booster.path == COMPILED
+    assert logs == []
 
 
 def test_a_matrix_of_another_layout_is_scored_all_the_same() -> None:
@@ -118,6 +121,11 @@ def no_output(learner: dict[str, Any]) -> None:
     learner["gradient_booster"]["model"]["tree_info"][0] = 3
 
 
+def apart(learner: dict[str, Any]) -> None:
+    tree = tree_of(learner)
+    tree["left_children"][0], tree["right_children"][0] = tree["right_children"][0], tree["left_children"][0]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -127,33 +135,38 @@ def no_output(learner: dict[str, Any]) -> None:
         (negative_node, "a split leads to a node that is not there"),
         (no_feature, "a split reads feature 5 of 5"),
         (no_output, "an output that is not one of its 1"),
+        (apart, "tree 0, node 0: its children are not side by side"),
     ],
 )
-def test_a_damaged_tree_is_found_before_anything_follows_it(change: Change, said: str, tmp_path: Path) -> None:
+def test_a_damaged_tree_is_found_before_anything_follows_it(
+    change: Change, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "check_loads", lambda _: pytest.fail("XGBoost has seen it"))
     file = tmp_path / "model.json"
     file.write_bytes(edited(train("logistic"), change))
     with pytest.raises(Misconfigured, match=said):
-        load_booster(file, probe=False)
+        load_booster(file)
+
+
+def test_what_xgboost_made_of_a_file_in_a_form_that_is_not_known_here_is_checked_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "_check_file", lambda *_: False)
+    file = tmp_path / "model.json"
+    file.write_bytes(edited(train("stumps"), apart))  # which XGBoost loads, and scores
+    with pytest.raises(Misconfigured, match="its children are not side by side"):
+        load_booster(file)
 
 
 def not_finite(learner: dict[str, Any]) -> None:
     tree_of(learner)["split_conditions"][0] = 1e39
 
 
-def apart(learner: dict[str, Any]) -> None:
-    tree = tree_of(learner)
-    tree["left_children"][0], tree["right_children"][0] = tree["right_children"][0], tree["left_children"][0]
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [(not_finite, "thresholds in it are not finite"), (apart, "siblings in it are not side by side")],
-)
-def test_a_sound_model_that_is_not_covered_is_left_to_the_booster(change: Change, said: str, tmp_path: Path) -> None:
+def test_a_sound_model_that_is_not_covered_is_left_to_the_booster(tmp_path: Path) -> None:
     file = tmp_path / "model.json"
-    file.write_bytes(edited(train("stumps"), change))
-    booster = load_booster(file, probe=False)
-    assert booster.path == f"booster: {said}"
+    file.write_bytes(edited(train("stumps"), not_finite))
+    booster = load_booster(file)
+    assert booster.path == "booster: thresholds in it are not finite"
     matrix = rows(100)
     assert same_bits(booster.score(matrix).values, predict(xgboost.Booster(model_file=file), matrix))
 

@@ -1,0 +1,26 @@
+"""Categories that are whole numbers: which index each number of a column has among them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Codes:
+    """Looks numbers up among the categories of a column.
+
+    Args:
+        numbers: the categories, distinct; the index of each is its code.
+    """
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        whole = np.array(numbers, np.int64)
+        self._codes = np.argsort(whole, kind="stable")
+        self._whole = whole[self._codes]
+        self._floats = self._whole.astype(np.float64)
+
+    def of(self, values: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the code of each number [rows]; NaN for one that is no category, a NaN and a fraction included."""
+        known = self._floats if values.dtype.kind == "f" else self._whole  # a long beyond 2^53 is no float64
+        at = np.minimum(np.searchsorted(known, values), len(known) - 1)
+        return np.where(known[at] == values, self._codes[at], np.nan)

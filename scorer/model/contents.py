@@ -1,0 +1,121 @@
+"""What a file that should be a model evidently is, by its first bytes, and what to do about it.
+
+Nothing is loaded: a pickle, for one, runs whatever its writer wished.
+"""
+
+import re
+from dataclasses import dataclass
+
+HEAD = 4096  # bytes that are looked at
+SAVE = "booster.save_model('model.ubj')"
+SAVED_AS = {"json": ".json", "ubj": ".ubj"}
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a file is.
+
+    kind: `json` or `ubj` where XGBoost may read it, empty where it cannot.
+    what: a phrase for messages; empty where the kind says it.
+    todo: what the user can do.
+    """
+
+    kind: str
+    what: str = ""
+    todo: str = ""
+
+
+_SAVE_AGAIN = f"load it where it was made, and save the booster with {SAVE}"
+_OLD = Contents(
+    "",
+    "it is in XGBoost's old binary format, which XGBoost 3.1 and later cannot read",
+    f"load it with XGBoost 3.0 or earlier (pip install 'xgboost<3.1') and save it again with {SAVE}",
+)
+_PICKLE = Contents("", "it is a pickle, which is never loaded, since that runs code of the file", _SAVE_AGAIN)
+_DUMP = Contents(
+    "", "it is the output of `dump_model`, which is for people and cannot be loaded", f"save the booster with {SAVE}"
+)
+_SNAPSHOT = Contents("", "it is a booster's memory, as pickles hold it, and no saved model", _SAVE_AGAIN)
+_CONFIG = Contents("", "it is a booster's configuration (`save_config`), without its trees", f"use {SAVE}")
+_LFS = Contents("", "it is a pointer of Git LFS in place of the file", "fetch the file itself: git lfs pull")
+_PAGE = Contents("", "it is a web page, perhaps of a login or an error", "download the file itself")
+
+
+def _archive(name: str) -> Contents:
+    return Contents("", f"it is compressed ({name})", "unpack it, and give the model in it")
+
+
+def _other(name: str) -> Contents:
+    return Contents("", f"it is a model of {name}", f"expected a model of XGBoost, saved with {SAVE}")
+
+
+_BEGINNINGS: tuple[tuple[bytes, Contents], ...] = (
+    (b"binf", _OLD),
+    (b"bs64\t", _OLD),
+    (b"\x1f\x8b", _archive("gzip")),
+    (b"PK\x03\x04", _archive("zip")),
+    (b"BZh", _archive("bzip2")),
+    (b"\xfd7zXZ\x00", _archive("xz")),
+    (b"\x28\xb5\x2f\xfd", _archive("zstandard")),
+    (b"version https://git-lfs.github.com", _LFS),
+    (b"tree\nversion=", _other("LightGBM")),
+    (b"CBM1", _other("CatBoost")),
+    (b"\x89HDF", _other("Keras (HDF5)")),
+)
+_PATTERNS: tuple[tuple[re.Pattern[bytes], Contents], ...] = (
+    (re.compile(rb"\x80[\x02-\x05]"), _PICKLE),
+    (re.compile(rb"(c[a-z_][\w.]*\n\w+\n|\(dp0|\(lp0|ccopy_reg)"), _PICKLE),  # protocol 0
+    (re.compile(rb"x[\x01\x5e\x9c\xda]"), _archive("zlib, as joblib does")),
+    (re.compile(rb"\s*booster\[\d+\]:"), _DUMP),
+    (re.compile(rb"\s*digraph\b"), _DUMP),
+    (re.compile(rb'\s*\[\s*\{\s*"nodeid"'), _DUMP),
+    (re.compile(rb'\s*\{\s*"nodeid"'), _DUMP),
+    (re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE), _PAGE),
+    (re.compile(rb"\s*<\?xml|\s*<PMML"), _other("another kind (XML, perhaps PMML)")),
+    (re.compile(rb'\{L.{7}\x06Config|\s*\{\s*"Config"', re.DOTALL), _SNAPSHOT),
+    (re.compile(rb'\s*\{\s*"(?s:.*)"learner_train_param"'), _CONFIG),
+    (re.compile(rb"(?s:\s*\{.*\"tree_info\").*\"tree_structure\""), _other("LightGBM")),
+    (re.compile(rb'(?s:\s*\{.*)"oblivious_trees"'), _other("CatBoost")),
+    (re.compile(rb"\x08[\x01-\x0f](?s:.*)onnx", re.IGNORECASE), _other("another kind (ONNX)")),
+)
+_JSON = re.compile(rb'(\xef\xbb\xbf)?\s*\{\s*["}]')
+_UBJSON = re.compile(rb"\{[iUIlL]")
+
+
+def recognise(head: bytes) -> Contents:
+    """Tell what a file is by its first HEAD bytes."""
+    if not head:
+        return Contents("", "it is empty", f"save the booster with {SAVE}")
+    for beginning, contents in _BEGINNINGS:
+        if head.startswith(beginning):
+            return contents
+    for pattern, contents in _PATTERNS:
+        if pattern.match(head):
+            return contents
+    if _UBJSON.match(head):
+        return Contents("ubj")
+    if _JSON.match(head):
+        return Contents("json")
+    what = f"it is neither JSON nor UBJSON (it begins with {head[:12]!r})"
+    return Contents("", what, f"save the booster with {SAVE}")
+
+
+def mistaken(head: bytes, ending: str) -> tuple[str, str]:
+    """Say why XGBoost cannot read a file under its name.
+
+    Args:
+        head: its first HEAD bytes.
+        ending: of its name, such as `.ubj`, by which XGBoost chooses how to read it.
+
+    Returns:
+        What the file is, and what to do; both are empty where nothing is wrong.
+    """
+    contents = recognise(head)
+    if contents.what:
+        return contents.what, contents.todo
+    right = SAVED_AS[contents.kind]
+    if ending == right:
+        return "", ""
+    name = "UBJSON" if contents.kind == "ubj" else "JSON"
+    todo = f"expected a file that ends in .ubj or .json: rename this one, so that it ends in {right}"
+    return f"it is {name}, and its name ends in '{ending}'", todo
