@@ -1,15 +1,19 @@
 """What a bundle and an event schema become: the parts that score, checked against one another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from scorer.avro import Decoder, Schema
+import structlog
+
+from scorer.avro import MOST_DIGITS, Decoder, Schema
 from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
 from scorer.features import Cache, Features, Plan, Store, connect
 from scorer.model import Booster, Bundle, find_bundle, load_booster
 from scorer.settings import Settings
+
+log = structlog.get_logger()
 
 Part = TypeVar("Part")
 TEXT_KINDS = frozenset(Kind) - {Kind.BYTES}
@@ -87,7 +91,9 @@ def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:
     elif plan and plan.entities:
         problems.append(Problem("features", "left out", "the plan has entities, so say where Redis is: features.url"))
     if problems or not (schema and found and plan and booster):
-        raise Misconfigured(problems)
+        raise Misconfigured([*problems, *(_related(schema.concerns, problems) if schema else ())])
+    for concern in schema.concerns:
+        log.warning("doubtful schema", where=concern.where, what=concern.what, advice=concern.expected)
     return Serving(settings, schema, found, plan, booster)
 
 
@@ -97,6 +103,12 @@ def _collect(problems: list[Problem], load: Callable[[], Part]) -> Part | None:
     except Misconfigured as error:
         problems.extend(error.problems)
         return None
+
+
+def _related(concerns: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
+    """Return what is hardly meant of the fields that problems name, of which it may be the cause."""
+    told = " ".join(map(str, problems))
+    return [each for each in concerns if each.where.rpartition("field ")[2] in told]
 
 
 def _event_problems(settings: Settings, schema: Schema) -> list[Problem]:
@@ -112,4 +124,7 @@ def _event_problems(settings: Settings, schema: Schema) -> list[Problem]:
             problems.append(Problem(key, schema.why_not(path), f"expected {expected}"))
         elif field.kind not in kinds:
             problems.append(Problem(key, f"'{path}' is of kind {field.kind.name.lower()}", f"expected {expected}"))
+        elif schema.scalars[path].precision > MOST_DIGITS:
+            what = f"'{path}' is a decimal of up to {schema.scalars[path].precision} digits"
+            problems.append(Problem(key, what, f"expected at most {MOST_DIGITS}, for it is made into text"))
     return problems

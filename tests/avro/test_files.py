@@ -2,7 +2,6 @@
 
 import io
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from scorer.avro import BadEvent, Converter, Schema, read_events
 from tests.avro.batches import declared, schema_of, varint
 from tests.avro.schemas import Case, bare, cases, values, write
 
-CODECS = ["null", "deflate", "bzip2", "xz", *(["snappy"] if find_spec("cramjam") else [])]
+CODECS = ["null", "deflate", "bzip2", "xz", "snappy", "zstandard"]
 CARD = {"type": "record", "name": "Card", "fields": [{"name": "number", "type": "int"}]}
 LARGER_CARD = {**CARD, "fields": [{"name": "spent", "type": "bytes", "default": "\x00\u00ff"}, *CARD["fields"]]}
 TWO = {"type": "fixed", "name": "Two", "size": 2}
@@ -138,16 +137,17 @@ def test_a_field_that_the_writer_did_not_know_takes_its_default(avro: Path) -> N
 @pytest.mark.parametrize(
     ("theirs", "written", "said"),
     [
-        (declared("string"), {"f0": "x"}, "event 1: SchemaResolutionError: Schema mismatch: string is not int"),
-        (declared(f1="int"), {"f1": 1}, "event 1: SchemaResolutionError: No default value for field f0 in Event"),
-        (declared("long"), {"f0": 1}, "event 1: SchemaResolutionError: Schema mismatch: long is not int"),
-        (declared(["null", "int"]), {"f0": None}, "event 1: SchemaResolutionError"),
+        (declared("string"), {"f0": "x"}, ": f0: string in the file, int in the schema; expected a type"),
+        (declared(f1="int"), {"f1": 1}, ": f0: the file has no such field; expected one, or a default in the schema"),
+        (declared("long"), {"f0": 1}, ": f0: long in the file, int in the schema"),
+        (declared(["null", "int"]), {"f0": None}, ", block 1, event 1: f0: null in the file, int in the schema"),
+        (declared(["null", LETTERS]), {"f0": "A"}, ", block 1, event 1: f0: enum 'Letter' in the file, int in the"),
     ],
 )
 def test_a_schema_that_cannot_be_resolved_is_an_error(avro: Path, theirs: Any, written: Any, said: str) -> None:
     told = refusal(avro, container(theirs, [written]), schema_of("int"))
-    assert told.startswith(f"events.avro, {said}")
-    assert told.endswith("; expected Avro that the schema can read")
+    assert told.startswith(f"events.avro{said}")
+    assert "; expected" in told
 
 
 @settings(max_examples=50)
@@ -191,26 +191,36 @@ def block(count: bytes = COUNT, size: bytes = SIZE, content: bytes = CONTENT, sy
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "events.avro: ValueError: cannot read header"),
-        (b'{"f0": 1}', "events.avro: ValueError: cannot read header"),
-        (HEAD[:40], "events.avro: "),
-        (NUMBERS[:-1], "events.avro, event 50: ValueError: expected sync marker not found"),
-        (NUMBERS[:-20], "events.avro, event 50: EOFError"),
-        (NUMBERS.replace(b"null", b"null"[::-1], 1), "events.avro: ValueError: Unrecognized codec: llun"),
-        (NUMBERS.replace(b'"int"', b'"inn"'), "events.avro: UnknownType: inn"),
-        (NUMBERS.replace(b"avro.schema", b"avro.schem_"), "events.avro: KeyError: 'avro.schema'"),
-        (block(sync=SYNC[::-1]), "events.avro: ValueError: expected sync marker not found"),
-        (block(count=varint(49)), "events.avro, event 49: ValueError: the block has 2 bytes behind its last event"),
-        (block(count=varint(51)), "events.avro, event 51: EOFError"),
-        (block(count=varint(2**62)), "events.avro, event 51: EOFError"),
-        (block(count=varint(-1)), "events.avro: ValueError: the block has 100 bytes behind its last event"),
-        (block(size=varint(2**62)), "events.avro: "),
-        (block(size=varint(-1)), "events.avro: "),
-        (block(content=b"\xff" * 100), "events.avro, event 1: "),
+        (b"", ": the file is empty; expected an Avro container file"),
+        (b'{"f0": 1}', ": it looks like JSON, whose file's name should end in .jsonl"),
+        (b"\x1f\x8b\x08", ": it is packed with gzip"),
+        (b"Obj\x02" + NUMBERS[4:], ": it is an Avro container file of a version that is not known here"),
+        (b"Oj\x01\x02" + NUMBERS[4:], ": it begins with 4f 6a 01 02"),
+        (HEAD[:40], ": the file ends in the middle of it"),
+        (NUMBERS[:-1], ", block 2: the file ends in the middle of it"),
+        (NUMBERS[:-20], ", block 2: the file ends in the middle of it"),
+        (
+            NUMBERS.replace(b"null", b"null"[::-1], 1),
+            ": it is packed with 'llun'; expected one of bzip2, deflate, null",
+        ),
+        (NUMBERS.replace(b"null", b"nul\xff", 1), ": avro.codec in its header is not UTF-8 at byte 3"),
+        (NUMBERS.replace(b'"int"', b'"i\xffn"'), ": avro.schema in its header is not UTF-8 at byte "),
+        (NUMBERS.replace(b'"int"', b'"inn"'), ", its own schema: field 'f0': unknown type 'inn'"),
+        (NUMBERS.replace(b"avro.schema", b"avro.schem_"), ": its header has no avro.schema"),
+        (b"Obj\x01" + varint(2) + varint(2**40), ": its header has a part of 1099511627776 bytes"),
+        (b"Obj\x01" + b"\xff" * 11, ": a number of more than 64 bits"),
+        (block(sync=SYNC[::-1]), ", block 1: what stands behind it is not the sync marker"),
+        (block(count=varint(49)), ", block 1, event 50: the block has 2 bytes behind its last event"),
+        (block(count=varint(51)), ", block 1, event 51: f0: an int begins at byte 0, and the value ends at byte 0"),
+        (block(count=varint(2**62)), ", block 1: 4,611,686,018,427,387,904 events in 100 bytes"),
+        (block(count=varint(-1)), ", block 1: -1 events in 100 bytes"),
+        (block(size=varint(2**62)), ", block 1: it has 4611686018427387904 bytes"),
+        (block(size=varint(-1)), ", block 1: 50 events in -1 bytes"),
+        (block(content=b"\xff" * 100), ", block 1, event 1: f0: a number of more than 64 bits at byte 0"),
     ],
 )
 def test_a_broken_container_is_an_error_that_says_where(avro: Path, content: bytes, said: str) -> None:
     told = refusal(avro, content, schema_of("int"))
-    assert told.startswith(said)
-    assert told.endswith("; expected Avro that the schema can read")
+    assert told.startswith(f"events.avro{said}")
+    assert "; expected" in told or "unpack it first" in told
     assert len(told) < 300
