@@ -25,6 +25,8 @@ def looks_like(head: bytes) -> str:
         return "the file is empty"
     if known := _known(head):
         return f"it is {known}"
+    if b"\0" in head and head.replace(b"\0", b"").lstrip().startswith(_TEXTS):
+        return "it is UTF-16 or UTF-32 text"
     if head.lstrip().startswith(_TEXTS):
         return "it looks like JSON, whose file's name should end in .jsonl"
     return f"it begins with {head[:_SHOWN].hex(' ')}"

@@ -14,7 +14,7 @@ from scorer.avro import BadEvent, Converter, Schema, read_events
 from tests.avro.batches import declared, schema_of, varint
 from tests.avro.schemas import Case, bare, cases, values, write
 
-CODECS = ["null", "deflate", "bzip2", "xz", "snappy", "zstandard"]
+CODECS = ["null", "deflate", "bzip2", "xz", "snappy"]
 CARD = {"type": "record", "name": "Card", "fields": [{"name": "number", "type": "int"}]}
 LARGER_CARD = {**CARD, "fields": [{"name": "spent", "type": "bytes", "default": "\x00\u00ff"}, *CARD["fields"]]}
 TWO = {"type": "fixed", "name": "Two", "size": 2}
@@ -66,10 +66,43 @@ def test_lines_are_events(jsonl: Path) -> None:
         (b"[1]", "line 2: [1]; expected an object"),
         (b'{"f0": "x"}', 'line 2: f0: "x"; expected a whole number of 32 bits'),
         (b'{"f1": 1}', "line 2: unknown field 'f1'; did you mean 'f0'?"),
+        (b"[" + b"1," * 2**23, "line 2: more than 16,777,216 bytes; expected an object; `jq -c '.[]' FILE` makes"),
+        (b"{", "line 2: not JSON: Expecting property name enclosed in double quotes at column 1; expected one JSON "),
+        (b'{"f0": ' + b"9" * 5_000 + b"}", "line 2: not JSON: Exceeds the limit"),
+        (b'{"f0": ' + b"[" * 500 + b"]" * 500 + b"}", "line 2: f0: [["),
     ],
 )
 def test_a_bad_line_is_named(jsonl: Path, line: bytes, said: str) -> None:
     assert refusal(jsonl, b'{"f0": 1}\n' + line + b'\n{"f0": 2}', schema_of("int")).startswith(f"events.jsonl, {said}")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"f0": 1}\n'.encode("utf-16"), "it is UTF-16 text; expected one JSON object a line, UTF-8"),
+        ('{"f0": 1}\n'.encode("utf-16-be"), "it is UTF-16 or UTF-32 text"),
+        (b"Obj\x01\x02", "it is an Avro container file, whose name should end in .avro"),
+        (b"\x1f\x8b\x08\x00", "it is packed with gzip: unpack it first"),
+        (b"PAR1", "it is a Parquet file"),
+        (b"\x00\x00\x00\x00\x07", "it begins with 00 00 00 00 07"),
+        (
+            b'[\n {"f0": 1}\n]\n',
+            "line 1: not JSON: Expecting value at column 1; expected an object; `jq -c '.[]' FILE`",
+        ),
+    ],
+)
+def test_a_file_that_is_not_lines_of_json_is_told_what_it_is(jsonl: Path, content: bytes, said: str) -> None:
+    assert refusal(jsonl, content, schema_of("int")).startswith(
+        f"events.jsonl{', ' if said.startswith('line') else ': '}{said}"
+    )
+
+
+def test_a_line_may_be_as_long_as_an_event(jsonl: Path) -> None:
+    line = json.dumps({"f0": "x" * 2**25}).encode()
+    with pytest.raises(BadEvent, match="line 1: more than 16,777,216 bytes"):
+        read(jsonl, line, schema_of("string"))
+    (body,) = read_events(jsonl, schema_of("string"), 10**7)
+    assert len(body) == 2**25 + 4
 
 
 @pytest.mark.parametrize("name", ["none.jsonl", "none.avro", "."])

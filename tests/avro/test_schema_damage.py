@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -70,13 +71,13 @@ def damaged(source: random.Random) -> Any:
         holder, key = source.choice(list(places(schema)))
         match source.randrange(4):
             case 0 if isinstance(holder, dict):
-                holder[source.choice(KEYS)] = source.choice(ODD)
+                holder[source.choice(KEYS)] = deepcopy(source.choice(ODD))
             case 1:
                 del holder[key]
             case 2 if isinstance(holder, list):
-                holder.insert(key, source.choice(ODD))
+                holder.insert(key, deepcopy(source.choice(ODD)))
             case _:
-                holder[key] = source.choice(ODD)
+                holder[key] = deepcopy(source.choice(ODD))
     return schema
 
 
