@@ -50,6 +50,8 @@ def examine(settings: Settings, *, offline: bool = False) -> Report:
     except Misconfigured as error:
         report.problems += error.problems
     report.done.append(f"schema {settings.events.schema_path.name} and model {settings.model.path.name}")
+    if serving:
+        report.warnings += map(str, serving.schema.concerns)
     if serving and not serving.bundle.verified:
         report.warnings.append(
             f"{serving.bundle.name} version {serving.bundle.version} has no manifest, so nothing shows that its files"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from time import time
 
 import numpy as np
@@ -58,8 +57,8 @@ class Offline:
 
     def predictions(self, bodies: Iterable[bytes]) -> Iterator[dict[str, object]]:
         """Yield one prediction an event as plain JSON; a rejected one has the score null, a `reason` and a `detail`."""
-        first, left = 0, iter(bodies)
-        while batch := list(islice(left, self._serving.settings.batch.max_records)):
+        first, limits = 0, self._serving.settings.batch
+        for batch in _batches(bodies, limits.max_records, limits.max_bytes):
             yield from self._json(self.score(batch), first)
             first += len(batch)
 
@@ -104,6 +103,20 @@ class Offline:
             if row in rejected:
                 prediction |= {"reason": rejected[row].reason.value, "detail": rejected[row].detail}
             yield prediction
+
+
+def _batches(bodies: Iterable[bytes], most: int, most_bytes: int) -> Iterator[list[bytes]]:
+    """Yield bodies in batches, each of so many at most; the last of one may pass the limit of bytes."""
+    batch: list[bytes] = []
+    size = 0
+    for body in bodies:
+        batch.append(body)
+        size += len(body)
+        if len(batch) == most or size >= most_bytes:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def golden_problems(serving: Serving) -> list[Problem]:

@@ -1,12 +1,12 @@
 """What a bundle and an event schema become: the parts that score, checked against one another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
 
-from scorer.avro import Decoder, Schema
+from scorer.avro import MOST_DIGITS, Decoder, Schema
 from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
 from scorer.features import Cache, Draft, Features, FromEvent, Plan, Store, connect
@@ -100,10 +100,12 @@ def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:
     elif draft and draft.keys:
         problems.append(Problem("features", "left out", "the plan has entities, so say where Redis is: features.url"))
     if problems or not (schema and found and plan and booster):
-        raise Misconfigured(problems)
+        raise Misconfigured([*problems, *(_related(schema.concerns, problems) if schema else ())])
     serving = Serving(settings, schema, found, plan, booster)
     for concern in serving.concerns:
         log.warning(concern)
+    for doubt in schema.concerns:
+        log.warning("doubtful schema", where=doubt.where, what=doubt.what, advice=doubt.expected)
     return serving
 
 
@@ -123,6 +125,12 @@ def _collect(problems: list[Problem], load: Callable[[], Part]) -> Part | None:
         return None
 
 
+def _related(concerns: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
+    """Return what is hardly meant of the fields that problems name, of which it may be the cause."""
+    told = " ".join(map(str, problems))
+    return [each for each in concerns if each.where.rpartition("field ")[2] in told]
+
+
 def _event_problems(settings: Settings, schema: Schema) -> list[Problem]:
     problems = []
     for key, path, kinds, expected in (
@@ -136,4 +144,7 @@ def _event_problems(settings: Settings, schema: Schema) -> list[Problem]:
             problems.append(Problem(key, schema.why_not(path), f"expected {expected}"))
         elif field.kind not in kinds:
             problems.append(Problem(key, f"'{path}' is of kind {field.kind.name.lower()}", f"expected {expected}"))
+        elif schema.scalars[path].precision > MOST_DIGITS:
+            what = f"'{path}' is a decimal of up to {schema.scalars[path].precision} digits"
+            problems.append(Problem(key, what, f"expected at most {MOST_DIGITS}, for it is made into text"))
     return problems

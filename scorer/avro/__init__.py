@@ -1,5 +1,6 @@
 """Avro: schemas, decoding into columns, encoding predictions, and events as plain JSON."""
 
+from scorer.avro.decimals import MOST_DIGITS
 from scorer.avro.decoder import Decoder
 from scorer.avro.encoder import PREDICTION, Encoder
 from scorer.avro.files import read_events
@@ -8,4 +9,15 @@ from scorer.avro.jsonl import BadEvent, Converter
 from scorer.avro.salvage import Salvage
 from scorer.avro.schema import Schema
 
-__all__ = ["PREDICTION", "BadEvent", "Converter", "Decoder", "Encoder", "Salvage", "Schema", "frame", "read_events"]
+__all__ = [
+    "MOST_DIGITS",
+    "PREDICTION",
+    "BadEvent",
+    "Converter",
+    "Decoder",
+    "Encoder",
+    "Salvage",
+    "Schema",
+    "frame",
+    "read_events",
+]

@@ -1,7 +1,13 @@
-"""Decimals as the nearest float64."""
+"""Decimals as the nearest float64, and as text.
 
+A value may be as long as an event, and a precision as large as 2^31 - 1. So nothing here takes longer than the bytes
+of a value, but for text: conversions between bases are quadratic, and what is too long for them is refused.
+"""
+
+import math
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
-from typing import Final
+from functools import lru_cache
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +21,8 @@ _DOUBLE_BITS: Final = 53
 _EXACT_POWER: Final = 22  # 10**22 is the last power of ten that a float64 holds exactly
 _INT64: Final = 8  # bytes
 _LONG_DIGITS: Final = 18  # any number of so many digits is an int64
+MOST_DIGITS: Final = 10_000  # of a decimal as text
+_BEYOND: Final = 400  # a number of more digits before the point is infinite in float64; of more zeros behind it, 0
 
 
 def read_decimals(  # noqa: PLR0913, PLR0917  the arrays of a column
@@ -48,15 +56,39 @@ def read_decimals(  # noqa: PLR0913, PLR0917  the arrays of a column
     for row in np.flatnonzero(status == SLOW):  # more digits than a float64 holds: rare enough for Python
         unscaled = int.from_bytes(data[starts[row] : ends[row]].tobytes(), "big", signed=True)
         if has_more_digits(unscaled, precision):
-            faults[int(row)] = Fault.LONG_DECIMAL  # left as it is: its float would take seconds for each 100 kB
+            faults[int(row)] = Fault.LONG_DECIMAL
         else:
-            values[row] = float(to_decimal(unscaled, scale))
+            values[row] = _nearest(unscaled, scale)
     return faults
 
 
-def to_decimal(unscaled: int, scale: int) -> Decimal:
-    """Return unscaled / 10**scale, exactly."""
-    return Decimal(unscaled).scaleb(-scale, EXACT)
+def _nearest(unscaled: int, scale: int) -> float:
+    """Return the float64 nearest to unscaled / 10**scale, infinite beyond its range."""
+    before = unscaled.bit_length() * math.log10(2) - scale  # digits before the point
+    sign = -1.0 if unscaled < 0 else 1.0
+    if abs(before) > _BEYOND:
+        return sign * (math.inf if before > 0 else 0.0)
+    try:
+        return unscaled / _power(scale)  # Python rounds a quotient of integers once
+    except OverflowError:
+        return sign * math.inf
+
+
+@lru_cache(maxsize=8)
+def _power(exponent: int) -> int:
+    """Return a power of ten, which takes long for many digits and is the same for every row of a column."""
+    return cast("int", 10**exponent)
+
+
+def decimal_text(unscaled: int, scale: int) -> str:
+    """Return unscaled / 10**scale as text, without an exponent.
+
+    Raises:
+        ValueError: it has more than MOST_DIGITS digits.
+    """
+    if max(scale, unscaled.bit_length() * math.log10(2)) > MOST_DIGITS:
+        raise ValueError(f"a decimal of more than {MOST_DIGITS} digits, too many to be shown")
+    return format(Decimal(unscaled).scaleb(-scale, EXACT), "f")
 
 
 def has_more_digits(number: int, digits: int) -> bool:
@@ -64,7 +96,7 @@ def has_more_digits(number: int, digits: int) -> bool:
     bits = number.bit_length()
     if bits <= 3 * digits:
         return False
-    return bits > 4 * digits or abs(number) >= 10**digits
+    return bits > 4 * digits or abs(number) >= _power(digits)
 
 
 @kernel(bare=True)

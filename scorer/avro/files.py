@@ -1,67 +1,81 @@
 """Reads files of events as bodies of a schema."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from fastavro import block_reader
-
-from scorer.avro.jsonl import BadEvent, Converter
-from scorer.avro.resolution import Resolution
+from scorer.avro.container import Block, Container
+from scorer.avro.grammar import Record
+from scorer.avro.jsonl import BadEvent
+from scorer.avro.likeness import alike
+from scorer.avro.lines import read_lines
+from scorer.avro.reader import read_schema
+from scorer.avro.resolution import MOST_EMPTY, Resolution, Unresolvable
 from scorer.avro.schema import Schema
+from scorer.avro.skipping import Broken
+from scorer.avro.splitting import BadEnd, Splitter
+from scorer.errors import Misconfigured
 
-_LONGEST = 200  # characters of what fastavro says, which may show whole schemas
+_READABLE = "expected Avro that the schema can read"
 
 
-def read_events(path: Path, schema: Schema) -> Iterator[bytes]:
+def read_events(path: Path, schema: Schema, max_bytes: int = 0) -> Iterator[bytes]:
     """Yield the Avro body of each event of a file, in its order.
+
+    The content of a body may still be wrong in the ways that the decoder rejects.
 
     Args:
         path: an Avro object container file where its name ends in `.avro`, else one JSON object a line.
         schema: of the bodies. A container's own schema is resolved to it as Avro does.
+        max_bytes: of an event, which bounds the lines that are read.
 
     Raises:
         BadEvent: the file cannot be read, or an event does not fit the schema; says which.
     """
     try:
         with path.open("rb") as file:
-            read = _read_container if path.suffix == ".avro" else _read_lines
-            yield from read(file, path.name, schema)
+            if path.suffix == ".avro":
+                yield from _read_container(file, path.name, schema)
+            else:
+                yield from read_lines(file, path.name, schema, max_bytes)
     except OSError as error:
         raise BadEvent(str(path), f"cannot be read: {error.strerror}", "expected a file of events") from None
 
 
-def _read_lines(file: BinaryIO, name: str, schema: Schema) -> Iterator[bytes]:
-    converter = Converter(schema)
-    for number, line in enumerate(file, 1):
-        where = f"{name}, line {number}"
-        if not line.strip():
-            continue
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise BadEvent(where, f"not JSON: {error}", "expected one JSON object a line") from None
-        yield converter.to_avro(event, where)
-
-
 def _read_container(file: BinaryIO, name: str, schema: Schema) -> Iterator[bytes]:
-    where = name
+    container = Container(file, name)
+    split = _splitter(container.schema, name, schema.record)
+    number = empty = 0
+    for block in container.blocks():
+        empty += max(0, block.count - len(block.data))
+        if empty > MOST_EMPTY:
+            raise BadEvent(block.where, f"{block.count:,} events in {len(block.data):,} bytes", "expected fewer")
+        for body in _bodies(split, block, number):
+            number += 1
+            yield body
+
+
+def _bodies(split: Splitter | Resolution, block: Block, before: int) -> Iterator[bytes]:
+    """Yield the bodies of a block; so many events came before it."""
+    number = before
     try:
-        blocks: Any = block_reader(file)
-        resolution = Resolution(blocks.writer_schema, schema)
-        number = 0
-        for block in blocks:
-            for _ in range(block.num_records):
-                number += 1
-                where = f"{name}, event {number}"
-                yield resolution.read(block.bytes_)
-            _expect_end(block.bytes_)
-    except Exception as error:  # noqa: BLE001  fastavro raises whatever its parts do
-        what = f"{type(error).__name__}: {error}"[:_LONGEST].rstrip(": ")
-        raise BadEvent(where, what, "expected Avro that the schema can read") from None
+        for body in split.split(block.data, block.count):
+            number += 1
+            yield body
+    except (BadEnd, Broken) as error:
+        raise BadEvent(f"{block.where}, event {number + 1}", str(error), _READABLE) from None
 
 
-def _expect_end(block: BinaryIO) -> None:
-    if left := len(block.read()):
-        raise ValueError(f"the block has {left} bytes behind its last event")
+def _splitter(text: str, name: str, record: Record) -> Splitter | Resolution:
+    where = f"{name}, its own schema"
+    try:
+        written = read_schema(text, where, foreign=True).kind
+    except Misconfigured as error:
+        problem = error.problems[0]
+        raise BadEvent(problem.where, problem.what, problem.expected) from None
+    if alike(written, record):
+        return Splitter(record)
+    try:
+        return Resolution(written, record)
+    except Unresolvable as error:
+        raise BadEvent(f"{name}: {error.path}" if error.path else name, error.what, error.expected) from None

@@ -1,12 +1,12 @@
 """The types that an Avro schema is made of."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 LARGEST = 2**31 - 1  # bytes of a fixed, digits of a decimal: an instruction of a program holds int32
-ABSENT = object()  # the default of a field without one
 UUID_BYTES = 16
 _TICKS = {"millis": 1_000, "micros": 1_000_000, "nanos": 1_000_000_000}
 _UNDER = {  # the type under each logical type, where there is only one
@@ -32,6 +32,9 @@ class Scalar:
     size: int = 0  # bytes of a fixed
     precision: int = 0  # of a decimal
     scale: int = 0
+    name: str = ""  # the full name of an enum or a fixed
+    aliases: tuple[str, ...] = ()  # full names that it also goes by
+    fallback: str = ""  # of an enum: the symbol for those that it does not know
 
     @property
     def meaning(self) -> str:
@@ -67,11 +70,12 @@ class Union:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Member:
-    """A field as its record declares it; `default` is the schema's JSON, or ABSENT."""
+    """A field as its record declares it."""
 
     name: str
     type: "Type"
-    default: Any
+    default: bytes | None = None  # the Avro encoding of its default
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,18 +83,45 @@ class Record:
     """Fields in the order of their values."""
 
     members: tuple[Member, ...]
+    name: str = ""  # its full name
+    aliases: tuple[str, ...] = ()  # full names that it also goes by
 
 
 Type: TypeAlias = Scalar | Array | Map | Union | Record
 NULL = Scalar("null")
 
 
-def logical_type(declared: dict[str, Any]) -> str:
-    """Return the logical type that a JSON object declares: empty where it is unknown or invalid.
+@dataclass(frozen=True, slots=True, eq=False)
+class Link:
+    """A type named inside itself: stands in place of a type, in the schemas of container files alone."""
+
+    name: str
+    named: Mapping[str, Type | None]
+
+    @property
+    def target(self) -> Type:
+        """The type of that name."""
+        target = self.named[self.name]
+        assert target is not None  # noqa: S101  it was read to its end
+        return target
+
+
+def short(name: str) -> str:
+    """Return a full name without its namespace."""
+    return name.rpartition(".")[2]
+
+
+def logical_type(declared: Mapping[str, Any], base: str, size: int = 0) -> str:
+    """Return the logical type that a JSON object declares for a base type: empty where it is unknown or invalid.
 
     The specification asks to ignore those, and to use the type under them.
+
+    Args:
+        declared: the object.
+        base: the type under it.
+        size: bytes of a fixed.
     """
-    logical, base, size = declared.get("logicalType"), declared["type"], declared.get("size", 0)
+    logical = declared.get("logicalType")
     if logical == "uuid":
         valid = base == "string" or (base == "fixed" and size == UUID_BYTES)
     elif logical == "decimal":
@@ -98,6 +129,11 @@ def logical_type(declared: dict[str, Any]) -> str:
     else:
         valid = isinstance(logical, str) and _UNDER.get(logical) == base
     return str(logical) if valid else ""
+
+
+def is_logical(name: object) -> bool:
+    """Whether a logical type of this name exists."""
+    return isinstance(name, str) and (name in _UNDER or name in {"uuid", "decimal"})
 
 
 def _is_decimal(precision: object, scale: object, base: str, size: int) -> bool:

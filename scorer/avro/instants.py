@@ -1,4 +1,8 @@
-"""Dates and times between ISO 8601 text and ticks; what a text has beyond a tick is cut off."""
+"""Dates and times between ISO 8601 text and ticks; what a text has beyond a tick is cut off.
+
+A text is what `fromisoformat` of Python's date, time and datetime takes. They cut a fraction after its sixth digit; the
+digits of nanoseconds are read here.
+"""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
@@ -6,7 +10,10 @@ from datetime import UTC, date, datetime, time, timedelta
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_ZERO = _EPOCH.toordinal()
 _DAY_SECONDS = 86_400
-_FRACTION = re.compile(r"[.,]([0-9]+)")
+_MICROSECONDS = 1_000_000  # of a second
+_MICROSECOND = timedelta(microseconds=1)
+_OFFSET = re.compile(r"(Z|[+-]\d\d(:?\d\d(:?\d\d([.,]\d+)?)?)?)$")
+_NANOSECONDS = re.compile(r"[.,]\d{6}(\d{1,3})\d*$")
 
 
 def parse_date(text: str) -> int:
@@ -20,20 +27,19 @@ def parse_date(text: str) -> int:
 
 def parse_time(text: str, ticks: int) -> int:
     """Return the ticks since midnight; `ticks` are those of a second."""
-    whole, fraction = _split(text, ticks)
-    clock = time.fromisoformat(whole)
+    clock = time.fromisoformat(text)
     if clock.tzinfo is not None:
         raise ValueError("a time of day has no zone")
-    return (clock.hour * 3600 + clock.minute * 60 + clock.second) * ticks + fraction
+    seconds = clock.hour * 3600 + clock.minute * 60 + clock.second
+    return _to_ticks(seconds * _MICROSECONDS + clock.microsecond, text, ticks)
 
 
 def parse_timestamp(text: str, ticks: int) -> int:
     """Return the ticks since the epoch; a text without a zone is taken for UTC."""
-    whole, fraction = _split(text, ticks)
-    moment = datetime.fromisoformat(whole)
+    moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(seconds=1) * ticks + fraction
+        return _to_ticks((moment.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND, text, ticks)
+    return _to_ticks((moment - _EPOCH) // _MICROSECOND, _OFFSET.sub("", text), ticks)
 
 
 def format_date(days: int) -> str | int:
@@ -62,13 +68,12 @@ def format_timestamp(since: int, ticks: int, zone: str) -> str | int:
     return moment.replace(tzinfo=None).isoformat("T", "seconds") + _point(fraction, ticks) + zone
 
 
-def _split(text: str, ticks: int) -> tuple[str, int]:
-    """Take the fraction of a second out of a text, and return both: the fraction in ticks."""
-    digits = len(str(ticks)) - 1
-    found = _FRACTION.search(text)
-    if found is None:
-        return text, 0
-    return text[: found.start()] + text[found.end() :], int(found[1][:digits].ljust(digits, "0"))
+def _to_ticks(microseconds: int, text: str, ticks: int) -> int:
+    """Return microseconds in ticks, with the nanoseconds of their text, which has no offset at its end."""
+    if ticks <= _MICROSECONDS:
+        return microseconds * ticks // _MICROSECONDS
+    found = _NANOSECONDS.search(text)
+    return microseconds * (ticks // _MICROSECONDS) + (int(found[1].ljust(3, "0")) if found else 0)
 
 
 def _point(fraction: int, ticks: int) -> str:

@@ -7,21 +7,23 @@ schema's unit, decimals text or numbers, bytes base64, and the floating-point va
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NoReturn, cast
 
 import numpy as np
 
-from scorer.avro.binary import Raw, pack, pack_long, unpack, unpack_long
+from scorer.avro.binary import pack, pack_long, unpack, unpack_long
 from scorer.avro.decoder import Decoder
-from scorer.avro.grammar import ABSENT, NULL, Array, Map, Member, Record, Scalar, Type, Union, without_null
-from scorer.avro.plain import Misfit, expected, from_default, from_json, to_json
-from scorer.avro.reader import shown
+from scorer.avro.grammar import NULL, Array, Map, Record, Scalar, Type, Union, without_null
+from scorer.avro.plain import Misfit, expected, from_json, to_json
 from scorer.avro.schema import Schema
+from scorer.avro.showing import shown
+from scorer.avro.wrapped import unwrapped
 from scorer.batch import Records
 from scorer.errors import Misconfigured, Problem, nearest
 
 _KEY = Scalar("string")
+_END = pack_long(0)  # of the blocks of an array or a map
 _CLOSEST: Mapping[type, tuple[frozenset[str], ...]] = {
     str: (frozenset({"enum", "uuid", "date", "time", "timestamp"}), frozenset({"string"})),
     int: (frozenset({"int", "long"}), frozenset({"date", "time", "timestamp"}), frozenset({"double"})),
@@ -37,20 +39,11 @@ class BadEvent(Misconfigured):
 
 
 class Converter:
-    """Converts events of a schema.
-
-    Raises:
-        BadEvent: a default in the schema does not fit its field.
-    """
+    """Converts events of a schema."""
 
     def __init__(self, schema: Schema) -> None:
         self._record = schema.record
         self._judge = Decoder(schema, (), (), "none", sys.maxsize, None, None)
-        self._defaults: dict[Member, bytes] = {}
-        for member in _members(schema.record, set()):
-            if member.default is not ABSENT:
-                writer = _Writer(f"the schema's default of {member.name}", self._defaults, from_default)
-                self._defaults[member] = _written(writer, member.type, member.default)
 
     def to_avro(self, obj: Mapping[str, Any], where: str) -> bytes:
         """Return the Avro body of an event given as plain JSON.
@@ -62,7 +55,9 @@ class Converter:
         Raises:
             BadEvent: a value does not fit its field, a field is unknown, or one without default is absent.
         """
-        return _written(_Writer(where, self._defaults, from_json), self._record, obj)
+        out = bytearray()
+        _Writer(where).write(self._record, obj, "", out)
+        return bytes(out)
 
     def to_json(self, body: bytes) -> dict[str, Any]:
         """Return an event's Avro body as plain JSON.
@@ -84,38 +79,17 @@ class Converter:
         return cast("dict[str, Any]", event)
 
 
-def _members(kind: Type, seen: set[Record]) -> Iterator[Member]:
-    """Yield every field in and below a type once, the inner ones first."""
-    match kind:
-        case Record() if kind not in seen:
-            seen.add(kind)
-            for member in kind.members:
-                yield from _members(member.type, seen)
-                yield member
-        case Array(items=inner) | Map(values=inner):
-            yield from _members(inner, seen)
-        case Union(branches=branches):
-            for branch in branches:
-                yield from _members(branch, seen)
-
-
-def _written(writer: "_Writer", kind: Type, value: Any) -> bytes:  # noqa: ANN401  JSON
-    out = bytearray()
-    writer.write(kind, value, "", out)
-    return bytes(out)
-
-
 class _Writer:
-    """Writes plain JSON as Avro; `convert` is what it does with scalars."""
+    """Writes plain JSON as Avro."""
 
-    def __init__(self, where: str, defaults: Mapping[Member, bytes], convert: Callable[[Scalar, Any], Raw]) -> None:
-        self._where, self._defaults, self._convert = where, defaults, convert
+    def __init__(self, where: str) -> None:
+        self._where = where
 
     def write(self, kind: Type, value: Any, path: str, out: bytearray) -> None:  # noqa: ANN401  JSON
         match kind:
             case Scalar():
                 try:
-                    out += pack(kind, self._convert(kind, value))
+                    out += pack(kind, from_json(kind, value))
                 except Misfit:
                     self._refuse(kind, value, path)
             case Record() if isinstance(value, Mapping):
@@ -123,20 +97,19 @@ class _Writer:
             case Union():
                 self._write_union(kind, value, path, out)
             case Array(items=items) if isinstance(value, list):
-                self._write_items([(items, item, f"{path}[{index}]") for index, item in enumerate(value)], out)
+                out += pack_long(len(value))
+                for index, item in enumerate(value):
+                    self.write(items, item, f"{path}[{index}]", out)
+                out += _END if value else b""
             case Map(values=values) if isinstance(value, Mapping):
-                self._write_items([(values, item, f"{path}[{key!a}]") for key, item in value.items()], out, list(value))
+                out += pack_long(len(value))
+                for key, item in value.items():
+                    inner = f"{path}[{key!a}]"
+                    self.write(_KEY, key, inner, out)
+                    self.write(values, item, inner, out)
+                out += _END if value else b""
             case _:
                 self._refuse(kind, value, path)
-
-    def _write_items(self, items: list[tuple[Type, Any, str]], out: bytearray, keys: list[str] | None = None) -> None:
-        if items:
-            out += pack_long(len(items))
-        for index, (kind, value, path) in enumerate(items):
-            if keys:
-                self.write(_KEY, keys[index], path, out)
-            self.write(kind, value, path, out)
-        out += pack_long(0)
 
     def _write_record(self, kind: Record, value: Mapping[str, Any], path: str, out: bytearray) -> None:
         names = [member.name for member in kind.members]
@@ -149,8 +122,8 @@ class _Writer:
             inner = f"{path}.{member.name}".lstrip(".")
             if member.name in value:
                 self.write(member.type, value[member.name], inner, out)
-            elif member in self._defaults:
-                out += self._defaults[member]
+            elif member.default is not None:
+                out += member.default
             elif without_null(member.type)[1]:
                 self.write(member.type, None, inner, out)
             else:
@@ -163,11 +136,13 @@ class _Writer:
             try:
                 self.write(branch, value, path, inside)
             except BadEvent:
-                if len(fitting) == 1:
+                if len(fitting) == 1 and not unwrapped(kind, value):
                     raise
             else:
                 out += inside
                 return
+        if hint := unwrapped(kind, value):
+            self._fail(path, shown(value), hint)
         self._refuse(kind, value, path)
 
     def _refuse(self, kind: Type, value: Any, path: str) -> NoReturn:  # noqa: ANN401  JSON

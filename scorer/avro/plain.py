@@ -7,7 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from scorer.avro.binary import Raw
-from scorer.avro.decimals import EXACT, has_more_digits, to_decimal
+from scorer.avro.decimals import EXACT, MOST_DIGITS, decimal_text, has_more_digits
 from scorer.avro.grammar import Scalar
 from scorer.avro.instants import format_date, format_time, format_timestamp, parse_date, parse_time, parse_timestamp
 
@@ -97,7 +97,7 @@ def _from_text(kind: Scalar, text: str) -> Raw:  # noqa: C901, PLR0911  one a ty
 
 def _unscaled(kind: Scalar, value: Decimal) -> bytes:
     """Return a decimal as Avro holds it: the number without its point, big-endian."""
-    if not value.is_finite() or (value and value.adjusted() >= kind.precision - kind.scale):
+    if not value.is_finite() or (value and value.adjusted() >= min(kind.precision, MOST_DIGITS) - kind.scale):
         raise ValueError
     shifted = value.scaleb(kind.scale, EXACT)
     if value and shifted != shifted.to_integral_value():
@@ -106,20 +106,11 @@ def _unscaled(kind: Scalar, value: Decimal) -> bytes:
     return number.to_bytes(kind.size or number.bit_length() // 8 + 1, "big", signed=True)
 
 
-def from_default(kind: Scalar, value: Any) -> Raw:  # noqa: ANN401  JSON
-    """Return what Avro holds for a default in a schema, where each character of a text of bytes is one byte."""
-    if kind.base not in {"bytes", "fixed"} or not isinstance(value, str):
-        return from_json(kind, value)
-    if kind.base == "fixed" and len(value) != kind.size:
-        raise ValueError
-    return value.encode("latin-1")
-
-
 def to_json(kind: Scalar, raw: Raw) -> Any:  # noqa: ANN401, PLR0911  JSON; one return a type
     """Return plain JSON for what Avro holds: what `from_json` takes back.
 
     Raises:
-        ValueError: a decimal has no bytes, or more digits than its precision.
+        ValueError: a decimal has no bytes, more digits than its precision, or more than can be shown.
     """
     match kind.meaning, raw:
         case "enum", int():
@@ -134,7 +125,7 @@ def to_json(kind: Scalar, raw: Raw) -> Any:  # noqa: ANN401, PLR0911  JSON; one 
             unscaled = int.from_bytes(raw, "big", signed=True)
             if not raw or has_more_digits(unscaled, kind.precision):
                 raise ValueError(f"a decimal of {len(raw)} bytes is not one of 1 to {kind.precision} digits")
-            return format(to_decimal(unscaled, kind.scale), "f")
+            return decimal_text(unscaled, kind.scale)
         case "uuid", bytes():
             return str(UUID(bytes=raw))
         case _, bytes():

@@ -124,15 +124,15 @@ class _Compiler:
             self.add(part, f"{path}[]", level + 1)
         self._emit(Op.NEXT, kind, path, target=begin, level=level)
         self.code[begin][TARGET] = len(self.code)
-        self.code[begin][SIZE] = min(1, sum(map(_has_bytes, parts)))
+        self.code[begin][SIZE] = min(1, sum(map(has_bytes, parts)))
 
 
-def _has_bytes(kind: Type) -> bool:
+def has_bytes(kind: Type) -> bool:
     """Whether values have bytes: those of a type either all have, or none has."""
     match kind:
         case Scalar():
             return kind != NULL and (kind.base != "fixed" or kind.size > 0)
         case Record(members=members):
-            return any(_has_bytes(member.type) for member in members)
+            return any(has_bytes(member.type) for member in members)
         case _:
             return True

@@ -1,219 +1,227 @@
-"""Reads the text of an Avro schema, and refuses what is not one before any library sees it."""
+"""Reads the text of an Avro schema into types, and refuses what is not one."""
 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any, cast
 
-from scorer.avro.grammar import (
-    ABSENT,
-    LARGEST,
-    PRIMITIVES,
-    Array,
-    Map,
-    Member,
-    Record,
-    Scalar,
-    Type,
-    Union,
-    logical_type,
-)
+from scorer.avro.defaults import Unfit, encode_default
+from scorer.avro.grammar import LARGEST, PRIMITIVES, Array, Link, Map, Member, Record, Scalar, Type, Union
+from scorer.avro.logical import effective, misplaced
+from scorer.avro.names import RULE, bad_name, full_name, is_name
+from scorer.avro.place import DEEPEST, Place
+from scorer.avro.showing import shown
 from scorer.errors import Misconfigured, Problem
 
-DEEPEST = 100  # types inside each other
 MOST = 100_000  # types in all, a named one counted wherever it is used
-_NAME = "expected a name of letters, digits and _"
 
 
-def read_schema(text: str, where: str) -> tuple[Record, dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A schema that was read.
+
+    kind:     its top level.
+    concerns: what is allowed in it and hardly meant.
+    """
+
+    kind: Type
+    concerns: tuple[Problem, ...]
+
+
+def read_schema(text: str, where: str, *, foreign: bool = False) -> Reading:
     """Read the text of a schema.
 
-    Returns:
-        The record, and the schema's JSON without what other libraries stumble over: logical types that are to be
-        ignored, references inside an object, whole numbers as defaults of floating-point fields.
+    Args:
+        text: the schema, JSON.
+        where: what errors call it.
+        foreign: it is of a container file, whose events were written with it: names and defaults may be anything,
+            and types may contain themselves, at a `Link`.
 
     Raises:
-        Misconfigured: it is not an Avro schema, its top level is not a record, or it is recursive.
+        Misconfigured: it is not an Avro schema, or too large; with every default that does not fit its type.
     """
-    top = _Place(where)
+    top, reader = Place(where), _Reader(foreign=foreign)
     try:
-        holder = [json.loads(text)]
-        kind = _Reader().read(holder, 0, top)
-        if not isinstance(kind, Record):
-            top.refuse(f"the top level is {shown(holder[0])}", "the schema of an event is a record")
+        kind = reader.read(json.loads(text), top)
     except (ValueError, OverflowError) as error:
         top.refuse(f"not JSON: {error}", "an Avro schema is JSON")
     except RecursionError:
         top.refuse_depth()
-    return kind, holder[0]
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where in the schema a type stands."""
-
-    file: str
-    path: str = ""  # of the field
-    space: str = ""  # the namespace around it
-    depth: int = 0
-
-    def inside(self, path: str) -> "_Place":
-        return replace(self, path=path, depth=self.depth + 1)
-
-    def refuse(self, what: str, expected: str) -> NoReturn:
-        where = f"{self.file}: field '{self.path}'" if self.path else self.file
-        raise Misconfigured([Problem(where, what, expected)])
-
-    def refuse_depth(self) -> NoReturn:
-        self.refuse("types are nested too deep", f"at most {DEEPEST} inside each other")
+    if reader.problems:
+        raise Misconfigured(reader.problems)
+    return Reading(kind, tuple(reader.concerns))
 
 
 class _Reader:
     """Reads JSON into types and remembers the named ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, foreign: bool) -> None:
+        self.problems: list[Problem] = []
+        self.concerns: list[Problem] = []
+        self._foreign = foreign
         self._named: dict[str, Type | None] = {}  # by full name; None while it is being read
         self._weights: Counter[str] = Counter()  # types inside each
         self._count = 0
 
-    def read(self, holder: Any, key: Any, at: _Place) -> Type:  # noqa: ANN401  an object or a list of JSON
-        """Read the type that stands in `holder[key]`."""
+    def read(self, declared: Any, at: Place) -> Type:  # noqa: ANN401  JSON
+        """Read a type."""
         if at.depth > DEEPEST:
             at.refuse_depth()
         self._add(1, at)
-        declared = holder[key]
         if isinstance(declared, dict) and isinstance(declared.get("type"), str):
             if read := _DECLARED.get(declared["type"]):
                 return read(self, declared, at)
-            holder[key] = declared = declared["type"]
+            declared = declared["type"]
         if isinstance(declared, list):
             return self._union(declared, at)
         if not isinstance(declared, str):
             at.refuse(f"{shown(declared)} is not a type", 'expected a name, a list, or {"type": "<name>", ...}')
-        return Scalar(declared) if declared in PRIMITIVES else self._reference(_full(declared, at.space), at)
+        return Scalar(declared) if declared in PRIMITIVES else self._reference(full_name(declared, at.space), at)
 
-    def _add(self, types: int, at: _Place) -> None:
+    def _add(self, types: int, at: Place) -> None:
         self._count += types
         if self._count > MOST:
             at.refuse("the schema is too large", f"at most {MOST} types, a named one counted wherever it is used")
 
-    def _reference(self, name: str, at: _Place) -> Type:
+    def _reference(self, name: str, at: Place) -> Type:
         if name not in self._named:
             at.refuse(f"unknown type '{name}'", "expected an Avro type, or a name that stands further up in the schema")
         kind = self._named[name]
+        if kind is None and self._foreign:
+            return cast("Type", Link(name, self._named))
         if kind is None:
             at.refuse(f"'{name}' contains itself", "recursive schemas are not supported")
         self._add(self._weights[name], at)
         return kind
 
-    def _union(self, declared: list[Any], at: _Place) -> Union:
-        branches = tuple(self.read(declared, index, at.inside(at.path)) for index in range(len(declared)))
+    def _union(self, declared: list[Any], at: Place) -> Union:
+        branches = tuple(self.read(branch, at.inside(at.path)) for branch in declared)
         if any(isinstance(branch, Union) for branch in branches):
             at.refuse("a union directly inside a union", "expected all branches in one list")
         if twice := _repeated(filter(None, map(_unnamed, branches))):
             at.refuse(f"a union with '{twice}' twice", "expected each once; only named types may repeat")
         return Union(branches)
 
-    def _primitive(self, declared: dict[str, Any], _: _Place) -> Scalar:
-        return _scalar(declared)
+    def _primitive(self, declared: dict[str, Any], at: Place) -> Scalar:
+        return self._scalar(Scalar(declared["type"]), declared, at)
 
-    def _array(self, declared: dict[str, Any], at: _Place) -> Array:
+    def _array(self, declared: dict[str, Any], at: Place) -> Array:
         _need("items", declared, at)
-        return Array(self.read(declared, "items", at.inside(f"{at.path}[]")))
+        return Array(self.read(declared["items"], at.inside(f"{at.path}[]")))
 
-    def _map(self, declared: dict[str, Any], at: _Place) -> Map:
+    def _map(self, declared: dict[str, Any], at: Place) -> Map:
         _need("values", declared, at)
-        return Map(self.read(declared, "values", at.inside(f"{at.path}[]")))
+        return Map(self.read(declared["values"], at.inside(f"{at.path}[]")))
 
-    def _enum(self, declared: dict[str, Any], at: _Place) -> Scalar:
-        name, symbols = self._define(declared, at), declared.get("symbols")
-        if not isinstance(symbols, list) or not all(map(_is_name, symbols)) or _repeated(symbols):
+    def _enum(self, declared: dict[str, Any], at: Place) -> Scalar:
+        name, aliases = self._define(declared, at)
+        symbols, fallback = declared.get("symbols"), declared.get("default", "")
+        if not isinstance(symbols, list) or not all(map(self._may_be_name, symbols)) or _repeated(symbols):
             at.refuse(f"'{name}' has the symbols {shown(symbols)}", "expected a list of different names")
-        self._named[name] = kind = _scalar(declared, symbols=tuple(symbols))
+        if "default" in declared and fallback not in symbols and not self._foreign:
+            at.refuse(f"'{name}' has the default {shown(fallback)}", "expected one of its symbols")
+        kind = Scalar("enum", symbols=tuple(symbols), name=name, aliases=aliases, fallback=str(fallback))
+        self._named[name] = kind = self._scalar(kind, declared, at)
         return kind
 
-    def _fixed(self, declared: dict[str, Any], at: _Place) -> Scalar:
-        name, size = self._define(declared, at), declared.get("size")
+    def _fixed(self, declared: dict[str, Any], at: Place) -> Scalar:
+        (name, aliases), size = self._define(declared, at), declared.get("size")
         if type(size) is not int or not 0 <= size <= LARGEST:
             at.refuse(f"'{name}' has the size {shown(size)}", f"expected a number of bytes, 0 to {LARGEST}")
-        self._named[name] = kind = _scalar(declared, size=size)
+        kind = Scalar("fixed", size=size, name=name, aliases=aliases)
+        self._named[name] = kind = self._scalar(kind, declared, at)
         return kind
 
-    def _record(self, declared: dict[str, Any], at: _Place) -> Record:
-        name, fields, before = self._define(declared, at), declared.get("fields"), self._count
+    def _record(self, declared: dict[str, Any], at: Place) -> Record:
+        (name, aliases), fields, before = self._define(declared, at), declared.get("fields"), self._count
         if not isinstance(fields, list):
             at.refuse(f"'{name}' has the fields {shown(fields)}", "expected a list")
         within = replace(at, space=name.rpartition(".")[0])
         members = tuple(self._member(field, index, within) for index, field in enumerate(fields))
         if twice := _repeated(member.name for member in members):
             at.refuse(f"'{name}' has the field '{twice}' twice", "expected different names")
-        self._named[name] = kind = Record(members)
+        self._named[name] = kind = Record(members, name, aliases)
         self._weights[name] = self._count - before
         return kind
 
-    def _member(self, field: Any, index: int, at: _Place) -> Member:  # noqa: ANN401  JSON
+    def _member(self, field: Any, index: int, at: Place) -> Member:  # noqa: ANN401  JSON
         name = field.get("name") if isinstance(field, dict) else None
-        if not _is_name(name):
-            at.refuse(f"fields[{index}] is {shown(field)}", _NAME)
+        if not self._may_be_name(name):
+            at.refuse(f"fields[{index}] is {shown(field)}", f"expected an object with a name: {RULE}")
         within = at.inside(f"{at.path}.{name}" if at.path else str(name))
         _need("type", field, within)
-        kind = self.read(field, "type", within)
-        if isinstance(kind, Scalar) and kind.base in {"float", "double"} and type(field.get("default")) is int:
-            field["default"] = float(field["default"])
-        return Member(str(name), kind, field.get("default", ABSENT))
+        kind = self.read(field["type"], within)
+        if note := misplaced(field, kind):
+            self.concerns.append(within.problem(*note))
+        return Member(str(name), kind, self._default(field, kind, within), self._aliases(field, within))
 
-    def _define(self, declared: dict[str, Any], at: _Place) -> str:
-        """Take note of a named type that is about to be read, and return its full name."""
-        name, space = declared.get("name"), declared.get("namespace", at.space)
-        if not isinstance(name, str) or not isinstance(space, str):
+    def _default(self, field: dict[str, Any], kind: Type, at: Place) -> bytes | None:
+        """Return a default as Avro holds it; what is wrong with one is kept until the whole schema is read."""
+        if "default" not in field or self._foreign:
+            return None
+        default = field["default"]
+        try:
+            encoded = encode_default(kind, default)
+        except Unfit as unfit:
+            self.problems.append(at.problem(unfit.what, unfit.wanted))
+            return b""
+        if default == "null" and isinstance(kind, Union) and Scalar("null") in kind.branches:
+            self.concerns.append(at.problem('the default is the text "null"', "write null without quotes for no value"))
+        return encoded
+
+    def _scalar(self, kind: Scalar, declared: dict[str, Any], at: Place) -> Scalar:
+        kind, note = effective(kind, declared)
+        if note:
+            self.concerns.append(at.problem(*note))
+        return kind
+
+    def _may_be_name(self, name: object) -> bool:
+        return isinstance(name, str) if self._foreign else is_name(name)
+
+    def _aliases(self, declared: dict[str, Any], at: Place) -> tuple[str, ...]:
+        aliases = declared.get("aliases")
+        if aliases is None or self._foreign:
+            return ()
+        if not isinstance(aliases, list) or not all(isinstance(alias, str) for alias in aliases):
+            at.refuse(f"the aliases {shown(aliases)}", "expected a list of names")
+        return tuple(aliases)
+
+    def _define(self, declared: dict[str, Any], at: Place) -> tuple[str, tuple[str, ...]]:
+        """Take note of a named type that is about to be read; return its full name, and the aliases of it."""
+        name, space = declared.get("name"), declared.get("namespace")
+        if not isinstance(name, str) or not isinstance(space, str | None):
             at.refuse(f"a type named {shown(name)} in the namespace {shown(space)}", "expected text for both")
-        full = _full(name, space)
-        if not all(map(_is_name, full.split("."))):
-            at.refuse(f"a type named {shown(full)}", _NAME)
+        full = full_name(name, at.space if space is None else space)
+        if not self._foreign and (wrong := bad_name(full)):
+            at.refuse(*wrong)
         if full in self._named:
             at.refuse(f"'{full}' is declared twice", "expected its name alone where it is used again")
         self._named[full] = None
-        return full
+        own = full.rpartition(".")[0]
+        return full, tuple(full_name(alias, own) for alias in self._aliases(declared, at))
 
 
-_DECLARED: Mapping[str, Callable[[_Reader, dict[str, Any], _Place], Type]] = {
+_DECLARED: Mapping[str, Callable[[_Reader, dict[str, Any], Place], Type]] = {
     **dict.fromkeys(PRIMITIVES, _Reader._primitive),  # noqa: SLF001  the reader's own table
     "array": _Reader._array,  # noqa: SLF001
     "map": _Reader._map,  # noqa: SLF001
     "enum": _Reader._enum,  # noqa: SLF001
     "fixed": _Reader._fixed,  # noqa: SLF001
     "record": _Reader._record,  # noqa: SLF001
+    "error": _Reader._record,  # noqa: SLF001  a record that a protocol sends as an error
 }
 
 
-def _scalar(declared: dict[str, Any], symbols: tuple[str, ...] = (), size: int = 0) -> Scalar:
-    """Make a scalar, and take from its JSON a logical type that is to be ignored."""
-    logical = logical_type(declared)
-    if not logical:
-        declared.pop("logicalType", None)
-    if logical != "decimal":
-        return Scalar(declared["type"], logical, symbols, size)
-    return Scalar(declared["type"], logical, symbols, size, declared["precision"], declared.get("scale", 0))
-
-
-def _full(name: str, space: str) -> str:
-    return name if "." in name or not space else f"{space}.{name}"
-
-
-def _is_name(name: object) -> bool:
-    return isinstance(name, str) and name.isidentifier()
-
-
-def _need(key: str, declared: dict[str, Any], at: _Place) -> None:
+def _need(key: str, declared: dict[str, Any], at: Place) -> None:
     if key not in declared:
         at.refuse(f"no '{key}' in {shown(declared)}", "expected a type there")
 
 
-def _unnamed(kind: Type) -> str:
+def _unnamed(kind: Type | Link) -> str:
     """The word of a type that can be only once in a union; empty for named ones."""
     match kind:
-        case Scalar(base="enum" | "fixed") | Record():
+        case Scalar(base="enum" | "fixed") | Record() | Link():
             return ""
         case Scalar():
             return kind.base
@@ -223,9 +231,3 @@ def _unnamed(kind: Type) -> str:
 
 def _repeated(words: Iterable[str]) -> str:
     return next((word for word, times in Counter(words).items() if times > 1), "")
-
-
-def shown(value: object) -> str:
-    """Return JSON as a line of an error has room for."""
-    text = json.dumps(value, default=repr)
-    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004  what a line of an error holds

@@ -1,99 +1,216 @@
-"""Events of another schema, resolved as Avro does; fastavro does it, but for what is told at its places."""
+"""Events of another schema, resolved to ours as Avro does.
 
-import io
-from typing import Any
+What is alike in both is copied as it stands, so that the decoder sees of a file what it would see of the stream. A
+record is told by its fields, whatever its name, as Java does; an enum and a fixed by their names.
+"""
 
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
-from fastavro.schema import to_parsing_canonical_form
+from collections.abc import Iterator
+from typing import NoReturn
 
-from scorer.avro.grammar import ABSENT, Array, Map, Record, Scalar, Type, Union, without_null
-from scorer.avro.schema import Schema
+from scorer.avro.binary import pack_long
+from scorer.avro.conversion import Step, conversion
+from scorer.avro.grammar import Array, Link, Map, Record, Scalar, Type, Union
+from scorer.avro.likeness import alike, goes_by, mismatch, promotes
+from scorer.avro.program import has_bytes
+from scorer.avro.skipping import Broken, Skip, skipper, take_branch, take_count
 
-_DROPPED = frozenset({"logicalType", "__fastavro_parsed", "__named_schemas"})
+MOST_EMPTY = 100_000  # items or events without bytes: their number is bounded by nothing else
+_MOST_BYTES = 2**27  # of an event of ours: defaults may be longer than what they stand for
+
+_Field = tuple[str, int | None, Step]  # of the file: its name, its place among ours if it has one, and how it is read
+_KEY = Scalar("string")
+
+
+class Unresolvable(Exception):
+    """A type of the file cannot become one of ours; says where, what each is, and what to do."""
+
+    def __init__(self, path: str, what: str, expected: str) -> None:
+        super().__init__(f"{path}: {what}; {expected}" if path else f"{what}; {expected}")
+        self.path, self.what, self.expected = path, what, expected
 
 
 class Resolution:
-    """Reads events that were written by one schema as bodies of another.
+    """Turns events of one schema into bodies of another.
 
     Args:
-        written: the schema of the events, as fastavro reads it.
-        schema: of the bodies.
+        written: the schema of the events.
+        record: of the bodies.
+
+    Raises:
+        Unresolvable: no event of the one can be one of the other.
     """
 
-    def __init__(self, written: Any, schema: Schema) -> None:  # noqa: ANN401  JSON
-        self._written, self._wanted = parse_schema(_bare(written)), parse_schema(_bare(schema.parsed))
-        self._same = to_parsing_canonical_form(self._written) == to_parsing_canonical_form(self._wanted)
-        self._named = _has_choice(schema.record)  # where there is none, fastavro stumbles over names
-        _set_defaults(self._wanted, schema.record)
+    def __init__(self, written: Type | Link, record: Record) -> None:
+        self._step = _resolve(written, record, "")
 
-    def read(self, events: io.BytesIO) -> bytes:
-        """Read the next event.
+    def split(self, data: bytes, count: int) -> Iterator[bytes]:
+        """Yield the bodies of the first events of a block.
 
         Raises:
-            Exception: whatever fastavro raises where the bytes are wrong, or the schemas do not fit.
+            Broken: the next event has no end, or cannot be one of ours.
         """
-        begin = events.tell()
-        wanted = None if self._same else self._wanted
-        event = schemaless_reader(events, self._written, wanted, return_named_type=self._named)
-        if self._same:
-            return events.getvalue()[begin : events.tell()]
-        out = io.BytesIO()
-        schemaless_writer(out, self._wanted, event)
-        return out.getvalue()
+        at = 0
+        for _ in range(count):
+            body = bytearray()
+            at = self._step(data, at, body)
+            yield bytes(body)
+        if at < len(data):
+            raise Broken(f"the block has {len(data) - at} bytes behind its last event")
 
 
-def _bare(declared: Any) -> Any:  # noqa: ANN401  JSON
-    """Return a schema without logical types, whose conversions lose what Python's types cannot hold."""
-    match declared:
-        case dict():
-            return {key: _bare(value) for key, value in declared.items() if key not in _DROPPED}
-        case list():
-            return [_bare(branch) for branch in declared]
-        case _:
-            return declared
-
-
-def _has_choice(kind: Type) -> bool:
-    """Whether a value may be of several types, so that its type has to be named."""
-    kind, _ = without_null(kind)
-    match kind:
-        case Union():
-            return True
-        case Record(members=members):
-            return any(_has_choice(member.type) for member in members)
-        case Array(items=inner) | Map(values=inner):
-            return _has_choice(inner)
-        case _:
-            return False
-
-
-def _set_defaults(declared: Any, kind: Type) -> None:  # noqa: ANN401  JSON
-    """Put defaults as values into a schema: fastavro takes bytes for the text that they are in JSON."""
-    match declared, kind:
-        case {"fields": fields}, Record(members=members):
-            for field, member in zip(fields, members, strict=True):
-                if member.default is not ABSENT:
-                    field["default"] = _value(member.type, member.default)
-                _set_defaults(field["type"], member.type)
-        case ({"items": inner}, Array(items=within)) | ({"values": inner}, Map(values=within)):
-            _set_defaults(inner, within)
-        case list(), Union(branches=branches):
-            for branch, within in zip(declared, branches, strict=True):
-                _set_defaults(branch, within)
-
-
-def _value(kind: Type, default: Any) -> Any:  # noqa: ANN401  JSON
-    match kind, default:
-        case Scalar(base="bytes" | "fixed"), str():
-            return default.encode("latin-1")
-        case Record(members=members), dict():
-            inner = {member.name: default.get(member.name, member.default) for member in members}
-            return {member.name: _value(member.type, inner[member.name]) for member in members}
-        case Array(items=within), list():
-            return [_value(within, item) for item in default]
-        case Map(values=within), dict():
-            return {key: _value(within, value) for key, value in default.items()}
+def _resolve(written: Type | Link, wanted: Type, path: str) -> Step:  # noqa: PLR0911  one a kind of type
+    while isinstance(written, Link):
+        written = written.target
+    if alike(written, wanted):
+        return _copy(skipper(written))
+    match written, wanted:
         case Union(branches=branches), _:
-            return _value(branches[0], default)
-        case _:
-            return default
+            return _any_of([_attempt(branch, wanted, path) for branch in branches])
+        case _, Union():
+            return _branch_of(written, wanted, path)
+        case Record(), Record():
+            return _record(written, wanted, path)
+        case Array(items=theirs), Array(items=ours):
+            return _items([_resolve(theirs, ours, f"{path}[]")], sized=has_bytes(theirs))
+        case Map(values=theirs), Map(values=ours):
+            return _items([_copy(skipper(_KEY)), _resolve(theirs, ours, f"{path}[]")], sized=True)
+        case Scalar(), Scalar() if step := conversion(written, wanted):
+            return step
+    return _refuse(written, wanted, path)
+
+
+def _refuse(written: Type, wanted: Type, path: str) -> NoReturn:
+    raise Unresolvable(path, *mismatch(written, wanted))
+
+
+def _attempt(written: Type | Link, wanted: Type, path: str) -> Step:
+    """Return the step of a branch: one that no value can take is told when a value takes it."""
+    try:
+        return _resolve(written, wanted, path)
+    except Unresolvable as error:
+        told = f"{error.what}; {error.expected}"
+    place = path
+
+    def step(data: bytes, at: int, out: bytearray) -> int:  # noqa: ARG001  a step
+        raise Broken(told if place else f"the event: {told}")
+
+    return step
+
+
+def _copy(skip: Skip) -> Step:
+    def step(data: bytes, at: int, out: bytearray) -> int:
+        end = skip(data, at)
+        out += data[at:end]
+        return end
+
+    return step
+
+
+def _any_of(steps: list[Step]) -> Step:
+    def step(data: bytes, at: int, out: bytearray) -> int:
+        index, at = take_branch(len(steps), data, at)
+        return steps[index](data, at, out)
+
+    return step
+
+
+def _branch_of(written: Type, wanted: Union, path: str) -> Step:
+    """Return the step into the branch that Java takes: of the same type, or else the first that it is promoted to."""
+    index, inner = _same_branch(written, wanted, path) or _promoted_branch(written, wanted, path)
+    prefix = pack_long(index)
+
+    def step(data: bytes, at: int, out: bytearray) -> int:
+        out += prefix
+        return inner(data, at, out)
+
+    return step
+
+
+def _same_branch(written: Type, wanted: Union, path: str) -> tuple[int, Step] | None:
+    found: tuple[int, Step] | None = None
+    for index, branch in enumerate(wanted.branches):
+        if type(branch) is not type(written) or (isinstance(branch, Scalar) and promotes(written, branch)):
+            continue
+        try:
+            step = _resolve(written, branch, path)
+        except Unresolvable:
+            continue
+        if not isinstance(written, Record) or goes_by(written.name, branch):
+            return index, step
+        found = found or (index, step)
+    return found
+
+
+def _promoted_branch(written: Type, wanted: Union, path: str) -> tuple[int, Step]:
+    for index, branch in enumerate(wanted.branches):
+        if promotes(written, branch):
+            return index, _resolve(written, branch, path)
+    alone = [branch for branch in wanted.branches if branch != Scalar("null")]
+    if len(alone) == 1:  # then what is wrong with it says more
+        _resolve(written, alone[0], path)
+    return _refuse(written, wanted, path)
+
+
+def _record(written: Record, wanted: Record, path: str) -> Step:
+    names = {member.name for member in written.members}
+    places: dict[str, int] = {}
+    parts: list[bytes | bytearray | None] = []
+    for place, member in enumerate(wanted.members):
+        name = next((each for each in (member.name, *member.aliases) if each in names), None)
+        if name is not None:
+            places[name] = place
+        elif member.default is None:
+            inner = f"{path}.{member.name}".lstrip(".")
+            raise Unresolvable(inner, "the file has no such field", "expected one, or a default in the schema")
+        parts.append(member.default)
+    fields: list[_Field] = []
+    for theirs in written.members:
+        found = places.get(theirs.name)
+        inner = f"{path}.{theirs.name}".lstrip(".")
+        step = None if found is None else _resolve(theirs.type, wanted.members[found].type, inner)
+        fields.append((theirs.name, found, step or _pass_over(skipper(theirs.type))))
+    return _fields(fields, parts)
+
+
+def _pass_over(skip: Skip) -> Step:
+    return lambda data, at, out: skip(data, at)  # noqa: ARG005  a step
+
+
+def _fields(fields: list[_Field], parts: list[bytes | bytearray | None]) -> Step:
+    def run(data: bytes, at: int, out: bytearray) -> int:
+        found = parts.copy()
+        for name, place, step in fields:
+            part = bytearray()
+            try:
+                at = step(data, at, part)
+            except Broken as broken:
+                raise broken.inside(name) from None
+            if place is not None:
+                found[place] = part
+        for each in found:
+            out += each or b""
+        if len(out) > _MOST_BYTES:
+            raise Broken(f"more than {_MOST_BYTES:,} bytes with the defaults of the schema")
+        return at
+
+    return run
+
+
+def _items(steps: list[Step], *, sized: bool) -> Step:
+    def run(data: bytes, at: int, out: bytearray) -> int:
+        items = 0
+        while True:
+            count, at, _ = take_count(data, at, sized=sized)
+            out += pack_long(count)
+            if count == 0:
+                return at
+            items += count
+            if not sized and items > MOST_EMPTY:
+                raise Broken(f"more than {MOST_EMPTY:,} items of no bytes")
+            for _ in range(count):
+                for step in steps:
+                    at = step(data, at, out)
+                if len(out) > _MOST_BYTES:
+                    raise Broken(f"more than {_MOST_BYTES:,} bytes with the defaults of the schema")
+
+    return run

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from scorer.avro.binary import unpack, unpack_long
+from scorer.avro.binary import Raw, unpack, unpack_long
 from scorer.avro.decoder import Decoder
 from scorer.avro.framing import frame
 from scorer.avro.grammar import Array, Map, Record, Scalar, Type, Union
@@ -61,7 +61,7 @@ class _Reading:
                     raw, following = unpack(kind, self._value, at)
                 except UnicodeDecodeError as error:
                     raise _Stopped(f"a string at byte {at} is not UTF-8; expected text") from error
-                put(to_json(kind, raw))
+                put(self._shown(kind, raw, at))
                 return following
             case Record(members=members):
                 event: dict[str, Any] = {}
@@ -82,12 +82,19 @@ class _Reading:
                 at = self._read_items(at, partial(self._read_entry, inner, entries))
         return at
 
+    def _shown(self, kind: Scalar, raw: Raw, at: int) -> object:
+        try:
+            return to_json(kind, raw)
+        except ValueError as error:
+            raise _Stopped(f"at byte {at}: {error}") from error
+
     def _read_entry(self, kind: Type, entries: dict[str, Any], at: int) -> int:
         keys: list[str] = []
         at = self.read(_KEY, at, keys.append)
         return self.read(kind, at, partial(entries.__setitem__, keys[0]))
 
     def _read_items(self, at: int, read: Callable[[int], int]) -> int:
+        items = 0
         while True:
             self._look(at)
             count, at = unpack_long(self._value, at)
@@ -95,6 +102,9 @@ class _Reading:
                 return at
             if count < 0:
                 _, at = unpack_long(self._value, at)
+            items += abs(count)
+            if items > len(self._value):  # of no bytes each
+                raise _Stopped(f"more than {len(self._value)} items in {len(self._value)} bytes, too many to be shown")
             for _ in range(abs(count)):
                 at = read(at)
 

@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from fastavro import parse_schema
-from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
-
+from scorer.avro.canonical import canonical_form, fingerprint
 from scorer.avro.grammar import Array, Map, Record, Scalar, Type, Union, without_null
+from scorer.avro.likeness import words
 from scorer.avro.reader import read_schema
 from scorer.batch import Field, Kind
 from scorer.errors import Misconfigured, Problem, did_you_mean
@@ -41,16 +39,16 @@ class Schema:
         fields: every scalar that can be addressed, by dotted path, in the order of the schema.
         scalars: the type of each of them.
         others: what stands at the other paths ("an array"), by dotted path.
-        parsed: the schema as fastavro wants it.
         fingerprint: 8 bytes, CRC-64-AVRO of the canonical form, little-endian as in single-object framing.
+        concerns: what is allowed in it and hardly meant, such as a logical type where it has no effect.
     """
 
     record: Record
     fields: Mapping[str, Field]
     scalars: Mapping[str, Scalar]
     others: Mapping[str, str]
-    parsed: Any
     fingerprint: bytes
+    concerns: tuple[Problem, ...]
 
     @classmethod
     def load(cls, path: Path) -> "Schema":
@@ -74,13 +72,14 @@ class Schema:
             where: what errors call it.
 
         Raises:
-            Misconfigured: it is not an Avro schema, its top level is not a record, or it is recursive.
+            Misconfigured: it is not an Avro schema, its top level is not a record, it is recursive, or defaults do
+                not fit their types.
         """
-        record, declared = read_schema(text, where)
-        try:
-            parsed = parse_schema(declared)
-        except (SchemaParseException, ValueError, OverflowError) as error:
-            raise Misconfigured([Problem(where, str(error), "expected a valid Avro schema")]) from None
+        reading = read_schema(text, where)
+        record = reading.kind
+        if not isinstance(record, Record):
+            what = f"the top level is {words(record)}"
+            raise Misconfigured([Problem(where, what, "the schema of an event is a record")])
         places = list(_walk(record, "", nullable=False))
         scalars = {path: kind for path, kind, _ in places if isinstance(kind, Scalar)}
         return cls(
@@ -88,8 +87,8 @@ class Schema:
             {path: _field(path, kind, nullable) for path, kind, nullable in places if isinstance(kind, Scalar)},
             scalars,
             {path: _words(kind) for path, kind, _ in places if path not in scalars},
-            parsed,
-            bytes.fromhex(fingerprint(to_parsing_canonical_form(parsed), "CRC-64-AVRO")),
+            fingerprint(canonical_form(record)),
+            reading.concerns,
         )
 
     def why_not(self, path: str) -> str:

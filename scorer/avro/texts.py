@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.avro.decimals import to_decimal
+from scorer.avro.decimals import decimal_text
 from scorer.avro.grammar import Scalar
 from scorer.batch import Kind, Records
 from scorer.kernel import kernel
@@ -90,7 +90,7 @@ def _write_symbols(  # noqa: PLR0913, PLR0917  the arrays of a column
 
 
 def _decimal_text(content: Bytes, scale: int) -> str:
-    return format(to_decimal(int.from_bytes(content.tobytes(), "big", signed=True), scale), "f")
+    return decimal_text(int.from_bytes(content.tobytes(), "big", signed=True), scale)
 
 
 def _write_integers(values: Ints, null: Flags, base: int, starts: Ints, ends: Ints) -> Bytes:

@@ -83,7 +83,7 @@ def _bodies(chosen: argparse.Namespace, serving: Serving) -> Iterator[bytes]:
         Misconfigured: there is none.
     """
     if chosen.input is not None:
-        bodies = read_events(chosen.input, serving.schema)
+        bodies = read_events(chosen.input, serving.schema, serving.settings.events.max_bytes)
     elif (golden := serving.bundle.golden_file) is not None:
         converter = Converter(serving.schema)
         bodies = (converter.to_avro(dict(each.event), golden.name) for each in read_golden(golden))

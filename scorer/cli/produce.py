@@ -59,7 +59,7 @@ def _produce(chosen: argparse.Namespace, settings: Settings, schema: Schema, key
     due = time.monotonic()
     try:
         with counting("events produced") as show:
-            for body in read_events(chosen.input, schema):
+            for body in read_events(chosen.input, schema, settings.events.max_bytes):
                 if (early := due - time.monotonic()) > 0:  # sleeping for no time at all takes time
                     time.sleep(early)
                 due += pace

@@ -6,13 +6,12 @@ import sys
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TextIO
 
 from scorer.avro import read_events
 from scorer.cli import options
 from scorer.cli.console import console
+from scorer.cli.output import replacing
 from scorer.cli.progress import counting
-from scorer.errors import Misconfigured, Problem
 from scorer.features import connect
 from scorer.monitor import configure_logging
 from scorer.offline import Offline
@@ -34,6 +33,7 @@ def run(chosen: argparse.Namespace) -> int:
     Raises:
         Misconfigured: the bundle, the schema or a line of the input is wrong, or the output cannot be written.
         Unavailable: the feature store does not answer, and the policy is to wait.
+        Fatal: the output cannot be written to its end.
     """
     settings = options.load(chosen).settings
     configure_logging(settings.log.level, settings.log.format)
@@ -44,19 +44,13 @@ def run(chosen: argparse.Namespace) -> int:
         if settings.features is not None and serving.plan.entities:
             store = connect(settings.features.url, settings.features.timeout_ms)
             stack.callback(store.close)
-        out = stack.enter_context(_create(chosen.output)) if chosen.output else sys.stdout
+        out = stack.enter_context(replacing(chosen.output, "--output")) if chosen.output else sys.stdout
         show = stack.enter_context(counting("events scored")) if not out.isatty() else lambda _: None
-        for prediction in Offline(serving, store).predictions(read_events(chosen.input, serving.schema)):
+        bodies = read_events(chosen.input, serving.schema, settings.events.max_bytes)
+        for prediction in Offline(serving, store).predictions(bodies):
             outcomes[str(prediction.get("reason", "scored"))] += 1
             out.write(json.dumps(prediction, ensure_ascii=False, allow_nan=False) + "\n")
             show(outcomes.total())
     summary = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(outcomes.items())) or "no events"
     console().print(f"{summary} ({serving.bundle.name} version {serving.bundle.version})")
     return 0
-
-
-def _create(file: Path) -> TextIO:
-    try:
-        return file.open("w", encoding="utf-8")
-    except OSError as error:
-        raise Misconfigured([Problem("--output", f"{file} cannot be written: {error.strerror}")]) from None

@@ -7,7 +7,7 @@ import pytest
 
 from scorer.avro import Decoder
 from scorer.batch import Events, Reason, Records
-from tests.avro.batches import decode, only, records, schema_of
+from tests.avro.batches import decode, only, records, schema_of, varint
 
 
 def ids(events: Events) -> list[str]:
@@ -140,6 +140,16 @@ def test_a_decimal_beyond_every_float_is_infinite() -> None:
     kind = {"type": "bytes", "logicalType": "decimal", "precision": 400}
     content = (-(10**399)).to_bytes(200, "big", signed=True)
     assert decode(schema_of(kind), b"\x90\x03" + content, used=("f0",)).columns["f0"].values[0] == -np.inf
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"), [(0, np.inf), (2_409_000, 0.0), (2**31 - 1, 0.0), (2_408_238, 6.154894178897765)], ids=str
+)
+def test_a_decimal_as_long_as_an_event_is_read_in_a_time_that_grows_with_its_bytes(scale: int, expected: float) -> None:
+    kind = {"type": "bytes", "logicalType": "decimal", "precision": 2**31 - 1, "scale": scale}
+    content = varint(10**6) + b"\x11" * 10**6
+    value = decode(schema_of(kind), content, used=("f0",), max_bytes=2 * 10**6).columns["f0"].values[0]
+    assert value == expected
 
 
 def test_a_rejected_row_is_null_everywhere_and_its_neighbours_are_untouched() -> None:

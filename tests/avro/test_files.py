@@ -2,7 +2,6 @@
 
 import io
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from scorer.avro import BadEvent, Converter, Schema, read_events
 from tests.avro.batches import declared, schema_of, varint
 from tests.avro.schemas import Case, bare, cases, values, write
 
-CODECS = ["null", "deflate", "bzip2", "xz", *(["snappy"] if find_spec("cramjam") else [])]
+CODECS = ["null", "deflate", "bzip2", "xz", "snappy"]
 CARD = {"type": "record", "name": "Card", "fields": [{"name": "number", "type": "int"}]}
 LARGER_CARD = {**CARD, "fields": [{"name": "spent", "type": "bytes", "default": "\x00\u00ff"}, *CARD["fields"]]}
 TWO = {"type": "fixed", "name": "Two", "size": 2}
@@ -67,10 +66,43 @@ def test_lines_are_events(jsonl: Path) -> None:
         (b"[1]", "line 2: [1]; expected an object"),
         (b'{"f0": "x"}', 'line 2: f0: "x"; expected a whole number of 32 bits'),
         (b'{"f1": 1}', "line 2: unknown field 'f1'; did you mean 'f0'?"),
+        (b"[" + b"1," * 2**23, "line 2: more than 16,777,216 bytes; expected an object; `jq -c '.[]' FILE` makes"),
+        (b"{", "line 2: not JSON: Expecting property name enclosed in double quotes at column 1; expected one JSON "),
+        (b'{"f0": ' + b"9" * 5_000 + b"}", "line 2: not JSON: Exceeds the limit"),
+        (b'{"f0": ' + b"[" * 500 + b"]" * 500 + b"}", "line 2: f0: [["),
     ],
 )
 def test_a_bad_line_is_named(jsonl: Path, line: bytes, said: str) -> None:
     assert refusal(jsonl, b'{"f0": 1}\n' + line + b'\n{"f0": 2}', schema_of("int")).startswith(f"events.jsonl, {said}")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"f0": 1}\n'.encode("utf-16"), "it is UTF-16 text; expected one JSON object a line, UTF-8"),
+        ('{"f0": 1}\n'.encode("utf-16-be"), "it is UTF-16 or UTF-32 text"),
+        (b"Obj\x01\x02", "it is an Avro container file, whose name should end in .avro"),
+        (b"\x1f\x8b\x08\x00", "it is packed with gzip: unpack it first"),
+        (b"PAR1", "it is a Parquet file"),
+        (b"\x00\x00\x00\x00\x07", "it begins with 00 00 00 00 07"),
+        (
+            b'[\n {"f0": 1}\n]\n',
+            "line 1: not JSON: Expecting value at column 1; expected an object; `jq -c '.[]' FILE`",
+        ),
+    ],
+)
+def test_a_file_that_is_not_lines_of_json_is_told_what_it_is(jsonl: Path, content: bytes, said: str) -> None:
+    assert refusal(jsonl, content, schema_of("int")).startswith(
+        f"events.jsonl{', ' if said.startswith('line') else ': '}{said}"
+    )
+
+
+def test_a_line_may_be_as_long_as_an_event(jsonl: Path) -> None:
+    line = json.dumps({"f0": "x" * 2**25}).encode()
+    with pytest.raises(BadEvent, match="line 1: more than 16,777,216 bytes"):
+        read(jsonl, line, schema_of("string"))
+    (body,) = read_events(jsonl, schema_of("string"), 10**7)
+    assert len(body) == 2**25 + 4
 
 
 @pytest.mark.parametrize("name", ["none.jsonl", "none.avro", "."])
@@ -138,16 +170,17 @@ def test_a_field_that_the_writer_did_not_know_takes_its_default(avro: Path) -> N
 @pytest.mark.parametrize(
     ("theirs", "written", "said"),
     [
-        (declared("string"), {"f0": "x"}, "event 1: SchemaResolutionError: Schema mismatch: string is not int"),
-        (declared(f1="int"), {"f1": 1}, "event 1: SchemaResolutionError: No default value for field f0 in Event"),
-        (declared("long"), {"f0": 1}, "event 1: SchemaResolutionError: Schema mismatch: long is not int"),
-        (declared(["null", "int"]), {"f0": None}, "event 1: SchemaResolutionError"),
+        (declared("string"), {"f0": "x"}, ": f0: string in the file, int in the schema; expected a type"),
+        (declared(f1="int"), {"f1": 1}, ": f0: the file has no such field; expected one, or a default in the schema"),
+        (declared("long"), {"f0": 1}, ": f0: long in the file, int in the schema"),
+        (declared(["null", "int"]), {"f0": None}, ", block 1, event 1: f0: null in the file, int in the schema"),
+        (declared(["null", LETTERS]), {"f0": "A"}, ", block 1, event 1: f0: enum 'Letter' in the file, int in the"),
     ],
 )
 def test_a_schema_that_cannot_be_resolved_is_an_error(avro: Path, theirs: Any, written: Any, said: str) -> None:
     told = refusal(avro, container(theirs, [written]), schema_of("int"))
-    assert told.startswith(f"events.avro, {said}")
-    assert told.endswith("; expected Avro that the schema can read")
+    assert told.startswith(f"events.avro{said}")
+    assert "; expected" in told
 
 
 @settings(max_examples=50)
@@ -191,26 +224,36 @@ def block(count: bytes = COUNT, size: bytes = SIZE, content: bytes = CONTENT, sy
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "events.avro: ValueError: cannot read header"),
-        (b'{"f0": 1}', "events.avro: ValueError: cannot read header"),
-        (HEAD[:40], "events.avro: "),
-        (NUMBERS[:-1], "events.avro, event 50: ValueError: expected sync marker not found"),
-        (NUMBERS[:-20], "events.avro, event 50: EOFError"),
-        (NUMBERS.replace(b"null", b"null"[::-1], 1), "events.avro: ValueError: Unrecognized codec: llun"),
-        (NUMBERS.replace(b'"int"', b'"inn"'), "events.avro: UnknownType: inn"),
-        (NUMBERS.replace(b"avro.schema", b"avro.schem_"), "events.avro: KeyError: 'avro.schema'"),
-        (block(sync=SYNC[::-1]), "events.avro: ValueError: expected sync marker not found"),
-        (block(count=varint(49)), "events.avro, event 49: ValueError: the block has 2 bytes behind its last event"),
-        (block(count=varint(51)), "events.avro, event 51: EOFError"),
-        (block(count=varint(2**62)), "events.avro, event 51: EOFError"),
-        (block(count=varint(-1)), "events.avro: ValueError: the block has 100 bytes behind its last event"),
-        (block(size=varint(2**62)), "events.avro: "),
-        (block(size=varint(-1)), "events.avro: "),
-        (block(content=b"\xff" * 100), "events.avro, event 1: "),
+        (b"", ": the file is empty; expected an Avro container file"),
+        (b'{"f0": 1}', ": it looks like JSON, whose file's name should end in .jsonl"),
+        (b"\x1f\x8b\x08", ": it is packed with gzip"),
+        (b"Obj\x02" + NUMBERS[4:], ": it is an Avro container file of a version that is not known here"),
+        (b"Oj\x01\x02" + NUMBERS[4:], ": it begins with 4f 6a 01 02"),
+        (HEAD[:40], ": the file ends in the middle of it"),
+        (NUMBERS[:-1], ", block 2: the file ends in the middle of it"),
+        (NUMBERS[:-20], ", block 2: the file ends in the middle of it"),
+        (
+            NUMBERS.replace(b"null", b"null"[::-1], 1),
+            ": it is packed with 'llun'; expected one of bzip2, deflate, null",
+        ),
+        (NUMBERS.replace(b"null", b"nul\xff", 1), ": avro.codec in its header is not UTF-8 at byte 3"),
+        (NUMBERS.replace(b'"int"', b'"i\xffn"'), ": avro.schema in its header is not UTF-8 at byte "),
+        (NUMBERS.replace(b'"int"', b'"inn"'), ", its own schema: field 'f0': unknown type 'inn'"),
+        (NUMBERS.replace(b"avro.schema", b"avro.schem_"), ": its header has no avro.schema"),
+        (b"Obj\x01" + varint(2) + varint(2**40), ": its header has a part of 1099511627776 bytes"),
+        (b"Obj\x01" + b"\xff" * 11, ": a number of more than 64 bits"),
+        (block(sync=SYNC[::-1]), ", block 1: what stands behind it is not the sync marker"),
+        (block(count=varint(49)), ", block 1, event 50: the block has 2 bytes behind its last event"),
+        (block(count=varint(51)), ", block 1, event 51: f0: an int begins at byte 0, and the value ends at byte 0"),
+        (block(count=varint(2**62)), ", block 1: 4,611,686,018,427,387,904 events in 100 bytes"),
+        (block(count=varint(-1)), ", block 1: -1 events in 100 bytes"),
+        (block(size=varint(2**62)), ", block 1: it has 4611686018427387904 bytes"),
+        (block(size=varint(-1)), ", block 1: 50 events in -1 bytes"),
+        (block(content=b"\xff" * 100), ", block 1, event 1: f0: a number of more than 64 bits at byte 0"),
     ],
 )
 def test_a_broken_container_is_an_error_that_says_where(avro: Path, content: bytes, said: str) -> None:
     told = refusal(avro, content, schema_of("int"))
-    assert told.startswith(said)
-    assert told.endswith("; expected Avro that the schema can read")
+    assert told.startswith(f"events.avro{said}")
+    assert "; expected" in told or "unpack it first" in told
     assert len(told) < 300

@@ -3,16 +3,19 @@
 import io
 import json
 from base64 import b64decode
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
 import fastavro
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer.avro import Converter, Schema
+from scorer.avro.instants import parse_timestamp
 from tests.avro.schemas import Case, bare, cases
 
 _UNITS = {"": "D", "millis": "ms", "micros": "us", "nanos": "ns"}
@@ -68,3 +71,40 @@ def _holds(kind: dict[str, Any], plain: Any, held: Any) -> None:
             assert str(float(plain)) == str(held)
         case _:
             assert (type(plain), plain) == (type(held), held)
+
+
+_DATES = ["2024-01-01", "20240229", "2024-W05-3", "2024W053", "1969-12-31", "2024.5-01-01", "2024-1-1", "0001-01-01"]
+_CLOCKS = ["12", "12:30", "1230", "23:59:59", "235959", "12.5", "12,30", "24:00", "12:30:60", ""]
+_FRACTIONS = ["", ".5", ",25", ".123456", ".123456789", ".", ".1234567890123", ".x"]
+_ZONES = [
+    "",
+    "Z",
+    "z",
+    "+01:00",
+    "-0530",
+    "+01:00:30",
+    "+01:00:30.5",
+    "-23:59:59.999999",
+    "+24:00",
+    "+1",
+    "+01:00:30.123456789",
+]
+
+
+@settings(max_examples=400)
+@given(st.tuples(*map(st.sampled_from, (_DATES, ["T", " ", "-"], _CLOCKS, _FRACTIONS, _ZONES))))
+def test_a_timestamp_is_what_python_reads(parts: tuple[str, ...]) -> None:
+    text = "".join(parts)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        with pytest.raises(ValueError, match=r"^"):
+            parse_timestamp(text, 1_000_000)
+        return
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - epoch
+    micros = since // timedelta(microseconds=1)
+    assert parse_timestamp(text, 1_000_000) == micros
+    assert parse_timestamp(text, 1_000) == micros // 1_000
+    beyond = parts[3][7:10].ljust(3, "0") if moment.microsecond and parts[3] else "0"
+    assert parse_timestamp(text, 10**9) == micros * 1_000 + int(beyond)

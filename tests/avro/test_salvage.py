@@ -1,9 +1,11 @@
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from scorer.avro import Converter, Salvage, Schema, frame
+from tests.avro.batches import schema_of
 
 CARD = {
     "type": "record",
@@ -96,6 +98,23 @@ def test_what_is_wrong_is_said_and_the_rest_is_there(salvage: Salvage, value: by
     found, said = salvage.read(value)
     assert found == event
     assert said.startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "why"),
+    [
+        (
+            {"type": "bytes", "logicalType": "decimal", "precision": 4},
+            b"\x00",
+            "at byte 1: a decimal of 0 bytes is not one",
+        ),
+        ({"type": "array", "items": "null"}, (b"\xd0\x0f" * 4 + b"\x00" * 2_000), "more than 2009 items in 2009 bytes"),
+    ],
+)
+def test_what_cannot_be_shown_ends_it_and_not_the_command(kind: Any, value: bytes, why: str) -> None:
+    found, said = Salvage(schema_of("int", kind), "none").read(b"\x02" + value)
+    assert found["f0"] == 1
+    assert why in said
 
 
 def test_a_framing_is_looked_at_first() -> None:

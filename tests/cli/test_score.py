@@ -96,3 +96,18 @@ def test_an_output_that_cannot_be_written_is_wrong_usage(
     output = tmp_path / "no/folder/out.jsonl"
     assert main(["score", "-c", str(config), "--input", str(source), "--output", str(output)]) == 2
     assert f"--output: {output} cannot be written: No such file or directory" in capsys.readouterr().err
+
+
+def test_an_output_stays_as_it_was_where_the_input_is_wrong(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, output = tmp_path / "events.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"amount": 1}\n' * 3 + "no event\n")
+    output.write_text("before")
+    assert main(["score", "-c", str(config), "--input", str(source), "--output", str(output)]) == 2
+    assert "events.jsonl, line 4: not JSON" in capsys.readouterr().err
+    assert output.read_text() == "before"
+    assert sorted(each.name for each in tmp_path.iterdir() if "part" in each.name) == []
+    source.write_text('{"amount": 1}\n')
+    assert main(["score", "-c", str(config), "--input", str(source), "--output", str(output)]) == 0
+    assert json.loads(output.read_text())["score"] > 0

@@ -11,7 +11,6 @@ import fastavro
 import pytest
 from confluent_kafka import Producer
 
-from scorer.avro import PREDICTION
 from scorer.kafka import Admin, Topic
 from scorer.sandbox import Kafka
 from tests.cli.stream import SCHEMA, Stream, make_stream
@@ -35,6 +34,7 @@ PREDICTIONS = [
 ]
 PAYMENT = {"id": "p1", "amount": 2.5, "card": None, "made": 1_700_000_000_000}
 Write = Callable[..., None]
+PREDICTION = fastavro.schema.load_schema(str(Path(__file__).parents[2] / "schemas/prediction.avsc"))
 
 
 def avro(schema: object, datum: object) -> bytes:
@@ -66,7 +66,7 @@ def write(kafka: Kafka) -> Write:
 @pytest.fixture
 def predicted(stream: Stream, write: Write) -> Stream:
     """A stream with three predictions."""
-    write(stream.kafka.output_topic, *(avro(PREDICTION.parsed, each) for each in PREDICTIONS), key=b"k")
+    write(stream.kafka.output_topic, *(avro(PREDICTION, each) for each in PREDICTIONS), key=b"k")
     return stream
 
 
@@ -155,7 +155,7 @@ def test_it_follows_what_comes_until_ctrl_c(predicted: Stream, write: Write) -> 
     command = [sys.executable, "-m", "scorer", "tail", "-c", str(predicted.file), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        value = avro(PREDICTION.parsed, {**PREDICTIONS[0], "event_id": "new"})
+        value = avro(PREDICTION, {**PREDICTIONS[0], "event_id": "new"})
         line = ""
         while not line:  # it may not have begun: from the end means from when it began
             write(predicted.kafka.output_topic, value)

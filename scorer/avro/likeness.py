@@ -1,0 +1,95 @@
+"""How a type of somebody else's schema compares with one of ours."""
+
+from scorer.avro.grammar import Array, Link, Map, Record, Scalar, Type, Union, short
+
+_PROMOTED = {
+    "int": {"long", "float", "double"},
+    "long": {"float", "double"},
+    "float": {"double"},
+    "string": {"bytes"},
+    "bytes": {"string"},
+}
+_SAME_BYTES = {("int", "long"), ("string", "bytes"), ("bytes", "string")}
+
+
+def alike(written: Type | Link, wanted: Type, *, named: bool = False) -> bool:
+    """Whether every value of a type is one of ours as it stands; `named`: and a record is of our name."""
+    match written, wanted:
+        case Scalar(), Scalar():
+            return _alike_scalars(written, wanted)
+        case Record(members=theirs), Record(members=ours):
+            pairs = list(zip(theirs, ours, strict=False))
+            return (
+                len(theirs) == len(ours)
+                and (not named or goes_by(written.name, wanted))
+                and all(their.name == our.name and alike(their.type, our.type) for their, our in pairs)
+            )
+        case (Array(items=theirs), Array(items=ours)) | (Map(values=theirs), Map(values=ours)):
+            return alike(theirs, ours)
+        case Union(branches=theirs), Union(branches=ours):
+            return len(theirs) == len(ours) and all(
+                alike(their, our, named=True) and not promotes(their, our)
+                for their, our in zip(theirs, ours, strict=True)
+            )
+    return False
+
+
+def _alike_scalars(written: Scalar, wanted: Scalar) -> bool:
+    if clash(written, wanted):
+        return False
+    if written.base in {"enum", "fixed"} and not goes_by(written.name, wanted):
+        return False
+    same = written.base == wanted.base or (written.base, wanted.base) in _SAME_BYTES
+    return same and (written.symbols, written.size) == (wanted.symbols, wanted.size)
+
+
+def promotes(written: Type | Link, wanted: Type) -> bool:
+    """Whether a type is another than ours, and Avro makes one of the other."""
+    if not isinstance(written, Scalar) or not isinstance(wanted, Scalar) or clash(written, wanted):
+        return False
+    return wanted.base in _PROMOTED.get(written.base, ())
+
+
+def goes_by(name: str, wanted: Type) -> bool:
+    """Whether one of our named types is meant by a name, whose namespace does not count."""
+    if not isinstance(wanted, Scalar | Record):
+        return False
+    return short(name) in {short(own) for own in (wanted.name, *wanted.aliases)}
+
+
+def clash(written: Scalar, wanted: Scalar) -> bool:
+    """Whether the logical types of both say different things of the same number: a unit, or a scale."""
+    if not written.logical or not wanted.logical:
+        return False
+    return (written.meaning, written.ticks, written.scale) != (wanted.meaning, wanted.ticks, wanted.scale)
+
+
+def mismatch(written: Type, wanted: Type) -> tuple[str, str]:
+    """Return what each of two types is, and what to do."""
+    what = f"{words(written)} in the file, {words(wanted)} in the schema"
+    if isinstance(written, Scalar) and isinstance(wanted, Scalar):
+        if clash(written, wanted):
+            return what, "expected the same: its numbers would be taken for something else"
+        if written.base == wanted.base == "fixed" and written.size != wanted.size:
+            return what, "expected the same size"
+        if written.base == wanted.base and written.base in {"enum", "fixed"}:
+            return what, f'expected the same name, or "aliases": ["{written.name}"] in the schema'
+    return what, "expected a type that Avro turns into that of the schema"
+
+
+def words(kind: Type) -> str:
+    """Return a type in the words of a schema."""
+    match kind:
+        case Scalar(logical="decimal"):
+            return f"decimal({kind.precision}, {kind.scale})"
+        case Scalar(base="enum" | "fixed", logical=""):
+            size = f" of {kind.size} bytes" if kind.base == "fixed" else ""
+            return f"{kind.base} '{kind.name}'{size}"
+        case Scalar():
+            return kind.logical or kind.base
+        case Record():
+            return f"record '{kind.name}'"
+        case Union(branches=branches):
+            return f"[{', '.join(map(words, branches))}]"
+        case _:
+            return type(kind).__name__.lower()

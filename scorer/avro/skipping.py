@@ -1,0 +1,172 @@
+"""Steps over values of any schema, recursive ones included, without believing a length or a count.
+
+What is in an array or a record waits on a list, not on Python's stack: whoever wrote the file chose how deep it goes.
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from scorer.avro.binary import unpack_long
+from scorer.avro.grammar import NULL, Array, Link, Map, Record, Scalar, Type, Union
+from scorer.avro.program import has_bytes
+
+DEEPEST = 100_000  # values that wait for the end of one inside them
+_LONGEST_VARINT = 10
+_WIDTHS = {"null": 0, "boolean": 1, "float": 4, "double": 8}
+
+Skip = Callable[[bytes, int], int]  # from where a value begins to where it ends
+
+
+class Broken(Exception):
+    """A value has no end, or cannot be converted; says why."""
+
+    def inside(self, name: str) -> "Broken":
+        """Return the same of a value that contains it under a name."""
+        return Broken(f"{name}.{self}" if ": " in str(self) else f"{name}: {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """The blocks of an array or a map that are still to come."""
+
+    parts: tuple[Type, ...]  # of an item, the last first; without those that have no bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Items:
+    """The items of a block that are still to come."""
+
+    parts: tuple[Type, ...]
+    left: int
+
+
+def take_long(data: bytes, at: int) -> tuple[int, int]:
+    """Return a number and where it ends.
+
+    Raises:
+        Broken: it has no end there, or more than 64 bits. So do the others.
+    """
+    number, following = unpack_long(data, at)
+    if following == at or data[following - 1] & 0x80:
+        long = following - at >= _LONGEST_VARINT
+        raise Broken("a number of more than 64 bits" if long else "the block ends in the middle of it")
+    return number, following
+
+
+def take_branch(branches: int, data: bytes, at: int) -> tuple[int, int]:
+    """Return which branch of a union a value has, and where that begins."""
+    index, at = take_long(data, at)
+    if not 0 <= index < branches:
+        raise Broken(f"branch {index} of a union of {branches}")
+    return index, at
+
+
+def take_count(data: bytes, at: int, *, sized: bool) -> tuple[int, int, int]:
+    """Return the items of a block, where they begin, and where they end: -1 where it does not say.
+
+    Args:
+        data: the block of events.
+        at: where the block of items begins.
+        sized: whether items have bytes.
+    """
+    count, at = take_long(data, at)
+    end = -1
+    if count < 0:
+        size, at = take_long(data, at)
+        end = _forward(data, at, size)
+    if sized and abs(count) > len(data) - at:
+        raise Broken(f"{abs(count)} items where {len(data) - at} bytes are left")
+    return abs(count), at, end
+
+
+def take(kind: Scalar, data: bytes, at: int) -> tuple[int, int]:
+    """Return where the content of a scalar begins and ends."""
+    if kind.base in {"int", "long", "enum"}:
+        return at, take_long(data, at)[1]
+    if kind.base in {"string", "bytes"}:
+        size, at = take_long(data, at)
+        return at, _forward(data, at, size)
+    return at, _forward(data, at, kind.size if kind.base == "fixed" else _WIDTHS[kind.base])
+
+
+def real(kind: Scalar, data: bytes, at: int) -> tuple[float, int]:
+    """Return a float or an integer as a number, and where it ends."""
+    start, end = take(kind, data, at)
+    if kind.base == "float":
+        return struct.unpack_from("<f", data, start)[0], end
+    return float(unpack_long(data, start)[0]), end
+
+
+def skipper(kind: Type | Link) -> Skip:
+    """Return what steps over values of a type."""
+    if isinstance(kind, Scalar):
+        return lambda data, at: take(kind, data, at)[1]
+    inside: dict[Record, tuple[Type, ...]] = {}
+    return lambda data, at: _skip(kind, data, at, inside)
+
+
+def _skip(kind: Type | Link, data: bytes, at: int, inside: dict[Record, tuple[Type, ...]]) -> int:
+    waiting: list[Type | Link | _Blocks | _Items] = [kind]
+    idle, before = 0, at  # steps since a byte was read: a type may contain itself and nothing else
+    while waiting:
+        match waiting.pop():
+            case Scalar() as scalar:
+                at = take(scalar, data, at)[1]
+            case Union(branches=branches):
+                index, at = take_branch(len(branches), data, at)
+                waiting.append(branches[index])
+            case _Blocks(parts=parts) as blocks:
+                at = _begin_block(blocks, parts, data, at, waiting)
+            case other:
+                waiting += _inside(other, inside)
+        idle, before = (0, at) if at != before else (idle + 1, at)
+        if max(idle, len(waiting)) > DEEPEST:
+            raise Broken(f"values more than {DEEPEST:,} inside each other")
+    return at
+
+
+def _inside(
+    kind: Record | Array | Map | Link | _Items, known: dict[Record, tuple[Type, ...]]
+) -> Sequence[Type | _Blocks | _Items]:
+    """Return what is to be stepped over in place of a value that has no bytes of its own, the last first."""
+    match kind:
+        case Record():
+            if kind not in known:
+                known[kind] = _sized(*(member.type for member in kind.members))
+            return known[kind]
+        case Array(items=items):
+            return (_Blocks(_sized(items)),)
+        case Map(values=values):
+            return (_Blocks(_sized(Scalar("string"), values)),)
+        case Link():
+            return (kind.target,)
+        case _Items(parts=parts, left=left):
+            return (_Items(parts, left - 1), *parts) if left > 1 else parts
+
+
+def _begin_block(
+    blocks: _Blocks, parts: tuple[Type, ...], data: bytes, at: int, waiting: list[Type | Link | _Blocks | _Items]
+) -> int:
+    count, at, end = take_count(data, at, sized=bool(parts))
+    if count == 0:
+        return at
+    waiting.append(blocks)
+    if end >= 0:
+        return end
+    if parts:
+        waiting.append(_Items(parts, count))
+    return at
+
+
+def _sized(*kinds: Type) -> tuple[Type, ...]:
+    """Return the types whose values have bytes, the last first."""
+    return tuple(kind for kind in reversed(kinds) if kind != NULL and has_bytes(kind))
+
+
+def _forward(data: bytes, at: int, size: int) -> int:
+    if size < 0:
+        raise Broken(f"a length of {size}")
+    if size > len(data) - at:
+        raise Broken(f"{size} bytes where {len(data) - at} are left")
+    return at + size
