@@ -19,7 +19,7 @@ from scorer.sandbox.watchdog import watchdog
 _OWNED = re.compile(rb'^scorer_lag_records\{.*?partition="(\d+)".*?\}', re.MULTILINE)
 _LOOK_SECONDS = 0.5  # between two questions
 _ANSWER_SECONDS = 0.5
-_STOP_SECONDS = 20.0
+_STOP_SECONDS = 40.0  # more than a replica takes by itself, which is shutdown.deadline_s
 _LAST_WORDS = 2000  # characters of a replica's log
 
 

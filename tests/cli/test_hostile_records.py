@@ -45,6 +45,7 @@ WRONG = [
     ("scorer.reason", HOSTILE.encode()),
 ]
 
+PREDICTION_SCHEMA = fastavro.parse_schema(json.loads(Path("schemas/prediction.avsc").read_text()))
 texts = st.sampled_from([HOSTILE.encode(), b"\xff\xfe", b"truncated", b"in"]) | st.binary(max_size=12)
 contents = st.sampled_from(NUMBERS) | texts | st.none()
 values = (
@@ -52,7 +53,7 @@ values = (
     | st.binary(max_size=60)
     | st.sampled_from([body(), body()[:-1], body() + b"x"])
     | st.builds(lambda text: avro(SCHEMA, EVENT | {"id": text, "made": 2**62}), st.text(max_size=8))
-    | st.builds(lambda text: avro(PREDICTION.parsed, PREDICTIONS[0] | {"event_id": text}), st.just(HOSTILE) | st.text())
+    | st.builds(lambda text: avro(PREDICTION_SCHEMA, PREDICTIONS[0] | {"event_id": text}), st.just(HOSTILE) | st.text())
 )
 good = st.builds(letter_headers, st.just("in"))
 headers = st.builds(

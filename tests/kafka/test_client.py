@@ -4,7 +4,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from scorer import redaction
-from scorer.kafka.client import MOVING, LastError, settled
+from scorer.kafka.client import MOVING, LastError, consumer_properties, settled
+from scorer.settings import BatchSettings
+from tests.kafka.conftest import settings
 
 
 class Moving:
@@ -45,3 +47,22 @@ def test_an_error_that_repeats_the_end_of_a_secret_is_kept_without_it() -> None:
     last = LastError()
     last(KafkaError(KafkaError._FAIL, "Unrecognized sasl.oauthbearer.config beginning at: hunter2=and-more scope=all"))
     assert last.text == "Unrecognized sasl.oauthbearer.config beginning at:********"
+
+
+@pytest.mark.parametrize(
+    ("max_records", "messages", "partition_bytes"),
+    [(1, 20, 65_536), (20, 400, 81_920), (500, 10_000, 1_048_576), (8_000, 16_000, 1_048_576)],
+)
+def test_what_is_fetched_ahead_is_in_proportion_to_a_batch(
+    max_records: int, messages: int, partition_bytes: int
+) -> None:
+    chosen = consumer_properties(settings("127.0.0.1:1"), BatchSettings(max_records=max_records))
+    assert (chosen["queued.min.messages"], chosen["max.partition.fetch.bytes"]) == (messages, partition_bytes)
+
+
+@pytest.mark.parametrize("name", ["max.partition.fetch.bytes", "fetch.message.max.bytes"])
+def test_what_is_fetched_at_once_is_the_users_to_choose_by_either_name(name: str) -> None:
+    chosen = consumer_properties(settings("127.0.0.1:1", **{name.replace(".", "_"): "7000"}), BatchSettings())
+    both = [key for key in chosen if key in {"max.partition.fetch.bytes", "fetch.message.max.bytes"}]
+    assert both[-1] == name, "of two names for one property librdkafka takes the last"
+    assert chosen[name] == "7000"

@@ -12,7 +12,7 @@ from scorer.monitor import Metrics
 from scorer.settings import KafkaSettings
 from tests.conftest import MakeTopic
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 @contextmanager

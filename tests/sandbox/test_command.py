@@ -12,7 +12,7 @@ import redis
 from confluent_kafka.admin import AdminClient
 
 COMMAND = [sys.executable, "-m", "scorer", "sandbox"]
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ with Sandbox() as sandbox:
     print(sandbox.folder, watchdog().group, flush=True)
     exec(sys.argv[1])
     import time
-    time.sleep(60)
+    time.sleep(600)
 """
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 
 
 @pytest.fixture
