@@ -44,6 +44,8 @@ def divide(rest: str, *, socket: bool) -> Pieces:
     Raises:
         Misconfigured: a character stands where it must be encoded.
     """
+    if not rest.isascii() and any("\ud800" <= sign <= "\udfff" for sign in rest):
+        raise Misconfigured([Problem(WHERE, "has bytes that are not UTF-8", "percent-encode them, or write UTF-8")])
     cut = re.search(r"[/?#]", rest)
     authority, behind = (rest[: cut.start()], rest[cut.start() :]) if cut else (rest, "")
     user, _, hosts = authority.rpartition("@")

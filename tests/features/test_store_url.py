@@ -69,6 +69,7 @@ def test_sentinels() -> None:
     [
         ("http://h", ["unknown form 'http://'; expected one of redis://", "redis+sentinel://"]),
         ("localhost:6379", ["not a URL of Redis"]),
+        ("redis://h?client_name=\udc80", ["has bytes that are not UTF-8; percent-encode them"]),
         ("redis://h:port", ["a host or its port cannot be read"]),
         ("redis://h:99999", ["a host or its port cannot be read"]),
         ("redis://h/x", ["database 'x' is not a number"]),
@@ -201,7 +202,7 @@ def test_whatever_stands_there_is_a_target_or_misconfigured(scheme: str, rest: s
 def test_whatever_an_option_says_it_is_taken_or_misconfigured(name: str, value: str) -> None:
     for scheme in ("rediss", "redis+sentinel"):
         with contextlib.suppress(Misconfigured):
-            parse(f"{scheme}://h/m?{name}={quote(value)}")
+            parse(f"{scheme}://h/m?{name}={quote(value, errors='surrogatepass')}")
 
 
 def test_a_special_character_in_the_password_may_stand_as_it_is_where_it_breaks_nothing() -> None:
