@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from scorer.avro import PREDICTION, Salvage, Schema
+from scorer.avro import Salvage, Schema
 from scorer.cli import letters
 from scorer.cli.table import aligned
 from scorer.cli.views import VIEWS, View
@@ -20,7 +20,7 @@ from scorer.sandbox import Kafka
 from scorer.settings import Settings, load
 from tests.cli.stream import SCHEMA, Stream, make_stream
 from tests.cli.test_dead_letters import EVENT, body, dead_letters, replayed, wait_until_visible
-from tests.cli.test_tail import PREDICTIONS, avro
+from tests.cli.test_tail import PREDICTION, PREDICTIONS, avro
 from tests.kafka.letters import Post, letter_headers
 from tests.kafka.raw_headers import write_raw
 
@@ -45,7 +45,6 @@ WRONG = [
     ("scorer.reason", HOSTILE.encode()),
 ]
 
-PREDICTION_SCHEMA = fastavro.parse_schema(json.loads(Path("schemas/prediction.avsc").read_text()))
 texts = st.sampled_from([HOSTILE.encode(), b"\xff\xfe", b"truncated", b"in"]) | st.binary(max_size=12)
 contents = st.sampled_from(NUMBERS) | texts | st.none()
 values = (
@@ -53,7 +52,7 @@ values = (
     | st.binary(max_size=60)
     | st.sampled_from([body(), body()[:-1], body() + b"x"])
     | st.builds(lambda text: avro(SCHEMA, EVENT | {"id": text, "made": 2**62}), st.text(max_size=8))
-    | st.builds(lambda text: avro(PREDICTION_SCHEMA, PREDICTIONS[0] | {"event_id": text}), st.just(HOSTILE) | st.text())
+    | st.builds(lambda text: avro(PREDICTION, PREDICTIONS[0] | {"event_id": text}), st.just(HOSTILE) | st.text())
 )
 good = st.builds(letter_headers, st.just("in"))
 headers = st.builds(
