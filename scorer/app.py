@@ -20,6 +20,7 @@ from scorer.kafka import (
     DeadLetterLimit,
     DeadLetters,
     Limits,
+    PositionCommits,
     Sink,
     Source,
     TransactionalSink,
@@ -90,11 +91,13 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
     condition = _conditions(health)
     brokers = partial(condition, "kafka")
     letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
-    source = Source(settings.kafka, settings.batch, metrics, brokers)
+    source = Source(settings.kafka, settings.batch, metrics, brokers, partial(_note_input, health))
     limits = _limits(settings.batch)
     if settings.kafka.delivery == "exactly-once":
-        sink: Sink = TransactionalSink(settings.kafka, letters, brokers, source.commits)
-        checkpoint: Checkpoint = TransactionCheckpoint(source.commits, limits, metrics.in_flight)
+        sink: Sink
+        sink = transactional = TransactionalSink(settings.kafka, letters, brokers, source.commits)
+        committer = PositionCommits(transactional, source.membership)
+        checkpoint: Checkpoint = TransactionCheckpoint(committer, limits, metrics.in_flight)
     else:
         sink = Sink(settings.kafka, letters, brokers)
         checkpoint = Checkpoint(source.commits, limits, metrics.in_flight)
@@ -136,6 +139,11 @@ def _conditions(health: Health) -> Callable[[str, str], None]:
             outages.good(name)
 
     return condition
+
+
+def _note_input(health: Health, waiting: str) -> None:
+    """Say in /ready which events wait for another producer; the replica is ready all the same."""
+    health.set("input", True, waiting or "nothing is held back")  # noqa: FBT003  reads as a sentence
 
 
 def _finish(parts: Parts, seconds: float) -> bool:

@@ -10,6 +10,7 @@ from enum import IntEnum, StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+NO_TIME = -(2**63)  # in `Events.time`: neither the event nor its record has one
 NO_SLOT = -1  # in `Found.slots`: a row whose key has a null in it
 
 
@@ -44,7 +45,7 @@ class Records:
     topic: NDArray[np.int32]
     partition: NDArray[np.int32]
     offset: NDArray[np.int64]
-    timestamp: NDArray[np.int64]  # milliseconds since the epoch, -1 where the record has none
+    timestamp: NDArray[np.int64]  # milliseconds since the epoch, below 0 where the record has none
     keys: Sequence[bytes | None]
     data: NDArray[np.uint8]  # [bytes]: every value, end to end; a null value has no bytes
     ends: NDArray[np.int64]  # where each value ends in `data`
@@ -102,7 +103,7 @@ class Events:
     data: NDArray[np.uint8]  # [bytes]: what texts point into
     id_starts: NDArray[np.int64]  # the event's id is data[id_start:id_end], UTF-8
     id_ends: NDArray[np.int64]
-    time: NDArray[np.int64]  # the event's time, milliseconds since the epoch
+    time: NDArray[np.int64]  # the event's time, milliseconds since the epoch, or NO_TIME
     rejected: Sequence[Rejected] = ()
 
 

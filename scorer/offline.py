@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from scorer.avro import BadEvent, Converter, frame
 from scorer.avro.grammar import Scalar
 from scorer.avro.plain import to_json
-from scorer.batch import Events, Lookup, Matrix, Records, Rejected, Scores
+from scorer.batch import NO_TIME, Events, Lookup, Matrix, Records, Rejected, Scores
 from scorer.errors import Problem, did_you_mean
 from scorer.features import Entity, Reply, Request, Store
 from scorer.model import Golden, read_golden
 from scorer.serving import Serving
 
-NO_TIME = -(2**63)  # what stands for the timestamp of a record that there is not
 NUMBER, TIMESTAMP = Scalar("double"), Scalar("long", "timestamp-millis")
 GOLDEN_TOLERANCE = 1e-5  # relative: a golden score may come from another machine's arithmetic
 

@@ -56,7 +56,9 @@ def run(parts: Parts, stopping: Callable[[], bool]) -> None:
         with stages.commit:
             parts.checkpoint.settle()
         assignment = parts.source.assignment
-        parts.health.set("assigned", assignment.joined, f"{len(assignment.owned)} partitions")
+        undecided = "" if parts.source.starts.decided else ", and where the group starts is not decided"
+        joined = assignment.joined and not undecided
+        parts.health.set("assigned", joined, f"{len(assignment.owned)} partitions{undecided}")
         parts.metrics.turned(batch)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 from scorer.sandbox import Kafka, Redis
 from scorer.sandbox.server import free_port
@@ -74,3 +75,26 @@ def test_a_replica_without_work_notices_that_redis_died(world: World, own_redis:
     world.until(lambda: page.failed() == [], "readiness again")
     assert world.stop(replica) == 0
     assert world.log().count("trouble with features") == 2
+
+
+def test_a_replica_that_waits_for_anothers_transaction_says_so_and_stays_ready(world: World) -> None:
+    replica, page = start(world)
+    producer = Producer({"bootstrap.servers": world.bootstrap, "transactional.id": world.input})
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    producer.produce(world.input, b"", partition=0)
+    producer.flush()
+    world.send(list(range(5)), partition=0)
+
+    def told() -> str:
+        assert page.failed() == []
+        conditions: dict[str, str] = json.loads(page.get("/ready")[1])["conditions"]
+        return conditions["input"]
+
+    world.until(lambda: f"{world.input}-0 at offset 0, 6 records held back" in told(), "word of the transaction")
+    assert "events wait behind an open transaction" in world.log()
+    producer.abort_transaction(60)
+    world.until(lambda: told() == "nothing is held back", "the end of the transaction")
+    world.wait_committed()
+    assert world.stop(replica) == 0
+    world.verify()

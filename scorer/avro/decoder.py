@@ -16,7 +16,7 @@ from scorer.avro.reading import Fault
 from scorer.avro.rejection import VALUE_FAULTS, explain_field, explain_value, reason_of
 from scorer.avro.schema import Schema
 from scorer.avro.texts import write_positions, write_text
-from scorer.batch import Column, Events, Kind, Records, Rejected
+from scorer.batch import NO_TIME, Column, Events, Kind, Records, Rejected
 
 _FLOATS = frozenset({Kind.FLOAT, Kind.DECIMAL})
 _NO_VALUES = np.empty(0, np.int64)
@@ -172,10 +172,11 @@ class Decoder:
         return starts, ends
 
     def _times(self, records: Records, table: _Table) -> NDArray[np.int64]:
+        of_records = np.where(records.timestamp < 0, NO_TIME, records.timestamp)
         if self._time is None:
-            return records.timestamp
+            return of_records
         milliseconds = table.values[self._time] // (self._fields[self._time].ticks // 1_000)
-        return np.where(table.null[self._time], records.timestamp, milliseconds)
+        return np.where(table.null[self._time], of_records, milliseconds)
 
     def _column(self, table: _Table, slot: int) -> Column:
         field, values = self._fields[slot], table.values[slot]

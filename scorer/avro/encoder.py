@@ -11,7 +11,7 @@ from scorer.avro.framing import header
 from scorer.avro.grammar import Scalar
 from scorer.avro.schema import Schema
 from scorer.avro.texts import end_to_end
-from scorer.batch import Events, Matrix, Payloads, Records, Scores
+from scorer.batch import NO_TIME, Events, Matrix, Payloads, Records, Scores
 from scorer.kernel import kernel
 
 PREDICTION = Schema.load(Path(__file__).with_name("prediction.avsc"))
@@ -55,7 +55,7 @@ class Encoder:
             matrix: as assembled.
             scores: as the booster gave them; float32 is widened.
             rows: int64 [predictions], ascending.
-            scored_at: milliseconds since the epoch.
+            scored_at: milliseconds since the epoch; it stands for the time of an event that has none.
         """
         topics, topic_ends = end_to_end([_text(topic) for topic in records.topics])
         several = scores.values.ndim > 1
@@ -81,7 +81,7 @@ class Encoder:
             records.topic,
             records.partition,
             records.offset,
-            events.time,
+            np.where(events.time == NO_TIME, scored_at, events.time),
             scored_at,
             out,
             ends,

@@ -6,6 +6,7 @@ from scorer.kafka.cluster import Cluster, durability_concerns, transaction_probl
 from scorer.kafka.dead_letters import DeadLetterLimit, DeadLetters
 from scorer.kafka.feed import Feed
 from scorer.kafka.letters import Letter, Letterbox
+from scorer.kafka.positions import PositionCommits
 from scorer.kafka.reader import Reader, Record
 from scorer.kafka.rehearsal import membership_concerns, property_problems
 from scorer.kafka.replay import Due, Replay
@@ -28,6 +29,7 @@ __all__ = [
     "Letter",
     "Letterbox",
     "Limits",
+    "PositionCommits",
     "Reader",
     "Record",
     "Replay",

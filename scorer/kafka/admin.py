@@ -140,7 +140,7 @@ class Admin:
         Args:
             group: its id.
             topics: which it reads, as they are.
-            start_from: `earliest` or `latest`: where it begins in a partition of which it has committed nothing.
+            start_from: `earliest` or `latest`: where it begins in a topic of which it has committed nothing.
 
         Raises:
             Unavailable: the brokers do not answer.
@@ -150,10 +150,13 @@ class Admin:
         committed = self._committed(group, asked)
         begins, ends = self._offsets(asked, _EARLIEST), self._offsets(asked, _LATEST)
         described = self._asked(lambda: describe_group(self._kafka, group, self._seconds), f"describe group {group}")
+        # A partition without an offset of a topic that has some was added to it: it begins at its first record.
+        begun = {topic for topic, _ in committed}
         lags = []
         for partition in asked:
             begin, end, at = begins[partition], ends[partition], committed.get(partition)
-            start = at if at is not None else begin if start_from == "earliest" else end
+            fresh = end if start_from == "latest" and partition[0] not in begun else begin
+            start = fresh if at is None else at
             lag = max(0, end - max(start, begin))
             lags.append(PartitionLag(*partition, at, end, lag, *described.owners.get(partition, (None, None))))
         return GroupLag(group, described.state, lags)

@@ -2,9 +2,10 @@
 
 While a transaction that holds offsets of the group is open, the client waits to be told them. Where the group
 rebalances meanwhile, librdkafka (2.16 and before) takes the answer "not yet" for "none" and begins at
-`auto.offset.reset`: it reads again all that was scored, or under `latest` passes over what was not.
+`auto.offset.reset`, which is the first record: it reads again all that was scored.
 """
 
+import time
 from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
@@ -15,8 +16,10 @@ from scorer.batch import Records
 from scorer.kafka.commits import Commits, topic_partitions
 from scorer.kafka.offsets import Offsets, Partition, first_offsets
 from scorer.kafka.records import take
+from scorer.kafka.starts import Undecided
 
 ASK_SECONDS = 1.0
+RETRY_SECONDS = 0.2  # between two questions about partitions of which no record waits
 log = structlog.get_logger()
 
 
@@ -28,6 +31,7 @@ class Beginnings:
         seek: the consumer's.
         drop: forgets the records that were fetched of some partitions.
         begin: told the committed offsets of partitions, before the first record of them goes on.
+        start: returns the start offsets of partitions of which nothing is committed; none where any will do.
     """
 
     def __init__(
@@ -36,8 +40,10 @@ class Beginnings:
         seek: Callable[[TopicPartition], None],
         drop: Callable[[Collection[Partition]], None],
         begin: Callable[[Offsets], None],
+        start: Callable[[Collection[Partition]], Offsets],
     ) -> None:
-        self._commits, self._seek, self._drop, self._begin = commits, seek, drop, begin
+        self._commits, self._seek, self._drop, self._begin, self._start = commits, seek, drop, begin, start
+        self._retry_at = 0.0
         self._unchecked: set[Partition] = set()
         self._told = False  # that the brokers do not say
         self._back: Offsets = {}  # where partitions are to go on, that do not yet
@@ -82,23 +88,51 @@ class Beginnings:
         rows = zip(records.topic.tolist(), records.partition.tolist(), strict=True)
         return take(records, np.flatnonzero([row not in wrong for row in rows]))
 
+    def check_ends(self, ends: Offsets) -> Offsets:
+        """Return the ends of partitions that began where they should; the others are left for a later call.
+
+        A partition whose end is reached without a record cannot have begun too early, as far as anybody can tell.
+        """
+        fresh = {place: end for place, end in ends.items() if place in self._unchecked}
+        if fresh and time.monotonic() >= self._retry_at:
+            try:
+                begins = self._begins(fresh)
+            except (KafkaException, Undecided):
+                self._retry_at = time.monotonic() + RETRY_SECONDS
+            else:
+                self._back |= {place: offset for place, offset in begins.items() if offset > fresh[place]}
+        return {place: end for place, end in ends.items() if place not in self._unchecked and place not in self._back}
+
     def _wrong(self, starts: Offsets) -> Offsets:
         """Return where partitions are to go on that began elsewhere."""
-        committed = self._asked(starts) if starts else {}
-        self._begin(committed)
-        self._unchecked -= starts.keys()  # what comes next is what there is: an offset may be compacted away
-        wrong = {place: offset for place, offset in committed.items() if 0 <= offset != starts[place]}
+        begins = self._begins(starts) if starts else {}
+        wrong = {place: offset for place, offset in begins.items() if 0 <= offset != starts[place]}
         for (topic, partition), offset in wrong.items():
             began = starts[topic, partition]
-            log.info("back to the committed offset", topic=topic, partition=partition, began=began, offset=offset)
+            log.info("seeking to the committed offset", topic=topic, partition=partition, began=began, offset=offset)
         return wrong
+
+    def _begins(self, partitions: Collection[Partition]) -> Offsets:
+        """Return where partitions are to begin, below 0 where that is at the first record; they are then checked."""
+        begins = self._asked(partitions)
+        self._begin(begins)
+        # What comes next is what there is: an offset may be compacted away.
+        self._unchecked.difference_update(partitions)
+        return begins
 
     def _asked(self, partitions: Iterable[Partition]) -> Offsets:
         try:
             committed = self._commits.read(partitions, ASK_SECONDS)
+            if new := [partition for partition, offset in committed.items() if offset < 0]:
+                committed |= self._start(new)
         except KafkaException as error:
             if not self._told:
                 log.warning("partitions begin when their committed offsets are known", error=error.args[0].str())
+            self._told = True
+            raise
+        except Undecided as error:
+            if not self._told:
+                log.info("partitions begin when the group has decided where it starts", reason=str(error))
             self._told = True
             raise
         self._told = False

@@ -108,6 +108,10 @@ class Checkpoint:
         self._tell(len(self._batches))
         return batch
 
+    def advance(self, positions: Mapping[Partition, int]) -> None:
+        """Commit positions beyond the last records of partitions, once all that was opened before is written."""
+        _advance(self._batches[-1].offsets if self._batches else self._written, positions)
+
     @property
     def full(self) -> bool:
         """Whether the window has no room for another batch."""

@@ -68,7 +68,9 @@ def consumer_properties(kafka: KafkaSettings, batch: BatchSettings) -> dict[str,
         | properties(kafka, "consumer")
         | {
             "group.id": kafka.group_id,
-            "auto.offset.reset": kafka.start_from,
+            # Also under `start_from: latest`, see starts.py: the client's own would skip events at every start.
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,  # see ends.py
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "statistics.interval.ms": 1000,

@@ -36,13 +36,32 @@ class Gaps:
     def look(self, records: Records) -> None:
         """Take note of a batch, and tell of what is missing before it."""
         for partition, start in first_offsets(records).items():
-            begins = partition in self._committed
-            expected = self._committed.pop(partition) if begins else self._next.get(partition, start)
-            if 0 <= expected < start:
-                low = min(start, self._low(partition, ASK_SECONDS if begins else None))
-                if expected < low:
-                    self._tell(partition, expected, low)
+            self._compare(partition, start)
         self._next |= next_offsets(records)
+
+    def advance(self, ends: Offsets) -> Offsets:
+        """Take note of ends that are reached, tell of what is missing before, and return those that are news."""
+        further: Offsets = {}
+        for partition, end in ends.items():
+            known = self._compare(partition, end)
+            if known < end:
+                further[partition] = end
+            self._next[partition] = max(known, end)
+        return further
+
+    def _compare(self, partition: Partition, reached: int) -> int:
+        """Tell of what was deleted before an offset that is reached; return where reading was to go on, or -1."""
+        begins = partition in self._committed
+        expected = self._committed.pop(partition) if begins else self._next.get(partition, -1)
+        if 0 <= expected < reached:
+            low = min(reached, self._low(partition, ASK_SECONDS if begins else None))
+            if expected < low:
+                self._tell(partition, expected, low)
+        return expected
+
+    def reached(self, partition: Partition) -> int:
+        """Return where reading of a partition goes on; below 0 where that is not known."""
+        return self._next.get(partition, -1)
 
     def forget(self, partitions: Iterable[Partition]) -> None:
         """Start anew with partitions that are no longer ours."""

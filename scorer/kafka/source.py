@@ -1,5 +1,6 @@
 """The consumer: micro-batches of the partitions that are ours, and what happens when those change."""
 
+import json
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -17,16 +18,20 @@ from scorer.kafka.checkpoint import Checkpoint
 from scorer.kafka.client import LastError, consumer_properties, within
 from scorer.kafka.commits import Commits, places, topic_partitions
 from scorer.kafka.connect import connect
+from scorer.kafka.ends import Ends
 from scorer.kafka.gaps import Gaps
+from scorer.kafka.lag import Lag
 from scorer.kafka.observer import Observer
 from scorer.kafka.offsets import Partition
+from scorer.kafka.open_transactions import OpenTransactions
 from scorer.kafka.pace import BUSY_SECONDS, IDLE_SECONDS, Pace
 from scorer.kafka.records import columns
 from scorer.kafka.standing import Standing
+from scorer.kafka.starts import Starts, Undecided
 from scorer.settings import BatchSettings, KafkaSettings
 
 DRAIN_SECONDS = 10.0  # for writes to be acknowledged before partitions that are revoked go; well under a session
-LAG_SECONDS = 1.0  # between two looks at the watermarks, which cost a call a partition
+UNDECIDED_SECONDS = 0.1  # between two questions where the group starts
 DELETED = (
     "an input topic was deleted: this consumer would hear nothing even of a new one of that name;"
     " `scorer topics --create` makes it, then start again"
@@ -46,6 +51,7 @@ class Source:
         batch: limits of one batch.
         observer: told of rebalances, commits and lag.
         condition: told why the brokers cannot be reached, and the empty text when they can.
+        waiting: told which events wait behind an open transaction, and the empty text where none do.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class Source:
         batch: BatchSettings,
         observer: Observer,
         condition: Callable[[str], None],
+        waiting: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._topics = tuple(kafka.input_topics)
         self._max_records, self._max_bytes, self._pace = batch.max_records, batch.max_bytes, Pace(batch)
@@ -65,15 +72,19 @@ class Source:
         self._held: list[Message] = []  # delivered, and left for the next batch
         self._paused: set[Partition] = set()
         self._failure: Exception | None = None  # raised in a callback
-        self._lag_due = 0.0
         self._consumer = connect(
             Consumer,
             consumer_properties(kafka, batch)
-            | {"on_commit": self._on_commit, "error_cb": self._on_error, "stats_cb": self._standing.statistics},
+            | {"on_commit": self._on_commit, "error_cb": self._on_error, "stats_cb": self._on_statistics},
         )
         self.commits = Commits(self._consumer, observer)
         self._gaps = Gaps(self.commits, observer.deleted)
-        self._beginnings = Beginnings(self.commits, self._consumer.seek, self._drop, self._gaps.begin)
+        self._lag = Lag(self._consumer, observer, self._gaps.reached)
+        latest = kafka.start_from == "latest"
+        self.starts = Starts(self._consumer, self.commits, lambda: self.assignment.owned, latest=latest)
+        self._beginnings = Beginnings(self.commits, self._consumer.seek, self._drop, self._gaps.begin, self.starts.find)
+        self._ends = Ends(self._beginnings, self._gaps)
+        self._transactions = OpenTransactions(kafka.properties.get("isolation.level"), waiting)
 
     def subscribe(self, checkpoint: Checkpoint, drain: Drain) -> None:
         """Join the group.
@@ -95,14 +106,18 @@ class Source:
         """
         self._resume()
         self._beginnings.go_back()
+        # What was handed out before is now published or abandoned, so that what it holds back is in the checkpoint.
+        if self._checkpoint is not None and (ends := self._ends.passed(self._held)):
+            self._checkpoint.advance(ends)
         generation = self.assignment.generation
         self._gather()
-        self._look_at_lag()
+        self.starts.decide()
+        self._lag.look(self.assignment.owned)
         messages, self._held = self._held, []
         if not messages:
             return None
         # Counted from now: what was assigned during the call may already have delivered.
-        records = columns(messages, self._topics, self._max_bytes, self.assignment.generation, self._membership())
+        records = columns(messages, self._topics, self._max_bytes, self.assignment.generation, self.membership())
         self._held = messages[len(records) :]
         ours = records if records.generation == generation else self.assignment.ours(records)
         ours = ours and self._begun(ours)
@@ -118,7 +133,7 @@ class Source:
         if records is not None and records.generation != self.assignment.generation:
             records = self.assignment.ours(records)
         # What is ours now, is ours as the member that we are now.
-        return records and replace(records, membership=self._membership())
+        return records and replace(records, membership=self.membership())
 
     def close(self, seconds: float) -> bool:
         """Leave the group; return whether that ended within the time."""
@@ -129,7 +144,9 @@ class Source:
         """Return the records of partitions that begin where they should; hold all while that cannot be told."""
         try:
             return self._beginnings.check(records)
-        except KafkaException:
+        except (KafkaException, Undecided) as reason:
+            if isinstance(reason, Undecided):
+                time.sleep(UNDECIDED_SECONDS)
             # Not to be fetched again: brokers that are too busy to answer would have the more to do.
             self._held = [*cast("Sequence[Message]", records.originals), *self._held]
             self._take(1, 0)  # the group is served meanwhile
@@ -158,7 +175,7 @@ class Source:
         failed = [message for message in messages if message.error() is not None]
         if failed:
             messages = [message for message in messages if message.error() is None]
-            self._note(failed)
+            self._note([message for message in failed if not self._ends.reached(message)])
         self._standing.arrived(messages)
         self._held += messages
 
@@ -170,7 +187,8 @@ class Source:
                 raise Fatal(f"the consumer group refused this replica for good: {error.str()}")
             self._standing.failed(message, error)
 
-    def _membership(self) -> object:
+    def membership(self) -> object:
+        """Return the group's token of this member, as of now; None where no transaction needs it."""
         return self._consumer.consumer_group_metadata() if self._transactional else None
 
     def _pause(self) -> None:
@@ -187,16 +205,7 @@ class Source:
 
     def _drop(self, partitions: Collection[Partition]) -> None:
         self._held = [message for message in self._held if (message.topic(), message.partition()) not in partitions]
-
-    def _look_at_lag(self) -> None:
-        now = time.monotonic()
-        if now < self._lag_due:
-            return
-        self._lag_due = now + LAG_SECONDS
-        for partition in self._consumer.position(topic_partitions(dict.fromkeys(self.assignment.owned, 0))):
-            _, end = self._consumer.get_watermark_offsets(partition, cached=True)
-            if partition.offset >= 0 and end >= 0:
-                self._observer.lag(partition.topic, partition.partition, max(0, end - partition.offset))
+        self._ends.forget(partitions)
 
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._change("assigned", partitions)
@@ -230,6 +239,11 @@ class Source:
         self._drop(changed)
         self._observer.rebalance(kind)
         log.info("partitions changed hands", kind=kind, partitions=_named(changed))
+
+    def _on_statistics(self, text: str) -> None:
+        statistics = json.loads(text)
+        self._standing.statistics(statistics)
+        self._transactions.look(statistics, self.assignment.owned)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._UNKNOWN_PARTITION:  # noqa: SLF001  librdkafka's own codes are so named

@@ -1,7 +1,7 @@
 """How we stand with the brokers, from the little that the client tells of it."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from confluent_kafka import KafkaError, Message
 
@@ -39,15 +39,15 @@ class Standing:
                 for place in ((topic, partition), (topic, EVERY), (None, EVERY)):
                     self._refused.pop(place, None)
 
-    def statistics(self, text: str) -> None:
+    def statistics(self, statistics: Mapping[str, Any]) -> None:
         """Note the client's statistics: the only sign, while no record comes, of brokers that are back or stand still.
 
         Args:
-            text: as librdkafka writes them.
+            statistics: as librdkafka writes them.
         """
         if self._refused:
             return self._condition("; ".join(sorted(set(self._refused.values()))))
-        connected = [broker for broker in json.loads(text)["brokers"].values() if broker["state"] == "UP"]
+        connected = [broker for broker in statistics["brokers"].values() if broker["state"] == "UP"]
         if connected:
             silent = f"connected, and silent for {SILENT_SECONDS:g} seconds"
             self._condition("" if any(map(_answers, connected)) else silent)

@@ -24,6 +24,7 @@ from scorer.settings import KafkaSettings
 
 START_SECONDS = 15.0  # for what a predecessor left open to be ended
 CALL_SECONDS = 5.0  # that one call of the producer may take; the wait for brokers is the pipeline's, as a member
+POSITIONS_SECONDS = 1.0  # between two transactions that hold nothing but positions
 FENCED_SECONDS = 5.0  # more than a heartbeat: for the group to tell a replica that another has taken its place
 NOT_ENDED = (
     "the brokers have not ended the last one of this replica's name; if that lasts, move the leadership of its"
@@ -40,11 +41,33 @@ REFUSED = frozenset({
 
 
 class TransactionCheckpoint(Checkpoint):
-    """A checkpoint with nothing left to commit: offsets travel in the transaction of their batch."""
+    """A checkpoint with little left to commit: offsets of a batch travel in its transaction.
+
+    What is left are positions beyond the last records. They take a transaction of their own: a plain commit whose
+    answer is late could overtake the transaction of a later batch, and set its offsets back.
+    """
 
     def open(self, records: Records, expected: int, on_settled: Callable[[], None] = lambda: None) -> InFlight:
         """Name the offsets of a batch; it is written and committed, or neither, when `publish` returns."""
-        return InFlight(next_offsets(records), expected, on_settled)
+        offsets = next_offsets(records)
+        for partition in offsets:
+            self._written.pop(partition, None)  # else it would be committed after the batch, which is beyond it
+        return InFlight(offsets, expected, on_settled)
+
+    def settle(self) -> None:
+        """Commit positions beyond the last records, no more often than POSITIONS_SECONDS.
+
+        Raises:
+            Fatal: the brokers refuse the commit for good.
+        """
+        if self._written and self._clock() >= self._due:
+            if self._committer.finish(dict(self._written), CALL_SECONDS):
+                self._written.clear()
+            self._due = self._clock() + POSITIONS_SECONDS
+
+    def finish(self, seconds: float) -> bool:  # noqa: ARG002  as in the class above
+        """Leave what there is: whoever reads these partitions next comes to the same positions."""
+        return True
 
 
 class TransactionalSink(Sink):
@@ -93,6 +116,22 @@ class TransactionalSink(Sink):
             self._give_up(failed.args[0])
         self._commits.observer.committed("ok")
         batch.settled()
+
+    def commit(self, offsets: Mapping[Partition, int], membership: object) -> None:
+        """Commit offsets for which nothing is to be written, in a transaction of their own.
+
+        Raises:
+            Aborted: they are not committed, or that is not known yet.
+            Fatal: the brokers refuse it for good.
+        """
+        if not self._usable:
+            self._recover()
+        try:
+            self._producer.begin_transaction()
+            _bounded(partial(_commit, self._producer, topic_partitions(offsets), membership))
+        except KafkaException as failed:
+            self._give_up(failed.args[0])
+        self._commits.observer.committed("ok")
 
     def serve(self, seconds: float = 0.0) -> None:
         """Serve the client's callbacks; settle what is open, which holds up even our own reading of offsets."""

@@ -61,7 +61,8 @@ class KafkaSettings(Group):
     )
     start_from: Literal["earliest", "latest"] = Field(
         default="earliest",
-        description="Where a group without offsets begins, and one whose offsets have expired goes on.",
+        description="Where a group begins in a topic of which it has no offsets, or none any more: at the first record "
+        "or at the end. Partitions that are added later begin at their first record either way.",
     )
     instance_id: Text | None = Field(
         default=None,
@@ -108,7 +109,9 @@ class EventSettings(Group):
         description="Scalar field copied as text into `event_id`; where null, topic-partition-offset is taken.",
     )
     time: Text | None = Field(
-        default=None, description="Timestamp field, the event's time; where null, the record's timestamp is taken."
+        default=None,
+        description="Timestamp field, the event's time; where null, the record's timestamp is taken, and where that "
+        "has none, the time of scoring.",
     )
     max_bytes: Bytes = Field(
         default=1_000_000, ge=1, le=1_000_000_000, description="A larger value is a dead letter `too-large`."

@@ -26,7 +26,7 @@ REFUSED: Mapping[str, str] = {
     "auto.commit.enable": _COMMITS,
     "enable.auto.offset.store": _COMMITS,
     "offset.store.method": "offsets belong to the group, on the brokers, where another replica finds them",
-    "enable.partition.eof": "the end of a partition is not a record",
+    "enable.partition.eof": "always true: scorer commits up to the end of a partition, which no record tells",
     "allow.auto.create.topics": "a mistyped topic must be an error; use `scorer topics --create`",
     "acks": _ACKS,
     "request.required.acks": _ACKS,

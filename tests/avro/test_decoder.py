@@ -1,12 +1,13 @@
 """What the decoder says of single values, byte by byte."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from scorer.avro import Decoder
-from scorer.batch import Events, Reason, Records
+from scorer.batch import NO_TIME, Events, Reason, Records
 from tests.avro.batches import decode, only, records, schema_of, varint
 
 
@@ -216,6 +217,14 @@ def test_time_is_in_milliseconds_rounded_down(unit: str, ticks: int, millisecond
     varint = bytes([zigzag & 0x7F | 0x80, zigzag >> 7 & 0x7F | 0x80, zigzag >> 14 & 0x7F | 0x80, zigzag >> 21])
     events = decode(schema, b"\x02" + varint, b"\x00", time_field="f0")
     assert events.time.tolist() == [milliseconds, 1_357_000_000_001]
+
+
+@pytest.mark.parametrize("timestamp", [-1, -5])
+def test_a_record_without_a_timestamp_gives_an_event_no_time(timestamp: int) -> None:
+    schema = schema_of(["null", {"type": "long", "logicalType": "timestamp-millis"}])
+    batch = replace(records([b"\x02" + varint(-1), b"\x00"]), timestamp=np.full(2, timestamp))
+    assert Decoder(schema, (), (), "none", 9, None, "f0").decode(batch).time.tolist() == [-1, NO_TIME]
+    assert Decoder(schema, (), (), "none", 9, None, None).decode(batch).time.tolist() == [NO_TIME, NO_TIME]
 
 
 def test_a_batch_without_records() -> None:

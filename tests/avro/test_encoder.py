@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scorer import avro
 from scorer.avro import PREDICTION, Encoder, frame
-from scorer.batch import Events, Matrix, Records, Scores
+from scorer.batch import NO_TIME, Events, Matrix, Records, Scores
 
 PUBLISHED = Path(__file__).parents[2] / "schemas" / "prediction.avsc"
 SCHEMA = fastavro.parse_schema(json.loads(PUBLISHED.read_text()))
@@ -75,7 +75,7 @@ def _prediction(batch: dict[str, Any], row: int) -> dict[str, Any]:
         "source_topic": batch["topics"][batch["topic"][row]],
         "source_partition": batch["partition"][row],
         "source_offset": batch["offset"][row],
-        "event_time": batch["time"][row],
+        "event_time": batch["scored_at"] if batch["time"][row] == NO_TIME else batch["time"][row],
     }
 
 
@@ -108,6 +108,12 @@ def test_the_score_is_the_float32_that_the_booster_gave() -> None:
     (body,) = _encoded(SMALL | {"score": [0.1]}, "none")
     found: Any = fastavro.schemaless_reader(io.BytesIO(body), SCHEMA)
     assert found["score"] == float(np.float32(0.1)) != 0.1
+
+
+def test_an_event_without_a_time_happened_when_it_was_scored() -> None:
+    (body,) = _encoded(SMALL | {"time": [NO_TIME], "scored_at": 1_700_000_000_000}, "none")
+    found: Any = fastavro.schemaless_reader(io.BytesIO(body), SCHEMA)
+    assert found["event_time"] == found["scored_at"]
 
 
 def test_the_published_schema_is_the_one_that_is_used() -> None:

@@ -54,7 +54,7 @@ def batch(*places: tuple[int, int]) -> Records:
 
 
 def checking(group: Group, *partitions: int) -> Beginnings:
-    beginnings = Beginnings(group, group.seek, lambda _: None, lambda _: None)
+    beginnings = Beginnings(group, group.seek, lambda _: None, lambda _: None, lambda _: {})
     beginnings.expect([("in", partition) for partition in partitions])
     return beginnings
 

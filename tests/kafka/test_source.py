@@ -28,6 +28,7 @@ class Watcher:
     kinds: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
     gaps: list[tuple[str, int, int]] = field(default_factory=list)
+    lags: dict[Partition, int] = field(default_factory=dict)
 
     def rebalance(self, kind: str) -> None:
         self.kinds.append(kind)
@@ -36,7 +37,7 @@ class Watcher:
         self.results.append(result)
 
     def lag(self, topic: str, partition: int, records: int) -> None:
-        """Of no interest here."""
+        self.lags[topic, partition] = records
 
     def forget(self, topic: str, partition: int) -> None:
         """Of no interest here."""

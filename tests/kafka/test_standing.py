@@ -1,5 +1,3 @@
-import json
-
 import pytest
 from confluent_kafka import KafkaError, Message
 
@@ -8,9 +6,9 @@ from scorer.kafka.standing import Standing
 DENIED = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
 
-def said(**broker: object) -> str:
+def said(**broker: object) -> dict[str, object]:
     """Statistics of one broker, which answered what it was asked."""
-    return json.dumps({"brokers": {"one": {"state": "UP", "waitresp_cnt": 1, "rxidle": 1_000} | broker}})
+    return {"brokers": {"one": {"state": "UP", "waitresp_cnt": 1, "rxidle": 1_000} | broker}}
 
 
 def message(topic: str | None = "in", partition: int = 0) -> Message:

@@ -11,7 +11,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from scorer.batch import Payloads, Records
 from scorer.errors import Aborted, Fatal
-from scorer.kafka import DeadLetters, Limits, Reader, TransactionalSink, TransactionCheckpoint, transactions
+from scorer.kafka import (
+    DeadLetters,
+    Limits,
+    PositionCommits,
+    Reader,
+    TransactionalSink,
+    TransactionCheckpoint,
+    transactions,
+)
 from scorer.kafka.commits import Commits
 from scorer.monitor import Metrics
 from scorer.sandbox import Kafka
@@ -68,7 +76,8 @@ def join(kafka: KafkaSettings, topic: str, output: str) -> Member:
         consumer.poll(0.1)
     commits = Commits(consumer, Metrics(()))
     sink = TransactionalSink(chosen, DeadLetters("dead", "model", "1"), lambda _: None, commits)
-    return Member(chosen, consumer, sink, TransactionCheckpoint(commits, Limits(1), lambda _: None))
+    positions = PositionCommits(sink, consumer.consumer_group_metadata)
+    return Member(chosen, consumer, sink, TransactionCheckpoint(positions, Limits(1), lambda _: None))
 
 
 @pytest.fixture
@@ -80,6 +89,30 @@ def test_a_batch_and_its_offsets_are_one(member: Member) -> None:
     member.publish()
     member.publish(3)
     assert (member.visible(), member.committed()) == (6, 6)
+
+
+def test_a_position_beyond_the_last_record_is_committed_though_nothing_is_written(member: Member) -> None:
+    member.publish()
+    member.checkpoint.advance({(member.kafka.input_topics[0], 0): 5})
+    member.checkpoint.settle()
+    assert (member.visible(), member.committed()) == (3, 5)
+
+
+def test_a_batch_takes_the_place_of_the_position_before_it(member: Member) -> None:
+    member.checkpoint.advance({(member.kafka.input_topics[0], 0): 2})
+    member.publish(2)
+    member.checkpoint.settle()
+    assert (member.visible(), member.committed()) == (3, 5)
+
+
+def test_a_position_that_could_not_be_committed_is_tried_again(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transactions, "POSITIONS_SECONDS", 0)
+    monkeypatch.setattr(member.sink, "_producer", Deaf(member.sink._producer, Producer.abort_transaction))
+    member.checkpoint.advance({(member.kafka.input_topics[0], 0): 5})
+    member.checkpoint.settle()
+    assert member.committed() < 0
+    member.checkpoint.settle()
+    assert member.committed() == 5
 
 
 def test_who_is_fenced_is_undone_and_goes_on_with_a_new_producer(member: Member) -> None:

@@ -12,6 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 COPIED = ("scorer", "tests", "schemas", "pyproject.toml")
 CHECKPOINT = "tests/kafka/test_checkpoint.py"
+ENDS = "tests/kafka/test_ends.py::"
+STARTS = "tests/kafka/test_starts.py::"
 TRANSACTIONS = "tests/kafka/test_transactions.py"
 REPLAY = "tests/kafka/test_replay.py"
 CACHE = "tests/features/test_cache.py"
@@ -86,6 +88,48 @@ MUTANTS = [
         "records.offset[::-1][last] + 1",
         "records.offset[::-1][last] + 2",
         CHECKPOINT,
+    ),
+    Mutant(
+        "a position overtakes what is in flight before it",
+        "scorer/kafka/checkpoint.py",
+        "_advance(self._batches[-1].offsets if self._batches else self._written, positions)",
+        "_advance(self._written, positions)",
+        CHECKPOINT,
+    ),
+    Mutant(
+        "an end is committed before the records that are held below it",
+        "scorer/kafka/ends.py",
+        "for place, end in self._reached.items() if place not in waiting}",
+        "for place, end in self._reached.items()}",
+        ENDS + "test_an_end_waits_for_records_that_were_not_handed_out",
+    ),
+    Mutant(
+        "an end outlives the records that were dropped below it",
+        "scorer/kafka/source.py",
+        "self._ends.forget(partitions)",
+        "pass",
+        ENDS + "test_an_end_goes_with_the_records_that_are_dropped_before_it",
+    ),
+    Mutant(
+        "a transaction is followed by the commit of a position before it",
+        "scorer/kafka/transactions.py",
+        "self._written.pop(partition, None)",
+        "pass",
+        TRANSACTIONS + "::test_a_batch_takes_the_place_of_the_position_before_it",
+    ),
+    Mutant(
+        "a partition that was added starts at its end",
+        "scorer/kafka/client.py",
+        '"auto.offset.reset": "earliest"',
+        '"auto.offset.reset": kafka.start_from',
+        STARTS + "test_a_partition_that_is_added_starts_at_its_first_record",
+    ),
+    Mutant(
+        "every member decides where the group starts",
+        "scorer/kafka/starts.py",
+        "if not committed and (topic, 0) not in own:",
+        "if False:",
+        STARTS + "test_the_others_wait_for_it_and_start_there",
     ),
     Mutant(
         "a partition begins where the client says",
