@@ -69,6 +69,7 @@ class TransactionalSink(Sink):
         self._named = kafka.instance_id is not None
         self._usable = False  # whether the producer may begin a transaction
         self._unheard = False  # whether the last one may have succeeded
+        self._open = False  # whether the last one may still be open: who fenced us has ended it
         self._fenced_at = -FENCED_SECONDS
         # Now, not with the first batch: what a predecessor of this name left open holds up readers, us included.
         self._begin()
@@ -104,6 +105,15 @@ class TransactionalSink(Sink):
             self._lose(failed.args[0])
         except Aborted:  # said when a batch meets it
             return
+
+    def settle(self, seconds: float) -> bool:
+        """End a transaction that may be open, as `serve` does, within some seconds; return whether none is."""
+        if self._open and seconds > 0:
+            try:
+                self._recover(min(seconds, CALL_SECONDS))
+            except Aborted:
+                return False
+        return not self._open
 
     def close(self) -> None:
         """Leave a transaction whose end is not known to the brokers, which abort it."""
@@ -142,10 +152,11 @@ class TransactionalSink(Sink):
 
     def _lose(self, error: KafkaError) -> None:
         self._usable, self._unheard = False, True
+        self._open = error.code() not in FENCED
         if error.code() in FENCED:
             self._fenced_at = time.monotonic()
 
-    def _recover(self) -> None:
+    def _recover(self, seconds: float = CALL_SECONDS) -> None:
         """Settle what is open under our id, by a new producer of that id; the old one may not be used again."""
         if self._named and time.monotonic() - self._fenced_at < FENCED_SECONDS:
             # If another replica has our name, the group tells the consumer so by then; if it was but a long stall, not.
@@ -153,14 +164,14 @@ class TransactionalSink(Sink):
         within(1.0, partial(_discard, self._producer))
         self._producer = connect(Producer, self._properties)
         try:
-            _bounded(partial(self._producer.init_transactions, CALL_SECONDS))
+            _bounded(partial(self._producer.init_transactions, seconds), seconds)
         except KafkaException as failed:
             error: KafkaError = failed.args[0]
             if error.code() in REFUSED:
                 raise Fatal(f"the brokers refuse transactions: {error.str()}") from failed
             hint = f" ({NOT_ENDED})" if error.code() == KafkaError.CONCURRENT_TRANSACTIONS else ""
             raise Aborted(f"no transaction can be begun: {error.str()}{hint}") from failed
-        self._usable = True
+        self._usable, self._open = True, False
 
     def _is_committed(self, offsets: Mapping[Partition, int]) -> bool:
         try:
@@ -176,8 +187,8 @@ def _commit(producer: Producer, offsets: list[TopicPartition], membership: objec
     producer.commit_transaction(CALL_SECONDS)
 
 
-def _bounded(call: Callable[[], object]) -> None:
-    """Run a call of the client that keeps to its time, but for where it never ends.
+def _bounded(call: Callable[[], object], seconds: float = CALL_SECONDS) -> None:
+    """Run a call of the client that keeps to its time of so many seconds, but for where it never ends.
 
     librdkafka's `send_offsets_to_transaction` does not, whatever its timeout, after its broker went while it was idle.
 
@@ -192,7 +203,7 @@ def _bounded(call: Callable[[], object]) -> None:
         except KafkaException as error:
             failed.append(error)
 
-    if not within(2 * CALL_SECONDS + 1, run):
+    if not within(2 * seconds + 1, run):
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the client did not answer in time"))  # noqa: SLF001  librdkafka's own codes are so named
     if failed:
         raise failed[0]
