@@ -61,7 +61,7 @@ def run(settings: Settings) -> bool:
     require_topics(settings.kafka)
     stop = Stop(settings.shutdown.deadline_s)
     with _signals(stop), ExitStack() as stack:
-        parts = _build(serving, stack)
+        parts = _build(serving, stack, stop)
         model, trees = serving.bundle, serving.booster.path
         log.info("serving", model=model.name, version=model.version, trees=trees, group=settings.kafka.group_id)
         gc.collect()
@@ -101,7 +101,7 @@ class Stop:
         return max(0.0, self._deadline - time.monotonic())
 
 
-def _build(serving: Serving, stack: ExitStack) -> Parts:
+def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
     settings, bundle = serving.settings, serving.bundle
     metrics, health = Metrics(serving.entities), Health(_loop_limit(settings))
     metrics.model(bundle.name, bundle.version, ARM, compiled=serving.booster.compiled)
@@ -121,7 +121,7 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
     source = Source(settings.kafka, settings.batch, metrics, brokers)
     limits = _limits(settings.batch)
     if settings.kafka.delivery == "exactly-once":
-        sink: Sink = TransactionalSink(settings.kafka, letters, brokers, source.commits)
+        sink: Sink = TransactionalSink(settings.kafka, letters, brokers, source.commits, stop.left)
         checkpoint: Checkpoint = TransactionCheckpoint(source.commits, limits, metrics.in_flight)
     else:
         sink = Sink(settings.kafka, letters, brokers)
