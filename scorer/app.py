@@ -1,8 +1,8 @@
 """The composition root: builds a replica from settings, runs it, and closes it in stages."""
 
 import gc
+import math
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +25,7 @@ from scorer.kafka import (
     Source,
     TransactionalSink,
     TransactionCheckpoint,
+    commit_before_leaving,
 )
 from scorer.kernel import uncached
 from scorer.monitor import Health, Metrics, Outages, serve, watched
@@ -37,6 +38,7 @@ WINDOW = 4  # batches in flight: enough to hide a broker's round trip, few enoug
 # What may be written and not committed: so many batches, or events where that is more. A crash repeats it, and those.
 UNCOMMITTED_BATCHES, UNCOMMITTED_EVENTS = 8, 1_000
 LOOP_LIMIT_SECONDS = 60.0  # a turn of the loop that takes longer is not alive
+LEAVE_SECONDS = 1.0  # of the time to stop, kept for leaving the group
 MAX_POLL_INTERVAL_MS = 300_000  # librdkafka's default, after which the group gives the partitions to another replica
 ARM = "champion"
 SLOW_START = "each start compiles anew: set NUMBA_CACHE_DIR to a folder that can be written, or empty a damaged one"
@@ -58,23 +60,49 @@ def run(settings: Settings) -> bool:
     if problems := golden_problems(serving):
         raise Misconfigured(problems)
     require_topics(settings.kafka)
-    stop = threading.Event()
+    stop = Stop(settings.shutdown.deadline_s)
     with _signals(stop), ExitStack() as stack:
-        parts = _build(serving, stack)
+        parts = _build(serving, stack, stop)
         model, trees = serving.bundle, serving.booster.path
         log.info("serving", model=model.name, version=model.version, trees=trees, group=settings.kafka.group_id)
         gc.collect()
         gc.freeze()  # what was loaded stays, so no later collection needs to look at it
-        parts.source.subscribe(parts.checkpoint, parts.sink.drain)
+        drain = parts.sink.drain
+        parts.source.subscribe(parts.checkpoint, lambda batches, seconds: drain(batches, min(seconds, stop.left())))
         try:
-            pipeline.run(parts, stop.is_set)
+            pipeline.run(parts, stop.requested)
+            return _finish(parts, stop)
         except Fatal:
-            _leave(parts, settings.shutdown.deadline_s)
+            stop.request()
+            _leave(parts, stop)
             raise
-        return _finish(parts, settings.shutdown.deadline_s)
 
 
-def _build(serving: Serving, stack: ExitStack) -> Parts:
+class Stop:
+    """A request to stop, and the time that is left from then on.
+
+    Args:
+        seconds: how long stopping may take.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self._deadline = seconds, math.inf
+
+    def request(self) -> None:
+        """Start the time; a second request changes nothing."""
+        if not self.requested():
+            self._deadline = time.monotonic() + self.seconds
+
+    def requested(self) -> bool:
+        """Return whether the request came."""
+        return self._deadline < math.inf
+
+    def left(self) -> float:
+        """Return the seconds until the deadline: not below 0, and without end before the request."""
+        return max(0.0, self._deadline - time.monotonic())
+
+
+def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
     settings, bundle = serving.settings, serving.bundle
     metrics, health = Metrics(serving.entities), Health(_loop_limit(settings))
     metrics.model(bundle.name, bundle.version, ARM, compiled=serving.booster.compiled)
@@ -95,7 +123,7 @@ def _build(serving: Serving, stack: ExitStack) -> Parts:
     limits = _limits(settings.batch)
     if settings.kafka.delivery == "exactly-once":
         sink: Sink
-        sink = transactional = TransactionalSink(settings.kafka, letters, brokers, source.commits)
+        sink = transactional = TransactionalSink(settings.kafka, letters, brokers, source.commits, stop.left)
         committer = PositionCommits(transactional, source.membership)
         checkpoint: Checkpoint = TransactionCheckpoint(committer, limits, metrics.in_flight)
     else:
@@ -146,29 +174,32 @@ def _note_input(health: Health, waiting: str) -> None:
     health.set("input", True, waiting or "nothing is held back")  # noqa: FBT003  reads as a sentence
 
 
-def _finish(parts: Parts, seconds: float) -> bool:
-    """Have what is published acknowledged and committed, and leave the group, all within some seconds."""
-    deadline = time.monotonic() + seconds
-    log.info("stopping", deadline_s=seconds)
-    written = parts.sink.drain(parts.checkpoint, seconds)
-    committed = parts.checkpoint.finish(max(0.0, deadline - time.monotonic()))
-    left = _leave(parts, max(1.0, deadline - time.monotonic()))
-    if written and committed:
+def _finish(parts: Parts, stop: Stop) -> bool:
+    """Have what is published acknowledged and committed, and leave the group, all before the deadline."""
+    log.info("stopping", deadline_s=stop.seconds)
+    reserve = min(LEAVE_SECONDS, stop.seconds / 4)
+    rest = commit_before_leaving(
+        parts.source, parts.sink, parts.checkpoint, lambda: max(0.0, stop.left() - reserve), parts.health.turned
+    )
+    left = _leave(parts, stop)
+    if rest.transaction:
+        log.warning("stopped with a transaction that may be open: it delays readers until the brokers abort it")
+    if rest.events:
+        log.warning("stopped with uncommitted events: their next owner scores them again", at_most=rest.events)
+    if not rest.transaction and not rest.events:
         log.info("stopped: everything written is committed")
-    else:
-        log.warning("stopped: what was not acknowledged in time is scored again by who reads it next")
     return left
 
 
-def _leave(parts: Parts, seconds: float) -> bool:
+def _leave(parts: Parts, stop: Stop) -> bool:
     parts.sink.close()
-    return parts.source.close(seconds)
+    return parts.source.close(max(LEAVE_SECONDS, stop.left()))
 
 
 @contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
+def _signals(stop: Stop) -> Iterator[None]:
     """Let SIGTERM and Ctrl-C set a flag and do nothing else: an exception inside `consume` would lose its records."""
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, lambda *_: stop.request()) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:

@@ -16,7 +16,8 @@ from scorer.model import Booster
 from scorer.monitor import Health, Metrics
 
 WAIT_SECONDS = 0.5  # between two tries at a server that cannot answer
-CATCH_UP_SECONDS = 5.0  # for commits that have fallen behind the writes
+COMMIT_TURN_SECONDS = 0.01  # between two looks at a commit that is waited for
+CATCH_UP_SECONDS = 3.0  # for commits that have fallen behind the writes: a rebalance may hold them up for a heartbeat
 SLOW_WRITE_SECONDS = 10.0  # after which unacknowledged writes make the replica not ready
 
 
@@ -138,12 +139,14 @@ def _room(parts: Parts, stopping: Callable[[], bool]) -> bool:
 
 def _caught_up(parts: Parts, stopping: Callable[[], bool]) -> bool:
     """Wait, as a member of the group, until commits have caught up with the writes; return whether they have."""
+    late_at = time.monotonic() + CATCH_UP_SECONDS
     while parts.checkpoint.behind and not stopping():
         with parts.metrics.stages.commit:
-            done = parts.checkpoint.finish(CATCH_UP_SECONDS)
-        if not done:
+            # One commit at a time: a second one could overtake the first where the client sends that again.
+            parts.checkpoint.settle()
+            parts.source.hold(None, COMMIT_TURN_SECONDS)
+        if time.monotonic() > late_at:
             parts.condition("writes", "what is written cannot be committed, so nothing more is")
-            parts.source.hold(None, WAIT_SECONDS)
         parts.health.turned()
     return not parts.checkpoint.behind
 

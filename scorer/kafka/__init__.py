@@ -5,6 +5,7 @@ from scorer.kafka.checkpoint import Checkpoint, Limits
 from scorer.kafka.cluster import Cluster, durability_concerns, transaction_problems
 from scorer.kafka.dead_letters import DeadLetterLimit, DeadLetters
 from scorer.kafka.feed import Feed
+from scorer.kafka.leaving import commit_before_leaving
 from scorer.kafka.letters import Letter, Letterbox
 from scorer.kafka.positions import PositionCommits
 from scorer.kafka.reader import Reader, Record
@@ -40,6 +41,7 @@ __all__ = [
     "Topic",
     "TransactionCheckpoint",
     "TransactionalSink",
+    "commit_before_leaving",
     "dead_letter_concerns",
     "dead_letter_topic",
     "durability_concerns",

@@ -96,6 +96,7 @@ class Checkpoint:
         self._sent: Offsets | None = None  # the commit on its way
         self._unsent = 0  # records that are written, and in no commit that was sent
         self._unconfirmed = self._confirmable = 0  # that are not confirmed as committed; and of the commit on its way
+        self.dropped = 0  # events whose partitions went before their commit: their next owner scores them again
         self._clock = clock
         self._due = self._oldest = clock()
 
@@ -126,6 +127,16 @@ class Checkpoint:
     def idle(self) -> bool:
         """Whether every published batch is acknowledged."""
         return not self._batches
+
+    @property
+    def clear(self) -> bool:
+        """Whether every published batch is acknowledged, and all that is ours of it is known to be committed."""
+        return not self._batches and not self._written
+
+    @property
+    def uncommitted(self) -> int:
+        """How many events are published and not known to be committed: at most so many are published again."""
+        return self._unconfirmed + sum(batch.expected for batch in self._batches if batch.offsets)
 
     @property
     def waiting_seconds(self) -> float:
@@ -168,12 +179,16 @@ class Checkpoint:
 
         The broker would accept such a commit after a re-join, since it checks the generation and not the owner.
         """
+        before = self.uncommitted
         for partition in partitions:
             self._written.pop(partition, None)
             if self._sent is not None:
                 self._sent.pop(partition, None)
             for batch in self._batches:
                 batch.offsets.pop(partition, None)
+        if not self._written:
+            self._unconfirmed = self._confirmable = 0
+        self.dropped += before - self.uncommitted
 
     def _drop_confirmed(self, sent: Offsets, records: int) -> None:
         self._unconfirmed, self._confirmable = self._unconfirmed - records, 0
@@ -185,8 +200,9 @@ class Checkpoint:
         while self._batches and self._batches[0].complete:
             batch = self._batches.popleft()
             self._oldest = self._clock()
-            self._unsent += batch.expected
-            self._unconfirmed += batch.expected
+            if batch.offsets:
+                self._unsent += batch.expected
+                self._unconfirmed += batch.expected
             _advance(self._written, batch.offsets)
             batch.settled()
             self._tell(len(self._batches))

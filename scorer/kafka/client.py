@@ -1,5 +1,6 @@
 """What every Kafka client of a replica is configured with, whoever it is for."""
 
+import math
 import threading
 import time
 import uuid
@@ -21,6 +22,7 @@ MOVING = frozenset({
     KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH,
 })  # fmt: skip
 TURN_SECONDS = 0.05
+JOIN_SECONDS = 0.5
 
 # librdkafka takes any property for any client, with a warning on stderr where it does not apply.
 CONSUMER_ONLY = frozenset({
@@ -107,11 +109,18 @@ def transaction_properties(kafka: KafkaSettings) -> dict[str, object]:
     return chosen | {"transactional.id": f"{kafka.group_id}-{kafka.instance_id or uuid.uuid4().hex}"}
 
 
-def within(seconds: float, call: Callable[[], object]) -> bool:
-    """Run a call that may block for longer than we can wait, and return whether it ended in time."""
-    thread = threading.Thread(target=call, daemon=True)
+def within(seconds: float, call: Callable[[], object], left: Callable[[], float] = lambda: math.inf) -> bool:
+    """Run a call that may block for longer than we can wait, and return whether it ended in time.
+
+    Args:
+        seconds: how long to wait at most.
+        call: is left to itself after that.
+        left: returns how many seconds are left for everything, which may change meanwhile.
+    """
+    thread, deadline = threading.Thread(target=call, daemon=True), time.monotonic() + seconds
     thread.start()
-    thread.join(seconds)
+    while thread.is_alive() and (remaining := min(deadline - time.monotonic(), left())) > 0:
+        thread.join(min(remaining, JOIN_SECONDS))
     return not thread.is_alive()
 
 

@@ -86,7 +86,7 @@ class Commits:
             self.observer.committed("ok")
         elif failed.code() in NOT_OWNER:
             self.observer.committed("not_owner")
-            log.info("a commit came too late: the group has moved on", error=failed.str())
+            log.info("commit refused during a rebalance: partitions we keep are committed again", error=failed.str())
         else:
             self.observer.committed("failed")
             if not self._failing:

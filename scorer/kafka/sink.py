@@ -14,6 +14,7 @@ from scorer.kafka.dead_letters import DeadLetters, Write
 from scorer.settings import KafkaSettings
 
 SERVE_SECONDS = 0.05
+SETTLE_SECONDS = 0.01
 ANY_PARTITION = -1  # that of the key; by position, because arguments by name make `produce` twice as slow
 Delivered = Callable[[KafkaError | None, Message], None]
 
@@ -65,6 +66,11 @@ class Sink:
             self._producer.poll(SERVE_SECONDS)
             checkpoint.settle()
         return checkpoint.idle
+
+    def settle(self, seconds: float) -> bool:
+        """Take delivery reports, waiting briefly for one; return whether no transaction of ours is left open."""
+        self._producer.poll(min(seconds, SETTLE_SECONDS))
+        return True
 
     def close(self) -> None:
         """Drop what was not acknowledged, so that leaving does not wait for brokers that are away."""

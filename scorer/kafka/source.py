@@ -1,7 +1,6 @@
 """The consumer: micro-batches of the partitions that are ours, and what happens when those change."""
 
 import json
-import math
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from scorer.kafka.connect import connect
 from scorer.kafka.ends import Ends
 from scorer.kafka.gaps import Gaps
 from scorer.kafka.lag import Lag
+from scorer.kafka.leaving import commit_before_revocation, give_up
 from scorer.kafka.observer import Observer
 from scorer.kafka.offsets import Partition
 from scorer.kafka.open_transactions import OpenTransactions
@@ -216,7 +216,7 @@ class Source:
         try:
             if self._checkpoint is not None and self._drain is not None:
                 self._drain(self._checkpoint, DRAIN_SECONDS)
-                self._checkpoint.finish(math.inf)
+                commit_before_revocation(self._checkpoint)
         except Exception as error:  # noqa: BLE001  see the class: raised by the next call
             self._failure = error
         self._let_go("revoked", partitions)
@@ -232,7 +232,7 @@ class Source:
         for partition in places(partitions):
             self._observer.forget(*partition)
         if self._checkpoint is not None:
-            self._checkpoint.forget(places(partitions))
+            give_up(self._checkpoint, places(partitions))
 
     def _change(self, kind: Literal["assigned", "revoked", "lost"], partitions: list[TopicPartition]) -> None:
         changed = set(places(partitions))

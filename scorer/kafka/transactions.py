@@ -5,6 +5,7 @@ group's token of our membership was taken when the batch was read: a broker refu
 replaced since, and with them the whole batch.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -78,6 +79,7 @@ class TransactionalSink(Sink):
         dead_letters: makes the dead letters.
         condition: told why the brokers cannot be reached.
         commits: of the consumer, told of results, and asked what a lost transaction came to.
+        left: returns how many seconds are left, where this replica stops.
 
     Raises:
         Aborted: the brokers do not take transactions now.
@@ -85,13 +87,19 @@ class TransactionalSink(Sink):
     """
 
     def __init__(
-        self, kafka: KafkaSettings, dead_letters: DeadLetters, condition: Callable[[str], None], commits: Commits
+        self,
+        kafka: KafkaSettings,
+        dead_letters: DeadLetters,
+        condition: Callable[[str], None],
+        commits: Commits,
+        left: Callable[[], float] = lambda: math.inf,
     ) -> None:
         super().__init__(kafka, dead_letters, condition)
-        self._commits = commits
+        self._commits, self._left = commits, left
         self._named = kafka.instance_id is not None
         self._usable = False  # whether the producer may begin a transaction
         self._unheard = False  # whether the last one may have succeeded
+        self._open = False  # whether the last one may still be open: who fenced us has ended it
         self._fenced_at = -FENCED_SECONDS
         # Now, not with the first batch: what a predecessor of this name left open holds up readers, us included.
         self._begin()
@@ -111,7 +119,7 @@ class TransactionalSink(Sink):
         try:
             self._producer.begin_transaction()
             self._write(records, payloads, rejected, on_delivery=None)
-            _bounded(partial(_commit, self._producer, topic_partitions(batch.offsets), records.membership))
+            self._bounded(partial(_commit, self._producer, topic_partitions(batch.offsets), records.membership))
         except KafkaException as failed:
             self._give_up(failed.args[0])
         self._commits.observer.committed("ok")
@@ -128,7 +136,7 @@ class TransactionalSink(Sink):
             self._recover()
         try:
             self._producer.begin_transaction()
-            _bounded(partial(_commit, self._producer, topic_partitions(offsets), membership))
+            self._bounded(partial(_commit, self._producer, topic_partitions(offsets), membership))
         except KafkaException as failed:
             self._give_up(failed.args[0])
         self._commits.observer.committed("ok")
@@ -143,6 +151,15 @@ class TransactionalSink(Sink):
             self._lose(failed.args[0])
         except Aborted:  # said when a batch meets it
             return
+
+    def settle(self, seconds: float) -> bool:
+        """End a transaction that may be open, as `serve` does, within some seconds; return whether none is."""
+        if self._open and seconds > 0:
+            try:
+                self._recover(min(seconds, CALL_SECONDS))
+            except Aborted:
+                return False
+        return not self._open
 
     def close(self) -> None:
         """Leave a transaction whose end is not known to the brokers, which abort it."""
@@ -166,7 +183,7 @@ class TransactionalSink(Sink):
         """End a transaction that failed: aborted, or unusable until it is known what the brokers made of it."""
         if error.txn_requires_abort():
             try:
-                _bounded(partial(self._producer.abort_transaction, CALL_SECONDS))
+                self._bounded(partial(self._producer.abort_transaction, CALL_SECONDS))
             except KafkaException as failed:
                 self._lose(failed.args[0])
         else:
@@ -181,10 +198,11 @@ class TransactionalSink(Sink):
 
     def _lose(self, error: KafkaError) -> None:
         self._usable, self._unheard = False, True
+        self._open = error.code() not in FENCED
         if error.code() in FENCED:
             self._fenced_at = time.monotonic()
 
-    def _recover(self) -> None:
+    def _recover(self, seconds: float = CALL_SECONDS) -> None:
         """Settle what is open under our id, by a new producer of that id; the old one may not be used again."""
         if self._named and time.monotonic() - self._fenced_at < FENCED_SECONDS:
             # If another replica has our name, the group tells the consumer so by then; if it was but a long stall, not.
@@ -192,14 +210,14 @@ class TransactionalSink(Sink):
         within(1.0, partial(_discard, self._producer))
         self._producer = connect(Producer, self._properties)
         try:
-            _bounded(partial(self._producer.init_transactions, CALL_SECONDS))
+            self._bounded(partial(self._producer.init_transactions, seconds), seconds)
         except KafkaException as failed:
             error: KafkaError = failed.args[0]
             if error.code() in REFUSED:
                 raise Fatal(f"the brokers refuse transactions: {error.str()}") from failed
             hint = f" ({NOT_ENDED})" if error.code() == KafkaError.CONCURRENT_TRANSACTIONS else ""
             raise Aborted(f"no transaction can be begun: {error.str()}{hint}") from failed
-        self._usable = True
+        self._usable, self._open = True, False
 
     def _is_committed(self, offsets: Mapping[Partition, int]) -> bool:
         try:
@@ -209,32 +227,32 @@ class TransactionalSink(Sink):
         self._unheard = False
         return all(committed[partition] >= offset for partition, offset in offsets.items())
 
+    def _bounded(self, call: Callable[[], object], seconds: float = CALL_SECONDS) -> None:
+        """Run a call of the client that keeps to its time of so many seconds, but for where it never ends.
+
+        librdkafka's `send_offsets_to_transaction` does not, whatever its timeout, after its broker went while it was
+        idle. Nor is a call waited for beyond the time that this replica has to stop.
+
+        Raises:
+            KafkaException: of the call, or that it took too long; the producer may then not be used again.
+        """
+        failed: list[KafkaException] = []
+
+        def run() -> None:
+            try:
+                call()
+            except KafkaException as error:
+                failed.append(error)
+
+        if not within(2 * seconds + 1, run, self._left):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the client did not answer in time"))  # noqa: SLF001  librdkafka's own codes are so named
+        if failed:
+            raise failed[0]
+
 
 def _commit(producer: Producer, offsets: list[TopicPartition], membership: object) -> None:
     producer.send_offsets_to_transaction(offsets, membership, CALL_SECONDS)
     producer.commit_transaction(CALL_SECONDS)
-
-
-def _bounded(call: Callable[[], object]) -> None:
-    """Run a call of the client that keeps to its time, but for where it never ends.
-
-    librdkafka's `send_offsets_to_transaction` does not, whatever its timeout, after its broker went while it was idle.
-
-    Raises:
-        KafkaException: of the call, or that it took too long; the producer may then not be used again.
-    """
-    failed: list[KafkaException] = []
-
-    def run() -> None:
-        try:
-            call()
-        except KafkaException as error:
-            failed.append(error)
-
-    if not within(2 * CALL_SECONDS + 1, run):
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the client did not answer in time"))  # noqa: SLF001  librdkafka's own codes are so named
-    if failed:
-        raise failed[0]
 
 
 def _discard(producer: Producer) -> None:

@@ -219,7 +219,10 @@ class ShutdownSettings(Group):
         default=25.0,
         gt=0,
         le=3_600,
-        description="Time to finish the batches in hand; what is not finished is read again.",
+        description=(
+            "Time to finish the batches in hand and to commit them, which during a rebalance waits for up to one"
+            " `heartbeat.interval.ms`; what is not committed is scored again."
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from scorer.sandbox import Kafka, cluster
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_faults import at_work
 from tests.delivery.test_guarantees import load
+from tests.delivery.test_rebalances import PROTOCOLS
 from tests.delivery.world import ASK_SECONDS, World
 from tests.kafka.ends import patiently
 
@@ -45,10 +46,11 @@ def repeats_nothing(world: World) -> bool:
 
 
 @contextmanager
-def without(world: World, broker: Kafka) -> Iterator[None]:
-    """Do without one broker for a time, and wait until it has caught up."""
+def without(world: World, broker: Kafka, *, noticed: bool = True) -> Iterator[None]:
+    """Do without one broker for a time, from when the others have noticed or at once; wait until it has caught up."""
     broker.kill()
-    world.until(lambda: max(in_sync(world)) < 3, "notice of a broker that is gone")
+    if noticed:
+        world.until(lambda: max(in_sync(world)) < 3, "notice of a broker that is gone")
     try:
         yield
     finally:
@@ -67,6 +69,36 @@ def test_each_leader_and_coordinator_may_die(make_world: MakeWorld, brokers: lis
         watched.until(200)
     world.wait_committed()
     assert repeats_nothing(world), world.log()
+
+
+def coordinator(world: World, brokers: list[Kafka]) -> Kafka:
+    """The broker that coordinates the world's group."""
+
+    def ask(group: str) -> int:
+        admin = AdminClient({"bootstrap.servers": world.bootstrap, "log_level": 2})
+        described = admin.describe_consumer_groups([group], request_timeout=ASK_SECONDS)[group].result(ASK_SECONDS)
+        return int(described.coordinator.port)
+
+    port = patiently(ask, world.group)
+    (found,) = [broker for broker in brokers if broker.bootstrap.endswith(f":{port}")]
+    return found
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_a_stop_while_the_coordinator_moves_repeats_nothing(
+    make_world: MakeWorld, brokers: list[Kafka], delivery: str, protocol: str
+) -> None:
+    world = make_world(bootstrap=bootstrap(brokers), kafka__delivery=delivery, kafka__properties=PROTOCOLS[protocol])
+    with load(world, 500):
+        replica = world.start()
+        world.wait(1_000)
+        with without(world, coordinator(world, brokers), noticed=False):
+            assert world.stop(replica) == 0
+        assert "stopped: everything written is committed" in world.log()
+        world.start()
+    world.wait_committed()
+    assert world.verify().repeated == 0
 
 
 @pytest.mark.parametrize("delivery", DELIVERIES)

@@ -296,9 +296,10 @@ def test_a_deleted_input_topic_ends_a_replica_that_has_nothing_to_commit(make_wo
     assert "was deleted" in world.log()
 
 
-def test_stopping_is_bounded_while_the_brokers_are_away(make_world: MakeWorld, own_kafka: Kafka) -> None:
-    world = make_world(bootstrap=own_kafka.bootstrap, shutdown__deadline_s=3)
-    world.send(range(2_000))
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+def test_stopping_is_bounded_while_the_brokers_are_away(make_world: MakeWorld, own_kafka: Kafka, delivery: str) -> None:
+    world = make_world(bootstrap=own_kafka.bootstrap, shutdown__deadline_s=3, kafka__delivery=delivery)
+    world.send(range(20_000))
     replica = world.start()
     world.wait(1)
     own_kafka.kill()
@@ -309,7 +310,7 @@ def test_stopping_is_bounded_while_the_brokers_are_away(make_world: MakeWorld, o
     own_kafka.start()
     assert sum(world.committed().values()) <= world.published()
     world.start()
-    world.wait(2_000)
+    world.wait(20_000)
     world.verify()
 
 

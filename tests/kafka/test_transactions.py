@@ -152,6 +152,38 @@ def test_an_end_that_was_not_heard_of_is_settled_first(
     assert (member.visible(), member.committed()) == (3, 3)
 
 
+def write_without_end(producer: Producer) -> None:
+    """Leave a transaction open that the brokers know."""
+    producer.flush()
+
+
+def test_a_transaction_whose_end_was_not_heard_of_is_ended_before_the_replica_leaves(
+    kafka: Kafka, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = settings(kafka.bootstrap, transaction_timeout_ms="300000")  # the brokers would not end it in time
+    member = join(patient, make_topic("in"), make_topic("out"))
+    assert member.sink.settle(5)
+    monkeypatch.setattr(member.sink, "_producer", Deaf(member.sink._producer, write_without_end))
+    with pytest.raises(Aborted):
+        member.publish()
+    assert not member.sink.settle(0)
+    assert member.sink.settle(5)
+    member.sink.close()
+    assert member.visible() == 0
+
+
+def test_a_transaction_that_another_of_its_name_has_ended_is_not_waited_for(member: Member) -> None:
+    member.publish()
+    taken = {"bootstrap.servers": member.kafka.bootstrap_servers}
+    other = Producer(taken | {"transactional.id": member.sink._properties["transactional.id"]})
+    other.init_transactions(10)
+    with pytest.raises(Aborted):
+        member.publish(3)
+    assert member.sink.settle(0)
+    other.begin_transaction()  # it was not fenced in its turn
+    other.abort_transaction(10)
+
+
 def test_who_is_no_longer_a_member_writes_nothing(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     member.publish()
     late = member.consumer.consumer_group_metadata()

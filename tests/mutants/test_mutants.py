@@ -169,9 +169,23 @@ MUTANTS = [
     Mutant(
         "a revoked partition goes without a commit",
         "scorer/kafka/source.py",
-        "                self._checkpoint.finish(",
-        "                float(",
+        "                commit_before_revocation(",
+        "                bool(",
         "tests/kafka/test_source.py",
+    ),
+    Mutant(
+        "a replica leaves without waiting for the rebalance",
+        "scorer/kafka/leaving.py",
+        "if (settled and checkpoint.clear) or left() <= 0:",
+        "if True:",
+        "tests/delivery/test_stops.py::test_a_stop_in_the_middle_of_a_rebalance_repeats_nothing[classic-at-least-once]",
+    ),
+    Mutant(
+        "a commit that is refused before a revocation is not tried again",
+        "scorer/kafka/leaving.py",
+        "while not checkpoint.finish(math.inf) and time.monotonic() < deadline:",
+        "while not checkpoint.finish(math.inf) and False:",
+        "tests/kafka/test_leaving.py",
     ),
     Mutant(
         "a batch that has to wait is dropped",

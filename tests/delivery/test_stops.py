@@ -1,0 +1,100 @@
+"""A stop is not a fault, whatever the group is doing at that moment."""
+
+import json
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from scorer.sandbox import freeze
+from tests.delivery.conftest import MakeWorld
+from tests.delivery.test_guarantees import load
+from tests.delivery.test_rebalances import PROTOCOLS as QUICK
+from tests.delivery.world import World
+
+RATE = 1_300
+# The replica that joins hears of the rebalance's second round with its next heartbeat, 3 s after the first round. Until
+# then no commit of the other replica succeeds.
+PROTOCOLS: dict[str, dict[str, str | int]] = {
+    "classic": {"session.timeout.ms": 45_000, "heartbeat.interval.ms": 3_000},
+    "consumer": {"group.protocol": "consumer"},
+}
+
+
+def said(world: World, name: str = "replicas.log") -> list[dict[str, Any]]:
+    """The lines of a replica's log."""
+    lines = (world.folder / name).read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def was_revoked(world: World) -> bool:
+    return any(line.get("kind") == "revoked" for line in said(world))
+
+
+def stop_in_a_rebalance(world: World) -> None:
+    """Stop the first of two replicas as soon as the second has taken partitions from it."""
+    first = world.start()
+    world.wait(2 * RATE)
+    world.start("second.log")
+    world.until(lambda: was_revoked(world), "a rebalance")
+    time.sleep(0.2)  # so that something is written, and not committed
+    first.send_signal(signal.SIGTERM)
+    first.send_signal(signal.SIGTERM)  # an impatient supervisor changes nothing
+    assert world.ended(first) == 0
+
+
+def refused_while_stopping(world: World) -> bool:
+    events = [line["event"] for line in said(world)]
+    return any("commit refused" in event for event in events[events.index("stopping") :])
+
+
+def took_all(world: World) -> bool:
+    """Whether the second replica has got every partition."""
+    lines = [line for line in said(world, "second.log") if line.get("kind") == "assigned"]
+    return any(len(line["partitions"].split()) == world.partitions for line in lines)
+
+
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_stop_in_the_middle_of_a_rebalance_repeats_nothing(
+    make_world: MakeWorld, protocol: str, delivery: str
+) -> None:
+    world = make_world(kafka__delivery=delivery, kafka__properties=PROTOCOLS[protocol])
+    with load(world, RATE):
+        stop_in_a_rebalance(world)
+    world.wait_committed()
+    assert world.verify().repeated == 0
+    assert said(world)[-1]["event"] == "stopped: everything written is committed"
+    if (protocol, delivery) == ("classic", "at-least-once"):
+        assert refused_while_stopping(world), "the stop missed the pending rebalance"
+
+
+def test_a_stop_whose_time_is_up_tells_how_much_is_repeated(make_world: MakeWorld) -> None:
+    world = make_world(kafka__properties=PROTOCOLS["classic"], shutdown__deadline_s=0.5)
+    with load(world, RATE):
+        stop_in_a_rebalance(world)
+    world.wait_committed()
+    last = said(world)[-1]
+    assert last["event"] == "stopped with uncommitted events: their next owner scores them again"
+    assert 0 < world.verify().repeated <= last["at_most"]
+
+
+@pytest.mark.parametrize("protocol", QUICK)
+def test_a_stop_after_the_partitions_were_lost_commits_nothing_of_them(make_world: MakeWorld, protocol: str) -> None:
+    world = make_world(kafka__properties=QUICK[protocol])
+    with load(world, RATE):
+        first = world.start()
+        world.wait(2 * RATE)
+        freeze(first)
+        second = world.start("second.log")
+        world.until(lambda: took_all(world), "one replica that has all partitions")
+        freeze(second)  # so that it does not at once mend what the first would break
+        committed = world.committed()
+        first.send_signal(signal.SIGTERM)
+        first.send_signal(signal.SIGCONT)
+        assert world.ended(first) == 0
+        assert world.committed() == committed
+        second.send_signal(signal.SIGCONT)
+    world.wait_committed()
+    world.verify()
