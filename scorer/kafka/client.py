@@ -55,6 +55,8 @@ def consumer_properties(kafka: KafkaSettings, batch: BatchSettings) -> dict[str,
         # Enough to hide the fetching; more would let a partition with a backlog stand before all others.
         "queued.min.messages": max(10_000, 2 * batch.max_records),
         "fetch.queue.backoff.ms": 20,
+        # Bounds what a zstd batch unpacks to, too: one that is larger would never be delivered, nor what is behind it.
+        "receive.message.max.bytes": LARGEST_MESSAGE,
     }
     if kafka.properties.get("group.protocol") != "consumer":  # there the broker assigns, and refuses a strategy
         chosen["partition.assignment.strategy"] = "cooperative-sticky"

@@ -18,9 +18,9 @@ from scorer.kafka.client import LastError, consumer_properties, within
 from scorer.kafka.commits import Commits, places, topic_partitions
 from scorer.kafka.connect import connect
 from scorer.kafka.gaps import Gaps
+from scorer.kafka.intake import Intake
 from scorer.kafka.observer import Observer
 from scorer.kafka.offsets import Partition
-from scorer.kafka.pace import BUSY_SECONDS, IDLE_SECONDS, Pace
 from scorer.kafka.records import columns
 from scorer.kafka.standing import Standing
 from scorer.settings import BatchSettings, KafkaSettings
@@ -56,7 +56,7 @@ class Source:
         condition: Callable[[str], None],
     ) -> None:
         self._topics = tuple(kafka.input_topics)
-        self._max_records, self._max_bytes, self._pace = batch.max_records, batch.max_bytes, Pace(batch)
+        self._max_bytes, self._intake = batch.max_bytes, Intake(batch)
         self._observer, self._standing, self._last_error = observer, Standing(condition), LastError(condition)
         self._transactional = kafka.delivery == "exactly-once"
         self._checkpoint: Checkpoint | None = None
@@ -96,19 +96,20 @@ class Source:
         self._resume()
         self._beginnings.go_back()
         generation = self.assignment.generation
-        self._gather()
+        self._intake.gather(self._take, lambda: len(self._held), self._waits)
         self._look_at_lag()
         messages, self._held = self._held, []
         if not messages:
             return None
         # Counted from now: what was assigned during the call may already have delivered.
-        records = columns(messages, self._topics, self._max_bytes, self.assignment.generation, self._membership())
+        first = messages[: self._intake.rows]
+        records = columns(first, self._topics, self._max_bytes, self.assignment.generation, self._membership())
         self._held = messages[len(records) :]
         ours = records if records.generation == generation else self.assignment.ours(records)
         ours = ours and self._begun(ours)
         if ours is not None:
             self._gaps.look(ours)
-            self._pace.given()
+            self._intake.given()
         return ours
 
     def hold(self, records: Records | None, seconds: float) -> Records | None:
@@ -135,21 +136,8 @@ class Source:
             self._take(1, 0)  # the group is served meanwhile
             return None
 
-    def _gather(self) -> None:
-        """Hold the records of a batch, unless some are held."""
-        self._pace.back()
-        if not self._held and self._pace.fixed:
-            self._take(self._max_records, self._pace.wait_seconds)
-        elif not self._held:
-            self._take(self._max_records, 0)
-            if not self._held:
-                busy = self._checkpoint is not None and not self._checkpoint.idle
-                self._take(1, BUSY_SECONDS if busy else IDLE_SECONDS)
-            if self._held and (room := self._max_records - len(self._held)):
-                self._take(room, self._pace.wait_seconds)
-
-    def _take(self, records: int, seconds: float) -> None:
-        """Hold what comes within some seconds, so many records at most."""
+    def _take(self, records: int, seconds: float) -> int:
+        """Hold what comes within some seconds, so many records at most; return how many came."""
         messages = self._consumer.consume(records, seconds)  # may drop what is held: partitions change hands in it
         failure, self._failure = self._failure, None
         if failure is not None:
@@ -160,7 +148,9 @@ class Source:
             messages = [message for message in messages if message.error() is None]
             self._note(failed)
         self._standing.arrived(messages)
+        self._intake.weigh(messages)
         self._held += messages
+        return len(messages)
 
     def _note(self, failed: list[Message]) -> None:
         for message in failed:
@@ -169,6 +159,10 @@ class Source:
             if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own codes are so named
                 raise Fatal(f"the consumer group refused this replica for good: {error.str()}")
             self._standing.failed(message, error)
+
+    def _waits(self) -> bool:
+        """Whether delivery reports are expected."""
+        return self._checkpoint is not None and not self._checkpoint.idle
 
     def _membership(self) -> object:
         return self._consumer.consumer_group_metadata() if self._transactional else None
