@@ -9,7 +9,7 @@ from rich.text import Text
 
 from scorer.avro import PREDICTION, BadEvent, Converter, Schema, frame
 from scorer.kafka import Record
-from scorer.kafka.dead_letters import PREFIX
+from scorer.kafka.writes import PREFIX
 from scorer.settings import Settings
 
 SHOWN_BYTES = 48  # of a value that people are shown in hexadecimal

@@ -8,22 +8,25 @@ replaced since, and with them the whole batch.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from scorer.batch import Payloads, Records, Rejected
 from scorer.errors import Aborted, Fatal
-from scorer.kafka.checkpoint import Checkpoint, InFlight
+from scorer.kafka.bounded import CALL_SECONDS, bounded
+from scorer.kafka.checkpoint import Checkpoint, InFlight, Settled
 from scorer.kafka.client import transaction_properties, within
 from scorer.kafka.commits import NOT_OWNER, Commits, topic_partitions
 from scorer.kafka.connect import connect
-from scorer.kafka.dead_letters import DeadLetters
+from scorer.kafka.culprits import APART, Culprits, Reports
+from scorer.kafka.dead_letters import DeadLetterLimit, DeadLetters
 from scorer.kafka.offsets import Partition, next_offsets
-from scorer.kafka.sink import Sink
+from scorer.kafka.published import Published
+from scorer.kafka.sink import Sink, pass_on
 from scorer.settings import KafkaSettings
 
 START_SECONDS = 15.0  # for what a predecessor left open to be ended
-CALL_SECONDS = 5.0  # that one call of the producer may take; the wait for brokers is the pipeline's, as a member
 FENCED_SECONDS = 5.0  # more than a heartbeat: for the group to tell a replica that another has taken its place
 NOT_ENDED = (
     "the brokers have not ended the last one of this replica's name; if that lasts, move the leadership of its"
@@ -31,7 +34,6 @@ NOT_ENDED = (
 )
 FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001  librdkafka's own codes are so named
 REFUSED = frozenset({
-    KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_RECORD,
     KafkaError.POLICY_VIOLATION, KafkaError.TOPIC_EXCEPTION, KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, KafkaError.INVALID_TRANSACTION_TIMEOUT,
@@ -42,7 +44,7 @@ REFUSED = frozenset({
 class TransactionCheckpoint(Checkpoint):
     """A checkpoint with nothing left to commit: offsets travel in the transaction of their batch."""
 
-    def open(self, records: Records, expected: int, on_settled: Callable[[], None] = lambda: None) -> InFlight:
+    def open(self, records: Records, expected: int, on_settled: Settled = lambda _: None) -> InFlight:
         """Name the offsets of a batch; it is written and committed, or neither, when `publish` returns."""
         return InFlight(next_offsets(records), expected, on_settled)
 
@@ -55,6 +57,7 @@ class TransactionalSink(Sink):
         dead_letters: makes the dead letters.
         condition: told why the brokers cannot be reached.
         commits: of the consumer, told of results, and asked what a lost transaction came to.
+        limit: told of predictions that become dead letters because their topic refuses them.
 
     Raises:
         Aborted: the brokers do not take transactions now.
@@ -62,9 +65,16 @@ class TransactionalSink(Sink):
     """
 
     def __init__(
-        self, kafka: KafkaSettings, dead_letters: DeadLetters, condition: Callable[[str], None], commits: Commits
+        self,
+        kafka: KafkaSettings,
+        dead_letters: DeadLetters,
+        condition: Callable[[str], None],
+        commits: Commits,
+        limit: DeadLetterLimit | None = None,
     ) -> None:
-        super().__init__(kafka, dead_letters, condition)
+        super().__init__(kafka, dead_letters, condition, limit)
+        compressed = kafka.properties.keys() & {"compression.type", "compression.codec"}
+        self._culprits = Culprits(self._refusals, self._limit, compressed=bool(compressed))
         self._commits = commits
         self._named = kafka.instance_id is not None
         self._usable = False  # whether the producer may begin a transaction
@@ -82,15 +92,16 @@ class TransactionalSink(Sink):
         """
         if not self._usable:
             self._recover()
+        published = self._published(records, payloads, rejected, batch)
+        self._culprits.recall(published)
         if self._unheard and self._is_committed(batch.offsets):  # the transaction whose end was not heard of succeeded
             batch.settled()
             return
-        try:
-            self._producer.begin_transaction()
-            self._write(records, payloads, rejected, on_delivery=None)
-            _bounded(partial(_commit, self._producer, topic_partitions(batch.offsets), records.membership))
-        except KafkaException as failed:
-            self._give_up(failed.args[0])
+        while not self._attempt(published):
+            if self._culprits.properties:
+                self._recover()
+        self._usable = not self._culprits.properties  # such a producer is for one batch
+        self._culprits.forget()
         self._commits.observer.committed("ok")
         batch.settled()
 
@@ -123,11 +134,50 @@ class TransactionalSink(Sink):
                     raise
                 time.sleep(0.5)
 
-    def _give_up(self, error: KafkaError) -> None:
+    def _attempt(self, published: Published) -> bool:
+        """Try once; return whether it is committed, and if not, have it tried again with what was refused amended."""
+        reports = self._culprits.reports()
+        try:
+            self._producer.begin_transaction()
+            self._write(published, *reports.callbacks(published))
+            reports.wait(self._producer, CALL_SECONDS)
+            commit = partial(_commit, self._producer, topic_partitions(published.batch.offsets))
+            bounded(partial(commit, published.records.membership))
+        except KafkaException as failed:
+            refused = reports.refused(published)
+            if not self._culprits.concerns(failed.args[0], refused):
+                self._give_up(failed.args[0])
+            self._commits.observer.committed("failed")
+            self._recover()  # ends the transaction: to abort it might take as long as it may last
+            self._culprits.find(published, refused, self._probe)
+            return False
+        return True
+
+    def _probe(self, published: Published, rows: Sequence[int]) -> tuple[int, KafkaError] | None:
+        """Write rows one by one in a transaction that is never committed; return the first that is refused."""
+        self._recover(APART)
+        self._usable, report = False, Reports(wanted=True)
+        try:
+            self._producer.begin_transaction()
+            for row in rows:
+                try:
+                    self._write_later(published.write(row), report.of_row(row))
+                except KafkaException as refused:  # by the client itself
+                    pass_on(report.of_row(row), refused)
+                if not report.wait(self._producer, CALL_SECONDS, expected=1):
+                    raise Aborted("the brokers do not say which write they refused, and it is tried again")
+                report = Reports(wanted=True)
+        except KafkaException as failed:
+            if not report.refused(published):
+                raise Aborted(f"a transaction failed and is tried again: {failed.args[0].str()}") from failed
+        self._recover()
+        return next(iter(report.refused(published)), None)
+
+    def _give_up(self, error: KafkaError) -> NoReturn:
         """End a transaction that failed: aborted, or unusable until it is known what the brokers made of it."""
         if error.txn_requires_abort():
             try:
-                _bounded(partial(self._producer.abort_transaction, CALL_SECONDS))
+                bounded(partial(self._producer.abort_transaction, CALL_SECONDS))
             except KafkaException as failed:
                 self._lose(failed.args[0])
         else:
@@ -145,15 +195,16 @@ class TransactionalSink(Sink):
         if error.code() in FENCED:
             self._fenced_at = time.monotonic()
 
-    def _recover(self) -> None:
+    def _recover(self, properties: Mapping[str, object] | None = None) -> None:
         """Settle what is open under our id, by a new producer of that id; the old one may not be used again."""
+        self._usable = False
         if self._named and time.monotonic() - self._fenced_at < FENCED_SECONDS:
             # If another replica has our name, the group tells the consumer so by then; if it was but a long stall, not.
             raise Aborted("fenced: another replica has the same kafka.instance_id, or this one stood still for long")
         within(1.0, partial(_discard, self._producer))
-        self._producer = connect(Producer, self._properties)
+        self._producer = connect(Producer, {**self._properties, **(properties or self._culprits.properties)})
         try:
-            _bounded(partial(self._producer.init_transactions, CALL_SECONDS))
+            bounded(partial(self._producer.init_transactions, CALL_SECONDS))
         except KafkaException as failed:
             error: KafkaError = failed.args[0]
             if error.code() in REFUSED:
@@ -174,28 +225,6 @@ class TransactionalSink(Sink):
 def _commit(producer: Producer, offsets: list[TopicPartition], membership: object) -> None:
     producer.send_offsets_to_transaction(offsets, membership, CALL_SECONDS)
     producer.commit_transaction(CALL_SECONDS)
-
-
-def _bounded(call: Callable[[], object]) -> None:
-    """Run a call of the client that keeps to its time, but for where it never ends.
-
-    librdkafka's `send_offsets_to_transaction` does not, whatever its timeout, after its broker went while it was idle.
-
-    Raises:
-        KafkaException: of the call, or that it took too long; the producer may then not be used again.
-    """
-    failed: list[KafkaException] = []
-
-    def run() -> None:
-        try:
-            call()
-        except KafkaException as error:
-            failed.append(error)
-
-    if not within(2 * CALL_SECONDS + 1, run):
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the client did not answer in time"))  # noqa: SLF001  librdkafka's own codes are so named
-    if failed:
-        raise failed[0]
 
 
 def _discard(producer: Producer) -> None:
