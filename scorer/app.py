@@ -118,23 +118,24 @@ def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
 
     condition = _conditions(health)
     brokers = partial(condition, "kafka")
+    limit = DeadLetterLimit(settings.kafka.max_dead_letter_ratio, settings.kafka.dead_letter_window)
     letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
     source = Source(settings.kafka, settings.batch, metrics, brokers, partial(_note_input, health))
     limits = _limits(settings.batch)
     if settings.kafka.delivery == "exactly-once":
         sink: Sink
-        sink = transactional = TransactionalSink(settings.kafka, letters, brokers, source.commits, stop.left)
+        sink = transactional = TransactionalSink(settings.kafka, letters, brokers, source.commits, limit, stop.left)
         committer = PositionCommits(transactional, source.membership)
         checkpoint: Checkpoint = TransactionCheckpoint(committer, limits, metrics.in_flight)
     else:
-        sink = Sink(settings.kafka, letters, brokers)
+        sink = Sink(settings.kafka, letters, brokers, limit)
         checkpoint = Checkpoint(source.commits, limits, metrics.in_flight)
     return Parts(
         source=source,
         decoder=serving.decoder(),
         features=serving.features(store, serving.cache()),
         booster=serving.booster,
-        limit=DeadLetterLimit(settings.kafka.max_dead_letter_ratio, settings.kafka.dead_letter_window),
+        limit=limit,
         encoder=Encoder(bundle.name, bundle.version, ARM, serving.entities, settings.predictions.framing),
         sink=sink,
         checkpoint=checkpoint,

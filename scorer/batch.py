@@ -26,6 +26,7 @@ class Reason(StrEnum):
     BAD_VALUE = "bad-value"
     NO_FEATURES = "no-features"
     MODEL_ERROR = "model-error"
+    UNWRITABLE = "unwritable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +159,4 @@ class Payloads:
     rows: NDArray[np.int64]  # [predictions]: the row of each, ascending
     data: bytes
     ends: NDArray[np.int64]  # [predictions]: where each ends in `data`
+    ordinary: int = 0  # the most bytes of a prediction whose event has an empty id; 0 where that is not known

@@ -120,7 +120,7 @@ def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:
     if output := there.get(kafka.output_topic):
         report.warnings += output_concerns(output, inputs)
     outputs = [topic for topic in (output, dead) if topic]
-    report.warnings += write_concerns(outputs, kafka.properties) + durability_concerns(cluster, inputs, outputs)
+    report.warnings += write_concerns(outputs) + durability_concerns(cluster, inputs, outputs)
     report.problems += transaction_problems(kafka, cluster)
 
 

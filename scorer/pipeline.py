@@ -1,8 +1,9 @@
 """The journey of a batch, from the input topic to a committed offset, and nothing else."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +92,7 @@ def score(parts: Parts, records: Records) -> None:
         rows = scored_rows(len(records), rejected)
         payloads = parts.encoder.encode(records, events, matrix, scores, rows, time.time_ns() // 1_000_000)
     with stages.publish:
-        batch = parts.checkpoint.open(records, len(records), lambda: _written(parts, records, matrix, rejected))
+        batch = parts.checkpoint.open(records, len(records), partial(_written, parts, records, matrix, rejected))
         parts.sink.publish(records, payloads, rejected, batch)
 
 
@@ -151,8 +152,10 @@ def _caught_up(parts: Parts, stopping: Callable[[], bool]) -> bool:
     return not parts.checkpoint.behind
 
 
-def _written(parts: Parts, records: Records, matrix: Matrix, rejected: list[Rejected]) -> None:
-    metrics = parts.metrics
-    metrics.acknowledged(len(records) - len(rejected), rejected)
+def _written(
+    parts: Parts, records: Records, matrix: Matrix, rejected: list[Rejected], unwritable: Sequence[Rejected]
+) -> None:
+    metrics, letters = parts.metrics, [*rejected, *unwritable]
+    metrics.acknowledged(len(records) - len(letters), letters)
     metrics.lookups(matrix.lookups)
     metrics.end_to_end(time.time() - records.timestamp[records.timestamp >= 0] / 1000)

@@ -61,7 +61,8 @@ class Encoder:
         several = scores.values.ndim > 1
         classes = np.ascontiguousarray(scores.values if several else scores.values[:, np.newaxis], np.float64)
         room = _SMALL + len(self._header) + len(self._version) + len(self._entities) + len(topics)
-        room = (room + _DOUBLE * classes.shape[1]) * len(rows) + int((events.id_ends - events.id_starts)[rows].sum())
+        ordinary = room + _DOUBLE * classes.shape[1]
+        room = ordinary * len(rows) + int((events.id_ends - events.id_starts)[rows].sum())
         out, ends = np.empty(room, np.uint8), np.empty(len(rows), np.int64)
         end = _encode(
             self._header,
@@ -86,7 +87,7 @@ class Encoder:
             out,
             ends,
         )
-        return Payloads(rows, out[:end].tobytes(), ends)
+        return Payloads(rows, out[:end].tobytes(), ends, ordinary)
 
 
 def _text(text: str) -> bytes:

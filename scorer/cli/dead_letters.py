@@ -169,6 +169,12 @@ def _tell(due: Due, kafka: KafkaSettings) -> None:
             "them before they are read",
             style="yellow",
         )
+    if due.cut:
+        say(
+            f"not replayed: {due.cut:,} dead letters that hold a part of their event only (header scorer.cut); the "
+            "whole event is in its input topic, for as long as that keeps it",
+            style="yellow",
+        )
     for topic, letters in due.elsewhere.items():
         say(
             f"not replayed: {letters:,} events of topic {topic}, which is none of kafka.input_topics "

@@ -20,7 +20,7 @@ from scorer.kafka.cluster import Cluster
 from scorer.kafka.connect import connect, no_answer
 from scorer.kafka.groups import describe_group
 from scorer.kafka.offsets import Partition
-from scorer.kafka.topics import Topic
+from scorer.kafka.topics import AFTER, BEFORE, DIFFERENCE, Topic
 from scorer.settings import KafkaSettings
 
 ABSENT = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART})
@@ -29,8 +29,9 @@ HOPELESS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF
 DENIED = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 OF_TOPICS = (
     "retention.ms", "max.message.bytes", "cleanup.policy", "min.insync.replicas", "unclean.leader.election.enable",
+    "message.timestamp.type", AFTER, BEFORE, DIFFERENCE,
 )  # fmt: skip
-OF_BROKERS = ("transaction.max.timeout.ms",)
+OF_BROKERS = ("transaction.max.timeout.ms", "socket.request.max.bytes")
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 

@@ -3,15 +3,18 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from scorer.batch import Records
+from scorer.batch import Records, Rejected
 from scorer.errors import Fatal
 from scorer.kafka.offsets import Offsets, Partition, next_offsets
 
 COMMIT_SECONDS = 0.05  # between two commits of small batches: each costs the brokers as much as that of a large one
+
+
+Settled = Callable[[Sequence[Rejected]], None]  # told the rows that became dead letters only when they were written
 
 
 class Committer(Protocol):
@@ -29,21 +32,26 @@ class InFlight:
 
     `delivered` is given to the producer as the delivery callback of every write of the batch. It must not raise: an
     exception would surface in whatever call happens to serve callbacks, in place of what that call had to return.
+    The sink sets `refused` to decide what becomes of a write that failed; by default that ends the replica.
     """
 
-    __slots__ = ("_on_settled", "acknowledged", "error", "expected", "offsets")
+    __slots__ = ("_on_settled", "acknowledged", "error", "expected", "offsets", "refused", "unwritable")
 
-    def __init__(self, offsets: Offsets, expected: int, on_settled: Callable[[], None]) -> None:
+    def __init__(self, offsets: Offsets, expected: int, on_settled: Settled) -> None:
         self.offsets = offsets
         self.expected = expected
         self.acknowledged = 0
         self.error: object | None = None
+        self.unwritable: list[Rejected] = []  # rows whose prediction was refused and whose dead letter was not
+        self.refused: Callable[[Any, Any], None] | None = None
         self._on_settled = on_settled
 
-    def delivered(self, error: object | None, _: object) -> None:
+    def delivered(self, error: object | None, message: object) -> None:
         """Count one delivery report."""
         if error is None:
             self.acknowledged += 1
+        elif self.refused is not None:
+            self.refused(error, message)
         else:
             self.error = self.error or error
 
@@ -54,7 +62,8 @@ class InFlight:
 
     def settled(self) -> None:
         """Say that the whole batch is written."""
-        self._on_settled()
+        self.refused = None  # which may refer to this
+        self._on_settled(self.unwritable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,7 @@ class Checkpoint:
         self._clock = clock
         self._due = self._oldest = clock()
 
-    def open(self, records: Records, expected: int, on_settled: Callable[[], None] = lambda: None) -> InFlight:
+    def open(self, records: Records, expected: int, on_settled: Settled = lambda _: None) -> InFlight:
         """Take a batch into the window before its first write; `expected` writes must be acknowledged."""
         batch = InFlight(next_offsets(records), expected, on_settled)
         if not self._batches:

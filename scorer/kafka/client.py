@@ -60,6 +60,8 @@ def consumer_properties(kafka: KafkaSettings, batch: BatchSettings) -> dict[str,
         "queued.min.messages": max(2 * batch.max_records, min(10_000, 20 * batch.max_records)),
         "max.partition.fetch.bytes": min(1_048_576, max(65_536, 4_096 * batch.max_records)),
         "fetch.queue.backoff.ms": 20,
+        # Bounds what a zstd batch unpacks to, too: one that is larger would never be delivered, nor what is behind it.
+        "receive.message.max.bytes": LARGEST_MESSAGE,
     }
     if kafka.properties.get("group.protocol") != "consumer":  # there the broker assigns, and refuses a strategy
         chosen["partition.assignment.strategy"] = "cooperative-sticky"

@@ -3,25 +3,16 @@
 from collections import Counter, deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NotRequired, TypedDict, cast
+from typing import cast
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
 from scorer.batch import Reason, Records, Rejected
 from scorer.errors import Fatal
-from scorer.kafka.headers import headers_of
+from scorer.kafka.headers import MOST_HEADERS, Headers, headers_of
+from scorer.kafka.writes import CUT, PREFIX, Write
 
-PREFIX = "scorer."
-
-
-class Write(TypedDict):
-    """What a producer is to write."""
-
-    topic: str
-    value: bytes | None
-    key: bytes | None
-    headers: NotRequired[list[tuple[str, str | bytes | None]]]
-    timestamp: NotRequired[int]  # milliseconds since the epoch
+OUR_HEADERS = 10  # at most
 
 
 class DeadLetters:
@@ -45,6 +36,7 @@ class DeadLetters:
             rejected: the row, and why it cannot be scored.
         """
         row = rejected.row
+        headers, left_out = _headers(records, row)
         event = cast("Message", records.originals[row])
         ours = {
             "reason": rejected.reason.encode(),
@@ -60,12 +52,21 @@ class DeadLetters:
             topic=self._topic,
             value=event.value(),
             key=event.key(),
-            headers=[*headers_of(event), *((PREFIX + name, value) for name, value in ours.items())],
+            headers=[*headers, *((PREFIX + name, value) for name, value in ours.items()), *left_out],
         )
         kind, milliseconds = event.timestamp()
         if kind != TIMESTAMP_NOT_AVAILABLE:
             letter["timestamp"] = milliseconds
         return letter
+
+
+def _headers(records: Records, row: int) -> tuple[Headers, Headers]:
+    """Return the headers of an event that a dead letter can have, and one that says what it cannot."""
+    headers = headers_of(cast("Message", records.originals[row]))
+    most = MOST_HEADERS - OUR_HEADERS
+    if len(headers) > most:
+        return headers[:most], ((CUT, f"headers: the first {most} of {len(headers)}".encode()),)
+    return headers, ()
 
 
 class DeadLetterLimit:
@@ -98,7 +99,22 @@ class DeadLetterLimit:
         self._letters.update(self._batches[-1][2])
         while self._records - self._batches[0][1] >= self._window:
             self._drop(self._batches.popleft())
-        if self._letters.total() > self._ratio * max(self._records, self._window):
+        self._require_few(self._ratio, rejected)
+
+    def add(self, rejected: Rejected) -> None:
+        """Count a dead letter more, of the batches that were checked.
+
+        Raises:
+            Fatal: with it there are too many.
+        """
+        if self._ratio is None or not self._batches:
+            return
+        self._batches[-1][2][rejected.reason] += 1
+        self._letters[rejected.reason] += 1
+        self._require_few(self._ratio, [rejected])
+
+    def _require_few(self, ratio: float, rejected: Sequence[Rejected]) -> None:
+        if self._letters.total() > ratio * max(self._records, self._window):
             raise Fatal(self._explain(rejected))
 
     def _drop(self, batch: tuple[object, int, Counter[Reason]]) -> None:

@@ -9,6 +9,7 @@ from confluent_kafka import Message
 Headers = tuple[tuple[str, bytes | None], ...]
 _Header = tuple[str, str | bytes | None]  # as the client's types have it
 
+MOST_HEADERS = 100_000  # of a record; of one with more librdkafka gives none
 UNKNOWN_NAME = r"\x.."
 # The interpreter does not see the client's failure where it has come to call the method directly, as it does in code
 # that runs often: the exception would then be raised by whatever runs next.

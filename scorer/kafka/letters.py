@@ -5,9 +5,9 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from scorer.batch import Reason
-from scorer.kafka.dead_letters import PREFIX
 from scorer.kafka.headers import Headers
 from scorer.kafka.reader import Reader, Record
+from scorer.kafka.writes import CUT, PREFIX
 from scorer.settings import KafkaSettings
 
 _TEXTS = ("reason", "detail", "topic", "model", "version", "time")
@@ -47,6 +47,11 @@ class Letter:
     def place(self) -> str:
         """Where the letter is, as commands take it."""
         return f"{self.record.partition}@{self.record.offset}"
+
+    @property
+    def cut(self) -> bool:
+        """Whether it holds a part of its event only, since no broker takes the whole."""
+        return self.record.headers[-1][0] == CUT  # one of that name that comes earlier is the event's
 
     @property
     def headers(self) -> Headers:

@@ -8,9 +8,10 @@ from typing import Any, Literal, cast
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from scorer.errors import Fatal
-from scorer.kafka.client import LastError, properties, settled
+from scorer.kafka.client import LARGEST_MESSAGE, LastError, properties, settled
 from scorer.kafka.connect import connect, no_answer
 from scorer.kafka.headers import Headers, headers_of
+from scorer.kafka.intake import STEP
 from scorer.kafka.offsets import Partition
 from scorer.settings import KafkaSettings
 
@@ -57,7 +58,7 @@ class Reader:
             "auto.offset.reset": "earliest",  # of what retention has deleted since
             "error_cb": self._reason,
         }
-        quiet = {"log_level": 0, **properties(kafka, "consumer")}
+        quiet = {"log_level": 0, "receive.message.max.bytes": LARGEST_MESSAGE, **properties(kafka, "consumer")}
         for membership in ("group.instance.id", "group.protocol", "group.remote.assignor"):
             quiet.pop(membership, None)
         self._consumer = connect(Consumer, quiet | own)
@@ -78,7 +79,7 @@ class Reader:
         self._consumer.assign([TopicPartition(*partition, offset) for partition, offset in first.items()])
         left = {} if follow else {partition: end for partition, end in ends.items() if end > 0}
         while follow or left:
-            for message in self._consumer.consume(500, TURN_SECONDS):
+            for message in self._consumer.consume(STEP, TURN_SECONDS):
                 partition = cast("Partition", (message.topic(), message.partition()))
                 reached = cast("int", message.offset())
                 if _is_record(message):

@@ -12,27 +12,28 @@ from scorer.batch import Records
 def columns(
     messages: Sequence[Message], topics: Sequence[str], max_bytes: int, generation: int, membership: object
 ) -> Records:
-    """Return the first of some messages as one batch: as many as have so many bytes of values, and at least one.
+    """Return the first of some messages as one batch: as many as have so many bytes, and at least one.
 
     Args:
         messages: none of which is an error.
         topics: their topics, and perhaps more.
-        max_bytes: of the values together.
+        max_bytes: of the values and keys together.
         generation: of the assignment under which they were read.
         membership: of the group under which they were read.
     """
-    values = [message.value() or b"" for message in messages]
+    values, keys = [message.value() or b"" for message in messages], [message.key() for message in messages]
     ends = np.cumsum([len(value) for value in values])
-    if ends[-1] > max_bytes:
-        rows = max(1, int(np.searchsorted(ends, max_bytes, "right")))
-        messages, values, ends = messages[:rows], values[:rows], ends[:rows]
+    held = ends + np.cumsum([len(key) if key else 0 for key in keys])
+    if held[-1] > max_bytes:
+        rows = max(1, int(np.searchsorted(held, max_bytes, "right")))
+        messages, values, keys, ends = messages[:rows], values[:rows], keys[:rows], ends[:rows]
     return Records(
         topics=tuple(topics),
         topic=_topic_indexes(messages, topics),
         partition=np.array([message.partition() for message in messages], np.int32),
         offset=np.array([message.offset() for message in messages], np.int64),
         timestamp=np.array([message.timestamp()[1] for message in messages], np.int64),
-        keys=[message.key() for message in messages],
+        keys=keys,
         data=np.frombuffer(b"".join(values), np.uint8),
         ends=ends,
         originals=messages,

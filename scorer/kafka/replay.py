@@ -15,10 +15,10 @@ from scorer.errors import Fatal, ScorerError
 from scorer.kafka.admin import NO_ANSWER, Admin
 from scorer.kafka.client import LastError, transaction_properties
 from scorer.kafka.connect import connect, no_answer
-from scorer.kafka.dead_letters import PREFIX, Write
 from scorer.kafka.letters import Letter
 from scorer.kafka.replayed import Replayed, memory_of, read_replayed
 from scorer.kafka.topics import Topic
+from scorer.kafka.writes import PREFIX, Write
 from scorer.settings import KafkaSettings
 
 BATCH_LETTERS = 500  # of one transaction
@@ -85,6 +85,7 @@ class Due:
         self.taken: Counter[str] = Counter()  # by reason and input topic
         self.old = 0  # of those, older than their topic keeps events: the brokers may delete them before they are read
         self.before = 0  # replayed already
+        self.cut = 0  # that hold a part of their event only
         self.elsewhere: Counter[str] = Counter()  # by a topic that is none of our inputs: what would score them?
         self.nowhere: Counter[str] = Counter()  # by input topic: of a partition that it does not have
 
@@ -92,7 +93,9 @@ class Due:
         """Yield the letters, each counted before it is yielded."""
         for letter in self._letters:
             topic = self._inputs.get(letter.topic)
-            if letter in self._replayed:
+            if letter.cut:
+                self.cut += 1
+            elif letter in self._replayed:
                 self.before += 1
             elif topic is None:
                 self.elsewhere[letter.topic] += 1

@@ -19,12 +19,12 @@ from scorer.kafka.commits import Commits, places, topic_partitions
 from scorer.kafka.connect import connect
 from scorer.kafka.ends import Ends
 from scorer.kafka.gaps import Gaps
+from scorer.kafka.intake import Intake
 from scorer.kafka.lag import Lag
 from scorer.kafka.leaving import commit_before_revocation, give_up
 from scorer.kafka.observer import Observer
 from scorer.kafka.offsets import Partition
 from scorer.kafka.open_transactions import OpenTransactions
-from scorer.kafka.pace import BUSY_SECONDS, IDLE_SECONDS, Pace
 from scorer.kafka.records import columns
 from scorer.kafka.standing import Standing
 from scorer.kafka.starts import Starts, Undecided
@@ -63,7 +63,7 @@ class Source:
         waiting: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._topics = tuple(kafka.input_topics)
-        self._max_records, self._max_bytes, self._pace = batch.max_records, batch.max_bytes, Pace(batch)
+        self._max_bytes, self._intake = batch.max_bytes, Intake(batch)
         self._observer, self._standing, self._last_error = observer, Standing(condition), LastError(condition)
         self._transactional = kafka.delivery == "exactly-once"
         self._checkpoint: Checkpoint | None = None
@@ -110,20 +110,21 @@ class Source:
         if self._checkpoint is not None and (ends := self._ends.passed(self._held)):
             self._checkpoint.advance(ends)
         generation = self.assignment.generation
-        self._gather()
+        self._intake.gather(self._take, lambda: len(self._held), self._waits)
         self.starts.decide()
         self._lag.look(self.assignment.owned)
         messages, self._held = self._held, []
         if not messages:
             return None
         # Counted from now: what was assigned during the call may already have delivered.
-        records = columns(messages, self._topics, self._max_bytes, self.assignment.generation, self.membership())
+        first = messages[: self._intake.rows]
+        records = columns(first, self._topics, self._max_bytes, self.assignment.generation, self.membership())
         self._held = messages[len(records) :]
         ours = records if records.generation == generation else self.assignment.ours(records)
         ours = ours and self._begun(ours)
         if ours is not None:
             self._gaps.look(ours)
-            self._pace.given()
+            self._intake.given()
         return ours
 
     def hold(self, records: Records | None, seconds: float) -> Records | None:
@@ -152,22 +153,10 @@ class Source:
             self._take(1, 0)  # the group is served meanwhile
             return None
 
-    def _gather(self) -> None:
-        """Hold the records of a batch, unless some are held."""
-        self._pace.back()
-        if not self._held and self._pace.fixed:
-            self._take(self._max_records, self._pace.wait_seconds)
-        elif not self._held:
-            self._take(self._max_records, 0)
-            if not self._held:
-                busy = self._checkpoint is not None and not self._checkpoint.idle
-                self._take(1, BUSY_SECONDS if busy else IDLE_SECONDS)
-            if self._held and (room := self._max_records - len(self._held)):
-                self._take(room, self._pace.wait_seconds)
-
-    def _take(self, records: int, seconds: float) -> None:
-        """Hold what comes within some seconds, so many records at most."""
+    def _take(self, records: int, seconds: float) -> int:
+        """Hold what comes within some seconds, so many messages at most; return how many came, ends included."""
         messages = self._consumer.consume(records, seconds)  # may drop what is held: partitions change hands in it
+        came = len(messages)
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
@@ -177,7 +166,9 @@ class Source:
             messages = [message for message in messages if message.error() is None]
             self._note([message for message in failed if not self._ends.reached(message)])
         self._standing.arrived(messages)
+        self._intake.weigh(messages)
         self._held += messages
+        return came
 
     def _note(self, failed: list[Message]) -> None:
         for message in failed:
@@ -186,6 +177,10 @@ class Source:
             if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own codes are so named
                 raise Fatal(f"the consumer group refused this replica for good: {error.str()}")
             self._standing.failed(message, error)
+
+    def _waits(self) -> bool:
+        """Whether delivery reports are expected."""
+        return self._checkpoint is not None and not self._checkpoint.idle
 
     def membership(self) -> object:
         """Return the group's token of this member, as of now; None where no transaction needs it."""

@@ -9,22 +9,25 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from scorer.batch import Payloads, Records, Rejected
 from scorer.errors import Aborted, Fatal
-from scorer.kafka.checkpoint import Checkpoint, InFlight
+from scorer.kafka.bounded import CALL_SECONDS, bounded
+from scorer.kafka.checkpoint import Checkpoint, InFlight, Settled
 from scorer.kafka.client import transaction_properties, within
 from scorer.kafka.commits import NOT_OWNER, Commits, topic_partitions
 from scorer.kafka.connect import connect
-from scorer.kafka.dead_letters import DeadLetters
+from scorer.kafka.culprits import APART, Culprits, Reports
+from scorer.kafka.dead_letters import DeadLetterLimit, DeadLetters
 from scorer.kafka.offsets import Partition, next_offsets
-from scorer.kafka.sink import Sink
+from scorer.kafka.published import Published
+from scorer.kafka.sink import Sink, pass_on
 from scorer.settings import KafkaSettings
 
 START_SECONDS = 15.0  # for what a predecessor left open to be ended
-CALL_SECONDS = 5.0  # that one call of the producer may take; the wait for brokers is the pipeline's, as a member
 POSITIONS_SECONDS = 1.0  # between two transactions that hold nothing but positions
 FENCED_SECONDS = 5.0  # more than a heartbeat: for the group to tell a replica that another has taken its place
 NOT_ENDED = (
@@ -33,7 +36,6 @@ NOT_ENDED = (
 )
 FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001  librdkafka's own codes are so named
 REFUSED = frozenset({
-    KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_RECORD,
     KafkaError.POLICY_VIOLATION, KafkaError.TOPIC_EXCEPTION, KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, KafkaError.INVALID_TRANSACTION_TIMEOUT,
@@ -48,7 +50,7 @@ class TransactionCheckpoint(Checkpoint):
     answer is late could overtake the transaction of a later batch, and set its offsets back.
     """
 
-    def open(self, records: Records, expected: int, on_settled: Callable[[], None] = lambda: None) -> InFlight:
+    def open(self, records: Records, expected: int, on_settled: Settled = lambda _: None) -> InFlight:
         """Name the offsets of a batch; it is written and committed, or neither, when `publish` returns."""
         offsets = next_offsets(records)
         for partition in offsets:
@@ -79,6 +81,7 @@ class TransactionalSink(Sink):
         dead_letters: makes the dead letters.
         condition: told why the brokers cannot be reached.
         commits: of the consumer, told of results, and asked what a lost transaction came to.
+        limit: told of predictions that become dead letters because their topic refuses them.
         left: returns how many seconds are left, where this replica stops.
 
     Raises:
@@ -86,15 +89,18 @@ class TransactionalSink(Sink):
         Fatal: they never will.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  what a transaction is made of, and who is told
         self,
         kafka: KafkaSettings,
         dead_letters: DeadLetters,
         condition: Callable[[str], None],
         commits: Commits,
+        limit: DeadLetterLimit | None = None,
         left: Callable[[], float] = lambda: math.inf,
     ) -> None:
-        super().__init__(kafka, dead_letters, condition)
+        super().__init__(kafka, dead_letters, condition, limit)
+        compressed = kafka.properties.keys() & {"compression.type", "compression.codec"}
+        self._culprits = Culprits(self._refusals, self._limit, compressed=bool(compressed))
         self._commits, self._left = commits, left
         self._named = kafka.instance_id is not None
         self._usable = False  # whether the producer may begin a transaction
@@ -113,15 +119,16 @@ class TransactionalSink(Sink):
         """
         if not self._usable:
             self._recover()
+        published = self._published(records, payloads, rejected, batch)
+        self._culprits.recall(published)
         if self._unheard and self._is_committed(batch.offsets):  # the transaction whose end was not heard of succeeded
             batch.settled()
             return
-        try:
-            self._producer.begin_transaction()
-            self._write(records, payloads, rejected, on_delivery=None)
-            self._bounded(partial(_commit, self._producer, topic_partitions(batch.offsets), records.membership))
-        except KafkaException as failed:
-            self._give_up(failed.args[0])
+        while not self._attempt(published):
+            if self._culprits.properties:
+                self._recover()
+        self._usable = not self._culprits.properties  # such a producer is for one batch
+        self._culprits.forget()
         self._commits.observer.committed("ok")
         batch.settled()
 
@@ -156,7 +163,7 @@ class TransactionalSink(Sink):
         """End a transaction that may be open, as `serve` does, within some seconds; return whether none is."""
         if self._open and seconds > 0:
             try:
-                self._recover(min(seconds, CALL_SECONDS))
+                self._recover(seconds=min(seconds, CALL_SECONDS))
             except Aborted:
                 return False
         return not self._open
@@ -179,7 +186,46 @@ class TransactionalSink(Sink):
                     raise
                 time.sleep(0.5)
 
-    def _give_up(self, error: KafkaError) -> None:
+    def _attempt(self, published: Published) -> bool:
+        """Try once; return whether it is committed, and if not, have it tried again with what was refused amended."""
+        reports = self._culprits.reports()
+        try:
+            self._producer.begin_transaction()
+            self._write(published, *reports.callbacks(published))
+            reports.wait(self._producer, CALL_SECONDS)
+            commit = partial(_commit, self._producer, topic_partitions(published.batch.offsets))
+            self._bounded(partial(commit, published.records.membership))
+        except KafkaException as failed:
+            refused = reports.refused(published)
+            if not self._culprits.concerns(failed.args[0], refused):
+                self._give_up(failed.args[0])
+            self._commits.observer.committed("failed")
+            self._recover()  # ends the transaction: to abort it might take as long as it may last
+            self._culprits.find(published, refused, self._probe)
+            return False
+        return True
+
+    def _probe(self, published: Published, rows: Sequence[int]) -> tuple[int, KafkaError] | None:
+        """Write rows one by one in a transaction that is never committed; return the first that is refused."""
+        self._recover(APART)
+        self._usable, report = False, Reports(wanted=True)
+        try:
+            self._producer.begin_transaction()
+            for row in rows:
+                try:
+                    self._write_later(published.write(row), report.of_row(row))
+                except KafkaException as refused:  # by the client itself
+                    pass_on(report.of_row(row), refused)
+                if not report.wait(self._producer, CALL_SECONDS, expected=1):
+                    raise Aborted("the brokers do not say which write they refused, and it is tried again")
+                report = Reports(wanted=True)
+        except KafkaException as failed:
+            if not report.refused(published):
+                raise Aborted(f"a transaction failed and is tried again: {failed.args[0].str()}") from failed
+        self._recover()
+        return next(iter(report.refused(published)), None)
+
+    def _give_up(self, error: KafkaError) -> NoReturn:
         """End a transaction that failed: aborted, or unusable until it is known what the brokers made of it."""
         if error.txn_requires_abort():
             try:
@@ -202,13 +248,14 @@ class TransactionalSink(Sink):
         if error.code() in FENCED:
             self._fenced_at = time.monotonic()
 
-    def _recover(self, seconds: float = CALL_SECONDS) -> None:
+    def _recover(self, properties: Mapping[str, object] | None = None, seconds: float = CALL_SECONDS) -> None:
         """Settle what is open under our id, by a new producer of that id; the old one may not be used again."""
+        self._usable = False
         if self._named and time.monotonic() - self._fenced_at < FENCED_SECONDS:
             # If another replica has our name, the group tells the consumer so by then; if it was but a long stall, not.
             raise Aborted("fenced: another replica has the same kafka.instance_id, or this one stood still for long")
         within(1.0, partial(_discard, self._producer))
-        self._producer = connect(Producer, self._properties)
+        self._producer = connect(Producer, {**self._properties, **(properties or self._culprits.properties)})
         try:
             self._bounded(partial(self._producer.init_transactions, seconds), seconds)
         except KafkaException as failed:
@@ -228,26 +275,7 @@ class TransactionalSink(Sink):
         return all(committed[partition] >= offset for partition, offset in offsets.items())
 
     def _bounded(self, call: Callable[[], object], seconds: float = CALL_SECONDS) -> None:
-        """Run a call of the client that keeps to its time of so many seconds, but for where it never ends.
-
-        librdkafka's `send_offsets_to_transaction` does not, whatever its timeout, after its broker went while it was
-        idle. Nor is a call waited for beyond the time that this replica has to stop.
-
-        Raises:
-            KafkaException: of the call, or that it took too long; the producer may then not be used again.
-        """
-        failed: list[KafkaException] = []
-
-        def run() -> None:
-            try:
-                call()
-            except KafkaException as error:
-                failed.append(error)
-
-        if not within(2 * seconds + 1, run, self._left):
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the client did not answer in time"))  # noqa: SLF001  librdkafka's own codes are so named
-        if failed:
-            raise failed[0]
+        bounded(call, seconds, self._left)
 
 
 def _commit(producer: Producer, offsets: list[TopicPartition], membership: object) -> None:

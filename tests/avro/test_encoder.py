@@ -63,6 +63,8 @@ def _encoded(batch: dict[str, Any], framing: str) -> list[bytes]:
     payloads = encoder.encode(records, events, matrix, scores, chosen, batch["scored_at"])
     assert payloads.rows is chosen
     assert len(payloads.data) == max(payloads.ends, default=0)
+    ids = [len(texts[row]) for row in batch["rows"]]
+    assert all(np.diff(payloads.ends, prepend=0) - ids <= payloads.ordinary)
     return [payloads.data[begin:end] for begin, end in zip([0, *payloads.ends], payloads.ends, strict=False)]
 
 

@@ -104,7 +104,9 @@ class World:
         self.replicas: list[subprocess.Popen[bytes]] = []
         self.exactly_once = settings.get("kafka__delivery") == "exactly-once"
         self._observer = Consumer(client | {"group.id": self.group})  # never a member of it
-        self._producer = Producer(client | {"linger.ms": 20, "enable.idempotence": True})
+        self._producer = Producer(
+            client | {"linger.ms": 20, "enable.idempotence": True, "message.max.bytes": 10_000_000}
+        )
         self._features(redis_url)
         self._bundle()
         self._configure(redis_url, settings)

@@ -88,3 +88,12 @@ def test_it_stops_exactly_where_the_last_records_have_more(
 
 def _records(batches: list[tuple[int, int]]) -> int:
     return sum(size for size, _ in batches)
+
+
+def test_a_prediction_that_becomes_a_dead_letter_when_it_is_refused_counts_too() -> None:
+    limit = DeadLetterLimit(0.5, 10)
+    limit.check(batch(0, 10), bad(4, Reason.UNWRITABLE))
+    limit.add(Rejected(9, Reason.UNWRITABLE, "too large"))
+    with pytest.raises(Fatal, match=r"6 of the last 10 records .* 'unwritable' \(such as: too large\)"):
+        limit.add(Rejected(8, Reason.UNWRITABLE, "too large"))
+    DeadLetterLimit(None, 1).add(Rejected(0, Reason.UNWRITABLE, "too large"))

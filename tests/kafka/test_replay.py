@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, TopicPartition
 from scorer.batch import Reason
 from scorer.errors import Fatal, Unavailable
 from scorer.kafka import Admin, Due, Letterbox, Reader, Record, Replay, Replayed, Topic
+from scorer.kafka.letters import open_letter
 from scorer.sandbox import Kafka
 from scorer.settings import KafkaSettings
 from tests.kafka.letters import Post, letter, letter_headers
@@ -154,3 +155,12 @@ def test_what_is_due_and_what_is_not_is_counted() -> None:
     assert [each.offset for each in due] == [1, 2, 4]
     assert due.taken == {"truncated to in": 1, "empty to in": 1, "truncated to old": 1}
     assert (due.before, due.elsewhere, due.nowhere, due.old) == (1, {"others": 1}, {"in": 2}, 2)
+
+
+def test_a_letter_that_holds_a_part_of_its_event_is_not_replayed() -> None:
+    said = letter_headers("in")
+    cut, copied = ((*said, ("scorer.cut", b"")), (("scorer.cut", b""), *said))
+    letters = [open_letter(Record("dead", 0, 0, 0, None, b"event", headers)) for headers in (cut, copied)]
+    due = Due(letters, Replayed(Topic("dead", 1), ()), {"in": Topic("in", 1)})
+    assert list(due) == letters[1:]
+    assert due.cut == 1

@@ -19,6 +19,7 @@ REPLAY = "tests/kafka/test_replay.py"
 CACHE = "tests/features/test_cache.py"
 GUARANTEES = "tests/delivery/test_guarantees.py::"
 RIGHTS = "tests/delivery/test_rights.py::"
+REFUSED = "tests/delivery/test_refused_writes.py::"
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ MUTANTS = [
     ),
     Mutant(
         "a delivery error counted as an acknowledgement",
-        "scorer/kafka/checkpoint.py",
-        "self.error = self.error or error",
-        "self.acknowledged += 1",
+        "scorer/kafka/sink.py",
+        "self._refused.append((published, message, error))",
+        "published.batch.delivered(None, None)",
         GUARANTEES + "test_a_refused_write_is_never_followed_by_a_commit",
     ),
     Mutant(
@@ -148,9 +149,30 @@ MUTANTS = [
     Mutant(
         "a dead letter that is not awaited",
         "scorer/kafka/sink.py",
-        "produce(**letter, on_delivery=on_delivery)",
-        "produce(**letter); on_delivery and on_delivery(None, None)",
+        "self._write_later(published.write(row), reported)",
+        "self._write_later(published.write(row), None); reported and reported(None, None)",
         GUARANTEES + "test_a_refused_dead_letter_is_never_followed_by_a_commit",
+    ),
+    Mutant(
+        "a refused prediction is settled without its dead letter",
+        "scorer/kafka/apart.py",
+        "            again = self._write(published, [row])\n            if not again:",
+        "            again = published.batch.delivered(None, None)\n            if not again:",
+        REFUSED + "test_an_event_whose_prediction_is_too_large_is_a_dead_letter_and_its_neighbours_are_scored",
+    ),
+    Mutant(
+        "what is refused together is at fault together",
+        "scorer/kafka/apart.py",
+        "self._settle(again, published)",
+        "[self._settle_one(published, *each) for each in again]",
+        REFUSED + "test_a_topic_that_takes_less_at_once_than_when_the_replica_started_gets_each_prediction",
+    ),
+    Mutant(
+        "a transaction is committed without what the client refused to send",
+        "scorer/kafka/culprits.py",
+        "            raise KafkaException(self._failed[0][0])",
+        "            pass",
+        REFUSED + "test_what_no_request_can_carry_is_a_dead_letter_with_its_beginning",
     ),
     Mutant(
         "records of a partition that came back are kept",
@@ -211,8 +233,8 @@ MUTANTS = [
     Mutant(
         "the offsets of a transaction are those of another membership",
         "scorer/kafka/transactions.py",
-        "topic_partitions(batch.offsets), records.membership)",
-        "topic_partitions(batch.offsets), self._commits._consumer.consumer_group_metadata())",
+        "partial(commit, published.records.membership)",
+        "partial(commit, self._commits._consumer.consumer_group_metadata())",
         TRANSACTIONS,
     ),
     Mutant(
@@ -246,7 +268,7 @@ MUTANTS = [
     Mutant(
         "any number of dead letters is allowed",
         "scorer/kafka/dead_letters.py",
-        "if self._letters.total() > self._ratio * max(self._records, self._window):",
+        "if self._letters.total() > ratio * max(self._records, self._window):",
         "if self._letters.total() > max(self._records, self._window):",
         "tests/kafka/test_dead_letter_limit.py",
     ),

@@ -1,0 +1,147 @@
+"""Writes that the brokers refuse: one record's fault costs one dead letter, a topic's fault stops the replica."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+from scorer.kafka.writes import CUT, KEPT_BYTES
+from scorer.sandbox import Kafka
+from tests.delivery.conftest import MakeWorld
+from tests.delivery.world import World, body, headers, place, reasons
+
+LARGE_KEY = b"k" * 1_048_450  # which the input topic takes, beside a small value, and the output topic does not
+ANY_TIME = str(2**63 - 1)
+
+
+def send_unwritable(world: World, numbers: Sequence[int], key: bytes | None = LARGE_KEY, **write: Any) -> None:
+    """Write events whose predictions cannot be written."""
+    world.send([body(number) for number in numbers], partition=0, key=key, **write)
+
+
+def send_squeezed(world: World, value: bytes, key: bytes, sent: int | bytes) -> None:
+    """Write a record that the input topic takes because it is compressed."""
+    chosen = {"compression.type": "gzip", "message.max.bytes": 10**8}
+    producer = Producer({"bootstrap.servers": world.bootstrap} | chosen)
+    producer.produce(world.input, value, key, 0, lambda _, message: world.sent.update({place(message): sent}))
+    assert producer.flush(30) == 0
+
+
+def take_large_letters(world: World) -> None:
+    world.alter(world.dead, "max.message.bytes", "10000000")
+
+
+def test_an_event_whose_prediction_is_too_large_is_a_dead_letter_and_its_neighbours_are_scored(world: World) -> None:
+    take_large_letters(world)
+    world.send(range(100), partition=0, key=b"one")
+    send_unwritable(world, [100, 101])
+    world.send(range(102, 200), partition=0, key=b"one")
+    replica = world.start()
+    world.wait_committed()
+    ledger = world.verify()
+    assert ledger.repeated == 0
+    assert reasons(ledger) == {"unwritable": 2}
+    assert ledger.order[0] == sorted(ledger.order[0])
+    (letter,) = ledger.dead_letters[0, 100]
+    assert (letter.key(), letter.value()) == (LARGE_KEY, body(100))
+    assert "max.message.bytes=1048588" in (dict(headers(letter))["scorer.detail"] or b"").decode()
+    send_unwritable(world, [200])  # alone: no neighbour shows that the topic takes other records
+    world.wait_committed()
+    assert reasons(world.verify()) == {"unwritable": 3}
+    assert world.stop(replica) == 0
+
+
+def test_an_event_without_a_key_for_a_compacted_topic_is_a_dead_letter_and_its_neighbours_are_scored(
+    world: World,
+) -> None:
+    world.alter(world.output, "cleanup.policy", "compact")
+    world.send(range(50), partition=0)
+    send_unwritable(world, [50], key=None)
+    world.send(range(51, 100), partition=0)
+    world.start()
+    world.wait_committed()
+    assert reasons(world.verify()) == {"unwritable": 1}
+
+
+def test_a_topic_that_takes_less_at_once_than_when_the_replica_started_gets_each_prediction(world: World) -> None:
+    world.send(range(10))
+    world.start()
+    world.wait_committed()
+    world.alter(world.output, "max.message.bytes", "1500")
+    world.send(range(10, 600), partition=0, key=b"one")
+    world.wait_committed()
+    assert not reasons(world.verify())
+
+
+def test_a_dead_letter_whose_timestamp_is_refused_is_named_with_the_property_and_lost_by_nothing(world: World) -> None:
+    world.alter(world.input, "message.timestamp.after.max.ms", ANY_TIME)
+    micros = int(time.time() * 1e6)
+    world.send([*range(10), b"not an event"], partition=0)
+    world.send([b"not an event"], partition=0, timestamp=micros)
+    world.send(range(10, 20), partition=0)
+    assert world.ended(world.start()) == 1
+    assert f"the dead letter of {world.input}-0@11 in topic {world.dead}" in world.log()
+    assert f"its timestamp is {micros}" in world.log()
+    assert f"set message.timestamp.after.max.ms=3600000, message.timestamp.before.max.ms={ANY_TIME}" in world.log()
+    world.alter(world.dead, "message.timestamp.after.max.ms", ANY_TIME)
+    world.start()
+    world.wait_committed()
+    (letter,) = world.verify().dead_letters[0, 11]
+    assert letter.timestamp()[1] == micros
+
+
+def test_a_dead_letter_that_is_too_large_is_named_with_the_property(world: World) -> None:
+    send_unwritable(world, [0])
+    assert world.ended(world.start()) == 1
+    assert f"the dead letter of {world.input}-0@0 in topic {world.dead}; max.message.bytes is 1048588" in world.log()
+    assert sum(world.committed().values()) == 0
+
+
+def test_a_value_that_only_compression_let_in_is_a_dead_letter_with_its_beginning(world: World) -> None:
+    bomb = bytes(3_000_000)
+    send_squeezed(world, bomb, b"key", bomb)
+    world.send(range(100), partition=0)
+    world.start()
+    world.wait_committed()
+    ledger = world.verify()
+    assert reasons(ledger) == {"too-large": 1}
+    (letter,) = ledger.dead_letters[0, 0]
+    assert letter.value() == bomb[:KEPT_BYTES]
+    assert headers(letter)[-1] == (CUT, b"value: the first 65536 of 3000000 bytes")
+
+
+def test_a_large_key_that_compresses_well_is_scored_where_the_producer_compresses(make_world: MakeWorld) -> None:
+    world = make_world(kafka__properties={"compression.type": "lz4"})
+    send_squeezed(world, body(0), bytes(3_000_000), 0)
+    world.start()
+    world.wait_committed()
+    world.verify()
+
+
+@pytest.fixture(scope="module")
+def small_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A broker that closes the connection on a request of more than two megabytes, as others do on a hundred."""
+    with Kafka(tmp_path_factory.mktemp("kafka"), {"socket.request.max.bytes": "2000000"}) as server:
+        yield server
+
+
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+def test_what_no_request_can_carry_is_a_dead_letter_with_its_beginning(
+    make_world: MakeWorld, small_kafka: Kafka, delivery: str
+) -> None:
+    world = make_world(small_kafka.bootstrap, kafka__delivery=delivery)
+    take_large_letters(world)
+    bomb = bytes(3_000_000)
+    world.send(range(10), partition=0)
+    send_squeezed(world, bomb, b"key", bomb)
+    send_squeezed(world, body(0), bomb, body(0))
+    world.send(range(10), partition=0)
+    world.start()
+    world.wait_committed()
+    ledger = world.verify()
+    assert reasons(ledger) == {"too-large": 1, "unwritable": 1}
+    (value,), (key,) = ledger.dead_letters[0, 10], ledger.dead_letters[0, 11]
+    assert (value.value(), value.key()) == (bomb[:KEPT_BYTES], b"key")
+    assert (key.value(), key.key()) == (body(0), bomb[:KEPT_BYTES])
