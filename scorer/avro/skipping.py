@@ -47,6 +47,8 @@ def take_long(data: bytes, at: int) -> tuple[int, int]:
     Raises:
         Broken: it has no end there, or more than 64 bits. So do the others.
     """
+    if at < len(data) and data[at] < 0x80:  # noqa: PLR2004  most have one byte
+        return (data[at] >> 1) ^ -(data[at] & 1), at + 1
     number, following = unpack_long(data, at)
     if following == at or data[following - 1] & 0x80:
         long = following - at >= _LONGEST_VARINT
@@ -101,9 +103,26 @@ def real(kind: Scalar, data: bytes, at: int) -> tuple[float, int]:
 def skipper(kind: Type | Link) -> Skip:
     """Return what steps over values of a type."""
     if isinstance(kind, Scalar):
-        return lambda data, at: take(kind, data, at)[1]
+        return _scalar_skipper(kind)
+    if isinstance(kind, Union) and all(isinstance(branch, Scalar) for branch in kind.branches):
+        return _choice_skipper([skipper(branch) for branch in kind.branches])
     inside: dict[Record, tuple[Type, ...]] = {}
     return lambda data, at: _skip(kind, data, at, inside)
+
+
+def _scalar_skipper(kind: Scalar) -> Skip:
+    if kind.base == "fixed" or kind.base in _WIDTHS:
+        width = _WIDTHS.get(kind.base, kind.size)
+        return lambda data, at: at + width if at + width <= len(data) else _forward(data, at, width)
+    return lambda data, at: take(kind, data, at)[1]
+
+
+def _choice_skipper(skips: list[Skip]) -> Skip:
+    def skip(data: bytes, at: int) -> int:
+        index, at = take_branch(len(skips), data, at)
+        return skips[index](data, at)
+
+    return skip
 
 
 def _skip(kind: Type | Link, data: bytes, at: int, inside: dict[Record, tuple[Type, ...]]) -> int:
