@@ -11,10 +11,10 @@ from functools import partial
 import structlog
 
 from scorer import pipeline
+from scorer.arrays.kernel import uncached
 from scorer.avro import Encoder
 from scorer.check import require_topics
 from scorer.errors import Fatal, Misconfigured
-from scorer.features import connect
 from scorer.kafka import (
     Checkpoint,
     DeadLetterLimit,
@@ -27,12 +27,12 @@ from scorer.kafka import (
     TransactionCheckpoint,
     commit_before_leaving,
 )
-from scorer.kernel import uncached
 from scorer.monitor import Health, Metrics, Outages, serve, watched
 from scorer.offline import golden_problems
 from scorer.pipeline import Parts
 from scorer.serving import Serving, prepare
 from scorer.settings import BatchSettings, Settings
+from scorer.store import connect
 
 WINDOW = 4  # batches in flight: enough to hide a broker's round trip, few enough to repeat little after a crash
 # What may be written and not committed: so many batches, or events where that is more. A crash repeats it, and those.

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from scorer.errors import Fatal, Misconfigured, Problem, ScorerError
-from scorer.features import Entity, connect, sample_problems
 from scorer.kafka import (
     Admin,
     dead_letter_concerns,
@@ -18,8 +17,10 @@ from scorer.kafka import (
     write_concerns,
 )
 from scorer.offline import golden_problems
+from scorer.plan import Entity
 from scorer.serving import Serving, prepare
 from scorer.settings import KafkaSettings, Settings
+from scorer.store import connect, sample_problems
 
 START_SECONDS = 30.0  # for brokers that start at the same time
 

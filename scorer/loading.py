@@ -5,9 +5,10 @@ from pathlib import Path
 
 from scorer.avro import Schema
 from scorer.errors import Misconfigured, Problem
-from scorer.features import Draft, Loaded, find_entity, load_file
 from scorer.model import find_bundle
+from scorer.plan import Draft
 from scorer.settings import Settings
+from scorer.store import Loaded, find_entity, load_file
 
 
 def load_features(settings: Settings, name: str, file: Path, told: Callable[[int], None] = lambda _: None) -> Loaded:

@@ -12,9 +12,10 @@ from scorer.avro.grammar import Scalar
 from scorer.avro.plain import to_json
 from scorer.batch import NO_TIME, Events, Lookup, Matrix, Records, Rejected, Scores
 from scorer.errors import Problem, did_you_mean
-from scorer.features import Entity, Reply, Request, Store
 from scorer.model import Golden, read_golden
+from scorer.plan import Entity
 from scorer.serving import Serving
+from scorer.store import Reply, Request, Store
 
 NUMBER, TIMESTAMP = Scalar("double"), Scalar("long", "timestamp-millis")
 GOLDEN_TOLERANCE = 1e-5  # relative: a golden score may come from another machine's arithmetic

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scorer.avro import Decoder, Encoder
 from scorer.batch import Lookup, Matrix, Records, Rejected
 from scorer.errors import Aborted, Unavailable
-from scorer.features import Features
 from scorer.kafka import Checkpoint, DeadLetterLimit, Sink, Source
 from scorer.model import Booster
 from scorer.monitor import Health, Metrics
+from scorer.scoring import Features
 
 WAIT_SECONDS = 0.5  # between two tries at a server that cannot answer
 COMMIT_TURN_SECONDS = 0.01  # between two looks at a commit that is waited for

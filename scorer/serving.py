@@ -9,9 +9,11 @@ import structlog
 from scorer.avro import MOST_DIGITS, Decoder, Schema
 from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
-from scorer.features import Cache, Draft, Features, FromEvent, Plan, Store, connect
 from scorer.model import Booster, Bundle, Given, find_bundle, load_booster
+from scorer.plan import Draft, FromEvent, Plan
+from scorer.scoring import Features
 from scorer.settings import Settings
+from scorer.store import Cache, Store, connect
 
 Part = TypeVar("Part")
 TEXT_KINDS = frozenset(Kind) - {Kind.BYTES}

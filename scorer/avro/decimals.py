@@ -12,8 +12,8 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.arrays.kernel import kernel
 from scorer.avro.reading import Fault
-from scorer.kernel import kernel
 
 SLOW: Final = 1  # in the status of a row: neither exact in the kernel nor known to be wrong
 EXACT: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)

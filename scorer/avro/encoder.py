@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.arrays.kernel import kernel
 from scorer.avro.binary import pack
 from scorer.avro.framing import header
 from scorer.avro.grammar import Scalar
 from scorer.avro.schema import Schema
 from scorer.avro.texts import end_to_end
 from scorer.batch import NO_TIME, Events, Matrix, Payloads, Records, Scores
-from scorer.kernel import kernel
 
 PREDICTION = Schema.load(Path(__file__).with_name("prediction.avsc"))
 _VARINT = 10  # bytes of the longest

@@ -9,10 +9,10 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.arrays.kernel import kernel
+from scorer.arrays.utf8 import is_utf8
 from scorer.avro.program import LEVEL, NEVER, NULL_BRANCH, OP, SIZE, SKIP, SLOT, TARGET, Op
 from scorer.avro.reading import Bytes, Fault, read_long, read_real, read_span, read_whole
-from scorer.avro.utf8 import is_utf8
-from scorer.kernel import kernel
 
 Ints: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]

@@ -7,8 +7,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.arrays.kernel import kernel
 from scorer.avro.program import Op
-from scorer.kernel import kernel
 
 Bytes: TypeAlias = NDArray[np.uint8]
 

@@ -6,12 +6,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.arrays.kernel import kernel
 from scorer.avro.grammar import Array, Map, Member, Record, Scalar, Type, Union
 from scorer.avro.machine import BLOCK_WIDTH, Flags, Ints, run_value
 from scorer.avro.program import compile_program
 from scorer.avro.reading import Bytes, Fault
 from scorer.avro.rejection import explain_field
-from scorer.kernel import kernel
 
 _AT_ONCE: Final = 4096  # events
 _FAULT, _STEP, _AT = range(3)  # the items of what the kernel fills where it fails

@@ -6,10 +6,10 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.arrays.kernel import kernel
 from scorer.avro.decimals import decimal_text
 from scorer.avro.grammar import Scalar
 from scorer.batch import Kind, Records
-from scorer.kernel import kernel
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Ints: TypeAlias = NDArray[np.int64]

@@ -9,10 +9,10 @@ from scorer import settings as configuration
 from scorer.bench import backlog
 from scorer.bench.budget import Budget, Reading
 from scorer.errors import Fatal, Unavailable
-from scorer.features import connect
 from scorer.sandbox import Sandbox
 from scorer.sandbox.replica import Replica
 from scorer.settings import FeatureSettings, Settings
+from scorer.store import connect
 
 FIRST_LOOK_SECONDS = 0.05  # between two looks, until the first batch is through
 LOOK_SECONDS = 1.0  # between two later ones: to write /metrics takes the replica some milliseconds

@@ -14,7 +14,6 @@ from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.table import aligned
 from scorer.errors import Fatal, Misconfigured, Problem
-from scorer.features import Plan
 from scorer.model import (
     Bundle,
     Rounds,
@@ -31,6 +30,7 @@ from scorer.model import (
 )
 from scorer.monitor import configure_logging
 from scorer.offline import golden_problems
+from scorer.plan import Plan
 from scorer.serving import Serving, prepare
 from scorer.settings import Settings
 

@@ -12,10 +12,10 @@ from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.output import replacing
 from scorer.cli.progress import counting
-from scorer.features import connect
 from scorer.monitor import configure_logging
 from scorer.offline import Offline
 from scorer.serving import prepare
+from scorer.store import connect
 
 HELP = "score a file of events without Kafka"
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from scorer.avro import PREDICTION, BadEvent, Converter, Schema, frame
 from scorer.avro.instants import format_timestamp
 from scorer.kafka import Record
-from scorer.kafka.letters import MOST, whole_number
+from scorer.kafka.dead_letters.read import MOST, whole_number
 from scorer.kafka.writes import PREFIX
 from scorer.printable import printable, printable_json
 from scorer.settings import Settings

@@ -13,10 +13,11 @@ from scorer import settings
 from scorer.avro import Schema
 from scorer.demo import flights, train
 from scorer.demo.show import Story
-from scorer.features import Plan, find_entity, load_file
 from scorer.kafka import Admin, Topic, dead_letter_topic
+from scorer.plan import Plan
 from scorer.sandbox import Sandbox
 from scorer.sandbox.replica import Replica
+from scorer.store import find_entity, load_file
 
 MODELS = Path(__file__).parents[2] / "models"
 EVENTS, PREDICTIONS, DEAD_LETTERS = "flights", train.NAME, "flights.dead-letters"

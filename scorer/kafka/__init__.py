@@ -1,22 +1,22 @@
 """Kafka: where records come from, where predictions and dead letters go, and what may be committed."""
 
-from scorer.kafka.admin import Admin, GroupLag
-from scorer.kafka.checkpoint import Checkpoint, Limits
-from scorer.kafka.cluster import Cluster, durability_concerns, transaction_problems
-from scorer.kafka.dead_letters import DeadLetterLimit, DeadLetters
-from scorer.kafka.feed import Feed
-from scorer.kafka.leaving import commit_before_leaving
-from scorer.kafka.letters import Letter, Letterbox
-from scorer.kafka.positions import PositionCommits
-from scorer.kafka.reader import Reader, Record
-from scorer.kafka.rehearsal import membership_concerns, property_problems
-from scorer.kafka.replay import Due, Replay
-from scorer.kafka.replayed import Replayed, memory_of, read_replayed
-from scorer.kafka.rights import Rights, examine_rights
-from scorer.kafka.sink import Sink
-from scorer.kafka.source import Source
-from scorer.kafka.topics import Topic, dead_letter_concerns, dead_letter_topic, output_concerns, write_concerns
-from scorer.kafka.transactions import TransactionalSink, TransactionCheckpoint
+from scorer.kafka.brokers.admin import Admin, GroupLag
+from scorer.kafka.brokers.cluster import Cluster, durability_concerns, transaction_problems
+from scorer.kafka.brokers.topics import Topic, dead_letter_concerns, dead_letter_topic, output_concerns, write_concerns
+from scorer.kafka.consume.source import Source
+from scorer.kafka.dead_letters.read import Letter, Letterbox
+from scorer.kafka.dead_letters.replay import Due, Replay
+from scorer.kafka.dead_letters.replayed import Replayed, memory_of, read_replayed
+from scorer.kafka.dead_letters.write import DeadLetterLimit, DeadLetters
+from scorer.kafka.delivery.at_least_once import Sink
+from scorer.kafka.delivery.checkpoint import Checkpoint, Limits
+from scorer.kafka.delivery.exactly_once import TransactionalSink, TransactionCheckpoint
+from scorer.kafka.delivery.leaving import commit_before_leaving
+from scorer.kafka.delivery.positions import PositionCommits
+from scorer.kafka.operate.client_check import membership_concerns, property_problems
+from scorer.kafka.operate.feed import Feed
+from scorer.kafka.operate.reader import Reader, Record
+from scorer.kafka.operate.rights import Rights, examine_rights
 
 __all__ = [
     "Admin",

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.kernel import kernel
+from scorer.arrays.kernel import kernel
 from scorer.model.forest import BLOCK, Forest, Ints, NotCovered
 
 Rows = NDArray[np.float32]

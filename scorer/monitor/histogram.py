@@ -11,7 +11,7 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from scorer.kernel import kernel
+from scorer.arrays.kernel import kernel
 
 
 class Series:

@@ -13,8 +13,8 @@ from scorer.cli import main
 from scorer.kafka import Admin, Reader, Record, Topic
 from scorer.sandbox import Kafka
 from tests.cli.stream import SCHEMA, Stream, make_stream
+from tests.kafka.dead_letters.letters import Post, letter_headers
 from tests.kafka.ends import wait_ended
-from tests.kafka.letters import Post, letter_headers
 
 EVENT = {"id": "p1", "amount": 2.5, "card": {"number": 7}, "made": "2023-11-14T22:13:20.000Z"}
 Capture = pytest.CaptureFixture[str]

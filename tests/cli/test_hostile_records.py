@@ -14,14 +14,14 @@ from scorer.cli import letters
 from scorer.cli.table import aligned
 from scorer.cli.views import VIEWS, View
 from scorer.kafka import Admin, Letter, Record, Replayed, Topic
+from scorer.kafka.dead_letters.read import NotALetter, open_letter
 from scorer.kafka.headers import Headers
-from scorer.kafka.letters import NotALetter, open_letter
 from scorer.sandbox import Kafka
 from scorer.settings import Settings, load
 from tests.cli.stream import SCHEMA, Stream, make_stream
 from tests.cli.test_dead_letters import EVENT, body, dead_letters, replayed, wait_until_visible
 from tests.cli.test_tail import PREDICTION, PREDICTIONS, avro
-from tests.kafka.letters import Post, letter_headers
+from tests.kafka.dead_letters.letters import Post, letter_headers
 from tests.kafka.raw_headers import write_raw
 
 HOSTILE = "\x1b[2J\x1b]52;c;aGk=\x07\x9b1m\x7f\r\n\u202e\u2028"

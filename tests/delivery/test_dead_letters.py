@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.world import World, headers, known, reasons
-from tests.kafka.letters import Post, letter_headers
+from tests.kafka.dead_letters.letters import Post, letter_headers
 from tests.kafka.raw_headers import write_raw
 
 LETTERS = 6_000

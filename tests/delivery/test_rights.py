@@ -17,7 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, t
 
 from scorer.check import Report, examine
 from scorer.kafka import Cluster, examine_rights
-from scorer.kafka.grants import takes_idempotent_writes
+from scorer.kafka.operate.grants import takes_idempotent_writes
 from scorer.sandbox import Kafka
 from scorer.sandbox.server import HOST, free_port
 from scorer.settings import load as load_settings

@@ -7,7 +7,7 @@ from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs/architecture.md").read_text()
 PACKAGE = ROOT / "scorer"
-ROOMS = {folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists()}
+ROOMS = {str(file.parent.relative_to(PACKAGE)) for file in PACKAGE.rglob("*/__init__.py")}
 
 
 def modules(room: str = "") -> set[str]:
@@ -15,14 +15,14 @@ def modules(room: str = "") -> set[str]:
 
 
 def test_every_room_and_no_other_has_its_place() -> None:
-    assert set(re.findall(r"^### `(\w+)/`", PAGE, re.MULTILINE)) == ROOMS
+    assert set(re.findall(r"^### `([\w/]+)/`", PAGE, re.MULTILINE)) == ROOMS
 
 
 def test_every_module_is_on_the_map_and_no_other() -> None:
     assert {file for line in re.findall(r"^\| (`\w+\.py`.*?) \|", PAGE, re.MULTILINE) for file in names(line)} == {
         f"{module}.py" for module in modules()
     }
-    for room, text in re.findall(r"^### `(\w+)/`(.*?)(?=^#)", PAGE, re.MULTILINE | re.DOTALL):
+    for room, text in re.findall(r"^### `([\w/]+)/`(.*?)(?=^#)", PAGE, re.MULTILINE | re.DOTALL):
         listed = [name for line in re.findall(r"^- (`.*?):", text, re.MULTILINE) for name in names(line)]
         commands = {command.replace("-", "_") for command in COMMANDS} if room == "cli" else set()
         assert sorted(listed) == sorted(modules(room) - commands), room
@@ -30,7 +30,7 @@ def test_every_module_is_on_the_map_and_no_other() -> None:
 
 def test_the_journey_passes_through_modules_that_are_there() -> None:
     journey = PAGE.split("## The journey of a batch")[1].split("\n\n")[1]
-    stops = re.findall(r"^ +(\w+/\w+) ", journey, re.MULTILINE)
+    stops = re.findall(r"^ +(\w+/[\w/]+) ", journey, re.MULTILINE)
     assert len(stops) >= 5
     assert [stop for stop in stops if not (PACKAGE / f"{stop}.py").exists()] == []
 

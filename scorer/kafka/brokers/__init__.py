@@ -1,0 +1,1 @@
+"""What the brokers say and are told: topics, groups, and the cluster."""

@@ -1,0 +1,46 @@
+"""Ask the brokers about a consumer group, as a program of its own: a client that crashes over it does so alone.
+
+It reads {"properties", "group", "rights", "seconds"} as JSON from stdin and writes what it was told, or {"code",
+"text"} of an error, as JSON to stdout. It imports nothing of the project's. `describe_group` in
+`scorer.kafka.brokers.groups` starts it.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+
+def ask(properties: dict[str, Any], group: str, rights: bool, seconds: float) -> dict[str, Any]:  # noqa: FBT001  by name, from JSON
+    """Return the state of a group, what we may do to it, and who reads which partition.
+
+    Raises:
+        KafkaException: the brokers did not say.
+    """
+    client = AdminClient(properties)
+    (future,) = client.describe_consumer_groups(
+        [group], include_authorized_operations=rights, request_timeout=seconds
+    ).values()
+    described = future.result()
+    return {
+        "state": described.state.name.lower(),
+        "operations": [operation.name for operation in described.authorized_operations or ()],
+        "owners": [
+            (at.topic, at.partition, member.group_instance_id or member.member_id, member.host.lstrip("/"))
+            for member in described.members
+            for at in member.assignment.topic_partitions
+        ],
+    }
+
+
+if __name__ == "__main__":
+    try:
+        answer = ask(**json.load(sys.stdin))
+    except KafkaException as failed:
+        answer = {"code": failed.args[0].code(), "text": failed.args[0].str()}
+    sys.stdout.write(json.dumps(answer))
+    sys.stdout.flush()
+    os._exit(0)  # without taking the client apart

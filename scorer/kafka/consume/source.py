@@ -1,0 +1,258 @@
+"""The consumer: micro-batches of the partitions that are ours, and what happens when those change."""
+
+import json
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Literal, cast
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from scorer.batch import Records
+from scorer.errors import Fatal
+from scorer.kafka.client import LastError, consumer_properties, within
+from scorer.kafka.connect import connect
+from scorer.kafka.consume.assignment import Assignment
+from scorer.kafka.consume.broker_status import Standing
+from scorer.kafka.consume.ends import Ends
+from scorer.kafka.consume.gaps import Gaps
+from scorer.kafka.consume.intake import Intake
+from scorer.kafka.consume.lag import Lag
+from scorer.kafka.consume.open_transactions import OpenTransactions
+from scorer.kafka.consume.records import columns
+from scorer.kafka.consume.start_offsets import Beginnings
+from scorer.kafka.consume.starts import Starts, Undecided
+from scorer.kafka.delivery.checkpoint import Checkpoint
+from scorer.kafka.delivery.commits import Commits, places, topic_partitions
+from scorer.kafka.delivery.leaving import commit_before_revocation, give_up
+from scorer.kafka.observer import Observer
+from scorer.kafka.offsets import Partition
+from scorer.settings import BatchSettings, KafkaSettings
+
+DRAIN_SECONDS = 10.0  # for writes to be acknowledged before partitions that are revoked go; well under a session
+UNDECIDED_SECONDS = 0.1  # between two questions where the group starts
+DELETED = (
+    "an input topic was deleted: this consumer would hear nothing even of a new one of that name;"
+    " `scorer topics --create` makes it, then start again"
+)
+Drain = Callable[[Checkpoint, float], bool]
+log = structlog.get_logger()
+
+
+class Source:
+    """A member of the consumer group.
+
+    Its callbacks run inside `poll` and `hold`, where an exception would destroy the records that were to be returned;
+    so they raise nothing, and what failed in them is raised by the next call.
+
+    Args:
+        kafka: topics, group and properties.
+        batch: limits of one batch.
+        observer: told of rebalances, commits and lag.
+        condition: told why the brokers cannot be reached, and the empty text when they can.
+        waiting: told which events wait behind an open transaction, and the empty text where none do.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        batch: BatchSettings,
+        observer: Observer,
+        condition: Callable[[str], None],
+        waiting: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._topics = tuple(kafka.input_topics)
+        self._max_bytes, self._intake = batch.max_bytes, Intake(batch)
+        self._observer, self._standing, self._last_error = observer, Standing(condition), LastError(condition)
+        self._transactional = kafka.delivery == "exactly-once"
+        self._checkpoint: Checkpoint | None = None
+        self._drain: Drain | None = None
+        self.assignment = Assignment()
+        self._held: list[Message] = []  # delivered, and left for the next batch
+        self._paused: set[Partition] = set()
+        self._failure: Exception | None = None  # raised in a callback
+        self._consumer = connect(
+            Consumer,
+            consumer_properties(kafka, batch)
+            | {"on_commit": self._on_commit, "error_cb": self._on_error, "stats_cb": self._on_statistics},
+        )
+        self.commits = Commits(self._consumer, observer)
+        self._gaps = Gaps(self.commits, observer.deleted)
+        self._lag = Lag(self._consumer, observer, self._gaps.reached)
+        latest = kafka.start_from == "latest"
+        self.starts = Starts(self._consumer, self.commits, lambda: self.assignment.owned, latest=latest)
+        self._beginnings = Beginnings(self.commits, self._consumer.seek, self._drop, self._gaps.begin, self.starts.find)
+        self._ends = Ends(self._beginnings, self._gaps)
+        self._transactions = OpenTransactions(kafka.properties.get("isolation.level"), waiting)
+
+    def subscribe(self, checkpoint: Checkpoint, drain: Drain) -> None:
+        """Join the group.
+
+        Args:
+            checkpoint: through it what is written is committed.
+            drain: has all that is published acknowledged within some seconds; called when partitions are revoked.
+        """
+        self._checkpoint, self._drain = checkpoint, drain
+        self._consumer.subscribe(
+            list(self._topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def poll(self) -> Records | None:
+        """Return the next batch, or None where no record came within the batch's waiting time.
+
+        Raises:
+            Fatal: the group will not have us.
+        """
+        self._resume()
+        self._beginnings.go_back()
+        # What was handed out before is now published or abandoned, so that what it holds back is in the checkpoint.
+        if self._checkpoint is not None and (ends := self._ends.passed(self._held)):
+            self._checkpoint.advance(ends)
+        generation = self.assignment.generation
+        self._intake.gather(self._take, lambda: len(self._held), self._waits)
+        self.starts.decide()
+        self._lag.look(self.assignment.owned)
+        messages, self._held = self._held, []
+        if not messages:
+            return None
+        # Counted from now: what was assigned during the call may already have delivered.
+        first = messages[: self._intake.rows]
+        records = columns(first, self._topics, self._max_bytes, self.assignment.generation, self.membership())
+        self._held = messages[len(records) :]
+        ours = records if records.generation == generation else self.assignment.ours(records)
+        ours = ours and self._begun(ours)
+        if ours is not None:
+            self._gaps.look(ours)
+            self._intake.given()
+        return ours
+
+    def hold(self, records: Records | None, seconds: float) -> Records | None:
+        """Stay in the group for some seconds without reading on; return what is still ours of some records."""
+        self._pause()
+        self._take(1, seconds)
+        if records is not None and records.generation != self.assignment.generation:
+            records = self.assignment.ours(records)
+        # What is ours now, is ours as the member that we are now.
+        return records and replace(records, membership=self.membership())
+
+    def close(self, seconds: float) -> bool:
+        """Leave the group; return whether that ended within the time."""
+        self._checkpoint = None
+        return within(seconds, self._consumer.close)
+
+    def _begun(self, records: Records) -> Records | None:
+        """Return the records of partitions that begin where they should; hold all while that cannot be told."""
+        try:
+            return self._beginnings.check(records)
+        except (KafkaException, Undecided) as reason:
+            if isinstance(reason, Undecided):
+                time.sleep(UNDECIDED_SECONDS)
+            # Not to be fetched again: brokers that are too busy to answer would have the more to do.
+            self._held = [*cast("Sequence[Message]", records.originals), *self._held]
+            self._take(1, 0)  # the group is served meanwhile
+            return None
+
+    def _take(self, records: int, seconds: float) -> int:
+        """Hold what comes within some seconds, so many messages at most; return how many came, ends included."""
+        messages = self._consumer.consume(records, seconds)  # may drop what is held: partitions change hands in it
+        came = len(messages)
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        # Never compared by `==`: a KafkaError that is compared with None leaves an exception behind for the next call.
+        failed = [message for message in messages if message.error() is not None]
+        if failed:
+            messages = [message for message in messages if message.error() is None]
+            self._note([message for message in failed if not self._ends.reached(message)])
+        self._standing.arrived(messages)
+        self._intake.weigh(messages)
+        self._held += messages
+        return came
+
+    def _note(self, failed: list[Message]) -> None:
+        for message in failed:
+            error = message.error()
+            assert error is not None  # noqa: S101  the caller's condition
+            if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own codes are so named
+                raise Fatal(f"the consumer group refused this replica for good: {error.str()}")
+            self._standing.failed(message, error)
+
+    def _waits(self) -> bool:
+        """Whether delivery reports are expected."""
+        return self._checkpoint is not None and not self._checkpoint.idle
+
+    def membership(self) -> object:
+        """Return the group's token of this member, as of now; None where no transaction needs it."""
+        return self._consumer.consumer_group_metadata() if self._transactional else None
+
+    def _pause(self) -> None:
+        # Again at every call: partitions may have been assigned since, and those are not paused.
+        assigned = self._consumer.assignment()
+        self._consumer.pause(assigned)
+        self._paused.update(places(assigned))
+
+    def _resume(self) -> None:
+        # Those that were lost meanwhile, too: the client would keep them paused when they come back.
+        if self._paused:
+            self._consumer.resume(topic_partitions(dict.fromkeys(self._paused, 0)))
+            self._paused.clear()
+
+    def _drop(self, partitions: Collection[Partition]) -> None:
+        self._held = [message for message in self._held if (message.topic(), message.partition()) not in partitions]
+        self._ends.forget(partitions)
+
+    def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._change("assigned", partitions)
+        self.assignment.gain(places(partitions))
+        self._beginnings.expect(places(partitions))
+
+    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            if self._checkpoint is not None and self._drain is not None:
+                self._drain(self._checkpoint, DRAIN_SECONDS)
+                commit_before_revocation(self._checkpoint)
+        except Exception as error:  # noqa: BLE001  see the class: raised by the next call
+            self._failure = error
+        self._let_go("revoked", partitions)
+
+    def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._let_go("lost", partitions)
+
+    def _let_go(self, kind: Literal["revoked", "lost"], partitions: list[TopicPartition]) -> None:
+        self._change(kind, partitions)
+        (self.assignment.lose if kind == "lost" else self.assignment.let_go)(places(partitions))
+        self._beginnings.forget(places(partitions))
+        self._gaps.forget(places(partitions))
+        for partition in places(partitions):
+            self._observer.forget(*partition)
+        if self._checkpoint is not None:
+            give_up(self._checkpoint, places(partitions))
+
+    def _change(self, kind: Literal["assigned", "revoked", "lost"], partitions: list[TopicPartition]) -> None:
+        changed = set(places(partitions))
+        self._drop(changed)
+        self._observer.rebalance(kind)
+        log.info("partitions changed hands", kind=kind, partitions=_named(changed))
+
+    def _on_statistics(self, text: str) -> None:
+        statistics = json.loads(text)
+        self._standing.statistics(statistics)
+        self._transactions.look(statistics, self.assignment.owned)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._UNKNOWN_PARTITION:  # noqa: SLF001  librdkafka's own codes are so named
+            self._failure = Fatal(DELETED)
+        self._last_error(error)
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        confirmed = self.commits.result(error, partitions)
+        errors = [error, *(partition.error for partition in partitions or ())]
+        if self._checkpoint is not None:
+            self._checkpoint.committed(confirmed=confirmed)
+        if any(each is not None and each.code() == KafkaError.UNKNOWN_TOPIC_OR_PART for each in errors):
+            self._failure = Fatal(DELETED)
+
+
+def _named(partitions: Iterable[Partition]) -> str:
+    return " ".join(f"{topic}-{partition}" for topic, partition in sorted(partitions)) or "none"

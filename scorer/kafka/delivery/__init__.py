@@ -1,0 +1,1 @@
+"""The producer, and what may be committed: at least once, or exactly once."""

@@ -1,0 +1,143 @@
+"""Reading topics to look at them: no group, nothing committed, so that nobody else notices."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, cast
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from scorer.errors import Fatal
+from scorer.kafka.client import LARGEST_MESSAGE, LastError, properties, settled
+from scorer.kafka.connect import connect, no_answer
+from scorer.kafka.consume.intake import STEP
+from scorer.kafka.headers import Headers, headers_of
+from scorer.kafka.offsets import Partition
+from scorer.settings import KafkaSettings
+
+Start = Literal["beginning", "end"]
+
+TURN_SECONDS = 0.2  # how soon Ctrl-C is heard
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as Kafka delivered it; `timestamp` is in milliseconds since the epoch, -1 where it has none."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Reader:
+    """Reads every partition of some topics.
+
+    Args:
+        kafka: where the brokers are, and how to log in.
+        topics: which.
+        partition: the only one to read of each topic; None reads all.
+        seconds: limit of each question to the brokers.
+    """
+
+    def __init__(
+        self, kafka: KafkaSettings, topics: Sequence[str], partition: int | None = None, seconds: float = 10.0
+    ) -> None:
+        self._kafka, self._topics, self._partition, self._seconds = kafka, topics, partition, seconds
+        self._reason = LastError()
+        own: dict[str, Any] = {
+            "group.id": kafka.group_id,  # asked for by the client, never joined
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",  # what was aborted was never written
+            "queued.max.messages.kbytes": 16_384,
+            "auto.offset.reset": "earliest",  # of what retention has deleted since
+            "error_cb": self._reason,
+        }
+        quiet = {"log_level": 0, "receive.message.max.bytes": LARGEST_MESSAGE, **properties(kafka, "consumer")}
+        for membership in ("group.instance.id", "group.protocol", "group.remote.assignor"):
+            quiet.pop(membership, None)
+        self._consumer = connect(Consumer, quiet | own)
+
+    def read(self, start: Start, *, follow: bool) -> Iterator[Record]:
+        """Yield records, in the order of each partition.
+
+        Args:
+            start: with the oldest record, or with those that come after this call.
+            follow: wait for more for ever; else end where the topics ended at the time of this call.
+
+        Raises:
+            Unavailable: the brokers do not answer at the start; later they are waited for.
+            Fatal: a topic or the partition is not there, or we may not read it.
+        """
+        ends = self._ends()
+        first = {partition: OFFSET_BEGINNING if start == "beginning" else end for partition, end in ends.items()}
+        self._consumer.assign([TopicPartition(*partition, offset) for partition, offset in first.items()])
+        left = {} if follow else {partition: end for partition, end in ends.items() if end > 0}
+        while follow or left:
+            for message in self._consumer.consume(STEP, TURN_SECONDS):
+                partition = cast("Partition", (message.topic(), message.partition()))
+                reached = cast("int", message.offset())
+                if _is_record(message):
+                    if follow or reached < left.get(partition, 0):
+                        yield _record(message)
+                    reached += 1
+                # A transaction's marker has an offset and is no record: there the news of the end tells.
+                if partition in left and reached >= left[partition]:
+                    del left[partition]
+
+    def close(self) -> None:
+        """Hang up."""
+        self._consumer.close()
+
+    def _ends(self) -> dict[Partition, int]:
+        """Return the end of each partition."""
+        try:
+            return {
+                partition: settled(partial(self._end, TopicPartition(*partition)), self._seconds)
+                for topic in self._topics
+                for partition in self._partitions(topic)
+            }
+        except KafkaException as error:
+            self._consumer.poll(0)  # the reason comes by a callback
+            raise no_answer(self._kafka.bootstrap_servers, self._reason.text or error.args[0].str()) from error
+
+    def _end(self, partition: TopicPartition) -> int:
+        _, end = self._consumer.get_watermark_offsets(partition, timeout=self._seconds)
+        return int(end)
+
+    def _partitions(self, topic: str) -> list[Partition]:
+        described = self._consumer.list_topics(topic, timeout=self._seconds).topics[topic]
+        if described.error is not None:
+            raise Fatal(f"cannot read topic {topic}: {described.error.str()}")
+        if self._partition is None:
+            return [(topic, partition) for partition in sorted(described.partitions)]
+        if self._partition not in described.partitions:
+            raise Fatal(f"topic {topic} has no partition {self._partition}; it has {len(described.partitions)}, from 0")
+        return [(topic, self._partition)]
+
+
+def _is_record(message: Message) -> bool:
+    """Tell a record from the news that the end of a partition is reached."""
+    error = message.error()
+    if error is None:
+        return True
+    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own codes are so named
+        return False
+    raise Fatal(f"cannot read topic {message.topic()}: {error.str()}")
+
+
+def _record(message: Message) -> Record:
+    return Record(
+        topic=cast("str", message.topic()),
+        partition=cast("int", message.partition()),
+        offset=cast("int", message.offset()),
+        timestamp=message.timestamp()[1],
+        key=message.key(),
+        value=message.value(),
+        headers=headers_of(message),
+    )

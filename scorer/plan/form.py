@@ -1,0 +1,169 @@
+"""The form of a plan file: which keys stand where, and of what type. What they mean is `plan`'s."""
+
+import re
+import reprlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from scorer.errors import Problem, did_you_mean
+from scorer.plan import document
+
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[list[Text], Field(min_length=1)]
+
+TEXT = "expected text, in quotes where it looks like something else"
+
+_EXPECTED = {
+    "string_type": TEXT,
+    "string_too_short": "expected text with at least one character",
+    "float_type": "expected a number",
+    "finite_number": "expected a finite number",
+    "list_type": "expected a list such as [a, b]",
+    "too_short": "expected at least one item",
+    "dict_type": "expected a mapping of keys to values",
+    "model_type": "expected a mapping of keys to values",
+}
+
+
+def _category(value: object) -> str | int:
+    """Return text or a whole number as it is; pydantic's own union would tell two errors for one item."""
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and _fits_long(value)):
+        return value
+    raise PydanticCustomError("category", _CATEGORY)
+
+
+def _fits_long(number: int) -> bool:
+    return -(2**63) <= number < 2**63
+
+
+_CATEGORY = f"{TEXT}, or a whole number that fits a long"
+Category = Annotated[Any, PlainValidator(_category)]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class EntityForm(_Form):
+    """One item of `entities`."""
+
+    key: Text
+    layout: Literal["hash", "packed"]
+    fields: Texts
+    when_missing: Literal["impute", "dead-letter"] | None = None
+    max_age: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    updated: Text | None = None
+
+
+class ColumnForm(_Form):
+    """One item of `columns`."""
+
+    name: Text
+    event: Text | None = None
+    entity: Text | None = None
+    field: Text | None = None
+    expression: Text | None = None
+    categories: Annotated[list[Category], Field(min_length=1)] | None = None
+    part: Literal["year", "month", "day", "hour", "minute", "second", "weekday", "yearday", "week"] | None = None
+    default: float | None = None
+
+
+AnyForm = TypeVar("AnyForm", bound=_Form)
+
+
+class _PlanForm(_Form):
+    entities: dict[Text, Any] | None = None
+    columns: Annotated[list[Any], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A plan file as far as it has the right form.
+
+    entities: name and form of each; no form where it has problems.
+    columns:  name and form of each, in order; no form where it has problems.
+    problems: everything that has not the right form.
+    keys:     name and key template of the entities without a form, where there is one.
+    events:   index and event field of the columns without a form, where there is one.
+    """
+
+    entities: Sequence[tuple[str, EntityForm | None]]
+    columns: Sequence[tuple[str | None, ColumnForm | None]]
+    problems: Sequence[Problem]
+    keys: Sequence[tuple[str, str]] = ()
+    events: Sequence[tuple[int, str]] = ()
+
+
+def read(text: str, where: str) -> Form:
+    """Read a plan file.
+
+    Raises:
+        Misconfigured: it is not YAML.
+    """
+    raw, problems = document.read(text, where)
+
+    def fit(form: type[AnyForm], item: object, *path: str | int) -> AnyForm | None:
+        try:
+            return form.model_validate(item)
+        except ValidationError as error:
+            problems.extend(_problem(form, details, where, path) for details in error.errors())
+        return None
+
+    fit(_PlanForm, raw)
+    top = raw if isinstance(raw, dict) else {}
+    given = top.get("entities")
+    items = [(name, item) for name, item in given.items() if isinstance(name, str)] if isinstance(given, dict) else []
+    columns = list(top["columns"]) if isinstance(top.get("columns"), list) else []
+    names = [_text(item, "name") for item in columns]
+    entity_forms = [fit(EntityForm, item, "entities", name) for name, item in items]
+    column_forms = [fit(ColumnForm, item, column_step(index, names[index])) for index, item in enumerate(columns)]
+    keys = [(name, _text(item, "key")) for (name, item), form in zip(items, entity_forms, strict=True) if form is None]
+    events = [(at, _text(columns[at], "event")) for at, form in enumerate(column_forms) if form is None]
+    return Form(
+        [(name, form) for (name, _), form in zip(items, entity_forms, strict=True)],
+        list(zip(names, column_forms, strict=True)),
+        problems,
+        [(name, key) for name, key in keys if key],
+        [(index, path) for index, path in events if path],
+    )
+
+
+def place(where: str, *path: str | int) -> str:
+    """A place in a plan as its writer would look for it: `plan.yaml: columns[3].entity`."""
+    steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return f"{where}: {steps.lstrip('.')}" if path else where
+
+
+def column_step(index: int, name: str | None) -> str:
+    """Return a column as a step of a `place`, by its index and its name: `columns[3] 'seats'`."""
+    return f"columns[{index}]" + (f" {reprlib.repr(name)}" if name else "")
+
+
+def _text(item: object, key: str) -> str | None:
+    text = item.get(key) if isinstance(item, dict) else None
+    return text if isinstance(text, str) else None
+
+
+def _problem(form: type[_Form], details: ErrorDetails, where: str, path: tuple[str | int, ...]) -> Problem:
+    loc, kind, found = details["loc"], details["type"], f"found {reprlib.repr(details['input'])}"
+    if kind == "missing":
+        return Problem(place(where, *path), f"the key '{loc[-1]}' is missing", f"expected keys: {_keys(form)}")
+    here = place(where, *path, *(step for step in loc if step != "[key]"))
+    if kind == "extra_forbidden":
+        name = str(loc[-1])
+        return Problem(
+            here, f"unknown key '{name}'{did_you_mean(name, form.model_fields)}", f"known keys: {_keys(form)}"
+        )
+    if kind == "literal_error":
+        choices = details["ctx"]["expected"]
+        near = did_you_mean(str(details["input"]), re.findall(r"'([^']*)'", choices))
+        return Problem(here, f"{found}{near}", f"expected {choices}")
+    return Problem(here, found, _EXPECTED.get(kind) or details["msg"].replace("Input should be", "expected"))
+
+
+def _keys(form: type[_Form]) -> str:
+    return ", ".join(form.model_fields)

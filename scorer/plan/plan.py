@@ -1,0 +1,214 @@
+"""The plan: where each column of the model comes from, as `plan.yaml` of a bundle says it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+
+from scorer.batch import Field
+from scorer.errors import Misconfigured, Problem
+from scorer.plan import form
+from scorer.plan.columns import FromEvent, PlanColumn, read_columns, twice, unknown_field
+from scorer.plan.form import EntityForm, Form, column_step, place
+from scorer.plan.keys import KeyTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """What features belong to, and how its features lie in Redis.
+
+    name:         as columns, metrics and predictions name it.
+    key:          how the name of its value in Redis is made of the event's fields.
+    layout:       `hash` (numbers as text) or `packed` (little-endian float32 in the order of `fields`).
+    fields:       the names of its features, distinct and at least one.
+    when_missing: `impute` or `dead-letter`; None: as the settings say.
+    max_age:      seconds after which it is stale; None: never.
+    updated:      the hash field with the Unix seconds of its last change; None where there is no `max_age`.
+    """
+
+    name: str
+    key: KeyTemplate
+    layout: str
+    fields: tuple[str, ...]
+    when_missing: str | None = None
+    max_age: float | None = None
+    updated: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where each column of the model comes from.
+
+    where:    the plan's file, for errors.
+    entities: what the columns need from Redis; none where Redis is never contacted.
+    columns:  in the model's order.
+    """
+
+    where: str
+    entities: tuple[Entity, ...]
+    columns: tuple[PlanColumn, ...]
+
+    @classmethod
+    def load(cls, path: Path) -> "Plan":
+        """Read a plan file.
+
+        Raises:
+            Misconfigured: with everything that is wrong with it.
+        """
+        return Draft.load(path).plan()
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> "Plan":
+        """Read a plan; `where` is the name of its file for errors.
+
+        Raises:
+            Misconfigured: with everything that is wrong with it.
+        """
+        return Draft.parse(text, where).plan()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, in the model's order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def fields(self) -> set[str]:
+        """The event fields whose values are used."""
+        moments = {part.path for entity in self.entities for part in entity.key.parts if part.format is not None}
+        return moments | {source.path for _, source in self._from_event() if not source.categories}
+
+    @property
+    def texts(self) -> set[str]:
+        """The event fields whose text is used, by keys and categories."""
+        parts = {part.path for entity in self.entities for part in entity.key.parts if part.format is None}
+        return parts | {source.path for _, source in self._from_event() if source.categories}
+
+    def _from_event(self) -> Iterator[tuple[int, FromEvent]]:
+        for index, column in enumerate(self.columns):
+            if isinstance(column.source, FromEvent):
+                yield index, column.source
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan file as far as it makes sense: of one that is wrong, the rest can be held against model and schema.
+
+    where:    the plan's file, for errors.
+    entities: those without problems of form.
+    columns:  those that have a meaning, with their indexes.
+    names:    of all columns, in order; empty for one without a name.
+    keys:     of all entities with a key: name and template.
+    events:   of the other columns, those with an event field: index and path.
+    problems: everything that is wrong with the file by itself.
+    """
+
+    where: str
+    entities: tuple[Entity, ...]
+    columns: tuple[tuple[int, PlanColumn], ...]
+    names: tuple[str, ...]
+    keys: tuple[tuple[str, KeyTemplate], ...]
+    events: tuple[tuple[int, str], ...]
+    problems: tuple[Problem, ...]
+
+    @classmethod
+    def load(cls, path: Path) -> "Draft":
+        """Read a plan file.
+
+        Raises:
+            Misconfigured: it cannot be read, or is not YAML.
+        """
+        try:
+            text = path.read_text("utf-8-sig")
+        except OSError as error:
+            raise Misconfigured([Problem(str(path), f"cannot be read: {error.strerror}")]) from None
+        except UnicodeDecodeError:
+            raise Misconfigured([Problem(str(path), "is not UTF-8", "expected a plan in YAML")]) from None
+        return cls.parse(text, str(path))
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> "Draft":
+        """Read a plan; `where` is the name of its file for errors.
+
+        Raises:
+            Misconfigured: it is not YAML.
+        """
+        read = form.read(text, where)
+        entities, problems = _entities(read, where)
+        columns, more = read_columns(read, where)
+        keys = [(entity.name, entity.key) for entity in entities]
+        for name, template in read.keys:
+            try:
+                keys.append((name, KeyTemplate.parse(template)))
+            except ValueError as error:
+                more.append(Problem(place(where, "entities", name, "key"), str(error)))
+        names = tuple(name or "" for name, _ in read.columns)
+        found = (*read.problems, *problems, *more)
+        return cls(where, tuple(entities), tuple(columns), names, tuple(keys), tuple(read.events), found)
+
+    def plan(self) -> Plan:
+        """Return the plan.
+
+        Raises:
+            Misconfigured: with everything that is wrong with it.
+        """
+        if self.problems:
+            raise Misconfigured(self.problems)
+        return Plan(self.where, self.entities, tuple(column for _, column in self.columns))
+
+    def schema_problems(self, fields: Mapping[str, Field], why_not: Callable[[str], str]) -> list[Problem]:
+        """Return what does not fit the event schema.
+
+        Args:
+            fields: what can be addressed in it, by dotted path.
+            why_not: says why a path that is not among `fields` cannot be used.
+        """
+        found: list[Problem] = []
+        for name, key in self.keys:
+            found += key.problems(fields, why_not, place(self.where, "entities", name, "key"))
+        of_columns = [
+            (at, column.source.problems(fields, why_not, self._place(at), numbers=bool(column.numbers)))
+            for at, column in self.columns
+            if isinstance(column.source, FromEvent)
+        ]
+        of_columns += [
+            (at, [unknown_field(self._place(at), path, why_not)]) for at, path in self.events if path not in fields
+        ]
+        for _, problems in sorted(of_columns, key=itemgetter(0)):
+            found += problems
+        return found
+
+    def _place(self, index: int) -> str:
+        return place(self.where, column_step(index, self.names[index]), "event")
+
+
+def _entities(read: Form, where: str) -> tuple[list[Entity], list[Problem]]:
+    entities: list[Entity] = []
+    problems: list[Problem] = []
+    for name, item in read.entities:
+        if item is None:
+            continue
+        problems += [Problem(place(where, "entities", name, key), *words) for key, *words in _faults(item)]
+        try:
+            key = KeyTemplate.parse(item.key)
+        except ValueError as error:
+            problems.append(Problem(place(where, "entities", name, "key"), str(error)))
+        else:
+            fields = tuple(item.fields)
+            entities.append(Entity(name, key, item.layout, fields, item.when_missing, item.max_age, item.updated))
+    return entities, problems
+
+
+def _faults(item: EntityForm) -> Iterator[tuple[str, str, str]]:
+    """What of an entity's keys does not go together: the key, what was found, and what was expected."""
+    for field in twice(item.fields):
+        yield "fields", f"'{field}' stands twice", "expected distinct names"
+    if item.max_age is not None and item.layout != "hash":
+        yield (
+            "max_age",
+            f"does not go with layout {item.layout}",
+            "only a hash has a field that says when it was updated",
+        )
+    if item.max_age is not None and item.updated is None:
+        yield "max_age", "needs `updated`", "name the hash field that holds the Unix seconds of the last change"
+    if item.updated is not None and item.max_age is None:
+        yield "updated", "needs `max_age`", "say after how many seconds the entity is stale"

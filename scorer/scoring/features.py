@@ -1,0 +1,225 @@
+"""The steps that a batch takes here: make its keys, look them up, and assemble its matrix."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.arrays.kernel import kernel
+from scorer.arrays.spans import Texts
+from scorer.batch import NO_SLOT, Events, Field, Found, Lookup, Matrix, Reason, Rejected
+from scorer.errors import Misconfigured, Problem, Unavailable
+from scorer.plan.plan import Entity, Plan
+from scorer.scoring.keyring import Keyring
+from scorer.scoring.matrix import Assembler
+from scorer.store.cache import Cache
+from scorer.store.fallback import Tolerant, nothing
+from scorer.store.protocol import Reply, Request, Store
+from scorer.store.redis.refusal import Denied, shown
+
+PING_SECONDS = 5.0  # between two questions to a store of which no batch asks anything
+HIT, MISSING = np.uint8(Lookup.HIT), np.uint8(Lookup.MISSING)
+_ABSENCES = (Lookup.MISSING, Lookup.STALE, Lookup.INVALID)
+
+Keyed = tuple[NDArray[np.int32], Texts]  # of one entity: [rows], the line of each row's key, or NO_SLOT; and the keys
+
+
+class Features:
+    """Gives the events of a batch their features.
+
+    Args:
+        plan: where each column of the model comes from; it fits the fields (`Plan.problems`).
+        fields: what the event schema has, by dotted path.
+        store: where features are read from; None where the plan has no entities.
+        when_missing: `impute` or `dead-letter`, for the entities that do not say it themselves.
+        when_unavailable: `wait`, `impute` or `dead-letter`: what happens while the store cannot answer.
+        clock: Unix seconds, for the age of features.
+        monotonic: seconds, for the time between two tries at a store that failed, or that nobody asked.
+        cache: of the plan's entities; None where every batch asks for all its keys.
+
+    Raises:
+        Misconfigured: the plan has entities, and there is no store.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  the two clocks are for tests
+        self,
+        plan: Plan,
+        fields: Mapping[str, Field],
+        store: Store | None,
+        when_missing: str,
+        when_unavailable: str,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        cache: Cache | None = None,
+    ) -> None:
+        if plan.entities and store is None:
+            what = f"is left out, and the plan has entities: {', '.join(entity.name for entity in plan.entities)}"
+            raise Misconfigured([Problem("features", what, "say in `features.url` where they are")])
+        self._entities, self._clock, self._monotonic, self._cache = plan.entities, clock, monotonic, cache
+        self._store = Tolerant(store, monotonic) if store and when_unavailable != "wait" else store
+        self._ping, self._asked = store.ping if store and plan.entities else None, -math.inf
+        self._keyrings = [Keyring(entity.key, fields) for entity in plan.entities]
+        self._assembler = Assembler(plan, fields)
+        self._refused = np.zeros((len(plan.entities), len(Lookup)), np.bool_)  # which look-ups make a dead letter
+        self._refused[:, Lookup.UNAVAILABLE] = when_unavailable == "dead-letter"
+        for refused, entity in zip(self._refused, plan.entities, strict=True):
+            refused[list(_ABSENCES)] = (entity.when_missing or when_missing) == "dead-letter"
+
+    def keys(self, events: Events) -> list[Keyed]:
+        """Return the distinct keys of a batch for each entity, in the order of the plan."""
+        good = _good(events)
+        return [keyring.keys(events, good) for keyring in self._keyrings]
+
+    def look_up(self, keyed: Sequence[Keyed], events: Events | None = None) -> tuple[Found, ...]:
+        """Look up the distinct keys of a batch in one round trip; in none where it has no keys, or all are cached.
+
+        Args:
+            keyed: what `keys` gave for it.
+            events: the batch, to name one of them in an error.
+
+        Returns:
+            What was found for each entity, in the order of the plan. Where the store cannot answer and the policy is
+            to go on, every look-up is UNAVAILABLE.
+
+        Raises:
+            Unavailable: the store cannot answer, and the policy is to wait.
+        """
+        requests = [Request(entity, keys) for entity, (_, keys) in zip(self._entities, keyed, strict=True)]
+        now = self._clock()
+        try:
+            replies = self._cache.fetch(requests, now, self._ask) if self._cache else self._ask(requests, now)
+        except Denied as denied:
+            raise Unavailable(f"{denied}{_needed_by(denied, requests, keyed, events)}") from None
+        return tuple(
+            Found(request.entity.name, slots, reply.values, reply.absent, reply.lookup, request.keys, reply.reused)
+            for request, reply, (slots, _) in zip(requests, replies, keyed, strict=True)
+        )
+
+    def trouble(self) -> str | None:
+        """Ask a store that was not asked for some seconds whether it answers.
+
+        Returns:
+            Why it does not, empty where it does; None where it was asked lately, or there is nothing to ask for.
+        """
+        if self._ping is None or self._monotonic() - self._asked < PING_SECONDS:
+            return None
+        self._asked = self._monotonic()
+        try:
+            self._ping()
+        except Unavailable as error:
+            return str(error)
+        return ""
+
+    def assemble(self, events: Events, found: Sequence[Found]) -> Matrix:
+        """Make the matrix of a batch.
+
+        Args:
+            events: the batch.
+            found: what `look_up` gave for it.
+
+        Returns:
+            The matrix. Newly rejected are rows without features that they must have, and rows with an infinity.
+        """
+        good = _good(events)
+        states = np.empty((len(found), events.rows), np.uint8)
+        missing = np.empty((events.rows, len(found)), np.bool_)
+        lookups = np.zeros((len(found), len(Lookup)), np.int64)
+        for at, each in enumerate(found):
+            tell(each.slots, each.lookup, good, at, states, missing, lookups)
+        scored, rejected = good, list[Rejected]()
+        if lookups[self._refused].any():
+            rejected = list(self._without_features(found, states, good))
+            scored = good.copy()
+            scored[[each.row for each in rejected]] = False
+        values, infinite = self._assembler.assemble(events, found, scored)
+        return Matrix(
+            values,
+            missing=missing,
+            degraded=bool(lookups[:, Lookup.UNAVAILABLE].any()),
+            lookups=lookups,
+            rejected=[*rejected, *infinite],
+        )
+
+    def _ask(self, requests: Sequence[Request], now: float) -> list[Reply]:
+        if self._store is None or not any(request.keys for request in requests):
+            return nothing(requests)
+        self._asked = self._monotonic()
+        return self._store.fetch(requests, now)
+
+    def _without_features(
+        self, found: Sequence[Found], states: NDArray[np.uint8], good: NDArray[np.bool_]
+    ) -> Iterator[Rejected]:
+        """Reject the rows that lack an entity where the policy is a dead letter, saying all that they lack."""
+        lacking = np.take_along_axis(self._refused, states.astype(np.intp), 1) & good
+        for row in np.flatnonzero(lacking.any(0)).tolist():
+            reasons = [
+                _why(self._entities[each], found[each], row, Lookup(states[each, row]))
+                for each in np.flatnonzero(lacking[:, row]).tolist()
+            ]
+            yield Rejected(row, Reason.NO_FEATURES, "; ".join(reasons))
+
+
+def _good(events: Events) -> NDArray[np.bool_]:
+    """Mark the rows that were not rejected on the way here."""
+    good = np.ones(events.rows, np.bool_)
+    good[[each.row for each in events.rejected]] = False
+    return good
+
+
+@kernel(
+    "void(int32[::1], uint8[::1], boolean[::1], int64, uint8[:, ::1], boolean[:, ::1], int64[:, ::1])",
+    bare=True,
+)
+def tell(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
+    slots: NDArray[np.int32],
+    lookup: NDArray[np.uint8],
+    good: NDArray[np.bool_],
+    entity: int,
+    states: NDArray[np.uint8],
+    missing: NDArray[np.bool_],
+    lookups: NDArray[np.int64],
+) -> None:
+    """Say what became of the look-up of one entity in each row; without a key, it is missing.
+
+    Args:
+        slots: int32 [rows], the line of each row's key, or NO_SLOT.
+        lookup: uint8 [lines], a Lookup.
+        good: bool [rows], the rows that count.
+        entity: its number.
+        states: uint8 [entities, rows], of which that of this entity is filled: a Lookup; as are, likewise,
+        missing: bool [rows, entities], whether a row that counts lacks it, and
+        lookups: int64 [entities, Lookup], how many rows that count.
+    """
+    for row in range(len(slots)):
+        state = lookup[slots[row]] if slots[row] != NO_SLOT else MISSING
+        states[entity, row] = state
+        missing[row, entity] = good[row] and state != HIT
+        lookups[entity, state] += good[row]
+
+
+def _needed_by(denied: Denied, requests: Sequence[Request], keyed: Sequence[Keyed], events: Events | None) -> str:
+    """Return which event needs a key that may not be read; nothing where that is not known."""
+    for request, (slots, keys) in zip(requests, keyed, strict=True):
+        if events is None or denied.key is None or request.entity.name != denied.entity:
+            continue
+        slot = next((slot for slot, key in enumerate(keys) if key == denied.key), NO_SLOT)
+        for row in np.flatnonzero((slots == slot) & (slots != NO_SLOT))[:1].tolist():
+            return f"; event '{shown(events.data[events.id_starts[row] : events.id_ends[row]].tobytes())}' needs it"
+    return ""
+
+
+def _why(entity: Entity, found: Found, row: int, state: Lookup) -> str:
+    slot = found.slots[row]
+    if slot == NO_SLOT:
+        null = "null, or a time out of range" if any(part.format for part in entity.key.parts) else "null"
+        return f"entity '{entity.name}' is missing: a field in its key '{entity.key.text}' is {null}"
+    words = {
+        Lookup.MISSING: "Redis has none of its features at",
+        Lookup.STALE: "its features are older than its `max_age` allows, at",
+        Lookup.INVALID: f"what Redis has is not of layout {entity.layout} at",
+        Lookup.UNAVAILABLE: "Redis did not answer for",
+    }
+    key = found.keys[slot].decode(errors="backslashreplace")
+    return f"entity '{entity.name}' is {state.name.lower()}: {words[state]} key '{key}'"

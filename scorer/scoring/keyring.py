@@ -1,0 +1,177 @@
+"""From columns of events to the distinct keys of a batch."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.arrays.distinct import distinct
+from scorer.arrays.kernel import kernel
+from scorer.arrays.spans import Texts, copy
+from scorer.batch import Events, Field, Kind
+from scorer.plan.keys import KeyTemplate, Part
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_DAY = (datetime.min.replace(tzinfo=UTC) - _EPOCH).days
+_LAST_DAY = (datetime.max.replace(tzinfo=UTC) - _EPOCH).days
+_SECONDS = 86_400  # in a day
+_DAY_MICROSECONDS = _SECONDS * 1_000_000
+_INT64 = np.iinfo(np.int64)
+
+_Spans = tuple[NDArray[np.int64] | int, NDArray[np.int64] | int]  # where the text of each row starts and ends
+
+
+class Keyring:
+    """Makes the distinct keys of each batch from one template.
+
+    Args:
+        template: of the keys.
+        fields: what the schema has, by dotted path; the template fits it (`KeyTemplate.problems`).
+    """
+
+    def __init__(self, template: KeyTemplate, fields: Mapping[str, Field]) -> None:
+        self._paths = [part.path for part in template.parts]
+        self._pieces = [_piece(piece, fields) for piece in template.pieces]
+        self._moments = [piece for piece in self._pieces if isinstance(piece, _Moment)]
+        self._from_event = np.array([isinstance(piece, _Text) for piece in self._pieces])
+
+    def keys(self, events: Events, good: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Texts]:
+        """Make the keys of a batch.
+
+        Args:
+            events: the batch.
+            good: bool [rows], the rows that need a key.
+
+        Returns:
+            int32 [rows], where each row's key is among the keys; NO_SLOT where it needs none, has a null in it, or a
+            time that no calendar has (beyond the years 1 to 9999, or the hours of a day). The keys, each once.
+        """
+        usable = good.copy()
+        for path in self._paths:
+            usable &= ~events.columns[path].null
+        for moment in self._moments:
+            usable &= moment.known(events)
+        made = bytearray()
+        spans = np.empty((2, len(self._pieces), events.rows), np.int64)
+        for at, piece in enumerate(self._pieces):
+            spans[0, at], spans[1, at] = piece.spans(events, usable, made)
+        starts, ends = np.empty(events.rows, np.int64), np.empty(events.rows, np.int64)
+        data = np.empty(lay_out(spans, usable, starts, ends), np.uint8)
+        write_keys(events.data, np.frombuffer(made, np.uint8), self._from_event, spans, usable, data)
+        slots, first = distinct(data, starts, ends, usable)
+        return slots, Texts(data, starts[first], ends[first])
+
+
+class _Literal:
+    """A piece that is the same in all keys."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+
+    def spans(self, _events: Events, _usable: NDArray[np.bool_], made: bytearray) -> _Spans:
+        start = len(made)
+        made += self._text
+        return start, len(made)
+
+
+class _Text:
+    """A piece that is the text of a field."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def spans(self, events: Events, _usable: NDArray[np.bool_], _made: bytearray) -> _Spans:
+        column = events.columns[self._path]
+        return np.asarray(column.starts), np.asarray(column.ends)
+
+
+class _Moment:
+    """A piece that is a field in a format, made once for all values between which its text does not change.
+
+    Args:
+        part: with the format.
+        field: a date, a time or a timestamp.
+    """
+
+    def __init__(self, part: Part, field: Field) -> None:
+        self._part = part
+        self._day = 1 if field.kind is Kind.DATE else _SECONDS * field.ticks
+        self._step = max(1, self._day * part.step // _SECONDS)
+        first, last = (0, 0) if field.kind is Kind.TIME else (_FIRST_DAY, _LAST_DAY)
+        self._least = max(first * self._day, _INT64.min)
+        self._most = min((last + 1) * self._day - 1, _INT64.max)
+
+    def known(self, events: Events) -> NDArray[np.bool_]:
+        """Whether a calendar, or a clock, has each value."""
+        values = events.columns[self._part.path].values
+        return (values >= self._least) & (values <= self._most)
+
+    def spans(self, events: Events, usable: NDArray[np.bool_], made: bytearray) -> _Spans:
+        steps = events.columns[self._part.path].values // self._step
+        distinct_steps = np.unique(steps[usable])
+        edges = [len(made)]
+        for step in distinct_steps.tolist():
+            made += self._part.text(_EPOCH + timedelta(microseconds=step * self._step * _DAY_MICROSECONDS // self._day))
+            edges.append(len(made))
+        each = np.searchsorted(distinct_steps, steps)
+        return np.take(edges, each, mode="clip"), np.take(edges, each + 1, mode="clip")
+
+
+def _piece(piece: bytes | Part, fields: Mapping[str, Field]) -> _Literal | _Text | _Moment:
+    if isinstance(piece, bytes):
+        return _Literal(piece)
+    return _Text(piece.path) if piece.format is None else _Moment(piece, fields[piece.path])
+
+
+@kernel("int64(int64[:, :, ::1], boolean[::1], int64[::1], int64[::1])", bare=True)
+def lay_out(
+    spans: NDArray[np.int64], usable: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> int:
+    """Say where the key of each row is to start and end, end to end; return how many bytes all take.
+
+    Args:
+        spans: int64 [2, pieces, rows], where each piece starts and ends.
+        usable: bool [rows], the rows that have a key.
+        starts: int64 [rows], to be filled, like
+        ends: int64 [rows].
+    """
+    at = 0
+    for row in range(len(usable)):
+        starts[row] = at
+        if usable[row]:
+            for piece in range(spans.shape[1]):
+                at += spans[1, piece, row] - spans[0, piece, row]
+        ends[row] = at
+    return at
+
+
+@kernel(
+    "void(Array(uint8, 1, 'C', readonly=True), Array(uint8, 1, 'C', readonly=True), boolean[::1], int64[:, :, ::1], "
+    "boolean[::1], uint8[::1])",
+    bare=True,
+)
+def write_keys(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
+    data: NDArray[np.uint8],
+    made: NDArray[np.uint8],
+    from_event: NDArray[np.bool_],
+    spans: NDArray[np.int64],
+    usable: NDArray[np.bool_],
+    keys: NDArray[np.uint8],
+) -> None:
+    """Write the keys of all rows, end to end.
+
+    Args:
+        data: uint8 [bytes], the texts of the events.
+        made: uint8 [bytes], the other texts.
+        from_event: bool [pieces], which of the two a piece points into.
+        spans: int64 [2, pieces, rows], where each piece starts and ends.
+        usable: bool [rows], the rows that have a key.
+        keys: uint8 [bytes], to be filled.
+    """
+    at = 0
+    for row in range(len(usable)):
+        if usable[row]:
+            for piece in range(len(from_event)):
+                start, end = spans[0, piece, row], spans[1, piece, row]
+                at = copy(data, start, end, keys, at) if from_event[piece] else copy(made, start, end, keys, at)

@@ -1,0 +1,194 @@
+"""From columns of events and features to the matrix that the booster is given."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.arrays.distinct import distinct
+from scorer.arrays.kernel import kernel
+from scorer.batch import NO_SLOT, Column, Events, Field, Found, Kind, Reason, Rejected
+from scorer.plan.columns import FromEntity, FromEvent, PlanColumn
+from scorer.plan.expression import Expression, Work
+from scorer.plan.plan import Entity, Plan
+from scorer.plan.time_parts import take_part
+from scorer.scoring.codes import Codes
+
+_EXPECTED = "which is infinite in float32; the model takes finite numbers, and NaN for what is missing"
+
+
+class Assembler:
+    """Fills the columns of a plan.
+
+    Args:
+        plan: where each comes from.
+        fields: what the schema has, by dotted path; the plan fits it (`Plan.problems`).
+    """
+
+    def __init__(self, plan: Plan, fields: Mapping[str, Field]) -> None:
+        self._names = plan.names
+        self._events: list[_EventColumn] = []
+        self._expressions: list[tuple[int, Expression, Codes | None]] = []
+        for index, column in enumerate(plan.columns):
+            match column.source:
+                case FromEvent(path=path) as source:
+                    self._events.append(_EventColumn(index, source, fields[path], column))
+                case Expression() as expression:
+                    self._expressions.append((index, expression, _codes(column)))
+        self._entities = [_EntityColumns(entity, plan.columns) for entity in plan.entities]
+
+    def assemble(
+        self, events: Events, found: Sequence[Found], scored: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], list[Rejected]]:
+        """Make the matrix, in float64 until a row is complete, then rounded once.
+
+        Args:
+            events: the batch.
+            found: the features of each entity of the plan, in its order.
+            scored: bool [rows], the rows to fill.
+
+        Returns:
+            float32 [rows, columns], all NaN in the rows that were not asked for and in those with an infinity, which
+            are rejected.
+        """
+        work = np.empty((len(self._names), events.rows))
+        for column in self._events:
+            column.fill(events, scored, work)
+        for entity, features in zip(self._entities, found, strict=True):
+            entity.fill(features, work)
+        with np.errstate(all="ignore"):
+            for index, expression, codes in self._expressions:
+                work[index] = expression.evaluate(work)
+                if codes is not None:
+                    work[index] = codes.of(work[index])
+            values = np.empty((events.rows, len(work)), np.float32)
+            infinite = round_once(work, scored, values)
+        return values, self._reject_infinities(values, work) if infinite else []
+
+    def _reject_infinities(self, values: NDArray[np.float32], work: Work) -> list[Rejected]:
+        rows, columns = np.nonzero(np.isinf(values))
+        rows, first = np.unique(rows, return_index=True)
+        values[rows] = np.nan
+        return [
+            Rejected(row, Reason.BAD_VALUE, f"column '{self._names[column]}' is {work[column, row]}, {_EXPECTED}")
+            for row, column in zip(rows.tolist(), columns[first].tolist(), strict=True)
+        ]
+
+
+class _EventColumn:
+    """A column made of an event field."""
+
+    def __init__(self, index: int, source: FromEvent, field: Field, column: PlanColumn) -> None:
+        self._index = index
+        self._path = source.path
+        self._default = column.default
+        self._numbers = _numbers(source, field)
+        self._codes = _codes(column)
+
+    def fill(self, events: Events, scored: NDArray[np.bool_], work: Work) -> None:
+        column = events.columns[self._path]
+        numbers = self._numbers(events, column, scored)
+        work[self._index] = numbers if self._codes is None else self._codes.of(numbers)
+        np.copyto(work[self._index], self._default, where=column.null)
+
+
+class _EntityColumns:
+    """The columns made of one entity's features."""
+
+    def __init__(self, entity: Entity, columns: Sequence[PlanColumn]) -> None:
+        mine = [
+            (index, entity.fields.index(column.source.field), column.default)
+            for index, column in enumerate(columns)
+            if isinstance(column.source, FromEntity) and column.source.entity == entity.name
+        ]
+        self._columns = np.array([index for index, _, _ in mine], np.int64)
+        self._features = np.array([feature for _, feature, _ in mine], np.int64)
+        self._defaults = np.array([default for _, _, default in mine])
+        self._coded = [(*each, codes) for each in mine if (codes := _codes(columns[each[0]])) is not None]
+
+    def fill(self, found: Found, work: Work) -> None:
+        values, absent = np.ascontiguousarray(found.values), np.ascontiguousarray(found.absent)
+        gather(found.slots, values, absent, self._features, self._columns, self._defaults, work)
+        for column, feature, default, codes in self._coded:
+            there = (found.slots != NO_SLOT) & ~_at(absent[:, feature], found.slots)
+            work[column] = np.where(there, codes.of(work[column]), default)
+
+
+@kernel(
+    "void(int32[::1], float64[:, ::1], boolean[:, ::1], int64[::1], int64[::1], float64[::1], float64[:, ::1])",
+    bare=True,
+)
+def gather(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
+    slots: NDArray[np.int32],
+    values: NDArray[np.float64],
+    absent: NDArray[np.bool_],
+    features: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    defaults: NDArray[np.float64],
+    work: Work,
+) -> None:
+    """Copy each row's features into their columns, or the columns' defaults where they are absent.
+
+    Args:
+        slots: int32 [rows], the line of each row's entity, or NO_SLOT.
+        values: float64 [lines, features of the entity].
+        absent: bool [lines, features of the entity].
+        features: int64 [chosen], which feature goes
+        columns: int64 [chosen], into which column,
+        defaults: float64 [chosen], and what stands for it.
+        work: float64 [columns, rows].
+    """
+    for chosen in range(len(columns)):
+        feature, column, default = features[chosen], columns[chosen], defaults[chosen]
+        for row in range(len(slots)):
+            slot = slots[row]
+            there = slot != NO_SLOT and not absent[slot, feature]
+            work[column, row] = values[slot, feature] if there else default
+
+
+@kernel("boolean(float64[:, ::1], boolean[::1], float32[:, ::1])", bare=True)
+def round_once(work: Work, scored: NDArray[np.bool_], values: NDArray[np.float32]) -> bool:
+    """Turn columns into rows of float32, all NaN where a row is not scored; return whether any value is infinite."""
+    infinite = False
+    for row in range(len(scored)):
+        for column in range(len(work)):
+            value = np.float32(work[column, row]) if scored[row] else np.float32(np.nan)
+            infinite |= np.isinf(value)
+            values[row, column] = value
+    return infinite
+
+
+def _codes(column: PlanColumn) -> Codes | None:
+    return Codes(column.numbers) if column.numbers else None
+
+
+def _at(absent: NDArray[np.bool_], slots: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return what stands in the line of each row; anything where it has none."""
+    return absent[slots] if len(absent) else np.ones(len(slots), np.bool_)
+
+
+_Numbers = Callable[[Events, Column, NDArray[np.bool_]], NDArray[np.float64] | NDArray[np.int64]]
+
+
+def _numbers(source: FromEvent, field: Field) -> _Numbers:
+    """How the values of a field become numbers; what stands for a null is unspecified."""
+    if source.categories:
+        return _index_in(source.categories)
+    if source.part is not None:
+        part = source.part
+        return lambda _events, column, _scored: take_part(part, column)
+    if field.kind in {Kind.TIME, Kind.TIMESTAMP}:
+        return lambda _events, column, _scored: column.values / field.ticks
+    return lambda _events, column, _scored: column.values
+
+
+def _index_in(categories: Sequence[str]) -> _Numbers:
+    index = {name.encode(): float(number) for number, name in enumerate(categories)}
+
+    def numbers(events: Events, column: Column, scored: NDArray[np.bool_]) -> NDArray[np.float64]:
+        starts, ends = np.asarray(column.starts), np.asarray(column.ends)
+        slots, first = distinct(events.data, starts, ends, scored & ~column.null)
+        texts = (events.data[start:end].tobytes() for start, end in zip(starts[first], ends[first], strict=True))
+        return np.array([*(index.get(text, np.nan) for text in texts), np.nan])[slots]
+
+    return numbers

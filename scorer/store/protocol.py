@@ -1,0 +1,60 @@
+"""What is asked of a feature store, and what it answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.plan.plan import Entity
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """The features of one entity for the distinct keys of a batch."""
+
+    entity: Entity
+    keys: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reply:
+    """What the store has for a request. Where a look-up is not a HIT, all its fields are absent."""
+
+    values: NDArray[np.float64]  # [keys, fields], NaN where absent
+    absent: NDArray[np.bool_]  # [keys, fields]: not there or not a number
+    lookup: NDArray[np.uint8]  # [keys]: a Lookup
+    changed: NDArray[np.float64] | None = None  # [keys]: Unix seconds, not always a time; None without a `max_age`
+    reused: int | None = None  # how many keys a cache answered for; None where there is none
+
+
+class Store(Protocol):
+    """Where features are read from. It belongs to one thread."""
+
+    def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
+        """Look up the features of some entities in one round trip.
+
+        A connection that had answered before and turns out to be closed (servers and proxies close idle ones) is
+        replaced once, at once. Nothing else is tried again.
+
+        Args:
+            requests: at most one an entity; no key twice.
+            now:      Unix seconds, for `max_age`.
+
+        Returns:
+            A reply for each request.
+
+        Raises:
+            Unavailable: within about `timeout_ms`, with what happened and what to do.
+        """
+
+    def ping(self) -> None:
+        """Make sure that the servers answer.
+
+        Raises:
+            Unavailable: with the reason.
+        """
+
+    def close(self) -> None:
+        """Close the connections; a later call would open them again."""

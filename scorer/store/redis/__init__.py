@@ -1,0 +1,1 @@
+"""Redis on our own connections; the only room that imports redis."""

@@ -1,0 +1,136 @@
+"""Connecting to Redis servers."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import numpy as np
+from redis import RedisError
+from redis import TimeoutError as RedisTimeoutError
+from redis.connection import AbstractConnection
+
+from scorer.errors import Unavailable
+from scorer.redaction import foreign
+from scorer.store.redis.link import Closed, Deadline, Link, exchange
+from scorer.store.redis.refusal import login_refused, refusal
+from scorer.store.redis.resp import BARE, command
+from scorer.store.redis.url import Address, Target
+
+PING = command(b"PING")
+PING_MAY_FAIL = "NOPERM"  # a server that refuses this user a PING does answer
+Answer = TypeVar("Answer")
+SHORTEST = 0.001  # seconds: redis-py takes 0 for "do not wait"
+
+
+class Links:
+    """The open connections of a store.
+
+    Args:
+        target: how to connect.
+        begin:  gives the end of a call that begins now.
+    """
+
+    __slots__ = ("_begin", "_open", "_target")
+
+    def __init__(self, target: Target, begin: Callable[[], Deadline]) -> None:
+        self._target, self._begin = target, begin
+        self._open: dict[Address | None, Link] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._open)
+
+    def to(self, address: Address | None, deadline: Deadline) -> Link:
+        """Return the connection to a server, made where there is none; see `dial`."""
+        if address not in self._open:
+            self._open[address] = dial(self._target, address, deadline)
+        return self._open[address]
+
+    def call(self, attempt: Callable[[Deadline], Answer]) -> Answer:
+        """Return what an attempt returns, within the timeout.
+
+        It is made a second time, with new connections, where one of an earlier call turns out to be closed: servers
+        and proxies close idle ones, and reading twice does no harm.
+        """
+        deadline = self._begin()
+        if self._open:
+            with suppress(Closed):
+                return self._once(attempt, deadline)
+        return self._once(attempt, deadline)
+
+    def close(self) -> None:
+        """Close all; `to` opens them again."""
+        for link in self._open.values():
+            link.close()
+        self._open.clear()
+
+    def _once(self, attempt: Callable[[Deadline], Answer], deadline: Deadline) -> Answer:
+        try:
+            return attempt(deadline)
+        except BaseException:
+            self.close()  # an answer that comes too late must not meet the next question
+            raise
+
+
+def dial(target: Target, address: Address | None, deadline: Deadline) -> Link:
+    """Connect to a server, with what is left of the deadline for each of TCP, TLS, and password with database.
+
+    Args:
+        target:   how to connect.
+        address:  of the server; None: the Unix socket of the target.
+        deadline: of the call that needs the connection.
+
+    Raises:
+        Unavailable: with the reason.
+    """
+    name = server_name(target, address)
+    try:
+        options = connecting(target.options, address, deadline.left()) | {"redis_connect_func": _connected}
+        connection = target.kind(**options)
+        connection.connect()  # type: ignore[no-untyped-call]  # redis-py's gap
+    except (RedisError, OSError, ValueError, OverflowError) as error:  # the last two: of what is no host or port
+        raise Unavailable(why(name, error, deadline)) from None
+    link = Link(connection, name, target.options.get("username") or "default")
+    try:
+        _introduce(link, target, deadline)
+    except BaseException:
+        link.close()
+        raise
+    return link
+
+
+def _connected(_: AbstractConnection) -> None:
+    """Stand in for redis-py's introduction, which waits for each answer anew."""
+
+
+def _introduce(link: Link, target: Target, deadline: Deadline) -> None:
+    """Give name and password, and choose the database."""
+    options = target.options
+    login = [options.get("username") or "", options.get("password") or ""]
+    asked = [("AUTH", *login[not login[0] :])] if any(login) else []
+    asked += [("CLIENT", "SETNAME", options["client_name"])] if options.get("client_name") else []
+    asked += [("SELECT", options["db"])] if options.get("db") else []
+    if asked:
+        commands = [command(*(str(part).encode() for part in parts)) for parts in asked]
+        link.ask(b"".join(commands), np.full(len(asked), BARE))
+        exchange([link], deadline)
+        for cell, text in link.cells.errors():
+            raise Unavailable(login_refused(link, text) if asked[cell][0] == "AUTH" else refusal(link, text))
+
+
+def connecting(options: Mapping[str, Any], address: Address | None, seconds: float) -> dict[str, Any]:
+    """Return redis-py's options for one connection whose every step may take some seconds."""
+    place = {} if address is None else {"host": address[0], "port": address[1]}
+    limits = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), max(seconds, SHORTEST))
+    return {**options, **place, **limits, "protocol": 2, "driver_info": None}
+
+
+def server_name(target: Target, address: Address | None) -> str:
+    """Return a server in a text."""
+    return f"Redis at {target.options['path']}" if address is None else f"Redis at {address[0]}:{address[1]}"
+
+
+def why(name: str, error: Exception, deadline: Deadline) -> str:
+    """Return why a connection cannot be made."""
+    if isinstance(error, RedisTimeoutError):
+        return f"{name} did not answer within {deadline.text}"
+    return f"cannot connect to {name}: {foreign(str(error))}"

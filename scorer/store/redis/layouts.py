@@ -1,0 +1,159 @@
+"""How features lie in Redis: the commands that ask for them, and what their replies say."""
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.arrays.floats import NO_TEXT, parse
+from scorer.arrays.kernel import kernel
+from scorer.arrays.spans import word
+from scorer.batch import Lookup
+from scorer.plan.plan import Entity
+from scorer.store.protocol import Reply, Request
+from scorer.store.redis.bounds import VALUE_ROOM
+from scorer.store.redis.resp import ABSENT, BARE, ERROR, VALUE, Cells, command, commands
+
+FLOAT32 = 4  # bytes
+NAN = np.float32(np.nan).view(np.uint32)  # as bits
+HIT, MISSING, STALE, INVALID = (np.uint8(each) for each in (Lookup.HIT, Lookup.MISSING, Lookup.STALE, Lookup.INVALID))
+
+
+def questions(request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
+    """Return the commands that ask for the features, and the widths of their replies as `Inbox.expect` takes them.
+
+    A key of another type is INVALID, but for MGET, which has nothing to say of it: there it is MISSING.
+
+    Args:
+        request: what is asked for.
+        singly:  never name two keys in one command, as a cluster wants it.
+    """
+    keys = request.keys
+    if not keys:
+        return b"", np.empty(0, np.int64)
+    if request.entity.layout == "hash":
+        head, tail, width = _hash_command(fields_asked(request.entity))
+        return commands(keys, head, tail), np.full(len(keys), width)
+    if singly:
+        return commands(keys, b"*2\r\n$3\r\nGET\r\n", b""), np.full(len(keys), BARE)
+    return b"*%d\r\n$4\r\nMGET\r\n" % (1 + len(keys)) + commands(keys, b"", b""), np.array([len(keys)])
+
+
+def most_bytes(request: Request) -> int:
+    """Return what the values of its replies may take, as `Inbox.expect` takes it."""
+    packed, fields = request.entity.layout == "packed", len(fields_asked(request.entity))
+    return len(request.keys) * (VALUE_ROOM + FLOAT32 * fields if packed else VALUE_ROOM * fields)
+
+
+def read(request: Request, cells: Cells, now: float) -> Reply:
+    """Return what the replies say. An error among them makes its key INVALID.
+
+    Args:
+        request: what was asked for.
+        cells:   what was answered, in the order of the keys and, in a hash, of its fields.
+        now:     Unix seconds, for `max_age`.
+    """
+    if request.entity.layout == "hash":
+        return _read_hash(request.entity, cells, now)
+    return _read_packed(request.entity, cells)
+
+
+def fields_asked(entity: Entity) -> tuple[str, ...]:
+    """Return the hash fields that a look-up reads: the features, then the one with the time of the last change."""
+    return entity.fields if entity.max_age is None or entity.updated is None else (*entity.fields, entity.updated)
+
+
+@functools.cache
+def _hash_command(fields: tuple[str, ...]) -> tuple[bytes, bytes, int]:
+    """Return what stands around a key in the command for some fields, and how many they are."""
+    head = b"*%d\r\n$5\r\nHMGET\r\n" % (2 + len(fields))
+    return head, command(*(field.encode() for field in fields)).split(b"\r\n", 1)[1], len(fields)
+
+
+def _read_hash(entity: Entity, cells: Cells, now: float) -> Reply:
+    width, features = len(fields_asked(entity)), len(entity.fields)
+    kinds, starts, ends = cells.marks
+    numbers, numeric = parse(cells.data, np.where(kinds == VALUE, starts, NO_TEXT), ends)
+    shape = len(kinds) // width, features
+    changed = numbers[features::width] if width > features else None
+    reply = Reply(np.empty(shape), np.empty(shape, np.bool_), np.empty(shape[0], np.uint8), changed)
+    age = np.inf if entity.max_age is None else float(entity.max_age)
+    judge(kinds, numbers, numeric, width, now, age, reply.values, reply.absent, reply.lookup)
+    return reply
+
+
+def _read_packed(entity: Entity, cells: Cells) -> Reply:
+    shape = cells.marks.shape[1], len(entity.fields)
+    words, absent, lookup = np.empty(shape, np.uint32), np.empty(shape, np.bool_), np.empty(shape[0], np.uint8)
+    unpack(cells.data, cells.marks, words, absent, lookup)
+    return Reply(words.view(np.float32).astype(np.float64), absent, lookup)
+
+
+@kernel(
+    "void(int64[::1], float64[::1], boolean[::1], int64, float64, float64, float64[:, ::1], boolean[:, ::1], "
+    "uint8[::1])",
+    bare=True,
+)
+def judge(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
+    kinds: NDArray[np.int64],
+    numbers: NDArray[np.float64],
+    numeric: NDArray[np.bool_],
+    width: int,
+    now: float,
+    max_age: float,
+    values: NDArray[np.float64],
+    absent: NDArray[np.bool_],
+    lookup: NDArray[np.uint8],
+) -> None:
+    """Say what became of each hash, and which of its features are there.
+
+    Args:
+        kinds: int64 [keys * width], VALUE, ABSENT or ERROR.
+        numbers: float64 [keys * width], what their texts say.
+        numeric: bool [keys * width], whether they say a number.
+        width: how many fields of each hash were read: its features, and where it has an age, when it last changed.
+        now: Unix seconds.
+        max_age: seconds.
+        values: float64 [keys, features], to be filled, as
+        absent: bool [keys, features], and
+        lookup: uint8 [keys].
+    """
+    features = values.shape[1]
+    for key in range(len(lookup)):
+        first = key * width
+        state = MISSING
+        for cell in range(first, first + features):
+            if kinds[cell] == VALUE:
+                state = HIT
+        if kinds[first] == ERROR:
+            state = INVALID
+        elif state == HIT and width > features:
+            changed = numbers[first + features]
+            if not np.isfinite(changed) or now - changed > max_age:
+                state = STALE
+        lookup[key] = state
+        for feature in range(features):
+            absent[key, feature] = state != HIT or not numeric[first + feature]
+            values[key, feature] = numbers[first + feature] if state == HIT else np.nan
+
+
+@kernel("void(uint8[::1], int64[:, :], uint32[:, ::1], boolean[:, ::1], uint8[::1])", bare=True)
+def unpack(
+    data: NDArray[np.uint8],
+    marks: NDArray[np.int64],
+    words: NDArray[np.uint32],
+    absent: NDArray[np.bool_],
+    lookup: NDArray[np.uint8],
+) -> None:
+    """Copy each packed value of the right length into its row of words, else NaN, and say what became of each."""
+    for key in range(len(words)):
+        kind, start, end = marks[0, key], marks[1, key], marks[2, key]
+        state = HIT
+        if kind == ABSENT:
+            state = MISSING
+        elif kind == ERROR or end - start != FLOAT32 * words.shape[1]:
+            state = INVALID
+        lookup[key] = state
+        for field in range(words.shape[1]):
+            absent[key, field] = state != HIT
+            words[key, field] = word(data, np.uint64(start + FLOAT32 * field)) if state == HIT else NAN

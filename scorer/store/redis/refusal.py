@@ -1,0 +1,105 @@
+"""What a server refuses, in words: its own where they cannot hold a secret, and what to do."""
+
+import re
+from collections.abc import Sequence
+
+from scorer.errors import Unavailable
+from scorer.redaction import foreign, printable
+from scorer.store.protocol import Request
+from scorer.store.redis.link import Link
+from scorer.store.redis.resp import Cells
+
+KEY_MAY_FAIL = "WRONGTYPE"  # the key holds something else, which makes the entity INVALID
+ADVICE = {
+    "ASK": "it is a node of a cluster: begin features.url with redis+cluster",
+    "CLUSTERDOWN": "the cluster serves no keys until every slot has a master: see CLUSTER INFO",
+    "LOADING": "it reads its data from disk and will answer when that is done",
+    "MASTERDOWN": "it lost its master and serves no stale data: see replica-serve-stale-data",
+    "MOVED": "it is a node of a cluster: begin features.url with redis+cluster",
+    "NOAUTH": "put the user name and the password into features.url",
+    "OOM": "it is out of memory: raise its maxmemory",
+    "READONLY": "it is a replica: point features.url at the master",
+    "TRYAGAIN": "slots of the cluster are moving: it will answer when that is done",
+    "WRONGPASS": "correct the user name or the password in features.url, special characters percent-encoded",
+}
+NO_COMMAND = re.compile(r"\ANOPERM .*run the '([\w|-]{1,40})'")
+KNOWN_LOGIN = (*ADVICE, "NOPERM", "ERR AUTH <password> called without any password configured")
+UNKNOWN_LOGIN = "AUTH may be renamed there, or it is no Redis; without user and password in features.url none are sent"
+
+
+class Denied(Unavailable):
+    """The user may not read a key, by the server's access control list.
+
+    entity: whose key it is.
+    key:    None where the command had several, and the server does not say which.
+    """
+
+    def __init__(self, link: Link, text: str, request: Request, key: bytes | None) -> None:
+        entity = request.entity
+        self.entity, self.key = entity.name, key
+        which = f"key '{shown(key)}'" if key is not None else f"one of {len(request.keys)} keys"
+        grant = f"ACL SETUSER {link.user} ~{shown(entity.key.pattern)}"
+        super().__init__(
+            f"{link.name} answered '{foreign(text)}' for {which} of entity '{entity.name}': grant the user its keys,"
+            f" with {grant}"
+        )
+
+
+def shown(key: bytes) -> str:
+    """Return a key in a text."""
+    return printable(key.decode(errors="backslashreplace"))
+
+
+def refusal(link: Link, text: str, key: bytes | None = None) -> str:
+    """Return what a server's error text says, of which key where that is known, and what to do."""
+    advice = _advice(link, text)
+    said = f"answered '{foreign(text)}'" if key is None else f"refused key '{shown(key)}' with {foreign(text)}"
+    return f"{link.name} {said}" + (f": {advice}" if advice else "")
+
+
+def _advice(link: Link, text: str) -> str:
+    code = text.partition(" ")[0]
+    if command := NO_COMMAND.search(text):
+        return f"grant the user that command, with ACL SETUSER {link.user} +{command[1]}"
+    if code == "NOPERM":
+        return f"grant the user what it lacks, with ACL SETUSER {link.user}"
+    return ADVICE.get(code, "")
+
+
+def login_refused(link: Link, text: str) -> str:
+    """Return the same of user name and password: what does not come from Redis may repeat them, and is cut."""
+    if text.startswith(KNOWN_LOGIN):
+        return refusal(link, text)
+    said = re.split(r"[^\w ]", foreign(text)[:40])[0].strip()
+    return f"{link.name} refused user name and password with '{said}': {UNKNOWN_LOGIN}"
+
+
+def refuse(link: Link, errors: Sequence[tuple[int, str]], *harmless: str) -> None:
+    """Raise Unavailable for the first error of a server that does not begin with a harmless code."""
+    for _, text in errors:
+        if not text.startswith(harmless):
+            raise Unavailable(refusal(link, text))
+
+
+def refuse_keys(link: Link, request: Request, cells: Cells, *harmless: str, singly: bool) -> None:
+    """Do the same for the answers to a request.
+
+    Args:
+        link:     who answered.
+        request:  what was asked.
+        cells:    what was answered.
+        harmless: codes of errors that are answers.
+        singly:   whether no command had two keys.
+
+    Raises:
+        Denied:      the user may not read a key.
+        Unavailable: the server cannot answer.
+    """
+    for cell, text in cells.errors():
+        if text.startswith((KEY_MAY_FAIL, *harmless)):
+            continue
+        if text.startswith("NOPERM") and not NO_COMMAND.search(text):
+            together = not singly and request.entity.layout == "packed" and len(request.keys) > 1
+            row = cell * len(request.keys) // cells.marks.shape[1]
+            raise Denied(link, text, request, None if together else request.keys[row])
+        raise Unavailable(refusal(link, text))

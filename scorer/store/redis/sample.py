@@ -1,0 +1,148 @@
+"""Whether what lies in Redis fits the plan, seen on a few keys."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from scorer.arrays.floats import by_python
+from scorer.errors import Problem, did_you_mean
+from scorer.plan.plan import Entity
+from scorer.redaction import printable
+from scorer.store.redis.layouts import FLOAT32, fields_asked
+from scorer.store.redis.refusal import shown
+from scorer.store.redis.rights import reading_concerns
+from scorer.store.redis.talk import ELSEWHERE, Refused, Talk, talks
+from scorer.store.redis.url import parse
+
+SAMPLES = 20
+SCANNED = 1000  # keys that the server looks at in one step
+SEARCH_SECONDS = 2.0
+MOST_NAMES = 1000  # fields of a hash that are looked through for the nearest to one that is not there
+TYPES = {"hash": "hash", "packed": "string"}
+
+
+class Finding(NamedTuple):
+    """What one key says to one question.
+
+    question: the same for all keys.
+    fault:    what does not fit; empty where it fits.
+    usual:    whether some keys may well have this fault, as long as not all do.
+    """
+
+    question: str
+    fault: str
+    usual: bool = False
+
+
+def sample_problems(url: str, timeout_ms: int, entity: Entity) -> tuple[list[Problem], list[str]]:
+    """Look at some keys that are like those of an entity.
+
+    Where none of them fits the plan, that is a problem; where some do not, a warning: they may belong to others.
+
+    Args:
+        url:        as `features.url`.
+        timeout_ms: for each answer.
+        entity:     of the plan.
+
+    Returns:
+        The problems, and texts of warnings.
+
+    Raises:
+        Misconfigured: the URL is wrong.
+        Unavailable:   the server does not answer, or the user may not read what a replica reads.
+    """
+    where, target = f"plan.yaml: entities.{entity.name}", parse(url)
+    with talks(target, timeout_ms) as servers:
+        try:
+            keys, refused = _find(servers, entity.key.pattern), ""
+        except Refused as error:
+            keys, refused = [], _may_not_look(where, error)
+        warnings = reading_concerns(target, timeout_ms, entity, [key for _, key in keys])
+        try:
+            findings = [finding for server, key in keys for finding in _findings(server, key, entity)]
+        except Refused as error:
+            refused = _may_not_look(where, error)
+    if refused:
+        return [], [*warnings, refused]
+    if not keys:
+        nothing = f"{where}: Redis has no key like '{entity.key.text}'; `scorer features load` writes them"
+        return [], [*warnings, nothing]
+    answers = defaultdict(list)
+    for finding in findings:
+        answers[finding.question].append(finding)
+    judged = [_judge(where, same) for same in answers.values()]
+    problems = [each for each in judged if isinstance(each, Problem)]
+    return problems, warnings + [each for each in judged if isinstance(each, str)]
+
+
+def _may_not_look(where: str, error: Refused) -> str:
+    """Return the warning that this user may not look around, which a replica need not; other errors are raised."""
+    if not error.text.startswith("NOPERM"):
+        raise error
+    return f"{where}: no samples were taken: {error}"
+
+
+def _judge(where: str, findings: list[Finding]) -> Problem | str | None:
+    """Return what the answers of all keys to one question amount to: a problem, a warning or nothing."""
+    faulty = [finding for finding in findings if finding.fault]
+    unusual = [finding for finding in faulty if not finding.usual]
+    count = f"of {len(findings)} samples do not fit"
+    if len(faulty) == len(findings):
+        what = f"{faulty[0].fault} ({len(faulty)} {count})"
+        return Problem(where, what, "load the features anew, or correct the plan")
+    return f"{where}: {unusual[0].fault} ({len(unusual)} {count})" if unusual else None
+
+
+def _findings(server: Talk, key: bytes, entity: Entity) -> Iterator[Finding]:
+    try:
+        yield from _type_findings(server, key, entity)
+    except Refused as error:
+        if not error.text.startswith(ELSEWHERE):
+            raise
+
+
+def _type_findings(server: Talk, key: bytes, entity: Entity) -> Iterator[Finding]:
+    name, expected = shown(key), TYPES[entity.layout]
+    kind = printable(server.text(b"TYPE", key).decode(errors="replace"))
+    fits = kind in {expected, "none"}  # a key may have expired meanwhile
+    yield Finding("type", "" if fits else f"'{name}' is a {kind} and not a {expected}, which layout {entity.layout} is")
+    if kind != expected:
+        return
+    if entity.layout == "packed":
+        length, right = server.number(b"STRLEN", key), FLOAT32 * len(entity.fields)
+        fault = f"'{name}' has {length} bytes and not {right}, {FLOAT32} for each of `fields`"
+        yield Finding("length", "" if length == right else fault)
+        return
+    yield from _field_findings(server, key, name, entity)
+
+
+def _field_findings(server: Talk, key: bytes, shown_key: str, entity: Entity) -> Iterator[Finding]:
+    fields = fields_asked(entity)
+    texts = server.texts(b"HMGET", key, *(field.encode() for field in fields), count=len(fields))
+    for name, text in zip(fields, texts, strict=True):
+        if text is None:
+            fault = f"'{shown_key}' has no field '{name}'{did_you_mean(name, _names(server, key))}"
+            yield Finding(name, fault, usual=name != entity.updated)
+        else:
+            _, is_number = by_python(text)
+            yield Finding(name, "" if is_number else f"'{shown_key}' has no number in field '{name}' but {text[:40]!r}")
+
+
+def _names(server: Talk, key: bytes) -> list[str]:
+    """Return the fields that a hash has; none where they are too many to be looked through for a hint."""
+    if server.number(b"HLEN", key) > MOST_NAMES:
+        return []
+    return [printable(name.decode(errors="replace")) for name in server.texts(b"HKEYS", key) if name is not None]
+
+
+def _find(servers: list[Talk], pattern: bytes) -> list[tuple[Talk, bytes]]:
+    """Return some keys like a pattern, of each server, after a bounded search."""
+    found: list[tuple[Talk, bytes]] = []
+    for server in servers:
+        end, keys, cursor = time.monotonic() + SEARCH_SECONDS / len(servers), dict[bytes, None](), b""
+        while cursor != b"0" and len(keys) < SAMPLES and time.monotonic() < end:
+            cursor, some = server.scan(cursor or b"0", pattern, SCANNED)
+            keys |= dict.fromkeys(some)
+        found += [(server, key) for key in list(keys)[: max(1, SAMPLES // len(servers))]]
+    return found

@@ -1,0 +1,80 @@
+"""Who serves which slot of a cluster, as its nodes say it."""
+
+from collections.abc import Iterator, Sequence
+
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS
+
+from scorer.errors import Unavailable
+from scorer.store.redis.dial import dial
+from scorer.store.redis.link import Deadline, exchange
+from scorer.store.redis.refusal import refusal
+from scorer.store.redis.resp import command
+from scorer.store.redis.resp_tree import Refusal, Tree
+from scorer.store.redis.url import Address, Target, announced
+
+Owners = list[Address | None]  # of each slot, its master; None where nobody serves it
+
+
+def owners(target: Target, deadline: Deadline, known: Owners) -> Owners:
+    """Return the master of each slot, from the first node that says it.
+
+    Args:
+        target:   the cluster.
+        deadline: for all nodes that are asked.
+        known:    what was known before: its nodes are asked after those of the URL.
+
+    Raises:
+        Unavailable: no node says it; with why, of each.
+    """
+    seeds = list(dict.fromkeys([*target.seeds, *(node for node in known if node is not None)]))
+    reasons = []
+    for place, seed in enumerate(seeds):
+        try:
+            return _ask(target, seed, deadline.share(len(seeds) - place))
+        except Unavailable as error:
+            reasons.append(str(error))
+    raise Unavailable("no node of the cluster says who serves which slot: " + "; ".join(reasons))
+
+
+def _ask(target: Target, seed: Address, deadline: Deadline) -> Owners:
+    link = dial(target, seed, deadline)
+    try:
+        link.ask_anything(command(b"CLUSTER", b"SLOTS"))
+        exchange([link], deadline)
+    finally:
+        link.close()
+    if isinstance(link.reply, Refusal):
+        raise Unavailable(refusal(link, link.reply.text))
+    found: Owners = [None] * REDIS_CLUSTER_HASH_SLOTS
+    try:
+        for first, last, node in _ranges(link.reply, seed):
+            found[first : last + 1] = [node] * (last + 1 - first)
+    except ValueError:
+        raise Unavailable(f"{link.name} does not answer CLUSTER SLOTS as a node of a cluster does") from None
+    return found
+
+
+def _ranges(reply: Tree, seed: Address) -> Iterator[tuple[int, int, Address]]:
+    """Yield the first and the last slot of each range, and its master.
+
+    Raises:
+        ValueError: the reply is not one to CLUSTER SLOTS.
+    """
+    for entry in _items(reply, 0):
+        first, last, master, *_ = _items(entry, 3)
+        host, port, *_ = _items(master, 2)
+        if not isinstance(first, int) or not isinstance(last, int) or not 0 <= first <= last < REDIS_CLUSTER_HASH_SLOTS:
+            raise ValueError(entry)
+        if not isinstance(host, bytes | None) or not isinstance(port, int):
+            raise ValueError(entry)  # noqa: TRY004  one kind for all that is malformed
+        # A node that knows no name of its own is where we asked.
+        node = announced(host.decode(errors="replace") if host else seed[0], port)
+        if node is None:
+            raise ValueError(entry)
+        yield first, last, node
+
+
+def _items(reply: Tree, least: int) -> Sequence[Tree]:
+    if not isinstance(reply, list) or len(reply) < least:
+        raise ValueError(reply)
+    return reply

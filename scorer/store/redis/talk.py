@@ -1,0 +1,110 @@
+"""Single questions to each server that holds keys, for looking at samples of them."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import NoReturn
+
+from scorer.errors import Unavailable
+from scorer.store.redis.dial import dial
+from scorer.store.redis.link import Deadline, Link, exchange
+from scorer.store.redis.refusal import refusal
+from scorer.store.redis.resp import command
+from scorer.store.redis.resp_tree import Refusal, Tree
+from scorer.store.redis.sentinel import single_address
+from scorer.store.redis.slots import owners
+from scorer.store.redis.url import Address, Target
+
+ELSEWHERE = ("MOVED ", "ASK ", "TRYAGAIN")  # a key that a server had is on its way to another
+
+
+class Refused(Unavailable):
+    """A server refused one question; it may well answer another.
+
+    text: what it said.
+    """
+
+    def __init__(self, link: Link, text: str) -> None:
+        self.text = text
+        super().__init__(refusal(link, text))
+
+
+class Talk:
+    """A connection on which one question is asked at a time.
+
+    Args:
+        link:       to a server.
+        timeout_ms: for each answer.
+    """
+
+    def __init__(self, link: Link, timeout_ms: int) -> None:
+        self._link, self._timeout_ms = link, timeout_ms
+
+    def text(self, *question: bytes) -> bytes:
+        """Return an answer that is a text.
+
+        Raises:
+            Refused:     the server refuses the question.
+            Unavailable: it does not answer, or with something else.
+        """
+        answer = self._answer(question)
+        return answer if isinstance(answer, bytes) else self._malformed(question)
+
+    def number(self, *question: bytes) -> int:
+        """Return an answer that is a number; raises as `text` does."""
+        answer = self._answer(question)
+        return answer if isinstance(answer, int) else self._malformed(question)
+
+    def texts(self, *question: bytes, count: int | None = None) -> list[bytes | None]:
+        """Return an answer of texts, of which some may not be there, and `count` where that is known."""
+        return self._texts(question, self._answer(question), count)
+
+    def scan(self, cursor: bytes, pattern: bytes, looked_at: int) -> tuple[bytes, list[bytes]]:
+        """Return where the next step of a search begins, b"0" at its end, and the keys that this one found."""
+        question = b"SCAN", cursor, b"MATCH", pattern, b"COUNT", b"%d" % looked_at
+        answer = self._answer(question)
+        if not isinstance(answer, list) or len(answer) != 2:  # noqa: PLR2004  the cursor and the keys
+            self._malformed(question)
+        after, keys = answer
+        if not isinstance(after, bytes) or not after.isdigit():
+            self._malformed(question)
+        return after, [key for key in self._texts(question, keys, None) if key is not None]
+
+    def _texts(self, question: tuple[bytes, ...], answer: Tree, count: int | None) -> list[bytes | None]:
+        if not isinstance(answer, list) or (count is not None and len(answer) != count):
+            self._malformed(question)
+        texts = [item for item in answer if item is None or isinstance(item, bytes)]
+        return texts if len(texts) == len(answer) else self._malformed(question)
+
+    def _answer(self, question: tuple[bytes, ...]) -> Tree:
+        self._link.ask_anything(command(*question))
+        exchange([self._link], Deadline.after(self._timeout_ms))
+        if isinstance(self._link.reply, Refusal):
+            raise Refused(self._link, self._link.reply.text)
+        return self._link.reply
+
+    def _malformed(self, question: tuple[bytes, ...]) -> NoReturn:
+        raise Unavailable(f"{self._link.name} does not answer {question[0].decode()} as Redis does")
+
+
+@contextmanager
+def talks(target: Target, timeout_ms: int) -> Iterator[list[Talk]]:
+    """Give a connection to each server that holds keys of its own, and close them at the end.
+
+    Raises:
+        Unavailable: one of them does not answer.
+    """
+    with ExitStack() as stack:
+        made = []
+        for address in masters(target, timeout_ms):
+            link = dial(target, address, Deadline.after(timeout_ms))
+            stack.callback(link.close)
+            made.append(Talk(link, timeout_ms))
+        yield made
+
+
+def masters(target: Target, timeout_ms: int) -> list[Address | None]:
+    """Return the address of each server that holds keys of its own; None is the Unix socket of the target."""
+    deadline = Deadline.after(timeout_ms)
+    if target.form == "cluster":
+        return [node for node in dict.fromkeys(owners(target, deadline, [])) if node is not None]
+    return [single_address(target, deadline)]

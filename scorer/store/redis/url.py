@@ -1,0 +1,164 @@
+"""What `features.url` says: where Redis is, and how to connect to it. Passwords never leave here in a text."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from redis import RedisError
+from redis.connection import AbstractConnection, ConnectionPool
+
+from scorer.errors import Misconfigured, Problem, did_you_mean
+from scorer.redaction import foreign
+from scorer.store.redis.login import ENCODE, WHERE, Pieces, divide
+
+FORMS = {
+    "redis": "redis://[USER:PASSWORD@]HOST:PORT/DB",
+    "rediss": "rediss://[USER:PASSWORD@]HOST:PORT/DB",
+    "unix": "unix://[USER:PASSWORD@]/PATH?db=DB",
+    "redis+cluster": "redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT",
+    "rediss+cluster": "rediss+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT",
+    "redis+sentinel": "redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/SERVICE/DB",
+    "rediss+sentinel": "rediss+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/SERVICE/DB",
+}
+FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+OPTIONS = (
+    *("client_name", "db", "password", "socket_keepalive", "username"),
+    *("ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_check_hostname", "ssl_ciphers", "ssl_exclude_verify_flags"),
+    *("ssl_include_verify_flags", "ssl_min_version", "ssl_password", *FILES),
+)
+SENTINEL_OPTIONS = ("sentinel_password", "sentinel_username")
+LONGEST_HOST, LAST_PORT = 255, 65535
+DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "sentinel": 26379}
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where Redis is.
+
+    form:      `single`, `cluster` or `sentinel`.
+    kind:      the class that connects: plain, TLS or Unix socket.
+    options:   of the connections to the servers that hold the features.
+    seeds:     the addresses in the URL: the server, some nodes, the sentinels; none for a Unix socket.
+    service:   the name under which sentinels know the master.
+    sentinels: options of the connections to the sentinels.
+    """
+
+    form: str
+    kind: type[AbstractConnection]
+    options: Mapping[str, Any] = field(repr=False)
+    seeds: tuple[Address, ...]
+    service: str = ""
+    sentinels: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+def announced(host: str, port: str | int) -> Address | None:
+    """Return an address that a server told of, or None where it is none."""
+    text = str(port)
+    good = host.isprintable() and not re.search(r"\s", host) and 0 < len(host) <= LONGEST_HOST
+    return (host, int(text)) if good and re.fullmatch(r"[0-9]{1,5}", text) and 0 < int(text) <= LAST_PORT else None
+
+
+def parse(url: str) -> Target:
+    """Read a URL of one of the FORMS.
+
+    Raises:
+        Misconfigured: with all that is wrong with it.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme not in FORMS:
+        shown = f"unknown form '{scheme}://'" if re.fullmatch(r"[\w+]{1,20}", scheme) else "not a URL of Redis"
+        raise Misconfigured([Problem(WHERE, shown, "expected one of " + ", ".join(FORMS.values()))])
+    base, _, form = scheme.partition("+")
+    pieces = divide(rest, socket=base == "unix")
+    query = pieces.options
+    problems = _option_problems(query, base, form)
+    if base == "unix":
+        seeds: tuple[Address, ...] = ()
+        problems += _socket_problems(pieces)
+    else:
+        seeds = _addresses(pieces.hosts, DEFAULT_PORTS[form if form == "sentinel" else base], problems)
+    service, path = _path(pieces.path, base, form, problems)
+    if problems:
+        raise Misconfigured(problems)
+    secret = {name: query.pop(name) for name in list(query) if "password" in name or name == "sentinel_username"}
+    kind, options = _connection(f"{base}://{'' if base == 'unix' else 'host'}{path}?{urlencode(query)}")
+    login = {name.removeprefix("sentinel_"): secret.pop(name) for name in SENTINEL_OPTIONS if name in secret}
+    options |= secret | pieces.login
+    sentinels = {name: value for name, value in options.items() if name.startswith("ssl_")} | login
+    return Target(form or "single", kind, options, seeds, service, sentinels)
+
+
+def _socket_problems(pieces: Pieces) -> list[Problem]:
+    if not pieces.hosts:
+        return []
+    return [Problem(WHERE, "a host stands before the path of the socket", f"{FORMS['unix']}; {ENCODE}")]
+
+
+def _option_problems(query: Mapping[str, str], base: str, form: str) -> list[Problem]:
+    known = OPTIONS + (SENTINEL_OPTIONS if form == "sentinel" else ())
+    problems = []
+    for name, value in query.items():
+        if "timeout" in name or "retry" in name:
+            problems.append(Problem(WHERE, f"option '{name}' has no place here", "set features.timeout_ms"))
+        elif name not in known:
+            problems.append(_unknown_option(name, known, query))
+        elif name.startswith("ssl_") and base != "rediss":
+            problems.append(Problem(WHERE, f"option '{name}' is for TLS", "begin the URL with rediss"))
+        elif name in FILES and not Path(value).is_file():
+            problems.append(Problem(WHERE, f"{name}: no file {value}", "the path of a PEM file"))
+    return problems
+
+
+def _unknown_option(name: str, known: tuple[str, ...], query: Mapping[str, str]) -> Problem:
+    near = did_you_mean(name, known)
+    if not near and any("password" in option for option in query):  # it may be the end of that, behind a bare &
+        what = "behind a password stands an option that is not known"
+        return Problem(WHERE, what, "percent-encode '&' in a password as %26; known are " + ", ".join(known))
+    return Problem(WHERE, f"unknown option '{name}'{near}", "known are " + ", ".join(known))
+
+
+def _addresses(hosts: str, default_port: int, problems: list[Problem]) -> tuple[Address, ...]:
+    """Return the addresses. Their text is not repeated in a problem: it may be the half of a password."""
+    seeds = []
+    for host in hosts.split(","):
+        try:
+            parts = urlsplit("//" + host)
+            seeds.append((parts.hostname or "localhost", default_port if parts.port is None else parts.port))
+        except ValueError:
+            problems.append(Problem(WHERE, "a host or its port cannot be read", f"expected HOST:PORT; {ENCODE}"))
+    return tuple(seeds)
+
+
+def _path(path: str, base: str, form: str, problems: list[Problem]) -> tuple[str, str]:
+    """Return the sentinels' service, and the path that is left for redis-py to read."""
+    if base == "unix":
+        if not path:
+            problems.append(Problem(WHERE, "no path of a socket", FORMS["unix"]))
+        return "", path
+    service, number = "", path.removeprefix("/")
+    if form == "sentinel":
+        service, _, number = number.partition("/")
+        if not service:
+            problems.append(Problem(WHERE, "no service is named", FORMS["redis+sentinel"]))
+    if not re.fullmatch(r"[0-9]{0,9}", number):
+        shown = "" if problems else f" '{number}'"  # where hosts cannot be read, it may be the half of a password
+        problems.append(Problem(WHERE, f"database{shown} is not a number", FORMS["redis" + "+" * bool(form) + form]))
+    elif form == "cluster" and int(number or 0):
+        problems.append(Problem(WHERE, f"database {number} of a cluster", "leave it out: a cluster has database 0"))
+    return service, f"/{number}"
+
+
+def _connection(url: str) -> tuple[type[AbstractConnection], dict[str, Any]]:
+    """Return how redis-py connects, having made it check the options."""
+    try:
+        pool = ConnectionPool.from_url(url)
+        pool.connection_class(**pool.connection_kwargs)
+    except (RedisError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise Misconfigured([Problem(WHERE, foreign(str(error)), "see the options of redis-py's URLs")]) from None
+    options = {name: value for name, value in pool.connection_kwargs.items() if name in (*OPTIONS, "path")}
+    return pool.connection_class, options

@@ -1,0 +1,74 @@
+"""Writing features, as the layouts of a plan want them to lie in Redis."""
+
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from scorer.errors import Unavailable
+from scorer.plan.plan import Entity
+from scorer.store.redis.resp import command
+from scorer.store.redis.url import parse
+from scorer.store.redis.writer import Write, Writer
+
+CHUNK = 1000  # entities that are written in one round trip
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The features of one key.
+
+    key:     in Redis.
+    values:  text of a number for each field of the entity; empty where it has none.
+    updated: Unix seconds as text; empty where the entity has no `max_age`.
+    """
+
+    key: bytes
+    values: tuple[str, ...]
+    updated: str = ""
+
+
+def write(url: str, entity: Entity, lines: Iterable[Stored], told: Callable[[int], None]) -> int:
+    """Write features; a field without a value is removed, in a packed value it is NaN.
+
+    Args:
+        url:    as `features.url`.
+        entity: whose features they are.
+        lines:  the features; of the same key twice, the last stay.
+        told:   is given the number of lines written so far.
+
+    Returns:
+        How many lines were written.
+
+    Raises:
+        Unavailable: the server does not answer or refuses.
+    """
+    commands_of = _hash_commands if entity.layout == "hash" else _packed_commands
+    left, done = iter(lines), 0
+    try:
+        with closing(Writer(parse(url))) as writer:
+            while chunk := list(islice(left, CHUNK)):
+                writer.write([Write(stored.key, commands_of(entity, stored)) for stored in chunk])
+                done += len(chunk)
+                told(done)
+    except Unavailable as error:
+        raise Unavailable(f"{error}; {done:,} lines or more were written, and loading again does no harm") from None
+    return done
+
+
+def _hash_commands(entity: Entity, stored: Stored) -> list[bytes]:
+    there = {field: text for field, text in zip(entity.fields, stored.values, strict=True) if text}
+    if stored.updated and entity.updated:
+        there[entity.updated] = stored.updated
+    pairs = [part.encode() for pair in there.items() for part in pair]
+    gone = [field.encode() for field in entity.fields if field not in there]
+    commands = [command(b"HSET", stored.key, *pairs)] if pairs else []
+    return [*commands, command(b"HDEL", stored.key, *gone)] if gone else commands
+
+
+def _packed_commands(entity: Entity, stored: Stored) -> list[bytes]:
+    row = np.array([float(text) if text else np.nan for text in stored.values])
+    assert len(row) == len(entity.fields)  # noqa: S101  a shorter value would be INVALID
+    return [command(b"SET", stored.key, row.astype("<f4").tobytes())]

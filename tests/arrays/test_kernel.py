@@ -1,0 +1,71 @@
+"""Kernels start with any cache, in processes of their own: they are compiled when they are imported."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MODULE = """
+from scorer.arrays.kernel import kernel, uncached
+
+@kernel("int64(int64)")
+def twice(number):
+    return 2 * number
+
+print(twice(21), uncached, sum(twice.stats.cache_hits.values()))
+"""
+NOWHERE = """
+import tempfile
+
+def refused(*_, **__):
+    raise PermissionError(13, "Permission denied")
+
+tempfile.TemporaryFile = refused  # with which numba finds out whether it may write, and which root always may
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "made.py").write_text(MODULE)
+    return tmp_path
+
+
+def start(folder: Path, cache: Path, before: str = "") -> str:
+    """Import the module in a new process, and return what it says."""
+    return subprocess.run(
+        [sys.executable, "-c", f"{before}\nimport sys; sys.path.insert(0, {str(folder)!r}); import made"],
+        env=os.environ | {"NUMBA_CACHE_DIR": str(cache), "NUMBA_DISABLE_JIT": "0"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+
+
+def test_a_missing_cache_is_made_and_used_by_the_next_start(folder: Path) -> None:
+    cache = folder / "not/there/yet"
+    assert start(folder, cache) == "42 [] 0"
+    assert start(folder, cache) == "42 [] 1"
+
+
+def test_where_nothing_can_be_written_each_start_compiles(folder: Path) -> None:
+    for _ in range(2):
+        assert start(folder, folder / "cache", NOWHERE) == "42 ['twice'] 0"
+    assert not list(folder.rglob("*.nb?"))
+
+
+def test_a_damaged_cache_is_done_without(folder: Path) -> None:
+    cache = folder / "cache"
+    start(folder, cache)
+    for index in cache.rglob("*.nbi"):
+        index.write_bytes(b"")
+    assert start(folder, cache) == "42 ['twice'] 0"
+
+
+def test_code_that_does_not_compile_is_an_error_all_the_same(folder: Path) -> None:
+    (folder / "made.py").write_text(MODULE.replace("2 * number", "number.nowhere"))
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        start(folder, folder / "cache")
+    assert "nowhere" in failed.value.stderr

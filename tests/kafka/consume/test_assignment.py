@@ -1,0 +1,52 @@
+from scorer.kafka.consume.assignment import Assignment
+from tests.kafka.delivery.test_checkpoint import records
+
+A, B = ("a", 0), ("a", 1)
+
+
+def offsets(assignment: Assignment, rows: list[tuple[tuple[str, int], int]], generation: int) -> list[int]:
+    read = records(rows)
+    object.__setattr__(read, "generation", generation)
+    kept = assignment.ours(read)
+    return [] if kept is None else kept.offset.tolist()
+
+
+def test_records_of_a_partition_that_went_are_not_ours() -> None:
+    assignment = Assignment()
+    assignment.gain([A, B])
+    read_at = assignment.generation
+    assignment.let_go([A])
+    assert offsets(assignment, [(A, 1), (B, 2), (A, 3)], read_at) == [2]
+
+
+def test_a_partition_that_went_and_came_back_starts_again() -> None:
+    assignment = Assignment()
+    assignment.gain([A, B])
+    read_at = assignment.generation
+    assignment.let_go([A])
+    assignment.gain([A])
+    assert offsets(assignment, [(A, 1), (B, 2)], read_at) == [2]
+    assert offsets(assignment, [(A, 1)], assignment.generation) == [1]
+
+
+def test_nothing_of_ours_is_no_batch() -> None:
+    assignment = Assignment()
+    assert offsets(assignment, [(A, 1)], 0) == []
+
+
+def test_a_standby_has_joined_with_nothing() -> None:
+    assignment = Assignment()
+    before = assignment.joined
+    assignment.gain([])
+    assert (before, assignment.joined, assignment.owned) == (False, True, {})
+
+
+def test_who_lost_its_partitions_is_no_standby_until_it_is_assigned_again() -> None:
+    assignment = Assignment()
+    assignment.gain([A, B])
+    assignment.let_go([A])
+    assert assignment.joined
+    assignment.lose([B])
+    assert (assignment.joined, assignment.owned) == (False, {})
+    assignment.gain([])
+    assert assignment.joined

@@ -1,0 +1,59 @@
+import pytest
+from confluent_kafka import KafkaError, Message
+
+from scorer.kafka.consume.broker_status import Standing
+
+DENIED = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+
+def said(**broker: object) -> dict[str, object]:
+    """Statistics of one broker, which answered what it was asked."""
+    return {"brokers": {"one": {"state": "UP", "waitresp_cnt": 1, "rxidle": 1_000} | broker}}
+
+
+def message(topic: str | None = "in", partition: int = 0) -> Message:
+    return Message(topic=topic, partition=partition)
+
+
+@pytest.mark.parametrize(
+    ("broker", "told"),
+    [
+        ({}, [""]),
+        ({"rxidle": 11_000_000}, ["connected, and silent for 10 seconds"]),
+        ({"rxidle": 11_000_000, "waitresp_cnt": 0}, [""]),  # it was not asked
+        ({"state": "DOWN"}, []),
+    ],
+)
+def test_a_broker_answers_when_it_says_something_if_it_is_asked(broker: dict[str, object], told: list[str]) -> None:
+    heard: list[str] = []
+    Standing(heard.append).statistics(said(**broker))
+    assert heard == told
+
+
+@pytest.mark.parametrize(
+    ("failed", "others"),
+    [
+        (message(), [message(partition=1), message("other")]),
+        (message(partition=-1), [message("other")]),
+        (message(None, -1), []),
+        (message(None, 0), []),  # as the client tells that the group refuses
+    ],
+)
+def test_what_is_told_once_lasts_until_a_record_of_the_same_place_comes(failed: Message, others: list[Message]) -> None:
+    heard: list[str] = []
+    standing = Standing(heard.append)
+    standing.failed(failed, DENIED)
+    standing.arrived(others)
+    standing.statistics(said())
+    assert all(heard)
+    standing.arrived([message()])
+    standing.statistics(said())
+    assert not heard[-1]
+
+
+def test_what_passes_is_told_until_a_broker_answers() -> None:
+    heard: list[str] = []
+    standing = Standing(heard.append)
+    standing.failed(message(), KafkaError(KafkaError._TRANSPORT))
+    standing.statistics(said())
+    assert [bool(each) for each in heard] == [True, False]

@@ -1,0 +1,66 @@
+"""How many records are taken at once, of those that are small and those that are not."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from scorer.kafka.consume.intake import STEP, Intake
+from scorer.settings import BatchSettings
+
+HEAVY = [("a", b"b")] * 10_000
+
+
+class Queue:
+    """Hands out records as the client does, and holds them as the source does."""
+
+    def __init__(self, intake: Intake, headers: Sequence[tuple[str, bytes]]) -> None:
+        self._intake, self._headers = intake, headers
+        self.held: list[Any] = []
+        self.most = 0  # at once
+
+    def take(self, records: int, _: float) -> int:
+        taken: list[Any] = [Fake(self._headers) for _ in range(records)]
+        self.most = max(self.most, records)
+        self._intake.weigh(taken)
+        self.held += taken
+        return records
+
+    def gather(self) -> None:
+        self.held.clear()
+        self._intake.gather(self.take, lambda: len(self.held), lambda: False)
+
+
+class Fake:
+    """A record with headers."""
+
+    def __init__(self, headers: Any) -> None:
+        self._headers = headers
+
+    def value(self) -> bytes:
+        return b"value"
+
+    def key(self) -> None:
+        return None
+
+    def headers(self) -> Any:
+        if self._headers is None:
+            raise SystemError("returned a result with an exception set")
+        return self._headers
+
+
+def test_a_batch_of_small_records_is_full() -> None:
+    intake = Intake(BatchSettings(max_records=500))
+    queue = Queue(intake, [])
+    queue.gather()
+    assert len(queue.held) == 500
+    assert intake.rows >= 500
+
+
+def test_records_with_many_headers_are_taken_one_by_one_once_that_is_known() -> None:
+    intake = Intake(BatchSettings(max_records=500, max_bytes=1_000_000))
+    queue = Queue(intake, HEAVY)
+    queue.gather()
+    assert len(queue.held) == STEP
+    assert intake.rows == 1
+    queue.most = 0
+    queue.gather()
+    assert (len(queue.held), queue.most) == (1, 1)

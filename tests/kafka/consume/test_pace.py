@@ -1,0 +1,63 @@
+"""How long a batch waits: a few times what one costs, whatever single ones cost."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from scorer.kafka.consume.pace import COSTS, Pace
+from scorer.settings import BatchSettings
+
+
+class Processor:
+    """Its seconds, as the test spends them."""
+
+    def __init__(self) -> None:
+        self.spent = 0.0
+
+    def __call__(self) -> float:
+        return self.spent
+
+
+def paced(mode: str = "adaptive", max_wait_ms: int = 20) -> tuple[Pace, Processor]:
+    processor = Processor()
+    return Pace(BatchSettings.model_validate({"mode": mode, "max_wait_ms": max_wait_ms}), processor), processor
+
+
+def waits(costs: list[float], max_wait_ms: int = 20) -> Iterator[float]:
+    pace, processor = paced(max_wait_ms=max_wait_ms)
+    for cost in costs:
+        pace.given()
+        processor.spent += cost
+        pace.back()
+        processor.spent += 1.0  # between batches, which is none of theirs
+        pace.back()
+        yield pace.wait_seconds
+
+
+def test_a_fixed_batch_waits_as_long_as_it_may() -> None:
+    pace, processor = paced("fixed")
+    pace.given()
+    processor.spent += 0.001
+    pace.back()
+    assert pace.wait_seconds == 0.02
+
+
+def test_a_batch_waits_for_some_times_what_one_costs() -> None:
+    assert list(waits([0.001, 0.002, 0.001])) == pytest.approx([COSTS * cost for cost in (0.001, 0.00105, 0.001)])
+
+
+def test_a_batch_waits_no_longer_than_it_may() -> None:
+    assert list(waits([1.0, 2.0])) == [0.02, 0.02]
+    assert list(waits([0.001], max_wait_ms=0)) == [0.0]
+
+
+def test_the_first_batch_waits_for_nothing() -> None:
+    pace, _ = paced()
+    pace.back()
+    assert pace.wait_seconds == 0.0
+
+
+def test_what_batches_cost_is_learned_again_when_it_changes() -> None:
+    dearer = list(waits([0.001] + [0.004] * 40))
+    assert dearer[1] < 0.0045
+    assert dearer[-1] == pytest.approx(COSTS * 0.004)

@@ -1,0 +1,214 @@
+"""Under `start_from: latest` a group starts at the ends of its topics once, and skips nothing from then on."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from itertools import count
+from typing import cast
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
+
+from scorer.kafka.consume.starts import Starts, Undecided
+from scorer.kafka.delivery.commits import Commits
+from scorer.kafka.offsets import Offsets, Partition
+from scorer.sandbox import Kafka
+from scorer.settings import KafkaSettings
+from tests.conftest import MakeTopic
+from tests.kafka.conftest import settings
+from tests.kafka.consume.test_source import Member, delete_before, fill, joined, values
+
+TOPIC = "in"
+
+
+class Broker(Commits):
+    """Has partitions with an end each, and what a group committed of them."""
+
+    def __init__(self, committed: Offsets, ends: Offsets) -> None:
+        self.committed, self.ends, self.takes_commits = committed, ends, True
+
+    def read(self, partitions: Iterable[Partition], _: float) -> Offsets:
+        return {partition: self.committed.get(partition, -1001) for partition in partitions}
+
+    def finish(self, offsets: Mapping[Partition, int], _: float) -> bool:
+        self.committed |= offsets if self.takes_commits else {}
+        return self.takes_commits
+
+    def list_topics(self, topic: str, timeout: float) -> object:  # noqa: ARG002  the client's
+        partitions = dict.fromkeys(number for _, number in self.ends)
+        described = type("Described", (), {"partitions": partitions})
+        return type("Listed", (), {"topics": {topic: described}})
+
+    def offsets_for_times(self, asked: list[TopicPartition], timeout: float) -> list[TopicPartition]:  # noqa: ARG002  the client's
+        return [TopicPartition(at.topic, at.partition, self.ends.get((at.topic, at.partition), -1)) for at in asked]
+
+
+def starting(broker: Broker, *owned: int, latest: bool = True) -> Starts:
+    return Starts(
+        cast("Consumer", broker),
+        broker,
+        lambda: [(TOPIC, number) for number in owned],
+        latest=latest,
+        clock=lambda: float(next(SECONDS)),
+    )
+
+
+SECONDS = count(1)
+ENDS = {(TOPIC, 0): 50, (TOPIC, 1): 60, (TOPIC, 2): 0}
+
+
+def test_the_owner_of_partition_0_commits_where_all_partitions_start() -> None:
+    broker = Broker({}, ENDS)
+    assert starting(broker, 0).find([(TOPIC, 0)]) == {(TOPIC, 0): 50}
+    assert broker.committed == ENDS
+
+
+def test_the_others_wait_for_it_and_start_there() -> None:
+    broker = Broker({}, ENDS)
+    waiting = starting(broker, 1)
+    for _ in range(2):
+        waiting.decide()
+        assert not waiting.decided
+        with pytest.raises(Undecided, match="the owner of partition 0 of in has not committed"):
+            waiting.find([(TOPIC, 1)])
+    starting(broker, 0).decide()
+    broker.ends = {(TOPIC, 1): 70}
+    waiting.decide()
+    assert waiting.decided
+    assert broker.committed == ENDS
+
+
+@pytest.mark.parametrize("committed", [{(TOPIC, 0): 7}, {(TOPIC, 1): 7}])
+def test_once_the_group_has_begun_a_partition_without_an_offset_starts_at_its_first_record(committed: Offsets) -> None:
+    broker = Broker(dict(committed), ENDS)
+    starts = starting(broker, 0, 2)
+    assert starts.find([(TOPIC, 2)]) == {}
+    assert starts.decided
+    assert broker.committed == committed
+
+
+def test_a_start_that_could_not_be_committed_is_none() -> None:
+    broker = Broker({}, ENDS)
+    broker.takes_commits = False
+    starts = starting(broker, 0)
+    with pytest.raises(Undecided, match="could not be committed"):
+        starts.find([(TOPIC, 0)])
+    starts.decide()
+    assert not starts.decided
+
+
+def test_an_end_that_is_not_known_decides_nothing() -> None:
+    broker = Broker({}, {(TOPIC, 0): 50, (TOPIC, 1): -1})
+    with pytest.raises(Undecided, match="the end of partition 1 of in is not known"):
+        starting(broker, 0).find([(TOPIC, 0)])
+    assert broker.committed == {}
+
+
+def test_under_earliest_every_partition_starts_at_its_first_record() -> None:
+    broker = Broker({}, ENDS)
+    starts = starting(broker, 1, latest=False)
+    assert starts.decided
+    assert starts.find([(TOPIC, 1)]) == {}
+    assert broker.committed == {}
+
+
+@pytest.fixture
+def group(kafka: Kafka) -> KafkaSettings:
+    quick = settings(
+        kafka.bootstrap,
+        heartbeat_interval_ms="300",
+        session_timeout_ms="6000",
+        topic_metadata_refresh_interval_ms="500",
+    )
+    return quick.model_copy(update={"start_from": "latest"})
+
+
+def settle(*members: Member) -> None:
+    """Poll without a record until the group knows where it starts and each member has partitions."""
+    for _ in range(300):
+        if all(member.source.assignment.owned and member.source.starts.decided for member in members):
+            return
+        for member in members:
+            assert member.source.poll() is None
+    pytest.fail("it is never decided")
+
+
+def grow(kafka: Kafka, topic: str, partitions: int) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(20)
+
+
+def read(member: Member, records: int) -> dict[int, list[bytes]]:
+    """Read so many records and commit them; by partition."""
+    read: dict[int, list[bytes]] = {}
+    while sum(map(len, read.values())) < records:
+        batch = member.poll()
+        for partition, value in zip(batch.partition.tolist(), values(batch), strict=True):
+            read.setdefault(partition, []).append(value)
+        member.checkpoint.open(batch, 0)
+    member.checkpoint.settle()
+    assert member.checkpoint.finish(20)
+    return read
+
+
+def test_a_new_group_of_two_replicas_skips_what_was_there_and_nothing_that_comes(
+    kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
+) -> None:
+    topic = make_topic(partitions=2)
+    for partition in (0, 1):
+        fill(kafka, topic, [b"old"] * 5, partition)
+    with joined(group, topic) as first, joined(group, topic) as second:
+        settle(first, second)
+        committed = first.source.commits.read([(topic, 0), (topic, 1)], 20)
+        assert committed == {(topic, 0): 5, (topic, 1): 5}
+        for partition in (0, 1):
+            fill(kafka, topic, [b"new"], partition)
+        assert list(read(first, 1).values()) == [[b"new"]]
+        assert list(read(second, 1).values()) == [[b"new"]]
+
+
+def test_what_is_sent_to_an_idle_partition_while_no_replica_runs_is_read(
+    kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
+) -> None:
+    topic = make_topic(partitions=2)
+    with joined(group, topic) as member:
+        settle(member)
+        fill(kafka, topic, [b"a"], partition=0)
+        assert read(member, 1) == {0: [b"a"]}
+    fill(kafka, topic, [b"b"] * 3, partition=1)
+    with joined(group, topic) as member:
+        assert read(member, 3) == {1: [b"b"] * 3}
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_partition_that_is_added_starts_at_its_first_record(
+    kafka: Kafka,
+    make_topic: MakeTopic,
+    group: KafkaSettings,
+    running: bool,  # noqa: FBT001  by pytest
+) -> None:
+    topic = make_topic()
+    with ExitStack() as stack:
+        member = stack.enter_context(joined(group, topic))
+        settle(member)
+        if not running:
+            stack.close()
+        grow(kafka, topic, 2)
+        fill(kafka, topic, [b"%d" % number for number in range(7)], partition=1)
+        if not running:
+            member = stack.enter_context(joined(group, topic))
+        assert read(member, 7) == {1: [b"%d" % number for number in range(7)]}
+
+
+def test_retention_beyond_the_committed_offset_skips_nothing_that_is_left(
+    kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
+) -> None:
+    topic = make_topic()
+    with joined(group, topic) as member:
+        settle(member)
+    fill(kafka, topic, [b"%d" % number for number in range(10)])
+    delete_before(kafka, topic, 6)
+    with joined(group, topic) as member:
+        assert read(member, 4) == {0: [b"6", b"7", b"8", b"9"]}
+        assert member.watcher.gaps == [(topic, 0, 6)]

@@ -1,0 +1,166 @@
+import time
+from contextlib import closing
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from scorer.batch import Reason
+from scorer.errors import Fatal, Unavailable
+from scorer.kafka import Admin, Due, Letterbox, Reader, Record, Replay, Replayed, Topic
+from scorer.kafka.dead_letters.read import open_letter
+from scorer.sandbox import Kafka
+from scorer.settings import KafkaSettings
+from tests.kafka.dead_letters.letters import Post, letter, letter_headers
+
+
+@pytest.fixture
+def settings(kafka_settings: KafkaSettings) -> KafkaSettings:
+    """Two input partitions, two of dead letters."""
+    events, dead = f"in-{uuid4().hex}", f"dead-{uuid4().hex}"
+    Admin(kafka_settings).create([Topic(events, 2), Topic(dead, 2)])
+    return kafka_settings.model_copy(update={"input_topics": (events,), "dead_letter_topic": dead})
+
+
+@pytest.fixture
+def post(kafka: Kafka) -> Post:
+    return Post(kafka.bootstrap)
+
+
+def read(settings: KafkaSettings, number: int) -> list[Record]:
+    """What is committed in the input topic, once that are so many."""
+    found: list[Record] = []
+    deadline = time.monotonic() + 10
+    while len(found) < number and time.monotonic() < deadline:  # a commit is seen a moment after it was answered
+        with closing(Reader(settings, settings.input_topics)) as reader:
+            found = list(reader.read("beginning", follow=False))
+    assert len(found) == number
+    return found
+
+
+def begin(settings: KafkaSettings) -> Replay:
+    admin = Admin(settings)
+    topics = admin.topics([settings.dead_letter_topic, *settings.input_topics])
+    return Replay(settings, admin, topics.pop(settings.dead_letter_topic))
+
+
+def test_the_event_is_what_it_was_with_the_number_of_its_replays(settings: KafkaSettings, post: Post) -> None:
+    own = (("trace", b"1"), ("trace", None))
+    (events,) = settings.input_topics
+    headers = letter_headers(events, 7, partition=1, own=own)
+    again = letter_headers(events, 8, partition=1, own=(*own, ("scorer.replays", b"1")))
+    for each in (headers, again):
+        post.write(settings.dead_letter_topic, each, b"\x00\xff", key=b"k", timestamp=1_600_000_000_123, partition=0)
+    post.write(settings.dead_letter_topic, letter_headers(events, 9, "empty"), None, partition=0)
+    post.done()
+    replay = begin(settings)
+    for each_letter in Letterbox(settings):
+        replay.add(each_letter)
+    replay.commit()
+    first, second = (record for record in read(settings, 3) if record.value)
+    assert first == Record(events, 1, 0, 1_600_000_000_123, b"k", b"\x00\xff", (*own, ("scorer.replays", b"1")))
+    assert second == Record(events, 1, 1, 1_600_000_000_123, b"k", b"\x00\xff", (*own, ("scorer.replays", b"2")))
+    (null,) = (record for record in read(settings, 3) if not record.value)
+    assert (null.key, null.value, null.headers) == (None, None, (("scorer.replays", b"1"),))
+    assert replay.done == 3
+
+
+def test_nothing_is_seen_before_it_is_committed_and_then_it_is_remembered(settings: KafkaSettings) -> None:
+    replay = begin(settings)
+    (events,) = settings.input_topics
+    replay.add(letter(3, topic=events))
+    assert (read(settings, 0), replay.done) == ([], 0)
+    replay.commit()
+    assert (len(read(settings, 1)), replay.done) == (1, 1)
+    later = begin(settings)
+    assert letter(3, topic=events) in later.replayed
+    assert letter(4, topic=events) not in later.replayed
+
+
+def test_an_event_that_is_refused_is_named_and_its_neighbours_are_not_replayed_either(settings: KafkaSettings) -> None:
+    small = f"small-{uuid4().hex}"
+    Admin(settings).create([Topic(small, 1, config={"max.message.bytes": "1000"})])
+    settings = settings.model_copy(update={"input_topics": (small,)})
+    replay = begin(settings)
+    large = letter(1, topic=small)
+    record = Record("dead", 0, 1, 0, None, bytes(2000), large.record.headers)
+    replay.add(letter(0, topic=small))
+    replay.add(type(large)(**{name: getattr(large, name) for name in large.__slots__} | {"record": record}))
+    replay.add(letter(2, topic=small))
+    with pytest.raises(Fatal, match=rf"topic {small} refused the event of dead letter 0@1: .*too large.* 0 are done"):
+        replay.commit()
+    assert read(settings, 0) == []
+    assert letter(0, topic=small) not in begin(settings).replayed
+
+
+def test_who_begins_to_replay_ends_the_replay_of_another(settings: KafkaSettings) -> None:
+    (events,) = settings.input_topics
+    first = begin(settings)
+    first.add(letter(0, topic=events))
+    first.commit()
+    second = begin(settings)
+    assert letter(0, topic=events) in second.replayed
+    first.add(letter(1, topic=events))
+    with pytest.raises(Fatal, match="another replay of these dead letters has begun"):
+        first.commit()
+    second.add(letter(1, topic=events))
+    second.commit()
+    assert len(read(settings, 2)) == 2
+
+
+def test_what_was_replayed_is_kept_in_a_compacted_topic_of_its_own(settings: KafkaSettings) -> None:
+    begin(settings)
+    begin(settings)
+    name = f"{settings.dead_letter_topic}.replayed"
+    topic = Admin(settings).topics([name])[name]
+    assert (topic.partitions, topic.config["cleanup.policy"]) == (1, "compact")
+
+
+def test_no_group_is_used(settings: KafkaSettings) -> None:
+    begin(settings)
+    consumer = Consumer({"bootstrap.servers": settings.bootstrap_servers, "group.id": settings.group_id})
+    committed = consumer.committed([TopicPartition(settings.dead_letter_topic, 0)], timeout=10)
+    consumer.close()
+    assert committed[0].offset < 0
+
+
+def test_brokers_that_go_away_are_unavailable_and_nothing_is_replayed(
+    own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scorer.kafka.dead_letters.replay.ABORT_SECONDS", 0.5)
+    settings = KafkaSettings(
+        bootstrap_servers=own_kafka.bootstrap,
+        group_id="g",
+        input_topics=("in",),
+        output_topic="out",
+        dead_letter_topic="dead",
+        properties={"transaction.timeout.ms": "1000"},
+    )
+    Admin(settings).create([Topic("in", 1), Topic("dead", 1)])
+    replay = begin(settings)
+    own_kafka.kill()
+    replay.add(letter(0))
+    with pytest.raises(Unavailable, match="does not answer"):
+        replay.commit()
+    assert replay.done == 0
+
+
+def test_what_is_due_and_what_is_not_is_counted() -> None:
+    kept = Topic("in", 1, config={"retention.ms": "1000"})
+    letters = [letter(0), letter(1), letter(2, reason=Reason.EMPTY), letter(3, topic="others"), letter(4, topic="old")]
+    letters += [letter(5, source=1), letter(6, source=2**31 - 1)]
+    replayed = Replayed(Topic("dead", 1), ())
+    replayed.add(letters[0])
+    due = Due(letters, replayed, {"in": kept, "old": Topic("old", 1)}, clock=lambda: 1.5)
+    assert [each.offset for each in due] == [1, 2, 4]
+    assert due.taken == {"truncated to in": 1, "empty to in": 1, "truncated to old": 1}
+    assert (due.before, due.elsewhere, due.nowhere, due.old) == (1, {"others": 1}, {"in": 2}, 2)
+
+
+def test_a_letter_that_holds_a_part_of_its_event_is_not_replayed() -> None:
+    said = letter_headers("in")
+    cut, copied = ((*said, ("scorer.cut", b"")), (("scorer.cut", b""), *said))
+    letters = [open_letter(Record("dead", 0, 0, 0, None, b"event", headers)) for headers in (cut, copied)]
+    due = Due(letters, Replayed(Topic("dead", 1), ()), {"in": Topic("in", 1)})
+    assert list(due) == letters[1:]
+    assert due.cut == 1

@@ -1,0 +1,227 @@
+"""Transactions on a real broker: what failed is undone, what succeeded unheard is not done twice."""
+
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from scorer.batch import Payloads, Records
+from scorer.errors import Aborted, Fatal
+from scorer.kafka import DeadLetters, Limits, PositionCommits, Reader, TransactionalSink, TransactionCheckpoint
+from scorer.kafka.delivery import exactly_once as transactions
+from scorer.kafka.delivery.commits import Commits
+from scorer.monitor import Metrics
+from scorer.sandbox import Kafka
+from scorer.settings import KafkaSettings
+from tests.conftest import MakeTopic
+from tests.kafka.conftest import settings
+from tests.kafka.ends import wait_ended
+
+PAYLOADS = Payloads(rows=np.arange(3), data=bytes(300), ends=np.array([100, 200, 300]))
+
+
+@dataclass
+class Member:
+    """One that has joined its group, and writes."""
+
+    kafka: KafkaSettings
+    consumer: Consumer
+    sink: TransactionalSink
+    checkpoint: TransactionCheckpoint
+
+    def publish(self, first: int = 0) -> None:
+        """Write three predictions, of the records from an offset on."""
+        records = Records(
+            topics=self.kafka.input_topics,
+            topic=np.zeros(3, np.int32),
+            partition=np.zeros(3, np.int32),
+            offset=np.arange(first, first + 3),
+            timestamp=np.zeros(3, np.int64),
+            keys=[None] * 3,
+            data=np.zeros(0, np.uint8),
+            ends=np.zeros(3, np.int64),
+            membership=self.consumer.consumer_group_metadata(),
+        )
+        self.sink.publish(records, PAYLOADS, [], self.checkpoint.open(records, 3))
+
+    def visible(self) -> int:
+        """How many predictions a reader sees who reads what is committed, once no transaction is open."""
+        wait_ended(self.kafka.bootstrap_servers, self.kafka.output_topic, 1)
+        with closing(Reader(self.kafka, [self.kafka.output_topic])) as reader:
+            return len(list(reader.read("beginning", follow=False)))
+
+    def committed(self) -> int:
+        (partition,) = self.consumer.committed([TopicPartition(self.kafka.input_topics[0], 0)], 20)
+        return partition.offset
+
+
+def join(kafka: KafkaSettings, topic: str, output: str) -> Member:
+    chosen = kafka.model_copy(update={"input_topics": (topic,), "output_topic": output})
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap_servers, "group.id": kafka.group_id})
+    consumer.subscribe([topic])
+    deadline = time.monotonic() + 20
+    while not consumer.assignment():
+        assert time.monotonic() < deadline
+        consumer.poll(0.1)
+    commits = Commits(consumer, Metrics(()))
+    sink = TransactionalSink(chosen, DeadLetters("dead", "model", "1"), lambda _: None, commits)
+    positions = PositionCommits(sink, consumer.consumer_group_metadata)
+    return Member(chosen, consumer, sink, TransactionCheckpoint(positions, Limits(1), lambda _: None))
+
+
+@pytest.fixture
+def member(kafka: Kafka, make_topic: MakeTopic) -> Member:
+    return join(settings(kafka.bootstrap), make_topic("in"), make_topic("out"))
+
+
+def test_a_batch_and_its_offsets_are_one(member: Member) -> None:
+    member.publish()
+    member.publish(3)
+    assert (member.visible(), member.committed()) == (6, 6)
+
+
+def test_a_position_beyond_the_last_record_is_committed_though_nothing_is_written(member: Member) -> None:
+    member.publish()
+    member.checkpoint.advance({(member.kafka.input_topics[0], 0): 5})
+    member.checkpoint.settle()
+    assert (member.visible(), member.committed()) == (3, 5)
+
+
+def test_a_batch_takes_the_place_of_the_position_before_it(member: Member) -> None:
+    member.checkpoint.advance({(member.kafka.input_topics[0], 0): 2})
+    member.publish(2)
+    member.checkpoint.settle()
+    assert (member.visible(), member.committed()) == (3, 5)
+
+
+def test_a_position_that_could_not_be_committed_is_tried_again(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transactions, "POSITIONS_SECONDS", 0)
+    monkeypatch.setattr(member.sink, "_producer", Deaf(member.sink._producer, Producer.abort_transaction))
+    member.checkpoint.advance({(member.kafka.input_topics[0], 0): 5})
+    member.checkpoint.settle()
+    assert member.committed() < 0
+    member.checkpoint.settle()
+    assert member.committed() == 5
+
+
+def test_who_is_fenced_is_undone_and_goes_on_with_a_new_producer(member: Member) -> None:
+    member.publish()
+    taken = {"bootstrap.servers": member.kafka.bootstrap_servers}
+    other = Producer(taken | {"transactional.id": member.sink._properties["transactional.id"]})
+    other.init_transactions(10)
+    with pytest.raises(Aborted):
+        member.publish(3)
+    assert (member.visible(), member.committed()) == (3, 3)
+    member.publish(3)
+    assert (member.visible(), member.committed()) == (6, 6)
+
+
+class Deaf:
+    """A producer whose commit succeeds, or is aborted by the brokers, without its hearing of it."""
+
+    def __init__(self, producer: Producer, end: Callable[[Producer], None]) -> None:
+        self._producer, self._end = producer, end
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._producer, name)
+
+    def commit_transaction(self, _: float) -> None:
+        self._end(self._producer)
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+
+@pytest.mark.parametrize("end", [Producer.commit_transaction, Producer.abort_transaction])
+def test_an_end_that_was_not_heard_of_is_settled_first(
+    member: Member, end: Callable[[Producer], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member.sink, "_producer", Deaf(member.sink._producer, end))
+    with pytest.raises(Aborted):
+        member.publish()
+    member.publish()
+    assert (member.visible(), member.committed()) == (3, 3)
+
+
+def write_without_end(producer: Producer) -> None:
+    """Leave a transaction open that the brokers know."""
+    producer.flush()
+
+
+def test_a_transaction_whose_end_was_not_heard_of_is_ended_before_the_replica_leaves(
+    kafka: Kafka, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = settings(kafka.bootstrap, transaction_timeout_ms="300000")  # the brokers would not end it in time
+    member = join(patient, make_topic("in"), make_topic("out"))
+    assert member.sink.settle(5)
+    monkeypatch.setattr(member.sink, "_producer", Deaf(member.sink._producer, write_without_end))
+    with pytest.raises(Aborted):
+        member.publish()
+    assert not member.sink.settle(0)
+    assert member.sink.settle(5)
+    member.sink.close()
+    assert member.visible() == 0
+
+
+def test_a_transaction_that_another_of_its_name_has_ended_is_not_waited_for(member: Member) -> None:
+    member.publish()
+    taken = {"bootstrap.servers": member.kafka.bootstrap_servers}
+    other = Producer(taken | {"transactional.id": member.sink._properties["transactional.id"]})
+    other.init_transactions(10)
+    with pytest.raises(Aborted):
+        member.publish(3)
+    assert member.sink.settle(0)
+    other.begin_transaction()  # it was not fenced in its turn
+    other.abort_transaction(10)
+
+
+def test_who_is_no_longer_a_member_writes_nothing(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    member.publish()
+    late = member.consumer.consumer_group_metadata()
+    member.consumer.close()
+    again = join(member.kafka, member.kafka.input_topics[0], member.kafka.output_topic)
+    monkeypatch.setattr(again, "consumer", Late(again.consumer, late))
+    with pytest.raises(Aborted):
+        again.publish(3)
+    assert again.visible() == 3
+
+
+class Late:
+    """A consumer that still has the token of another membership."""
+
+    def __init__(self, consumer: Consumer, late: object) -> None:
+        self._consumer, self._late = consumer, late
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._consumer, name)
+
+    def consumer_group_metadata(self) -> object:
+        return self._late
+
+
+def test_a_transaction_that_the_brokers_never_end_is_told_with_advice(
+    kafka: Kafka, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = settings(kafka.bootstrap).model_copy(update={"instance_id": "one"})
+    first = join(named, make_topic("in"), make_topic("out", max_message_bytes="1"))
+    with suppress(Aborted, Fatal):
+        first.publish()  # refused, and so is the marker that would end the transaction
+    monkeypatch.setattr(transactions, "START_SECONDS", 0)
+    with pytest.raises(Aborted, match="have not ended the last one of this replica's name"):
+        TransactionalSink(first.kafka, DeadLetters("dead", "model", "1"), lambda _: None, first.sink._commits)
+
+
+def test_a_refused_write_undoes_the_batch_and_is_fatal(kafka: Kafka, make_topic: MakeTopic) -> None:
+    # The marker that ends a transaction, of 78 bytes, is let through: brokers do not try it a second time.
+    member = join(settings(kafka.bootstrap), make_topic("in"), make_topic("out", max_message_bytes="100"))
+
+    def publish() -> None:
+        while True:
+            with suppress(Aborted):  # where the refusal comes just as the offsets are sent, the client does not say why
+                return member.publish()
+
+    with pytest.raises(Fatal, match="too large"):
+        publish()
+    assert member.committed() < 0

@@ -1,0 +1,40 @@
+"""The write of a row is found again."""
+
+import numpy as np
+
+from scorer.batch import Payloads, Reason, Records, Rejected
+from scorer.kafka import DeadLetters
+from scorer.kafka.delivery.checkpoint import InFlight
+from scorer.kafka.delivery.published import Published
+
+ROWS = 5
+PREDICTIONS = [b"one", b"a two b", b"two", b"three"]  # of all rows but row 1, which is rejected
+
+
+def published() -> Published:
+    place, offset = np.zeros(ROWS, np.int32), np.arange(10, 10 + ROWS)
+    keys = [b"%d" % row for row in range(ROWS)]
+    records = Records(("in",), place, place, offset, offset, keys, np.empty(0, np.uint8), offset * 0)
+    ends = np.cumsum([len(each) for each in PREDICTIONS])
+    payloads = Payloads(np.array([0, 2, 3, 4]), b"".join(PREDICTIONS), ends)
+    rejected = [Rejected(1, Reason.EMPTY, "no bytes")]
+    batch = InFlight({}, ROWS, lambda _: None)
+    return Published("out", DeadLetters("dead", "model", "1"), records, payloads, rejected, batch)
+
+
+def test_a_prediction_is_found_by_its_bytes_and_not_inside_of_another() -> None:
+    batch = published()
+    assert [batch.row_of(prediction) for prediction in PREDICTIONS] == [0, 2, 3, 4]
+    assert [batch.write(row)["value"] for row in (0, 2, 3, 4)] == PREDICTIONS
+    assert batch.ordinary == len(b"one")
+    assert batch.named(4) == "the prediction of in-0@14"
+
+
+def test_a_row_that_becomes_a_dead_letter_has_no_prediction_any_more() -> None:
+    batch = published()
+    batch.reject(Rejected(3, Reason.UNWRITABLE, "too large"))
+    assert batch.letters == [1, 3]
+    assert batch.payloads.rows.tolist() == [0, 2, 4]
+    assert [batch.write(row)["value"] for row in (0, 2, 4)] == [b"one", b"a two b", b"three"]
+    assert [each.row for each in batch.batch.unwritable] == [3]
+    assert batch.named(3) == "the dead letter of in-0@13"

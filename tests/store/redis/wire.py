@@ -1,0 +1,65 @@
+"""A Redis of Python values that answers in bytes, so that what reads the replies is what reads those of a real one."""
+
+from collections.abc import Mapping, Sequence
+
+from scorer.errors import Unavailable
+from scorer.store.protocol import Reply, Request
+from scorer.store.redis.layouts import fields_asked, questions, read
+from scorer.store.redis.resp import Inbox
+
+Value = Mapping[str, bytes] | bytes | None  # a hash, a string, or nothing
+WRONG_TYPE = b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
+
+
+class Wire:
+    """A store of values by key.
+
+    data:    what it holds now.
+    asked:   the keys of each round trip.
+    down:    whether it cannot answer.
+    """
+
+    def __init__(self, data: dict[bytes, Value]) -> None:
+        self.data = data
+        self.asked: list[list[bytes]] = []
+        self.down = False
+
+    def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
+        self.asked.append([key for request in requests for key in request.keys])
+        if self.down:
+            raise Unavailable("nobody at home")
+        return [self._reply(request, now) for request in requests]
+
+    def ping(self) -> None:
+        if self.down:
+            raise Unavailable("nobody at home")
+
+    def close(self) -> None:
+        self.down = True
+
+    def _reply(self, request: Request, now: float) -> Reply:
+        _, widths = questions(request, singly=True)
+        arrived = b"".join(self._answer(request, key) for key in request.keys)
+        inbox = Inbox()
+        inbox.expect(widths)
+        inbox.room()[: len(arrived)] = arrived
+        assert inbox.received(len(arrived))
+        return read(request, inbox.cells, now)
+
+    def _answer(self, request: Request, key: bytes) -> bytes:
+        value = self.data.get(key)
+        if request.entity.layout == "packed":
+            return WRONG_TYPE if isinstance(value, Mapping) else bulk(value)
+        if isinstance(value, bytes):
+            return WRONG_TYPE
+        return array(*((value or {}).get(field) for field in fields_asked(request.entity)))
+
+
+def bulk(text: bytes | None) -> bytes:
+    """A text as a reply."""
+    return b"$-1\r\n" if text is None else b"$%d\r\n%b\r\n" % (len(text), text)
+
+
+def array(*texts: bytes | None) -> bytes:
+    """Texts as one reply."""
+    return b"*%d\r\n" % len(texts) + b"".join(map(bulk, texts))
