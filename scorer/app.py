@@ -180,7 +180,7 @@ def _finish(parts: Parts, stop: Stop) -> bool:
     log.info("stopping", deadline_s=stop.seconds)
     reserve = min(LEAVE_SECONDS, stop.seconds / 4)
     rest = commit_before_leaving(
-        parts.source, parts.sink, parts.checkpoint, lambda: max(0.0, stop.left() - reserve), parts.health.turned
+        parts.source, parts.sink, parts.checkpoint, lambda: max(0.0, stop.left() - reserve), parts.health.heartbeat
     )
     left = _leave(parts, stop)
     if rest.transaction:

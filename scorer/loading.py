@@ -11,14 +11,16 @@ from scorer.settings import Settings
 from scorer.store import Loaded, find_entity, load_file
 
 
-def load_features(settings: Settings, name: str, file: Path, told: Callable[[int], None] = lambda _: None) -> Loaded:
+def load_features(
+    settings: Settings, name: str, file: Path, on_progress: Callable[[int], None] = lambda _: None
+) -> Loaded:
     """Write the features of one entity to Redis.
 
     Args:
         settings: which model, schema and Redis.
         name:     of the entity, in the model's plan.
         file:     `.csv` with a head, or `.jsonl`; one line the features of one key.
-        told:     is given the number of lines written so far.
+        on_progress:     is given the number of lines written so far.
 
     Raises:
         Misconfigured: the settings, the plan or the file are wrong; nothing was written.
@@ -31,4 +33,4 @@ def load_features(settings: Settings, name: str, file: Path, told: Callable[[int
     if problems := [*draft.problems, *draft.schema_problems(schema.fields, schema.why_not)]:
         raise Misconfigured(problems)
     entity = find_entity(draft.plan(), name)
-    return load_file(entity, schema.fields, file, settings.features.url, told)
+    return load_file(entity, schema.fields, file, settings.features.url, on_progress)

@@ -46,9 +46,9 @@ def run(parts: Parts, stopping: Callable[[], bool]) -> None:
         Fatal: there is no safe way on. Nothing that was not written is committed.
     """
     stages = parts.metrics.stages
-    parts.metrics.turned(None)  # what came before was no turn
+    parts.metrics.end_turn(None)  # what came before was no turn
     while not stopping():
-        parts.health.turned()
+        parts.health.heartbeat()
         batch = _next(parts, stopping)
         _score_when_possible(parts, batch, stopping)
         if batch is None and (trouble := parts.features.trouble()) is not None:
@@ -61,7 +61,7 @@ def run(parts: Parts, stopping: Callable[[], bool]) -> None:
         undecided = "" if parts.source.starts.decided else ", and where the group starts is not decided"
         joined = assignment.joined and not undecided
         parts.health.set("assigned", joined, f"{len(assignment.owned)} partitions{undecided}")
-        parts.metrics.turned(batch)
+        parts.metrics.end_turn(batch)
 
 
 def score(parts: Parts, records: Records) -> None:
@@ -117,7 +117,7 @@ def _score_when_possible(parts: Parts, records: Records | None, stopping: Callab
         except Unavailable as error:
             parts.condition("writes" if isinstance(error, Aborted) else "features", str(error))
             records = parts.source.hold(records, WAIT_SECONDS)
-            parts.health.turned()
+            parts.health.heartbeat()
     return None
 
 
@@ -132,7 +132,7 @@ def _room(parts: Parts, stopping: Callable[[], bool]) -> bool:
         if parts.checkpoint.waiting_seconds > SLOW_WRITE_SECONDS:
             parts.condition("writes", f"not acknowledged for {SLOW_WRITE_SECONDS:g} seconds")
             parts.source.hold(None, 0)
-        parts.health.turned()
+        parts.health.heartbeat()
     if not parts.checkpoint.full:
         parts.condition("writes", "")
     return not parts.checkpoint.full and _caught_up(parts, stopping)
@@ -148,7 +148,7 @@ def _caught_up(parts: Parts, stopping: Callable[[], bool]) -> bool:
             parts.source.hold(None, COMMIT_TURN_SECONDS)
         if time.monotonic() > late_at:
             parts.condition("writes", "what is written cannot be committed, so nothing more is")
-        parts.health.turned()
+        parts.health.heartbeat()
     return not parts.checkpoint.behind
 
 

@@ -40,7 +40,7 @@ def _cells(rows: int) -> int:
 @kernel(
     "int64(Array(uint8, 1, 'C', readonly=True), int64[::1], int64[::1], boolean[::1], int64, int32[::1], "
     "int64[::1], int32[::1], int64[::1])",
-    bare=True,
+    refcounts=False,
 )
 def number_texts(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     data: NDArray[np.uint8],

@@ -43,7 +43,7 @@ FIVES = np.array(
 )
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def multiply(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
     """Return the high and the low half of the 128-bit product."""
     lows = (a & LOW) * (b & LOW)
@@ -52,7 +52,7 @@ def multiply(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
     return (a >> HALF) * (b >> HALF) + (cross >> HALF) + (middle >> HALF), (middle << HALF) | (lows & LOW)
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def nearest(digits: np.uint64, power: np.int64) -> tuple[np.uint64, np.uint8]:
     """Return the bits of the float64 nearest to digits * 10**power, and HARD where 128 bits do not decide it."""
     zeros = np.int64(0)
@@ -83,7 +83,7 @@ def nearest(digits: np.uint64, power: np.int64) -> tuple[np.uint64, np.uint8]:
     return (np.uint64(exponent) << np.uint64(52)) | (mantissa & (HIDDEN_BIT - ONE)), PLAIN
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def plain(data: NDArray[np.uint8], at: int, end: int) -> tuple[np.uint64, np.int64, bool, np.uint8]:
     """Return the digits, the power of ten and the sign of a text in plain notation; HARD for any other."""
     negative = at < end and data[at] == ord("-")
@@ -111,7 +111,7 @@ def plain(data: NDArray[np.uint8], at: int, end: int) -> tuple[np.uint64, np.int
     return digits, power, negative, PLAIN
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def exponent_of(data: NDArray[np.uint8], at: int, end: int) -> tuple[np.int64, np.uint8]:
     """Return the number in `e-5` or `E+20`; HARD for any other text."""
     exponent = np.int64(0)
@@ -131,7 +131,7 @@ def exponent_of(data: NDArray[np.uint8], at: int, end: int) -> tuple[np.int64, n
     return -exponent if negative else exponent, PLAIN
 
 
-@kernel("int64(uint8[::1], int64[::1], int64[::1], float64[::1], uint8[::1])", bare=True)
+@kernel("int64(uint8[::1], int64[::1], int64[::1], float64[::1], uint8[::1])", refcounts=False)
 def read_plain(
     data: NDArray[np.uint8],
     starts: NDArray[np.int64],

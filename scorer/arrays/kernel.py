@@ -14,17 +14,19 @@ Function = TypeVar("Function", bound=Callable[..., object])
 uncached: list[str] = []  # kernels that no cache could be used for
 
 
-def kernel(*signatures: str, bare: bool = False) -> Callable[[Function], Function]:
+def kernel(*signatures: str, refcounts: bool = True) -> Callable[[Function], Function]:
     """Compile a function at import for the given numba signatures, or load it from the cache on disk.
 
     With no signature the function is compiled into the kernels that call it. Where no folder can be written (a
     read-only image), or the cache is damaged, it is compiled at each start instead, and named in `uncached`.
 
-    A kernel that only reads and writes items of the arrays it is given can be `bare`, with everything it calls. Numba
-    else counts references to arrays, atomically and anew in each call: for many small calls that takes longer than
-    their work. Bare helpers are inlined for the same reason: an array is passed as ten numbers.
+    A kernel that only reads and writes items of the arrays it is given can do without `refcounts`, as can everything
+    that it calls. Otherwise numba counts references to arrays, atomically and in each call, which takes longer than the
+    work of a small call. Helpers without a signature are then inlined, since passing an array passes ten numbers.
     """
-    options = {"nogil": True, "error_model": "numpy"} | ({"_nrt": False, "forceinline": not signatures} if bare else {})
+    options = {"nogil": True, "error_model": "numpy"}
+    if not refcounts:
+        options |= {"_nrt": False, "forceinline": not signatures}
     compile_for = cast("Callable[..., Callable[[Function], Function]]", numba.njit)
 
     def compiled(function: Function) -> Function:

@@ -56,7 +56,7 @@ class Texts(Sequence[bytes]):
         return Texts(self.data, self.starts[chosen], self.ends[chosen])
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def copy(source: NDArray[np.uint8], start: int, end: int, target: NDArray[np.uint8], at: int) -> int:
     """Copy some bytes and return where the next go."""
     first, begin = np.uint64(start), np.uint64(at)  # unsigned: an index that may be negative stops the vectoriser
@@ -65,7 +65,7 @@ def copy(source: NDArray[np.uint8], start: int, end: int, target: NDArray[np.uin
     return at + end - start
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def hash_of(data: NDArray[np.uint8], start: int, end: int, seed: int) -> np.int64:
     """Return 32 bits that spread texts; two that differ may share them."""
     hashed = np.int64(seed) ^ (end - start)
@@ -78,7 +78,7 @@ def hash_of(data: NDArray[np.uint8], start: int, end: int, seed: int) -> np.int6
     return _mixed(hashed)
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def word(data: NDArray[np.uint8], at: np.uint64) -> np.int64:
     """Return four bytes as one number, which the compiler reads at once."""
     word = np.int64(0)
@@ -87,14 +87,14 @@ def word(data: NDArray[np.uint8], at: np.uint64) -> np.int64:
     return word
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _mixed(hashed: np.int64) -> np.int64:
     """Return 32 bits that each depend on those at and below them, and on those of 15 above."""
     hashed = (hashed * _PRIME) & _BITS
     return hashed ^ (hashed >> 15)
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def same(data: NDArray[np.uint8], one: int, others: NDArray[np.uint8], other: int, length: int) -> bool:
     """Return whether as many bytes from a position of some bytes on are those from a position of others on."""
     first, second = np.uint64(one), np.uint64(other)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scorer.arrays.kernel import kernel
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def is_utf8(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> bool:
     """Whether data[start:end] is UTF-8."""
     seen = np.uint8(0)
@@ -24,7 +24,7 @@ def is_utf8(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> bool:
     return True
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def sequence(data: NDArray[np.uint8], at: np.int64, end: np.int64) -> int:
     """Return how many bytes the character at a position has; 0 where it is not a character."""
     first = data[at]

@@ -99,7 +99,7 @@ def has_more_digits(number: int, digits: int) -> bool:
     return bits > 4 * digits or abs(number) >= _power(digits)
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def first_digit(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> np.int64:
     """Return where a number begins behind the bytes that only repeat its sign."""
     sign = data[start] >> 7
@@ -112,7 +112,7 @@ def first_digit(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> np.i
 @kernel(
     "void(Array(uint8, 1, 'C', readonly=True), boolean[::1], int64[::1], int64[::1], int64, float64, float64[::1], "
     "int8[::1])",
-    bare=True,
+    refcounts=False,
 )
 def _decimals(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     data: NDArray[np.uint8],

@@ -95,7 +95,7 @@ def _text(text: str) -> bytes:
     return pack(_TEXT, text)
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _put_long(value: int, out: NDArray[np.uint8], at: int) -> int:
     """Write a varint; returns the next position. So do all that put something."""
     rest = (np.int64(value) << 1) ^ (np.int64(value) >> 63)
@@ -107,19 +107,19 @@ def _put_long(value: int, out: NDArray[np.uint8], at: int) -> int:
     return at + 1
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _put_bytes(source: NDArray[np.uint8], start: int, end: int, out: NDArray[np.uint8], at: int) -> int:
     for index in range(start, end):
         out[at + index - start] = source[index]
     return at + end - start
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _put_word(words: NDArray[np.uint8], ends: NDArray[np.int64], index: int, out: NDArray[np.uint8], at: int) -> int:
     return _put_bytes(words, ends[index - 1] if index > 0 else 0, ends[index], out, at)
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _put_scores(bits: NDArray[np.int64], row: int, several: bool, out: NDArray[np.uint8], at: int) -> int:  # noqa: FBT001  kernels take no keywords
     """Write a row's scores, as the branch of the union that holds them."""
     out[at] = _ARRAY if several else 0
@@ -136,7 +136,7 @@ def _put_scores(bits: NDArray[np.int64], row: int, several: bool, out: NDArray[n
     return at
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _put_missing(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     missing: NDArray[np.bool_],
     row: int,
@@ -163,7 +163,7 @@ def _put_missing(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects 
     "Array(uint8, 1, 'C', readonly=True), int64[::1], Array(uint8, 1, 'C', readonly=True), int64[::1], int64[::1], "
     "Array(uint8, 1, 'C', readonly=True), int64[::1], int64[::1], int64[:, ::1], boolean, boolean[:, ::1], boolean, "
     "int32[::1], int32[::1], int64[::1], int64[::1], int64, uint8[::1], int64[::1])",
-    bare=True,
+    refcounts=False,
 )
 def _encode(  # noqa: PLR0913, PLR0917  the same
     header: NDArray[np.uint8],

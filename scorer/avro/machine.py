@@ -34,7 +34,7 @@ BLOCK_WIDTH: Final = 2
 NO_LIMIT: Final = -1
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def read_field(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     code: NDArray[np.int32],
     step: np.int64,
@@ -72,7 +72,7 @@ def read_field(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of
     return at, following
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def begin_block(  # noqa: PLR0913, PLR0917  the same
     code: NDArray[np.int32], step: np.int64, data: Bytes, at: np.int64, end: np.int64, blocks: Ints
 ) -> tuple[np.int64, np.int64]:
@@ -96,7 +96,7 @@ def begin_block(  # noqa: PLR0913, PLR0917  the same
     return count, at
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def go_on(  # noqa: PLR0913, PLR0917  the same
     code: NDArray[np.int32],
     step: np.int64,
@@ -125,7 +125,7 @@ def go_on(  # noqa: PLR0913, PLR0917  the same
     return target, at
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def judge(data: Bytes, begin: np.int64, end: np.int64, header: Bytes, max_bytes: int) -> np.int64:
     """Look at a value from outside; returns a fault, or 0."""
     if begin == end:
@@ -140,7 +140,7 @@ def judge(data: Bytes, begin: np.int64, end: np.int64, header: Bytes, max_bytes:
     return np.int64(0)
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def run_value(  # noqa: PLR0913, PLR0917  the same
     code: NDArray[np.int32],
     branches: NDArray[np.int32],
@@ -172,7 +172,7 @@ def run_value(  # noqa: PLR0913, PLR0917  the same
     "int64(int32[:, ::1], int32[::1], int64[:, ::1], Array(uint8, 1, 'C', readonly=True), int64[::1], "
     "Array(uint8, 1, 'C', readonly=True), int64, int64[:, ::1], boolean[:, ::1], int64[:, ::1], int64[:, ::1], "
     "int64[:, ::1])",
-    bare=True,
+    refcounts=False,
 )
 def run(  # noqa: PLR0913, PLR0917  the same
     code: NDArray[np.int32],

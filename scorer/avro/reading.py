@@ -35,7 +35,7 @@ class Fault(IntEnum):
     LONG_DECIMAL = -17
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def read_long_varint(data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
     """Read a varint of any length."""
     value = np.int64(0)
@@ -51,7 +51,7 @@ def read_long_varint(data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64
     return value, np.int64(Fault.LONG_VARINT)
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def read_long(data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
     """Read a varint, most of which have one byte."""
     if at < end and data[at] < 0x80:
@@ -60,7 +60,7 @@ def read_long(data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.in
     return read_long_varint(data, at, end)
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def read_whole(op: np.int32, size: np.int32, data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
     """Read an int, long, enum or boolean."""
     if op == Op.BOOLEAN:
@@ -75,7 +75,7 @@ def read_whole(op: np.int32, size: np.int32, data: Bytes, at: np.int64, end: np.
     return value, following
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def read_bits(data: Bytes, at: np.int64, width: int) -> np.int64:
     """Read little-endian bits."""
     bits = np.int64(0)
@@ -84,7 +84,7 @@ def read_bits(data: Bytes, at: np.int64, width: int) -> np.int64:
     return bits
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def read_real(op: np.int32, data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
     """Read a float or double, as the bits of a float64."""
     if op == Op.FLOAT:
@@ -97,7 +97,7 @@ def read_real(op: np.int32, data: Bytes, at: np.int64, end: np.int64) -> tuple[n
     return read_bits(data, at, 8), at + 8
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def read_span(op: np.int32, size: np.int32, data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
     """Read bytes, string or fixed; the value is where its content begins."""
     length = np.int64(size)

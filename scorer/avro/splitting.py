@@ -86,7 +86,7 @@ def _shape(kind: Type) -> Type:  # noqa: PLR0911  one a kind of type
 @kernel(
     "int64(int32[:, ::1], int32[::1], int64[:, ::1], Array(uint8, 1, 'C', readonly=True), int64, int64[:, ::1], "
     "boolean[:, ::1], int64[::1], int64[::1])",
-    bare=True,
+    refcounts=False,
 )
 def _split(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     code: NDArray[np.int32],

@@ -103,7 +103,7 @@ def _write_uuids(data: Bytes, null: Flags, base: int, starts: Ints, ends: Ints) 
     return out[: _uuids(data, null, base, out, starts, ends)]
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def put_integer(value: np.int64, out: Bytes, at: int) -> int:
     """Write an integer in decimal; returns the next position."""
     rest = np.uint64(value) if value >= 0 else np.uint64(-(value + 1)) + np.uint64(1)
@@ -120,7 +120,7 @@ def put_integer(value: np.int64, out: Bytes, at: int) -> int:
     return end
 
 
-@kernel("int64(int64[::1], boolean[::1], int64, uint8[::1], int64[::1], int64[::1])", bare=True)
+@kernel("int64(int64[::1], boolean[::1], int64, uint8[::1], int64[::1], int64[::1])", refcounts=False)
 def _integers(  # noqa: PLR0913, PLR0917  the arrays of a column
     values: Ints, null: Flags, base: int, out: Bytes, starts: Ints, ends: Ints
 ) -> int:
@@ -135,7 +135,7 @@ def _integers(  # noqa: PLR0913, PLR0917  the arrays of a column
 
 @kernel(
     "int64(Array(uint8, 1, 'C', readonly=True), boolean[::1], int64, uint8[::1], int64[::1], int64[::1])",
-    bare=True,
+    refcounts=False,
 )
 def _uuids(  # noqa: PLR0913, PLR0917  the arrays of a column
     data: Bytes, null: Flags, base: int, out: Bytes, starts: Ints, ends: Ints
@@ -159,7 +159,7 @@ def _uuids(  # noqa: PLR0913, PLR0917  the arrays of a column
 @kernel(
     "int64(Array(uint8, 1, 'C', readonly=True), int64[::1], int32[::1], int32[::1], int64[::1], boolean[::1], int64, "
     "uint8[::1], int64[::1], int64[::1])",
-    bare=True,
+    refcounts=False,
 )
 def _positions(  # noqa: PLR0913, PLR0917  the arrays of records and of a column
     names: Bytes, stops: Ints, topic: NDArray[np.int32], partition: NDArray[np.int32], offset: Ints,

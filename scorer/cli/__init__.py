@@ -1,4 +1,4 @@
-"""The command line: a command is a module here with `HELP`, `arguments(parser)` and `run(chosen) -> exit code`.
+"""The command line: a command is a module here with `HELP`, `arguments(parser)` and `run(args) -> exit code`.
 
 A module has the name of its command, with `_` for `-`. Only that of the command that was asked for is imported, so
 that help is quick and an extra's packages are needed by its own commands alone.

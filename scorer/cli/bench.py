@@ -49,41 +49,41 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Measure, and show where the time goes and what limits.
 
     Raises:
         Misconfigured: something is wrong with the configuration or with the events.
         Fatal: the replica ended by itself, or stands still.
     """
-    settings = options.load(chosen).settings
+    settings = options.load(args).settings
     configure_logging(settings.log.level, settings.log.format)
     serving = prepare(settings)
-    values = [frame(body, serving.schema, settings.events.framing) for body in _bodies(chosen, serving)]
+    values = [frame(body, serving.schema, settings.events.framing) for body in _bodies(args, serving)]
     concerns = [f"{len(values):,} different events, again and again: keys repeat"] if len(values) < FEW else []
     with Sandbox() as sandbox:
         features_url = None
         if settings.features and serving.entities and (why := unreachable(settings.features)):
             features_url = sandbox.redis.url
             concerns.append(f"{why}; an empty Redis took its place, so every look-up is a miss")
-        result = work_off(settings, sandbox, repeated(values, chosen.events), counting, features_url)
+        result = work_off(settings, sandbox, repeated(values, args.events), counting, features_url)
     if result.dead_letters > MANY * result.events:
         concerns.append(f"{result.dead_letters:,} events became dead letters, which are a slow path")
-    if chosen.json:
+    if args.json:
         sys.stdout.write(json.dumps(_document(serving, result, concerns), indent=2, ensure_ascii=False) + "\n")
     else:
         _show(serving, result, concerns)
     return 0
 
 
-def _bodies(chosen: argparse.Namespace, serving: Serving) -> Iterator[bytes]:
+def _bodies(args: argparse.Namespace, serving: Serving) -> Iterator[bytes]:
     """Return the events to repeat.
 
     Raises:
         Misconfigured: there is none.
     """
-    if chosen.input is not None:
-        bodies = read_events(chosen.input, serving.schema, serving.settings.events.max_bytes)
+    if args.input is not None:
+        bodies = read_events(args.input, serving.schema, serving.settings.events.max_bytes)
     elif (golden := serving.bundle.golden_file) is not None:
         converter = Converter(serving.schema)
         bodies = (converter.to_avro(dict(each.event), golden.name) for each in read_golden(golden))
@@ -91,11 +91,11 @@ def _bodies(chosen: argparse.Namespace, serving: Serving) -> Iterator[bytes]:
         what = "left out, and the bundle has no golden events to take instead"
         raise Misconfigured([Problem("--input", what, "name a file of events, .jsonl or .avro")])
     empty = True
-    for _, body in zip(range(chosen.events), bodies, strict=False):
+    for _, body in zip(range(args.events), bodies, strict=False):
         empty = False
         yield body
     if empty:
-        raise Misconfigured([Problem("--input", f"{chosen.input} has no events", "expected at least one")])
+        raise Misconfigured([Problem("--input", f"{args.input} has no events", "expected at least one")])
 
 
 def _document(serving: Serving, result: Result, concerns: list[str]) -> dict[str, object]:

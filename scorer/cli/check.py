@@ -23,12 +23,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offline", action="store_true", help="leave out what needs a server")
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print what was found; return 2 for a wrong configuration, 1 for what is wrong with the servers, else 0."""
     left_out: list[Problem] = []
-    settings = options.load(chosen, left_out).settings
+    settings = options.load(args, left_out).settings
     configure_logging("error", settings.log.format)
-    report = examine(settings, offline=chosen.offline)
+    report = examine(settings, offline=args.offline)
     report.problems[:0] = left_out
     _print(report)
     return 2 if report.problems else int(bool(report.failures))

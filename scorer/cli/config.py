@@ -20,11 +20,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document: settings, sources")
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print the settings."""
-    loaded = options.load(chosen)
+    loaded = options.load(args)
     settings = mask(loaded.settings)
-    if chosen.json:
+    if args.json:
         sys.stdout.write(
             json.dumps({"settings": settings, "sources": loaded.sources}, indent=2, ensure_ascii=False) + "\n"
         )

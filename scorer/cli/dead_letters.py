@@ -53,16 +53,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     replay.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Do the action; return 1 where events were left out that should have been replayed.
 
     Raises:
         Unavailable: the brokers do not answer.
         Fatal: a topic or a dead letter is not there, or the brokers refused a write.
     """
-    settings = options.load(chosen).settings
+    settings = options.load(args).settings
     configure_logging("error", settings.log.format)
-    code: int = chosen.act(settings, chosen)
+    code: int = args.act(settings, args)
     return code
 
 
@@ -77,38 +77,38 @@ def _action(
     return one
 
 
-def _list(settings: Settings, chosen: argparse.Namespace) -> int:
+def _list(settings: Settings, args: argparse.Namespace) -> int:
     admin, show = Admin(settings.kafka), console(stderr=False).print
     replayed = read_replayed(settings.kafka, admin, _letters_topic(admin, settings.kafka))
-    box = Letterbox(settings.kafka, chosen.reason, chosen.partition)
+    box = Letterbox(settings.kafka, args.reason, args.partition)
     # Documents, which unlike letters do not hold the events.
-    documents = (document(letter, replayed) for letter in islice(box, chosen.limit))
+    documents = (document(letter, replayed) for letter in islice(box, args.limit))
     reasons, done = Counter[str](), 0
     while page := sorted(islice(documents, PAGE), key=itemgetter("partition", "offset")):
         reasons.update(each["reason"] for each in page)
         done += sum(each["replayed"] for each in page)
-        if chosen.json:
+        if args.json:
             _write(page)
         else:
             show("\n".join(aligned(HEADER, map(row, page))))
-    if not chosen.json:
+    if not args.json:
         show(f"{reasons.total():,} dead letters{_parts(reasons)}; {done:,} replayed")
-    _tell_strangers(settings.kafka, box, replayed)
+    _report_unrecognised(settings.kafka, box, replayed)
     return 0
 
 
-def _show(settings: Settings, chosen: argparse.Namespace) -> int:
+def _show(settings: Settings, args: argparse.Namespace) -> int:
     salvage = Salvage(Schema.load(settings.events.schema_path), settings.events.framing)
     admin, show = Admin(settings.kafka), console(stderr=False).print
     replayed = read_replayed(settings.kafka, admin, _letters_topic(admin, settings.kafka))
-    box = Letterbox(settings.kafka, chosen.reason, chosen.partition)
-    places = set(chosen.places)
-    for letter in islice(_at(box, places) if places else box, chosen.limit):
-        if chosen.json:
+    box = Letterbox(settings.kafka, args.reason, args.partition)
+    places = set(args.places)
+    for letter in islice(_at(box, places) if places else box, args.limit):
+        if args.json:
             _write([full_document(letter, replayed, salvage)])
         else:
             show(full_text(letter, replayed, salvage))
-    _tell_strangers(settings.kafka, box, replayed)
+    _report_unrecognised(settings.kafka, box, replayed)
     if places:
         absent = ", ".join(f"{partition}@{offset}" for partition, offset in sorted(places))
         raise Fatal(f"no dead letter at {absent}; `scorer dead-letters list` shows where there are some")
@@ -126,22 +126,22 @@ def _at(box: Letterbox, places: set[Place]) -> Iterator[Letter]:
             return
 
 
-def _replay(settings: Settings, chosen: argparse.Namespace) -> int:
+def _replay(settings: Settings, args: argparse.Namespace) -> int:
     kafka, admin = settings.kafka, Admin(settings.kafka)
     topic, inputs = _letters_topic(admin, kafka), _existing(admin, kafka.input_topics)
-    box = Letterbox(kafka, chosen.reason, chosen.partition)
-    replay = None if chosen.dry_run else Replay(kafka, admin, topic)
+    box = Letterbox(kafka, args.reason, args.partition)
+    replay = None if args.dry_run else Replay(kafka, admin, topic)
     replayed = replay.replayed if replay else read_replayed(kafka, admin, topic)
-    if chosen.again:
-        replayed.forget(chosen.reason, chosen.partition)
+    if args.again:
+        replayed.forget(args.reason, args.partition)
     due = Due(box, replayed, inputs)
     if replay is None:
-        number = sum(1 for _ in islice(due, chosen.limit))
+        number = sum(1 for _ in islice(due, args.limit))
         console().print(f"would replay {number:,} events{_parts(due.taken)}")
     else:
-        _write_back(replay, islice(due, chosen.limit))
+        _write_back(replay, islice(due, args.limit))
     _tell(due, kafka)
-    _tell_strangers(kafka, box, replayed)
+    _report_unrecognised(kafka, box, replayed)
     return int(bool(due.elsewhere or due.nowhere))
 
 
@@ -190,11 +190,13 @@ def _tell(due: Due, kafka: KafkaSettings) -> None:
         )
 
 
-def _tell_strangers(kafka: KafkaSettings, box: Letterbox, replayed: Replayed) -> None:
+def _report_unrecognised(kafka: KafkaSettings, box: Letterbox, replayed: Replayed) -> None:
     say = console().print
-    if box.strangers:
-        text = f"left out: {box.strangers:,} records of {kafka.dead_letter_topic} that are no dead letters, the first "
-        say(text + box.stranger, style="yellow")
+    if box.unrecognised:
+        text = (
+            f"left out: {box.unrecognised:,} records of {kafka.dead_letter_topic} that are no dead letters, the first "
+        )
+        say(text + box.first_unrecognised, style="yellow")
     if replayed.unreadable:
         text = f"left out: {replayed.unreadable:,} records of {memory_of(kafka)} that scorer did not write"
         say(f"{text}; what was replayed is known from the others", style="yellow")

@@ -47,18 +47,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON document")
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Run the demo; return 1 if an event was lost or a prediction is wrong."""
     console = Console(stderr=True, highlight=False)
     console.print("loading; the very first start compiles, which takes some 20 seconds", style="dim")
     with at_once():
         from scorer.demo import demo  # noqa: PLC0415  what help and a wrong option do not need
     try:
-        summary = demo.run(Wanted(chosen.events, chosen.rate, chosen.replicas, chosen.seconds), console)
+        summary = demo.run(Wanted(args.events, args.rate, args.replicas, args.seconds), console)
     except KeyboardInterrupt:
         console.print("stopped; no process and no folder is left behind")
         return 0
-    if chosen.json:
+    if args.json:
         sys.stdout.write(json.dumps(summary.document(), indent=2) + "\n")
     else:
         console.print(summary.panel())

@@ -28,19 +28,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Load the file, and say how much it was.
 
     Raises:
         Misconfigured: lines of the file do not fit the plan; nothing was written.
         Unavailable: Redis does not answer.
     """
-    settings = options.load(chosen).settings
+    settings = options.load(args).settings
     configure_logging("error", settings.log.format)  # whether the model is verified matters to who scores with it
     say = console().print
     with counting("lines loaded") as show:
-        loaded = load_features(settings, chosen.entity, chosen.input, show)
+        loaded = load_features(settings, args.entity, args.input, show)
     for note in loaded.notes:
         say(f"note: {note}", style="yellow")
-    say(f"{loaded.lines:,} lines of {chosen.input.name} loaded as features of '{chosen.entity}'")
+    say(f"{loaded.lines:,} lines of {args.input.name} loaded as features of '{args.entity}'")
     return 0

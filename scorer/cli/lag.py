@@ -20,20 +20,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Show, for each input partition, what is committed, the end, the distance and who reads it.
 
     Raises:
         Unavailable: the brokers do not answer.
         Fatal: an input topic is missing.
     """
-    kafka = options.load(chosen).settings.kafka
+    kafka = options.load(args).settings.kafka
     admin = Admin(kafka)
     topics = admin.topics(kafka.input_topics)
     if missing := [name for name in kafka.input_topics if name not in topics]:
         raise Fatal(f"missing topics: {', '.join(missing)}; `scorer topics --create` makes them")
     lag = admin.lag(kafka.group_id, topics.values(), kafka.start_from)
-    if chosen.json:
+    if args.json:
         document = {**asdict(lag), "total": lag.total}
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     else:

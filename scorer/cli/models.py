@@ -75,14 +75,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         refused.add_argument("words", nargs="*")
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Do the action and print its answer; what is wrong with a version is raised as Misconfigured."""
-    if chosen.action in REFUSED:
-        raise Misconfigured([Problem(f"models {chosen.action}", "not available in this version")])
-    settings = options.load(chosen).settings
+    if args.action in REFUSED:
+        raise Misconfigured([Problem(f"models {args.action}", "not available in this version")])
+    settings = options.load(args).settings
     configure_logging("error", settings.log.format)  # the answer itself says what would be a warning
-    answer = chosen.act(settings, chosen)
-    if chosen.json:
+    answer = args.act(settings, args)
+    if args.json:
         sys.stdout.write(json.dumps(answer, indent=2, ensure_ascii=False) + "\n")
     else:
         _print(answer)
@@ -107,8 +107,8 @@ def _state(path: Path, version: str) -> Answer:
     return {"version": version, "state": "verified" if bundle.verified else "unverified"} | _origin(bundle)
 
 
-def _show(settings: Settings, chosen: argparse.Namespace) -> Answer:
-    bundle = _chosen(settings, chosen)
+def _show(settings: Settings, args: argparse.Namespace) -> Answer:
+    bundle = _chosen(settings, args)
     booster = load_booster(bundle.model_file, bundle.rounds)
     Plan.load(bundle.plan_file)  # so that what is shown below means something
     plan = yaml.safe_load(bundle.plan_file.read_text("utf-8"))
@@ -126,8 +126,8 @@ def _show(settings: Settings, chosen: argparse.Namespace) -> Answer:
     return _facts(bundle) | facts | _warnings([booster.rounds.concern])
 
 
-def _verify(settings: Settings, chosen: argparse.Namespace) -> Answer:
-    bundle = _chosen(settings, chosen)
+def _verify(settings: Settings, args: argparse.Namespace) -> Answer:
+    bundle = _chosen(settings, args)
     serving = _checked(settings, bundle)
     said = bundle.manifest.objective if bundle.manifest else None
     if said not in {None, serving.booster.objective}:
@@ -136,23 +136,23 @@ def _verify(settings: Settings, chosen: argparse.Namespace) -> Answer:
     return _facts(bundle) | {"checked": _what_was_checked(bundle)} | _warnings(serving.concerns)
 
 
-def _add(settings: Settings, chosen: argparse.Namespace) -> Answer:
+def _add(settings: Settings, args: argparse.Namespace) -> Answer:
     path = settings.model.path
-    version = next_version(path) if chosen.version is None else chosen.version
-    files = {"model" + chosen.model.suffix: chosen.model, "plan.yaml": chosen.plan}
-    if chosen.golden:
-        files["golden.jsonl"] = chosen.golden
+    version = next_version(path) if args.version is None else args.version
+    files = {"model" + args.model.suffix: args.model, "plan.yaml": args.plan}
+    if args.golden:
+        files["golden.jsonl"] = args.golden
     problems = new_version_problems(path, version)
     problems += [Problem(str(file), "no such file") for file in files.values() if not file.is_file()]
-    if chosen.model.suffix not in {".ubj", ".json"} and chosen.model.is_file():
-        problems.append(Problem("--model", *misnamed(chosen.model)))
+    if args.model.suffix not in {".ubj", ".json"} and args.model.is_file():
+        problems.append(Problem("--model", *misnamed(args.model)))
     if problems:
         raise Misconfigured(problems)
-    parts = chosen.model, chosen.plan, chosen.golden
-    candidate = Bundle(path.name, version, chosen.model.parent, *parts, rounds=chosen.rounds)
+    parts = args.model, args.plan, args.golden
+    candidate = Bundle(path.name, version, args.model.parent, *parts, rounds=args.rounds)
     serving = _checked(settings, candidate)
     try:
-        bundle = write_bundle(path, version, files, serving.booster.objective, chosen.rounds)
+        bundle = write_bundle(path, version, files, serving.booster.objective, args.rounds)
     except OSError as error:
         raise Fatal(f"cannot write {path / version}: {error.strerror}; nothing was added") from error
     served = (
@@ -174,8 +174,8 @@ def _warnings(concerns: Iterable[str]) -> Answer:
     return {"warnings": found} if found else {}
 
 
-def _chosen(settings: Settings, chosen: argparse.Namespace) -> Bundle:
-    return find_bundle(settings.model.path, chosen.version or settings.model.version)
+def _chosen(settings: Settings, args: argparse.Namespace) -> Bundle:
+    return find_bundle(settings.model.path, args.version or settings.model.version)
 
 
 def _checked(settings: Settings, bundle: Bundle) -> Serving:

@@ -27,13 +27,13 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load(chosen: argparse.Namespace, left_out: list[Problem] | None = None) -> settings.Loaded:
+def load(args: argparse.Namespace, left_out: list[Problem] | None = None) -> settings.Loaded:
     """Return the settings that a command is to use; `left_out` as in `settings.load`.
 
     Raises:
         Misconfigured: with every problem.
     """
-    return settings.load(chosen.config, overrides=chosen.overrides, left_out=left_out)
+    return settings.load(args.config, overrides=args.overrides, left_out=left_out)
 
 
 def positive(text: str) -> int:

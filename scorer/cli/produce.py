@@ -28,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=_rate, metavar="N", help="events a second (default: as fast as it goes)")
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Write each event of the file, until the first that is none.
 
     Raises:
@@ -36,16 +36,16 @@ def run(chosen: argparse.Namespace) -> int:
         Unavailable: the brokers do not answer.
         Fatal: the topic is missing, or refused an event.
     """
-    settings = options.load(chosen).settings
+    settings = options.load(args).settings
     schema = Schema.load(settings.events.schema_path)
-    key = _key(schema, chosen.key)
+    key = _key(schema, args.key)
     topic = settings.kafka.input_topics[0]
     if not Admin(settings.kafka).topics([topic]):
         raise Fatal(f"topic {topic} does not exist; `scorer topics --create` makes it")
     feed = Feed(settings.kafka, topic)
     began = time.monotonic()
     try:
-        _produce(chosen, settings, schema, key, feed)
+        _produce(args, settings, schema, key, feed)
     finally:
         seconds = max(time.monotonic() - began, 1e-3)
         summary = f"{feed.acknowledged:,} events in {topic}, {feed.acknowledged / seconds:,.0f} a second"
@@ -53,13 +53,13 @@ def run(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _produce(chosen: argparse.Namespace, settings: Settings, schema: Schema, key: Key, feed: Feed) -> None:
+def _produce(args: argparse.Namespace, settings: Settings, schema: Schema, key: Key, feed: Feed) -> None:
     """Write the events, and wait for the brokers to have all that were written, whatever ends it."""
-    pace = 1 / chosen.rate if chosen.rate else 0.0
+    pace = 1 / args.rate if args.rate else 0.0
     due = time.monotonic()
     try:
         with counting("events produced") as show:
-            for body in read_events(chosen.input, schema, settings.events.max_bytes):
+            for body in read_events(args.input, schema, settings.events.max_bytes):
                 if (early := due - time.monotonic()) > 0:  # sleeping for no time at all takes time
                     time.sleep(early)
                 due += pace

@@ -15,9 +15,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     options.add_config(parser)
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Run a replica; return the exit code."""
-    settings = options.load(chosen).settings
+    settings = options.load(args).settings
     configure_logging(settings.log.level, settings.log.format)
     if not app.run(settings):
         # The client still waits for brokers that are away, and would keep the interpreter from ending.

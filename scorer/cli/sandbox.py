@@ -27,29 +27,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env-file", type=Path, metavar="F", help="write the addresses there as SCORER_ variables")
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Run both servers until SIGTERM or Ctrl-C; return the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the first is ignored in the background of a shell script
         signal.signal(number, signal.default_int_handler)
     room = _room()
-    _validate(chosen, room.is_environment_file)
-    with contextlib.suppress(KeyboardInterrupt), room.Sandbox(chosen.kafka_port, chosen.redis_port) as sandbox:
-        if chosen.env_file is not None:
-            sandbox.write_environment(chosen.env_file)
-        _explain(sandbox, chosen.env_file)
+    _validate(args, room.is_environment_file)
+    with contextlib.suppress(KeyboardInterrupt), room.Sandbox(args.kafka_port, args.redis_port) as sandbox:
+        if args.env_file is not None:
+            sandbox.write_environment(args.env_file)
+        _explain(sandbox, args.env_file)
         while sandbox.kafka.running and sandbox.redis.running:
             time.sleep(_LOOK_S)
         raise Fatal("a server of the sandbox ended by itself; is the machine out of memory or disk?")
     return 0
 
 
-def _validate(chosen: argparse.Namespace, may_overwrite: Callable[[Path], bool]) -> None:
+def _validate(args: argparse.Namespace, may_overwrite: Callable[[Path], bool]) -> None:
     problems = [
         Problem(f"--{name}-port", f"{port} is no port", "expected a number from 1 to 65535")
-        for name, port in (("kafka", chosen.kafka_port), ("redis", chosen.redis_port))
+        for name, port in (("kafka", args.kafka_port), ("redis", args.redis_port))
         if port is not None and not 0 < port < 2**16
     ]
-    file: Path | None = chosen.env_file
+    file: Path | None = args.env_file
     if file is not None and not file.parent.is_dir():
         problems.append(Problem("--env-file", f"there is no folder {file.parent}", "make it first"))
     elif file is not None and file.exists() and not may_overwrite(file):

@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write predictions (default: stdout)")
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Write one JSON line an event; return the exit code.
 
     Raises:
@@ -35,7 +35,7 @@ def run(chosen: argparse.Namespace) -> int:
         Unavailable: the feature store does not answer, and the policy is to wait.
         Fatal: the output cannot be written to its end.
     """
-    settings = options.load(chosen).settings
+    settings = options.load(args).settings
     configure_logging(settings.log.level, settings.log.format)
     serving = prepare(settings)
     outcomes: Counter[str] = Counter()
@@ -44,9 +44,9 @@ def run(chosen: argparse.Namespace) -> int:
         if settings.features is not None and serving.plan.entities:
             store = connect(settings.features.url, settings.features.timeout_ms)
             stack.callback(store.close)
-        out = stack.enter_context(replacing(chosen.output, "--output")) if chosen.output else sys.stdout
+        out = stack.enter_context(replacing(args.output, "--output")) if args.output else sys.stdout
         show = stack.enter_context(counting("events scored")) if not out.isatty() else lambda _: None
-        bodies = read_events(chosen.input, serving.schema, settings.events.max_bytes)
+        bodies = read_events(args.input, serving.schema, settings.events.max_bytes)
         for prediction in Offline(serving, store).predictions(bodies):
             outcomes[str(prediction.get("reason", "scored"))] += 1
             out.write(json.dumps(prediction, ensure_ascii=False, allow_nan=False) + "\n")

@@ -30,21 +30,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document a line")
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Show records until there were enough, or until Ctrl-C; no group is joined and nothing committed.
 
     Raises:
         Unavailable: the brokers do not answer.
         Fatal: a topic is missing.
     """
-    settings = options.load(chosen).settings
-    view = VIEWS[chosen.what](settings)
+    settings = options.load(args).settings
+    view = VIEWS[args.what](settings)
     show = console(stderr=False).print
-    follow = chosen.start == "end" or chosen.limit is not None
+    follow = args.start == "end" or args.limit is not None
     with closing(Reader(settings.kafka, view.topics)) as reader:
-        for record in islice(reader.read(chosen.start, follow=follow), chosen.limit):
+        for record in islice(reader.read(args.start, follow=follow), args.limit):
             document = view.document(record)
-            if chosen.json:
+            if args.json:
                 sys.stdout.write(printable_json(document) + "\n")
                 sys.stdout.flush()
             else:

@@ -26,19 +26,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Show the topics; return 1 where one is missing."""
-    kafka = options.load(chosen).settings.kafka
+    kafka = options.load(args).settings.kafka
     roles = _roles(kafka)
     admin, show = Admin(kafka), console(stderr=False).print
     found = admin.topics(roles)
-    if chosen.create:
-        for name in _create(admin, kafka, found, chosen.partitions or PARTITIONS):
+    if args.create:
+        for name in _create(admin, kafka, found, args.partitions or PARTITIONS):
             show(f"created {name}", style="green")
         found = admin.topics(roles)
     header = ("TOPIC", "FOR", "PARTITIONS", "REPLICAS", "KEPT", "LARGEST MESSAGE")
     show("\n".join(aligned(header, [_row(name, role, found.get(name)) for name, role in roles.items()])))
-    for concern in _concerns(kafka, found, chosen.partitions):
+    for concern in _concerns(kafka, found, args.partitions):
         show(f"warning: {concern}", style="yellow")
     missing = [name for name in roles if name not in found]
     if missing:

@@ -17,7 +17,7 @@ TOLD = frozenset({"ERROR", "FAIL"})  # lines of connections that failed: the err
 log = structlog.get_logger()
 
 
-class Journal:
+class LibrdkafkaLogger:
     """Takes what librdkafka would print on stderr, over and over while brokers are away, into the log."""
 
     def log(self, level: int, _form: str, facility: str, client: str, text: str) -> None:
@@ -39,7 +39,7 @@ def connect(client: Callable[[dict[str, Any]], Client], properties: dict[str, An
         Misconfigured: librdkafka does not know a property, or a value is none that it takes: a missing file, say.
     """
     try:
-        return client({"logger": Journal(), **properties})
+        return client({"logger": LibrdkafkaLogger(), **properties})
     except KafkaException as refused:
         text = foreign(re.sub(r"\AFailed to create \w+: ", "", refused.args[0].str()))
         raise Misconfigured([Problem("kafka.properties", text, "see the properties of librdkafka")]) from refused

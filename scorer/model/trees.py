@@ -65,7 +65,7 @@ class Ensemble:
         return self.link(margins)
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _fill(rows: Rows, features: Ints, categorical: Ints, block: Rows, most: int) -> None:
     """Lay rows out as the columns of a block; Forest says which."""
     used, sets = len(features), categorical.shape[1]
@@ -87,24 +87,24 @@ def _fill(rows: Rows, features: Ints, categorical: Ints, block: Rows, most: int)
             block[codes + (sets + place) * most + row] = np.float32(count + 1) if np.isnan(value) else code
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _split(at: int | np.int32 | np.uint32, column: Ints, value: Rows, left: Ints) -> Split:
     return np.uintp(column[at]), value[at], left[at]
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _goes_right(split: Split, row: int, block: Rows) -> np.bool_:
     column, threshold, _ = split
     return np.bool_(block[column + np.uintp(row)] >= threshold)  # unsigned: a negative index would be from the end
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _next(split: Split, row: int, block: Rows) -> np.int32:
     """Return the child that a row goes to, or the leaf that it is at."""
     return split[2] + np.int32(_goes_right(split, row, block))
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _enter(root: int, column: Ints, value: Rows, left: Ints, block: Rows, node: Ints, count: int) -> None:  # noqa: PLR0913, PLR0917  as above
     """Leave in `node` where each row is three levels below the root, or at the leaf that it met before.
 
@@ -123,7 +123,7 @@ def _enter(root: int, column: Ints, value: Rows, left: Ints, block: Rows, node: 
         node[row] = of_high if _goes_right(top, row, block) else of_low
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _descend(node: Ints, levels: int, column: Ints, value: Rows, left: Ints, block: Rows, count: int) -> None:  # noqa: PLR0913, PLR0917  as above
     """Replace the node of each row by the one that the row reaches some levels below."""
     for _ in range(levels):
@@ -131,7 +131,7 @@ def _descend(node: Ints, levels: int, column: Ints, value: Rows, left: Ints, blo
             node[row] = _next(_split(np.uint32(node[row]), column, value, left), row, block)
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _descend_sets(  # noqa: PLR0913, PLR0917  as above
     root: int,
     depth: int,
@@ -203,20 +203,20 @@ def _add_trees(  # noqa: PLR0913, PLR0917  the fields of a Forest, which kernels
                 out[start + row, output] = total[output * most + row]
 
 
-@kernel("void(float32[::1])", bare=True)
+@kernel("void(float32[::1])", refcounts=False)
 def _to_probability(values: Rows) -> None:
     for at in range(len(values)):
         power = min(-values[at], _MOST)
         values[at] = _ONE / (math.exp(power) + _ONE + _TINY)
 
 
-@kernel("void(float32[::1])", bare=True)
+@kernel("void(float32[::1])", refcounts=False)
 def _to_power(values: Rows) -> None:
     for at in range(len(values)):
         values[at] = math.exp(values[at])
 
 
-@kernel("void(float32[:, ::1])", bare=True)
+@kernel("void(float32[:, ::1])", refcounts=False)
 def _to_probabilities(values: Rows) -> None:
     for row in range(values.shape[0]):
         most = values[row, 0]

@@ -33,7 +33,7 @@ class Health:
         self._turned: float | None = None
         self._conditions: dict[str, Condition] = {}
 
-    def turned(self) -> None:
+    def heartbeat(self) -> None:
         """Note that the loop turned."""
         self._turned = self._clock()
 

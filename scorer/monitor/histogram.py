@@ -42,7 +42,7 @@ class Series:
             return np.cumsum(self._counts).tolist(), self._sum
 
 
-@kernel("float64(float64[::1], float64[::1], int64[::1])", bare=True)
+@kernel("float64(float64[::1], float64[::1], int64[::1])", refcounts=False)
 def count(values: NDArray[np.float64], bounds: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
     """Add values to the buckets they fall into, and return their sum; each search begins where the last one ended.
 

@@ -118,12 +118,12 @@ class Metrics:
         for kind in REBALANCE_KINDS:
             self.rebalances.labels(kind)
 
-    def turned(self, batch: Records | None) -> None:
+    def end_turn(self, batch: Records | None) -> None:
         """End a turn of the loop, in which there was a batch or none."""
         if batch is not None:
             self._batch_records.observe(len(batch))
             self._batch_bytes.observe(len(batch.data))
-        self.stages.turned(batch=batch is not None)
+        self.stages.end_turn(batch=batch is not None)
 
     def acknowledged(self, predicted: int, rejected: Sequence[Rejected]) -> None:
         """Count the predictions and dead letters of a batch that the brokers acknowledged."""

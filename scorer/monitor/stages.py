@@ -74,7 +74,7 @@ class Stages(Collector):
         self._turn = thread_time(), perf_counter(), process_time()
         registry.register(self)
 
-    def turned(self, *, batch: bool) -> None:
+    def end_turn(self, *, batch: bool) -> None:
         """End a turn of the loop, which had a batch or not."""
         began, ended = self._turn, (thread_time(), perf_counter(), process_time())
         cpu, wall, everyone = (after - before for before, after in zip(began, ended, strict=True))

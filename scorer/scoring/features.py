@@ -15,7 +15,7 @@ from scorer.plan.plan import Entity, Plan
 from scorer.scoring.keyring import Keyring
 from scorer.scoring.matrix import Assembler
 from scorer.store.cache import Cache
-from scorer.store.fallback import Tolerant, nothing
+from scorer.store.fallback import FallbackStore, unavailable_replies
 from scorer.store.protocol import Reply, Request, Store
 from scorer.store.redis.refusal import Denied, shown
 
@@ -58,7 +58,7 @@ class Features:
             what = f"is left out, and the plan has entities: {', '.join(entity.name for entity in plan.entities)}"
             raise Misconfigured([Problem("features", what, "say in `features.url` where they are")])
         self._entities, self._clock, self._monotonic, self._cache = plan.entities, clock, monotonic, cache
-        self._store = Tolerant(store, monotonic) if store and when_unavailable != "wait" else store
+        self._store = FallbackStore(store, monotonic) if store and when_unavailable != "wait" else store
         self._ping, self._asked = store.ping if store and plan.entities else None, -math.inf
         self._keyrings = [Keyring(entity.key, fields) for entity in plan.entities]
         self._assembler = Assembler(plan, fields)
@@ -127,7 +127,7 @@ class Features:
         missing = np.empty((events.rows, len(found)), np.bool_)
         lookups = np.zeros((len(found), len(Lookup)), np.int64)
         for at, each in enumerate(found):
-            tell(each.slots, each.lookup, good, at, states, missing, lookups)
+            count_outcomes(each.slots, each.lookup, good, at, states, missing, lookups)
         scored, rejected = good, list[Rejected]()
         if lookups[self._refused].any():
             rejected = list(self._without_features(found, states, good))
@@ -144,7 +144,7 @@ class Features:
 
     def _ask(self, requests: Sequence[Request], now: float) -> list[Reply]:
         if self._store is None or not any(request.keys for request in requests):
-            return nothing(requests)
+            return unavailable_replies(requests)
         self._asked = self._monotonic()
         return self._store.fetch(requests, now)
 
@@ -170,9 +170,9 @@ def _good(events: Events) -> NDArray[np.bool_]:
 
 @kernel(
     "void(int32[::1], uint8[::1], boolean[::1], int64, uint8[:, ::1], boolean[:, ::1], int64[:, ::1])",
-    bare=True,
+    refcounts=False,
 )
-def tell(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
+def count_outcomes(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     slots: NDArray[np.int32],
     lookup: NDArray[np.uint8],
     good: NDArray[np.bool_],

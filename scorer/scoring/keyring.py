@@ -124,7 +124,7 @@ def _piece(piece: bytes | Part, fields: Mapping[str, Field]) -> _Literal | _Text
     return _Text(piece.path) if piece.format is None else _Moment(piece, fields[piece.path])
 
 
-@kernel("int64(int64[:, :, ::1], boolean[::1], int64[::1], int64[::1])", bare=True)
+@kernel("int64(int64[:, :, ::1], boolean[::1], int64[::1], int64[::1])", refcounts=False)
 def lay_out(
     spans: NDArray[np.int64], usable: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> int:
@@ -149,7 +149,7 @@ def lay_out(
 @kernel(
     "void(Array(uint8, 1, 'C', readonly=True), Array(uint8, 1, 'C', readonly=True), boolean[::1], int64[:, :, ::1], "
     "boolean[::1], uint8[::1])",
-    bare=True,
+    refcounts=False,
 )
 def write_keys(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     data: NDArray[np.uint8],

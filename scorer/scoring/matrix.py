@@ -116,7 +116,7 @@ class _EntityColumns:
 
 @kernel(
     "void(int32[::1], float64[:, ::1], boolean[:, ::1], int64[::1], int64[::1], float64[::1], float64[:, ::1])",
-    bare=True,
+    refcounts=False,
 )
 def gather(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     slots: NDArray[np.int32],
@@ -146,7 +146,7 @@ def gather(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of the
             work[column, row] = values[slot, feature] if there else default
 
 
-@kernel("boolean(float64[:, ::1], boolean[::1], float32[:, ::1])", bare=True)
+@kernel("boolean(float64[:, ::1], boolean[::1], float32[:, ::1])", refcounts=False)
 def round_once(work: Work, scored: NDArray[np.bool_], values: NDArray[np.float32]) -> bool:
     """Turn columns into rows of float32, all NaN where a row is not scored; return whether any value is infinite."""
     infinite = False

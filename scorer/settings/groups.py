@@ -8,10 +8,9 @@ from scorer.settings.kinds import (
     Bytes,
     Entries,
     Expects,
-    FilePath,
-    Folder,
     Framing,
     Milliseconds,
+    PathSetting,
     Ratio,
     Records,
     Seconds,
@@ -20,6 +19,7 @@ from scorer.settings.kinds import (
     Topic,
     Topics,
     Url,
+    VersionName,
 )
 from scorer.settings.properties import check_properties
 
@@ -102,7 +102,7 @@ class KafkaSettings(Group):
 class EventSettings(Group):
     """The events: their schema and what is taken from each."""
 
-    schema_path: FilePath = Field(alias="schema", description="Avro schema (.avsc) of the value.")
+    schema_path: PathSetting = Field(alias="schema", description="Avro schema (.avsc) of the value.")
     framing: Framing = Field(default="none", description="What stands before the Avro body.")
     id: Text | None = Field(
         default=None,
@@ -173,8 +173,8 @@ class FeatureSettings(Group):
 class ModelSettings(Group):
     """The model."""
 
-    path: FilePath = Field(description="Folder of versions; its last part is the model's name.")
-    version: Folder = Field(default="latest", description="Version to serve. Natural order: 10 is after 9.")
+    path: PathSetting = Field(description="Folder of versions; its last part is the model's name.")
+    version: VersionName = Field(default="latest", description="Version to serve. Natural order: 10 is after 9.")
 
 
 class BatchSettings(Group):

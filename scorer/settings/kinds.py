@@ -84,13 +84,13 @@ Url = Annotated[
     Field(pattern=r"\A[a-z][a-z0-9+]*://\S+\Z"),
     Expects("a URL such as redis://localhost:6379/0"),
 ]
-FilePath = Annotated[
+PathSetting = Annotated[
     Path,
     BeforeValidator(_not_empty),
     AfterValidator(_absolute),
     Expects("a path"),
 ]
-Folder = Annotated[
+VersionName = Annotated[
     str, Field(pattern=r"\A(?!\.{1,2}\Z)[^/\\]+\Z"), Expects("latest, or the name of a version's folder")
 ]
 Framing = Annotated[

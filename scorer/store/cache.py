@@ -111,18 +111,18 @@ class _Shelf:
         keep(keys.data, keys.starts, keys.ends, SEED, rows, asked, changed, answers, self._lines, replies)
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _tag(data: NDArray[np.uint8], start: int, end: int, seed: int) -> np.int64:
     return hash_of(data, start, end, seed) | np.int64(end - start) << np.int64(HASH_BITS)
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _first(tag: np.int64, lines: int) -> int:
     """Return the first line of a key's set."""
     return int(tag & ((1 << HASH_BITS) - 1)) % (lines // WAYS) * WAYS
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _line(data: NDArray[np.uint8], start: int, end: int, tag: np.int64, lines: Lines) -> int:
     """Return the line in which a key stands, or NO_LINE."""
     heads, _, texts = lines
@@ -133,7 +133,7 @@ def _line(data: NDArray[np.uint8], start: int, end: int, tag: np.int64, lines: L
     return NO_LINE
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def _oldest(first: int, heads: NDArray[np.int64]) -> int:
     """Return the line of a set whose answer was asked for first, or that was never used."""
     oldest = first
@@ -143,7 +143,7 @@ def _oldest(first: int, heads: NDArray[np.int64]) -> int:
     return oldest
 
 
-@kernel(f"int64({_KEYS}, int64, float64, float64, {_LINES}, {_ANSWERS}, int64[::1])", bare=True)
+@kernel(f"int64({_KEYS}, int64, float64, float64, {_LINES}, {_ANSWERS}, int64[::1])", refcounts=False)
 def recall(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     data: NDArray[np.uint8],
     starts: NDArray[np.int64],
@@ -188,7 +188,7 @@ def recall(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of the
     return len(starts) - unknown
 
 
-@kernel(f"void({_KEYS}, int64[::1], int64, float64[::1], {_ANSWERS}, {_LINES}, {_ANSWERS})", bare=True)
+@kernel(f"void({_KEYS}, int64[::1], int64, float64[::1], {_ANSWERS}, {_LINES}, {_ANSWERS})", refcounts=False)
 def keep(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     data: NDArray[np.uint8],
     starts: NDArray[np.int64],

@@ -14,7 +14,7 @@ COOL_DOWN_SECONDS = 1.0  # so that a server that swallows questions costs a seco
 _log = structlog.get_logger()
 
 
-class Tolerant:
+class FallbackStore:
     """Asks a store, and answers UNAVAILABLE for it where it cannot.
 
     Args:
@@ -29,21 +29,21 @@ class Tolerant:
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
         """As `Store.fetch`, but raises nothing."""
         if self._failed is not None and self._monotonic() - self._failed < COOL_DOWN_SECONDS:
-            return nothing(requests)
+            return unavailable_replies(requests)
         try:
             replies = self._store.fetch(requests, now)
         except Unavailable as error:
             if self._failed is None:
                 _log.warning("going on without features", reason=str(error))
             self._failed = self._monotonic()
-            return nothing(requests)
+            return unavailable_replies(requests)
         if self._failed is not None:
             _log.info("features are there again")
             self._failed = None
         return replies
 
 
-def nothing(requests: Sequence[Request]) -> list[Reply]:
+def unavailable_replies(requests: Sequence[Request]) -> list[Reply]:
     """The answer of a store that cannot answer."""
     return [
         Reply(np.full(shape, np.nan), np.ones(shape, np.bool_), np.full(shape[0], Lookup.UNAVAILABLE, np.uint8))

@@ -28,7 +28,7 @@ def test_a_starting_replica_is_alive_and_not_ready(health: Health, clock: Clock)
 
 
 def test_a_loop_that_turns_is_alive_until_its_limit(health: Health, clock: Clock) -> None:
-    health.turned()
+    health.heartbeat()
     clock.now += 10
     assert health.live()[0]
     assert health.ready()[0]
@@ -37,12 +37,12 @@ def test_a_loop_that_turns_is_alive_until_its_limit(health: Health, clock: Clock
     assert not live
     assert words == {"live": False, "conditions": {"loop": "turned 10.1 s ago, the limit is 10 s"}}
     assert not health.ready()[0]
-    health.turned()
+    health.heartbeat()
     assert health.live()[0]
 
 
 def test_ready_needs_every_condition_and_names_those_that_fail(health: Health) -> None:
-    health.turned()
+    health.heartbeat()
     health.set("model", ok=True, detail="delays 10")
     health.set("features", ok=False, detail="redis://localhost refused the connection")
     ready, words = health.ready()

@@ -45,14 +45,14 @@ def test_metrics_are_served(server: Server) -> None:
 
 @pytest.mark.parametrize("path", ["/live", "/ready"])
 def test_health_is_a_status_and_words(server: Server, health: Health, path: str) -> None:
-    health.turned()
+    health.heartbeat()
     status, content_type, body = get(server, path)
     assert (status, content_type) == (200, "application/json")
     assert json.loads(body)[path[1:]] is True
 
 
 def test_not_ready_is_503_with_the_reason(server: Server, health: Health) -> None:
-    health.turned()
+    health.heartbeat()
     health.set("assigned", ok=False, detail="no partition yet")
     status, _, body = get(server, "/ready")
     assert status == 503
@@ -63,7 +63,7 @@ def test_not_ready_is_503_with_the_reason(server: Server, health: Health) -> Non
 def test_a_loop_that_stands_is_503() -> None:
     times = iter([0.0, 61.0])
     standing = Health(limit_s=60, clock=lambda: next(times))
-    standing.turned()
+    standing.heartbeat()
     with serve("127.0.0.1", 0, Metrics(), standing) as server:
         assert get(server, "/live")[0] == 503
 
@@ -77,7 +77,7 @@ def test_the_index_and_an_unknown_path_list_what_there_is(server: Server) -> Non
 
 @pytest.mark.parametrize("path", ["/metrics", "/live", "/ready", "/", "/other"])
 def test_head_has_the_status_without_the_body(server: Server, health: Health, path: str) -> None:
-    health.turned()
+    health.heartbeat()
     assert get(server, path, "HEAD") == (*get(server, path)[:2], b"")
 
 
@@ -96,7 +96,7 @@ def exchange(server: Server, sent: bytes) -> bytes:
 
 @pytest.mark.parametrize("sent", [b"G", b"GET /live HTTP/1.1\r\nX: ", b""])
 def test_slow_clients_hold_up_no_probe_however_many_they_are(server: Server, health: Health, sent: bytes) -> None:
-    health.turned()
+    health.heartbeat()
     threads = threading.active_count()
     with ExitStack() as stack:
         for _ in range(3 * MOST_CONNECTIONS):

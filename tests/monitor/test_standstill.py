@@ -18,7 +18,7 @@ def test_a_standstill_is_told_once_and_its_end(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(standstill, "LOOK_SECONDS", 0.01)
     now = [0.0]
     health = Health(30, clock=lambda: now[0])
-    health.turned()
+    health.heartbeat()
     with structlog.testing.capture_logs() as told, standstill.watched(health, Outages(structlog.get_logger())):
         time.sleep(0.1)
         assert told == []
@@ -27,6 +27,6 @@ def test_a_standstill_is_told_once_and_its_end(monkeypatch: pytest.MonkeyPatch) 
         time.sleep(0.1)
         assert [entry["event"] for entry in told] == ["trouble with loop"]
         assert told[0]["detail"] == "turned 31.0 s ago, the limit is 30 s"
-        health.turned()
+        health.heartbeat()
         until(lambda: len(told) == 2)
         assert told[1]["event"] == "no more trouble with loop"

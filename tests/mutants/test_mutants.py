@@ -135,7 +135,7 @@ MUTANTS = [
     Mutant(
         "a partition begins where the client says",
         "scorer/kafka/consume/source.py",
-        "return self._beginnings.check(records)",
+        "return self._start_offsets.check(records)",
         "return records",
         "tests/kafka/consume/test_start_offsets.py",
     ),

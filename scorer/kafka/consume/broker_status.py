@@ -14,7 +14,7 @@ Place = tuple[str | None, int | None]
 EVERY = None  # partition, of an error that is none of one partition
 
 
-class Standing:
+class BrokerStatus:
     """Passes on why nothing can be read, and the empty text when something can.
 
     Args:

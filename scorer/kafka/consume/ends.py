@@ -10,7 +10,7 @@ from collections.abc import Collection
 from confluent_kafka import KafkaError, Message
 
 from scorer.kafka.consume.gaps import Gaps
-from scorer.kafka.consume.start_offsets import Beginnings
+from scorer.kafka.consume.start_offsets import StartOffsets
 from scorer.kafka.offsets import Offsets, Partition
 
 
@@ -18,12 +18,12 @@ class Ends:
     """The ends that the client reported, each until the position may advance to it.
 
     Args:
-        beginnings: tell whether a partition was read from where it should be.
+        start_offsets: tell whether a partition was read from where it should be.
         gaps: know how far each partition has been read, and find what was deleted before the end.
     """
 
-    def __init__(self, beginnings: Beginnings, gaps: Gaps) -> None:
-        self._beginnings, self._gaps = beginnings, gaps
+    def __init__(self, start_offsets: StartOffsets, gaps: Gaps) -> None:
+        self._start_offsets, self._gaps = start_offsets, gaps
         self._reached: Offsets = {}
 
     def reached(self, message: Message) -> bool:
@@ -50,6 +50,6 @@ class Ends:
             return {}
         waiting = {(message.topic(), message.partition()) for message in held}
         free = {place: end for place, end in self._reached.items() if place not in waiting}
-        ends = self._beginnings.check_ends(free)
+        ends = self._start_offsets.check_ends(free)
         self.forget(ends)
         return self._gaps.advance(ends)

@@ -34,7 +34,7 @@ class Intake:
         self._bytes = 0
         self._each = 1  # bytes of the last sample
         self._stride = STEP
-        self.given = self._pace.given
+        self.batch_started = self._pace.batch_started
 
     def gather(self, take: Take, held: Callable[[], int], busy: Callable[[], bool]) -> None:
         """Have the records of a batch taken, unless some are held.
@@ -44,7 +44,7 @@ class Intake:
             held: how many are held.
             busy: whether something else is to be done soon, so that nothing is waited for.
         """
-        self._pace.back()
+        self._pace.batch_done()
         if held():
             return
         self._bytes = 0

@@ -31,11 +31,11 @@ class Pace:
         self._given: float | None = None  # when the last batch was given out, until it comes back
         self._least = 0.0  # processor seconds of a batch, the least of late
 
-    def given(self) -> None:
+    def batch_started(self) -> None:
         """A batch goes out."""
         self._given = self._clock()
 
-    def back(self) -> None:
+    def batch_done(self) -> None:
         """What went out, if anything did, is done with: another is wanted."""
         if self._given is None:
             return

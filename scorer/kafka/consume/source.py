@@ -14,14 +14,14 @@ from scorer.errors import Fatal
 from scorer.kafka.client import LastError, consumer_properties, within
 from scorer.kafka.connect import connect
 from scorer.kafka.consume.assignment import Assignment
-from scorer.kafka.consume.broker_status import Standing
+from scorer.kafka.consume.broker_status import BrokerStatus
 from scorer.kafka.consume.ends import Ends
 from scorer.kafka.consume.gaps import Gaps
 from scorer.kafka.consume.intake import Intake
 from scorer.kafka.consume.lag import Lag
 from scorer.kafka.consume.open_transactions import OpenTransactions
 from scorer.kafka.consume.records import columns
-from scorer.kafka.consume.start_offsets import Beginnings
+from scorer.kafka.consume.start_offsets import StartOffsets
 from scorer.kafka.consume.starts import Starts, Undecided
 from scorer.kafka.delivery.checkpoint import Checkpoint
 from scorer.kafka.delivery.commits import Commits, places, topic_partitions
@@ -64,7 +64,7 @@ class Source:
     ) -> None:
         self._topics = tuple(kafka.input_topics)
         self._max_bytes, self._intake = batch.max_bytes, Intake(batch)
-        self._observer, self._standing, self._last_error = observer, Standing(condition), LastError(condition)
+        self._observer, self._status, self._last_error = observer, BrokerStatus(condition), LastError(condition)
         self._transactional = kafka.delivery == "exactly-once"
         self._checkpoint: Checkpoint | None = None
         self._drain: Drain | None = None
@@ -82,8 +82,10 @@ class Source:
         self._lag = Lag(self._consumer, observer, self._gaps.reached)
         latest = kafka.start_from == "latest"
         self.starts = Starts(self._consumer, self.commits, lambda: self.assignment.owned, latest=latest)
-        self._beginnings = Beginnings(self.commits, self._consumer.seek, self._drop, self._gaps.begin, self.starts.find)
-        self._ends = Ends(self._beginnings, self._gaps)
+        self._start_offsets = StartOffsets(
+            self.commits, self._consumer.seek, self._drop, self._gaps.begin, self.starts.find
+        )
+        self._ends = Ends(self._start_offsets, self._gaps)
         self._transactions = OpenTransactions(kafka.properties.get("isolation.level"), waiting)
 
     def subscribe(self, checkpoint: Checkpoint, drain: Drain) -> None:
@@ -105,7 +107,7 @@ class Source:
             Fatal: the group will not have us.
         """
         self._resume()
-        self._beginnings.go_back()
+        self._start_offsets.seek_pending()
         # What was handed out before is now published or abandoned, so that what it holds back is in the checkpoint.
         if self._checkpoint is not None and (ends := self._ends.passed(self._held)):
             self._checkpoint.advance(ends)
@@ -124,7 +126,7 @@ class Source:
         ours = ours and self._begun(ours)
         if ours is not None:
             self._gaps.look(ours)
-            self._intake.given()
+            self._intake.batch_started()
         return ours
 
     def hold(self, records: Records | None, seconds: float) -> Records | None:
@@ -144,7 +146,7 @@ class Source:
     def _begun(self, records: Records) -> Records | None:
         """Return the records of partitions that begin where they should; hold all while that cannot be told."""
         try:
-            return self._beginnings.check(records)
+            return self._start_offsets.check(records)
         except (KafkaException, Undecided) as reason:
             if isinstance(reason, Undecided):
                 time.sleep(UNDECIDED_SECONDS)
@@ -165,7 +167,7 @@ class Source:
         if failed:
             messages = [message for message in messages if message.error() is None]
             self._note([message for message in failed if not self._ends.reached(message)])
-        self._standing.arrived(messages)
+        self._status.arrived(messages)
         self._intake.weigh(messages)
         self._held += messages
         return came
@@ -176,7 +178,7 @@ class Source:
             assert error is not None  # noqa: S101  the caller's condition
             if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own codes are so named
                 raise Fatal(f"the consumer group refused this replica for good: {error.str()}")
-            self._standing.failed(message, error)
+            self._status.failed(message, error)
 
     def _waits(self) -> bool:
         """Whether delivery reports are expected."""
@@ -205,7 +207,7 @@ class Source:
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._change("assigned", partitions)
         self.assignment.gain(places(partitions))
-        self._beginnings.expect(places(partitions))
+        self._start_offsets.watch(places(partitions))
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         try:
@@ -222,7 +224,7 @@ class Source:
     def _let_go(self, kind: Literal["revoked", "lost"], partitions: list[TopicPartition]) -> None:
         self._change(kind, partitions)
         (self.assignment.lose if kind == "lost" else self.assignment.let_go)(places(partitions))
-        self._beginnings.forget(places(partitions))
+        self._start_offsets.forget(places(partitions))
         self._gaps.forget(places(partitions))
         for partition in places(partitions):
             self._observer.forget(*partition)
@@ -237,7 +239,7 @@ class Source:
 
     def _on_statistics(self, text: str) -> None:
         statistics = json.loads(text)
-        self._standing.statistics(statistics)
+        self._status.statistics(statistics)
         self._transactions.look(statistics, self.assignment.owned)
 
     def _on_error(self, error: KafkaError) -> None:

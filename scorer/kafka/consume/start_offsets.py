@@ -23,7 +23,7 @@ RETRY_SECONDS = 0.2  # between two questions about partitions of which no record
 log = structlog.get_logger()
 
 
-class Beginnings:
+class StartOffsets:
     """Compares where each partition begins with what the group has committed, before its first record goes anywhere.
 
     Args:
@@ -48,7 +48,7 @@ class Beginnings:
         self._told = False  # that the brokers do not say
         self._back: Offsets = {}  # where partitions are to go on, that do not yet
 
-    def expect(self, partitions: Iterable[Partition]) -> None:
+    def watch(self, partitions: Iterable[Partition]) -> None:
         """Check partitions that are ours from now on."""
         self._unchecked.update(partitions)
 
@@ -58,7 +58,7 @@ class Beginnings:
             self._unchecked.discard(partition)
             self._back.pop(partition, None)
 
-    def go_back(self) -> None:
+    def seek_pending(self) -> None:
         """Send partitions back that are to go back: one that is not yet read cannot."""
         if not self._back:
             return
@@ -84,7 +84,7 @@ class Beginnings:
         if not self._back:
             return records
         wrong = {(records.topics.index(topic), number) for topic, number in self._back}
-        self.go_back()
+        self.seek_pending()
         rows = zip(records.topic.tolist(), records.partition.tolist(), strict=True)
         return take(records, np.flatnonzero([row not in wrong for row in rows]))
 

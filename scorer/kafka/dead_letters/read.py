@@ -118,8 +118,8 @@ class Letterbox:
 
     def __init__(self, kafka: KafkaSettings, reason: Reason | None = None, partition: int | None = None) -> None:
         self._kafka, self._reason, self._partition = kafka, reason, partition
-        self.strangers = 0  # records that are no dead letters
-        self.stranger = ""  # where the first of them is, and why it is none
+        self.unrecognised = 0  # records that are no dead letters
+        self.first_unrecognised = ""  # where the first of them is, and why it is none
 
     def __iter__(self) -> Iterator[Letter]:
         """Yield the letters.
@@ -133,8 +133,8 @@ class Letterbox:
                 try:
                     letter = open_letter(record)
                 except NotALetter as error:
-                    self.strangers += 1
-                    self.stranger = self.stranger or f"{record.partition}@{record.offset}: {error}"
+                    self.unrecognised += 1
+                    self.first_unrecognised = self.first_unrecognised or f"{record.partition}@{record.offset}: {error}"
                     continue
                 if self._reason in {None, letter.reason}:
                     yield letter

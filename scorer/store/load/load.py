@@ -43,7 +43,9 @@ def find_entity(plan: Plan, name: str) -> Entity:
     return known[name]
 
 
-def load_file(entity: Entity, fields: Mapping[str, Field], file: Path, url: str, told: Callable[[int], None]) -> Loaded:
+def load_file(
+    entity: Entity, fields: Mapping[str, Field], file: Path, url: str, on_progress: Callable[[int], None]
+) -> Loaded:
     """Write the features of a file to Redis.
 
     The columns are named as the fields of the entity's key template and as its `fields`. A feature may be empty. The
@@ -54,7 +56,7 @@ def load_file(entity: Entity, fields: Mapping[str, Field], file: Path, url: str,
         fields: what the event schema has, by dotted path; the entity's key fits it (`Plan.problems`).
         file:   `.csv` with a head, or `.jsonl`.
         url:    as `features.url`.
-        told:   is given the number of lines written so far.
+        on_progress:   is given the number of lines written so far.
 
     Raises:
         Misconfigured: the file or lines of it are wrong; nothing was written.
@@ -62,7 +64,7 @@ def load_file(entity: Entity, fields: Mapping[str, Field], file: Path, url: str,
     """
     reader = _Reader(entity, fields)
     columns, undated = _judge(reader, file)
-    lines = write(url, entity, reader.read_all(file), told)
+    lines = write(url, entity, reader.read_all(file), on_progress)
     notes = []
     if unused := [column for column in columns if column not in reader.columns]:
         notes.append(f"columns that the plan does not name were left out: {', '.join(unused)}")

@@ -92,7 +92,7 @@ def _read_packed(entity: Entity, cells: Cells) -> Reply:
 @kernel(
     "void(int64[::1], float64[::1], boolean[::1], int64, float64, float64, float64[:, ::1], boolean[:, ::1], "
     "uint8[::1])",
-    bare=True,
+    refcounts=False,
 )
 def judge(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     kinds: NDArray[np.int64],
@@ -137,7 +137,7 @@ def judge(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
             values[key, feature] = numbers[first + feature] if state == HIT else np.nan
 
 
-@kernel("void(uint8[::1], int64[:, :], uint32[:, ::1], boolean[:, ::1], uint8[::1])", bare=True)
+@kernel("void(uint8[::1], int64[:, :], uint32[:, ::1], boolean[:, ::1], uint8[::1])", refcounts=False)
 def unpack(
     data: NDArray[np.uint8],
     marks: NDArray[np.int64],

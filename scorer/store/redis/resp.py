@@ -42,7 +42,7 @@ def commands(keys: Sequence[bytes], head: bytes, tail: bytes) -> bytes:
     return room[: write(texts.data, texts.starts, texts.ends, before, after, room)].tobytes()
 
 
-@kernel("int64(int64[::1])", bare=True)
+@kernel("int64(int64[::1])", refcounts=False)
 def cell_count(widths: NDArray[np.int64]) -> int:
     """Return how many values there are in replies of these widths, int64 [replies]."""
     count = 0
@@ -132,7 +132,7 @@ class Inbox:
 @kernel(
     "int64(Array(uint8, 1, 'C', readonly=True), int64[::1], int64[::1], "
     "Array(uint8, 1, 'C', readonly=True), Array(uint8, 1, 'C', readonly=True), uint8[::1])",
-    bare=True,
+    refcounts=False,
 )
 def write(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     data: NDArray[np.uint8],
@@ -162,7 +162,7 @@ def write(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     return at
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def line_end(data: NDArray[np.uint8], at: int, length: int) -> int:
     """Return where the line that begins at a position ends, or MORE or MALFORMED."""
     if at < length and data[at] not in (ord("$"), ord("*"), ord("+"), ord("-"), ord(":")):
@@ -177,7 +177,7 @@ def line_end(data: NDArray[np.uint8], at: int, length: int) -> int:
     return at if data[at + 1] == LF else MALFORMED
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def size_of(data: NDArray[np.uint8], at: int, end: int) -> np.int64:
     """Return the size that a line gives, -1 for a value that is not there, or MALFORMED."""
     if end - at == 2 and data[at] == ord("-") and data[at + 1] == ord("1"):  # noqa: PLR2004  the length of "-1"
@@ -192,7 +192,7 @@ def size_of(data: NDArray[np.uint8], at: int, end: int) -> np.int64:
     return size
 
 
-@kernel(bare=True)
+@kernel(refcounts=False)
 def element(data: NDArray[np.uint8], at: int, length: int) -> tuple[int, int, int, int]:
     """Return what begins at a position: its kind, where its text begins and ends, where the next element begins.
 
@@ -219,7 +219,7 @@ def element(data: NDArray[np.uint8], at: int, length: int) -> tuple[int, int, in
     return kind, start, end, after
 
 
-@kernel("int64(uint8[::1], int64, int64[::1], int64[::1], int64[:, ::1])", bare=True)
+@kernel("int64(uint8[::1], int64, int64[::1], int64[::1], int64[:, ::1])", refcounts=False)
 def scan(
     data: NDArray[np.uint8], length: int, widths: NDArray[np.int64], state: NDArray[np.int64], marks: NDArray[np.int64]
 ) -> int:

@@ -30,14 +30,14 @@ class Stored:
     updated: str = ""
 
 
-def write(url: str, entity: Entity, lines: Iterable[Stored], told: Callable[[int], None]) -> int:
+def write(url: str, entity: Entity, lines: Iterable[Stored], on_progress: Callable[[int], None]) -> int:
     """Write features; a field without a value is removed, in a packed value it is NaN.
 
     Args:
         url:    as `features.url`.
         entity: whose features they are.
         lines:  the features; of the same key twice, the last stay.
-        told:   is given the number of lines written so far.
+        on_progress:   is given the number of lines written so far.
 
     Returns:
         How many lines were written.
@@ -52,7 +52,7 @@ def write(url: str, entity: Entity, lines: Iterable[Stored], told: Callable[[int
             while chunk := list(islice(left, CHUNK)):
                 writer.write([Write(stored.key, commands_of(entity, stored)) for stored in chunk])
                 done += len(chunk)
-                told(done)
+                on_progress(done)
     except Unavailable as error:
         raise Unavailable(f"{error}; {done:,} lines or more were written, and loading again does no harm") from None
     return done

@@ -1,7 +1,7 @@
 import pytest
 from confluent_kafka import KafkaError, Message
 
-from scorer.kafka.consume.broker_status import Standing
+from scorer.kafka.consume.broker_status import BrokerStatus
 
 DENIED = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
@@ -26,7 +26,7 @@ def message(topic: str | None = "in", partition: int = 0) -> Message:
 )
 def test_a_broker_answers_when_it_says_something_if_it_is_asked(broker: dict[str, object], told: list[str]) -> None:
     heard: list[str] = []
-    Standing(heard.append).statistics(said(**broker))
+    BrokerStatus(heard.append).statistics(said(**broker))
     assert heard == told
 
 
@@ -41,19 +41,19 @@ def test_a_broker_answers_when_it_says_something_if_it_is_asked(broker: dict[str
 )
 def test_what_is_told_once_lasts_until_a_record_of_the_same_place_comes(failed: Message, others: list[Message]) -> None:
     heard: list[str] = []
-    standing = Standing(heard.append)
-    standing.failed(failed, DENIED)
-    standing.arrived(others)
-    standing.statistics(said())
+    status = BrokerStatus(heard.append)
+    status.failed(failed, DENIED)
+    status.arrived(others)
+    status.statistics(said())
     assert all(heard)
-    standing.arrived([message()])
-    standing.statistics(said())
+    status.arrived([message()])
+    status.statistics(said())
     assert not heard[-1]
 
 
 def test_what_passes_is_told_until_a_broker_answers() -> None:
     heard: list[str] = []
-    standing = Standing(heard.append)
-    standing.failed(message(), KafkaError(KafkaError._TRANSPORT))
-    standing.statistics(said())
+    status = BrokerStatus(heard.append)
+    status.failed(message(), KafkaError(KafkaError._TRANSPORT))
+    status.statistics(said())
     assert [bool(each) for each in heard] == [True, False]

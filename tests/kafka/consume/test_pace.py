@@ -26,19 +26,19 @@ def paced(mode: str = "adaptive", max_wait_ms: int = 20) -> tuple[Pace, Processo
 def waits(costs: list[float], max_wait_ms: int = 20) -> Iterator[float]:
     pace, processor = paced(max_wait_ms=max_wait_ms)
     for cost in costs:
-        pace.given()
+        pace.batch_started()
         processor.spent += cost
-        pace.back()
+        pace.batch_done()
         processor.spent += 1.0  # between batches, which is none of theirs
-        pace.back()
+        pace.batch_done()
         yield pace.wait_seconds
 
 
 def test_a_fixed_batch_waits_as_long_as_it_may() -> None:
     pace, processor = paced("fixed")
-    pace.given()
+    pace.batch_started()
     processor.spent += 0.001
-    pace.back()
+    pace.batch_done()
     assert pace.wait_seconds == 0.02
 
 
@@ -53,7 +53,7 @@ def test_a_batch_waits_no_longer_than_it_may() -> None:
 
 def test_the_first_batch_waits_for_nothing() -> None:
     pace, _ = paced()
-    pace.back()
+    pace.batch_done()
     assert pace.wait_seconds == 0.0
 
 

@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from scorer.batch import Records
-from scorer.kafka.consume.start_offsets import Beginnings
+from scorer.kafka.consume.start_offsets import StartOffsets
 from scorer.kafka.delivery.commits import Commits
 from scorer.kafka.offsets import Offsets, Partition
 from scorer.sandbox import Kafka
@@ -53,10 +53,10 @@ def batch(*places: tuple[int, int]) -> Records:
     )
 
 
-def checking(group: Group, *partitions: int) -> Beginnings:
-    beginnings = Beginnings(group, group.seek, lambda _: None, lambda _: None, lambda _: {})
-    beginnings.expect([("in", partition) for partition in partitions])
-    return beginnings
+def checking(group: Group, *partitions: int) -> StartOffsets:
+    start_offsets = StartOffsets(group, group.seek, lambda _: None, lambda _: None, lambda _: {})
+    start_offsets.watch([("in", partition) for partition in partitions])
+    return start_offsets
 
 
 def places(records: Records | None) -> list[tuple[int, int]]:
@@ -65,52 +65,52 @@ def places(records: Records | None) -> list[tuple[int, int]]:
 
 def test_who_begins_at_the_committed_offset_or_has_none_goes_on() -> None:
     group = Group({("in", 0): 7})
-    beginnings = checking(group, 0, 1)
-    assert places(beginnings.check(batch((0, 7), (1, 0), (0, 8)))) == [(0, 7), (1, 0), (0, 8)]
+    start_offsets = checking(group, 0, 1)
+    assert places(start_offsets.check(batch((0, 7), (1, 0), (0, 8)))) == [(0, 7), (1, 0), (0, 8)]
     assert group.sent_back == {}
 
 
 @pytest.mark.parametrize("began", [0, 90])
 def test_who_begins_elsewhere_goes_back_once_and_the_others_go_on(began: int) -> None:
     group = Group({("in", 0): 7, ("in", 1): 3})
-    beginnings = checking(group, 0, 1)
-    assert places(beginnings.check(batch((0, began), (1, 3), (0, began + 1)))) == [(1, 3)]
+    start_offsets = checking(group, 0, 1)
+    assert places(start_offsets.check(batch((0, began), (1, 3), (0, began + 1)))) == [(1, 3)]
     assert group.sent_back == {("in", 0): 7}
-    assert places(beginnings.check(batch((0, 9)))) == [(0, 9)]  # 7 and 8 were compacted away
+    assert places(start_offsets.check(batch((0, 9)))) == [(0, 9)]  # 7 and 8 were compacted away
 
 
 def test_nothing_begins_before_the_committed_offset_is_known() -> None:
     group = Group(None)
-    beginnings = checking(group, 0)
+    start_offsets = checking(group, 0)
     for _ in range(2):
         with pytest.raises(KafkaException):
-            beginnings.check(batch((0, 0)))
+            start_offsets.check(batch((0, 0)))
     assert group.sent_back == {}
     group.committed = {("in", 0): 7}
-    assert beginnings.check(batch((0, 0))) is None
+    assert start_offsets.check(batch((0, 0))) is None
     assert group.sent_back == {("in", 0): 7}
 
 
 def test_who_cannot_go_back_yet_does_when_it_can() -> None:
     group = Group({("in", 0): 7})
     group.reads = False
-    beginnings = checking(group, 0)
-    assert beginnings.check(batch((0, 0))) is None
-    assert beginnings.check(batch((0, 1))) is None
+    start_offsets = checking(group, 0)
+    assert start_offsets.check(batch((0, 0))) is None
+    assert start_offsets.check(batch((0, 1))) is None
     group.reads = True
-    beginnings.go_back()
+    start_offsets.seek_pending()
     assert group.sent_back == {("in", 0): 7}
-    assert places(beginnings.check(batch((0, 7)))) == [(0, 7)]
+    assert places(start_offsets.check(batch((0, 7)))) == [(0, 7)]
 
 
 def test_a_partition_that_is_no_longer_ours_is_left() -> None:
     group = Group({("in", 0): 7})
     group.reads = False
-    beginnings = checking(group, 0)
-    beginnings.check(batch((0, 0)))
-    beginnings.forget([("in", 0)])
+    start_offsets = checking(group, 0)
+    start_offsets.check(batch((0, 0)))
+    start_offsets.forget([("in", 0)])
     group.reads = True
-    beginnings.go_back()
+    start_offsets.seek_pending()
     assert group.sent_back == {}
 
 

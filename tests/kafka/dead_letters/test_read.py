@@ -108,5 +108,5 @@ def test_a_letterbox_gives_the_chosen_letters_and_counts_what_is_none(
     assert offsets(Reason.EMPTY, 1) == []
     box = Letterbox(settings)
     list(box)
-    assert box.strangers == 20
-    assert box.stranger == "0@1: it has no header scorer.reason"
+    assert box.unrecognised == 20
+    assert box.first_unrecognised == "0@1: it has no header scorer.reason"
