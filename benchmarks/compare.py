@@ -65,7 +65,7 @@ class Results:
             if own.name != SCORER or not other.name.startswith(f"{SCORER} of ") or own.limits != other.limits:
                 continue
             cpu = [a.cpu_us / b.cpu_us for a, b in zip(self.throughput[own], self.throughput[other], strict=False)]
-            found.append(Beside(f"{own}, a backlog: CPU an event", cpu))
+            found.append(Beside(f"{own}, a backlog: CPU per event", cpu))
             for rate, _ in [key for key in self.latency if key[1] == own]:
                 pairs = [*zip(self.latency[rate, own], self.latency[rate, other], strict=False)]
                 at = f"{own}, {rate:,.0f} events/s"
@@ -110,7 +110,7 @@ def compare(wanted: Wanted, console: Console) -> Results:
                 events = round(wanted.events * contender.program.share)
                 run = measure.throughput(contender, events)
                 results.throughput.setdefault(contender, []).append(run)
-                said = f"{run.rate:,.0f} events/s, {run.cpu_us:.1f} us of CPU an event"
+                said = f"{run.rate:,.0f} events/s, {run.cpu_us:.1f} us of CPU per event"
                 console.print(f"round {number}: {contender}: {said}", style="dim")
             _latencies(wanted, results, measure, console)
     return results

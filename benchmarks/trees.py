@@ -1,4 +1,4 @@
-"""The compiled trees beside the booster, one thread each: microseconds a row by the number of rows.
+"""Compiled trees against the booster, one thread each: microseconds per row by the number of rows.
 
 For each number of rows the two take turns, and the least of many
 times counts: what else the machine does only adds.
@@ -79,7 +79,7 @@ def rows(count: int, *, categorical: bool, seed: int = 0) -> Rows:
 
 
 def measure(booster: xgboost.Booster, *, categorical: bool) -> Iterator[tuple[float, float]]:
-    """Yield, for each of SIZES, the microseconds a row of the booster and of the compiled trees."""
+    """Yield, for each of SIZES, the microseconds per row of the booster and of the compiled trees."""
     ours = Booster(booster)
     if not ours.compiled:
         raise Fatal(f"not compiled, but {ours.path}")

@@ -52,7 +52,7 @@ def columns(points: Sequence[int], scope: Scope) -> str:
     page = _page("columns", points, runs)
     for layout, costs in _least(points, runs).items():
         slope, fixed = np.polyfit(points, costs, 1) if len(points) > 1 else (0.0, costs[0])
-        page += f"\n{layout}: {fixed:.1f} us an event and {1000 * slope:.0f} ns a column.\n"
+        page += f"\n{layout}: {fixed:.1f} us per event plus {1000 * slope:.0f} ns per column.\n"
     return page
 
 
@@ -82,7 +82,7 @@ def _page(subject: str, points: Sequence[int], runs: Runs) -> str:
     titles = [f"{layout}: {title}" for layout in LAYOUTS for title in ("CPU us/event (median)", "events/s", "MB")]
     rows = [[f"{point:,}", *(cell for layout in LAYOUTS for cell in _cells(runs[layout, point]))] for point in points]
     lines = _least(points, runs)
-    page = table([subject, *titles], rows) + "\n" + chart("CPU an event", (subject, points), "us", lines)
+    page = table([subject, *titles], rows) + "\n" + chart("CPU per event", (subject, points), "us", lines)
     for layout, costs in lines.items():
         page += f"\n{layout}: the dearest takes {max(costs) / min(costs) - 1:.0%} more than the cheapest.\n"
     return page

@@ -34,6 +34,6 @@ def _page(points: Sequence[int], found: dict[tuple[int, str], Budget]) -> str:
         shown = [f"{each.all_cpu:.2f}, {MILLION / each.all_wall:,.0f}" for each in (least, exactly)]
         dearer, slower = exactly.all_cpu / least.all_cpu - 1, 1 - least.all_wall / exactly.all_wall
         rows.append([f"{point:,}", *shown, f"{dearer:+.0%}", f"{-slower:+.0%}"])
-    titles = ["events a batch", *(f"{mode}: CPU us/event, events/s" for mode in MODES), "CPU", "events/s"]
+    titles = ["events per batch", *(f"{mode}: CPU us/event, events/s" for mode in MODES), "CPU", "events/s"]
     lines = {mode: [found[point, mode].all_cpu for point in points] for mode in MODES}
-    return table(titles, rows) + "\n" + chart("CPU an event", ("events a batch", points), "us", lines)
+    return table(titles, rows) + "\n" + chart("CPU per event", ("events per batch", points), "us", lines)

@@ -29,7 +29,7 @@ def _page(run: Steady) -> str:
         [str(number), f"{part.cpu_us:.1f}", f"{megabytes:.0f}", f"{part.p50:.1f}", f"{part.p99:.1f}"]
         for number, (part, megabytes) in enumerate(parts, 1)
     ]
-    lines = {"CPU us an event": [part.cpu_us for part, _ in parts], "MB": [megabytes for _, megabytes in parts]}
+    lines = {"CPU us per event": [part.cpu_us for part, _ in parts], "MB": [megabytes for _, megabytes in parts]}
     page = f"{run.rate:,.0f} events/s.\n\n" + table(["minute", "CPU us/event", "MB", "p50 ms", "p99 ms"], rows)
     for name, values in lines.items():
         growth = mean(values[-ENDS:]) / mean(values[:ENDS]) - 1

@@ -55,6 +55,6 @@ def _page(points: Sequence[int], runs: Runs) -> str:
         [
             table(titles, rows),
             chart(f"p99, at most {CEILING_MS:.0f}", ("events/s", points), "ms", p99),
-            chart("CPU an event", ("events/s", points), "us", cpu),
+            chart("CPU per event", ("events/s", points), "us", cpu),
         ]
     )

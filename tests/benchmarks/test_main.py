@@ -90,7 +90,7 @@ def test_another_checkout_takes_turns_with_this_one(tmp_path: Path, capsys: pyte
         (10, contender): [Latency(1, p50, 4.0, 5.0, 6.0)] for contender, p50 in ((own, 1.0), (before, 2.0))
     }
     assert [(each.figure.rpartition(": ")[2], each.ratios) for each in found.beside()] == [
-        ("CPU an event", [1.5]), ("p50", [0.5]), ("p99", [1.0]),
+        ("CPU per event", [1.5]), ("p50", [0.5]), ("p99", [1.0]),
     ]  # fmt: skip
     report.show(found, Console(width=200))
     assert "| scorer, hash, 500 a batch, 10 events/s: p50 | 0.500 |" in " ".join(capsys.readouterr().out.split())
