@@ -30,9 +30,8 @@ from scorer.kafka import (
 from scorer.monitor import Health, Metrics, Outages, serve, watched
 from scorer.offline import golden_problems
 from scorer.pipeline import Parts
-from scorer.serving import Serving, prepare
+from scorer.serving import ARM, Serving, prepare
 from scorer.settings import BatchSettings, Settings
-from scorer.store import connect
 
 WINDOW = 4  # batches in flight: enough to hide a broker's round trip, few enough to repeat little after a crash
 # What may be written and not committed: so many batches, or events where that is more. A crash repeats it, and those.
@@ -40,7 +39,6 @@ UNCOMMITTED_BATCHES, UNCOMMITTED_EVENTS = 8, 1_000
 LOOP_LIMIT_SECONDS = 60.0  # a turn of the loop that takes longer is not alive
 LEAVE_SECONDS = 1.0  # of the time to stop, kept for leaving the group
 MAX_POLL_INTERVAL_MS = 300_000  # librdkafka's default, after which the group gives the partitions to another replica
-ARM = "champion"
 SLOW_START = "each start compiles anew: set NUMBA_CACHE_DIR to a folder that can be written, or empty a damaged one"
 
 log = structlog.get_logger()
@@ -106,11 +104,10 @@ def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
     settings, bundle = serving.settings, serving.bundle
     metrics, health = Metrics(serving.entities), Health(_loop_limit(settings))
     metrics.model(bundle.name, bundle.version, ARM, compiled=serving.booster.compiled)
-    store = None
-    if settings.features is not None and serving.plan.entities:
-        store = connect(settings.features.url, settings.features.timeout_ms)
-        stack.callback(store.close)
-    for name in ("assigned", "kafka", *(["features"] if store else [])):
+    lookups = serving.lookups(cached=True)
+    if lookups:
+        stack.callback(lookups.close)
+    for name in ("assigned", "kafka", *(["features"] if lookups else [])):
         health.set(name, False, "not yet known")  # noqa: FBT003  reads as a sentence
     stack.enter_context(watched(health, Outages(log)))
     if settings.http is not None:
@@ -133,10 +130,10 @@ def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
     return Parts(
         source=source,
         decoder=serving.decoder(),
-        features=serving.features(store, serving.cache()),
-        booster=serving.booster,
+        scorer=serving.scorer(lookups.fetch if lookups else None, metrics.stages.stage),
+        lookups=lookups,
         limit=limit,
-        encoder=Encoder(bundle.name, bundle.version, ARM, serving.entities, settings.predictions.framing),
+        encoder=Encoder(settings.predictions.framing),
         sink=sink,
         checkpoint=checkpoint,
         metrics=metrics,

@@ -6,12 +6,14 @@ Every array has one item a row of the batch, in the order of the records, unless
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 NO_TIME = -(2**63)  # in `Events.time`: neither the event nor its record has one
 NO_SLOT = -1  # in `Found.slots`: a row whose key has a null in it
+NO_TOPIC = -1  # in `Origin.topic`: a row that no topic holds
 
 
 class Reason(StrEnum):
@@ -39,6 +41,16 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """Where the rows of a batch came from."""
+
+    topics: tuple[str, ...]  # the names that `topic` indexes; none where the rows came from no topic
+    topic: NDArray[np.int32]
+    partition: NDArray[np.int32]
+    offset: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Records:
     """Records as Kafka delivered them: raw bytes and where they came from."""
 
@@ -53,6 +65,26 @@ class Records:
     originals: Sequence[object] = ()  # what the source was given, for dead letters; opaque outside kafka/
     generation: int = 0  # of the assignment under which they were read
     membership: object = None  # the group's token of it, sent with the offsets of a transaction
+
+    @classmethod
+    def of(cls, values: Sequence[bytes], first: int = 0) -> Self:
+        """Return values that no topic holds, numbered from `first` on."""
+        rows = len(values)
+        return cls(
+            topics=(),
+            topic=np.full(rows, NO_TOPIC, np.int32),
+            partition=np.full(rows, NO_TOPIC, np.int32),
+            offset=np.arange(first, first + rows),
+            timestamp=np.full(rows, NO_TIME),
+            keys=[None] * rows,
+            data=np.frombuffer(b"".join(values), np.uint8),
+            ends=np.cumsum([len(value) for value in values], dtype=np.int64),
+        )
+
+    @property
+    def origin(self) -> Origin:
+        """Where they came from."""
+        return Origin(self.topics, self.topic, self.partition, self.offset)
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -105,6 +137,7 @@ class Events:
     id_starts: NDArray[np.int64]  # the event's id is data[id_start:id_end], UTF-8
     id_ends: NDArray[np.int64]
     time: NDArray[np.int64]  # the event's time, milliseconds since the epoch, or NO_TIME
+    origin: Origin
     rejected: Sequence[Rejected] = ()
 
 
@@ -150,6 +183,36 @@ class Scores:
 
     values: NDArray[np.float32]  # [rows] or [rows, classes]
     rejected: Sequence[Rejected] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """The predictions of a batch as columns. This is what a prediction is: every writer reads it from here."""
+
+    rows: NDArray[np.int64]  # [predictions]: the rows that were scored, ascending; other arrays have an item a row
+    data: NDArray[np.uint8]  # [bytes]: what event ids point into
+    id_starts: NDArray[np.int64]  # the event's id is data[id_start:id_end], UTF-8
+    id_ends: NDArray[np.int64]
+    scores: NDArray[np.float32]  # [rows] or [rows, outputs]
+    model: str
+    version: str
+    arm: str
+    entities: tuple[str, ...]  # the names of the columns of `missing`
+    missing: NDArray[np.bool_]  # [rows, entities]: missing, stale, invalid or unavailable
+    degraded: bool  # scored while features were unavailable
+    origin: Origin
+    event_time: NDArray[np.int64]  # milliseconds since the epoch
+    scored_at: int  # milliseconds since the epoch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What became of a batch: each row is either predicted or rejected."""
+
+    predictions: Predictions
+    rejected: Sequence[Rejected]
+    matrix: Matrix
+    found: Sequence[Found]  # one an entity
 
 
 @dataclass(frozen=True, slots=True, eq=False)

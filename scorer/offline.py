@@ -1,108 +1,55 @@
 """Scoring without Kafka: the same parts as a replica, driven from files and from a bundle's golden events."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from time import time
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.avro import BadEvent, Converter, frame
-from scorer.avro.grammar import Scalar
-from scorer.avro.plain import to_json
-from scorer.batch import NO_TIME, Events, Lookup, Matrix, Records, Rejected, Scores
+from scorer.avro import BadEvent, Converter, frame, prediction_json
+from scorer.batch import Lookup, Outcome, Records
 from scorer.errors import Problem, did_you_mean
 from scorer.model import Golden, read_golden
 from scorer.plan import Entity
 from scorer.serving import Serving
-from scorer.store import Reply, Request, Store
+from scorer.store import Fetch, Reply, Request
 
-NUMBER, TIMESTAMP = Scalar("double"), Scalar("long", "timestamp-millis")
 GOLDEN_TOLERANCE = 1e-5  # relative: a golden score may come from another machine's arithmetic
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """One batch, scored; arrays as in `scorer.batch`."""
-
-    events: Events
-    matrix: Matrix
-    scores: Scores
-    rejected: Sequence[Rejected]
-
-
 class Offline:
-    """Scores bodies of events, batch by batch.
+    """Scores bodies of events, batch by batch, with the parts of a replica.
 
     Args:
         serving: the model and the schema.
-        store: where features are looked up; None where the plan has no entities.
+        fetch: looks features up; None where the plan has no entities.
     """
 
-    def __init__(self, serving: Serving, store: Store | None) -> None:
+    def __init__(self, serving: Serving, fetch: Fetch | None) -> None:
         self._serving = serving
         self._decoder = serving.decoder()
-        self._features = serving.features(store)
+        self._scorer = serving.scorer(fetch)
 
-    def score(self, bodies: Sequence[bytes]) -> Outcome:
+    def score(self, bodies: Sequence[bytes], first: int = 0) -> Outcome:
         """Score events given as Avro bodies without framing.
+
+        Args:
+            bodies: the events.
+            first: the number of the first of them, from which those without an id are numbered.
 
         Raises:
             Unavailable: the store cannot answer and the policy is to wait.
         """
-        events = self._decoder.decode(self._records(bodies))
-        matrix = self._features.assemble(events, self._features.look_up(self._features.keys(events), events))
-        scores = self._serving.booster.score(matrix.values)
-        return Outcome(events, matrix, scores, [*events.rejected, *matrix.rejected, *scores.rejected])
+        schema, framing = self._serving.schema, self._serving.settings.events.framing
+        records = Records.of([frame(body, schema, framing) for body in bodies], first)
+        return self._scorer.score(self._decoder.decode(records), time())
 
     def predictions(self, bodies: Iterable[bytes]) -> Iterator[dict[str, object]]:
         """Yield one prediction an event as plain JSON; a rejected one has the score null, a `reason` and a `detail`."""
         first, limits = 0, self._serving.settings.batch
         for batch in _batches(bodies, limits.max_records, limits.max_bytes):
-            yield from self._json(self.score(batch), first)
+            yield from prediction_json(self.score(batch, first))
             first += len(batch)
-
-    def _records(self, bodies: Sequence[bytes]) -> Records:
-        schema, framing = self._serving.schema, self._serving.settings.events.framing
-        values = [frame(body, schema, framing) for body in bodies]
-        rows = len(values)
-        return Records(
-            topics=("",),
-            topic=np.zeros(rows, np.int32),
-            partition=np.zeros(rows, np.int32),
-            offset=np.arange(rows),
-            timestamp=np.full(rows, NO_TIME),
-            keys=[None] * rows,
-            data=np.frombuffer(b"".join(values), np.uint8),
-            ends=np.cumsum([len(value) for value in values]),
-        )
-
-    def _json(self, outcome: Outcome, first: int) -> Iterator[dict[str, object]]:
-        events, bundle = outcome.events, self._serving.bundle
-        rejected = {each.row: each for each in outcome.rejected}
-        text = events.data.tobytes()
-        scored_at = to_json(TIMESTAMP, int(time() * 1000))
-        for row, (start, end) in enumerate(zip(events.id_starts.tolist(), events.id_ends.tolist(), strict=True)):
-            own = text[start:end].decode(errors="replace")
-            prediction: dict[str, object] = {
-                "event_id": str(first + row) if own == f"-0-{row}" else own,  # what a record without a topic is called
-                "score": None if row in rejected else _plain(outcome.scores.values[row].tolist()),
-                "model": bundle.name,
-                "version": bundle.version,
-                "arm": "champion",
-                "missing": [
-                    name for name, gone in zip(self._serving.entities, outcome.matrix.missing[row], strict=True) if gone
-                ],
-                "degraded": outcome.matrix.degraded,
-                "source_topic": None,
-                "source_partition": None,
-                "source_offset": None,
-                "event_time": None if events.time[row] == NO_TIME else to_json(TIMESTAMP, int(events.time[row])),
-                "scored_at": scored_at,
-            }
-            if row in rejected:
-                prediction |= {"reason": rejected[row].reason.value, "detail": rejected[row].detail}
-            yield prediction
 
 
 def _batches(bodies: Iterable[bytes], most: int, most_bytes: int) -> Iterator[list[bytes]]:
@@ -128,7 +75,7 @@ def golden_problems(serving: Serving) -> list[Problem]:
     if file is None:
         return []
     converter, store = Converter(serving.schema), GoldenStore()
-    offline = Offline(serving, store)
+    offline = Offline(serving, store.fetch)
     problems: list[Problem] = []
     for number, golden in enumerate(read_golden(file), 1):
         where = f"{file.name}: line {number}"
@@ -143,15 +90,15 @@ def golden_problems(serving: Serving) -> list[Problem]:
             problems.append(
                 Problem(where, f"rejected: {outcome.rejected[0].detail}", f"expected the score {golden.score}")
             )
-        elif not _same(outcome.scores.values[0], golden):
+        elif not _same(outcome.predictions.scores[0], golden):
             unused = _unused(golden, serving.plan.entities)
-            what = f"scored {outcome.scores.values[0].tolist()}{unused}"
+            what = f"scored {outcome.predictions.scores[0].tolist()}{unused}"
             problems.append(Problem(where, what, f"expected {golden.score}"))
     return problems
 
 
 class GoldenStore:
-    """A feature store that knows the entities of one golden event, whatever their keys."""
+    """Knows the entities of one golden event, whatever their keys."""
 
     def __init__(self) -> None:
         self.features: Mapping[str, Mapping[str, float | None]] = {}
@@ -159,12 +106,6 @@ class GoldenStore:
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:  # noqa: ARG002  a golden event has no age
         """Answer for the one key of each entity."""
         return [self._reply(request) for request in requests]
-
-    def ping(self) -> None:
-        """Be there."""
-
-    def close(self) -> None:
-        """Hold nothing that needs closing."""
 
     def _reply(self, request: Request) -> Reply:
         entity = request.entity
@@ -191,7 +132,3 @@ def _unused(golden: Golden, entities: Sequence[Entity]) -> str:
 def _same(score: NDArray[np.float32], golden: Golden) -> bool:
     expected = np.asarray(golden.score, np.float32)
     return score.shape == expected.shape and np.allclose(score, expected, GOLDEN_TOLERANCE, 1e-7, equal_nan=True)
-
-
-def _plain(score: float | list[float]) -> object:
-    return [to_json(NUMBER, each) for each in score] if isinstance(score, list) else to_json(NUMBER, score)

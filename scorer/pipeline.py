@@ -5,16 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from scorer.avro import Decoder, Encoder
-from scorer.batch import Lookup, Matrix, Records, Rejected
+from scorer.batch import Outcome, Records, Rejected
 from scorer.errors import Aborted, Unavailable
 from scorer.kafka import Checkpoint, DeadLetterLimit, Sink, Source
-from scorer.model import Booster
 from scorer.monitor import Health, Metrics
-from scorer.scoring import Features
+from scorer.scoring import Scorer
+from scorer.store import Lookups
 
 WAIT_SECONDS = 0.5  # between two tries at a server that cannot answer
 COMMIT_TURN_SECONDS = 0.01  # between two looks at a commit that is waited for
@@ -28,8 +25,8 @@ class Parts:
 
     source: Source
     decoder: Decoder
-    features: Features
-    booster: Booster
+    scorer: Scorer
+    lookups: Lookups | None  # None where the plan has no entities
     limit: DeadLetterLimit
     encoder: Encoder
     sink: Sink
@@ -51,7 +48,7 @@ def run(parts: Parts, stopping: Callable[[], bool]) -> None:
         parts.health.heartbeat()
         batch = _next(parts, stopping)
         _score_when_possible(parts, batch, stopping)
-        if batch is None and (trouble := parts.features.trouble()) is not None:
+        if batch is None and parts.lookups and (trouble := parts.lookups.ping_if_idle()) is not None:
             parts.condition("features", trouble)
         with stages.reports:
             parts.sink.serve()
@@ -75,30 +72,17 @@ def score(parts: Parts, records: Records) -> None:
     stages = parts.metrics.stages
     with stages.decode:
         events = parts.decoder.decode(records)
-    with stages.keys:
-        keyed = parts.features.keys(events)
-    with stages.look_up:
-        found = parts.features.look_up(keyed, events)
-        parts.metrics.reused(found)
-    with stages.assemble:
-        matrix = parts.features.assemble(events, found)
-    unavailable = bool(matrix.lookups[:, Lookup.UNAVAILABLE].any())
-    parts.condition("features", "scoring without them, by policy" if unavailable else "")
-    with stages.score:
-        scores = parts.booster.score(matrix.values)
+    outcome = parts.scorer.score(events, time.time())
+    if parts.lookups:
+        parts.metrics.reused(outcome.found)
+        degraded = outcome.predictions.degraded
+        parts.condition("features", "scoring without them, by policy" if degraded else "")
     with stages.encode:
-        rejected = [*events.rejected, *matrix.rejected, *scores.rejected]
-        parts.limit.check(records, rejected)
-        rows = scored_rows(len(records), rejected)
-        payloads = parts.encoder.encode(records, events, matrix, scores, rows, time.time_ns() // 1_000_000)
+        parts.limit.check(records, outcome.rejected)
+        payloads = parts.encoder.encode(outcome.predictions)
     with stages.publish:
-        batch = parts.checkpoint.open(records, len(records), partial(_written, parts, records, matrix, rejected))
-        parts.sink.publish(records, payloads, rejected, batch)
-
-
-def scored_rows(rows: int, rejected: list[Rejected]) -> NDArray[np.int64]:
-    """Return the rows that get a prediction, ascending int64: all but the rejected."""
-    return np.delete(np.arange(rows), [each.row for each in rejected])
+        batch = parts.checkpoint.open(records, len(records), partial(_written, parts, records, outcome))
+        parts.sink.publish(records, payloads, outcome.rejected, batch)
 
 
 def _next(parts: Parts, stopping: Callable[[], bool]) -> Records | None:
@@ -152,10 +136,8 @@ def _caught_up(parts: Parts, stopping: Callable[[], bool]) -> bool:
     return not parts.checkpoint.behind
 
 
-def _written(
-    parts: Parts, records: Records, matrix: Matrix, rejected: list[Rejected], unwritable: Sequence[Rejected]
-) -> None:
-    metrics, letters = parts.metrics, [*rejected, *unwritable]
+def _written(parts: Parts, records: Records, outcome: Outcome, unwritable: Sequence[Rejected]) -> None:
+    metrics, letters = parts.metrics, [*outcome.rejected, *unwritable]
     metrics.acknowledged(len(records) - len(letters), letters)
-    metrics.lookups(matrix.lookups)
+    metrics.lookups(outcome.matrix.lookups)
     metrics.end_to_end(time.time() - records.timestamp[records.timestamp >= 0] / 1000)

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote, quote_plus, unquote
 
+from scorer.printable import printable
+
 MASK = "********"
 SHORTEST = 4  # characters: a shorter secret would mask parts of ordinary words
 PIECE = 4  # characters in a row that text of others must not share with a secret
@@ -73,11 +75,6 @@ class Secrets:
                 kept.append(text[at])
                 at += 1
         return "".join(kept)
-
-
-def printable(text: str) -> str:
-    """Return a text of others with control characters escaped: a terminal obeys them."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def _any_of(forms: set[str], before: str, after: str) -> re.Pattern[str]:

@@ -11,11 +11,12 @@ from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
 from scorer.model import Booster, Bundle, Given, find_bundle, load_booster
 from scorer.plan import Draft, FromEvent, Plan
-from scorer.scoring import Features
+from scorer.scoring import Arm, Features, Scorer, Watch, unwatched
 from scorer.settings import Settings
-from scorer.store import Cache, Store, connect
+from scorer.store import Cache, Fetch, Lookups, connect
 
 Part = TypeVar("Part")
+ARM = "champion"
 TEXT_KINDS = frozenset(Kind) - {Kind.BYTES}
 
 log = structlog.get_logger()
@@ -55,22 +56,35 @@ class Serving:
             time_field=events.time,
         )
 
-    def features(self, store: Store | None, cache: Cache | None = None) -> Features:
-        """Return the features of this plan, looked up in a store, which is None where the plan has no entities."""
+    def scorer(self, fetch: Fetch | None, watch: Watch = unwatched) -> Scorer:
+        """Return what scores decoded events.
+
+        Args:
+            fetch: looks features up; None where the plan has no entities.
+            watch: is told of the stages.
+        """
         policy = self.settings.features
-        return Features(
+        features = Features(
             self.plan,
             self.schema.fields,
-            store,
+            fetch,
             when_missing=policy.when_missing if policy else "impute",
             when_unavailable=policy.when_unavailable if policy else "wait",
-            cache=cache,
         )
+        return Scorer(Arm(self.bundle.name, self.bundle.version, ARM, self.entities), features, self.booster, watch)
 
-    def cache(self) -> Cache | None:
-        """Return what keeps answers of the store, where the settings want that."""
-        policy = self.settings.features and self.settings.features.cache
-        return Cache(self.plan.entities, policy.ttl_ms, policy.max_entries) if policy else None
+    def lookups(self, *, cached: bool) -> Lookups | None:
+        """Return how features are looked up by policy, to be closed; None where the plan has no entities.
+
+        Args:
+            cached: keep answers where the settings say so.
+        """
+        policy = self.settings.features
+        if policy is None or not self.plan.entities:
+            return None
+        keep = policy.cache if cached else None
+        cache = Cache(self.plan.entities, keep.ttl_ms, keep.max_entries) if keep else None
+        return Lookups(connect(policy.url, policy.timeout_ms), policy.when_unavailable, cache)
 
 
 def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:

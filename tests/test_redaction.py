@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorer.redaction import LONGEST, MASK, PIECE, Secrets, printable
+from scorer.printable import printable
+from scorer.redaction import LONGEST, MASK, PIECE, Secrets
 
 PASSWORD = 'hünter2 "long"\'er/+%[x]\nsecond line of it'  # noqa: S105  known to this test alone
 SIGNS = st.characters(exclude_categories=["Cs"], exclude_characters="*")

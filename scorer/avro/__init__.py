@@ -6,6 +6,7 @@ from scorer.avro.encoder import PREDICTION, Encoder
 from scorer.avro.files import read_events
 from scorer.avro.framing import frame
 from scorer.avro.jsonl import BadEvent, Converter
+from scorer.avro.prediction_json import prediction_json
 from scorer.avro.salvage import Salvage
 from scorer.avro.schema import Schema
 
@@ -19,5 +20,6 @@ __all__ = [
     "Salvage",
     "Schema",
     "frame",
+    "prediction_json",
     "read_events",
 ]

@@ -41,7 +41,8 @@ class Decoder:
         texts: the paths whose text is needed: of a string, uuid, enum, integer or boolean.
         framing: what stands before each value, `none` or `single-object`.
         max_bytes: a longer value is rejected.
-        id_field: the path whose text is the event's id; None, or a null there: `topic-partition-offset`.
+        id_field: the path whose text is the event's id; None, or a null there: `topic-partition-offset`, or the
+            number of a row that no topic holds.
         time_field: the path of the timestamp that is the event's time; None, or a null there: the record's.
     """
 
@@ -85,18 +86,19 @@ class Decoder:
             id_starts=id_starts,
             id_ends=id_ends,
             time=self._times(records, table),
+            origin=records.origin,
             rejected=sorted(rejected, key=lambda each: each.row),
         )
 
     def examine(self, value: bytes) -> tuple[int, str]:
         """Return the byte of a value at which decoding fails, and why; its length and no text where it does not."""
-        records = _one(value)
+        records = Records.of([value])
         failures = self._failures(records, self._table(records))
         return (failures[0][AT], self._explain(records, failures[0]).detail) if failures else (len(value), "")
 
     def _fits(self, body: bytes) -> bool:
         """Whether a body, without anything before it, is an event."""
-        records = _one(self._header.tobytes() + body)
+        records = Records.of([self._header.tobytes() + body])
         return len(records.data) <= self._max_bytes and not self._failures(records, self._table(records))
 
     def _table(self, records: Records) -> _Table:
@@ -186,9 +188,3 @@ class Decoder:
         return Column(
             field, table.null[slot], values.view(np.float64) if field.kind in _FLOATS else values, starts, ends
         )
-
-
-def _one(value: bytes) -> Records:
-    none = np.zeros(1, np.int64)
-    place = none.astype(np.int32)
-    return Records(("",), place, place, none, none, (None,), np.frombuffer(value, np.uint8), none + len(value))

@@ -1,6 +1,6 @@
 """Encodes predictions, the whole batch into one buffer."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from scorer.avro.framing import header
 from scorer.avro.grammar import Scalar
 from scorer.avro.schema import Schema
 from scorer.avro.texts import end_to_end
-from scorer.batch import NO_TIME, Events, Matrix, Payloads, Records, Scores
+from scorer.batch import NO_TIME, Payloads, Predictions
 
 PREDICTION = Schema.load(Path(__file__).with_name("prediction.avsc"))
 _VARINT = 10  # bytes of the longest
@@ -23,76 +23,59 @@ _SMALL = 7 * _VARINT + 4  # the numbers of a prediction, the ends of its arrays,
 
 
 class Encoder:
-    """Encodes predictions of one version of a model, by `prediction.avsc`.
+    """Encodes predictions by `prediction.avsc`.
 
     Args:
-        model: its name.
-        version: its version.
-        arm: its role, "champion".
-        entities: the names of the entities, in the order of `Matrix.missing`.
         framing: what stands before each value, `none` or `single-object`.
     """
 
-    def __init__(self, model: str, version: str, arm: str, entities: Sequence[str], framing: str) -> None:
+    def __init__(self, framing: str) -> None:
         self._header = np.frombuffer(header(PREDICTION, framing), np.uint8)
-        self._version, _ = end_to_end([_text(text) for text in (model, version, arm)])
-        self._entities, self._entity_ends = end_to_end([_text(name) for name in entities])
 
-    def encode(  # noqa: PLR0913, PLR0917  what a prediction is made of
-        self,
-        records: Records,
-        events: Events,
-        matrix: Matrix,
-        scores: Scores,
-        rows: NDArray[np.int64],
-        scored_at: int,
-    ) -> Payloads:
-        """Encode the predictions of some rows.
+    def encode(self, predictions: Predictions) -> Payloads:
+        """Encode the predictions of a batch.
 
-        Args:
-            records: the batch.
-            events: as decoded.
-            matrix: as assembled.
-            scores: as the booster gave them; float32 is widened.
-            rows: int64 [predictions], ascending.
-            scored_at: milliseconds since the epoch; it stands for the time of an event that has none.
+        Float32 scores are widened. `scored_at` stands for the time of an event that has none.
         """
-        topics, topic_ends = end_to_end([_text(topic) for topic in records.topics])
-        several = scores.values.ndim > 1
-        classes = np.ascontiguousarray(scores.values if several else scores.values[:, np.newaxis], np.float64)
-        room = _SMALL + len(self._header) + len(self._version) + len(self._entities) + len(topics)
-        ordinary = room + _DOUBLE * classes.shape[1]
-        room = ordinary * len(rows) + int((events.id_ends - events.id_starts)[rows].sum())
+        rows, origin = predictions.rows, predictions.origin
+        arm = _words((predictions.model, predictions.version, predictions.arm))[0]
+        entities, entity_ends = _words(predictions.entities)
+        topics, topic_ends = _words(origin.topics)
+        several = predictions.scores.ndim > 1
+        scores = np.ascontiguousarray(predictions.scores if several else predictions.scores[:, np.newaxis], np.float64)
+        ordinary = _SMALL + len(self._header) + len(arm) + len(entities) + len(topics) + _DOUBLE * scores.shape[1]
+        room = ordinary * len(rows) + int((predictions.id_ends - predictions.id_starts)[rows].sum())
         out, ends = np.empty(room, np.uint8), np.empty(len(rows), np.int64)
         end = _encode(
             self._header,
-            self._version,
-            self._entities,
-            self._entity_ends,
+            arm,
+            entities,
+            entity_ends,
             topics,
             topic_ends,
             rows,
-            events.data,
-            events.id_starts,
-            events.id_ends,
-            classes.view(np.int64),
+            predictions.data,
+            predictions.id_starts,
+            predictions.id_ends,
+            scores.view(np.int64),
             several,
-            np.ascontiguousarray(matrix.missing),
-            matrix.degraded,
-            records.topic,
-            records.partition,
-            records.offset,
-            np.where(events.time == NO_TIME, scored_at, events.time),
-            scored_at,
+            np.ascontiguousarray(predictions.missing),
+            predictions.degraded,
+            origin.topic,
+            origin.partition,
+            origin.offset,
+            np.where(predictions.event_time == NO_TIME, predictions.scored_at, predictions.event_time),
+            predictions.scored_at,
             out,
             ends,
         )
         return Payloads(rows, out[:end].tobytes(), ends, ordinary)
 
 
-def _text(text: str) -> bytes:
-    """Return a text as Avro writes it."""
-    return pack(_TEXT, text)
+@lru_cache(maxsize=64)
+def _words(texts: tuple[str, ...]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return texts as Avro writes them, in one array, and where each ends; the same few in every batch."""
+    return end_to_end([pack(_TEXT, text) for text in texts])
 
 
 @kernel(refcounts=False)
@@ -167,7 +150,7 @@ def _put_missing(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects 
 )
 def _encode(  # noqa: PLR0913, PLR0917  the same
     header: NDArray[np.uint8],
-    version: NDArray[np.uint8],
+    arm: NDArray[np.uint8],
     entities: NDArray[np.uint8],
     entity_ends: NDArray[np.int64],
     topics: NDArray[np.uint8],
@@ -188,6 +171,31 @@ def _encode(  # noqa: PLR0913, PLR0917  the same
     out: NDArray[np.uint8],
     ends: NDArray[np.int64],
 ) -> int:
+    """Write the predictions of some rows by `prediction.avsc`, and return how many bytes they took.
+
+    Args:
+        header: uint8 [bytes], stands before each.
+        arm: uint8 [bytes], model, version and arm, as Avro writes them.
+        entities: uint8 [bytes], the names of the entities, as Avro writes them, and
+        entity_ends: int64 [entities], where each ends.
+        topics: uint8 [bytes], the names of the topics, and
+        topic_ends: int64 [topics], where each ends.
+        rows: int64 [predictions], ascending; arrays of the batch have an item a row.
+        data: uint8 [bytes], which holds the ids of the events, from
+        id_starts: int64 [rows], to
+        id_ends: int64 [rows].
+        scores: int64 [rows, outputs], the bits of float64.
+        several: whether a score is an array.
+        missing: bool [rows, entities].
+        degraded: of the batch.
+        topic: int32 [rows], in `topics`.
+        partition: int32 [rows].
+        offset: int64 [rows].
+        time: int64 [rows], of the event, in milliseconds.
+        scored_at: milliseconds.
+        out: uint8 [bytes], to be filled, with room for all.
+        ends: int64 [predictions], to be filled: where each ends in `out`.
+    """
     at = 0
     for index in range(len(rows)):
         row = rows[index]
@@ -195,7 +203,7 @@ def _encode(  # noqa: PLR0913, PLR0917  the same
         at = _put_long(id_ends[row] - id_starts[row], out, at)
         at = _put_bytes(data, id_starts[row], id_ends[row], out, at)
         at = _put_scores(scores, row, several, out, at)
-        at = _put_bytes(version, 0, len(version), out, at)
+        at = _put_bytes(arm, 0, len(arm), out, at)
         at = _put_missing(missing, row, entities, entity_ends, out, at)
         out[at] = degraded
         at = _put_word(topics, topic_ends, topic[row], out, at + 1)

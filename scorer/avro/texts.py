@@ -61,7 +61,11 @@ def write_text(  # noqa: PLR0913, PLR0917  the arrays of a column
 
 
 def write_positions(records: Records, wanted: Flags, base: int, starts: Ints, ends: Ints) -> Bytes:
-    """Write `topic-partition-offset` for the rows where it is wanted; returns the text, as `write_text` does."""
+    """Write `topic-partition-offset` for the rows where it is wanted, or the number of a row that no topic holds.
+
+    Returns:
+        The text, as `write_text` does.
+    """
     topics, stops = end_to_end([topic.encode() for topic in records.topics])
     longest = int(np.diff(stops, prepend=0).max(initial=0)) + 2 * _LONGEST_INTEGER + 2
     out = np.empty(longest * len(records), np.uint8)
@@ -170,13 +174,15 @@ def _positions(  # noqa: PLR0913, PLR0917  the arrays of records and of a column
         if not wanted[row]:
             continue
         starts[row] = base + at
-        begin = stops[topic[row] - 1] if topic[row] > 0 else 0
-        for source in range(begin, stops[topic[row]]):
-            out[at] = names[source]
+        if topic[row] >= 0:
+            begin = stops[topic[row] - 1] if topic[row] > 0 else 0
+            for source in range(begin, stops[topic[row]]):
+                out[at] = names[source]
+                at += 1
+            out[at] = _MINUS
+            at = put_integer(np.int64(partition[row]), out, at + 1)
+            out[at] = _MINUS
             at += 1
-        out[at] = _MINUS
-        at = put_integer(np.int64(partition[row]), out, at + 1)
-        out[at] = _MINUS
-        at = put_integer(offset[row], out, at + 1)
+        at = put_integer(offset[row], out, at)
         ends[row] = base + at
     return at

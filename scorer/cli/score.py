@@ -15,7 +15,6 @@ from scorer.cli.progress import counting
 from scorer.monitor import configure_logging
 from scorer.offline import Offline
 from scorer.serving import prepare
-from scorer.store import connect
 
 HELP = "score a file of events without Kafka"
 
@@ -40,14 +39,13 @@ def run(args: argparse.Namespace) -> int:
     serving = prepare(settings)
     outcomes: Counter[str] = Counter()
     with ExitStack() as stack:
-        store = None
-        if settings.features is not None and serving.plan.entities:
-            store = connect(settings.features.url, settings.features.timeout_ms)
-            stack.callback(store.close)
+        lookups = serving.lookups(cached=False)
+        if lookups:
+            stack.callback(lookups.close)
         out = stack.enter_context(replacing(args.output, "--output")) if args.output else sys.stdout
         show = stack.enter_context(counting("events scored")) if not out.isatty() else lambda _: None
         bodies = read_events(args.input, serving.schema, settings.events.max_bytes)
-        for prediction in Offline(serving, store).predictions(bodies):
+        for prediction in Offline(serving, lookups.fetch if lookups else None).predictions(bodies):
             outcomes[str(prediction.get("reason", "scored"))] += 1
             out.write(json.dumps(prediction, ensure_ascii=False, allow_nan=False) + "\n")
             show(outcomes.total())

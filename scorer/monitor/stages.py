@@ -74,6 +74,10 @@ class Stages(Collector):
         self._turn = thread_time(), perf_counter(), process_time()
         registry.register(self)
 
+    def stage(self, name: str) -> Stopwatch:
+        """Return the stopwatch of one of STAGES."""
+        return self._watches[STAGES.index(name)]
+
     def end_turn(self, *, batch: bool) -> None:
         """End a turn of the loop, which had a batch or not."""
         began, ended = self._turn, (thread_time(), perf_counter(), process_time())

@@ -1,8 +1,6 @@
 """The steps that a batch takes here: make its keys, look them up, and assemble its matrix."""
 
-import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +10,12 @@ from scorer.arrays.spans import Texts
 from scorer.batch import NO_SLOT, Events, Field, Found, Lookup, Matrix, Reason, Rejected
 from scorer.errors import Misconfigured, Problem, Unavailable
 from scorer.plan.plan import Entity, Plan
+from scorer.printable import printable
 from scorer.scoring.keyring import Keyring
 from scorer.scoring.matrix import Assembler
-from scorer.store.cache import Cache
-from scorer.store.fallback import FallbackStore, unavailable_replies
-from scorer.store.protocol import Reply, Request, Store
-from scorer.store.redis.refusal import Denied, shown
+from scorer.store.fallback import unavailable_replies
+from scorer.store.protocol import Denied, Fetch, Reply, Request
 
-PING_SECONDS = 5.0  # between two questions to a store of which no batch asks anything
 HIT, MISSING = np.uint8(Lookup.HIT), np.uint8(Lookup.MISSING)
 _ABSENCES = (Lookup.MISSING, Lookup.STALE, Lookup.INVALID)
 
@@ -32,34 +28,21 @@ class Features:
     Args:
         plan: where each column of the model comes from; it fits the fields (`Plan.problems`).
         fields: what the event schema has, by dotted path.
-        store: where features are read from; None where the plan has no entities.
+        fetch: looks features up; None where the plan has no entities.
         when_missing: `impute` or `dead-letter`, for the entities that do not say it themselves.
-        when_unavailable: `wait`, `impute` or `dead-letter`: what happens while the store cannot answer.
-        clock: Unix seconds, for the age of features.
-        monotonic: seconds, for the time between two tries at a store that failed, or that nobody asked.
-        cache: of the plan's entities; None where every batch asks for all its keys.
+        when_unavailable: `dead-letter` rejects the rows whose look-up was UNAVAILABLE; any other policy scores them.
 
     Raises:
-        Misconfigured: the plan has entities, and there is no store.
+        Misconfigured: the plan has entities, and nothing looks features up.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917  the two clocks are for tests
-        self,
-        plan: Plan,
-        fields: Mapping[str, Field],
-        store: Store | None,
-        when_missing: str,
-        when_unavailable: str,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
-        cache: Cache | None = None,
+    def __init__(
+        self, plan: Plan, fields: Mapping[str, Field], fetch: Fetch | None, when_missing: str, when_unavailable: str
     ) -> None:
-        if plan.entities and store is None:
+        if plan.entities and fetch is None:
             what = f"is left out, and the plan has entities: {', '.join(entity.name for entity in plan.entities)}"
             raise Misconfigured([Problem("features", what, "say in `features.url` where they are")])
-        self._entities, self._clock, self._monotonic, self._cache = plan.entities, clock, monotonic, cache
-        self._store = FallbackStore(store, monotonic) if store and when_unavailable != "wait" else store
-        self._ping, self._asked = store.ping if store and plan.entities else None, -math.inf
+        self._entities, self._fetch = plan.entities, fetch
         self._keyrings = [Keyring(entity.key, fields) for entity in plan.entities]
         self._assembler = Assembler(plan, fields)
         self._refused = np.zeros((len(plan.entities), len(Lookup)), np.bool_)  # which look-ups make a dead letter
@@ -72,12 +55,13 @@ class Features:
         good = _good(events)
         return [keyring.keys(events, good) for keyring in self._keyrings]
 
-    def look_up(self, keyed: Sequence[Keyed], events: Events | None = None) -> tuple[Found, ...]:
+    def look_up(self, keyed: Sequence[Keyed], events: Events, now: float) -> tuple[Found, ...]:
         """Look up the distinct keys of a batch in one round trip; in none where it has no keys, or all are cached.
 
         Args:
             keyed: what `keys` gave for it.
             events: the batch, to name one of them in an error.
+            now: Unix seconds, for the age of features.
 
         Returns:
             What was found for each entity, in the order of the plan. Where the store cannot answer and the policy is
@@ -87,30 +71,14 @@ class Features:
             Unavailable: the store cannot answer, and the policy is to wait.
         """
         requests = [Request(entity, keys) for entity, (_, keys) in zip(self._entities, keyed, strict=True)]
-        now = self._clock()
         try:
-            replies = self._cache.fetch(requests, now, self._ask) if self._cache else self._ask(requests, now)
+            replies = self._ask(requests, now)
         except Denied as denied:
             raise Unavailable(f"{denied}{_needed_by(denied, requests, keyed, events)}") from None
         return tuple(
             Found(request.entity.name, slots, reply.values, reply.absent, reply.lookup, request.keys, reply.reused)
             for request, reply, (slots, _) in zip(requests, replies, keyed, strict=True)
         )
-
-    def trouble(self) -> str | None:
-        """Ask a store that was not asked for some seconds whether it answers.
-
-        Returns:
-            Why it does not, empty where it does; None where it was asked lately, or there is nothing to ask for.
-        """
-        if self._ping is None or self._monotonic() - self._asked < PING_SECONDS:
-            return None
-        self._asked = self._monotonic()
-        try:
-            self._ping()
-        except Unavailable as error:
-            return str(error)
-        return ""
 
     def assemble(self, events: Events, found: Sequence[Found]) -> Matrix:
         """Make the matrix of a batch.
@@ -143,10 +111,8 @@ class Features:
         )
 
     def _ask(self, requests: Sequence[Request], now: float) -> list[Reply]:
-        if self._store is None or not any(request.keys for request in requests):
-            return unavailable_replies(requests)
-        self._asked = self._monotonic()
-        return self._store.fetch(requests, now)
+        asks = self._fetch is not None and any(request.keys for request in requests)
+        return self._fetch(requests, now) if self._fetch and asks else unavailable_replies(requests)
 
     def _without_features(
         self, found: Sequence[Found], states: NDArray[np.uint8], good: NDArray[np.bool_]
@@ -199,14 +165,15 @@ def count_outcomes(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not object
         lookups[entity, state] += good[row]
 
 
-def _needed_by(denied: Denied, requests: Sequence[Request], keyed: Sequence[Keyed], events: Events | None) -> str:
+def _needed_by(denied: Denied, requests: Sequence[Request], keyed: Sequence[Keyed], events: Events) -> str:
     """Return which event needs a key that may not be read; nothing where that is not known."""
     for request, (slots, keys) in zip(requests, keyed, strict=True):
         if events is None or denied.key is None or request.entity.name != denied.entity:
             continue
         slot = next((slot for slot, key in enumerate(keys) if key == denied.key), NO_SLOT)
         for row in np.flatnonzero((slots == slot) & (slots != NO_SLOT))[:1].tolist():
-            return f"; event '{shown(events.data[events.id_starts[row] : events.id_ends[row]].tobytes())}' needs it"
+            event = events.data[events.id_starts[row] : events.id_ends[row]].tobytes()
+            return f"; event '{printable(event.decode(errors='backslashreplace'))}' needs it"
     return ""
 
 

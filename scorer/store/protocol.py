@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.errors import Unavailable
 from scorer.plan.plan import Entity
 
 
@@ -27,6 +28,25 @@ class Reply:
     lookup: NDArray[np.uint8]  # [keys]: a Lookup
     changed: NDArray[np.float64] | None = None  # [keys]: Unix seconds, not always a time; None without a `max_age`
     reused: int | None = None  # how many keys a cache answered for; None where there is none
+
+
+class Fetch(Protocol):
+    """How scoring looks features up."""
+
+    def __call__(self, requests: Sequence[Request], now: float) -> list[Reply]:
+        """See `Store.fetch`."""
+
+
+class Denied(Unavailable):
+    """The user of the store may not read a key.
+
+    entity: whose key it is.
+    key:    None where it is one of several, and the server does not say which.
+    """
+
+    def __init__(self, text: str, entity: str, key: bytes | None) -> None:
+        super().__init__(text)
+        self.entity, self.key = entity, key
 
 
 class Store(Protocol):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scorer import avro
 from scorer.avro import PREDICTION, Encoder, frame
-from scorer.batch import NO_TIME, Events, Matrix, Records, Scores
+from scorer.batch import NO_TIME, Origin, Predictions
 
 PUBLISHED = Path(__file__).parents[2] / "schemas" / "prediction.avsc"
 SCHEMA = fastavro.parse_schema(json.loads(PUBLISHED.read_text()))
@@ -46,21 +46,24 @@ def _encoded(batch: dict[str, Any], framing: str) -> list[bytes]:
     rows = len(batch["id"])
     texts = [text.encode() for text in batch["id"]]
     ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
-    no_bytes, no_ends = np.empty(0, np.uint8), np.zeros(rows, np.int64)
-    records = Records(
-        tuple(batch["topics"]), np.array(batch["topic"], np.int32), np.array(batch["partition"], np.int32),
-        np.array(batch["offset"], np.int64), no_ends, [None] * rows, no_bytes, no_ends,
-    )  # fmt: skip
-    data = np.frombuffer(b"".join(texts), np.uint8)
-    starts = ends - [len(text) for text in texts]
-    events = Events(rows, {}, data, starts.astype(np.int64), ends, np.array(batch["time"], np.int64))
-    missing = np.array(batch["missing"], np.bool_).reshape(rows, len(batch["entities"]))
-    matrix = Matrix(np.empty((rows, 1), np.float32), missing, batch["degraded"])
-    shape = (rows,) if batch["classes"] is None else (rows, batch["classes"])
-    scores = Scores(np.array(batch["score"], np.float32).reshape(shape))
-    encoder = Encoder(batch["model"], batch["version"], batch["arm"], batch["entities"], framing)
     chosen = np.array(batch["rows"], np.int64)
-    payloads = encoder.encode(records, events, matrix, scores, chosen, batch["scored_at"])
+    shape = (rows,) if batch["classes"] is None else (rows, batch["classes"])
+    predictions = Predictions(
+        rows=chosen,
+        data=np.frombuffer(b"".join(texts), np.uint8),
+        id_starts=(ends - [len(text) for text in texts]).astype(np.int64),
+        id_ends=ends,
+        scores=np.array(batch["score"], np.float32).reshape(shape),
+        **{name: batch[name] for name in ("model", "version", "arm", "degraded", "scored_at")},
+        entities=tuple(batch["entities"]),
+        missing=np.array(batch["missing"], np.bool_).reshape(rows, len(batch["entities"])),
+        origin=Origin(
+            tuple(batch["topics"]), np.array(batch["topic"], np.int32), np.array(batch["partition"], np.int32),
+            np.array(batch["offset"], np.int64),
+        ),
+        event_time=np.array(batch["time"], np.int64),
+    )  # fmt: skip
+    payloads = Encoder(framing).encode(predictions)
     assert payloads.rows is chosen
     assert len(payloads.data) == max(payloads.ends, default=0)
     ids = [len(texts[row]) for row in batch["rows"]]

@@ -1,12 +1,14 @@
 """Batches made of plain rows, and a store in memory: what the tests of plan, keys and matrix share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from scorer.batch import Column, Events, Field, Kind, Lookup, Reason, Rejected
+from scorer.batch import Column, Events, Field, Found, Kind, Lookup, Matrix, Reason, Records, Rejected
 from scorer.errors import Unavailable
-from scorer.store.protocol import Reply, Request
+from scorer.plan import Plan
+from scorer.scoring import Features
+from scorer.store import Cache, Lookups, Reply, Request, Store
 
 Row = Mapping[str, object]  # a value by path; None, or nothing, is null
 
@@ -44,7 +46,8 @@ def events(rows: Sequence[Row | None], fields: Mapping[str, Field] | None = None
     columns = {path: _column(field, rows, data) for path, field in fields.items()}
     none = np.zeros(len(rows), np.int64)
     rejected = [Rejected(row, Reason.TRUNCATED, "ends early") for row, values in enumerate(rows) if values is None]
-    return Events(len(rows), columns, np.frombuffer(bytes(data), np.uint8), none, none, none, rejected)
+    origin = Records.of([b""] * len(rows)).origin
+    return Events(len(rows), columns, np.frombuffer(bytes(data), np.uint8), none, none, none, origin, rejected)
 
 
 def _column(field: Field, rows: Sequence[Row | None], data: bytearray) -> Column:
@@ -66,6 +69,35 @@ def _column(field: Field, rows: Sequence[Row | None], data: bytearray) -> Column
     if field.kind in {Kind.FLOAT, Kind.DECIMAL}:
         return Column(field, null, np.array(values, np.float64), starts, ends)
     return Column(field, null, np.array(values, np.int64), starts, ends)
+
+
+class Asking:
+    """Features that are looked up in a store by policy, at times that a test sets; Unix time is that of `clock`."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  a test sets any of them
+        self,
+        plan: Plan,
+        store: Store | None,
+        when_missing: str = "impute",
+        when_unavailable: str = "wait",
+        clock: Callable[[], float] = lambda: 1e9,
+        monotonic: Callable[[], float] = lambda: 0.0,
+        cache: Cache | None = None,
+    ) -> None:
+        self._clock = clock
+        self.lookups = store and Lookups(store, when_unavailable, cache, monotonic)
+        fetch = self.lookups.fetch if self.lookups else None
+        self.features = Features(plan, FIELDS, fetch, when_missing, when_unavailable)
+
+    def look_up(self, batch: Events) -> tuple[Found, ...]:
+        return self.features.look_up(self.features.keys(batch), batch, self._clock())
+
+    def assemble(self, batch: Events) -> Matrix:
+        return self.features.assemble(batch, self.look_up(batch))
+
+    def ping_if_idle(self) -> str | None:
+        assert self.lookups
+        return self.lookups.ping_if_idle()
 
 
 class Table:

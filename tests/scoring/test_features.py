@@ -2,18 +2,21 @@
 
 import math
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import structlog
 
-from scorer.batch import NO_SLOT, Events, Lookup, Matrix, Reason
+from scorer.batch import NO_SLOT, Lookup, Matrix, Reason
 from scorer.errors import Misconfigured, Unavailable
 from scorer.plan import Plan
-from scorer.scoring import Features
-from scorer.scoring.features import PING_SECONDS
+from scorer.serving import Serving
+from scorer.settings import FeatureSettings, Settings
 from scorer.store.fallback import COOL_DOWN_SECONDS
-from tests.scoring.batches import FIELDS, Row, Table, events
+from scorer.store.lookups import PING_SECONDS
+from tests.scoring.batches import Asking, Row, Table, events
 
 PLAN = """
 entities:
@@ -51,15 +54,14 @@ def features(
     when_unavailable: str = "wait",
     plan: str = PLAN,
     seconds: list[float] | None = None,
-) -> Features:
+) -> Asking:
     now = [0.0] if seconds is None else seconds
     parsed = Plan.parse(plan, "plan.yaml")
-    return Features(parsed, FIELDS, store, when_missing, when_unavailable, lambda: 1e9, lambda: now[0])
+    return Asking(parsed, store, when_missing, when_unavailable, monotonic=lambda: now[0])
 
 
-def passed(through: Features, rows: Sequence[Row | None] = ROWS) -> Matrix:
-    batch: Events = events(rows)
-    return through.assemble(batch, through.look_up(through.keys(batch)))
+def passed(through: Asking, rows: Sequence[Row | None] = ROWS) -> Matrix:
+    return through.assemble(events(rows))
 
 
 def counts(**entities: dict[Lookup, int]) -> list[list[int]]:
@@ -69,7 +71,7 @@ def counts(**entities: dict[Lookup, int]) -> list[list[int]]:
 def test_each_key_is_asked_for_once_and_all_in_one_round_trip() -> None:
     store = table()
     asking = features(store)
-    found = asking.look_up(asking.keys(events(ROWS)))
+    found = asking.look_up(events(ROWS))
     assert store.asked == [
         {
             "plane": [b"plane:N1", b"plane:N2", b"plane:N3", b"plane:N4"],
@@ -143,7 +145,7 @@ def test_a_batch_without_keys_needs_no_round_trip() -> None:
         "columns: [{name: a, entity: plane, field: seats, default: 3}]",
         "plan.yaml",
     )
-    matrix = passed(Features(plan, FIELDS, store, "impute", "wait"), [{"tailnum": None}])
+    matrix = passed(Asking(plan, store), [{"tailnum": None}])
     assert matrix.values.tolist() == [[3.0]]
     assert matrix.missing.tolist() == [[True]]
     assert matrix.lookups.tolist() == counts(plane={Lookup.MISSING: 1})
@@ -156,7 +158,7 @@ def test_wait_hands_the_outage_on_and_asks_again_at_once() -> None:
     store.down = True
     for _ in range(3):
         with pytest.raises(Unavailable, match="nobody at home"):
-            waiting.look_up(waiting.keys(events(ROWS)))
+            waiting.look_up(events(ROWS))
     store.down = False
     assert not passed(waiting).degraded
     assert len(store.asked) == 4
@@ -236,7 +238,7 @@ def test_entities_need_a_store() -> None:
 
 def test_a_plan_without_entities_needs_none() -> None:
     plan = Plan.parse("columns: [{name: a, event: fare}]", "plan.yaml")
-    matrix = passed(Features(plan, FIELDS, None, "dead-letter", "dead-letter"), [{"fare": 2.0}])
+    matrix = passed(Asking(plan, None, "dead-letter", "dead-letter"), [{"fare": 2.0}])
     assert matrix.values.tolist() == [[2.0]]
     assert matrix.missing.shape == (1, 0)
     assert matrix.lookups.shape == (0, len(Lookup))
@@ -247,14 +249,14 @@ def test_a_plan_without_entities_needs_none() -> None:
 def test_a_store_that_nobody_asks_is_asked_now_and_then(policy: str) -> None:
     store, now = table(), [0.0]
     through = features(store, when_unavailable=policy, seconds=now)
-    assert through.trouble() == ""
+    assert through.ping_if_idle() == ""
     store.down = True
     now[0] = PING_SECONDS - 0.1
-    assert through.trouble() is None
+    assert through.ping_if_idle() is None
     now[0] = PING_SECONDS
-    assert through.trouble() == "nobody at home"
+    assert through.ping_if_idle() == "nobody at home"
     store.down, now[0] = False, 2 * PING_SECONDS
-    assert through.trouble() == ""
+    assert through.ping_if_idle() == ""
 
 
 def test_a_store_that_batches_ask_is_not_asked_beside_them() -> None:
@@ -262,15 +264,15 @@ def test_a_store_that_batches_ask_is_not_asked_beside_them() -> None:
     through = features(store, seconds=now)
     passed(through)
     now[0] = PING_SECONDS - 0.1
-    assert through.trouble() is None
+    assert through.ping_if_idle() is None
     passed(through, [None])  # which asks for nothing
     now[0] = PING_SECONDS
-    assert through.trouble() == ""
+    assert through.ping_if_idle() == ""
 
 
 def test_where_a_plan_has_no_entities_no_store_is_asked() -> None:
-    store = table()
-    store.down = True
-    without = "columns: [{name: distance, event: distance}]"
-    assert features(store, plan=without).trouble() is None
-    assert features(None, plan=without).trouble() is None
+    without = Plan.parse("columns: [{name: distance, event: distance}]", "plan.yaml")
+    for policy in (FeatureSettings(url="redis://nobody:1"), None):
+        settings = cast("Settings", SimpleNamespace(features=policy))
+        none = cast("Any", None)
+        assert Serving(settings, none, none, without, none).lookups(cached=True) is None

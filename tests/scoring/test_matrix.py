@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from scorer.batch import Kind, Lookup, Matrix, Reason
 from scorer.plan import Plan
 from scorer.plan.columns import FromEntity, FromEvent
-from scorer.scoring import Features
-from tests.scoring.batches import FIELDS, Row, Table, events
+from tests.scoring.batches import FIELDS, Asking, Row, Table, events
 
 PLAN = Plan.parse(
     """
@@ -120,9 +119,7 @@ def slow_row(row: Row, table: Table) -> list[float]:
 
 
 def assembled(rows: Sequence[Row | None], table: Table, plan: Plan = PLAN) -> Matrix:
-    features = Features(plan, FIELDS, table, "impute", "wait")
-    batch = events(rows)
-    return features.assemble(batch, features.look_up(features.keys(batch)))
+    return Asking(plan, table).assemble(events(rows))
 
 
 @given(rows, tables)

@@ -13,11 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from scorer.batch import Found, Lookup, Matrix
 from scorer.errors import Unavailable
 from scorer.plan import Plan
-from scorer.scoring import Features
-from scorer.scoring.features import PING_SECONDS
 from scorer.store import Cache, Reply, Request
 from scorer.store.cache import KEY_ROOM, WAYS
-from tests.scoring.batches import FIELDS, Row, events
+from scorer.store.lookups import PING_SECONDS
+from tests.scoring.batches import Asking, Row, events
 from tests.store.redis.wire import Value, Wire
 
 PLAN = Plan.parse(
@@ -43,16 +42,15 @@ class Replica:
     def __init__(self, store: Wire, when_unavailable: str = "wait", max_entries: int | None = WAYS) -> None:
         self.store, self.now = store, 0.0
         cache = max_entries and Cache(PLAN.entities, int(TTL * 1000), max_entries, lambda: int(self.now * 1e9))
-        self.features = Features(
-            PLAN, FIELDS, store, "impute", when_unavailable, lambda: START + self.now, lambda: self.now, cache or None
+        self.asking = Asking(
+            PLAN, store, "impute", when_unavailable, lambda: START + self.now, lambda: self.now, cache or None
         )
 
     def look_up(self, *rows: Row) -> tuple[Found, ...]:
-        return self.features.look_up(self.features.keys(events(rows)))
+        return self.asking.look_up(events(rows))
 
     def score(self, *rows: Row) -> Matrix:
-        batch = events(rows)
-        return self.features.assemble(batch, self.features.look_up(self.features.keys(batch)))
+        return self.asking.assemble(events(rows))
 
 
 def hashed(seats: float, changed: float = 0.0) -> dict[str, bytes]:
@@ -210,7 +208,8 @@ def test_a_key_that_is_too_long_is_not_kept(longer: int) -> None:
 def test_a_key_is_known_by_its_bytes_and_not_by_its_hash() -> None:
     replica = Replica(wire())
     replica.look_up(N1)
-    cache = replica.features._cache
+    assert replica.asking.lookups
+    cache = replica.asking.lookups._cache
     assert cache is not None
     texts = cache._shelves[0]._lines[2].reshape(WAYS, -1)
     texts[:, -KEY_ROOM:] = ord("N")
@@ -225,9 +224,9 @@ def test_a_store_that_was_not_asked_because_all_was_known_is_asked_now_and_then(
     replica.look_up(N1)  # asks anew: its time is over
     replica.now = PING_SECONDS + 2
     replica.look_up(N1)
-    assert replica.features.trouble() is None
+    assert replica.asking.ping_if_idle() is None
     replica.now = 2 * PING_SECONDS - 0.25
-    assert replica.features.trouble() == ""
+    assert replica.asking.ping_if_idle() == ""
 
 
 PLANES = [*(f"N{number}" for number in range(12)), "N" * KEY_ROOM]
@@ -303,7 +302,7 @@ class AnyStream(RuleBasedStateMachine):
         assert matrix.values.tobytes() == expected.values.tobytes()
         assert matrix.missing.tolist() == expected.missing.tolist()
         assert matrix.lookups.tolist() == expected.lookups.tolist()
-        self.assert_fresh([key for _, keys in self.cached.features.keys(events(rows)) for key in keys])
+        self.assert_fresh([key for _, keys in self.cached.asking.features.keys(events(rows)) for key in keys])
 
     def assert_fresh(self, keys: list[bytes]) -> None:
         assert all(self.cached.now - self.times[key] < TTL for key in keys)

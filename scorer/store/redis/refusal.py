@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 
 from scorer.errors import Unavailable
-from scorer.redaction import foreign, printable
-from scorer.store.protocol import Request
+from scorer.printable import printable
+from scorer.redaction import foreign
+from scorer.store.protocol import Denied, Request
 from scorer.store.redis.link import Link
 from scorer.store.redis.resp import Cells
 
@@ -27,22 +28,17 @@ KNOWN_LOGIN = (*ADVICE, "NOPERM", "ERR AUTH <password> called without any passwo
 UNKNOWN_LOGIN = "AUTH may be renamed there, or it is no Redis; without user and password in features.url none are sent"
 
 
-class Denied(Unavailable):
-    """The user may not read a key, by the server's access control list.
-
-    entity: whose key it is.
-    key:    None where the command had several, and the server does not say which.
-    """
-
-    def __init__(self, link: Link, text: str, request: Request, key: bytes | None) -> None:
-        entity = request.entity
-        self.entity, self.key = entity.name, key
-        which = f"key '{shown(key)}'" if key is not None else f"one of {len(request.keys)} keys"
-        grant = f"ACL SETUSER {link.user} ~{shown(entity.key.pattern)}"
-        super().__init__(
-            f"{link.name} answered '{foreign(text)}' for {which} of entity '{entity.name}': grant the user its keys,"
-            f" with {grant}"
-        )
+def denied(link: Link, text: str, request: Request, key: bytes | None) -> Denied:
+    """Return the error for a key that the user may not read; None where the server does not say which of several."""
+    entity = request.entity
+    which = f"key '{shown(key)}'" if key is not None else f"one of {len(request.keys)} keys"
+    grant = f"ACL SETUSER {link.user} ~{shown(entity.key.pattern)}"
+    return Denied(
+        f"{link.name} answered '{foreign(text)}' for {which} of entity '{entity.name}': grant the user its keys,"
+        f" with {grant}",
+        entity.name,
+        key,
+    )
 
 
 def shown(key: bytes) -> str:
@@ -101,5 +97,5 @@ def refuse_keys(link: Link, request: Request, cells: Cells, *harmless: str, sing
         if text.startswith("NOPERM") and not NO_COMMAND.search(text):
             together = not singly and request.entity.layout == "packed" and len(request.keys) > 1
             row = cell * len(request.keys) // cells.marks.shape[1]
-            raise Denied(link, text, request, None if together else request.keys[row])
+            raise denied(link, text, request, None if together else request.keys[row])
         raise Unavailable(refusal(link, text))

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 from scorer.errors import Unavailable
 from scorer.plan.plan import Entity
-from scorer.store.protocol import Request
-from scorer.store.redis.refusal import Denied
+from scorer.store.protocol import Denied, Request
 from scorer.store.redis.server import open_store
 from scorer.store.redis.url import Target
 

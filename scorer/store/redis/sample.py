@@ -8,7 +8,7 @@ from typing import NamedTuple
 from scorer.arrays.floats import by_python
 from scorer.errors import Problem, did_you_mean
 from scorer.plan.plan import Entity
-from scorer.redaction import printable
+from scorer.printable import printable
 from scorer.store.redis.layouts import FLOAT32, fields_asked
 from scorer.store.redis.refusal import shown
 from scorer.store.redis.rights import reading_concerns

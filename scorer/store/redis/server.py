@@ -6,12 +6,12 @@ from itertools import accumulate
 
 import numpy as np
 
-from scorer.store.protocol import Reply, Request
+from scorer.store.protocol import Denied, Reply, Request
 from scorer.store.redis.cluster import Cluster
 from scorer.store.redis.dial import PING, PING_MAY_FAIL, Links
 from scorer.store.redis.layouts import most_bytes, questions, read
 from scorer.store.redis.link import Deadline, Link, exchange
-from scorer.store.redis.refusal import Denied, refuse, refuse_keys
+from scorer.store.redis.refusal import refuse, refuse_keys
 from scorer.store.redis.resp import BARE, Cells, Inbox, cell_count
 from scorer.store.redis.sentinel import single_address
 from scorer.store.redis.url import Target

@@ -101,7 +101,7 @@ def test_a_user_who_may_look_up_is_good_enough(user: User, rules: list[str]) -> 
 def test_a_look_up_that_is_forbidden_names_key_and_event(user: User) -> None:
     user.may("~plane:*", "~route:L*", "+hmget", "+mget")
     store = connect(user.url, PLENTY_MS)
-    features = Features(Plan.parse(PLAN, "plan.yaml"), FIELDS, store, "impute", "wait")
+    features = Features(Plan.parse(PLAN, "plan.yaml"), FIELDS, store.fetch, "impute", "wait")
     batch = events(
         [{"tailnum": "N1", "origin": "LGA"}, {"tailnum": "N2", "origin": "JFK"}, {"tailnum": "N3", "origin": "JFK"}]
     )
@@ -112,12 +112,12 @@ def test_a_look_up_that_is_forbidden_names_key_and_event(user: User) -> None:
     with pytest.raises(
         Unavailable, match=r"key 'route:JFK' of entity 'route': .*ACL SETUSER app ~route:\*; event 'N2'"
     ):
-        features.look_up(features.keys(batch), batch)
+        features.look_up(features.keys(batch), batch, 0.0)
     user.may("~plane:N2", "~route:*", "+hmget", "+mget")
     with pytest.raises(Unavailable, match=r"key 'plane:N1' of entity 'plane': .*ACL SETUSER app ~plane:\*; event 'N1'"):
-        features.look_up(features.keys(batch), batch)
+        features.look_up(features.keys(batch), batch, 0.0)
     user.may("~plane:*", "~route:*", "+hmget", "+mget")
-    features.look_up(features.keys(batch), batch)
+    features.look_up(features.keys(batch), batch, 0.0)
     store.close()
 
 

@@ -1,0 +1,93 @@
+"""The scoring core: decoded events in, predictions out. A stream, a file and a notebook all call it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.batch import Events, Matrix, Outcome, Predictions, Rejected, Scores
+from scorer.model import Booster
+from scorer.scoring.features import Features
+
+Watch = Callable[[str], AbstractContextManager[None]]  # gives the stage of a name, which lasts for a `with` block
+
+
+def unwatched(_: str) -> AbstractContextManager[None]:
+    """Watch nothing."""
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Who scores: the version of a model, and its role."""
+
+    model: str
+    version: str
+    name: str
+    entities: tuple[str, ...]  # in the order of the plan
+
+
+class Scorer:
+    """Scores batches of events with one version of a model.
+
+    It does no I/O of its own, reads no clock and counts nothing; looking features up is what `features` was given.
+
+    Args:
+        arm: who scores.
+        features: gives each event its features.
+        booster: the model.
+        watch: is told of the stages `keys`, `look_up`, `assemble` and `score`.
+    """
+
+    def __init__(self, arm: Arm, features: Features, booster: Booster, watch: Watch = unwatched) -> None:
+        self._arm, self._features, self._booster = arm, features, booster
+        self._keys, self._look_up, self._assemble, self._score = map(watch, ("keys", "look_up", "assemble", "score"))
+
+    def score(self, events: Events, now: float) -> Outcome:
+        """Score a batch.
+
+        Args:
+            events: the batch; its rejected rows are not scored.
+            now: Unix seconds, for the age of features, and when the predictions were made.
+
+        Raises:
+            Unavailable: features cannot be looked up now, and the policy is to wait.
+            Fatal: the model does not score any row.
+        """
+        with self._keys:
+            keyed = self._features.keys(events)
+        with self._look_up:
+            found = self._features.look_up(keyed, events, now)
+        with self._assemble:
+            matrix = self._features.assemble(events, found)
+        with self._score:
+            scores = self._booster.score(matrix.values)
+        rejected = [*events.rejected, *matrix.rejected, *scores.rejected]
+        return Outcome(self._predictions(events, matrix, scores, rejected, now), rejected, matrix, found)
+
+    def _predictions(
+        self, events: Events, matrix: Matrix, scores: Scores, rejected: list[Rejected], now: float
+    ) -> Predictions:
+        return Predictions(
+            rows=scored_rows(events.rows, rejected),
+            data=events.data,
+            id_starts=events.id_starts,
+            id_ends=events.id_ends,
+            scores=scores.values,
+            model=self._arm.model,
+            version=self._arm.version,
+            arm=self._arm.name,
+            entities=self._arm.entities,
+            missing=matrix.missing,
+            degraded=matrix.degraded,
+            origin=events.origin,
+            event_time=events.time,
+            scored_at=int(now * 1000),
+        )
+
+
+def scored_rows(rows: int, rejected: list[Rejected]) -> NDArray[np.int64]:
+    """Return the rows that get a prediction, ascending int64: all but the rejected."""
+    return np.delete(np.arange(rows), [each.row for each in rejected])

@@ -1,0 +1,65 @@
+"""The store as scoring asks it: behind a cache, with a fallback by policy, and asked now and then when idle."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+from scorer.errors import Unavailable
+from scorer.store.cache import Cache
+from scorer.store.fallback import FallbackStore
+from scorer.store.protocol import Reply, Request, Store
+
+PING_SECONDS = 5.0  # between two questions to a store that no batch asks anything
+
+
+class Lookups:
+    """Looks features up for the batches of one loop.
+
+    Args:
+        store: where features are read from.
+        when_unavailable: `wait`, `impute` or `dead-letter`; under `wait`, a look-up raises while the store is away.
+        cache: keeps answers; None where every batch asks for all its keys.
+        monotonic: seconds, for the time between two tries at a store that failed, or that nobody asked.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        when_unavailable: str,
+        cache: Cache | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._cache, self._monotonic = store, cache, monotonic
+        self._tolerant = store if when_unavailable == "wait" else FallbackStore(store, monotonic)
+        self._asked = -math.inf
+
+    def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
+        """Return a reply for each request, as `Store.fetch`; without a round trip where all keys are cached.
+
+        Raises:
+            Unavailable: the store cannot answer, and the policy is to wait.
+        """
+        return self._cache.fetch(requests, now, self._ask) if self._cache else self._ask(requests, now)
+
+    def ping_if_idle(self) -> str | None:
+        """Ask the store whether it answers, unless it was asked within PING_SECONDS.
+
+        Returns:
+            Why it does not answer, empty if it does; None if it was not asked.
+        """
+        if self._monotonic() - self._asked < PING_SECONDS:
+            return None
+        self._asked = self._monotonic()
+        try:
+            self._store.ping()
+        except Unavailable as error:
+            return str(error)
+        return ""
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+    def _ask(self, requests: Sequence[Request], now: float) -> list[Reply]:
+        self._asked = self._monotonic()
+        return self._tolerant.fetch(requests, now)
