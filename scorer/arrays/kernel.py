@@ -1,20 +1,54 @@
-"""How loops over rows and bytes are compiled: one decorator, so that there is one set of options.
+"""How loops over rows and bytes are compiled.
 
-Kernels take and return arrays and numbers, never Python objects, and have an explicit signature: without one,
-numba compiles again for every new layout of an argument, which would stall a running replica.
+Kernels take and return arrays and numbers, never Python objects. One that Python calls is an `@entry`: it is compiled
+at import for the types that its annotations name, since numba would otherwise compile again for every new layout of an
+argument, which would stall a running replica. Arrays that travel together are a NamedTuple of such types.
 """
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Annotated, Any, TypeAlias, TypeVar, cast, get_args, get_type_hints
 
 import numba
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., object])
+
+# C-contiguous arrays by their items and dimensions; only `Bytes` may be read-only, and none of it is ever written.
+Bytes: TypeAlias = Annotated[NDArray[np.uint8], types.Array(types.uint8, 1, "C", readonly=True)]
+BytesOut: TypeAlias = Annotated[NDArray[np.uint8], types.uint8[::1]]
+Ints: TypeAlias = Annotated[NDArray[np.int64], types.int64[::1]]
+Ints2: TypeAlias = Annotated[NDArray[np.int64], types.int64[:, ::1]]
+Ints32: TypeAlias = Annotated[NDArray[np.int32], types.int32[::1]]
+Floats: TypeAlias = Annotated[NDArray[np.float64], types.float64[::1]]
+Floats2: TypeAlias = Annotated[NDArray[np.float64], types.float64[:, ::1]]
+Floats32: TypeAlias = Annotated[NDArray[np.float32], types.float32[::1]]
+Flags: TypeAlias = Annotated[NDArray[np.bool_], types.boolean[::1]]
+Flags2: TypeAlias = Annotated[NDArray[np.bool_], types.boolean[:, ::1]]
+
+_SCALARS: dict[object, types.Type] = {
+    int: types.int64,
+    float: types.float64,
+    bool: types.boolean,
+    type(None): types.void,
+}
 
 uncached: list[str] = []  # kernels that no cache could be used for
 
 
-def kernel(*signatures: str, refcounts: bool = True) -> Callable[[Function], Function]:
+def entry(function: Function) -> Function:
+    """Compile a function at import for the types of its annotations, or load it from the cache on disk.
+
+    An annotation is an alias of this module, `int`, `float`, `bool`, or a NamedTuple of those. The function only reads
+    and writes items of the arrays that it is given, as does everything that it calls, so no references are counted.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    result = _type_of(hints.pop("return"))
+    return kernel(result(*map(_type_of, hints.values())), refcounts=False)(function)
+
+
+def kernel(*signatures: object, refcounts: bool = True) -> Callable[[Function], Function]:
     """Compile a function at import for the given numba signatures, or load it from the cache on disk.
 
     With no signature the function is compiled into the kernels that call it. Where no folder can be written (a
@@ -38,3 +72,15 @@ def kernel(*signatures: str, refcounts: bool = True) -> Callable[[Function], Fun
             return compile_for(chosen, **options)(function)
 
     return compiled
+
+
+def _type_of(annotation: Any) -> types.Type:  # noqa: ANN401  whatever stands as an annotation
+    """Return numba's type for an annotation."""
+    if annotation in _SCALARS:
+        return _SCALARS[annotation]
+    if isinstance(annotation, type) and issubclass(annotation, tuple):
+        fields = get_type_hints(annotation, include_extras=True)
+        of = [_type_of(field) for field in fields.values()]
+        return cast("types.Type", cast("Any", types.NamedTuple)(of, annotation))
+    _, meaning = get_args(annotation)
+    return cast("types.Type", meaning)

@@ -4,8 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+from scorer.arrays.kernel import Bytes, Flags, Floats, Ints, entry
 
 MODULE = """
 from scorer.arrays.kernel import kernel, uncached
@@ -69,3 +74,32 @@ def test_code_that_does_not_compile_is_an_error_all_the_same(folder: Path) -> No
     with pytest.raises(subprocess.CalledProcessError) as failed:
         start(folder, folder / "cache")
     assert "nowhere" in failed.value.stderr
+
+
+class Pieces(NamedTuple):
+    data: Bytes
+    ends: Ints
+
+
+@entry
+def weigh(pieces: Pieces, flags: Flags, factor: float, out: Floats) -> int:
+    for row in range(len(flags)):
+        out[row] = factor * pieces.ends[row] * pieces.data[row] if flags[row] else 0.0
+    return len(flags)
+
+
+def test_the_types_of_an_entry_are_those_of_its_annotations() -> None:
+    out = np.empty(2)
+    pieces = Pieces(np.frombuffer(b"\x02\x03", np.uint8), np.array([5, 7]))
+    assert weigh(pieces, np.array([True, False]), 2.0, out) == 2
+    assert out.tolist() == [20.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("ends", "out"),
+    [(np.zeros(2, np.int32), np.empty(2)), (np.zeros(2, np.int64), np.empty(4)[::2])],
+    ids=["another kind of number", "not contiguous"],
+)
+def test_an_entry_refuses_arrays_of_other_types(ends: NDArray[np.int64], out: NDArray[np.float64]) -> None:
+    with pytest.raises(TypeError, match="No matching definition"):
+        weigh(Pieces(np.zeros(2, np.uint8), ends), np.ones(2, np.bool_), 1.0, out)
