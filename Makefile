@@ -6,12 +6,13 @@ READY = .venv/ready
 ARGS =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test torture lint bench lock clean
+.PHONY: help demo test prove torture lint bench lock clean
 .SUFFIXES:
 
 help:
 	@echo 'make demo    flights through Kafka, Redis and a model: live, with a killed replica, checked at the end'
-	@echo 'make test    every test, on real servers'
+	@echo 'make test    the tests, on real servers'
+	@echo 'make prove   the long proofs: random faults, and mutants that the tests must notice'
 	@echo 'make torture random faults until 200 replicas were killed in each mode of delivery; about an hour'
 	@echo 'make lint    style, types, imports and dead code'
 	@echo 'make bench   throughput and latency beside other ways to do it'
@@ -23,9 +24,14 @@ help:
 demo: $(READY)
 	@.venv/bin/scorer demo $(ARGS)
 
+PYTEST = $(PYTHON_IN) -m pytest --numprocesses auto --dist worksteal
+
 test: $(READY)
 	@$(PYTHON_IN) -m compileall -q -j 0 scorer
-	@$(PYTHON_IN) -m pytest --numprocesses auto --dist worksteal $(ARGS)
+	@$(PYTEST) -m 'not prove' $(ARGS)
+
+prove: $(READY)
+	@$(PYTEST) -m prove $(ARGS)
 
 torture: $(READY)
 	@$(PYTHON_IN) -m tests.torture $(ARGS)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.prove
 ROOT = Path(__file__).parents[2]
 COPIED = ("scorer", "tests", "schemas", "pyproject.toml")
 CHECKPOINT = "tests/kafka/delivery/test_checkpoint.py"

@@ -8,6 +8,7 @@ from tests.torture.checker import tell
 from tests.torture.evidence import totals
 from tests.torture.torture import prepared
 
+pytestmark = pytest.mark.prove
 PATIENCE = 6  # times the wanted time, for a run on a slow machine to become convincing
 
 
