@@ -1,4 +1,4 @@
-"""The command line: a command is a module here with `HELP`, `arguments(parser)` and `run(args) -> exit code`.
+"""The command line: a command is a module here with `arguments(parser)` and `run(args) -> exit code`.
 
 A module has the name of its command, with `_` for `-`. Only that of the command that was asked for is imported, so
 that help is quick and an extra's packages are needed by its own commands alone.
@@ -29,7 +29,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "features": "load features into Redis",
     },
     "Run": {
-        "run": "score events until stopped; run more of it, with the same group, to scale",
+        "run": "score events until stopped; start more with the same group to scale out",
         "score": "score a file of events without Kafka",
         "produce": "publish a file of events to the input topic",
     },

@@ -23,7 +23,6 @@ from scorer.monitor import configure_logging
 from scorer.sandbox import Sandbox
 from scorer.serving import Serving, prepare
 
-HELP = "show where the time of an event goes, stage by stage"
 DESCRIPTION = """
 Starts a Kafka of its own on this machine, fills a topic with the events of a file, again and again, has `scorer run`
 work that backlog off with your configuration, and prints microseconds an event for every stage: of the processor, and

@@ -14,8 +14,6 @@ from scorer.redaction import redact
 if TYPE_CHECKING:
     from scorer.errors import Problem
 
-HELP = "find what is wrong before anything runs"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""

@@ -11,8 +11,6 @@ from scorer.cli import options
 from scorer.cli.console import console
 from scorer.settings import mask
 
-HELP = "show the effective settings and where each comes from"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""

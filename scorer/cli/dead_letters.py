@@ -21,7 +21,6 @@ from scorer.monitor import configure_logging
 from scorer.printable import printable_json
 from scorer.settings import KafkaSettings, Settings
 
-HELP = "list, show and replay events that could not be scored"
 PAGE = 10_000  # lines that are sorted and aligned together, so that a list of any length takes little memory
 
 Place = tuple[int, int]  # partition and offset of a dead letter

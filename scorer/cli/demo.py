@@ -10,7 +10,6 @@ from rich.console import Console
 from scorer.cli.stopping import at_once
 from scorer.demo import Wanted
 
-HELP = "watch real flights being scored, then see every prediction proved"
 _DEFAULT = Wanted()
 
 

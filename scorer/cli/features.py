@@ -9,8 +9,6 @@ from scorer.cli.progress import counting
 from scorer.loading import load_features
 from scorer.monitor import configure_logging
 
-HELP = "load features into Redis"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's action and its options."""

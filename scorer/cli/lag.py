@@ -11,8 +11,6 @@ from scorer.cli.table import aligned
 from scorer.errors import Fatal
 from scorer.kafka import Admin, GroupLag
 
-HELP = "show how far the group is behind"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""

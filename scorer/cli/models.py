@@ -34,7 +34,6 @@ from scorer.plan import Plan
 from scorer.serving import Serving, prepare
 from scorer.settings import Settings
 
-HELP = "list, show, verify and add versions of the model"
 REFUSED = ("diff", "promote", "canary", "shadow", "rollback")
 
 Answer = dict[str, Any]  # what `--json` prints

@@ -14,7 +14,6 @@ from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.kafka import Admin, Feed
 from scorer.settings import Settings
 
-HELP = "publish a file of events to the input topic"
 KEYS = {Kind.TEXT, Kind.ENUM, Kind.INTEGER, Kind.BOOLEAN}
 
 Key = Callable[[bytes], bytes | None]

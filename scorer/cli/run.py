@@ -7,8 +7,6 @@ from scorer import app
 from scorer.cli import options
 from scorer.monitor import configure_logging
 
-HELP = "score events until stopped; run more of it, with the same group, to scale"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""

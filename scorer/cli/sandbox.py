@@ -16,7 +16,6 @@ from scorer.errors import Fatal, Misconfigured, Problem
 if TYPE_CHECKING:
     from scorer.sandbox import Sandbox
 
-HELP = "run a real Kafka and a real Redis on this machine until Ctrl-C"
 _LOOK_S = 0.5
 
 

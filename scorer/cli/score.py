@@ -16,8 +16,6 @@ from scorer.monitor import configure_logging
 from scorer.offline import Offline
 from scorer.serving import prepare
 
-HELP = "score a file of events without Kafka"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""

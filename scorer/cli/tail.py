@@ -11,8 +11,6 @@ from scorer.cli.views import VIEWS
 from scorer.kafka import Reader
 from scorer.printable import printable_json
 
-HELP = "show predictions, dead letters or events as they come"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""

@@ -9,7 +9,6 @@ from scorer.cli.table import aligned
 from scorer.kafka import Admin, Topic, dead_letter_concerns, dead_letter_topic
 from scorer.settings import KafkaSettings
 
-HELP = "show the topics, or create those that are missing"
 PARTITIONS = 4
 DAY_MS = 86_400_000
 

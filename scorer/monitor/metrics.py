@@ -70,7 +70,7 @@ class Metrics:
         # Offsets between what this replica committed and the end of each partition that it owns.
         self.lag_records = Gauge(
             "scorer_lag_records",
-            "Offsets not yet committed, of owned partitions",
+            "Offsets not yet read, of owned partitions",
             ["topic", "partition"],
             registry=registry,
         )

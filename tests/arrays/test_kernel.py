@@ -4,13 +4,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
 import numpy as np
 import pytest
+from numba import types
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import Bytes, Flags, Floats, Ints, entry
+from scorer.arrays.kernel import Bytes, Ints, entry
+
+Flags: TypeAlias = Annotated[NDArray[np.bool_], types.boolean[::1]]
+Floats: TypeAlias = Annotated[NDArray[np.float64], types.float64[::1]]
 
 MODULE = """
 from scorer.arrays.kernel import kernel, uncached

@@ -40,7 +40,6 @@ def raiser(error: BaseException) -> Callable[[Namespace], int]:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_is_a_module_of_one_form(name: str) -> None:
     command = import_module(f"scorer.cli.{name.replace('-', '_')}")
-    assert COMMANDS[name] == command.HELP
     parser = ArgumentParser()
     command.arguments(parser)
     assert callable(command.run)
