@@ -176,9 +176,10 @@ def test_held_records_of_a_partition_that_goes_while_more_are_awaited_go_with_it
 ) -> None:
     topic = make_topic(partitions=2)
     for partition in (0, 1):
-        fill(kafka, topic, [b"ab"] * 20, partition)
-    with joined(group, topic, mode="fixed", max_records=40, max_wait_ms=60_000, max_bytes=2) as member:
+        fill(kafka, topic, [b"a" * 100] * 20, partition)
+    with joined(group, topic, mode="fixed", max_records=40, max_wait_ms=60_000, max_bytes=100) as member:
         member.poll()
+        assert {message.partition() for message in member.source._held} == {0, 1}
         monkeypatch.setattr(member.source, "_consumer", Taking(member.source, TopicPartition(topic, 0)))
         member.source.hold(None, 0)
         monkeypatch.undo()
