@@ -10,9 +10,9 @@ from scorer.kafka.dead_letters.replayed import Replayed, memory_of, read_replaye
 from scorer.kafka.dead_letters.write import DeadLetterLimit, DeadLetters
 from scorer.kafka.delivery.at_least_once import Sink
 from scorer.kafka.delivery.checkpoint import Checkpoint, Limits
-from scorer.kafka.delivery.exactly_once import TransactionalSink, TransactionCheckpoint
+from scorer.kafka.delivery.exactly_once import TransactionalSink
 from scorer.kafka.delivery.leaving import commit_before_leaving
-from scorer.kafka.delivery.positions import PositionCommits
+from scorer.kafka.delivery.positions import PositionCommits, TransactionCheckpoint
 from scorer.kafka.operate.client_check import membership_concerns, property_problems
 from scorer.kafka.operate.feed import Feed
 from scorer.kafka.operate.reader import Reader, Record

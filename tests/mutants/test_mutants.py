@@ -114,7 +114,7 @@ MUTANTS = [
     ),
     Mutant(
         "a transaction is followed by the commit of a position before it",
-        "scorer/kafka/delivery/exactly_once.py",
+        "scorer/kafka/delivery/positions.py",
         "self._written.pop(partition, None)",
         "pass",
         TRANSACTIONS + "::test_a_batch_takes_the_place_of_the_position_before_it",
@@ -275,7 +275,7 @@ MUTANTS = [
     ),
     Mutant(
         "a bad row takes its neighbour along",
-        "scorer/pipeline.py",
+        "scorer/scoring/scorer.py",
         "[each.row for each in rejected]",
         "[row for each in rejected for row in (each.row, min(each.row + 1, rows - 1))]",
         GUARANTEES + "test_a_bad_record_costs_one_dead_letter_and_its_neighbours_are_scored",

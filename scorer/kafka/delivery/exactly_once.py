@@ -20,15 +20,14 @@ from scorer.kafka.connect import connect
 from scorer.kafka.dead_letters.write import DeadLetterLimit, DeadLetters
 from scorer.kafka.delivery.at_least_once import Sink, pass_on
 from scorer.kafka.delivery.bounded import CALL_SECONDS, bounded
-from scorer.kafka.delivery.checkpoint import Checkpoint, InFlight, Settled
+from scorer.kafka.delivery.checkpoint import InFlight
 from scorer.kafka.delivery.commits import NOT_OWNER, Commits, topic_partitions
 from scorer.kafka.delivery.culprits import APART, Culprits, Reports
 from scorer.kafka.delivery.published import Published
-from scorer.kafka.offsets import Partition, next_offsets
+from scorer.kafka.offsets import Partition
 from scorer.settings import KafkaSettings
 
 START_SECONDS = 15.0  # for what a predecessor left open to be ended
-POSITIONS_SECONDS = 1.0  # between two transactions that hold nothing but positions
 FENCED_SECONDS = 5.0  # more than a heartbeat: for the group to tell a replica that another has taken its place
 NOT_ENDED = (
     "the brokers have not ended the last one of this replica's name; if that lasts, move the leadership of its"
@@ -41,36 +40,6 @@ REFUSED = frozenset({
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, KafkaError.INVALID_TRANSACTION_TIMEOUT,
     KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001  as above
 })  # fmt: skip
-
-
-class TransactionCheckpoint(Checkpoint):
-    """A checkpoint with little left to commit: offsets of a batch travel in its transaction.
-
-    What is left are positions beyond the last records. They take a transaction of their own: a plain commit whose
-    answer is late could overtake the transaction of a later batch, and set its offsets back.
-    """
-
-    def open(self, records: Records, expected: int, on_settled: Settled = lambda _: None) -> InFlight:
-        """Name the offsets of a batch; it is written and committed, or neither, when `publish` returns."""
-        offsets = next_offsets(records)
-        for partition in offsets:
-            self._written.pop(partition, None)  # else it would be committed after the batch, which is beyond it
-        return InFlight(offsets, expected, on_settled)
-
-    def settle(self) -> None:
-        """Commit positions beyond the last records, no more often than POSITIONS_SECONDS.
-
-        Raises:
-            Fatal: the brokers refuse the commit for good.
-        """
-        if self._written and self._clock() >= self._due:
-            if self._committer.finish(dict(self._written), CALL_SECONDS):
-                self._written.clear()
-            self._due = self._clock() + POSITIONS_SECONDS
-
-    def finish(self, seconds: float) -> bool:  # noqa: ARG002  as in the class above
-        """Leave what there is: whoever reads these partitions next comes to the same positions."""
-        return True
 
 
 class TransactionalSink(Sink):

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from scorer.batch import Payloads, Records
 from scorer.errors import Aborted, Fatal
 from scorer.kafka import DeadLetters, Limits, PositionCommits, Reader, TransactionalSink, TransactionCheckpoint
-from scorer.kafka.delivery import exactly_once as transactions
+from scorer.kafka.delivery import exactly_once, positions
 from scorer.kafka.delivery.commits import Commits
 from scorer.monitor import Metrics
 from scorer.sandbox import Kafka
@@ -69,8 +69,8 @@ def join(kafka: KafkaSettings, topic: str, output: str) -> Member:
         consumer.poll(0.1)
     commits = Commits(consumer, Metrics(()))
     sink = TransactionalSink(chosen, DeadLetters("dead", "model", "1"), lambda _: None, commits)
-    positions = PositionCommits(sink, consumer.consumer_group_metadata)
-    return Member(chosen, consumer, sink, TransactionCheckpoint(positions, Limits(1), lambda _: None))
+    committer = PositionCommits(sink, consumer.consumer_group_metadata)
+    return Member(chosen, consumer, sink, TransactionCheckpoint(committer, Limits(1), lambda _: None))
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_batch_takes_the_place_of_the_position_before_it(member: Member) -> No
 
 
 def test_a_position_that_could_not_be_committed_is_tried_again(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transactions, "POSITIONS_SECONDS", 0)
+    monkeypatch.setattr(positions, "POSITIONS_SECONDS", 0)
     monkeypatch.setattr(member.sink, "_producer", Deaf(member.sink._producer, Producer.abort_transaction))
     member.checkpoint.advance({(member.kafka.input_topics[0], 0): 5})
     member.checkpoint.settle()
@@ -208,7 +208,7 @@ def test_a_transaction_that_the_brokers_never_end_is_told_with_advice(
     first = join(named, make_topic("in"), make_topic("out", max_message_bytes="1"))
     with suppress(Aborted, Fatal):
         first.publish()  # refused, and so is the marker that would end the transaction
-    monkeypatch.setattr(transactions, "START_SECONDS", 0)
+    monkeypatch.setattr(exactly_once, "START_SECONDS", 0)
     with pytest.raises(Aborted, match="have not ended the last one of this replica's name"):
         TransactionalSink(first.kafka, DeadLetters("dead", "model", "1"), lambda _: None, first.sink._commits)
 
