@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-# C-contiguous arrays by their items and dimensions; only `Bytes` may be read-only, and none of it is ever written.
+# C-contiguous arrays by their items and dimensions. `Bytes` are read-only: as an argument they may be writable as well,
+# but not in a NamedTuple, where numba converts nothing; see `read_only`.
 Bytes: TypeAlias = Annotated[NDArray[np.uint8], types.Array(types.uint8, 1, "C", readonly=True)]
 BytesOut: TypeAlias = Annotated[NDArray[np.uint8], types.uint8[::1]]
 Ints: TypeAlias = Annotated[NDArray[np.int64], types.int64[::1]]
@@ -32,6 +33,13 @@ _SCALARS: dict[object, types.Type] = {
 }
 
 uncached: list[str] = []  # kernels that no cache could be used for
+
+
+def read_only(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the same bytes as an array that cannot be written, as a NamedTuple's `Bytes` must be."""
+    view = data.view()
+    view.flags.writeable = False
+    return view
 
 
 def entry(function: Function) -> Function:

@@ -12,6 +12,7 @@ from scorer.avro.grammar import NULL, Array, Link, Map, Record, Scalar, Type, Un
 from scorer.avro.program import has_bytes
 
 DEEPEST = 100_000  # values that wait for the end of one inside them
+MOST_STEPS = 5_000_000  # over one value, some seconds: a small compressed block may unpack to a hundred million items
 _LONGEST_VARINT = 10
 _WIDTHS = {"null": 0, "boolean": 1, "float": 4, "double": 8}
 
@@ -127,8 +128,11 @@ def _choice_skipper(skips: list[Skip]) -> Skip:
 
 def _skip(kind: Type | Link, data: bytes, at: int, inside: dict[Record, tuple[Type, ...]]) -> int:
     waiting: list[Type | Link | _Blocks | _Items] = [kind]
-    idle, before = 0, at  # steps since a byte was read: a type may contain itself and nothing else
+    idle, before, steps = 0, at, 0  # idle: steps since a byte was read: a type may contain itself and nothing else
     while waiting:
+        steps += 1
+        if steps > MOST_STEPS:
+            raise Broken(f"a value that takes more than {MOST_STEPS:,} steps to pass over")
         match waiting.pop():
             case Scalar() as scalar:
                 at = take(scalar, data, at)[1]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scorer.avro import BadEvent, Converter, Schema, codecs, read_events
+from scorer.avro import BadEvent, Converter, Schema, codecs, read_events, skipping
 from scorer.batch import Reason
 from tests.avro.batches import declared, decode, only, schema_of, varint
 from tests.avro.containers import container, deflate, snappy, text, zstandard
@@ -174,6 +174,16 @@ def test_a_recursive_type_in_a_field_that_is_not_ours_is_stepped_over(
 def test_what_cannot_be_stepped_over_is_named(kind: Any, value: bytes, said: str, refusal: Callable[..., str]) -> None:
     content = container(declared(gone=kind, f0="int"), (1, value + b"\x0e"))
     assert refusal(content, "int").startswith(f"events.avro, block 1, event 1: {said}")
+
+
+def test_what_takes_too_long_to_step_over_is_refused(
+    read: Callable[..., list[bytes]], refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(skipping, "MOST_STEPS", 1_000)
+    kind = {"type": "array", "items": ["null", "int"]}
+    few, many = (container(declared(gone=kind, f0="int"), (1, varint(n) + bytes(n) + b"\x00\x0e")) for n in (300, 400))
+    assert read(few, "int") == [b"\x0e"]
+    assert "gone: a value that takes more than 1,000 steps to pass over" in refusal(many, "int")
 
 
 def test_a_recursive_type_in_a_field_of_ours_is_read_as_deep_as_ours_goes(read: Callable[..., list[bytes]]) -> None:

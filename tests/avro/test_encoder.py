@@ -42,7 +42,7 @@ def _batches(draw: st.DrawFn) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _encoded(batch: dict[str, Any], framing: str) -> list[bytes]:
+def _encoded(batch: dict[str, Any], framing: str, *, writable: bool = False) -> list[bytes]:
     rows = len(batch["id"])
     texts = [text.encode() for text in batch["id"]]
     ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
@@ -50,7 +50,7 @@ def _encoded(batch: dict[str, Any], framing: str) -> list[bytes]:
     shape = (rows,) if batch["classes"] is None else (rows, batch["classes"])
     predictions = Predictions(
         rows=chosen,
-        data=np.frombuffer(b"".join(texts), np.uint8),
+        data=np.array(bytearray(b"".join(texts)), np.uint8) if writable else np.frombuffer(b"".join(texts), np.uint8),
         id_starts=(ends - [len(text) for text in texts]).astype(np.int64),
         id_ends=ends,
         scores=np.array(batch["score"], np.float32).reshape(shape),
@@ -107,6 +107,11 @@ LARGE = SMALL | {  # numbers of the most bytes, and nothing left over in the buf
 def test_predictions_are_what_fastavro_writes(framing: str, batch: dict[str, Any]) -> None:
     expected = [frame(_by_fastavro(batch, row), PREDICTION, framing) for row in batch["rows"]]
     assert _encoded(batch, framing) == expected
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_ids_may_stand_in_what_was_delivered_or_beside_it(*, writable: bool) -> None:
+    assert _encoded(SMALL, "none", writable=writable) == [_by_fastavro(SMALL, 0)]
 
 
 def test_the_score_is_the_float32_that_the_booster_gave() -> None:

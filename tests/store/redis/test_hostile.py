@@ -1,6 +1,7 @@
 """Servers that answer too much, something else, or with what they were told: Unavailable, bounded, no secret shown."""
 
 import contextlib
+import select
 import socket
 import threading
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from scorer.store.load.load import load_file
 from scorer.store.protocol import Request
 from scorer.store.redis.bounds import LONGEST_LINE, SLACK
 from scorer.store.redis.connect import connect
+from scorer.store.redis.link import Link
 from scorer.store.redis.sample import sample_problems
 from tests.scoring.batches import FIELDS
 from tests.store.redis.servers import HASH, PACKED, Fake, Script, answers, echoes, floods, knows
@@ -132,12 +134,22 @@ def test_what_comes_behind_an_answer_is_taken_for_no_other(more: bytes) -> None:
         assert len(server.connections) == 2
 
 
-def test_what_comes_before_the_first_question_is_no_answer() -> None:
+def test_what_comes_before_the_first_question_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    greeted = threading.Event()
+    look = Link._refuse_unasked
+
+    def look_when_it_has_come(link: Link) -> None:
+        greeted.wait()
+        select.select([link._socket], [], [], 10)
+        look(link)
+
     def greets(connection: socket.socket) -> None:
         connection.sendall(seats(1))
+        greeted.set()
         while connection.recv(1 << 20):
             connection.sendall(seats(2))
 
+    monkeypatch.setattr(Link, "_refuse_unasked", look_when_it_has_come)
     with Fake(greets) as server, contextlib.suppress(Unavailable):
         assert fetched(connect(server.url, PLENTY_MS)) == 2
 
