@@ -14,9 +14,14 @@ from scorer.settings.properties import SECRET, SECRET_VALUE
 _LOGIN = re.compile(r"\A(?P<before>[^:]*://[^:]*:|)(?P<secret>.*)@", re.DOTALL)
 # To the next option: a password with a # or & that was not percent-encoded is still one, too.
 _NEXT = r"&(?:client_name|db|password|sentinel_\w+|socket_keepalive|ssl_\w+|username)="
-_OPTION = re.compile(rf"(?P<before>[?&]\w*password=)(?P<secret>.*?)(?={_NEXT}|\Z)", re.DOTALL)
+# Every option that is not known to be harmless: `Password`, `pass` and `pass%77ord` are meant as what they look like.
+_HARMLESS = r"(?:client_name|db|(?:sentinel_)?username|socket_keepalive|ssl_(?:c|exclude|include|keyfile|min)\w+)="
+_OPTION = re.compile(rf"(?P<before>[?&](?!{_HARMLESS})[^=&?#]*=)(?P<secret>.*?)(?={_NEXT}|\Z)", re.DOTALL)
 # A port that is no number: the host was forgotten, and this is the password.
-_PORT = re.compile(r"\A(?P<before>[^:]*://[^:@/?\[]*:)(?P<secret>(?!\d*(?:[,/?]|\Z))[^@,/?\[\]]+)(?!.*@)", re.DOTALL)
+_HOST = r"(?:\[[^\]]*\]|[^:@/?\[,]*)"
+_PORT = re.compile(
+    rf"\A(?P<before>[^:]*://(?:{_HOST}(?::\d*)?,)*{_HOST}:)(?P<secret>(?!\d*(?:[,/?]|\Z)|.*@).+)", re.DOTALL
+)
 _SECRET_NAME = re.compile(
     r"passw|passphrase|(^|_)(pass|pw)(_|\Z)|pwd|secret|token|credential|api_?key|private", re.IGNORECASE
 )

@@ -95,6 +95,12 @@ def test_what_is_public_is_shown(read: Load, name: str) -> None:
         ("redis://h:6379?password=A@B", "redis://h:********"),
         ("redis://u:a?password=b@h", "redis://u:********"),
         ("redis://u:s3cret", "redis://u:********"),
+        ("redis://u:[s3]cret/s3", "redis://u:********"),
+        ("redis+cluster://h:1,:s3cret", "redis+cluster://h:1,:********"),
+        ("redis+cluster://[::1]:6379,u:s3cret", "redis+cluster://[::1]:6379,u:********"),
+        ("redis://h/0?Password=s3cret&db=1", "redis://h/0?Password=********&db=1"),
+        ("redis://h/0?pass%77ord=s3", "redis://h/0?pass%77ord=********"),
+        ("rediss://h/0?ssl_pasword=s3&ssl_cert_reqs=none", "rediss://h/0?ssl_pasword=********&ssl_cert_reqs=none"),
         ("redis+cluster://[::1]:6379,h:1", "redis+cluster://[::1]:6379,h:1"),
     ],
 )

@@ -116,7 +116,8 @@ def _option_problems(query: Mapping[str, str], base: str, form: str) -> list[Pro
 
 def _unknown_option(name: str, known: tuple[str, ...], query: Mapping[str, str]) -> Problem:
     near = did_you_mean(name, known)
-    if not near and any("password" in option for option in query):  # it may be the end of that, behind a bare &
+    others = [option for option in query if option != name]
+    if not near and any("password" in each or each not in known for each in others):  # the end of one, behind a bare &
         what = "behind a password stands an option that is not known"
         return Problem(WHERE, what, "percent-encode '&' in a password as %26; known are " + ", ".join(known))
     return Problem(WHERE, f"unknown option '{name}'{near}", "known are " + ", ".join(known))

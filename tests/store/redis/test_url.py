@@ -1,4 +1,5 @@
 import contextlib
+import re
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -155,6 +156,12 @@ def test_a_password_among_the_options_has_to_be_encoded_too(query: str) -> None:
     assert "percent-encode" in problem
     for piece in ("AB", "CD", "EF"):
         assert piece not in problem
+
+
+def test_what_may_be_the_end_of_a_password_is_not_repeated() -> None:
+    first, second = problems("redis://h?passwort=AB&CD=EF")
+    assert "did you mean 'password'?" in first
+    assert not {"AB", "CD", "EF"} & set(re.findall(r"\w+", first + second))
 
 
 @pytest.mark.parametrize("rest", [":p/w@/run/x.sock", ":p?w@/run/x", "h/run/x"])
