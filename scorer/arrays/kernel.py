@@ -38,7 +38,7 @@ uncached: list[str] = []  # kernels that no cache could be used for
 def read_only(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the same bytes as an array that cannot be written, as a NamedTuple's `Bytes` must be."""
     view = data.view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view
 
 
