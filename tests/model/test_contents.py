@@ -38,7 +38,7 @@ class Bomb:
         (pickle.dumps(Bomb(), 0), "it is a pickle", SAVE),
         (b"booster[0]:\n0:[alpha<0.5] yes=1,no=2,missing=2\n", "it is the output of `dump_model`", SAVE),
         (b'[\n  { "nodeid": 0, "depth": 0', "it is the output of `dump_model`", SAVE),
-        (gzip.compress(b"{}"), "it is compressed (gzip)", "unpack it"),
+        (gzip.compress(b"{}", mtime=0), "it is compressed (gzip)", "unpack it"),
         (POINTER, "a pointer of Git LFS", "git lfs pull"),
         (b"<!DOCTYPE html><html>", "a web page", "download the file itself"),
         (b"\n<html lang=en>", "a web page", "download the file itself"),
