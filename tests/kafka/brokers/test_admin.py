@@ -53,6 +53,9 @@ def test_topics_are_described_and_absent_ones_left_out(admin: Admin, make_topic:
         "cleanup.policy": "delete",
         "min.insync.replicas": "1",
         "unclean.leader.election.enable": "false",
+        "message.timestamp.type": "CreateTime",
+        "message.timestamp.before.max.ms": str(2**63 - 1),
+        "message.timestamp.after.max.ms": "3600000",
     }
 
 

@@ -60,4 +60,5 @@ def test_transactions_longer_than_the_brokers_allow_are_wrong(timeout: str, prob
 
 
 def test_a_real_cluster_says_what_it_is(kafka_settings: KafkaSettings) -> None:
-    assert Admin(kafka_settings).cluster() == Cluster(1, {"transaction.max.timeout.ms": "900000"})
+    config = {"transaction.max.timeout.ms": "900000", "socket.request.max.bytes": "104857600"}
+    assert Admin(kafka_settings).cluster() == Cluster(1, config)
