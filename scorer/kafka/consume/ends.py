@@ -10,20 +10,18 @@ from collections.abc import Collection
 from confluent_kafka import KafkaError, Message
 
 from scorer.kafka.consume.gaps import Gaps
-from scorer.kafka.consume.start_offsets import StartOffsets
 from scorer.kafka.offsets import Offsets, Partition
 
 
 class Ends:
-    """The ends that the client reported, each until the position may advance to it.
+    """The ends that the client reported of partitions that are read, each until the position may advance to it.
 
     Args:
-        start_offsets: tell whether a partition was read from where it should be.
         gaps: know how far each partition has been read, and find what was deleted before the end.
     """
 
-    def __init__(self, start_offsets: StartOffsets, gaps: Gaps) -> None:
-        self._start_offsets, self._gaps = start_offsets, gaps
+    def __init__(self, gaps: Gaps) -> None:
+        self._gaps = gaps
         self._reached: Offsets = {}
 
     def reached(self, message: Message) -> bool:
@@ -49,7 +47,6 @@ class Ends:
         if not self._reached:
             return {}
         waiting = {(message.topic(), message.partition()) for message in held}
-        free = {place: end for place, end in self._reached.items() if place not in waiting}
-        ends = self._start_offsets.check_ends(free)
+        ends = {place: end for place, end in self._reached.items() if place not in waiting}
         self.forget(ends)
         return self._gaps.advance(ends)

@@ -26,12 +26,12 @@ class Gaps:
 
     def __init__(self, commits: Commits, deleted: Callable[[str, int, int], None]) -> None:
         self._commits, self._deleted = commits, deleted
-        self._committed: Offsets = {}  # of partitions of which nothing was read yet
+        self._starts: Offsets = {}  # of partitions of which nothing was read yet
         self._next: Offsets = {}
 
-    def begin(self, committed: Offsets) -> None:
-        """Take note of where partitions are to begin; below 0 where that may be anywhere."""
-        self._committed |= committed
+    def begin(self, starts: Offsets) -> None:
+        """Take note of where partitions begin; below 0 where that is at the first record."""
+        self._starts |= starts
 
     def look(self, records: Records) -> None:
         """Take note of a batch, and tell of what is missing before it."""
@@ -51,22 +51,22 @@ class Gaps:
 
     def _compare(self, partition: Partition, reached: int) -> int:
         """Tell of what was deleted before an offset that is reached; return where reading was to go on, or -1."""
-        begins = partition in self._committed
-        expected = self._committed.pop(partition) if begins else self._next.get(partition, -1)
+        begins = partition in self._starts
+        expected = self._starts.pop(partition) if begins else self._next.get(partition, -1)
         if 0 <= expected < reached:
             low = min(reached, self._low(partition, ASK_SECONDS if begins else None))
             if expected < low:
                 self._tell(partition, expected, low)
         return expected
 
-    def reached(self, partition: Partition) -> int:
-        """Return where reading of a partition goes on; below 0 where that is not known."""
-        return self._next.get(partition, -1)
+    def position(self, partition: Partition) -> int | None:
+        """Return the next offset to be read, below 0 where that is the first record; None of an unknown partition."""
+        return self._next.get(partition, self._starts.get(partition))
 
     def forget(self, partitions: Iterable[Partition]) -> None:
         """Start anew with partitions that are no longer ours."""
         for partition in partitions:
-            self._committed.pop(partition, None)
+            self._starts.pop(partition, None)
             self._next.pop(partition, None)
 
     def _low(self, partition: Partition, seconds: float | None) -> int:

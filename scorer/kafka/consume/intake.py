@@ -36,23 +36,25 @@ class Intake:
         self._stride = STEP
         self.batch_started = self._pace.batch_started
 
-    def gather(self, take: Take, held: Callable[[], int], busy: Callable[[], bool]) -> None:
+    def gather(self, take: Take, held: Callable[[], int], *, busy: bool, settled: bool) -> None:
         """Have the records of a batch taken, unless some are held.
 
         Args:
             take: takes at most so many records within some seconds, and returns how many came.
             held: how many are held.
             busy: whether something else is to be done soon, so that nothing is waited for.
+            settled: whether partitions are assigned and read; until they are, this returns soon, so that they can be.
         """
         self._pace.batch_done()
         if held():
             return
         self._bytes = 0
-        if not self._pace.fixed:
+        always_waits = self._pace.fixed and settled
+        if not always_waits:
             self._fill(take, held, 0)
             if not held():
-                take(1, BUSY_SECONDS if busy() else IDLE_SECONDS)
-        if held() or self._pace.fixed:
+                take(1, BUSY_SECONDS if busy else IDLE_SECONDS)
+        if held() or always_waits:
             self._fill(take, held, self._pace.wait_seconds)
 
     def _fill(self, take: Take, held: Callable[[], int], seconds: float) -> None:

@@ -3,9 +3,8 @@
 import time
 from collections.abc import Callable, Collection
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, TopicPartition
 
-from scorer.kafka.delivery.commits import topic_partitions
 from scorer.kafka.observer import Observer
 from scorer.kafka.offsets import Partition
 
@@ -16,13 +15,13 @@ class Lag:
     """Tells the lag of each partition, every so often.
 
     Args:
-        consumer: asked for its positions, which it does not know of a partition that delivered no record.
+        consumer: asked for the ends of partitions.
         observer: told the lag.
-        reached: returns how far a partition has been read, records or not; below 0 where that is not known.
+        position: returns the next offset to be read of a partition; None or below 0 where that is not known.
     """
 
-    def __init__(self, consumer: Consumer, observer: Observer, reached: Callable[[Partition], int]) -> None:
-        self._consumer, self._observer, self._reached = consumer, observer, reached
+    def __init__(self, consumer: Consumer, observer: Observer, position: Callable[[Partition], int | None]) -> None:
+        self._consumer, self._observer, self._position = consumer, observer, position
         self._due = 0.0
 
     def look(self, owned: Collection[Partition]) -> None:
@@ -31,8 +30,8 @@ class Lag:
         if now < self._due:
             return
         self._due = now + LAG_SECONDS
-        for partition in self._consumer.position(topic_partitions(dict.fromkeys(owned, 0))):
-            _, end = self._consumer.get_watermark_offsets(partition, cached=True)
-            position = max(partition.offset, self._reached((partition.topic, partition.partition)))
-            if position >= 0 and end >= 0:
-                self._observer.lag(partition.topic, partition.partition, max(0, end - position))
+        for topic, partition in owned:
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+            position = self._position((topic, partition))
+            if position is not None and position >= 0 and end >= 0:
+                self._observer.lag(topic, partition, max(0, end - position))

@@ -1,13 +1,12 @@
 """The consumer: micro-batches of the partitions that are ours, and what happens when those change."""
 
 import json
-import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from typing import Literal, cast
+from typing import Literal
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from scorer.batch import Records
 from scorer.errors import Fatal
@@ -20,18 +19,17 @@ from scorer.kafka.consume.gaps import Gaps
 from scorer.kafka.consume.intake import Intake
 from scorer.kafka.consume.lag import Lag
 from scorer.kafka.consume.open_transactions import OpenTransactions
+from scorer.kafka.consume.reading import Reading
 from scorer.kafka.consume.records import columns
-from scorer.kafka.consume.start_offsets import StartOffsets
-from scorer.kafka.consume.starts import Starts, Undecided
+from scorer.kafka.consume.starts import Starts
 from scorer.kafka.delivery.checkpoint import Checkpoint
-from scorer.kafka.delivery.commits import Commits, places, topic_partitions
+from scorer.kafka.delivery.commits import Commits, places
 from scorer.kafka.delivery.leaving import commit_before_revocation, give_up
 from scorer.kafka.observer import Observer
-from scorer.kafka.offsets import Partition
+from scorer.kafka.offsets import Offsets, Partition
 from scorer.settings import BatchSettings, KafkaSettings
 
 DRAIN_SECONDS = 10.0  # for writes to be acknowledged before partitions that are revoked go; well under a session
-UNDECIDED_SECONDS = 0.1  # between two questions where the group starts
 DELETED = (
     "an input topic was deleted: this consumer would hear nothing even of a new one of that name;"
     " `scorer topics --create` makes it, then start again"
@@ -70,7 +68,6 @@ class Source:
         self._drain: Drain | None = None
         self.assignment = Assignment()
         self._held: list[Message] = []  # delivered, and left for the next batch
-        self._paused: set[Partition] = set()
         self._failure: Exception | None = None  # raised in a callback
         self._consumer = connect(
             Consumer,
@@ -79,13 +76,11 @@ class Source:
         )
         self.commits = Commits(self._consumer, observer)
         self._gaps = Gaps(self.commits, observer.deleted)
-        self._lag = Lag(self._consumer, observer, self._gaps.reached)
+        self._lag = Lag(self._consumer, observer, self._gaps.position)
         latest = kafka.start_from == "latest"
         self.starts = Starts(self._consumer, self.commits, lambda: self.assignment.owned, latest=latest)
-        self._start_offsets = StartOffsets(
-            self.commits, self._consumer.seek, self._drop, self._gaps.begin, self.starts.find
-        )
-        self._ends = Ends(self._start_offsets, self._gaps)
+        self._reading = Reading(self._consumer, self.commits, self.starts, self._gaps)
+        self._ends = Ends(self._gaps)
         self._transactions = OpenTransactions(kafka.properties.get("isolation.level"), waiting)
 
     def subscribe(self, checkpoint: Checkpoint, drain: Drain) -> None:
@@ -106,33 +101,26 @@ class Source:
         Raises:
             Fatal: the group will not have us.
         """
-        self._resume()
-        self._start_offsets.seek_pending()
+        self._reading.resume()
         # What was handed out before is now published or abandoned, so that what it holds back is in the checkpoint.
-        # Under exactly-once positions are not committed: with them a torture run lost events, see docs/guarantees.md.
-        if self._checkpoint is not None and not self._transactional and (ends := self._ends.passed(self._held)):
+        if self._checkpoint is not None and (ends := self._ends.passed(self._held)):
             self._checkpoint.advance(ends)
-        generation = self.assignment.generation
-        self._intake.gather(self._take, lambda: len(self._held), self._waits)
-        self.starts.decide()
+        settled = bool(self.assignment.owned) and self._reading.complete
+        self._intake.gather(self._take, lambda: len(self._held), busy=self._waits(), settled=settled)
         self._lag.look(self.assignment.owned)
         messages, self._held = self._held, []
         if not messages:
             return None
-        # Counted from now: what was assigned during the call may already have delivered.
         first = messages[: self._intake.rows]
         records = columns(first, self._topics, self._max_bytes, self.assignment.generation, self.membership())
         self._held = messages[len(records) :]
-        ours = records if records.generation == generation else self.assignment.ours(records)
-        ours = ours and self._begun(ours)
-        if ours is not None:
-            self._gaps.look(ours)
-            self._intake.batch_started()
-        return ours
+        self._gaps.look(records)
+        self._intake.batch_started()
+        return records
 
     def hold(self, records: Records | None, seconds: float) -> Records | None:
         """Stay in the group for some seconds without reading on; return what is still ours of some records."""
-        self._pause()
+        self._reading.pause(self._positions())
         self._take(1, seconds)
         if records is not None and records.generation != self.assignment.generation:
             records = self.assignment.ours(records)
@@ -144,22 +132,14 @@ class Source:
         self._checkpoint = None
         return within(seconds, self._consumer.close)
 
-    def _begun(self, records: Records) -> Records | None:
-        """Return the records of partitions that begin where they should; hold all while that cannot be told."""
-        try:
-            return self._start_offsets.check(records)
-        except (KafkaException, Undecided) as reason:
-            if isinstance(reason, Undecided):
-                time.sleep(UNDECIDED_SECONDS)
-            # Not to be fetched again: brokers that are too busy to answer would have the more to do.
-            self._held = [*cast("Sequence[Message]", records.originals), *self._held]
-            self._take(1, 0)  # the group is served meanwhile
-            return None
-
     def _take(self, records: int, seconds: float) -> int:
         """Hold what comes within some seconds, so many messages at most; return how many came, ends included."""
+        generation = self.assignment.generation
         messages = self._consumer.consume(records, seconds)  # may drop what is held: partitions change hands in it
         came = len(messages)
+        if not self._reading.complete or self.assignment.generation != generation:
+            self._reading.pause_assigned()
+            messages = [message for message in messages if self._is_read(message)]
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
@@ -172,6 +152,21 @@ class Source:
         self._intake.weigh(messages)
         self._held += messages
         return came
+
+    def _is_read(self, message: Message) -> bool:
+        """Whether a message is of a partition that is ours and that was sought to its offset, or of none."""
+        error, partition = message.error(), (message.topic() or "", message.partition() or 0)
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own codes are so named
+            return True
+        return partition in self.assignment.owned and not self._reading.is_paused(partition)
+
+    def _positions(self) -> Offsets:
+        """Return the next offset to be delivered of each partition that is read."""
+        read = [partition for partition in self.assignment.owned if not self._reading.is_paused(partition)]
+        positions = {partition: at for partition in read if (at := self._gaps.position(partition)) is not None}
+        for message in self._held if read else ():
+            positions[message.topic() or "", message.partition() or 0] = (message.offset() or 0) + 1
+        return {partition: positions[partition] for partition in read if partition in positions}
 
     def _note(self, failed: list[Message]) -> None:
         for message in failed:
@@ -189,18 +184,6 @@ class Source:
         """Return the group's token of this member, as of now; None where no transaction needs it."""
         return self._consumer.consumer_group_metadata() if self._transactional else None
 
-    def _pause(self) -> None:
-        # Again at every call: partitions may have been assigned since, and those are not paused.
-        assigned = self._consumer.assignment()
-        self._consumer.pause(assigned)
-        self._paused.update(places(assigned))
-
-    def _resume(self) -> None:
-        # Those that were lost meanwhile, too: the client would keep them paused when they come back.
-        if self._paused:
-            self._consumer.resume(topic_partitions(dict.fromkeys(self._paused, 0)))
-            self._paused.clear()
-
     def _drop(self, partitions: Collection[Partition]) -> None:
         self._held = [message for message in self._held if (message.topic(), message.partition()) not in partitions]
         self._ends.forget(partitions)
@@ -208,7 +191,7 @@ class Source:
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._change("assigned", partitions)
         self.assignment.gain(places(partitions))
-        self._start_offsets.watch(places(partitions))
+        self._reading.assign(places(partitions))
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         try:
@@ -225,7 +208,7 @@ class Source:
     def _let_go(self, kind: Literal["revoked", "lost"], partitions: list[TopicPartition]) -> None:
         self._change(kind, partitions)
         (self.assignment.lose if kind == "lost" else self.assignment.let_go)(places(partitions))
-        self._start_offsets.forget(places(partitions))
+        self._reading.forget(places(partitions))
         self._gaps.forget(places(partitions))
         for partition in places(partitions):
             self._observer.forget(*partition)

@@ -1,4 +1,4 @@
-"""Where a group with `start_from: latest` starts: at the ends of a topic, once, and never again.
+"""Where partitions start: at the committed offset; without one at the first record, or at the end under `latest`.
 
 The client's own `latest` applies to every partition without a committed offset at every start. It skips what was sent
 to a partition while nobody had it assigned: one that was idle until a restart, or one that was added. So the client
@@ -8,17 +8,15 @@ The member that owns partition 0 decides, and commits all partitions of the topi
 that. The brokers accept a commit of the current generation alone, in which partition 0 has one owner.
 """
 
-import time
 from collections.abc import Callable, Collection
 
 import structlog
-from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, TopicPartition
 
 from scorer.kafka.delivery.commits import Commits
 from scorer.kafka.offsets import Offsets, Partition
 
 ASK_SECONDS = 1.0
-RETRY_SECONDS = 0.2
 COMMIT_SECONDS = 5.0
 log = structlog.get_logger()
 
@@ -28,59 +26,53 @@ class Undecided(Exception):
 
 
 class Starts:
-    """Finds where partitions without a committed offset start.
+    """Finds where partitions start.
 
     Args:
         consumer: asked for partitions and their ends.
         commits: of the group.
         owned: returns the partitions of this replica.
         latest: whether a group that is new to a topic starts at its end. Else all start at their first record.
-        clock: seconds, monotonic.
     """
 
     def __init__(
-        self,
-        consumer: Consumer,
-        commits: Commits,
-        owned: Callable[[], Collection[Partition]],
-        *,
-        latest: bool,
-        clock: Callable[[], float] = time.monotonic,
+        self, consumer: Consumer, commits: Commits, owned: Callable[[], Collection[Partition]], *, latest: bool
     ) -> None:
-        self._consumer, self._commits, self._owned, self._latest, self._clock = consumer, commits, owned, latest, clock
+        self._consumer, self._commits, self._owned, self._latest = consumer, commits, owned, latest
         self._begun: set[str] = set()  # topics of which the group has committed something
-        self._retry_at = 0.0
+        self._told = False  # that the group has not decided
 
     @property
     def decided(self) -> bool:
         """Whether what is sent from now on to our partitions will be scored."""
         return not self._latest or all(topic in self._begun for topic, _ in self._owned())
 
-    def decide(self) -> None:
-        """Decide at once where the group starts, without waiting for a first record; tried again by later calls."""
-        if self.decided or self._clock() < self._retry_at:
-            return
-        try:
-            for topic in {topic for topic, _ in self._owned()} - self._begun:
-                self._look_up(topic)
-        except (KafkaException, Undecided):
-            self._retry_at = self._clock() + RETRY_SECONDS
+    def find(self, committed: Offsets) -> Offsets:
+        """Return where partitions start; those that are not decided are left out, and must be asked for again.
 
-    def find(self, partitions: Collection[Partition]) -> Offsets:
-        """Return the start offsets of partitions of which nothing was committed a moment ago.
-
-        One that is left out starts at its first record.
+        Args:
+            committed: their committed offsets, below 0 where there is none, as of a moment ago.
 
         Raises:
-            Undecided: that is not decided yet.
             KafkaException: the brokers do not answer.
         """
-        starts: Offsets = {}
-        for topic in {topic for topic, _ in partitions} if self._latest else ():
-            # Once the group has begun with a topic, a partition without an offset was added to it later.
-            if topic not in self._begun:
-                starts |= self._look_up(topic)
-        return {partition: starts[partition] for partition in partitions if partition in starts}
+        starts = {partition: offset for partition, offset in committed.items() if offset >= 0}
+        self._begun.update(topic for topic, _ in starts)
+        new = committed.keys() - starts.keys()
+        for topic in {topic for topic, _ in new}:
+            try:
+                # Once the group has begun with a topic, a partition without an offset was added to it later.
+                at_end = self._look_up(topic) if self._latest and topic not in self._begun else {}
+            except Undecided as reason:
+                self._tell(reason)
+            else:
+                starts |= {place: at_end.get(place, OFFSET_BEGINNING) for place in new if place[0] == topic}
+        return starts
+
+    def _tell(self, reason: Undecided) -> None:
+        if not self._told:
+            log.info("waiting for the group to decide where it starts", reason=str(reason))
+        self._told = True
 
     def _look_up(self, topic: str) -> Offsets:
         """Return the committed offsets of a topic; where the group has none, decide."""

@@ -26,7 +26,7 @@ class Queue:
 
     def gather(self) -> None:
         self.held.clear()
-        self._intake.gather(self.take, lambda: len(self.held), lambda: False)
+        self._intake.gather(self.take, lambda: len(self.held), busy=False, settled=True)
 
 
 class Fake:

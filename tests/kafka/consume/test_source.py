@@ -135,7 +135,7 @@ def test_a_record_alone_waits_no_longer_than_pays_off(
         later.join()
 
 
-def test_records_are_held_while_the_committed_offsets_are_not_known(
+def test_nothing_is_read_while_the_committed_offsets_are_not_known(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = make_topic()

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from itertools import count
 from typing import cast
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
+from structlog.testing import capture_logs
 
-from scorer.kafka.consume.starts import Starts, Undecided
+from scorer.kafka.consume.starts import Starts
 from scorer.kafka.delivery.commits import Commits
 from scorer.kafka.offsets import Offsets, Partition
 from scorer.sandbox import Kafka
@@ -45,63 +45,65 @@ class Broker(Commits):
 
 
 def starting(broker: Broker, *owned: int, latest: bool = True) -> Starts:
-    return Starts(
-        cast("Consumer", broker),
-        broker,
-        lambda: [(TOPIC, number) for number in owned],
-        latest=latest,
-        clock=lambda: float(next(SECONDS)),
-    )
+    return Starts(cast("Consumer", broker), broker, lambda: [(TOPIC, number) for number in owned], latest=latest)
 
 
-SECONDS = count(1)
+def committed(broker: Broker, *numbers: int) -> Offsets:
+    return broker.read([(TOPIC, number) for number in numbers], 1)
+
+
 ENDS = {(TOPIC, 0): 50, (TOPIC, 1): 60, (TOPIC, 2): 0}
 
 
 def test_the_owner_of_partition_0_commits_where_all_partitions_start() -> None:
     broker = Broker({}, ENDS)
-    assert starting(broker, 0).find([(TOPIC, 0)]) == {(TOPIC, 0): 50}
+    assert starting(broker, 0).find(committed(broker, 0)) == {(TOPIC, 0): 50}
     assert broker.committed == ENDS
 
 
 def test_the_others_wait_for_it_and_start_there() -> None:
     broker = Broker({}, ENDS)
     waiting = starting(broker, 1)
-    for _ in range(2):
-        waiting.decide()
-        assert not waiting.decided
-        with pytest.raises(Undecided, match="the owner of partition 0 of in has not committed"):
-            waiting.find([(TOPIC, 1)])
-    starting(broker, 0).decide()
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert waiting.find(committed(broker, 1)) == {}
+            assert not waiting.decided
+    (line,) = logs
+    assert line["reason"] == "the owner of partition 0 of in has not committed where the group starts"
+    starting(broker, 0).find(committed(broker, 0))
     broker.ends = {(TOPIC, 1): 70}
-    waiting.decide()
+    assert waiting.find(committed(broker, 1)) == {(TOPIC, 1): 60}
     assert waiting.decided
     assert broker.committed == ENDS
 
 
-@pytest.mark.parametrize("committed", [{(TOPIC, 0): 7}, {(TOPIC, 1): 7}])
-def test_once_the_group_has_begun_a_partition_without_an_offset_starts_at_its_first_record(committed: Offsets) -> None:
-    broker = Broker(dict(committed), ENDS)
+@pytest.mark.parametrize("of_group", [{(TOPIC, 0): 7}, {(TOPIC, 1): 7}])
+def test_once_the_group_has_begun_a_partition_without_an_offset_starts_at_its_first_record(of_group: Offsets) -> None:
+    broker = Broker(dict(of_group), ENDS)
     starts = starting(broker, 0, 2)
-    assert starts.find([(TOPIC, 2)]) == {}
+    assert starts.find(committed(broker, 2)) == {(TOPIC, 2): OFFSET_BEGINNING}
     assert starts.decided
-    assert broker.committed == committed
+    assert broker.committed == of_group
+
+
+def test_a_partition_starts_at_its_committed_offset_whatever_becomes_of_the_others() -> None:
+    broker = Broker({("other", 1): 7}, ENDS)
+    broker.takes_commits = False
+    starts = starting(broker, 0)
+    assert starts.find(committed(broker, 0) | {("other", 1): 7}) == {("other", 1): 7}
 
 
 def test_a_start_that_could_not_be_committed_is_none() -> None:
     broker = Broker({}, ENDS)
     broker.takes_commits = False
     starts = starting(broker, 0)
-    with pytest.raises(Undecided, match="could not be committed"):
-        starts.find([(TOPIC, 0)])
-    starts.decide()
+    assert starts.find(committed(broker, 0)) == {}
     assert not starts.decided
 
 
 def test_an_end_that_is_not_known_decides_nothing() -> None:
     broker = Broker({}, {(TOPIC, 0): 50, (TOPIC, 1): -1})
-    with pytest.raises(Undecided, match="the end of partition 1 of in is not known"):
-        starting(broker, 0).find([(TOPIC, 0)])
+    assert starting(broker, 0).find(committed(broker, 0)) == {}
     assert broker.committed == {}
 
 
@@ -109,7 +111,7 @@ def test_under_earliest_every_partition_starts_at_its_first_record() -> None:
     broker = Broker({}, ENDS)
     starts = starting(broker, 1, latest=False)
     assert starts.decided
-    assert starts.find([(TOPIC, 1)]) == {}
+    assert starts.find(committed(broker, 1)) == {(TOPIC, 1): OFFSET_BEGINNING}
     assert broker.committed == {}
 
 
@@ -160,8 +162,8 @@ def test_a_new_group_of_two_replicas_skips_what_was_there_and_nothing_that_comes
         fill(kafka, topic, [b"old"] * 5, partition)
     with joined(group, topic) as first, joined(group, topic) as second:
         settle(first, second)
-        committed = first.source.commits.read([(topic, 0), (topic, 1)], 20)
-        assert committed == {(topic, 0): 5, (topic, 1): 5}
+        offsets = first.source.commits.read([(topic, 0), (topic, 1)], 20)
+        assert offsets == {(topic, 0): 5, (topic, 1): 5}
         for partition in (0, 1):
             fill(kafka, topic, [b"new"], partition)
         assert list(read(first, 1).values()) == [[b"new"]]
