@@ -18,8 +18,7 @@ def abort(world: World, records: int) -> None:
     producer.abort_transaction(60)
 
 
-def test_the_lag_behind_a_transaction_that_was_aborted_ends_at_0(make_world: MakeWorld) -> None:
-    world = make_world()
+def test_the_lag_behind_a_transaction_that_was_aborted_ends_at_0(world: World) -> None:
     abort(world, 25)  # so that the group begins with nothing that can be read
     replica = world.start()
     world.wait_committed()

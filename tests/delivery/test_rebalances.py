@@ -1,7 +1,10 @@
 """Replicas come and go under load, by both protocols of consumer groups."""
 
+import time
+
 import pytest
 
+from scorer.sandbox import Redis
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, owners, shared_by
 
@@ -59,3 +62,25 @@ def test_a_named_replica_comes_back_to_its_partitions_and_moves_no_others(make_w
         assert (world.folder / "stays.log").read_text() == said
     world.wait_committed()
     assert world.verify().repeated == 0
+
+
+def test_a_named_replica_that_is_killed_while_it_gives_partitions_up_leaves_none_without_an_owner(
+    make_world: MakeWorld, own_redis: Redis
+) -> None:
+    """Its successor takes its place without a rebalance, so nobody hears of the partitions that it had given up."""
+    patience = {"session.timeout.ms": 45_000, "heartbeat.interval.ms": 300}
+    world = make_world(redis=own_redis.url, kafka__properties=patience, features__timeout_ms=60_000)
+    with load(world, 1_000):
+        dies = world.start("dies.log", SCORER_KAFKA__INSTANCE_ID="dies")
+        world.wait(1_000)
+        own_redis.pause()
+        time.sleep(2)  # it waits for features, and answers the group alone
+        world.start("joins.log", SCORER_KAFKA__INSTANCE_ID="joins", SCORER_FEATURES__TIMEOUT_MS="100")
+        world.until(lambda: '"assigned"' in (world.folder / "joins.log").read_text(), "a share of nothing")
+        dies.kill()
+        world.ended(dies)
+        own_redis.resume()
+        world.start("back.log", SCORER_KAFKA__INSTANCE_ID="dies")
+        world.until(lambda: shared_by(world, 2), "an owner for each partition")
+    world.wait_committed()
+    world.verify()

@@ -136,9 +136,31 @@ MUTANTS = [
     Mutant(
         "a partition begins where the client says",
         "scorer/kafka/consume/source.py",
-        "return self._start_offsets.check(records)",
-        "return records",
-        "tests/kafka/consume/test_start_offsets.py",
+        "self._reading.assign(places(partitions))",
+        "pass",
+        "tests/kafka/consume/test_reading.py::test_a_rebalance_while_a_transaction_holds_the_offsets_moves_no_beginning",
+    ),
+    Mutant(
+        "a partition is resumed where the client says",
+        "scorer/kafka/consume/reading.py",
+        "self._consumer.seek(where)",
+        "pass",
+        "tests/kafka/consume/test_reading.py::test_a_pause_skips_and_repeats_nothing_wherever_the_client_thinks_it_is",
+    ),
+    Mutant(
+        "messages of a partition are taken before it was sought",
+        "scorer/kafka/consume/source.py",
+        "messages = [message for message in messages if self._is_read(message)]",
+        "pass",
+        "tests/kafka/consume/test_reading.py::"
+        "test_messages_from_before_a_partition_was_assigned_again_are_dropped_and_so_is_its_end",
+    ),
+    Mutant(
+        "partitions without an owner are nobody's business",
+        "scorer/kafka/consume/unowned.py",
+        "self._found.set()",
+        "pass",
+        "tests/kafka/consume/test_unowned.py",
     ),
     Mutant(
         "records are held of a partition that went meanwhile",

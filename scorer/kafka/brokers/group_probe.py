@@ -1,6 +1,6 @@
 """Ask the brokers about a consumer group, as a program of its own: a client that crashes over it does so alone.
 
-It reads {"properties", "group", "rights", "seconds"} as JSON from stdin and writes what it was told, or {"code",
+It reads {"properties", "group", "rights", "topics", "seconds"} as JSON from stdin, and writes the answer, or {"code",
 "text"} of an error, as JSON to stdout. It imports nothing of the project's. `describe_group` in
 `scorer.kafka.brokers.groups` starts it.
 """
@@ -14,8 +14,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 
-def ask(properties: dict[str, Any], group: str, rights: bool, seconds: float) -> dict[str, Any]:  # noqa: FBT001  by name, from JSON
-    """Return the state of a group, what we may do to it, and who reads which partition.
+def ask(properties: dict[str, Any], group: str, rights: bool, topics: list[str], seconds: float) -> dict[str, Any]:  # noqa: FBT001  by name, from JSON
+    """Return the state of a group, what we may do to it, who reads which partition, and how many topics have.
 
     Raises:
         KafkaException: the brokers did not say.
@@ -33,6 +33,7 @@ def ask(properties: dict[str, Any], group: str, rights: bool, seconds: float) ->
             for member in described.members
             for at in member.assignment.topic_partitions
         ],
+        "sizes": {topic: len(client.list_topics(topic, timeout=seconds).topics[topic].partitions) for topic in topics},
     }
 
 

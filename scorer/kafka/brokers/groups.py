@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,18 @@ class GroupDescription:
     state:      such as `stable`, `empty` or `dead`.
     operations: what its user may do to it, such as `READ`; empty where that was not asked, or brokers do not tell.
     owners:     by partition, the static member's name or else the member's id, and the member's host.
+    sizes:      how many partitions the topics have that were asked about.
     """
 
     state: str
     operations: frozenset[str]
     owners: Mapping[Partition, tuple[str, str]]
+    sizes: Mapping[str, int]
 
 
-def describe_group(kafka: KafkaSettings, group: str, seconds: float, *, rights: bool = False) -> GroupDescription:
+def describe_group(
+    kafka: KafkaSettings, group: str, seconds: float, *, rights: bool = False, topics: Collection[str] = ()
+) -> GroupDescription:
     """Ask about a group.
 
     In a process of its own: where the connection to a group's coordinator breaks while an administrator's question
@@ -44,17 +48,18 @@ def describe_group(kafka: KafkaSettings, group: str, seconds: float, *, rights: 
         group: its id.
         seconds: limit of the question.
         rights: whether to ask for the operations, too.
+        topics: whose partitions are to be counted, too.
 
     Raises:
         KafkaException: the brokers did not say.
     """
     chosen = {"log_level": 0, **properties(kafka, "admin")}
-    question = {"properties": chosen, "group": group, "rights": rights, "seconds": seconds}
+    question = {"properties": chosen, "group": group, "rights": rights, "topics": list(topics), "seconds": seconds}
     answer = _answer(json.dumps(question), seconds + START_SECONDS)
     if "code" in answer:
         raise KafkaException(KafkaError(answer["code"], answer["text"]))
     owners = {(topic, partition): (member, host) for topic, partition, member, host in answer["owners"]}
-    return GroupDescription(answer["state"], frozenset(answer["operations"]), owners)
+    return GroupDescription(answer["state"], frozenset(answer["operations"]), owners, answer["sizes"])
 
 
 def _answer(question: str, seconds: float) -> dict[str, Any]:

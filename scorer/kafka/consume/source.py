@@ -22,6 +22,7 @@ from scorer.kafka.consume.open_transactions import OpenTransactions
 from scorer.kafka.consume.reading import Reading
 from scorer.kafka.consume.records import columns
 from scorer.kafka.consume.starts import Starts
+from scorer.kafka.consume.unowned import Unowned
 from scorer.kafka.delivery.checkpoint import Checkpoint
 from scorer.kafka.delivery.commits import Commits, places
 from scorer.kafka.delivery.leaving import commit_before_revocation, give_up
@@ -80,7 +81,7 @@ class Source:
         latest = kafka.start_from == "latest"
         self.starts = Starts(self._consumer, self.commits, lambda: self.assignment.owned, latest=latest)
         self._reading = Reading(self._consumer, self.commits, self.starts, self._gaps)
-        self._ends = Ends(self._gaps)
+        self._ends, self._unowned = Ends(self._gaps), Unowned(kafka)
         self._transactions = OpenTransactions(kafka.properties.get("isolation.level"), waiting)
 
     def subscribe(self, checkpoint: Checkpoint, drain: Drain) -> None:
@@ -91,9 +92,7 @@ class Source:
             drain: has all that is published acknowledged within some seconds; called when partitions are revoked.
         """
         self._checkpoint, self._drain = checkpoint, drain
-        self._consumer.subscribe(
-            list(self._topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        self._join()
 
     def poll(self) -> Records | None:
         """Return the next batch, or None where no record came within the batch's waiting time.
@@ -101,6 +100,9 @@ class Source:
         Raises:
             Fatal: the group will not have us.
         """
+        if self._unowned.found():
+            self._consumer.unsubscribe()
+            self._join()
         self._reading.resume()
         # What was handed out before is now published or abandoned, so that what it holds back is in the checkpoint.
         if self._checkpoint is not None and (ends := self._ends.passed(self._held)):
@@ -131,6 +133,11 @@ class Source:
         """Leave the group; return whether that ended within the time."""
         self._checkpoint = None
         return within(seconds, self._consumer.close)
+
+    def _join(self) -> None:
+        self._consumer.subscribe(
+            list(self._topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
 
     def _take(self, records: int, seconds: float) -> int:
         """Hold what comes within some seconds, so many messages at most; return how many came, ends included."""
@@ -192,6 +199,7 @@ class Source:
         self._change("assigned", partitions)
         self.assignment.gain(places(partitions))
         self._reading.assign(places(partitions))
+        self._unowned.watch()
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         try:
