@@ -16,15 +16,16 @@ from scorer.avro import Encoder
 from scorer.check import require_topics
 from scorer.errors import Fatal, Misconfigured
 from scorer.kafka import (
+    AtLeastOnce,
     Checkpoint,
     DeadLetterLimit,
     DeadLetters,
+    Delivery,
+    ExactlyOnce,
     Limits,
-    PositionCommits,
     Sink,
     Source,
-    TransactionalSink,
-    TransactionCheckpoint,
+    Transactions,
     commit_before_leaving,
 )
 from scorer.monitor import Health, Metrics, Outages, serve, watched
@@ -65,8 +66,7 @@ def run(settings: Settings) -> bool:
         log.info("serving", model=model.name, version=model.version, trees=trees, group=settings.kafka.group_id)
         gc.collect()
         gc.freeze()  # what was loaded stays, so no later collection needs to look at it
-        drain = parts.sink.drain
-        parts.source.subscribe(parts.checkpoint, lambda batches, seconds: drain(batches, min(seconds, stop.left())))
+        parts.source.subscribe(parts.delivery, stop.left)
         try:
             pipeline.run(parts, stop.requested)
             return _finish(parts, stop)
@@ -118,15 +118,13 @@ def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
     limit = DeadLetterLimit(settings.kafka.max_dead_letter_ratio, settings.kafka.dead_letter_window)
     letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
     source = Source(settings.kafka, settings.batch, metrics, brokers, partial(_note_input, health))
-    limits = _limits(settings.batch)
+    delivery: Delivery
     if settings.kafka.delivery == "exactly-once":
-        sink: Sink
-        sink = transactional = TransactionalSink(settings.kafka, letters, brokers, source.commits, limit, stop.left)
-        committer = PositionCommits(transactional, source.membership)
-        checkpoint: Checkpoint = TransactionCheckpoint(committer, limits, metrics.in_flight)
+        transactions = Transactions(settings.kafka, letters, brokers, source.commits, limit, stop.left)
+        delivery = ExactlyOnce(transactions, source.membership)
     else:
-        sink = Sink(settings.kafka, letters, brokers, limit)
-        checkpoint = Checkpoint(source.commits, limits, metrics.in_flight)
+        checkpoint = Checkpoint(source.commits, _limits(settings.batch), metrics.in_flight)
+        delivery = AtLeastOnce(Sink(settings.kafka, letters, brokers, limit), checkpoint)
     return Parts(
         source=source,
         decoder=serving.decoder(),
@@ -134,8 +132,7 @@ def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
         lookups=lookups,
         limit=limit,
         encoder=Encoder(settings.predictions.framing),
-        sink=sink,
-        checkpoint=checkpoint,
+        delivery=delivery,
         metrics=metrics,
         health=health,
         condition=condition,
@@ -177,7 +174,7 @@ def _finish(parts: Parts, stop: Stop) -> bool:
     log.info("stopping", deadline_s=stop.seconds)
     reserve = min(LEAVE_SECONDS, stop.seconds / 4)
     rest = commit_before_leaving(
-        parts.source, parts.sink, parts.checkpoint, lambda: max(0.0, stop.left() - reserve), parts.health.heartbeat
+        parts.source, parts.delivery, lambda: max(0.0, stop.left() - reserve), parts.health.heartbeat
     )
     left = _leave(parts, stop)
     if rest.transaction:
@@ -190,7 +187,7 @@ def _finish(parts: Parts, stop: Stop) -> bool:
 
 
 def _leave(parts: Parts, stop: Stop) -> bool:
-    parts.sink.close()
+    parts.delivery.close()
     return parts.source.close(max(LEAVE_SECONDS, stop.left()))
 
 

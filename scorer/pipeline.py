@@ -8,7 +8,7 @@ from functools import partial
 from scorer.avro import Decoder, Encoder
 from scorer.batch import Outcome, Records, Rejected
 from scorer.errors import Aborted, Unavailable
-from scorer.kafka import Checkpoint, DeadLetterLimit, Sink, Source
+from scorer.kafka import DeadLetterLimit, Delivery, Source
 from scorer.monitor import Health, Metrics
 from scorer.scoring import Scorer
 from scorer.store import Lookups
@@ -29,8 +29,7 @@ class Parts:
     lookups: Lookups | None  # None where the plan has no entities
     limit: DeadLetterLimit
     encoder: Encoder
-    sink: Sink
-    checkpoint: Checkpoint
+    delivery: Delivery
     metrics: Metrics
     health: Health
     condition: Callable[[str, str], None]  # told (name, trouble) of each server; no trouble is the empty text
@@ -51,9 +50,9 @@ def run(parts: Parts, stopping: Callable[[], bool]) -> None:
         if batch is None and parts.lookups and (trouble := parts.lookups.ping_if_idle()) is not None:
             parts.condition("features", trouble)
         with stages.reports:
-            parts.sink.serve()
+            parts.delivery.serve()
         with stages.commit:
-            parts.checkpoint.settle()
+            parts.delivery.commit()
         assignment = parts.source.assignment
         undecided = "" if parts.source.starts.decided else ", and where the group starts is not decided"
         joined = assignment.joined and not undecided
@@ -81,8 +80,8 @@ def score(parts: Parts, records: Records) -> None:
         parts.limit.check(records, outcome.rejected)
         payloads = parts.encoder.encode(outcome.predictions)
     with stages.publish:
-        batch = parts.checkpoint.open(records, len(records), partial(_written, parts, records, outcome))
-        parts.sink.publish(records, payloads, outcome.rejected, batch)
+        on_written = partial(_written, parts, records, outcome)
+        parts.delivery.publish(records, payloads, outcome.rejected, on_written)
 
 
 def _next(parts: Parts, stopping: Callable[[], bool]) -> Records | None:
@@ -108,32 +107,32 @@ def _score_when_possible(parts: Parts, records: Records | None, stopping: Callab
 def _room(parts: Parts, stopping: Callable[[], bool]) -> bool:
     """Wait, as a member of the group, until the window takes another batch; return whether it does."""
     stages = parts.metrics.stages
-    while parts.checkpoint.full and not stopping():
+    while parts.delivery.full and not stopping():
         with stages.reports:
-            parts.sink.serve(WAIT_SECONDS / 10)
+            parts.delivery.serve(WAIT_SECONDS / 10)
         with stages.commit:
-            parts.checkpoint.settle()
-        if parts.checkpoint.waiting_seconds > SLOW_WRITE_SECONDS:
+            parts.delivery.commit()
+        if parts.delivery.waiting_seconds > SLOW_WRITE_SECONDS:
             parts.condition("writes", f"not acknowledged for {SLOW_WRITE_SECONDS:g} seconds")
             parts.source.hold(None, 0)
         parts.health.heartbeat()
-    if not parts.checkpoint.full:
+    if not parts.delivery.full:
         parts.condition("writes", "")
-    return not parts.checkpoint.full and _caught_up(parts, stopping)
+    return not parts.delivery.full and _caught_up(parts, stopping)
 
 
 def _caught_up(parts: Parts, stopping: Callable[[], bool]) -> bool:
     """Wait, as a member of the group, until commits have caught up with the writes; return whether they have."""
     late_at = time.monotonic() + CATCH_UP_SECONDS
-    while parts.checkpoint.behind and not stopping():
+    while parts.delivery.behind and not stopping():
         with parts.metrics.stages.commit:
             # One commit at a time: a second one could overtake the first where the client sends that again.
-            parts.checkpoint.settle()
+            parts.delivery.commit()
             parts.source.hold(None, COMMIT_TURN_SECONDS)
         if time.monotonic() > late_at:
             parts.condition("writes", "what is written cannot be committed, so nothing more is")
         parts.health.heartbeat()
-    return not parts.checkpoint.behind
+    return not parts.delivery.behind
 
 
 def _written(parts: Parts, records: Records, outcome: Outcome, unwritable: Sequence[Rejected]) -> None:

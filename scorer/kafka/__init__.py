@@ -8,11 +8,13 @@ from scorer.kafka.dead_letters.read import Letter, Letterbox
 from scorer.kafka.dead_letters.replay import Due, Replay
 from scorer.kafka.dead_letters.replayed import Replayed, memory_of, read_replayed
 from scorer.kafka.dead_letters.write import DeadLetterLimit, DeadLetters
-from scorer.kafka.delivery.at_least_once import Sink
+from scorer.kafka.delivery.at_least_once import AtLeastOnce
 from scorer.kafka.delivery.checkpoint import Checkpoint, Limits
-from scorer.kafka.delivery.exactly_once import TransactionalSink
+from scorer.kafka.delivery.delivery import Delivery
+from scorer.kafka.delivery.exactly_once import ExactlyOnce
 from scorer.kafka.delivery.leaving import commit_before_leaving
-from scorer.kafka.delivery.positions import PositionCommits, TransactionCheckpoint
+from scorer.kafka.delivery.sink import Sink
+from scorer.kafka.delivery.transactions import Transactions
 from scorer.kafka.operate.client_check import membership_concerns, property_problems
 from scorer.kafka.operate.feed import Feed
 from scorer.kafka.operate.reader import Reader, Record
@@ -20,17 +22,19 @@ from scorer.kafka.operate.rights import Rights, examine_rights
 
 __all__ = [
     "Admin",
+    "AtLeastOnce",
     "Checkpoint",
     "Cluster",
     "DeadLetterLimit",
     "DeadLetters",
+    "Delivery",
     "Due",
+    "ExactlyOnce",
     "Feed",
     "GroupLag",
     "Letter",
     "Letterbox",
     "Limits",
-    "PositionCommits",
     "Reader",
     "Record",
     "Replay",
@@ -39,8 +43,7 @@ __all__ = [
     "Sink",
     "Source",
     "Topic",
-    "TransactionCheckpoint",
-    "TransactionalSink",
+    "Transactions",
     "commit_before_leaving",
     "dead_letter_concerns",
     "dead_letter_topic",

@@ -1,6 +1,7 @@
 """The consumer: micro-batches of the partitions that are ours, and what happens when those change."""
 
 import json
+import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Literal
@@ -23,9 +24,8 @@ from scorer.kafka.consume.reading import Reading
 from scorer.kafka.consume.records import columns
 from scorer.kafka.consume.starts import Starts
 from scorer.kafka.consume.unowned import Unowned
-from scorer.kafka.delivery.checkpoint import Checkpoint
 from scorer.kafka.delivery.commits import Commits, places
-from scorer.kafka.delivery.leaving import commit_before_revocation, give_up
+from scorer.kafka.delivery.delivery import Delivery
 from scorer.kafka.observer import Observer
 from scorer.kafka.offsets import Offsets, Partition
 from scorer.settings import BatchSettings, KafkaSettings
@@ -35,7 +35,6 @@ DELETED = (
     "an input topic was deleted: this consumer would hear nothing even of a new one of that name;"
     " `scorer topics --create` makes it, then start again"
 )
-Drain = Callable[[Checkpoint, float], bool]
 log = structlog.get_logger()
 
 
@@ -65,8 +64,8 @@ class Source:
         self._max_bytes, self._intake = batch.max_bytes, Intake(batch)
         self._observer, self._status, self._last_error = observer, BrokerStatus(condition), LastError(condition)
         self._transactional = kafka.delivery == "exactly-once"
-        self._checkpoint: Checkpoint | None = None
-        self._drain: Drain | None = None
+        self._delivery: Delivery | None = None
+        self._left: Callable[[], float] = lambda: math.inf
         self.assignment = Assignment()
         self._held: list[Message] = []  # delivered, and left for the next batch
         self._failure: Exception | None = None  # raised in a callback
@@ -84,14 +83,14 @@ class Source:
         self._ends, self._unowned = Ends(self._gaps), Unowned(kafka)
         self._transactions = OpenTransactions(kafka.properties.get("isolation.level"), waiting)
 
-    def subscribe(self, checkpoint: Checkpoint, drain: Drain) -> None:
+    def subscribe(self, delivery: Delivery, left: Callable[[], float] = lambda: math.inf) -> None:
         """Join the group.
 
         Args:
-            checkpoint: through it what is written is committed.
-            drain: has all that is published acknowledged within some seconds; called when partitions are revoked.
+            delivery: has what is published written and committed when partitions are revoked.
+            left: returns how many seconds are left, where this replica stops.
         """
-        self._checkpoint, self._drain = checkpoint, drain
+        self._delivery, self._left = delivery, left
         self._join()
 
     def poll(self) -> Records | None:
@@ -104,9 +103,9 @@ class Source:
             self._consumer.unsubscribe()
             self._join()
         self._reading.resume()
-        # What was handed out before is now published or abandoned, so that what it holds back is in the checkpoint.
-        if self._checkpoint is not None and (ends := self._ends.passed(self._held)):
-            self._checkpoint.advance(ends)
+        # What was handed out before is now published or abandoned, so delivery knows of it.
+        if self._delivery is not None and (ends := self._ends.passed(self._held)):
+            self._delivery.advance(ends)
         settled = bool(self.assignment.owned) and self._reading.complete
         self._intake.gather(self._take, lambda: len(self._held), busy=self._waits(), settled=settled)
         self._lag.look(self.assignment.owned)
@@ -131,7 +130,7 @@ class Source:
 
     def close(self, seconds: float) -> bool:
         """Leave the group; return whether that ended within the time."""
-        self._checkpoint = None
+        self._delivery = None
         return within(seconds, self._consumer.close)
 
     def _join(self) -> None:
@@ -185,7 +184,7 @@ class Source:
 
     def _waits(self) -> bool:
         """Whether delivery reports are expected."""
-        return self._checkpoint is not None and not self._checkpoint.idle
+        return self._delivery is not None and not self._delivery.idle
 
     def membership(self) -> object:
         """Return the group's token of this member, as of now; None where no transaction needs it."""
@@ -203,9 +202,8 @@ class Source:
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         try:
-            if self._checkpoint is not None and self._drain is not None:
-                self._drain(self._checkpoint, DRAIN_SECONDS)
-                commit_before_revocation(self._checkpoint)
+            if self._delivery is not None:
+                self._delivery.finish(min(DRAIN_SECONDS, self._left()))
         except Exception as error:  # noqa: BLE001  see the class: raised by the next call
             self._failure = error
         self._let_go("revoked", partitions)
@@ -220,8 +218,8 @@ class Source:
         self._gaps.forget(places(partitions))
         for partition in places(partitions):
             self._observer.forget(*partition)
-        if self._checkpoint is not None:
-            give_up(self._checkpoint, places(partitions))
+        if self._delivery is not None:
+            self._delivery.forget(places(partitions))
 
     def _change(self, kind: Literal["assigned", "revoked", "lost"], partitions: list[TopicPartition]) -> None:
         changed = set(places(partitions))
@@ -242,8 +240,8 @@ class Source:
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         confirmed = self.commits.result(error, partitions)
         errors = [error, *(partition.error for partition in partitions or ())]
-        if self._checkpoint is not None:
-            self._checkpoint.committed(confirmed=confirmed)
+        if self._delivery is not None:
+            self._delivery.committed(confirmed=confirmed)
         if any(each is not None and each.code() == KafkaError.UNKNOWN_TOPIC_OR_PART for each in errors):
             self._failure = Fatal(DELETED)
 

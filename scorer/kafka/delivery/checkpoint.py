@@ -3,18 +3,16 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from scorer.batch import Records, Rejected
 from scorer.errors import Fatal
+from scorer.kafka.delivery.delivery import Written
 from scorer.kafka.offsets import Offsets, Partition, next_offsets
 
 COMMIT_SECONDS = 0.05  # between two commits of small batches: each costs the brokers as much as that of a large one
-
-
-Settled = Callable[[Sequence[Rejected]], None]  # told the rows that became dead letters only when they were written
 
 
 class Committer(Protocol):
@@ -35,16 +33,17 @@ class InFlight:
     The sink sets `refused` to decide what becomes of a write that failed; by default that ends the replica.
     """
 
-    __slots__ = ("_on_settled", "acknowledged", "error", "expected", "offsets", "refused", "unwritable")
+    __slots__ = ("_on_written", "acknowledged", "error", "events", "offsets", "refused", "unwritable", "writes")
 
-    def __init__(self, offsets: Offsets, expected: int, on_settled: Settled) -> None:
+    def __init__(self, offsets: Offsets, events: int, writes: int, on_written: Written) -> None:
         self.offsets = offsets
-        self.expected = expected
+        self.events = events
+        self.writes = writes
         self.acknowledged = 0
         self.error: object | None = None
         self.unwritable: list[Rejected] = []  # rows whose prediction was refused and whose dead letter was not
         self.refused: Callable[[Any, Any], None] | None = None
-        self._on_settled = on_settled
+        self._on_written = on_written
 
     def delivered(self, error: object | None, message: object) -> None:
         """Count one delivery report."""
@@ -58,12 +57,12 @@ class InFlight:
     @property
     def complete(self) -> bool:
         """Whether every write was acknowledged: counted, since an empty queue proves nothing."""
-        return self.acknowledged == self.expected and self.error is None
+        return self.acknowledged == self.writes and self.error is None
 
     def settled(self) -> None:
         """Say that the whole batch is written."""
         self.refused = None  # which may refer to this
-        self._on_settled(self.unwritable)
+        self._on_written(self.unwritable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +108,9 @@ class Checkpoint:
         self._clock = clock
         self._due = self._oldest = clock()
 
-    def open(self, records: Records, expected: int, on_settled: Settled = lambda _: None) -> InFlight:
-        """Take a batch into the window before its first write; `expected` writes must be acknowledged."""
-        batch = InFlight(next_offsets(records), expected, on_settled)
+    def open(self, records: Records, writes: int, on_written: Written = lambda _: None) -> InFlight:
+        """Take a batch into the window before its first write; so many writes must be acknowledged."""
+        batch = InFlight(next_offsets(records), len(records), writes, on_written)
         if not self._batches:
             self._oldest = self._clock()
         self._batches.append(batch)
@@ -145,20 +144,42 @@ class Checkpoint:
     @property
     def uncommitted(self) -> int:
         """How many events are published and not known to be committed: at most so many are published again."""
-        return self._unconfirmed + sum(batch.expected for batch in self._batches if batch.offsets)
+        return self._unconfirmed + sum(batch.events for batch in self._batches if batch.offsets)
 
     @property
     def waiting_seconds(self) -> float:
         """How long the oldest batch in flight has been the oldest; 0 where none is."""
         return self._clock() - self._oldest if self._batches else 0.0
 
-    def settle(self) -> None:
-        """Take the batches that are written off the front of the window, and send what may be committed.
+    def take_written(self) -> None:
+        """Take the batches that are written off the front of the window.
 
         Raises:
             Fatal: the brokers refused a write for good. Nothing at or above it is ever committed.
         """
-        self._take_written()
+        while self._batches and self._batches[0].complete:
+            batch = self._batches.popleft()
+            self._oldest = self._clock()
+            if batch.offsets:
+                self._unsent += batch.events
+                self._unconfirmed += batch.events
+            _advance(self._written, batch.offsets)
+            batch.settled()
+            self._tell(len(self._batches))
+        for batch in self._batches:
+            if batch.error is not None:
+                raise Fatal(
+                    f"the brokers refused a write: {batch.error}. Nothing from there on was committed, so those events"
+                    " are scored again at the next start; first mend the topic (`scorer check` says what it can see)"
+                )
+
+    def settle(self) -> None:
+        """Take what is written, and send what may be committed.
+
+        Raises:
+            Fatal: as `take_written`.
+        """
+        self.take_written()
         if self._sent is None and self._written and (self._unsent >= self._limits.enough or self._clock() >= self._due):
             self._sent, self._confirmable = dict(self._written), self._unconfirmed
             self._unsent, self._due = 0, self._clock() + COMMIT_SECONDS
@@ -174,9 +195,9 @@ class Checkpoint:
         """Commit all that is written, and wait; return whether nothing written is left uncommitted.
 
         Raises:
-            Fatal: as `settle`.
+            Fatal: as `take_written`.
         """
-        self._take_written()
+        self.take_written()
         if self._written:
             sent, self._unsent = dict(self._written), 0
             if self._committer.finish(sent, seconds):
@@ -204,23 +225,6 @@ class Checkpoint:
         for partition, offset in sent.items():
             if self._written.get(partition) == offset:
                 del self._written[partition]
-
-    def _take_written(self) -> None:
-        while self._batches and self._batches[0].complete:
-            batch = self._batches.popleft()
-            self._oldest = self._clock()
-            if batch.offsets:
-                self._unsent += batch.expected
-                self._unconfirmed += batch.expected
-            _advance(self._written, batch.offsets)
-            batch.settled()
-            self._tell(len(self._batches))
-        for batch in self._batches:
-            if batch.error is not None:
-                raise Fatal(
-                    f"the brokers refused a write: {batch.error}. Nothing from there on was committed, so those events"
-                    " are scored again at the next start; first mend the topic (`scorer check` says what it can see)"
-                )
 
 
 def _advance(offsets: Offsets, later: Mapping[Partition, int]) -> None:

@@ -1,12 +1,12 @@
 """Events that wait behind somebody's open transaction are told of, and a replica that waits for them stays ready."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import Producer
 from structlog.testing import capture_logs
 
-from scorer.kafka import Checkpoint, Limits, Source
+from scorer.kafka import AtLeastOnce, Checkpoint, Limits, Sink, Source
 from scorer.kafka.consume import open_transactions
 from scorer.kafka.consume.open_transactions import PATIENCE_SECONDS, OpenTransactions
 from scorer.sandbox import Kafka
@@ -119,7 +119,7 @@ def test_a_source_tells_of_a_transaction_that_is_open_and_of_its_end(
     fill(kafka, topic, [b"after"] * 50)
     chosen = kafka_settings.model_copy(update={"input_topics": (topic,)})
     source = Source(chosen, BatchSettings(), Watcher(), lambda _: None, told.append)
-    source.subscribe(Checkpoint(source.commits, Limits(4), lambda _: None), lambda *_: True)
+    source.subscribe(AtLeastOnce(cast("Sink", None), Checkpoint(source.commits, Limits(4), lambda _: None)))
     try:
         for waits in (True, False):
             for _ in range(300):

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, count
 from threading import Timer
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from scorer.batch import Records
-from scorer.kafka import Checkpoint, Limits, Source
+from scorer.kafka import AtLeastOnce, Checkpoint, Limits, Sink, Source
 from scorer.kafka.offsets import Offsets, Partition
 from scorer.sandbox import Kafka
 from scorer.settings import BatchSettings, KafkaSettings
@@ -55,9 +55,9 @@ class Member:
     watcher: Watcher
     drained: list[bool] = field(default_factory=list)
 
-    def drain(self, checkpoint: Checkpoint, _: float) -> bool:
-        self.drained.append(checkpoint.idle)
-        return checkpoint.idle
+    def serve(self, _: float) -> None:
+        """Note, as the producer, that acknowledgements are awaited before partitions go."""
+        self.drained.append(self.checkpoint.idle)
 
     def poll(self, seconds: float = 20.0) -> Records:
         deadline = time.monotonic() + seconds
@@ -72,7 +72,7 @@ def joined(kafka: KafkaSettings, topic: str, **limits: Any) -> Iterator[Member]:
     chosen, watcher = kafka.model_copy(update={"input_topics": (topic,)}), Watcher()
     source = Source(chosen, BatchSettings(**limits), watcher, lambda _: None)
     member = Member(source, Checkpoint(source.commits, Limits(4), lambda _: None), watcher)
-    source.subscribe(member.checkpoint, member.drain)
+    source.subscribe(AtLeastOnce(cast("Sink", member), member.checkpoint))
     try:
         yield member
     finally:

@@ -189,7 +189,7 @@ class CheckpointMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def acknowledge_one_write(self, data: st.DataObject) -> None:
         flight, rows = data.draw(st.sampled_from(self.flights))
-        if flight.acknowledged < flight.expected:
+        if flight.acknowledged < flight.writes:
             partition, offset = rows[flight.acknowledged]
             self.written[partition].add(offset)
             flight.delivered(None, None)

@@ -11,8 +11,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from scorer.batch import Payloads, Records
 from scorer.errors import Aborted, Fatal
-from scorer.kafka import DeadLetters, Limits, PositionCommits, Reader, TransactionalSink, TransactionCheckpoint
-from scorer.kafka.delivery import exactly_once, positions
+from scorer.kafka import DeadLetters, ExactlyOnce, Reader, Transactions
+from scorer.kafka.delivery import exactly_once, transactions
 from scorer.kafka.delivery.commits import Commits
 from scorer.monitor import Metrics
 from scorer.sandbox import Kafka
@@ -30,8 +30,8 @@ class Member:
 
     kafka: KafkaSettings
     consumer: Consumer
-    sink: TransactionalSink
-    checkpoint: TransactionCheckpoint
+    transactions: Transactions
+    delivery: ExactlyOnce
 
     def publish(self, first: int = 0) -> None:
         """Write three predictions, of the records from an offset on."""
@@ -46,7 +46,7 @@ class Member:
             ends=np.zeros(3, np.int64),
             membership=self.consumer.consumer_group_metadata(),
         )
-        self.sink.publish(records, PAYLOADS, [], self.checkpoint.open(records, 3))
+        self.delivery.publish(records, PAYLOADS, [])
 
     def visible(self) -> int:
         """How many predictions a reader sees who reads what is committed, once no transaction is open."""
@@ -68,9 +68,8 @@ def join(kafka: KafkaSettings, topic: str, output: str) -> Member:
         assert time.monotonic() < deadline
         consumer.poll(0.1)
     commits = Commits(consumer, Metrics(()))
-    sink = TransactionalSink(chosen, DeadLetters("dead", "model", "1"), lambda _: None, commits)
-    committer = PositionCommits(sink, consumer.consumer_group_metadata)
-    return Member(chosen, consumer, sink, TransactionCheckpoint(committer, Limits(1), lambda _: None))
+    made = Transactions(chosen, DeadLetters("dead", "model", "1"), lambda _: None, commits)
+    return Member(chosen, consumer, made, ExactlyOnce(made, consumer.consumer_group_metadata))
 
 
 @pytest.fixture
@@ -86,32 +85,34 @@ def test_a_batch_and_its_offsets_are_one(member: Member) -> None:
 
 def test_a_position_beyond_the_last_record_is_committed_though_nothing_is_written(member: Member) -> None:
     member.publish()
-    member.checkpoint.advance({(member.kafka.input_topics[0], 0): 5})
-    member.checkpoint.settle()
+    member.delivery.advance({(member.kafka.input_topics[0], 0): 5})
+    member.delivery.commit()
     assert (member.visible(), member.committed()) == (3, 5)
 
 
 def test_a_batch_takes_the_place_of_the_position_before_it(member: Member) -> None:
-    member.checkpoint.advance({(member.kafka.input_topics[0], 0): 2})
+    member.delivery.advance({(member.kafka.input_topics[0], 0): 2})
     member.publish(2)
-    member.checkpoint.settle()
+    member.delivery.commit()
     assert (member.visible(), member.committed()) == (3, 5)
 
 
 def test_a_position_that_could_not_be_committed_is_tried_again(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(positions, "POSITIONS_SECONDS", 0)
-    monkeypatch.setattr(member.sink, "_producer", Deaf(member.sink._producer, Producer.abort_transaction))
-    member.checkpoint.advance({(member.kafka.input_topics[0], 0): 5})
-    member.checkpoint.settle()
+    monkeypatch.setattr(exactly_once, "POSITIONS_SECONDS", 0)
+    monkeypatch.setattr(
+        member.transactions, "_producer", Deaf(member.transactions._producer, Producer.abort_transaction)
+    )
+    member.delivery.advance({(member.kafka.input_topics[0], 0): 5})
+    member.delivery.commit()
     assert member.committed() < 0
-    member.checkpoint.settle()
+    member.delivery.commit()
     assert member.committed() == 5
 
 
 def test_who_is_fenced_is_undone_and_goes_on_with_a_new_producer(member: Member) -> None:
     member.publish()
     taken = {"bootstrap.servers": member.kafka.bootstrap_servers}
-    other = Producer(taken | {"transactional.id": member.sink._properties["transactional.id"]})
+    other = Producer(taken | {"transactional.id": member.transactions._properties["transactional.id"]})
     other.init_transactions(10)
     with pytest.raises(Aborted):
         member.publish(3)
@@ -138,7 +139,7 @@ class Deaf:
 def test_an_end_that_was_not_heard_of_is_settled_first(
     member: Member, end: Callable[[Producer], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(member.sink, "_producer", Deaf(member.sink._producer, end))
+    monkeypatch.setattr(member.transactions, "_producer", Deaf(member.transactions._producer, end))
     with pytest.raises(Aborted):
         member.publish()
     member.publish()
@@ -155,24 +156,24 @@ def test_a_transaction_whose_end_was_not_heard_of_is_ended_before_the_replica_le
 ) -> None:
     patient = settings(kafka.bootstrap, transaction_timeout_ms="300000")  # the brokers would not end it in time
     member = join(patient, make_topic("in"), make_topic("out"))
-    assert member.sink.settle(5)
-    monkeypatch.setattr(member.sink, "_producer", Deaf(member.sink._producer, write_without_end))
+    assert member.transactions.settle(5)
+    monkeypatch.setattr(member.transactions, "_producer", Deaf(member.transactions._producer, write_without_end))
     with pytest.raises(Aborted):
         member.publish()
-    assert not member.sink.settle(0)
-    assert member.sink.settle(5)
-    member.sink.close()
+    assert not member.transactions.settle(0)
+    assert member.transactions.settle(5)
+    member.transactions.close()
     assert member.visible() == 0
 
 
 def test_a_transaction_that_another_of_its_name_has_ended_is_not_waited_for(member: Member) -> None:
     member.publish()
     taken = {"bootstrap.servers": member.kafka.bootstrap_servers}
-    other = Producer(taken | {"transactional.id": member.sink._properties["transactional.id"]})
+    other = Producer(taken | {"transactional.id": member.transactions._properties["transactional.id"]})
     other.init_transactions(10)
     with pytest.raises(Aborted):
         member.publish(3)
-    assert member.sink.settle(0)
+    assert member.transactions.settle(0)
     other.begin_transaction()  # it was not fenced in its turn
     other.abort_transaction(10)
 
@@ -208,9 +209,9 @@ def test_a_transaction_that_the_brokers_never_end_is_told_with_advice(
     first = join(named, make_topic("in"), make_topic("out", max_message_bytes="1"))
     with suppress(Aborted, Fatal):
         first.publish()  # refused, and so is the marker that would end the transaction
-    monkeypatch.setattr(exactly_once, "START_SECONDS", 0)
+    monkeypatch.setattr(transactions, "START_SECONDS", 0)
     with pytest.raises(Aborted, match="have not ended the last one of this replica's name"):
-        TransactionalSink(first.kafka, DeadLetters("dead", "model", "1"), lambda _: None, first.sink._commits)
+        Transactions(first.kafka, DeadLetters("dead", "model", "1"), lambda _: None, first.transactions._commits)
 
 
 def test_a_refused_write_undoes_the_batch_and_is_fatal(kafka: Kafka, make_topic: MakeTopic) -> None:

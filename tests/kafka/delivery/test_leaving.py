@@ -1,13 +1,16 @@
 """A replica leaves when all that it published is committed, or when its time is up."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from scorer.errors import Fatal
+from scorer.kafka.delivery.at_least_once import AtLeastOnce
 from scorer.kafka.delivery.checkpoint import Checkpoint, InFlight, Limits
-from scorer.kafka.delivery.leaving import Leftover, commit_before_leaving, commit_before_revocation, give_up
+from scorer.kafka.delivery.exactly_once import ExactlyOnce
+from scorer.kafka.delivery.leaving import Leftover, commit_before_leaving
 from tests.kafka.delivery.test_checkpoint import Broker, records
 
 PLACE, OTHER = ("a", 0), ("a", 1)
@@ -21,7 +24,9 @@ class Group:
         self.broker = Broker()
         now = iter(range(1_000))
         self.checkpoint = Checkpoint(self.broker, Limits(4), lambda _: None, clock=lambda: next(now))
-        self.turns, self.left, self.settled = list(turns), 100.0, True
+        sink: Any = self
+        self.delivery: AtLeastOnce | ExactlyOnce = AtLeastOnce(sink, self.checkpoint)
+        self.turns, self.left = list(turns), 100.0
 
     def open(self, partition: tuple[str, int] = PLACE) -> InFlight:
         """Publish events of a partition."""
@@ -46,11 +51,20 @@ class Group:
         if self.turns:
             self.turns.pop(0)(self)
 
-    def settle(self, _: float) -> bool:
-        return self.settled
+    def poll(self, _: float) -> None:
+        """Take delivery reports, as the producer."""
 
     def leave(self) -> Leftover:
-        return commit_before_leaving(self, self, self.checkpoint, lambda: self.left, lambda: None)
+        return commit_before_leaving(self, self.delivery, lambda: self.left, lambda: None)
+
+
+class OpenTransaction:
+    """A producer whose transaction does not end."""
+
+    open = True
+
+    def settle(self, _: float) -> bool:
+        return not self.open
 
 
 def acknowledge(group: Group) -> None:
@@ -66,7 +80,7 @@ def confirm(group: Group) -> None:
 
 
 def lose(group: Group) -> None:
-    give_up(group.checkpoint, [PLACE])
+    group.delivery.forget([PLACE])
 
 
 def expire(group: Group) -> None:
@@ -125,15 +139,15 @@ def test_what_was_lost_before_the_stop_is_not_told_again() -> None:
 
 
 def test_an_open_transaction_is_waited_for_and_told() -> None:
-    def end(group: Group) -> None:
-        group.settled = True
-
-    group = Group(lambda _: None, end)
-    group.settled = False
-    assert group.leave() == Leftover(0, transaction=False)
+    transactions: Any = OpenTransaction()
+    delivery = ExactlyOnce(transactions, lambda: None)
     group = Group(lambda _: None, expire)
-    group.settled = False
+    group.delivery = delivery
     assert group.leave() == Leftover(0, transaction=True)
+    group = Group(lambda _: None, lambda _: setattr(transactions, "open", False))
+    group.delivery = delivery
+    assert group.leave() == Leftover(0, transaction=False)
+    assert group.left == 98
 
 
 def test_a_refused_write_ends_the_wait() -> None:
@@ -149,8 +163,10 @@ def test_a_commit_before_a_revocation_is_tried_again(monkeypatch: pytest.MonkeyP
     group.open()
     group.acknowledge()
     group.broker.reachable = False
-    monkeypatch.setattr("scorer.kafka.delivery.leaving.time.sleep", lambda _: setattr(group.broker, "reachable", True))
-    commit_before_revocation(group.checkpoint)
+    monkeypatch.setattr(
+        "scorer.kafka.delivery.at_least_once.time.sleep", lambda _: setattr(group.broker, "reachable", True)
+    )
+    group.delivery.finish(0)
     assert group.broker.committed == {PLACE: EVENTS}
 
 
@@ -159,6 +175,6 @@ def test_a_commit_before_a_revocation_is_given_up_in_the_end(monkeypatch: pytest
     group.open()
     group.acknowledge()
     group.broker.reachable = False
-    monkeypatch.setattr("scorer.kafka.delivery.leaving.REVOKE_SECONDS", 0)
-    commit_before_revocation(group.checkpoint)
+    monkeypatch.setattr("scorer.kafka.delivery.at_least_once.REVOKE_SECONDS", 0)
+    group.delivery.finish(0)
     assert group.broker.committed == {}

@@ -18,7 +18,7 @@ def published() -> Published:
     ends = np.cumsum([len(each) for each in PREDICTIONS])
     payloads = Payloads(np.array([0, 2, 3, 4]), b"".join(PREDICTIONS), ends)
     rejected = [Rejected(1, Reason.EMPTY, "no bytes")]
-    batch = InFlight({}, ROWS, lambda _: None)
+    batch = InFlight({}, ROWS, ROWS, lambda _: None)
     return Published("out", DeadLetters("dead", "model", "1"), records, payloads, rejected, batch)
 
 
