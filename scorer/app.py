@@ -154,15 +154,15 @@ def _loop_limit(settings: Settings) -> float:
 
 
 def _conditions(health: Health) -> Callable[[str, str], None]:
-    """What takes (name, trouble) of each server: for /ready, and for the log where it changed."""
+    """Return a function that notes (component, reason) in /ready, and in the log when it changes."""
     outages = Outages(log)
 
-    def condition(name: str, trouble: str) -> None:
-        health.set(name, not trouble, trouble or "answering")
-        if trouble:
-            outages.bad(name, trouble)
+    def condition(component: str, reason: str) -> None:
+        health.set(component, not reason, reason or "answering")
+        if reason:
+            outages.unhealthy(component, reason)
         else:
-            outages.good(name)
+            outages.recovered(component)
 
     return condition
 

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-import structlog
 
 from scorer.batch import NO_SLOT, Lookup, Matrix, Reason
 from scorer.errors import Misconfigured, Unavailable
@@ -216,19 +215,32 @@ def test_a_store_that_failed_is_left_alone_for_a_while(when_unavailable: str) ->
     assert len(store.asked) == 4
 
 
-def test_an_outage_is_told_once_and_so_is_its_end() -> None:
+@pytest.mark.parametrize("policy", ["impute", "dead-letter"])
+def test_the_reason_of_a_fallback_is_known_while_it_lasts(policy: str) -> None:
     store, seconds = table(), [0.0]
-    going_on = features(store, when_unavailable="impute", seconds=seconds)
-    with structlog.testing.capture_logs() as lines:
-        for down in (True, True, False, False, True):
-            store.down = down
-            passed(going_on)
-            seconds[0] += COOL_DOWN_SECONDS
-    assert [(line["event"], line.get("reason")) for line in lines] == [
-        ("going on without features", "nobody at home"),
-        ("features are there again", None),
-        ("going on without features", "nobody at home"),
-    ]
+    falling_back = features(store, when_unavailable=policy, seconds=seconds)
+    lookups, reasons = falling_back.lookups, list[str]()
+    assert lookups
+    for down in (True, True, False, False, True):
+        store.down = down
+        passed(falling_back)
+        reasons.append(lookups.fallback_reason)
+        seconds[0] += COOL_DOWN_SECONDS
+    assert reasons == ["nobody at home", "nobody at home", "", "", "nobody at home"]
+    store.down = False
+    seconds[0] += PING_SECONDS
+    assert lookups.ping_if_idle() == ""
+    assert lookups.fallback_reason == ""
+
+
+def test_under_wait_there_is_no_fallback() -> None:
+    store = table()
+    waiting = features(store, when_unavailable="wait")
+    store.down = True
+    with pytest.raises(Unavailable, match="nobody at home"):
+        passed(waiting)
+    assert waiting.lookups
+    assert waiting.lookups.fallback_reason == ""
 
 
 def test_entities_need_a_store() -> None:
