@@ -112,7 +112,7 @@ def test_wrong_settings_do_not_hide_what_else_is_wrong(check: Check) -> None:
     wrong = told(lines, "wrong")
     assert [line.startswith(start) for line, start in zip(wrong, starts, strict=False)] == [True] * 3
     assert "unknown field 'crad'" in wrong[3]
-    assert lines[-1] == "4 to mend"
+    assert lines[-1] == "4 problems found"
 
 
 def test_a_plan_without_entities_needs_no_redis(check: Check) -> None:
@@ -142,7 +142,7 @@ def test_topics_are_looked_at_where_some_are_missing(
         kafka={"bootstrap_servers": kafka.bootstrap, "dead_letter_topic": dead}, features={"url": redis_url}
     )
     assert code == 1
-    assert told(lines, "wrong") == ["topics that do not exist: in, out; `scorer topics --create` makes them"]
+    assert told(lines, "wrong") == ["missing topics: in, out; `scorer topics --create` creates them"]
     warnings = "\n".join(told(lines, "warning"))
     assert f"{dead}: retention.ms=1000 may delete a dead letter at once" in warnings
     assert "Redis has no key like 'card:X:{card}'" in warnings

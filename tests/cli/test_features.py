@@ -77,7 +77,7 @@ def test_what_stands_in_the_way_is_told(tmp_path: Path, capsys: pytest.CaptureFi
 
     (tmp_path / "b").mkdir()
     assert load(configured(tmp_path / "b", None), *cards) == 2
-    assert "say where Redis is: features.url" in capsys.readouterr().err
+    assert "set features.url to the address of Redis" in capsys.readouterr().err
 
     (tmp_path / "c").mkdir()
     assert load(configured(tmp_path / "c", "redis://h", PLAN.replace("card.number", "card.nmber")), *cards) == 2
