@@ -109,9 +109,9 @@ def test_missing_entities_are_imputed_named_and_counted() -> None:
 def test_a_row_without_an_entity_that_it_must_have_is_rejected(plan: str, when_missing: str) -> None:
     matrix = passed(features(table(), plan=plan, when_missing=when_missing))
     assert {each.row: each.detail for each in matrix.rejected} == {
-        1: "entity 'plane' is stale: its features are older than its `max_age` allows, at key 'plane:N2'",
+        1: "entity 'plane' is stale: its features are older than `max_age` at key 'plane:N2'",
         3: "entity 'plane' is missing: a field in its key 'plane:{tailnum}' is null",
-        4: "entity 'plane' is missing: Redis has none of its features at key 'plane:N3'",
+        4: "entity 'plane' is missing: no features in Redis at key 'plane:N3'",
     }
     assert {each.reason for each in matrix.rejected} == {Reason.NO_FEATURES}
     assert np.isnan(matrix.values[[1, 2, 3, 4]]).all()
@@ -123,8 +123,8 @@ def test_a_rejected_row_says_all_that_it_lacks_and_is_rejected_once() -> None:
     matrix = passed(features(table(), when_missing="dead-letter"))
     assert [each.row for each in matrix.rejected] == [1, 3, 4]
     assert matrix.rejected[2].detail == (
-        "entity 'plane' is missing: Redis has none of its features at key 'plane:N3'; "
-        "entity 'route' is invalid: what Redis has is not of layout packed at key 'route:EWR'"
+        "entity 'plane' is missing: no features in Redis at key 'plane:N3'; "
+        "entity 'route' is invalid: the value in Redis does not match layout packed at key 'route:EWR'"
     )
 
 
@@ -244,7 +244,7 @@ def test_under_wait_there_is_no_fallback() -> None:
 
 
 def test_entities_need_a_store() -> None:
-    with pytest.raises(Misconfigured, match="features: is left out, and the plan has entities: plane, route"):
+    with pytest.raises(Misconfigured, match="features: missing, and the plan has entities: plane, route"):
         features(None)
 
 
