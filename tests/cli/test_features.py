@@ -51,7 +51,7 @@ def test_a_file_is_loaded_and_counted(redis_url: str, tmp_path: Path, capsys: py
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines() == [
-        "note: 2 lines do not say 'changed', so their last change is now",
+        "note: 2 lines have no 'changed', so the current time was used",
         "2 lines of cards.csv loaded as features of 'card'",
     ]
 
