@@ -1,8 +1,7 @@
-"""Ask the brokers about a consumer group, as a program of its own: a client that crashes over it does so alone.
+"""Ask the brokers about a consumer group, in a separate process, since the client may crash.
 
-It reads {"properties", "group", "rights", "seconds"} as JSON from stdin and writes what it was told, or {"code",
-"text"} of an error, as JSON to stdout. It imports nothing of the project's. `describe_group` in
-`scorer.kafka.brokers.groups` starts it.
+It reads {"properties", "group", "rights", "seconds"} as JSON from stdin, and writes the answer, or {"code", "text"} of
+an error, as JSON to stdout. It imports nothing of the project. `scorer.kafka.brokers.groups` starts it.
 """
 
 import json
@@ -14,11 +13,11 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 
-def ask(properties: dict[str, Any], group: str, rights: bool, seconds: float) -> dict[str, Any]:  # noqa: FBT001  by name, from JSON
-    """Return the state of a group, what we may do to it, and who reads which partition.
+def ask(properties: dict[str, Any], group: str, rights: bool, seconds: float) -> dict[str, Any]:  # noqa: FBT001  a key of the JSON
+    """Return the state of a group, our rights on it, and the members with their partitions.
 
     Raises:
-        KafkaException: the brokers did not say.
+        KafkaException: the request failed.
     """
     client = AdminClient(properties)
     (future,) = client.describe_consumer_groups(
@@ -43,4 +42,4 @@ if __name__ == "__main__":
         answer = {"code": failed.args[0].code(), "text": failed.args[0].str()}
     sys.stdout.write(json.dumps(answer))
     sys.stdout.flush()
-    os._exit(0)  # without taking the client apart
+    os._exit(0)  # skip the client's destructor
