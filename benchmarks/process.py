@@ -58,7 +58,7 @@ class Process:
             Fatal: it has ended.
         """
         if (code := self._process.poll()) is not None:
-            raise Fatal(f"the measured program ended by itself with exit code {code}:\n{self.last_words()}")
+            raise Fatal(f"the measured program exited with code {code}:\n{self.last_words()}")
 
     def last_words(self) -> str:
         """The end of what it said."""

@@ -35,12 +35,13 @@ from scorer.serving import ARM, Serving, prepare
 from scorer.settings import BatchSettings, Settings
 
 WINDOW = 4  # batches in flight: enough to hide a broker's round trip, few enough to repeat little after a crash
-# What may be written and not committed: so many batches, or events where that is more. A crash repeats it, and those.
+# Most that may be written without being committed: this many batches or this many events, whichever is more. A crash
+# repeats these writes, and those in flight.
 UNCOMMITTED_BATCHES, UNCOMMITTED_EVENTS = 8, 1_000
-LOOP_LIMIT_SECONDS = 60.0  # a turn of the loop that takes longer is not alive
-LEAVE_SECONDS = 1.0  # of the time to stop, kept for leaving the group
+LOOP_LIMIT_SECONDS = 60.0  # if one turn of the loop takes longer, /live fails
+LEAVE_SECONDS = 1.0  # the part of the shutdown deadline reserved for leaving the group
 MAX_POLL_INTERVAL_MS = 300_000  # librdkafka's default, after which the group gives the partitions to another replica
-SLOW_START = "each start compiles anew: set NUMBA_CACHE_DIR to a folder that can be written, or empty a damaged one"
+SLOW_START = "kernels are compiled at each start: set NUMBA_CACHE_DIR to a writable folder, or empty a damaged one"
 
 log = structlog.get_logger()
 
@@ -49,9 +50,9 @@ def run(settings: Settings) -> bool:
     """Run one replica until SIGTERM or Ctrl-C; return whether it left the group within the deadline.
 
     Raises:
-        Misconfigured: with everything that is wrong, before anything was read.
-        Unavailable: the brokers cannot be reached, or a topic is missing.
-        Fatal: there was no safe way on.
+        Misconfigured: with every problem, before any record is read.
+        Unavailable: the brokers cannot be reached.
+        Fatal: a topic is missing, or there was no safe way on.
     """
     if uncached:
         log.warning(SLOW_START, kernels=len(uncached))
@@ -65,7 +66,7 @@ def run(settings: Settings) -> bool:
         model, trees = serving.bundle, serving.booster.path
         log.info("serving", model=model.name, version=model.version, trees=trees, group=settings.kafka.group_id)
         gc.collect()
-        gc.freeze()  # what was loaded stays, so no later collection needs to look at it
+        gc.freeze()  # everything loaded so far stays for good, so later collections can skip it
         parts.source.subscribe(parts.delivery, stop.left)
         try:
             pipeline.run(parts, stop.requested)
@@ -77,7 +78,7 @@ def run(settings: Settings) -> bool:
 
 
 class Stop:
-    """A request to stop, and the time that is left from then on.
+    """A request to stop, with a deadline that starts when it is made.
 
     Args:
         seconds: how long stopping may take.
@@ -87,16 +88,16 @@ class Stop:
         self.seconds, self._deadline = seconds, math.inf
 
     def request(self) -> None:
-        """Start the time; a second request changes nothing."""
+        """Start the deadline; a second request changes nothing."""
         if not self.requested():
             self._deadline = time.monotonic() + self.seconds
 
     def requested(self) -> bool:
-        """Return whether the request came."""
+        """Return whether a stop was requested."""
         return self._deadline < math.inf
 
     def left(self) -> float:
-        """Return the seconds until the deadline: not below 0, and without end before the request."""
+        """Return the seconds until the deadline: never negative, and infinite before the request."""
         return max(0.0, self._deadline - time.monotonic())
 
 
@@ -145,32 +146,32 @@ def _limits(batch: BatchSettings) -> Limits:
 
 
 def _loop_limit(settings: Settings) -> float:
-    """Seconds of a turn of the loop, well before the group gives up."""
-    patience = int(settings.kafka.properties.get("max.poll.interval.ms", MAX_POLL_INTERVAL_MS))
-    return min(LOOP_LIMIT_SECONDS, patience / 2000)
+    """Return how long one turn of the loop may take, in seconds: at most half of `max.poll.interval.ms`."""
+    max_poll_ms = int(settings.kafka.properties.get("max.poll.interval.ms", MAX_POLL_INTERVAL_MS))
+    return min(LOOP_LIMIT_SECONDS, max_poll_ms / 2000)
 
 
 def _conditions(health: Health) -> Callable[[str, str], None]:
-    """What takes (name, trouble) of each server: for /ready, and for the log where it changed."""
+    """Return a function that notes (component, reason) in /ready, and in the log when it changes."""
     outages = Outages(log)
 
-    def condition(name: str, trouble: str) -> None:
-        health.set(name, not trouble, trouble or "answering")
-        if trouble:
-            outages.bad(name, trouble)
+    def condition(component: str, reason: str) -> None:
+        health.set(component, not reason, reason or "answering")
+        if reason:
+            outages.unhealthy(component, reason)
         else:
-            outages.good(name)
+            outages.recovered(component)
 
     return condition
 
 
 def _note_input(health: Health, waiting: str) -> None:
-    """Say in /ready which events wait for another producer; the replica is ready all the same."""
-    health.set("input", True, waiting or "nothing is held back")  # noqa: FBT003  reads as a sentence
+    """Show in /ready which events wait behind another producer's transaction; the replica stays ready."""
+    health.set("input", True, waiting or "no events are waiting")  # noqa: FBT003  reads as a sentence
 
 
 def _finish(parts: Parts, stop: Stop) -> bool:
-    """Have what is published acknowledged and committed, and leave the group, all before the deadline."""
+    """Wait for acknowledgements, commit, and leave the group, all before the deadline."""
     log.info("stopping", deadline_s=stop.seconds)
     reserve = min(LEAVE_SECONDS, stop.seconds / 4)
     rest = commit_before_leaving(
@@ -178,9 +179,9 @@ def _finish(parts: Parts, stop: Stop) -> bool:
     )
     left = _leave(parts, stop)
     if rest.transaction:
-        log.warning("stopped with a transaction that may be open: it delays readers until the brokers abort it")
+        log.warning("stopped with a transaction that may be open: it delays consumers until the brokers abort it")
     if rest.events:
-        log.warning("stopped with uncommitted events: their next owner scores them again", at_most=rest.events)
+        log.warning("stopped with uncommitted events: they will be scored again", at_most=rest.events)
     if not rest.transaction and not rest.events:
         log.info("stopped: everything written is committed")
     return left

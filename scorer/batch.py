@@ -1,6 +1,6 @@
 """The vocabulary of a batch: small frozen records of arrays, where a row is an index.
 
-Every array has one item a row of the batch, in the order of the records, unless its comment says otherwise.
+Unless its comment says otherwise, every array has one item for each row of the batch, in the order of the records.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-NO_TIME = -(2**63)  # in `Events.time`: neither the event nor its record has one
-NO_SLOT = -1  # in `Found.slots`: a row whose key has a null in it
-NO_TOPIC = -1  # in `Origin.topic`: a row that no topic holds
+NO_TIME = -(2**63)  # in `Events.time`: neither the event nor its record has a time
+NO_SLOT = -1  # in `Found.slots`: the row has no key, because a field of the key is null
+NO_TOPIC = -1  # in `Origin.topic`: the row did not come from a topic
 
 
 class Reason(StrEnum):
-    """Why a record cannot be scored; the closed set of reason codes of dead letters."""
+    """Why a record cannot be scored: the reason codes of dead letters."""
 
     EMPTY = "empty"
     TOO_LARGE = "too-large"
@@ -33,7 +33,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A row that cannot be scored, with why; `detail` is a sentence that says what, where and what was expected."""
+    """A row that cannot be scored, and the reason; `detail` says what was found, where, and what was expected."""
 
     row: int
     reason: Reason
@@ -44,7 +44,7 @@ class Rejected:
 class Origin:
     """Where the rows of a batch came from."""
 
-    topics: tuple[str, ...]  # the names that `topic` indexes; none where the rows came from no topic
+    topics: tuple[str, ...]  # the names that `topic` indexes; empty if the rows did not come from topics
     topic: NDArray[np.int32]
     partition: NDArray[np.int32]
     offset: NDArray[np.int64]
@@ -60,15 +60,15 @@ class Records:
     offset: NDArray[np.int64]
     timestamp: NDArray[np.int64]  # milliseconds since the epoch, below 0 where the record has none
     keys: Sequence[bytes | None]
-    data: NDArray[np.uint8]  # [bytes]: every value, end to end; a null value has no bytes
+    data: NDArray[np.uint8]  # [bytes]: all values, concatenated; a null value has no bytes
     ends: NDArray[np.int64]  # where each value ends in `data`
-    originals: Sequence[object] = ()  # what the source was given, for dead letters; opaque outside kafka/
-    generation: int = 0  # of the assignment under which they were read
-    membership: object = None  # the group's token of it, sent with the offsets of a transaction
+    originals: Sequence[object] = ()  # the client's messages, for dead letters; opaque outside kafka/
+    generation: int = 0  # the number of the assignment under which the records were read
+    membership: object = None  # the group metadata, sent with the offsets of a transaction
 
     @classmethod
     def of(cls, values: Sequence[bytes], first: int = 0) -> Self:
-        """Return values that no topic holds, numbered from `first` on."""
+        """Return records for values that did not come from a topic, with offsets from `first` on."""
         rows = len(values)
         return cls(
             topics=(),
@@ -83,7 +83,7 @@ class Records:
 
     @property
     def origin(self) -> Origin:
-        """Where they came from."""
+        """Where the records came from."""
         return Origin(self.topics, self.topic, self.partition, self.offset)
 
     def __len__(self) -> int:
@@ -91,7 +91,7 @@ class Records:
 
 
 class Kind(IntEnum):
-    """What an event field holds, and so what a column of it holds in `values`."""
+    """The kind of an event field, which decides what its column has in `values`."""
 
     INTEGER = 0  # int, long                     int64
     FLOAT = 1  # float, double                   float64
@@ -102,28 +102,28 @@ class Kind(IntEnum):
     TIME = 6  # time-millis, time-micros         int64, ticks since midnight
     TIMESTAMP = 7  # timestamp-*                 int64, ticks since the epoch, UTC
     DECIMAL = 8  # decimal, of bytes or fixed    float64, the nearest to its value
-    BYTES = 9  # bytes, fixed without a logical type: may stand in the schema, cannot be used
+    BYTES = 9  # bytes, fixed without a logical type: allowed in the schema, but cannot be used
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What the schema says of one event field that can be addressed by its dotted path."""
+    """One event field of the schema, addressed by its dotted path."""
 
     path: str
     kind: Kind
-    nullable: bool = False  # it, or a record around it, may be null
-    ticks: int = 1  # per second, of TIME and TIMESTAMP: 1_000, 1_000_000 or 1_000_000_000
-    symbols: tuple[str, ...] = ()  # of ENUM
+    nullable: bool = False  # the field, or a record around it, may be null
+    ticks: int = 1  # per second, for TIME and TIMESTAMP: 1_000, 1_000_000 or 1_000_000_000
+    symbols: tuple[str, ...] = ()  # for ENUM
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """One event field for every row. What stands at a null row is unspecified."""
+    """One event field for every row. The value of a null row is unspecified."""
 
     field: Field
     null: NDArray[np.bool_]
     values: NDArray[np.int64] | NDArray[np.float64]  # see Kind; no items for TEXT
-    starts: NDArray[np.int64] | None = None  # the field's text is Events.data[start:end], where text was asked for
+    starts: NDArray[np.int64] | None = None  # the field's text is Events.data[start:end], if text was requested
     ends: NDArray[np.int64] | None = None
 
 
@@ -133,7 +133,7 @@ class Events:
 
     rows: int
     columns: Mapping[str, Column]  # by dotted path
-    data: NDArray[np.uint8]  # [bytes]: what texts point into
+    data: NDArray[np.uint8]  # [bytes]: the bytes that the texts are slices of
     id_starts: NDArray[np.int64]  # the event's id is data[id_start:id_end], UTF-8
     id_ends: NDArray[np.int64]
     time: NDArray[np.int64]  # the event's time, milliseconds since the epoch, or NO_TIME
@@ -142,7 +142,7 @@ class Events:
 
 
 class Lookup(IntEnum):
-    """What became of the look-up of one entity; the metric's label is the lower-case name."""
+    """The result of one entity's look-up; the metric's label is the lower-case name."""
 
     HIT = 0
     MISSING = 1
@@ -153,27 +153,27 @@ class Lookup(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """The features of one entity, one line of the tables for each distinct key of the batch."""
+    """The features of one entity, with one line for each distinct key of the batch."""
 
     entity: str
     slots: NDArray[np.int32]  # [rows]: the line of each row's key, or NO_SLOT
     values: NDArray[np.float64]  # [keys, fields]
     absent: NDArray[np.bool_]  # [keys, fields]: not there or not a number
     lookup: NDArray[np.uint8]  # [keys]: a Lookup
-    keys: Sequence[bytes] = ()  # [keys]: what was asked for
-    reused: int | None = None  # how many keys a cache answered for; None where there is none
+    keys: Sequence[bytes] = ()  # [keys]: the keys that were looked up
+    reused: int | None = None  # how many keys the cache answered; None without a cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matrix:
-    """What the booster is given, and what was missing on the way."""
+    """The booster's input, and which entities were missing."""
 
     values: NDArray[np.float32]  # [rows, columns], NaN where missing; all NaN in rejected rows
     missing: NDArray[np.bool_]  # [rows, entities]: missing, stale, invalid or unavailable
-    degraded: bool = False  # made while features were unavailable
+    degraded: bool = False  # assembled while features were unavailable
     lookups: NDArray[np.int64] = field(
         default_factory=lambda: np.zeros((0, len(Lookup)), np.int64)
-    )  # [entities, Lookup]: rows
+    )  # [entities, Lookup]: how many rows had this result
     rejected: Sequence[Rejected] = ()
 
 
@@ -187,10 +187,10 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """The predictions of a batch as columns. This is what a prediction is: every writer reads it from here."""
+    """The predictions of a batch as columns. Every writer of predictions takes its fields from here."""
 
-    rows: NDArray[np.int64]  # [predictions]: the rows that were scored, ascending; other arrays have an item a row
-    data: NDArray[np.uint8]  # [bytes]: what event ids point into
+    rows: NDArray[np.int64]  # [predictions]: the rows that were scored, ascending; the other arrays have all rows
+    data: NDArray[np.uint8]  # [bytes]: the bytes that the event ids are slices of
     id_starts: NDArray[np.int64]  # the event's id is data[id_start:id_end], UTF-8
     id_ends: NDArray[np.int64]
     scores: NDArray[np.float32]  # [rows] or [rows, outputs]
@@ -207,19 +207,19 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What became of a batch: each row is either predicted or rejected."""
+    """The result of scoring a batch: each row is either predicted or rejected."""
 
     predictions: Predictions
     rejected: Sequence[Rejected]
     matrix: Matrix
-    found: Sequence[Found]  # one an entity
+    found: Sequence[Found]  # one for each entity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Payloads:
-    """Encoded predictions of the rows that were scored, end to end in one buffer."""
+    """Encoded predictions of the rows that were scored, concatenated in one buffer."""
 
     rows: NDArray[np.int64]  # [predictions]: the row of each, ascending
     data: bytes
     ends: NDArray[np.int64]  # [predictions]: where each ends in `data`
-    ordinary: int = 0  # the most bytes of a prediction whose event has an empty id; 0 where that is not known
+    ordinary: int = 0  # the most bytes that a prediction takes without its event's id; 0 if unknown

@@ -1,4 +1,4 @@
-"""What can be found wrong before anything runs, all at once."""
+"""Checks of the configuration, the bundle and the servers before a replica runs, all reported together."""
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
@@ -22,17 +22,17 @@ from scorer.serving import Serving, prepare
 from scorer.settings import KafkaSettings, Settings
 from scorer.store import connect, sample_problems
 
-START_SECONDS = 30.0  # for brokers that start at the same time
+START_SECONDS = 30.0  # for brokers that are starting at the same time
 
 
 @dataclass(slots=True)
 class Report:
-    """What a check found.
+    """The result of a check.
 
-    done:     what was looked at, in words.
-    problems: of the configuration, the schema or the bundle.
-    failures: of the servers: what is unreachable or missing there.
-    warnings: what works, and may surprise.
+    done:     the checks that ran, one phrase each.
+    problems: errors in the configuration, the schema or the bundle.
+    failures: errors of the servers: something is unreachable or missing.
+    warnings: things that work but may surprise.
     """
 
     done: list[str] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Report:
 
 
 def examine(settings: Settings, *, offline: bool = False) -> Report:
-    """Look at everything that can be looked at; `offline` leaves the servers out."""
+    """Check everything; `offline` skips the servers."""
     report = Report()
     serving = None
     try:
@@ -55,8 +55,8 @@ def examine(settings: Settings, *, offline: bool = False) -> Report:
         report.warnings += map(str, serving.schema.concerns)
     if serving and not serving.bundle.verified:
         report.warnings.append(
-            f"{serving.bundle.name} version {serving.bundle.version} has no manifest, so nothing shows that its files"
-            " are whole; `scorer models add` writes one"
+            f"{serving.bundle.name} version {serving.bundle.version} has no manifest, so its files cannot be verified;"
+            " `scorer models add` writes one"
         )
     report.warnings += serving.concerns if serving else []
     report.problems += property_problems(settings.kafka, settings.batch)
@@ -69,7 +69,7 @@ def examine(settings: Settings, *, offline: bool = False) -> Report:
 
 
 def require_topics(kafka: KafkaSettings) -> None:
-    """Hold that the brokers answer and every topic exists: a consumer is silent about both.
+    """Make sure that the brokers answer and every topic exists: a consumer reports neither.
 
     Raises:
         Unavailable: the brokers do not answer.
@@ -79,10 +79,10 @@ def require_topics(kafka: KafkaSettings) -> None:
         raise Fatal(missing)
 
 
-def missing_topics(kafka: KafkaSettings, there: Container[str]) -> str:
-    """Return the sentence that names the configured topics which do not exist; empty where all do."""
-    missing = [name for name in _topics(kafka) if name not in there]
-    return f"topics that do not exist: {', '.join(missing)}; `scorer topics --create` makes them" if missing else ""
+def missing_topics(kafka: KafkaSettings, existing: Container[str]) -> str:
+    """Return a sentence that names the configured topics that do not exist; empty if all exist."""
+    missing = [name for name in _topics(kafka) if name not in existing]
+    return f"missing topics: {', '.join(missing)}; `scorer topics --create` creates them" if missing else ""
 
 
 def _topics(kafka: KafkaSettings) -> list[str]:
@@ -112,10 +112,12 @@ def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:
     partitions = sum(topic.partitions for topic in inputs)
     if inputs:
         report.done.append(
-            f"{partitions} input partition{'s' * (partitions > 1)}, so that many replicas can share the work"
+            f"{partitions} input partitions: up to {partitions} replicas can share the work"
+            if partitions > 1
+            else "1 input partition: one replica does all the work"
         )
     if partitions == 1:
-        report.warnings.append("the input has one partition: a second replica would have nothing to do")
+        report.warnings.append("the input has one partition: a second replica would be idle")
     if dead := there.get(kafka.dead_letter_topic):
         report.warnings += dead_letter_concerns(dead, inputs)
     if output := there.get(kafka.output_topic):

@@ -11,7 +11,7 @@ class Problem:
 
     where:    the key's path or the file, as the user would look for it (`batch.max_records`, `plan.yaml: columns[3]`).
     what:     what was found there.
-    expected: what would be right, or what to do; may be empty where `what` says it all.
+    expected: what would be right, or what to do; empty if `what` is enough.
     """
 
     where: str
@@ -35,24 +35,24 @@ class Misconfigured(ScorerError):
 
 
 class Unavailable(ScorerError):
-    """A server cannot answer: wait by policy, stay in the group, try again; nothing is dropped."""
+    """A server is unavailable: stay in the group and retry, if the policy is to wait; nothing is dropped."""
 
 
 class Aborted(Unavailable):
-    """The writes of a batch are undone, or it is not known yet: try again, with what is still ours."""
+    """The transaction of a batch was aborted, or its result is unknown: retry the partitions that are still owned."""
 
 
 class Fatal(ScorerError):
-    """No safe way on: exit 1 without committing. The text says what happened and what to do."""
+    """There is no safe way to continue: exit 1 without committing. The text says what happened and what to do."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name nearest to one that is not; empty where none is near."""
+    """Return the known name that is nearest to an unknown one; empty if none is near."""
     near = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return near[0] if near else ""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?`, to stand behind what is said of an unknown name; empty where none is near."""
+    """Return `; did you mean 'x'?`, to end a message about an unknown name; empty if no known name is near."""
     near = nearest(name, known)
     return f"; did you mean '{near}'?" if near else ""

@@ -17,17 +17,17 @@ def load_features(
     """Write the features of one entity to Redis.
 
     Args:
-        settings: which model, schema and Redis.
-        name:     of the entity, in the model's plan.
-        file:     `.csv` with a head, or `.jsonl`; one line the features of one key.
-        on_progress:     is given the number of lines written so far.
+        settings:    name the model, the schema and Redis.
+        name:        the entity's name in the model's plan.
+        file:        `.csv` with a header line, or `.jsonl`; each line has the features of one key.
+        on_progress: called with the number of lines written so far.
 
     Raises:
         Misconfigured: the settings, the plan or the file are wrong; nothing was written.
-        Unavailable:   Redis does not answer or refuses.
+        Unavailable:   Redis does not answer, or refuses a command.
     """
     if settings.features is None:
-        raise Misconfigured([Problem("features", "left out", "say where Redis is: features.url")])
+        raise Misconfigured([Problem("features", "missing", "set features.url to the address of Redis")])
     schema = Schema.load(settings.events.schema_path)
     draft = Draft.load(find_bundle(settings.model.path, settings.model.version).plan_file)
     if problems := [*draft.problems, *draft.schema_problems(schema.fields, schema.why_not)]:

@@ -18,11 +18,11 @@ GOLDEN_TOLERANCE = 1e-5  # relative: a golden score may come from another machin
 
 
 class Offline:
-    """Scores bodies of events, batch by batch, with the parts of a replica.
+    """Scores the Avro bodies of events, batch by batch, with the parts of a replica.
 
     Args:
         serving: the model and the schema.
-        fetch: looks features up; None where the plan has no entities.
+        fetch: looks features up; None if the plan has no entities.
     """
 
     def __init__(self, serving: Serving, fetch: Fetch | None) -> None:
@@ -35,17 +35,17 @@ class Offline:
 
         Args:
             bodies: the events.
-            first: the number of the first of them, from which those without an id are numbered.
+            first: the number of the first event; an event without an id gets its number as its id.
 
         Raises:
-            Unavailable: the store cannot answer and the policy is to wait.
+            Unavailable: the store is unavailable and the policy is to wait.
         """
         schema, framing = self._serving.schema, self._serving.settings.events.framing
         records = Records.of([frame(body, schema, framing) for body in bodies], first)
         return self._scorer.score(self._decoder.decode(records), time())
 
     def predictions(self, bodies: Iterable[bytes]) -> Iterator[dict[str, object]]:
-        """Yield one prediction an event as plain JSON; a rejected one has the score null, a `reason` and a `detail`."""
+        """Yield each prediction as plain JSON; a rejected event has a null score, a `reason` and a `detail`."""
         first, limits = 0, self._serving.settings.batch
         for batch in _batches(bodies, limits.max_records, limits.max_bytes):
             yield from prediction_json(self.score(batch, first))
@@ -53,7 +53,7 @@ class Offline:
 
 
 def _batches(bodies: Iterable[bytes], most: int, most_bytes: int) -> Iterator[list[bytes]]:
-    """Yield bodies in batches, each of so many at most; the last of one may pass the limit of bytes."""
+    """Yield batches of at most `most` bodies; a batch also ends with the body that reaches `most_bytes`."""
     batch: list[bytes] = []
     size = 0
     for body in bodies:
@@ -67,9 +67,9 @@ def _batches(bodies: Iterable[bytes], most: int, most_bytes: int) -> Iterator[li
 
 
 def golden_problems(serving: Serving) -> list[Problem]:
-    """Score a bundle's golden events with the features that stand beside them, and return where the scores differ.
+    """Score a bundle's golden events with the features given for them, and return where the scores differ.
 
-    On the way compiled trees are held against the booster: their scores of these events must be the same bit for bit.
+    It also compares the compiled trees with the booster: their scores of these events must be equal bit for bit.
     """
     file = serving.bundle.golden_file
     if file is None:
@@ -98,13 +98,13 @@ def golden_problems(serving: Serving) -> list[Problem]:
 
 
 class GoldenStore:
-    """Knows the entities of one golden event, whatever their keys."""
+    """A store that has the features of one golden event, whatever key is asked for."""
 
     def __init__(self) -> None:
         self.features: Mapping[str, Mapping[str, float | None]] = {}
 
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:  # noqa: ARG002  a golden event has no age
-        """Answer for the one key of each entity."""
+        """Return the golden features of each entity."""
         return [self._reply(request) for request in requests]
 
     def _reply(self, request: Request) -> Reply:
@@ -113,7 +113,7 @@ class GoldenStore:
         found = [known.get(field) for field in entity.fields]
         values = np.array([[np.nan if value is None else value for value in found]], np.float64)
         if entity.layout == "packed":
-            values = values.astype(np.float32).astype(np.float64)  # as such a value can be in Redis
+            values = values.astype(np.float32).astype(np.float64)  # Redis would hold it as float32
         absent = np.array([[value is None for value in found]])
         lookup = Lookup.MISSING if absent.all() else Lookup.HIT
         keys = len(request.keys)
@@ -121,7 +121,7 @@ class GoldenStore:
 
 
 def _unused(golden: Golden, entities: Sequence[Entity]) -> str:
-    """Say which features of a golden event the plan does not have: they may be why its score is another."""
+    """Return which features of a golden event the plan does not have: they may be why the score differs."""
     known = {f"{entity.name}.{field}" for entity in entities for field in entity.fields}
     given = [f"{entity}.{field}" for entity, features in golden.features.items() for field in features]
     return "".join(

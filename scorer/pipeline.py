@@ -13,15 +13,15 @@ from scorer.monitor import Health, Metrics
 from scorer.scoring import Scorer
 from scorer.store import Lookups
 
-WAIT_SECONDS = 0.5  # between two tries at a server that cannot answer
-COMMIT_TURN_SECONDS = 0.01  # between two looks at a commit that is waited for
-CATCH_UP_SECONDS = 3.0  # for commits that have fallen behind the writes: a rebalance may hold them up for a heartbeat
+WAIT_SECONDS = 0.5  # between two retries while a server is unavailable
+COMMIT_TURN_SECONDS = 0.01  # between two checks of a pending commit
+CATCH_UP_SECONDS = 3.0  # for commits to catch up with the writes: a rebalance may delay them by a heartbeat
 SLOW_WRITE_SECONDS = 10.0  # after which unacknowledged writes make the replica not ready
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a batch passes through, in this order, and who watches."""
+    """The parts that a batch passes through, in this order, and those that observe it."""
 
     source: Source
     decoder: Decoder
@@ -32,23 +32,23 @@ class Parts:
     delivery: Delivery
     metrics: Metrics
     health: Health
-    condition: Callable[[str, str], None]  # told (name, trouble) of each server; no trouble is the empty text
+    condition: Callable[[str, str], None]  # takes (component, reason); an empty reason means healthy
 
 
 def run(parts: Parts, stopping: Callable[[], bool]) -> None:
-    """Score batch after batch until told to stop; the batch in hand is then finished or abandoned, uncommitted.
+    """Score batch after batch until asked to stop; the current batch is then finished, or abandoned uncommitted.
 
     Raises:
-        Fatal: there is no safe way on. Nothing that was not written is committed.
+        Fatal: there is no safe way on. Nothing is committed that was not written.
     """
     stages = parts.metrics.stages
-    parts.metrics.end_turn(None)  # what came before was no turn
+    parts.metrics.end_turn(None)  # time spent starting up belongs to no batch
     while not stopping():
         parts.health.heartbeat()
         batch = _next(parts, stopping)
         _score_when_possible(parts, batch, stopping)
-        if batch is None and parts.lookups and (trouble := parts.lookups.ping_if_idle()) is not None:
-            parts.condition("features", trouble)
+        if batch is None and parts.lookups and (reason := parts.lookups.ping_if_idle()) is not None:
+            parts.condition("features", reason)
         with stages.reports:
             parts.delivery.serve()
         with stages.commit:
@@ -61,12 +61,12 @@ def run(parts: Parts, stopping: Callable[[], bool]) -> None:
 
 
 def score(parts: Parts, records: Records) -> None:
-    """Take one batch from raw bytes to handed-over writes.
+    """Take one batch from raw bytes to writes handed to the producer.
 
     Raises:
-        Unavailable: the features cannot be had now, and the policy is to wait; nothing was published.
-        Aborted: nor is anything of it visible that was.
-        Fatal: too many of the last records are rejected; nothing was published.
+        Unavailable: the store is unavailable and the policy is to wait; nothing was published.
+        Aborted: the transaction was aborted; no write of the batch becomes visible.
+        Fatal: too many of the last records were rejected; nothing was published.
     """
     stages = parts.metrics.stages
     with stages.decode:
@@ -74,8 +74,7 @@ def score(parts: Parts, records: Records) -> None:
     outcome = parts.scorer.score(events, time.time())
     if parts.lookups:
         parts.metrics.reused(outcome.found)
-        degraded = outcome.predictions.degraded
-        parts.condition("features", "scoring without them, by policy" if degraded else "")
+        parts.condition("features", parts.lookups.fallback_reason)
     with stages.encode:
         parts.limit.check(records, outcome.rejected)
         payloads = parts.encoder.encode(outcome.predictions)
@@ -85,7 +84,7 @@ def score(parts: Parts, records: Records) -> None:
 
 
 def _next(parts: Parts, stopping: Callable[[], bool]) -> Records | None:
-    """Return the next batch, once the window takes another; None where none came."""
+    """Poll for the next batch, once the window has room for it; None where none came."""
     if not _room(parts, stopping):
         return None
     with parts.metrics.stages.consume:
@@ -93,7 +92,7 @@ def _next(parts: Parts, stopping: Callable[[], bool]) -> Records | None:
 
 
 def _score_when_possible(parts: Parts, records: Records | None, stopping: Callable[[], bool]) -> None:
-    """Score a batch, again and again while a server that it needs is away; what is left of it when that is back."""
+    """Score a batch, with retries while a server is unavailable; partitions lost meanwhile leave the batch."""
     while records and not stopping():
         try:
             return score(parts, records)
@@ -105,7 +104,7 @@ def _score_when_possible(parts: Parts, records: Records | None, stopping: Callab
 
 
 def _room(parts: Parts, stopping: Callable[[], bool]) -> bool:
-    """Wait, as a member of the group, until the window takes another batch; return whether it does."""
+    """Wait, still polling the group, until the window has room for another batch; return whether it has."""
     stages = parts.metrics.stages
     while parts.delivery.full and not stopping():
         with stages.reports:
@@ -122,15 +121,15 @@ def _room(parts: Parts, stopping: Callable[[], bool]) -> bool:
 
 
 def _caught_up(parts: Parts, stopping: Callable[[], bool]) -> bool:
-    """Wait, as a member of the group, until commits have caught up with the writes; return whether they have."""
+    """Wait, still polling the group, until commits have caught up with the writes; return whether they have."""
     late_at = time.monotonic() + CATCH_UP_SECONDS
     while parts.delivery.behind and not stopping():
         with parts.metrics.stages.commit:
-            # One commit at a time: a second one could overtake the first where the client sends that again.
+            # One commit at a time: when the client retries the first, a second one could overtake it.
             parts.delivery.commit()
             parts.source.hold(None, COMMIT_TURN_SECONDS)
         if time.monotonic() > late_at:
-            parts.condition("writes", "what is written cannot be committed, so nothing more is")
+            parts.condition("writes", "offsets of written records cannot be committed, so no more records are written")
         parts.health.heartbeat()
     return not parts.delivery.behind
 

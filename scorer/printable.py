@@ -1,4 +1,4 @@
-"""Data as text that a terminal shows and does not obey: what cannot be seen is escaped."""
+"""Data as text that is safe to print: characters that a terminal would obey, or not show, are escaped."""
 
 import json
 import unicodedata
@@ -6,15 +6,15 @@ import unicodedata
 # Control characters (a terminal obeys escape sequences), marks that reorder a line, line and paragraph separators, and
 # surrogates, which no output can encode.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_JOINERS = "\u200c\u200d"  # of category Cf, and part of ordinary words and emoji
+_JOINERS = "\u200c\u200d"  # category Cf, but part of ordinary words and emoji
 
 
 def printable(text: str, keep: str = "") -> str:
     r"""Return text with every unseen character escaped as Python writes it, such as `\x1b` for ESC.
 
     Args:
-        text: from anywhere.
-        keep: characters that stay as they are, such as a newline where the text is made of lines.
+        text: text from any source.
+        keep: characters that stay as they are, such as a newline in a text of several lines.
     """
     if text.isprintable():
         return text

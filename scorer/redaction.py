@@ -1,8 +1,8 @@
 """Secrets of this process, and how they are kept out of every text that leaves it.
 
 Settings and addresses are the only places where a secret enters, so it is learned there. Logs, the command line and
-the HTTP pages pass what they show through `redact`. Text of a server or a library goes through `foreign` first: it may
-repeat a secret in part, cut off at a length or at the end of a line.
+the HTTP pages pass everything they show through `redact`. Text from a server or a library goes through `foreign` first:
+it may contain part of a secret, cut off at some length or at the end of a line.
 """
 
 import json
@@ -14,45 +14,45 @@ from scorer.printable import printable
 
 MASK = "********"
 SHORTEST = 4  # characters: a shorter secret would mask parts of ordinary words
-PIECE = 4  # characters in a row that text of others must not share with a secret
-SHORTEST_LINE = 8  # characters of one line of a secret: a PEM key is shown line by line, too
-LONGEST = 300  # characters that are repeated of text of others
-_ARGUMENTS = re.compile(r",? with args beginning with.*", re.DOTALL)  # what Redis repeats of an unknown command
-# What looks like a login in a URL, in any text: an address may be shown before it was ever parsed.
+PIECE = 4  # characters in a row that foreign text must not share with a secret
+SHORTEST_LINE = 8  # characters: a line of a secret is a secret, too, since a PEM key may be shown line by line
+LONGEST = 300  # characters of foreign text that are shown
+_ARGUMENTS = re.compile(r",? with args beginning with.*", re.DOTALL)  # Redis echoes the arguments of an unknown command
+# Anything that looks like a login in a URL, in any text: an address may be shown before it is parsed.
 _LOGIN = re.compile(r"(?P<before>\w://[^\s:/@\[]*:)\S+(?=@)")
 
 
 class Secrets:
-    """The secrets that are known, in every form in which they may be shown."""
+    """The known secrets, in every form in which they may appear."""
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
         self._compile()
 
     def learn(self, *secrets: str) -> None:
-        """Take secrets, as they were given or as a server gets them."""
+        """Add secrets, as the user wrote them or as a server receives them."""
         new = {secret for secret in secrets if secret.strip()} - self._secrets
         if new:
             self._secrets |= new
             self._compile()
 
     def forget(self) -> None:
-        """Know no secret any more."""
+        """Remove all secrets."""
         self._secrets.clear()
         self._compile()
 
     def redact(self, text: str) -> str:
-        """Return a text of ours with secrets replaced, in whatever form they stand there."""
+        """Return our own text with secrets masked, in whatever form they appear."""
         return _LOGIN.sub(rf"\g<before>{MASK}", self._whole.sub(MASK, text))
 
     def foreign(self, text: str) -> str:
-        """Return a text of a server or a library fit to be repeated.
+        """Return text from a server or a library, made safe to show.
 
-        Without pieces of secrets, the arguments that Redis repeats of an unknown command, and control characters; cut
-        to a length that a line takes.
+        It loses pieces of secrets, the arguments that Redis echoes of an unknown command, and control characters, and
+        is cut to LONGEST characters.
         """
-        said = self._without_pieces(self._short.sub(MASK, self.redact(_ARGUMENTS.sub("", text))))
-        return printable(said if len(said) <= LONGEST else f"{said[:LONGEST]}...")
+        safe = self._without_pieces(self._short.sub(MASK, self.redact(_ARGUMENTS.sub("", text))))
+        return printable(safe if len(safe) <= LONGEST else f"{safe[:LONGEST]}...")
 
     def _compile(self) -> None:
         forms = {form for secret in self._secrets for form in _forms(secret)}
@@ -63,7 +63,7 @@ class Secrets:
     def _without_pieces(self, text: str) -> str:
         kept, at = list[str](), 0
         while at < len(text):
-            if text.startswith(MASK, at):  # which may itself look like a piece of a secret of asterisks
+            if text.startswith(MASK, at):  # the mask could match a secret made of asterisks
                 kept.append(MASK)
                 at += len(MASK)
             elif text[at : at + PIECE] in self._pieces:
@@ -83,7 +83,7 @@ def _any_of(forms: set[str], before: str, after: str) -> re.Pattern[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield how a secret may be shown: as it is, in a URL, in JSON, in Python, on one line, and line by line."""
+    """Yield the forms in which a secret may appear: plain, in a URL, JSON or Python, on one line, and line by line."""
     for plain in {secret, unquote(secret)}:
         yield plain
         yield quote(plain, safe="", errors="surrogatepass")
@@ -94,10 +94,10 @@ def _forms(secret: str) -> Iterator[str]:
         yield repr(plain)[1:-1]
         yield ascii(plain)[1:-1]
         yield repr(plain.encode(errors="surrogatepass"))[2:-1]
-        yield re.sub(r"[\r\n]", " ", plain)  # as a line of an answer has it
+        yield re.sub(r"[\r\n]", " ", plain)  # an error reply is one line
         yield " ".join(plain.split())
         yield from (line for line in plain.splitlines() if len(line) >= SHORTEST_LINE)
 
 
-_secrets = Secrets()  # of the process, since anything in it may show them
+_secrets = Secrets()  # one for the whole process, since any text may contain a secret
 learn, forget, redact, foreign = _secrets.learn, _secrets.forget, _secrets.redact, _secrets.foreign

@@ -1,4 +1,4 @@
-"""What a bundle and an event schema become: the parts that score, checked against one another."""
+"""Loads a bundle and an event schema, checks them against each other, and makes the parts that score."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -34,17 +34,17 @@ class Serving:
 
     @property
     def concerns(self) -> list[str]:
-        """Return what works and may surprise: the rounds that score, and categories that nothing can confirm."""
+        """Return warnings: about the rounds that score, and about categories that nothing confirms."""
         proven = self.bundle.golden_file is not None
         return self.booster.concerns(_given(self.plan), proven=proven)
 
     @property
     def entities(self) -> tuple[str, ...]:
-        """The entities' names, in the order of every array that has a line for each."""
+        """The entities' names, in the order of the plan, which is that of every array by entity."""
         return tuple(entity.name for entity in self.plan.entities)
 
     def decoder(self) -> Decoder:
-        """Return the decoder of the fields that the plan, the event's id and its time need."""
+        """Return a decoder of the fields that the plan, the event's id and its time need."""
         events = self.settings.events
         return Decoder(
             self.schema,
@@ -57,11 +57,11 @@ class Serving:
         )
 
     def scorer(self, fetch: Fetch | None, watch: Watch = unwatched) -> Scorer:
-        """Return what scores decoded events.
+        """Return a scorer of decoded events.
 
         Args:
-            fetch: looks features up; None where the plan has no entities.
-            watch: is told of the stages.
+            fetch: looks features up; None if the plan has no entities.
+            watch: times the stages.
         """
         policy = self.settings.features
         features = Features(
@@ -74,10 +74,10 @@ class Serving:
         return Scorer(Arm(self.bundle.name, self.bundle.version, ARM, self.entities), features, self.booster, watch)
 
     def lookups(self, *, cached: bool) -> Lookups | None:
-        """Return how features are looked up by policy, to be closed; None where the plan has no entities.
+        """Return the look-ups by policy, which the caller closes; None if the plan has no entities.
 
         Args:
-            cached: keep answers where the settings say so.
+            cached: use the cache, if the settings have one.
         """
         policy = self.settings.features
         if policy is None or not self.plan.entities:
@@ -88,10 +88,10 @@ class Serving:
 
 
 def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:
-    """Load everything that serving needs and hold each part against the others.
+    """Load everything that serving needs, and check the parts against each other.
 
     Args:
-        settings: where the schema and the models are.
+        settings: name the schema and the folder of models.
         bundle: the version to load; by default the configured one.
 
     Raises:
@@ -111,22 +111,24 @@ def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:
         problems += draft.schema_problems(schema.fields, schema.why_not)
     if schema:
         problems += _event_problems(settings, schema)
-    if features := settings.features:  # its address is read, and nothing is asked yet
+    if features := settings.features:  # this parses the address and sends nothing
         _collect(problems, lambda: connect(features.url, features.timeout_ms).close())
     elif draft and draft.keys:
-        problems.append(Problem("features", "left out", "the plan has entities, so say where Redis is: features.url"))
+        problems.append(
+            Problem("features", "missing", "the plan has entities: set features.url to the address of Redis")
+        )
     if problems or not (schema and found and plan and booster):
         raise Misconfigured([*problems, *(_related(schema.concerns, problems) if schema else ())])
     serving = Serving(settings, schema, found, plan, booster)
     for concern in serving.concerns:
-        log.warning(concern)
-    for doubt in schema.concerns:
-        log.warning("doubtful schema", where=doubt.where, what=doubt.what, advice=doubt.expected)
+        log.warning("model warning", detail=concern)
+    for concern in schema.concerns:
+        log.warning("schema warning", where=concern.where, what=concern.what, advice=concern.expected)
     return serving
 
 
 def _given(plan: Plan) -> list[Given]:
-    """Return what a plan says of its columns' categories, for the model to judge."""
+    """Return the categories of a plan's columns, to be compared with the model's."""
     return [
         Given(column.name, column.categories, computed=not isinstance(column.source, FromEvent))
         for column in plan.columns
@@ -142,15 +144,15 @@ def _collect(problems: list[Problem], load: Callable[[], Part]) -> Part | None:
 
 
 def _related(concerns: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
-    """Return what is hardly meant of the fields that problems name, of which it may be the cause."""
-    told = " ".join(map(str, problems))
-    return [each for each in concerns if each.where.rpartition("field ")[2] in told]
+    """Return the schema's warnings about fields that the problems name: they may be the cause."""
+    text = " ".join(map(str, problems))
+    return [each for each in concerns if each.where.rpartition("field ")[2] in text]
 
 
 def _event_problems(settings: Settings, schema: Schema) -> list[Problem]:
     problems = []
     for key, path, kinds, expected in (
-        ("events.id", settings.events.id, TEXT_KINDS, "a scalar field, whose text can stand for the event"),
+        ("events.id", settings.events.id, TEXT_KINDS, "a scalar field, whose text identifies the event"),
         ("events.time", settings.events.time, {Kind.TIMESTAMP}, "a field of logical type timestamp-millis or -micros"),
     ):
         if path is None:
@@ -162,5 +164,5 @@ def _event_problems(settings: Settings, schema: Schema) -> list[Problem]:
             problems.append(Problem(key, f"'{path}' is of kind {field.kind.name.lower()}", f"expected {expected}"))
         elif schema.scalars[path].precision > MOST_DIGITS:
             what = f"'{path}' is a decimal of up to {schema.scalars[path].precision} digits"
-            problems.append(Problem(key, what, f"expected at most {MOST_DIGITS}, for it is made into text"))
+            problems.append(Problem(key, what, f"expected at most {MOST_DIGITS}, since the id is its text"))
     return problems

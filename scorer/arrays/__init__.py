@@ -1,1 +1,1 @@
-"""Arrays: the loops that numpy cannot express, compiled, and the bytes, texts and numbers that they share."""
+"""Arrays: compiled loops that numpy cannot express, and the operations on bytes, texts and numbers that rooms share."""

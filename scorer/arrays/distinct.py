@@ -1,4 +1,4 @@
-"""What is distinct among the texts of a batch, found without making a Python object for each."""
+"""Find the distinct texts of a batch without making a Python object for each."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from scorer.arrays.kernel import kernel
 from scorer.arrays.spans import SEED, hash_of, same
 from scorer.batch import NO_SLOT
 
-# The table is at most half full. Should all texts of a batch collide, a row costs one comparison of numbers for each.
+# The hash table is at most half full. If all texts of a batch collide, a row costs one comparison of hashes for each.
 _FREE = -1
 
 
@@ -17,13 +17,13 @@ def distinct(
     """Number the distinct texts of a column in the order in which they appear.
 
     Args:
-        data: uint8 [bytes], what the texts point into.
-        starts: int64 [rows], where each row's text starts in it.
-        ends: int64 [rows], where it ends.
+        data: uint8 [bytes], the bytes that the texts are slices of.
+        starts: int64 [rows], where each row's text starts in `data`.
+        ends: int64 [rows], where each row's text ends.
         usable: bool [rows], false where a row has no text.
 
     Returns:
-        int32 [rows], the number of each row's text, NO_SLOT where it has none; int64 [texts], the first row of each.
+        int32 [rows], the number of each row's text, or NO_SLOT; int64 [texts], the first row of each distinct text.
     """
     slots, first = np.empty(len(usable), np.int32), np.empty(len(usable), np.int64)
     contiguous = np.ascontiguousarray(starts), np.ascontiguousarray(ends)
@@ -33,7 +33,7 @@ def distinct(
 
 
 def _cells(rows: int) -> int:
-    """Return how large a table is for so many rows: a power of two, at most half of it taken."""
+    """Return the size of the hash table: a power of two that is at least twice the number of rows."""
     return 1 << max(3, (2 * rows - 1).bit_length())
 
 
@@ -56,15 +56,15 @@ def number_texts(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects 
     """Fill `slots` and `first` as `distinct` returns them, and return how many texts there are.
 
     Args:
-        data: uint8 [bytes], what the texts point into.
-        starts: int64 [rows], where each row's text starts in it.
-        ends: int64 [rows], where it ends.
+        data: uint8 [bytes], the bytes that the texts are slices of.
+        starts: int64 [rows], where each row's text starts in `data`.
+        ends: int64 [rows], where each row's text ends.
         usable: bool [rows], false where a row has no text.
-        seed: of the hash.
+        seed: the seed of the hash.
         table: int32 [cells], all free; filled with numbers of texts.
-        hashes: int64 [rows], room for the hash of each text.
-        slots: int32 [rows], to be filled.
-        first: int64 [rows], to be filled.
+        hashes: int64 [rows], working space for the hash of each text.
+        slots: int32 [rows], output.
+        first: int64 [rows], output.
     """
     count = 0
     for row in range(len(slots)):

@@ -1,9 +1,9 @@
 """Text to float64, exactly as Python's `float` reads it, thousands of texts at a time.
 
-A kernel reads plain decimal notation of up to 19 digits; whatever else `float` may know (white space, underscores,
-`inf`, `nan`, other scripts' digits, more digits) is given to `float` itself. Where the kernel answers, it rounds
-correctly: either one exact multiplication or division of two float64 (Clinger, "How to read floating point numbers
-accurately", 1990), or the 128-bit product of Lemire, "Number parsing at a gigabyte per second", 2021.
+A kernel reads plain decimal notation of up to 19 digits. Any other text that `float` might accept (white space,
+underscores, `inf`, `nan`, digits of other scripts, more digits) is passed to `float`. The kernel rounds correctly:
+either by one exact multiplication or division of two float64 (Clinger, "How to read floating point numbers accurately",
+1990), or by the 128-bit product of Lemire, "Number parsing at a gigabyte per second", 2021.
 """
 
 import numpy as np
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from scorer.arrays.kernel import kernel
 
-MAX_DIGITS = 19  # the most that always fit 64 bits
-MAX_POWER = 60  # of ten, either way: with 19 digits no result is subnormal or infinite
+MAX_DIGITS = 19  # the most decimal digits that always fit in 64 bits
+MAX_POWER = 60  # largest power of ten, positive or negative: with 19 digits no result is subnormal or infinite
 EXACT_POWER = 22  # the largest power of ten that is a float64
 EXACT_INTEGER = 1 << 53
-LAST_ROUNDED_UP = -27  # 5**27 is the last to fit 64 bits
+LAST_ROUNDED_UP = -27  # 5**27 is the largest power of 5 that fits in 64 bits
 SIGN_BIT = np.uint64(1 << 63)
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
 FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
 ONE, TWO, THREE = np.uint64(1), np.uint64(2), np.uint64(3)
 HIDDEN_BIT = np.uint64(1 << 52)  # of a float64's mantissa: not stored
-PLAIN, HARD, NONE = np.uint8(0), np.uint8(1), np.uint8(2)  # a text the kernel read, one for `float`, no text
+PLAIN, HARD, NONE = np.uint8(0), np.uint8(1), np.uint8(2)  # read by the kernel, left to `float`, no text
 
 NO_TEXT = -1  # in `starts`
 
@@ -30,7 +30,7 @@ POWERS = 10.0 ** np.arange(EXACT_POWER + 1)
 
 
 def _five_to(power: int) -> int:
-    """Return the 128 leading bits of 5**power, cut off, but rounded up where the proof asks for it."""
+    """Return the 128 leading bits of 5**power: truncated, or rounded up where Lemire's proof requires it."""
     if power >= 0:
         exact = int(5**power)
         return (exact << 128) >> exact.bit_length()
@@ -54,7 +54,7 @@ def multiply(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
 
 @kernel(refcounts=False)
 def nearest(digits: np.uint64, power: np.int64) -> tuple[np.uint64, np.uint8]:
-    """Return the bits of the float64 nearest to digits * 10**power, and HARD where 128 bits do not decide it."""
+    """Return the bits of the float64 nearest to digits * 10**power, and HARD if 128 bits are not enough to decide."""
     zeros = np.int64(0)
     while digits < SIGN_BIT:
         digits <<= ONE
@@ -85,7 +85,7 @@ def nearest(digits: np.uint64, power: np.int64) -> tuple[np.uint64, np.uint8]:
 
 @kernel(refcounts=False)
 def plain(data: NDArray[np.uint8], at: int, end: int) -> tuple[np.uint64, np.int64, bool, np.uint8]:
-    """Return the digits, the power of ten and the sign of a text in plain notation; HARD for any other."""
+    """Return the digits, the power of ten and the sign of a text in plain notation; HARD for any other text."""
     negative = at < end and data[at] == ord("-")
     if negative or (at < end and data[at] == ord("+")):
         at += 1
@@ -139,7 +139,7 @@ def read_plain(
     values: NDArray[np.float64],
     status: NDArray[np.uint8],
 ) -> int:
-    """Fill in the values of all texts in plain notation; return how many others there are, marked HARD."""
+    """Fill in the values of all texts in plain notation; return how many texts were marked HARD instead."""
     bits = values.view(np.uint64)
     hard = 0
     for text in range(len(starts)):
@@ -171,12 +171,12 @@ def parse(
     """Read texts, UTF-8, as numbers.
 
     Args:
-        data:   what the texts stand in.
-        starts: [texts] where each begins in `data`, or NO_TEXT.
-        ends:   [texts] where each ends.
+        data:   the bytes that the texts are slices of.
+        starts: [texts] where each text starts in `data`, or NO_TEXT.
+        ends:   [texts] where each text ends.
 
     Returns:
-        [texts] the values, NaN where there is no number; [texts] whether there is one.
+        [texts] the values, NaN if a text is not a number; [texts] whether it is a number.
     """
     values, status = np.empty(len(starts)), np.empty(len(starts), np.uint8)
     hard = read_plain(data, starts, ends, values, status)
@@ -188,7 +188,7 @@ def parse(
 
 
 def by_python(text: bytes) -> tuple[float, bool]:
-    """Return what `float` makes of a text, and whether it is a number."""
+    """Return `float` of a text, and whether the text is a number."""
     try:
         return float(str(text, "utf-8")), True
     except ValueError:

@@ -1,8 +1,8 @@
 """How loops over rows and bytes are compiled.
 
-Kernels take and return arrays and numbers, never Python objects. One that Python calls is an `@entry`: it is compiled
-at import for the types that its annotations name, since numba would otherwise compile again for every new layout of an
-argument, which would stall a running replica. Arrays that travel together are a NamedTuple of such types.
+Kernels take and return arrays and numbers, never Python objects. A kernel that Python calls is an `@entry`: it is
+compiled at import for the types of its annotations. Otherwise numba would compile it again for every new layout of an
+argument, which would stall a running replica. Arrays that belong together are passed as a NamedTuple of such types.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-# C-contiguous arrays by their items and dimensions. `Bytes` are read-only: as an argument they may be writable as well,
-# but not in a NamedTuple, where numba converts nothing; see `read_only`.
+# C-contiguous arrays, named by their items and dimensions. `Bytes` is read-only: numba accepts a writable array as an
+# argument, but not inside a NamedTuple, where it converts nothing; see `read_only`.
 Bytes: TypeAlias = Annotated[NDArray[np.uint8], types.Array(types.uint8, 1, "C", readonly=True)]
 BytesOut: TypeAlias = Annotated[NDArray[np.uint8], types.uint8[::1]]
 Ints: TypeAlias = Annotated[NDArray[np.int64], types.int64[::1]]
@@ -32,11 +32,11 @@ _SCALARS: dict[object, types.Type] = {
     type(None): types.void,
 }
 
-uncached: list[str] = []  # kernels that no cache could be used for
+uncached: list[str] = []  # kernels that were compiled without a cache
 
 
 def read_only(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the same bytes as an array that cannot be written, as a NamedTuple's `Bytes` must be."""
+    """Return a read-only view of the same bytes, which `Bytes` in a NamedTuple must be."""
     view = data.view()
     view.setflags(write=False)
     return view
@@ -45,8 +45,8 @@ def read_only(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def entry(function: Function) -> Function:
     """Compile a function at import for the types of its annotations, or load it from the cache on disk.
 
-    An annotation is an alias of this module, `int`, `float`, `bool`, or a NamedTuple of those. The function only reads
-    and writes items of the arrays that it is given, as does everything that it calls, so no references are counted.
+    An annotation is an alias of this module, `int`, `float`, `bool`, or a NamedTuple of those. The function, and
+    everything that it calls, only reads and writes items of its arrays, so no references are counted.
     """
     hints = get_type_hints(function, include_extras=True)
     result = _type_of(hints.pop("return"))
@@ -56,12 +56,12 @@ def entry(function: Function) -> Function:
 def kernel(*signatures: object, refcounts: bool = True) -> Callable[[Function], Function]:
     """Compile a function at import for the given numba signatures, or load it from the cache on disk.
 
-    With no signature the function is compiled into the kernels that call it. Where no folder can be written (a
-    read-only image), or the cache is damaged, it is compiled at each start instead, and named in `uncached`.
+    A function without a signature is compiled into the kernels that call it. If the cache folder cannot be written (as
+    in a read-only image), or the cache is damaged, the function is compiled at each start and listed in `uncached`.
 
-    A kernel that only reads and writes items of the arrays it is given can do without `refcounts`, as can everything
-    that it calls. Otherwise numba counts references to arrays, atomically and in each call, which takes longer than the
-    work of a small call. Helpers without a signature are then inlined, since passing an array passes ten numbers.
+    A kernel that only reads and writes items of its arrays can do without `refcounts`, as can everything that it calls.
+    Otherwise numba counts references to arrays, atomically and in each call, which takes longer than a small call does.
+    Functions without a signature are then inlined, since passing an array means passing ten numbers.
     """
     options = {"nogil": True, "error_model": "numpy"}
     if not refcounts:
@@ -72,14 +72,14 @@ def kernel(*signatures: object, refcounts: bool = True) -> Callable[[Function], 
         chosen = list(signatures) or None
         try:
             return compile_for(chosen, cache=True, **options)(function)
-        except Exception:  # noqa: BLE001  a replica starts whatever is wrong with the cache; wrong code fails again
+        except Exception:  # noqa: BLE001  no fault of the cache may stop a start; a fault of the code is raised again below
             uncached.append(function.__name__)
             return compile_for(chosen, **options)(function)
 
     return compiled
 
 
-def _type_of(annotation: Any) -> types.Type:  # noqa: ANN401  whatever stands as an annotation
+def _type_of(annotation: Any) -> types.Type:  # noqa: ANN401  an annotation can be any object
     """Return numba's type for an annotation."""
     if annotation in _SCALARS:
         return _SCALARS[annotation]

@@ -1,4 +1,4 @@
-"""Many texts without an object for each."""
+"""Many texts as slices of one buffer, without a Python object for each."""
 
 import secrets
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from scorer.arrays.kernel import kernel
 
-# The hash takes four bytes at a time and keeps 32 bits, in int64 so that no product overflows. It only spreads:
-# equality is always checked. A seed of this process keeps anyone from preparing texts that collide.
+# The hash takes four bytes at a time and keeps 32 bits, in int64 so that no product overflows. Equal hashes prove
+# nothing: texts are always compared. The seed is random, so that nobody can prepare texts that collide.
 SEED = secrets.randbits(32)
 HASH_BITS = 32
 _PRIME = 0x2C1B3C6D
@@ -18,11 +18,11 @@ _BITS = (1 << HASH_BITS) - 1
 
 
 class Texts(Sequence[bytes]):
-    """Texts that stand somewhere in some bytes; one becomes an object when it is asked for.
+    """Texts as slices of one buffer; a text becomes an object only when it is indexed.
 
-    data:   uint8 [bytes], what they stand in.
-    starts: int64 [texts], where each begins.
-    ends:   int64 [texts], where it ends.
+    data:   uint8 [bytes], the buffer.
+    starts: int64 [texts], where each text starts.
+    ends:   int64 [texts], where each text ends.
     """
 
     __slots__ = ("data", "ends", "starts")
@@ -32,7 +32,7 @@ class Texts(Sequence[bytes]):
 
     @classmethod
     def of(cls, texts: Sequence[bytes]) -> Self:
-        """Return some texts as these."""
+        """Return a sequence of bytes as `Texts`."""
         if isinstance(texts, cls):
             return texts
         sizes = np.array([len(text) for text in texts], np.int64)
@@ -52,14 +52,14 @@ class Texts(Sequence[bytes]):
         return self.data[self.starts[at] : self.ends[at]].tobytes()
 
     def take(self, chosen: NDArray[np.int64]) -> "Texts":
-        """Return the texts of these numbers."""
+        """Return the texts at the given indexes."""
         return Texts(self.data, self.starts[chosen], self.ends[chosen])
 
 
 @kernel(refcounts=False)
 def copy(source: NDArray[np.uint8], start: int, end: int, target: NDArray[np.uint8], at: int) -> int:
-    """Copy some bytes and return where the next go."""
-    first, begin = np.uint64(start), np.uint64(at)  # unsigned: an index that may be negative stops the vectoriser
+    """Copy source[start:end] to target[at:]; return the position after the copy."""
+    first, begin = np.uint64(start), np.uint64(at)  # unsigned: a possibly negative index would prevent vectorisation
     for byte in range(np.uint64(end - start)):
         target[begin + byte] = source[first + byte]
     return at + end - start
@@ -67,7 +67,7 @@ def copy(source: NDArray[np.uint8], start: int, end: int, target: NDArray[np.uin
 
 @kernel(refcounts=False)
 def hash_of(data: NDArray[np.uint8], start: int, end: int, seed: int) -> np.int64:
-    """Return 32 bits that spread texts; two that differ may share them."""
+    """Return a 32-bit hash of data[start:end]; different texts may have the same."""
     hashed = np.int64(seed) ^ (end - start)
     at = np.uint64(start)
     for _ in range((end - start) // 4):
@@ -80,7 +80,7 @@ def hash_of(data: NDArray[np.uint8], start: int, end: int, seed: int) -> np.int6
 
 @kernel(refcounts=False)
 def word(data: NDArray[np.uint8], at: np.uint64) -> np.int64:
-    """Return four bytes as one number, which the compiler reads at once."""
+    """Return four bytes as one number; the compiler turns this into a single load."""
     word = np.int64(0)
     for byte in range(4):
         word |= np.int64(data[at + np.uint64(byte)]) << np.int64(8 * byte)
@@ -89,14 +89,14 @@ def word(data: NDArray[np.uint8], at: np.uint64) -> np.int64:
 
 @kernel(refcounts=False)
 def _mixed(hashed: np.int64) -> np.int64:
-    """Return 32 bits that each depend on those at and below them, and on those of 15 above."""
+    """Mix 32 bits: each result bit depends on the bits at and below its place, and up to 15 places above."""
     hashed = (hashed * _PRIME) & _BITS
     return hashed ^ (hashed >> 15)
 
 
 @kernel(refcounts=False)
 def same(data: NDArray[np.uint8], one: int, others: NDArray[np.uint8], other: int, length: int) -> bool:
-    """Return whether as many bytes from a position of some bytes on are those from a position of others on."""
+    """Return whether data[one:one + length] equals others[other:other + length]."""
     first, second = np.uint64(one), np.uint64(other)
     for _ in range(length // 4):
         if word(data, first) != word(others, second):

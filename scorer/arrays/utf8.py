@@ -1,4 +1,4 @@
-# ruff: noqa: PLR2004  the bounds of bytes are those of RFC 3629, section 4
+# ruff: noqa: PLR2004  the numbers are the byte ranges of RFC 3629, section 4
 """Strict UTF-8, as Python decodes it: no surrogates, nothing overlong, nothing beyond U+10FFFF."""
 
 import numpy as np
@@ -26,7 +26,7 @@ def is_utf8(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> bool:
 
 @kernel(refcounts=False)
 def sequence(data: NDArray[np.uint8], at: np.int64, end: np.int64) -> int:
-    """Return how many bytes the character at a position has; 0 where it is not a character."""
+    """Return the length in bytes of the character at a position; 0 if there is no valid character."""
     first = data[at]
     if first < 0x80:
         return 1

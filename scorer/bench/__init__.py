@@ -1,4 +1,4 @@
-"""Where the time of a configuration goes: a replica on a sandbox's broker works off a backlog of its events."""
+"""Measures where the time of a configuration goes: a replica works through a backlog on a sandbox's broker."""
 
 from scorer.bench.bench import Result, unreachable, work_off
 from scorer.bench.budget import Budget

@@ -1,4 +1,4 @@
-"""A backlog on the sandbox's broker, and the configuration of a replica that works it off."""
+"""A backlog on the sandbox's broker, and the configuration of a replica that works through it."""
 
 import itertools
 import json
@@ -10,18 +10,18 @@ from scorer.kafka import Admin, Feed, Topic, dead_letter_topic
 from scorer.settings import Settings
 
 PARTITIONS = 4
-# Properties that say how to reach a broker, which the sandbox's is not to be reached by.
+# Properties for reaching the user's brokers, which do not apply to the sandbox's broker.
 _OF_REACHING = ("security.", "sasl.", "ssl.", "enable.ssl.", "https.", "broker.address.")
 
 
 def at_sandbox(settings: Settings, folder: Path, bootstrap: str, features_url: str | None) -> Path:
-    """Write the settings with the sandbox's broker in place of their own, and return the file.
+    """Write the settings with the sandbox's broker instead of the user's, and return the file.
 
     Args:
-        settings: of the user.
-        folder: for the file.
-        bootstrap: of the sandbox's broker.
-        features_url: of Redis; None to leave it as it is.
+        settings: the user's settings.
+        folder: the folder for the file.
+        bootstrap: the address of the sandbox's broker.
+        features_url: the address of Redis; None keeps the user's.
     """
     document: dict[str, Any] = settings.model_dump(mode="json", by_alias=True)
     kafka = document["kafka"]
@@ -36,15 +36,15 @@ def at_sandbox(settings: Settings, folder: Path, bootstrap: str, features_url: s
 
 
 def fill(settings: Settings, events: Iterable[tuple[bytes | None, bytes]], show: Callable[[int], None]) -> int:
-    """Make the topics of the settings, and write events to the first of the inputs; return how many.
+    """Create the topics of the settings, and write events to the first input topic; return how many.
 
     Args:
-        settings: at the sandbox.
-        events: key and value of each.
-        show: told how many the broker has so far.
+        settings: the settings with the sandbox's broker.
+        events: key and value of each event.
+        show: called with the number of acknowledged events so far.
 
     Raises:
-        Fatal: the broker refuses one.
+        Fatal: the broker refuses an event.
     """
     kafka = settings.kafka
     inputs = [Topic(name, PARTITIONS) for name in kafka.input_topics]
@@ -59,5 +59,5 @@ def fill(settings: Settings, events: Iterable[tuple[bytes | None, bytes]], show:
 
 
 def repeated(values: Sequence[bytes], events: int) -> Iterator[tuple[None, bytes]]:
-    """Yield so many events without keys: those that there are, again and again."""
+    """Yield `events` events without keys, by repeating the given values."""
     return ((None, value) for value in itertools.islice(itertools.cycle(values), events))

@@ -1,4 +1,4 @@
-"""The measurement: a real replica works off a real backlog, and says itself where its time goes."""
+"""The measurement: a real replica works through a real backlog, and its metrics tell where the time goes."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -14,21 +14,21 @@ from scorer.sandbox.replica import Replica
 from scorer.settings import FeatureSettings, Settings
 from scorer.store import connect
 
-FIRST_LOOK_SECONDS = 0.05  # between two looks, until the first batch is through
-LOOK_SECONDS = 1.0  # between two later ones: to write /metrics takes the replica some milliseconds
-STALL_SECONDS = 60.0  # without a batch: to load, to compile and to join the group on a slow machine
-TRIES = 3  # at Redis, which may be slow to answer the first
+FIRST_LOOK_SECONDS = 0.05  # between two readings of /metrics, until the first batch is done
+LOOK_SECONDS = 1.0  # between two later readings: rendering /metrics takes the replica some milliseconds
+STALL_SECONDS = 60.0  # most time without progress: loading, compiling and joining may be slow
+TRIES = 3  # pings of Redis, which may be slow to answer the first
 
 Counting = Callable[[str], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A backlog worked off.
+    """The result of a measurement.
 
-    budget:       where the time went, once the first batches were through.
-    dead_letters: events that became one.
-    hits:         the share of look-ups that found features; None where there was none.
+    budget:       where the time went, without the first batches.
+    dead_letters: the number of events that became dead letters.
+    hits:         the share of look-ups that found features; None without look-ups.
     """
 
     events: int
@@ -38,7 +38,7 @@ class Result:
 
 
 def unreachable(features: FeatureSettings) -> str:
-    """Say why Redis does not answer; empty where it does. Nothing is written to it."""
+    """Return why Redis does not answer; empty if it does. Nothing is written to it."""
     with closing(connect(features.url, features.timeout_ms)) as store:
         why = ""
         for _ in range(TRIES):
@@ -58,17 +58,17 @@ def work_off(
     counting: Counting,
     features_url: str | None = None,
 ) -> Result:
-    """Have a replica work off a backlog on the sandbox's broker.
+    """Let a replica work through a backlog on the sandbox's broker.
 
     Args:
-        settings: of the replica; its brokers are not asked.
-        sandbox: which has none of its topics yet.
-        events: key and value of each.
-        counting: shows how many events were produced, and scored.
-        features_url: of Redis, in place of that of the settings.
+        settings: the replica's settings; their brokers are not contacted.
+        sandbox: a sandbox without the settings' topics.
+        events: key and value of each event.
+        counting: shows how many events were produced and scored.
+        features_url: the address of Redis, instead of that in the settings.
 
     Raises:
-        Fatal: the replica ended by itself, or stands still.
+        Fatal: the replica exited, or makes no progress.
     """
     file = backlog.at_sandbox(settings, sandbox.folder, sandbox.kafka.bootstrap, features_url)
     with counting("events produced") as show:
@@ -82,7 +82,7 @@ def work_off(
 
 
 def _measured(replica: Replica, total: int, show: Callable[[int], None]) -> Result:
-    """Read the metrics when the first batches are through and at the end; what is between is measured."""
+    """Read the metrics after the first batches and at the end; the difference is the result."""
     first = now = Reading.parse("")
     grown = time.monotonic()
     while now.done < total:

@@ -1,4 +1,4 @@
-"""Microseconds of an event in each stage of a replica, from what its /metrics says at two moments."""
+"""Microseconds per event in each stage of a replica, from two readings of its /metrics."""
 
 import re
 from collections.abc import Mapping
@@ -17,37 +17,37 @@ Labels = frozenset[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What /metrics said at a moment.
+    """One reading of /metrics.
 
-    samples: by name and labels.
+    samples: the values, by name and labels.
     """
 
     samples: Mapping[tuple[str, Labels], float]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the text of /metrics; an empty one is that of a replica which has not begun."""
+        """Parse the text of /metrics; an empty text is that of a replica that has not started."""
         found = _SAMPLE.findall(text)
         return cls({(name, frozenset(_LABEL.findall(labels))): float(value) for name, labels, value in found})
 
     def value(self, name: str, **labels: str) -> float:
-        """Return one sample, 0 where it is not there."""
+        """Return one sample; 0 if it is absent."""
         return self.samples.get((name, frozenset(labels.items())), 0.0)
 
     @property
     def begun(self) -> int:
-        """Events of the batches that have passed through all stages."""
+        """The number of events in batches that have passed through all stages."""
         return int(self.value("scorer_batch_records_sum"))
 
     @property
     def done(self) -> int:
-        """Events whose prediction or dead letter the brokers have."""
+        """The number of events whose prediction or dead letter is acknowledged."""
         outcomes = ("predicted", "dead_letter")
         return int(sum(self.value("scorer_records_total", outcome=outcome) for outcome in outcomes))
 
     @property
     def hits(self) -> float | None:
-        """The share of look-ups that found features, of all entities; None where nothing was looked up."""
+        """The share of look-ups of all entities that found features; None without look-ups."""
         found = {labels: rows for (name, labels), rows in self.samples.items() if name == "scorer_features_total"}
         total = sum(found.values())
         return sum(rows for labels, rows in found.items() if ("result", "hit") in labels) / total if total else None
@@ -55,10 +55,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Where the time of a backlog went: microseconds an event by stage, in the order of ROWS.
+    """Where the time of a backlog went: microseconds per event by stage, in the order of ROWS.
 
-    cpu:  of the processor.
-    wall: by the clock; 0 for what is outside the loop.
+    cpu:  CPU time.
+    wall: wall time; 0 for threads outside the loop.
     """
 
     events: int
@@ -67,7 +67,7 @@ class Budget:
 
     @classmethod
     def between(cls, before: Reading, after: Reading) -> Self:
-        """Return the budget of the batches between two readings of which the second has more."""
+        """Return the budget of the batches between two readings."""
         events = after.begun - before.begun
 
         def spent(name: str, stage: str) -> float:
@@ -81,21 +81,21 @@ class Budget:
 
     @property
     def all_cpu(self) -> float:
-        """Processor microseconds an event, of the whole process."""
+        """CPU microseconds per event of the whole process."""
         return sum(self.cpu.values())
 
     @property
     def all_wall(self) -> float:
-        """Microseconds an event by the clock: one replica does a million divided by it in a second."""
+        """Wall microseconds per event: one replica scores a million divided by this in a second."""
         return sum(self.wall.values())
 
     @property
     def limit(self) -> str:
-        """The stage that takes most by the clock, and so limits how much one replica does."""
+        """The stage with the most wall time, which is the bottleneck of a replica."""
         return max(STAGES, key=lambda stage: self.wall[stage])
 
     def document(self) -> dict[str, object]:
-        """Return it as plain JSON."""
+        """Return the budget as plain JSON."""
         stages = {stage: {"cpu_us": _round(self.cpu[stage]), "wall_us": _round(self.wall[stage])} for stage in ROWS}
         return {
             "measured_events": self.events,

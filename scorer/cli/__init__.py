@@ -1,7 +1,7 @@
-"""The command line: a command is a module here with `arguments(parser)` and `run(args) -> exit code`.
+"""The command line: each command is a module here with `arguments(parser)` and `run(args) -> exit code`.
 
-A module has the name of its command, with `_` for `-`. Only that of the command that was asked for is imported, so
-that help is quick and an extra's packages are needed by its own commands alone.
+A module has the name of its command, with `_` for `-`. Only the module of the given command is imported, so that help
+is quick, and only the commands of an extra need its packages.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from scorer.redaction import redact
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "First steps": {
-        "demo": "watch real flights being scored, then see every prediction proved",
+        "demo": "watch real flights being scored, and every prediction checked at the end",
         "sandbox": "run a real Kafka and a real Redis on this machine until Ctrl-C",
     },
     "Prepare": {
-        "check": "find what is wrong before anything runs",
+        "check": "find problems before anything runs",
         "config": "show the effective settings and where each comes from",
-        "topics": "show the topics, or create those that are missing",
+        "topics": "show the topics, or create missing ones",
         "models": "list, show, verify and add versions of the model",
         "features": "load features into Redis",
     },
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        argv: what stands after `scorer`; by default what this process was called with.
+        argv: the words after `scorer`; by default those of this process.
 
     Returns:
         0 done, or stopped by SIGTERM or Ctrl-C; 2 wrong usage or configuration; 1 anything else.
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Repeats an argument that it does not know, but no password in it."""
+    """A parser whose error messages show no password from an unknown argument."""
 
     def error(self, message: str) -> NoReturn:
         super().error(redact(message))

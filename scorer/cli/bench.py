@@ -24,15 +24,15 @@ from scorer.sandbox import Sandbox
 from scorer.serving import Serving, prepare
 
 DESCRIPTION = """
-Starts a Kafka of its own on this machine, fills a topic with the events of a file, again and again, has `scorer run`
-work that backlog off with your configuration, and prints microseconds an event for every stage: of the processor, and
-by the clock. Your brokers are not contacted, so what TLS and a network cost is not in it. Features are read from your
-Redis, to which nothing is written; where that does not answer, an empty one of its own takes its place, which it says.
+Starts a Kafka on this machine, fills a topic with the events of a file, repeated as often as needed, lets `scorer run`
+work through this backlog with your configuration, and prints CPU and wall-clock microseconds per event for each stage.
+Your brokers are not contacted, so the cost of TLS and the network is not included. Features are read from your Redis
+(read only). If it does not answer, an empty one is started instead and reported.
 """
 EVENTS = 100_000
 NAMES = {"look_up": "look-up in Redis", "reports": "delivery reports", "rest": "the rest", "outside": "outside Python"}
-FEW = 1000  # distinct events, with which keys repeat as they would not
-MANY = 0.01  # of the events became dead letters
+FEW = 1000  # distinct events: with fewer, keys repeat more often than they really would
+MANY = 0.01  # share of the events that became dead letters
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,25 +49,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, and show where the time goes and what limits.
+    """Measure, and show where the time goes and which stage is the bottleneck.
 
     Raises:
         Misconfigured: something is wrong with the configuration or with the events.
-        Fatal: the replica ended by itself, or stands still.
+        Fatal: the replica exited, or stopped making progress.
     """
     settings = options.load(args).settings
     configure_logging(settings.log.level, settings.log.format)
     serving = prepare(settings)
     values = [frame(body, serving.schema, settings.events.framing) for body in _bodies(args, serving)]
-    concerns = [f"{len(values):,} different events, again and again: keys repeat"] if len(values) < FEW else []
+    concerns = [f"only {len(values):,} distinct events, so keys repeat"] if len(values) < FEW else []
     with Sandbox() as sandbox:
         features_url = None
         if settings.features and serving.entities and (why := unreachable(settings.features)):
             features_url = sandbox.redis.url
-            concerns.append(f"{why}; an empty Redis took its place, so every look-up is a miss")
+            concerns.append(f"{why}; an empty Redis was used instead, so every look-up is a miss")
         result = work_off(settings, sandbox, repeated(values, args.events), counting, features_url)
     if result.dead_letters > MANY * result.events:
-        concerns.append(f"{result.dead_letters:,} events became dead letters, which are a slow path")
+        concerns.append(f"{result.dead_letters:,} events became dead letters, which take longer than predictions")
     if args.json:
         sys.stdout.write(json.dumps(_document(serving, result, concerns), indent=2, ensure_ascii=False) + "\n")
     else:
@@ -79,7 +79,7 @@ def _bodies(args: argparse.Namespace, serving: Serving) -> Iterator[bytes]:
     """Return the events to repeat.
 
     Raises:
-        Misconfigured: there is none.
+        Misconfigured: there are none.
     """
     if args.input is not None:
         bodies = read_events(args.input, serving.schema, serving.settings.events.max_bytes)
@@ -87,7 +87,7 @@ def _bodies(args: argparse.Namespace, serving: Serving) -> Iterator[bytes]:
         converter = Converter(serving.schema)
         bodies = (converter.to_avro(dict(each.event), golden.name) for each in read_golden(golden))
     else:
-        what = "left out, and the bundle has no golden events to take instead"
+        what = "missing, and the bundle has no golden events to use instead"
         raise Misconfigured([Problem("--input", what, "name a file of events, .jsonl or .avro")])
     empty = True
     for _, body in zip(range(args.events), bodies, strict=False):
@@ -114,7 +114,7 @@ def _document(serving: Serving, result: Result, concerns: list[str]) -> dict[str
 def _show(serving: Serving, result: Result, concerns: list[str]) -> None:
     budget = result.budget
     table = Table("stage", box=box.SIMPLE_HEAD)
-    for title in ("processor us/event", "clock us/event", "share of the clock"):
+    for title in ("CPU us/event", "wall us/event", "share of wall time"):
         table.add_column(title, justify="right")
     for stage in ROWS:
         cpu, wall = budget.cpu[stage], budget.wall[stage]
@@ -129,9 +129,9 @@ def _show(serving: Serving, result: Result, concerns: list[str]) -> None:
     table.add_row("all", f"{budget.all_cpu:.2f}", f"{budget.all_wall:.2f}", "")
     Console(highlight=False).print(table)
     say, batch = console(stderr=False).print, serving.settings.batch.max_records
-    say(f"{MILLION / budget.all_wall:,.0f} events/s of one replica in a backlog, at most {batch:,} a batch")
+    say(f"one replica scores a backlog at {MILLION / budget.all_wall:,.0f} events/s, in batches of up to {batch:,}")
     cpu, wall = budget.cpu[budget.limit], budget.wall[budget.limit]
     waits = f", {wall - cpu:.2f} of it waiting" if wall > 2 * cpu else ""
-    say(f"what limits now: {NAMES.get(budget.limit, budget.limit)}, {wall:.2f} us an event by the clock{waits}")
+    say(f"bottleneck: {NAMES.get(budget.limit, budget.limit)}, {wall:.2f} us an event of wall time{waits}")
     for concern in concerns:
         console().print(f"note: {concern}", style="yellow")

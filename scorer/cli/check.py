@@ -1,4 +1,4 @@
-"""`scorer check`: everything that can be found wrong before anything runs, all at once."""
+"""`scorer check`: find problems before anything runs, and report them together."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     options.add_config(parser)
-    parser.add_argument("--offline", action="store_true", help="leave out what needs a server")
+    parser.add_argument("--offline", action="store_true", help="skip the checks that need a server")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what was found; return 2 for a wrong configuration, 1 for what is wrong with the servers, else 0."""
+    """Print the report; return 2 if the configuration is wrong, 1 if something is wrong with the servers, else 0."""
     left_out: list[Problem] = []
     settings = options.load(args, left_out).settings
     configure_logging("error", settings.log.format)
@@ -35,10 +35,10 @@ def run(args: argparse.Namespace) -> int:
 def _print(report: Report) -> None:
     say = console().print
     for text in report.done:
-        say(f"  looked at {redact(text)}")
+        say(f"checked {redact(text)}")
     for warning in report.warnings:
         say(Text.assemble(("warning", "yellow"), f" {redact(warning)}"))
     for problem in [*report.problems, *report.failures]:
         say(Text.assemble(("wrong", "red"), f"   {redact(str(problem))}"))
     found = len(report.problems) + len(report.failures)
-    say(Text(f"{found} to mend", "red") if found else Text("ready to run", "green"))
+    say(Text(f"{found} problem{'s' * (found > 1)} found", "red") if found else Text("ready to run", "green"))

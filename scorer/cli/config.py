@@ -1,4 +1,4 @@
-"""`scorer config`: the effective settings, where each comes from, and no secret."""
+"""`scorer config`: the effective settings with the source of each, secrets masked."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(values: Mapping[str, object], sources: Mapping[str, str]) -> None:
-    """Print one line a setting, the values last as they may be long; what was chosen stands out from the defaults."""
+    """Print one line for each setting, with the value last since it may be long; defaults are dim."""
     show = console(stderr=False).print
     key_width, source_width = max(map(len, sources)), max(map(len, sources.values()))
     for key, source in sources.items():

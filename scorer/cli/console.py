@@ -1,4 +1,4 @@
-"""Where people read: text as it is, on stdout or stderr."""
+"""Consoles for people: plain text on stdout or stderr."""
 
 from typing import Any
 
@@ -7,14 +7,13 @@ from rich.text import Text
 
 from scorer.printable import printable
 
-LAYOUT = "\n\t"  # what lays text out and cannot do more
+LAYOUT = "\n\t"  # control characters that only lay text out
 
 
 def console(*, stderr: bool = True) -> Console:
-    """Return a console that changes no text: a key in Redis may look like markup, an emoji or a number, and be long.
+    """Return a console that changes no text: a key in Redis may be long, or look like markup, an emoji or a number.
 
-    Control characters alone are escaped: whoever writes a record, a key or an error message would otherwise have the
-    terminal of its reader obey them.
+    Only control characters are escaped: otherwise a record, a key or an error message could control the terminal.
     """
     return _Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
 

@@ -1,4 +1,4 @@
-"""`scorer dead-letters`: the events that could not be scored, as a list, in full, and back to their input topics."""
+"""`scorer dead-letters`: list, show and replay the events that could not be scored."""
 
 import argparse
 import sys
@@ -21,7 +21,7 @@ from scorer.monitor import configure_logging
 from scorer.printable import printable_json
 from scorer.settings import KafkaSettings, Settings
 
-PAGE = 10_000  # lines that are sorted and aligned together, so that a list of any length takes little memory
+PAGE = 10_000  # lines that are sorted and aligned together, so that a long list takes little memory
 
 Place = tuple[int, int]  # partition and offset of a dead letter
 
@@ -29,9 +29,9 @@ Place = tuple[int, int]  # partition and offset of a dead letter
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's actions and their options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    listing = _action(actions, "list", "one line a dead letter, and how many there are of each reason")
-    show = _action(actions, "show", "dead letters in full: headers, bytes, and the event as far as it can be read")
-    replay = _action(actions, "replay", "write events to their input topics again, each that was not yet replayed")
+    listing = _action(actions, "list", "print one line for each dead letter, and the number for each reason")
+    show = _action(actions, "show", "print dead letters in full: headers, bytes, and as much of the event as decodes")
+    replay = _action(actions, "replay", "write events that were not replayed yet to their input topics")
     listing.set_defaults(act=_list)
     show.set_defaults(act=_show)
     replay.set_defaults(act=_replay)
@@ -46,18 +46,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     extent.add_argument(
         "--again",
         action="store_true",
-        help="forget what was replayed, of the chosen reason and partition, and replay all of it; if that is "
-        "interrupted, go on without --again",
+        help="replay everything that matches, even if already replayed; if interrupted, continue without --again",
     )
-    replay.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    replay.add_argument("--dry-run", action="store_true", help="print what would be replayed, and replay nothing")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the action; return 1 where events were left out that should have been replayed.
+    """Do the action; return 1 if events were skipped that should have been replayed.
 
     Raises:
         Unavailable: the brokers do not answer.
-        Fatal: a topic or a dead letter is not there, or the brokers refused a write.
+        Fatal: a topic or a dead letter does not exist, or the brokers refused a write.
     """
     settings = options.load(args).settings
     configure_logging("error", settings.log.format)
@@ -80,7 +79,7 @@ def _list(settings: Settings, args: argparse.Namespace) -> int:
     admin, show = Admin(settings.kafka), console(stderr=False).print
     replayed = read_replayed(settings.kafka, admin, _letters_topic(admin, settings.kafka))
     box = Letterbox(settings.kafka, args.reason, args.partition)
-    # Documents, which unlike letters do not hold the events.
+    # Unlike letters, documents do not hold the events.
     documents = (document(letter, replayed) for letter in islice(box, args.limit))
     reasons, done = Counter[str](), 0
     while page := sorted(islice(documents, PAGE), key=itemgetter("partition", "offset")):
@@ -110,12 +109,12 @@ def _show(settings: Settings, args: argparse.Namespace) -> int:
     _report_unrecognised(settings.kafka, box, replayed)
     if places:
         absent = ", ".join(f"{partition}@{offset}" for partition, offset in sorted(places))
-        raise Fatal(f"no dead letter at {absent}; `scorer dead-letters list` shows where there are some")
+        raise Fatal(f"no dead letter at {absent}; `scorer dead-letters list` shows where they are")
     return 0
 
 
 def _at(box: Letterbox, places: set[Place]) -> Iterator[Letter]:
-    """Yield the letters at some places, each of which is then taken off."""
+    """Yield the letters at the given places, and remove each place that was found."""
     for letter in box:
         place = letter.record.partition, letter.record.offset
         if place in places:
@@ -145,7 +144,7 @@ def _replay(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _write_back(replay: Replay, letters: Iterable[Letter]) -> None:
-    """Replay letters, and say how many it were, whatever ends it."""
+    """Replay letters, and print how many, even after an error."""
     say = console().print
     try:
         with counting("events replayed") as show:
@@ -158,10 +157,10 @@ def _write_back(replay: Replay, letters: Iterable[Letter]) -> None:
 
 
 def _tell(due: Due, kafka: KafkaSettings) -> None:
-    """Say what was not replayed and why, and what may be lost."""
+    """Print which letters were not replayed and why, and which events may be deleted again."""
     say = console().print
     if due.before:
-        say(f"{due.before:,} were replayed before; --again replays them once more")
+        say(f"{due.before:,} were replayed before; --again replays them again")
     if due.old:
         say(
             f"warning: {due.old:,} of the events are older than their topic's retention.ms: the brokers may delete "
@@ -170,21 +169,21 @@ def _tell(due: Due, kafka: KafkaSettings) -> None:
         )
     if due.cut:
         say(
-            f"not replayed: {due.cut:,} dead letters that hold a part of their event only (header scorer.cut); the "
-            "whole event is in its input topic, for as long as that keeps it",
+            f"not replayed: {due.cut:,} dead letters that hold only part of their event (header scorer.cut); the whole "
+            "event is in its input topic until retention deletes it",
             style="yellow",
         )
     for topic, letters in due.elsewhere.items():
         say(
-            f"not replayed: {letters:,} events of topic {topic}, which is none of kafka.input_topics "
+            f"not replayed: {letters:,} events of topic {topic}, which is not in kafka.input_topics "
             f"({', '.join(kafka.input_topics)}): use the configuration of the replicas that read it",
             style="red",
         )
     for topic, letters in due.nowhere.items():
         say(
-            f"not replayed: {letters:,} events of partitions that topic {topic} does not have: it was made anew with "
-            "fewer, or the dead letters are forged; `scorer dead-letters list` shows them, and once the topic has "
-            "their partitions they can be replayed",
+            f"not replayed: {letters:,} events of partitions that topic {topic} does not have: it was recreated with "
+            "fewer, or the dead letters are forged; `scorer dead-letters list` shows them, and they can be replayed "
+            "once the topic has their partitions",
             style="red",
         )
 
@@ -192,13 +191,11 @@ def _tell(due: Due, kafka: KafkaSettings) -> None:
 def _report_unrecognised(kafka: KafkaSettings, box: Letterbox, replayed: Replayed) -> None:
     say = console().print
     if box.unrecognised:
-        text = (
-            f"left out: {box.unrecognised:,} records of {kafka.dead_letter_topic} that are no dead letters, the first "
-        )
-        say(text + box.first_unrecognised, style="yellow")
+        text = f"skipped {box.unrecognised:,} records of {kafka.dead_letter_topic} that are not dead letters"
+        say(f"{text}; the first is {box.first_unrecognised}", style="yellow")
     if replayed.unreadable:
-        text = f"left out: {replayed.unreadable:,} records of {memory_of(kafka)} that scorer did not write"
-        say(f"{text}; what was replayed is known from the others", style="yellow")
+        text = f"skipped {replayed.unreadable:,} records of {memory_of(kafka)} that scorer did not write"
+        say(f"{text}; the other records tell what was replayed", style="yellow")
 
 
 def _letters_topic(admin: Admin, kafka: KafkaSettings) -> Topic:
@@ -208,7 +205,7 @@ def _letters_topic(admin: Admin, kafka: KafkaSettings) -> Topic:
 def _existing(admin: Admin, names: Sequence[str]) -> Mapping[str, Topic]:
     topics = admin.topics(names)
     if missing := [name for name in names if name not in topics]:
-        raise Fatal(f"missing topics: {', '.join(missing)}; `scorer topics --create` makes them")
+        raise Fatal(f"missing topics: {', '.join(missing)}; `scorer topics --create` creates them")
     return topics
 
 
@@ -223,18 +220,18 @@ def _write(documents: Iterable[Document]) -> None:
 
 def _reason(text: str) -> Reason:
     if text not in set(Reason):
-        raise argparse.ArgumentTypeError(f"{text!r} is no reason; expected one of {', '.join(Reason)}")
+        raise argparse.ArgumentTypeError(f"unknown reason {text!r}; expected one of {', '.join(Reason)}")
     return Reason(text)
 
 
 def _place(text: str) -> Place:
     partition, at, offset = text.partition("@")
     if not (at and partition.isdecimal() and offset.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no place of a dead letter, such as 0@17")
+        raise argparse.ArgumentTypeError(f"found {text!r}; expected PARTITION@OFFSET, such as 0@17")
     return int(partition), int(offset)
 
 
 def _number(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of a partition")
+        raise argparse.ArgumentTypeError(f"found {text!r}; expected a partition number")
     return int(text)

@@ -1,4 +1,4 @@
-"""`scorer demo`: real flights scored before your eyes, a replica killed on the way, and the result proved."""
+"""`scorer demo`: score real flights live, kill a replica meanwhile, and prove the result."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--events",
         type=_positive(int),
         metavar="N",
-        help="events (default: every flight of September to December 2013)",
+        help="number of events (default: every flight of September to December 2013)",
     )
     parser.add_argument(
         "--rate",
@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=_positive(int),
         default=_DEFAULT.replicas,
         metavar="N",
-        help="replicas (default: %(default)s)",
+        help="number of replicas (default: %(default)s)",
     )
     parser.add_argument(
         "--for",
@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=_DEFAULT.seconds,
         dest="seconds",
         metavar="SECONDS",
-        help="send no more events after so long (default: %(default)s)",
+        help="stop sending events after SECONDS (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON document")
 
@@ -49,13 +49,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the demo; return 1 if an event was lost or a prediction is wrong."""
     console = Console(stderr=True, highlight=False)
-    console.print("loading; the very first start compiles, which takes some 20 seconds", style="dim")
+    console.print("loading; the very first start compiles kernels, which takes about 20 seconds", style="dim")
     with at_once():
-        from scorer.demo import demo  # noqa: PLC0415  what help and a wrong option do not need
+        from scorer.demo import demo  # noqa: PLC0415  help and wrong options do without it
     try:
         summary = demo.run(Wanted(args.events, args.rate, args.replicas, args.seconds), console)
     except KeyboardInterrupt:
-        console.print("stopped; no process and no folder is left behind")
+        console.print("stopped; all processes and temporary folders are gone")
         return 0
     if args.json:
         sys.stdout.write(json.dumps(summary.document(), indent=2) + "\n")
@@ -71,5 +71,5 @@ def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
             raise argparse.ArgumentTypeError(f"{text!r} is not positive")
         return value
 
-    number.__name__ = kind.__name__  # as argparse names it in errors
+    number.__name__ = kind.__name__  # argparse uses this name in errors
     return number

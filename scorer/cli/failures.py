@@ -1,4 +1,4 @@
-"""How a command that failed ends: what is said on stderr, and with which exit code. Never a traceback unasked."""
+"""How a failed command ends: its message on stderr and its exit code, with a traceback only if requested."""
 
 import os
 import select
@@ -15,14 +15,14 @@ EXTRAS = {"bench": "sandbox", "demo": "demo", "sandbox": "sandbox"}
 
 
 def usage(text: str) -> int:
-    """Say what is wrong with the command line and return the exit code."""
+    """Print what is wrong with the command line, and return the exit code."""
     _say(text)
     return 2
 
 
 def explain(error: BaseException, words: Sequence[str]) -> int:
-    """Say what ended a command, where that is anything to be told, and return the exit code."""
-    if isinstance(error, SystemExit):  # argparse has said why; rich ends so when the reader has left
+    """Print why a command ended, unless it was stopped on purpose, and return the exit code."""
+    if isinstance(error, SystemExit):  # argparse has printed why; rich raises it when stdout is closed
         return 0 if isinstance(error.__context__, BrokenPipeError) else int(error.code or 0)
     if isinstance(error, KeyboardInterrupt) or (isinstance(error, BrokenPipeError) and _reader_left()):
         return 0
@@ -42,12 +42,12 @@ def explain(error: BaseException, words: Sequence[str]) -> int:
 
 def _unexpected(error: BaseException, command: str) -> str:
     what = foreign(" ".join(str(error).split()))
-    again = f"`scorer {command} ... --traceback` shows where; please report it with that"
+    again = f"`scorer {command} ... --traceback` shows where; please report it with that output"
     return f"unexpected {type(error).__name__}{f': {what}' if what else ''}; {again}"
 
 
 def _reader_left() -> bool:
-    """Whether it was stdout that broke, as in `scorer tail | head`, and not a socket; nothing more is written then."""
+    """Whether stdout was closed, as in `scorer tail | head`, rather than a socket; further output is then discarded."""
     stdout = sys.stdout.fileno()
     poll = select.poll()
     poll.register(stdout, 0)

@@ -13,7 +13,7 @@ from scorer.monitor import configure_logging
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's action and its options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    text = "write one entity's features to Redis; every line is checked before the first is written"
+    text = "write one entity's features to Redis, after checking every line"
     load = actions.add_parser("load", help=text, description=text, allow_abbrev=False)
     options.add_config(load)
     load.add_argument("--entity", required=True, metavar="NAME", help="as the plan names it")
@@ -22,19 +22,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="FILE",
-        help=".csv or .jsonl, one line a key, its columns named as the fields of the key and the features",
+        help=".csv or .jsonl, one line for each key, with columns named after the fields of the key and the features",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Load the file, and say how much it was.
+    """Load the file, and print how many lines were loaded.
 
     Raises:
         Misconfigured: lines of the file do not fit the plan; nothing was written.
         Unavailable: Redis does not answer.
     """
     settings = options.load(args).settings
-    configure_logging("error", settings.log.format)  # whether the model is verified matters to who scores with it
+    configure_logging("error", settings.log.format)  # warnings about the model do not matter for loading features
     say = console().print
     with counting("lines loaded") as show:
         loaded = load_features(settings, args.entity, args.input, show)

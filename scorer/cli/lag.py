@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show, for each input partition, what is committed, the end, the distance and who reads it.
+    """Show the committed offset, the end offset, the lag and the member of each input partition.
 
     Raises:
         Unavailable: the brokers do not answer.
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     admin = Admin(kafka)
     topics = admin.topics(kafka.input_topics)
     if missing := [name for name in kafka.input_topics if name not in topics]:
-        raise Fatal(f"missing topics: {', '.join(missing)}; `scorer topics --create` makes them")
+        raise Fatal(f"missing topics: {', '.join(missing)}; `scorer topics --create` creates them")
     lag = admin.lag(kafka.group_id, topics.values(), kafka.start_from)
     if args.json:
         document = {**asdict(lag), "total": lag.total}
@@ -43,5 +43,5 @@ def _text(lag: GroupLag) -> str:
     header = ("TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER", "HOST")
     rows = [(at.topic, at.partition, at.committed, at.end, at.lag, at.member, at.host) for at in lag.partitions]
     members = len({at.member for at in lag.partitions} - {None})
-    readers = f"{members} member{'s' * (members != 1)} reading"
-    return "\n".join([*aligned(header, rows), f"group {lag.group} ({lag.state}), {readers}: {lag.total:,} to go"])
+    readers = f"{members} member{'s' * (members != 1)}"
+    return "\n".join([*aligned(header, rows), f"group {lag.group} ({lag.state}), {readers}, total lag {lag.total:,}"])

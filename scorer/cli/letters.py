@@ -12,7 +12,7 @@ LINE_BYTES = 16  # of a value in hexadecimal
 
 
 def row(shown: Document) -> tuple[object, ...]:
-    """Return the `document` of a letter as a row under HEADER."""
+    """Return the `document` of a letter as a row of the table with HEADER."""
     place = f"{shown['partition']}@{shown['offset']}"
     event = f"{shown['source_topic']}-{shown['source_partition']}@{shown['source_offset']}"
     model, done = f"{shown['model']} {shown['version']}", _yes_or_no(shown["replayed"])
@@ -20,7 +20,7 @@ def row(shown: Document) -> tuple[object, ...]:
 
 
 def document(letter: Letter, replayed: Replayed) -> Document:
-    """Return where a letter is, what it says, and whether it was replayed."""
+    """Return a letter's position, its headers, and whether it was replayed."""
     return {
         "partition": letter.record.partition,
         "offset": letter.record.offset,
@@ -38,7 +38,7 @@ def document(letter: Letter, replayed: Replayed) -> Document:
 
 
 def full_document(letter: Letter, replayed: Replayed, salvage: Salvage) -> Document:
-    """Return all there is of a letter: beside its `document` the event, as far as it can be read, and its bytes."""
+    """Return everything about a letter: its `document`, its bytes, and as much of the event as can be decoded."""
     record = letter.record
     event, why = salvage.read(record.value or b"")
     return document(letter, replayed) | {
@@ -52,7 +52,7 @@ def full_document(letter: Letter, replayed: Replayed, salvage: Salvage) -> Docum
 
 
 def full_text(letter: Letter, replayed: Replayed, salvage: Salvage) -> str:
-    """Return the same for people, in lines."""
+    """Return the same as text for people."""
     record = letter.record
     event, why = salvage.read(record.value or b"")
     facts: dict[str, Iterable[str]] = {
@@ -88,5 +88,5 @@ def _or_null(value: bytes | None) -> str:
     return "null" if value is None else str(readable(value))
 
 
-def _yes_or_no(holds: bool) -> str:  # noqa: FBT001  what is to be worded
+def _yes_or_no(holds: bool) -> str:  # noqa: FBT001  it is the value to word
     return "yes" if holds else "no"

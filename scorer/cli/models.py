@@ -1,4 +1,4 @@
-"""`scorer models`: the versions of the model, one in detail, its checks, and a new one."""
+"""`scorer models`: list, show, verify and add versions of the model."""
 
 import argparse
 import json
@@ -51,35 +51,34 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         one.set_defaults(act=act)
         return one
 
-    action("list", "which versions there are, and which one is served", _list)
+    action("list", "list the versions, and which one is served", _list)
     for one in (
-        action("show", "what a version is made of", _show),
+        action("show", "show the model and the plan of a version", _show),
         action("verify", "check a version: its files, model, plan and golden events", _verify),
     ):
         one.add_argument("version", nargs="?", help="a version's name (default: the configured one)")
-    add = action("add", "check a model with its plan, then make a new version of them", _add)
+    add = action("add", "check a model with its plan, then add them as a new version", _add)
     add.add_argument("--model", required=True, type=Path, metavar="FILE", help="an XGBoost model, .ubj or .json")
-    add.add_argument("--plan", required=True, type=Path, metavar="FILE", help="where each column comes from, YAML")
-    add.add_argument("--golden", type=Path, metavar="FILE", help="events with the scores they must get, JSONL")
+    add.add_argument("--plan", required=True, type=Path, metavar="FILE", help="the source of each column, YAML")
+    add.add_argument("--golden", type=Path, metavar="FILE", help="events with their expected scores, JSONL")
     add.add_argument(
         "--rounds",
         type=_rounds,
         metavar="best|all|N",
-        help="score with the rounds that early stopping found best, with all of the file (the default), or with the"
-        " first N",
+        help="score with the rounds that early stopping found best, with all rounds (the default), or with the first N",
     )
     add.add_argument("--version", metavar="NAME", help="the new version's name (default: the next natural number)")
     for name in REFUSED:
-        refused = actions.add_parser(name, add_help=False, prefix_chars="\0")  # so that any option is let through
+        refused = actions.add_parser(name, add_help=False, prefix_chars="\0")  # accepts any option
         refused.add_argument("words", nargs="*")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the action and print its answer; what is wrong with a version is raised as Misconfigured."""
+    """Do the action and print its answer; problems of a version are raised as Misconfigured."""
     if args.action in REFUSED:
         raise Misconfigured([Problem(f"models {args.action}", "not available in this version")])
     settings = options.load(args).settings
-    configure_logging("error", settings.log.format)  # the answer itself says what would be a warning
+    configure_logging("error", settings.log.format)  # the answer itself has the warnings
     answer = args.act(settings, args)
     if args.json:
         sys.stdout.write(json.dumps(answer, indent=2, ensure_ascii=False) + "\n")
@@ -93,7 +92,7 @@ def _list(settings: Settings, _: argparse.Namespace) -> Answer:
     try:
         served = resolve_version(path, settings.model.version)
     except Misconfigured:
-        served = None  # none can be; what is there is listed all the same
+        served = None  # no version can be served; the existing ones are listed all the same
     listed = [_state(path, version) | {"served": version == served} for version in versions(path)]
     return {"model": path.name, "path": str(path), "configured": settings.model.version, "versions": listed}
 
@@ -109,15 +108,15 @@ def _state(path: Path, version: str) -> Answer:
 def _show(settings: Settings, args: argparse.Namespace) -> Answer:
     bundle = _chosen(settings, args)
     booster = load_booster(bundle.model_file, bundle.rounds)
-    Plan.load(bundle.plan_file)  # so that what is shown below means something
+    Plan.load(bundle.plan_file)  # checks the plan before it is shown
     plan = yaml.safe_load(bundle.plan_file.read_text("utf-8"))
     facts = {
         "objective": booster.objective,
         "booster": booster.booster_kind,
         "trees": booster.trees,
         "rounds": str(booster.rounds),
-        "scored_by": booster.path,
-        "numbers_in_a_score": booster.classes,
+        "scorer_path": booster.path,
+        "outputs": booster.classes,
         "features": booster.names,
         "entities": [{"name": name} | entity for name, entity in (plan.get("entities") or {}).items()],
         "columns": plan["columns"],
@@ -178,7 +177,7 @@ def _chosen(settings: Settings, args: argparse.Namespace) -> Bundle:
 
 
 def _checked(settings: Settings, bundle: Bundle) -> Serving:
-    """Hold a version's parts against each other and against its golden events."""
+    """Check a version's parts against each other, and its scores against its golden events."""
     serving = prepare(settings, bundle)
     if problems := golden_problems(serving):
         raise Misconfigured(problems)
@@ -205,7 +204,7 @@ def _origin(bundle: Bundle) -> Answer:
 
 
 def _print(answer: Answer) -> None:
-    """Print facts one a line, and lists of things as tables below."""
+    """Print one fact a line, then each list of objects as a table."""
     show = console(stderr=False).print
     things = {
         name: value

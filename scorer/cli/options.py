@@ -8,14 +8,14 @@ from scorer.errors import Problem
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    """Declare where the settings come from."""
+    """Declare the options that say where the settings come from."""
     parser.add_argument(
         "-c",
         "--config",
         type=Path,
         default=Path("scorer.yaml"),
         metavar="FILE",
-        help="the configuration (default: scorer.yaml)",
+        help="the configuration file (default: scorer.yaml)",
     )
     parser.add_argument(
         "--set",
@@ -28,7 +28,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def load(args: argparse.Namespace, left_out: list[Problem] | None = None) -> settings.Loaded:
-    """Return the settings that a command is to use; `left_out` as in `settings.load`.
+    """Return the settings that the options name; `left_out` as in `settings.load`.
 
     Raises:
         Misconfigured: with every problem.
@@ -37,7 +37,7 @@ def load(args: argparse.Namespace, left_out: list[Problem] | None = None) -> set
 
 
 def positive(text: str) -> int:
-    """Return a number of things; argparse words the error."""
+    """Parse a whole number above 0, as the type of an argparse option."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)

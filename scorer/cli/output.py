@@ -1,4 +1,4 @@
-"""Files that a command writes: replaced when all of it is there, and else left as they were."""
+"""Output files: replaced once everything is written, and otherwise left as they were."""
 
 import os
 import secrets
@@ -12,20 +12,20 @@ from typing import TextIO
 
 from scorer.errors import Fatal, Misconfigured, Problem
 
-_STREAMS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")  # whatever stands behind them, it is written to at once
+_STREAMS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")  # always written in place
 
 
 @contextmanager
 def replacing(file: Path, option: str) -> Iterator[TextIO]:
-    """Open a file for writing: what was there stays until the block ends without an error.
+    """Open a file for writing that replaces the old one only if the block ends without an error.
 
     Args:
-        file: to be made or replaced; a pipe or a device is written to at once.
-        option: what names it, for errors.
+        file: the file to create or replace; a pipe or a device is written in place.
+        option: the option that names the file, for errors.
 
     Raises:
-        Misconfigured: it cannot be opened.
-        Fatal: it cannot be written, such as on a disk that is full.
+        Misconfigured: the file cannot be opened.
+        Fatal: the file cannot be written, for example because the disk is full.
     """
     part: Path | None = None
     out: TextIO
@@ -54,16 +54,16 @@ def _is_stream(file: Path) -> bool:
     if str(file).startswith(_STREAMS):
         return True
     try:
-        return not stat.S_ISREG(file.stat().st_mode)  # a folder as well, which cannot be opened
+        return not stat.S_ISREG(file.stat().st_mode)  # true for a folder as well, which then fails to open
     except FileNotFoundError:
         return False
 
 
 def _open_part(target: Path) -> tuple[Path, TextIO]:
-    """Open a file beside another, or elsewhere where only that one can be written."""
+    """Open a temporary file beside the target, or elsewhere if that folder cannot be written."""
     name = f".{target.name}.{secrets.token_hex(4)}.part"
     if target.exists():
-        target.open("r+").close()  # replacing it asks for no right to write it
+        target.open("r+").close()  # fails without the right to write it, which a replacement would not need
     try:
         part = target.with_name(name)
         out = part.open("x", encoding="utf-8")
@@ -80,5 +80,5 @@ def _open_part(target: Path) -> tuple[Path, TextIO]:
 def _put(part: Path, target: Path) -> None:
     try:
         part.replace(target)
-    except OSError:  # another file system, or a file that is a mount of its own
+    except OSError:  # the target is on another file system, or is itself a mount point
         shutil.copyfile(part, target)

@@ -1,4 +1,4 @@
-"""`scorer produce`: the events of a file, to the input topic."""
+"""`scorer produce`: publish the events of a file to the input topic."""
 
 import argparse
 import time
@@ -23,15 +23,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     options.add_config(parser)
     parser.add_argument("--input", required=True, type=Path, metavar="FILE", help="events, .jsonl or .avro")
-    parser.add_argument("--key", metavar="FIELD", help="field whose text is the record's key (default: no key)")
-    parser.add_argument("--rate", type=_rate, metavar="N", help="events a second (default: as fast as it goes)")
+    parser.add_argument("--key", metavar="FIELD", help="use this field's text as the record's key (default: no key)")
+    parser.add_argument("--rate", type=_rate, metavar="N", help="events a second (default: as fast as possible)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write each event of the file, until the first that is none.
+    """Publish the events of the file, up to the first that is invalid.
 
     Raises:
-        Misconfigured: a line is no event of the schema, or the key no field whose text can be one.
+        Misconfigured: a line is not an event of the schema, or the key's field does not exist or cannot be a key.
         Unavailable: the brokers do not answer.
         Fatal: the topic is missing, or refused an event.
     """
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     key = _key(schema, args.key)
     topic = settings.kafka.input_topics[0]
     if not Admin(settings.kafka).topics([topic]):
-        raise Fatal(f"topic {topic} does not exist; `scorer topics --create` makes it")
+        raise Fatal(f"topic {topic} does not exist; `scorer topics --create` creates it")
     feed = Feed(settings.kafka, topic)
     began = time.monotonic()
     try:
@@ -53,13 +53,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _produce(args: argparse.Namespace, settings: Settings, schema: Schema, key: Key, feed: Feed) -> None:
-    """Write the events, and wait for the brokers to have all that were written, whatever ends it."""
+    """Publish the events, and wait until the brokers have acknowledged them, even after an error."""
     pace = 1 / args.rate if args.rate else 0.0
     due = time.monotonic()
     try:
         with counting("events produced") as show:
             for body in read_events(args.input, schema, settings.events.max_bytes):
-                if (early := due - time.monotonic()) > 0:  # sleeping for no time at all takes time
+                if (early := due - time.monotonic()) > 0:  # even sleep(0) takes time
                     time.sleep(early)
                 due += pace
                 feed.write(frame(body, schema, settings.events.framing), key(body))
@@ -69,7 +69,7 @@ def _produce(args: argparse.Namespace, settings: Settings, schema: Schema, key: 
 
 
 def _key(schema: Schema, path: str | None) -> Key:
-    """Return what makes a record's key of an event's body."""
+    """Return a function that makes a record's key from an event's body."""
     if path is None:
         return lambda _: None
     if path not in schema.fields:
@@ -84,7 +84,7 @@ def _key(schema: Schema, path: str | None) -> Key:
 
 
 def _text(event: object, path: str) -> bytes | None:
-    """Return the text of a field as key templates have it; None where it is null."""
+    """Return the text of a field as in a key template; None if the field is null."""
     value = event
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None

@@ -18,6 +18,6 @@ def run(args: argparse.Namespace) -> int:
     settings = options.load(args).settings
     configure_logging(settings.log.level, settings.log.format)
     if not app.run(settings):
-        # The client still waits for brokers that are away, and would keep the interpreter from ending.
+        # The client is still waiting for brokers that are down, and would keep the interpreter from exiting.
         os._exit(0)
     return 0

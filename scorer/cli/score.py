@@ -1,4 +1,4 @@
-"""`scorer score`: score a file, with the same parts as a replica and so with the same scores."""
+"""`scorer score`: score a file with the same parts as a replica, so with the same scores."""
 
 import argparse
 import json
@@ -25,12 +25,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write one JSON line an event; return the exit code.
+    """Write one JSON line for each event; return the exit code.
 
     Raises:
-        Misconfigured: the bundle, the schema or a line of the input is wrong, or the output cannot be written.
+        Misconfigured: the bundle, the schema or a line of the input is wrong, or the output cannot be opened.
         Unavailable: the feature store does not answer, and the policy is to wait.
-        Fatal: the output cannot be written to its end.
+        Fatal: writing the output failed.
     """
     settings = options.load(args).settings
     configure_logging(settings.log.level, settings.log.format)

@@ -1,4 +1,4 @@
-"""How Ctrl-C and SIGTERM end a command that has no way of its own to stop."""
+"""How Ctrl-C and SIGTERM end a command that does not handle them itself."""
 
 import os
 import signal
@@ -20,9 +20,9 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """End the process with 0 at once: for loading code, which starts nothing that would be left behind.
+    """Let a signal end the process with 0 at once. This is for imports, which leave nothing behind.
 
-    The first import of a kernel compiles it, for half a minute in all, and the compiler swallows a KeyboardInterrupt.
+    The first import of the kernels compiles them for up to half a minute, and the compiler swallows KeyboardInterrupt.
     """
     with _handled(STOPS, lambda *_: os._exit(0)):
         yield
@@ -30,7 +30,7 @@ def at_once() -> Iterator[None]:
 
 @contextmanager
 def _handled(numbers: tuple[signal.Signals, ...], handler: Handler) -> Iterator[None]:
-    """Handle these signals, but for those that the process was told to ignore, as a script's background jobs are."""
+    """Handle these signals, except those that the process ignores, as a script's background jobs do."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -6,7 +6,7 @@ from scorer.printable import printable
 
 
 def aligned(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """Return a line for the header and one for each row: numbers to the right, the last column not padded."""
+    """Return a line for the header and one for each row: numbers right-aligned, the last column not padded."""
     table = [list(map(str, header)), *([_text(cell) for cell in row] for row in rows)]
     numbers = [all(_is_number(row[column]) for row in table[1:]) for column in range(len(header))]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]

@@ -1,4 +1,4 @@
-"""`scorer tail`: predictions, dead letters or events as they come, or from the beginning."""
+"""`scorer tail`: show predictions, dead letters or events as they arrive, or from the beginning."""
 
 import argparse
 import sys
@@ -22,14 +22,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=("beginning", "end"),
         default="end",
         dest="start",
-        help="end (default): what comes from now on, until Ctrl-C; beginning: what is there now, or with -n until "
-        "there were N",
+        help="end (default): records that arrive from now on, until Ctrl-C; beginning: records that exist now, or with "
+        "-n the first N, waiting for them if needed",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document a line")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show records until there were enough, or until Ctrl-C; no group is joined and nothing committed.
+    """Show records up to the limit or until Ctrl-C, without joining a group or committing.
 
     Raises:
         Unavailable: the brokers do not answer.

@@ -1,4 +1,4 @@
-"""`scorer topics`: the topics of the configuration as they are, or made where they are missing."""
+"""`scorer topics`: show the topics of the configuration, or create missing ones."""
 
 import argparse
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ DAY_MS = 86_400_000
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     options.add_config(parser)
-    parser.add_argument("--create", action="store_true", help="make those that are missing, and change no other")
+    parser.add_argument("--create", action="store_true", help="create missing topics; existing ones stay as they are")
     parser.add_argument(
         "--partitions",
         type=options.positive,
         metavar="N",
-        help=f"of topics that are made (default: {PARTITIONS}); an input partition is read by one replica at a time",
+        help=f"partitions of created topics (default: {PARTITIONS}); one replica at a time reads an input partition",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the topics; return 1 where one is missing."""
+    """Show the topics; return 1 if one is missing."""
     kafka = options.load(args).settings.kafka
     roles = _roles(kafka)
     admin, show = Admin(kafka), console(stderr=False).print
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         show(f"warning: {concern}", style="yellow")
     missing = [name for name in roles if name not in found]
     if missing:
-        show(f"missing: {', '.join(missing)}; `scorer topics --create` makes them", style="red")
+        show(f"missing: {', '.join(missing)}; `scorer topics --create` creates them", style="red")
     return int(bool(missing))
 
 
@@ -51,7 +51,7 @@ def _roles(kafka: KafkaSettings) -> dict[str, str]:
 
 
 def _create(admin: Admin, kafka: KafkaSettings, found: Mapping[str, Topic], partitions: int) -> list[str]:
-    """Make what is missing; the dead-letter topic last, since its limit follows from what the inputs let in."""
+    """Create missing topics; the dead-letter topic last, since its size limit depends on those of the inputs."""
     others = [*kafka.input_topics, kafka.output_topic]
     created = admin.create(Topic(name, partitions) for name in others if name not in found)
     if kafka.dead_letter_topic not in found:
@@ -65,7 +65,7 @@ def _concerns(kafka: KafkaSettings, found: Mapping[str, Topic], partitions: int 
     concerns = dead_letter_concerns(dead, inputs) if dead and inputs else []
     few = [f"{topic.name} ({topic.partitions})" for topic in found.values() if topic.partitions < (partitions or 0)]
     if few:
-        advice = "add some with Kafka's own tools, while nothing relies on which partition a key goes to"
+        advice = "add some with Kafka's own tools, unless something relies on the partition of a key"
         concerns.append(f"fewer partitions than {partitions}: {', '.join(few)}; {advice}")
     return concerns
 

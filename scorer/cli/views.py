@@ -13,28 +13,28 @@ from scorer.kafka.writes import PREFIX
 from scorer.printable import printable, printable_json
 from scorer.settings import Settings
 
-NO_TIMESTAMP = -1  # of a record
-SHOWN_BYTES = 48  # of a value that people are shown in hexadecimal
+NO_TIMESTAMP = -1  # the timestamp of a record without one
+SHOWN_BYTES = 48  # bytes of a value that are shown in hexadecimal
 
 Document = dict[str, Any]
 
 
 class Unreadable(Document):
-    """What is known of a record whose value is none of the schema: why, where it is, the value in hexadecimal."""
+    """A record whose value does not decode: why, the record's position, and the value in hexadecimal."""
 
 
 class View(Protocol):
-    """What is read, and how a record of it is shown."""
+    """Which topics are read, and how their records are shown."""
 
     @property
     def topics(self) -> Sequence[str]:
-        """Where the records are."""
+        """The topics to read."""
 
     def document(self, record: Record) -> Document:
         """Return the record as plain JSON."""
 
     def line(self, record: Record, document: Document) -> Text:
-        """Return the record, of which the document was made, as one line for people."""
+        """Return the record as one line for people; `document` is what `document()` returned for it."""
 
 
 class Predictions:
@@ -49,7 +49,7 @@ class Predictions:
         return self._bodies.document(record)
 
     def line(self, record: Record, document: Document) -> Text:
-        """Return what was scored, its score, what was missing, by which model, and which event it was."""
+        """Return the time, the event's id, the score, the missing entities, the model and the source record."""
         if isinstance(document, Unreadable):
             return unreadable_line(record, document)
         source = f"{document['source_topic']}-{document['source_partition']}@{document['source_offset']}"
@@ -65,7 +65,7 @@ class Predictions:
 
 
 class Events:
-    """Events, with the fields of their schema: the lines of --json can be produced again."""
+    """Events, with the fields of their schema: `scorer produce` accepts the lines of --json."""
 
     def __init__(self, settings: Settings) -> None:
         self.topics = settings.kafka.input_topics
@@ -76,7 +76,7 @@ class Events:
         return self._bodies.document(record)
 
     def line(self, record: Record, document: Document) -> Text:
-        """Return where the event is, its key, and the event."""
+        """Return the time, the record's position, its key, and the event."""
         if isinstance(document, Unreadable):
             return unreadable_line(record, document)
         return line(
@@ -85,7 +85,7 @@ class Events:
 
 
 class DeadLetters:
-    """Dead letters: why, which event, and the event itself where it can be read."""
+    """Dead letters: the reason, the event's position, and the event itself if it can be decoded."""
 
     def __init__(self, settings: Settings) -> None:
         self.topics = (settings.kafka.dead_letter_topic,)
@@ -93,11 +93,13 @@ class DeadLetters:
 
     def document(self, record: Record) -> Document:
         """Return the headers of the dead letter, then key, headers and value of the event."""
-        said = {name.removeprefix(PREFIX): readable(value) for name, value in record.headers if name.startswith(PREFIX)}
+        headers = {
+            name.removeprefix(PREFIX): readable(value) for name, value in record.headers if name.startswith(PREFIX)
+        }
         event = self._bodies.document(record)
         unreadable = isinstance(event, Unreadable)
         return {
-            **{name: _number(name, text) for name, text in said.items()},
+            **{name: _number(name, text) for name, text in headers.items()},
             "key": readable(record.key),
             "timestamp": moment(record) or None,
             "headers": [[name, readable(value)] for name, value in record.headers if not name.startswith(PREFIX)],
@@ -106,7 +108,7 @@ class DeadLetters:
         }
 
     def line(self, record: Record, document: Document) -> Text:
-        """Return when, why, which event it was, and the event."""
+        """Return the time, the reason, the event's position and key, and the event."""
         event = document["event"]
         return line(
             (document.get("time") or moment(record), "dim"),
@@ -132,7 +134,7 @@ class Bodies:
         self._converter, self._header = Converter(schema), frame(b"", schema, framing)
 
     def document(self, record: Record) -> Document:
-        """Return a record's value, or why it cannot be read with the value in hexadecimal."""
+        """Return a record's value as JSON; or, if it cannot be decoded, why, and the value in hexadecimal."""
         try:
             return self._read(record.value or b"")
         except BadEvent as error:
@@ -149,30 +151,30 @@ class Bodies:
 
 
 def line(*parts: tuple[object, str]) -> Text:
-    """Return the parts that there are, each in its style."""
+    """Return the parts that are not empty, each in its style."""
     return Text("  ").join(Text(printable(str(text)), style) for text, style in parts if text)
 
 
 def unreadable_line(record: Record, document: Document) -> Text:
-    """Return a line for a record that cannot be read."""
+    """Return a line for a record that cannot be decoded."""
     why = f"unreadable: {document['unreadable']}"
     return line((moment(record), "dim"), (place(record), "dim"), (why, "red"), (cut(record.value), "dim"))
 
 
 def moment(record: Record) -> str:
-    """Return the record's timestamp in ISO 8601, as a number beyond the years 1 to 9999; empty where it has none."""
+    """Return the record's timestamp in ISO 8601, or as a number outside the years 1 to 9999; empty if it has none."""
     if record.timestamp == NO_TIMESTAMP:
         return ""
     return str(format_timestamp(record.timestamp, 1_000, "Z"))
 
 
 def place(record: Record) -> str:
-    """Return where a record is."""
+    """Return the position of a record as TOPIC-PARTITION@OFFSET."""
     return f"{record.topic}-{record.partition}@{record.offset}"
 
 
 def readable(value: bytes | None) -> str | None:
-    """Return text as it is, and what is no text in hexadecimal."""
+    """Return UTF-8 text as it is, and other bytes in hexadecimal."""
     if value is None:
         return None
     try:
@@ -182,7 +184,7 @@ def readable(value: bytes | None) -> str | None:
 
 
 def score(value: float | list[float]) -> str:
-    """Return a score, or one for each class, in few digits."""
+    """Return a score, or one for each output, with four digits."""
     return ", ".join(f"{each:.4g}" for each in (value if isinstance(value, list) else [value]))
 
 
@@ -192,13 +194,13 @@ def compact(document: Document) -> str:
 
 
 def _number(name: str, text: str | None) -> int | str | None:
-    """Return what a header of a dead letter says: a number where it has to be one and is, else its text."""
+    """Return the value of a dead letter's header: a number if it must be one and is, otherwise its text."""
     number = whole_number(text or "", MOST[name]) if name in MOST else None
     return text if number is None else number
 
 
 def cut(value: bytes | None) -> str:
-    """Return the beginning of a value in hexadecimal, and how long it is."""
+    """Return the first bytes of a value in hexadecimal, and its length if it is longer."""
     if not value:
         return ""
     return value[:SHOWN_BYTES].hex(" ") + (f" ... ({len(value):,} bytes)" if len(value) > SHOWN_BYTES else "")

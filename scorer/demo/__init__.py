@@ -1,7 +1,7 @@
-"""The demo: a real model on a real stream of flights, watched live and proved right at the end.
+"""The demo: a real model on a real stream of flights, shown live and verified at the end.
 
-`demo.run` tells the story from top to bottom. What it proves with is independent of the product: pandas joins the
-features, `booster.predict` scores them, fastavro reads the predictions.
+Read `demo.run` first. The verification is independent of the product: pandas joins the features, `booster.predict`
+scores them, fastavro reads the predictions.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the user asked for.
+    """The user's options.
 
-    events:  None: every flight of the later months once.
+    events:  number of events; None for every flight of the later months once.
     rate:    records a second.
-    seconds: after which no more are sent.
+    seconds: after this time no more records are sent.
     """
 
     events: int | None = None

@@ -14,15 +14,15 @@ from scorer.demo.summary import Killed, Latency, Summary
 from scorer.demo.traffic import Sender, Watcher
 from scorer.errors import Fatal
 
-KILL_AT = 0.4  # of the records
-LOOK_SECONDS = 0.25  # between two looks at everything
+KILL_AT = 0.4  # share of the records that are sent before the kill
+LOOK_SECONDS = 0.25  # between two updates of the view
 READY_SECONDS = 60.0
-DRAIN_SECONDS = 60.0  # for what was sent in time
+DRAIN_SECONDS = 60.0  # to score the records that were sent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Play:
-    """The demo at work."""
+    """A running demo."""
 
     wanted: Wanted
     stage: Stage
@@ -32,12 +32,12 @@ class Play:
 
 
 def run(wanted: Wanted, console: Console, watching: Callable[[Show], object] = bool) -> Summary:
-    """Start everything, show it at work, kill a replica on the way, and prove the result.
+    """Start everything, show it live, kill a replica meanwhile, and verify the result.
 
     Args:
-        wanted: how much of it.
-        console: where to.
-        watching: given the view at each look.
+        wanted: the user's options.
+        console: the console to show it on.
+        watching: called with the view at each update.
 
     Raises:
         Unavailable: Kafka had to be fetched and could not be.
@@ -54,12 +54,12 @@ def run(wanted: Wanted, console: Console, watching: Callable[[Show], object] = b
         for replica in opened.replicas:
             replica.stop()
         play.watcher.stop()
-        story.tell("the replicas have stopped; proving the result")
+        story.tell("the replicas have stopped; verifying the result")
         return _summary(play, killed)
 
 
 def _prepare(wanted: Wanted, opened: Stage, story: Story) -> Play:
-    """Make topics, start the replicas and, while they join, load the features and make the events."""
+    """Create topics, start the replicas and, while they join, load the features and make the events."""
     opened.create_topics()
     for number in range(wanted.replicas):
         opened.start(f"replica-{number + 1}")
@@ -69,7 +69,7 @@ def _prepare(wanted: Wanted, opened: Stage, story: Story) -> Play:
     story.tell("features are in Redis: " + ", ".join(f"{count:,} of {entity}" for entity, count in counts.items()))
     made = stream.make(wanted.events or len(later), later, loaded, opened.model_file)
     story.tell(
-        f"{len(made.flights):,} flights of September to December 2013 are encoded, and scored offline for the proof"
+        f"{len(made.flights):,} flights of September to December 2013 are encoded, and scored offline for comparison"
     )
     deadline = time.monotonic() + READY_SECONDS
     while not opened.ready:
@@ -84,7 +84,7 @@ def _prepare(wanted: Wanted, opened: Stage, story: Story) -> Play:
 
 
 def _play(play: Play, watching: Callable[[Show], object]) -> Killed:
-    """Send everything, kill a replica on the way, and wait for all that comes of it."""
+    """Send everything, kill a replica meanwhile, and wait for all predictions and dead letters."""
     sender, watcher, opened = play.sender, play.watcher, play.stage
     half_way = KILL_AT * min(len(sender.stream.values), play.wanted.rate * play.wanted.seconds)
     killed: Killed | None = None
@@ -94,7 +94,7 @@ def _play(play: Play, watching: Callable[[Show], object]) -> Killed:
         while killed is None or sender.is_alive() or watcher.outcomes < sender.sent or not opened.ready:
             time.sleep(LOOK_SECONDS)
             if failure := sender.failure or watcher.failure:
-                raise Fatal(f"Kafka of the sandbox failed: {failure}")
+                raise Fatal(f"the sandbox's Kafka failed: {failure}")
             opened.look(play.story)
             show.look()
             watching(show)
@@ -110,14 +110,14 @@ def _play(play: Play, watching: Callable[[Show], object]) -> Killed:
 
 
 def _kill(play: Play) -> Killed:
-    """Kill the first replica and start another in its place."""
+    """Kill the first replica and start another one under its name."""
     victim = play.stage.replicas[0]
     reads = " ".join(map(str, victim.partitions))
     at_ms = time.time_ns() // 1_000_000
     victim.kill()
     play.story.tell(f"killed {victim.name} (pid {victim.pid}) with SIGKILL; its partitions {reads} wait", "bold red")
     successor = play.stage.start(victim.name)
-    play.story.tell(f"started {successor.name} again (pid {successor.pid}): under its name it gets the same partitions")
+    play.story.tell(f"restarted {successor.name} (pid {successor.pid}): under that name it gets the same partitions")
     return Killed(victim.name, victim.pid, successor.pid, at_ms)
 
 

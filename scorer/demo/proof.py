@@ -1,6 +1,6 @@
-"""What each record of the demo must become, and whether it did.
+"""The expected outcome of each record of the demo, and the comparison with what came out.
 
-Expected scores come from `booster.predict` on the matrix that pandas made: no part of the product stands on that path.
+Expected scores come from `booster.predict` on a matrix made by pandas: no part of the product is involved.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,17 +10,17 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-SHOWN = 5  # examples of what is wrong
+SHOWN = 5  # examples of wrong outcomes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expected:
-    """What must become of each record, by its number in the order of sending.
+    """The expected outcome of each record, by its number in the order of sending.
 
-    ids:        of the event, or of the bad record; also its key.
-    scores:     float64 [records], the float32 of `booster.predict` widened; anything where a reason stands.
-    missing:    uint8 [records], bit i set where the i-th entity of the plan is not in the feature store.
-    reasons:    of the dead letters, by the number of the bad record.
+    ids:        the id of each event or bad record, which is also its key.
+    scores:     float64 [records], the widened float32 of `booster.predict`; arbitrary for bad records.
+    missing:    uint8 [records], bit i is set if the i-th entity of the plan is not in the feature store.
+    reasons:    the reason of each dead letter, by the number of the bad record.
     """
 
     ids: Sequence[str]
@@ -31,13 +31,13 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """What came out, in the order of reading: one item a prediction, and one a dead letter.
+    """All predictions and dead letters, in the order of reading.
 
-    numbers:   int64 [predictions], the number of the record that the prediction says it is for; -1: of none.
+    numbers:   int64 [predictions], the number of the record with the prediction's event id; -1 if there is none.
     scores:    float64 [predictions]
     missing:   uint8 [predictions], as in Expected.
-    sources:   int64 [predictions, 2], the partition and offset that it says the record had.
-    rejected:  of each dead letter the number of its record, its reason, and whether its value is the record's.
+    sources:   int64 [predictions, 2], source partition and source offset of the prediction.
+    rejected:  for each dead letter, the number of its record, its reason, and whether its value is the record's.
     """
 
     numbers: NDArray[np.int64]
@@ -49,11 +49,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the proof found.
+    """The result of the comparison.
 
-    lost:       records with neither the prediction nor the dead letter they must have.
-    duplicates: predictions beyond the first of their event.
-    wrong:      predictions and dead letters that are not what they must be; `examples` says how.
+    lost:       records without their expected prediction or dead letter.
+    duplicates: predictions after the first for the same event.
+    wrong:      predictions and dead letters that differ from the expected ones, with some `examples`.
     """
 
     events: int
@@ -66,17 +66,17 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether every record became what it had to."""
+        """Whether every record has its expected outcome."""
         return not self.lost and not self.wrong
 
 
 def judge(expected: Expected, positions: NDArray[np.int64], seen: Seen) -> Verdict:
-    """Hold what came out against what had to.
+    """Compare the outcomes with the expected ones.
 
     Args:
-        expected: of all records.
-        positions: int64 [sent, 2], partition and offset of each record that was sent; they are the first ones.
-        seen: what came out.
+        expected: the expected outcomes of all records.
+        positions: int64 [sent, 2], partition and offset of the records that were sent, which are the first ones.
+        seen: the predictions and dead letters.
     """
     sent = len(positions)
     bad = {number: reason for number, reason in expected.reasons.items() if number < sent}
@@ -98,14 +98,14 @@ def judge(expected: Expected, positions: NDArray[np.int64], seen: Seen) -> Verdi
 
 
 def booster_scores(booster: xgboost.Booster, names: list[str], values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`booster.predict` of a matrix [events, columns]."""
+    """Return `booster.predict` of a matrix [events, columns]."""
     return booster.predict(
         xgboost.DMatrix(values, feature_names=names, feature_types=booster.feature_types, enable_categorical=True)
     )
 
 
 def auc(late: NDArray[np.float64], scores: NDArray[np.floating]) -> float:
-    """How often a late flight has a higher score than one in time; NaN outcomes are left out, ties count half."""
+    """Return how often a late flight scores higher than one on time: NaN outcomes are ignored, ties count half."""
     known = np.isfinite(late)
     positive = late[known] > 0
     _, rank, count = np.unique(scores[known], return_inverse=True, return_counts=True)

@@ -1,4 +1,4 @@
-"""What the demo looks like while it runs: a live view on a terminal, a plain line now and then elsewhere."""
+"""The view of a running demo: live on a terminal, otherwise a plain line every few seconds."""
 
 import time
 from collections import Counter, deque
@@ -19,11 +19,11 @@ from scorer.sandbox.replica import Replica
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 SPARKS = 48  # points of the throughput line
-SAMPLE_SECONDS = 0.5  # between two of them
-RECENT_SECONDS = 1.5  # how long a selection of predictions stays, to be read
+SAMPLE_SECONDS = 0.5  # between two points
+RECENT_SECONDS = 1.5  # how long a selection of predictions is shown, so that it can be read
 RECENT = 5
 STORY = 6  # lines
-WINDOW = 2000  # latest predictions that the latency is of
+WINDOW = 2000  # latest predictions, for the latency
 LINE_SECONDS = 5.0  # between two plain lines
 LAG_WIDTH = 24
 LIKELY, UNLIKELY = 0.5, 0.2
@@ -31,7 +31,7 @@ STATES = {"ready": "green", "killed": "bold red", "starting": "yellow", "waiting
 
 
 class Story:
-    """What happened so far, told as it happens."""
+    """The events of the demo so far, printed as they happen."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -41,7 +41,7 @@ class Story:
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Seconds since the beginning."""
         return time.monotonic() - self.begin
 
     def tell(self, text: str, style: str = "") -> None:
@@ -51,18 +51,18 @@ class Story:
             self.console.print(self.lines[-1], soft_wrap=True)
 
     def line(self, text: str, style: str = "") -> Text:
-        """What is said now, with the time."""
+        """Return a line with the time."""
         return Text.assemble((f"{self.seconds:5.1f} s  ", "dim"), (text, style))
 
 
 class Show:
-    """The view of a run, made anew at each look.
+    """The view of a run, updated at each look.
 
     Args:
-        story: what happened so far.
-        title: what runs.
-        watcher: who knows what came out, and the sender what went in.
-        replicas: all that were started; the list grows.
+        story: the events so far.
+        title: the title of the view.
+        watcher: has the outcomes, and its sender the records.
+        replicas: all replicas that were started; the list grows.
     """
 
     def __init__(self, story: Story, title: str, watcher: Watcher, replicas: Sequence[Replica]) -> None:
@@ -71,24 +71,24 @@ class Show:
         self.replicas = replicas
         self._rates: deque[float] = deque([0.0] * SPARKS, SPARKS)  # predictions and dead letters a second
         self._sampled = (time.monotonic(), 0)
-        self._chosen: list[int] = []  # predictions shown, by their place in the watcher's lists
+        self._chosen: list[int] = []  # predictions shown, by their index in the watcher's lists
         self._chosen_at = self._line_at = -np.inf
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start the live view."""
         if self._story.console.is_terminal:
             self._story.live = Live(console=self._story.console, auto_refresh=False)
             self._story.live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the last view standing."""
+        """Stop the live view; its last state stays on the screen."""
         live, self._story.live = self._story.live, None
         if live is not None:
             live.stop()
 
     def look(self) -> None:
-        """Show how it stands now."""
+        """Show the current state."""
         now = time.monotonic()
         if now - self._sampled[0] >= SAMPLE_SECONDS:
             before, count = self._sampled
@@ -103,7 +103,7 @@ class Show:
             self._story.console.print(self._story.line(self._plain()), soft_wrap=True)
 
     def view(self) -> ConsoleRenderable:
-        """Everything at one glance."""
+        """Return the whole view."""
         upper = Table.grid(expand=True, padding=(0, 1))
         upper.add_column(ratio=1)
         upper.add_column(ratio=1)
@@ -153,12 +153,12 @@ class Show:
 
     @property
     def lags(self) -> list[int]:
-        """Events of each partition that have neither prediction nor dead letter yet."""
+        """The number of events of each partition that have neither prediction nor dead letter yet."""
         return [sent - done for sent, done in zip(self._sender.arrived, self._watcher.finished, strict=True)]
 
     def _lag(self) -> Table:
         lags = self.lags
-        second = self._sender.rate / len(lags)  # of events of one partition
+        second = self._sender.rate / len(lags)  # events of one partition in a second
         scale = max(*lags, second)
         rows = Table.grid(padding=(0, 1))
         for partition, lag in enumerate(lags):
@@ -180,7 +180,7 @@ class Show:
         return rows
 
     def _choose(self) -> list[int]:
-        """Some of the latest predictions: one with something missing, the one most likely late, and others."""
+        """Choose some of the latest predictions: one with a missing entity, the one most likely late, and others."""
         watcher = self._watcher
         count = len(watcher.numbers)
         latest = range(max(0, count - WINDOW), count)
@@ -215,7 +215,7 @@ class Show:
 
 
 def describe(stream: Stream, number: int) -> str:
-    """The flight of an event in words: UA 1545 EWR→IAH 05:15, plane N14228, left 2 min late."""
+    """Describe the flight of an event, such as UA 1545 EWR→IAH 05:15, plane N14228, left 2 min late."""
     flight = stream.flights.iloc[stream.flight[number]]
     clock = (np.datetime64(0, "s") + flight.local_time.to_timedelta64()).item()
     delay = flight.dep_delay
@@ -226,7 +226,7 @@ def describe(stream: Stream, number: int) -> str:
 
 
 def _lines(lines: Sequence[Text]) -> Text:
-    """One below the other, none of them wrapped."""
+    """Join lines without wrapping them."""
     joined = Text("\n").join(lines)
     joined.no_wrap, joined.overflow = True, "ellipsis"
     return joined

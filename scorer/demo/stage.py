@@ -1,4 +1,4 @@
-"""What the demo runs on: real servers, the configuration, topics, features and replicas, all gone at its end."""
+"""What the demo runs on: real servers, configuration, topics, features and replicas, all removed at its end."""
 
 import signal
 from collections.abc import Iterator
@@ -29,9 +29,9 @@ STOPS = (signal.SIGINT, signal.SIGTERM)
 class Stage:
     """The servers and the replicas.
 
-    config:   file of the settings that the replicas run with.
-    models:   folder of the models.
-    replicas: all that were started, in order.
+    config:   the file of the replicas' settings.
+    models:   the folder of models.
+    replicas: all replicas that were started, in order.
     """
 
     sandbox: Sandbox
@@ -41,28 +41,28 @@ class Stage:
 
     @property
     def model_file(self) -> Path:
-        """What the replicas score with."""
+        """The model file of the replicas."""
         return self.models / train.NAME / "1/model.ubj"
 
     @property
     def model(self) -> str:
-        """Its name and version."""
+        """The model's name and version."""
         return f"{train.NAME} {self.model_file.parent.name}"
 
     @property
     def servers(self) -> str:
-        """Their names and versions."""
+        """The servers' names and versions."""
         return f"{self.sandbox.kafka.version} and {self.sandbox.redis.version}"
 
     def create_topics(self) -> None:
-        """Make the topics; the broker's clock tells when a prediction was written."""
+        """Create the topics; the broker's clock gives the time of each prediction."""
         events = Topic(EVENTS, PARTITIONS)
         predictions = Topic(PREDICTIONS, PARTITIONS, config={"message.timestamp.type": "LogAppendTime"})
         admin = Admin(settings.load(self.config).settings.kafka)
         admin.create([events, predictions, dead_letter_topic(DEAD_LETTERS, PARTITIONS, [events])])
 
     def load(self, entity: str, table: pd.DataFrame) -> int:
-        """Load one feature table, as `scorer features load` does; return how many lines."""
+        """Load one feature table, as `scorer features load` does; return its number of lines."""
         file = self.config.with_name(f"{entity}.csv")
         table.to_csv(file)
         described = find_entity(Plan.load(train.PLAN_FILE), entity)
@@ -70,16 +70,16 @@ class Stage:
         return load_file(described, fields, file, self.sandbox.redis.url, lambda _: None).lines
 
     def start(self, name: str) -> Replica:
-        """Start a replica under a name; it takes over the partitions of whoever had the name before."""
+        """Start a replica under a name; it takes over the partitions of the previous replica of that name."""
         replica = Replica(name, self.config, self.config.with_name(f"{name}-{len(self.replicas)}.log"))
         self.replicas.append(replica)
         return replica
 
     def look(self, story: Story) -> None:
-        """Ask every replica how it is, and tell what has changed.
+        """Check every replica, and tell which states have changed.
 
         Raises:
-            Fatal: one ended by itself.
+            Fatal: a replica exited without being asked to.
         """
         for replica in self.replicas:
             before = replica.state
@@ -95,7 +95,7 @@ class Stage:
 
     @property
     def unready(self) -> str:
-        """What those say that are not."""
+        """The reasons and last log lines of the replicas that are not ready."""
         return "\n".join(f"{each.name} (pid {each.pid}): {each.trouble}\n{each.last_words}" for each in self._unready)
 
     @property
@@ -105,14 +105,14 @@ class Stage:
 
 @contextmanager
 def opened() -> Iterator[Stage]:
-    """Start the servers and write the configuration; at the end nothing is left, whatever still runs."""
+    """Start the servers and write the configuration; at the end, kill everything and remove all files."""
     with _uninterrupted():
         closed = Sandbox()
     with closed as sandbox:
         folder = sandbox.folder / "demo"
         folder.mkdir()
         models = MODELS
-        if not (models / train.NAME).is_dir():  # installed without the models that stand beside the package
+        if not (models / train.NAME).is_dir():  # installed without the repository's models
             models = folder / "models"
             train.add(models, "1")
         config = folder / "scorer.yaml"
@@ -127,7 +127,7 @@ def opened() -> Iterator[Stage]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Put Ctrl-C and SIGTERM off to the end of the block: what is made in it is then known to who clears up."""
+    """Defer Ctrl-C and SIGTERM to the end of the block, so that whatever it creates can be cleaned up."""
     received: list[int] = []
     before = {number: signal.signal(number, lambda *call: received.append(call[0])) for number in STOPS}
     try:
@@ -140,7 +140,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _configuration(sandbox: Sandbox, models: Path) -> dict[str, object]:
-    """As a user would write it."""
+    """Return the configuration, as a user would write it."""
     return {
         "kafka": {
             "bootstrap_servers": sandbox.kafka.bootstrap,
@@ -151,7 +151,7 @@ def _configuration(sandbox: Sandbox, models: Path) -> dict[str, object]:
             "properties": {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500"},
         },
         "events": {"schema": str(flights.SCHEMA_FILE), "id": "flight_id", "time": "scheduled_departure"},
-        "features": {"url": sandbox.redis.url, "timeout_ms": 1000},  # a laptop does other things, too
+        "features": {"url": sandbox.redis.url, "timeout_ms": 1000},  # the demo shares the machine with other work
         "model": {"path": str(models / train.NAME)},
         "log": {"format": "text"},
     }

@@ -1,4 +1,4 @@
-"""What the demo sends, flights and a few records that are none, and what must become of each."""
+"""The records that the demo sends (flights and a few bad records), and the expected outcome of each."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,10 @@ NO_FLIGHT = -1
 class Stream:
     """Every record in the order of sending.
 
-    flights:  what the events are about, one line a flight.
-    flight:   int64 [records], the line in `flights` of each record, or NO_FLIGHT for a bad one.
-    values:   of the records; their keys are the ids in `expected`.
-    expected: what must become of each.
+    flights:  the flights, one line each.
+    flight:   int64 [records], the line in `flights` of each record, or NO_FLIGHT for a bad record.
+    values:   the values of the records; their keys are the ids in `expected`.
+    expected: the expected outcome of each record.
     """
 
     flights: pd.DataFrame
@@ -31,15 +31,15 @@ class Stream:
     expected: Expected
 
     def late(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-        """What really became of the flights of these records: 1 late, 0 in time, NaN unknown."""
+        """Return whether the flights of these records really were late: 1 late, 0 on time, NaN unknown."""
         return np.asarray(self.flights.late, np.float64)[self.flight[numbers]]
 
 
 def make(count: int, later: pd.DataFrame, features: tables.Tables, model: Path) -> Stream:
-    """The first `count` flights, over and over under ids of their own where they are fewer, with bad records between.
+    """Return the first `count` flights, repeated under new ids if there are fewer, with bad records between them.
 
     Args:
-        count: events, bad records not counted.
+        count: the number of events, not counting bad records.
         later: the flights of the later months.
         features: the tables as loaded into the feature store.
         model: file of the model that the replicas serve.
@@ -51,7 +51,7 @@ def make(count: int, later: pd.DataFrame, features: tables.Tables, model: Path) 
     line = np.arange(count) % len(later)
     ids, values = _fresh(later.flight_id.tolist(), flights.encode(later), line)
     bad = _bad_records(values[0])
-    at = np.linspace(0, count, len(bad) + 2).astype(int)[1:-1]  # where bad records stand among the events
+    at = np.linspace(0, count, len(bad) + 2).astype(int)[1:-1]  # where bad records go among the events
     for place, (name, value, _) in sorted(zip(at.tolist(), bad, strict=True), reverse=True):
         ids.insert(place, name)
         values.insert(place, value)
@@ -69,7 +69,7 @@ def make(count: int, later: pd.DataFrame, features: tables.Tables, model: Path) 
 
 
 def _fresh(ids: list[str], bodies: list[bytes], line: NDArray[np.int64]) -> tuple[list[str], list[bytes]]:
-    """The ids and bodies of these lines, from the second time on under an id of its own."""
+    """Return the ids and bodies of these lines; a repeated line gets a new id."""
     rest = [body[len(flights.avro_text(name)) :] for name, body in zip(ids, bodies, strict=True)]
     fresh = [ids[at] if lap == 0 else f"{ids[at]}-{lap + 1}" for lap, at in zip(*_laps(line, len(ids)), strict=True)]
     return fresh, [flights.avro_text(name) + rest[at] for name, at in zip(fresh, line.tolist(), strict=True)]
@@ -80,7 +80,7 @@ def _laps(line: NDArray[np.int64], length: int) -> tuple[list[int], list[int]]:
 
 
 def _bad_records(body: bytes) -> list[tuple[str, bytes, str]]:
-    """Records that cannot be scored: a name, the value, and the reason that its dead letter must give."""
+    """Return records that cannot be scored: name, value, and the expected reason of the dead letter."""
     kinds = [
         ("truncated", body[:-3]),
         ("trailing-bytes", body + b"\0\0"),

@@ -1,4 +1,4 @@
-"""What the demo ends with: one document for machines, one panel for people."""
+"""The summary of a demo: a document for machines, a panel for people."""
 
 from dataclasses import asdict, dataclass
 
@@ -16,8 +16,8 @@ from scorer.demo.proof import Verdict
 class Latency:
     """Milliseconds from an event's sending to its first prediction on the broker.
 
-    p50, p99, max: of all events, those that waited for the replacement included.
-    p50_before_kill, p99_before_kill: of those that had their prediction before the kill.
+    p50, p99, max: of all events, including those that waited for the replacement.
+    p50_before_kill, p99_before_kill: of the events that had their prediction before the kill.
     """
 
     p50: float | None
@@ -28,7 +28,7 @@ class Latency:
 
     @classmethod
     def of(cls, waits: NDArray[np.int64], before: NDArray[np.int64]) -> "Latency":
-        """Of all events, and of those that had their prediction before the kill."""
+        """Return the latency of all events, and of those that had their prediction before the kill."""
         return cls(*_percentiles(waits, 50, 99, 100), *_percentiles(before, 50, 99))
 
 
@@ -44,7 +44,7 @@ class Killed:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was done and what it proves; `auc` is of these predictions and what became of the flights."""
+    """The summary of a demo; `auc` compares these predictions with the real delays."""
 
     verdict: Verdict
     events_per_second: float
@@ -58,19 +58,19 @@ class Summary:
     seconds: float
 
     def document(self) -> dict[str, object]:
-        """As one JSON document, the verdict's numbers among the rest."""
+        """Return the summary as one JSON document, with the verdict's fields at the top level."""
         document = asdict(self)
         return {**document.pop("verdict"), **document}
 
     def panel(self) -> Panel:
-        """For people."""
+        """Return the summary for people."""
         verdict, latency = self.verdict, self.latency_ms
         rows = Table.grid(padding=(0, 2))
         rows.add_row(
             "events", f"{verdict.events:,}, {self.events_per_second:,.0f} a second through {self.replicas} replicas"
         )
         rows.add_row("predictions", f"{verdict.predictions:,}, {verdict.duplicates:,} of them duplicates")
-        rows.add_row("dead letters", f"{verdict.dead_letters}, for the records that were sent broken")
+        rows.add_row("dead letters", f"{verdict.dead_letters}, for records damaged on purpose")
         rows.add_row("latency", f"{_spread(latency.p50_before_kill, latency.p99_before_kill)} before the kill")
         rows.add_row("", f"{_spread(latency.p50, latency.p99)}, at most {_number(latency.max)} ms in all")
         rows.add_row(

@@ -1,7 +1,7 @@
 """The demo's feature tables, and the model's matrix made from them by pandas and numpy alone.
 
-Each table has one line an entity, under the fields of its key in `plan.yaml`; history is that of the training months.
-`matrix` is the plan's columns once more, written down by hand: the proof must not rest on what it proves.
+Each table has one line for each key, indexed by the fields of the key in `plan.yaml`; history covers the training
+months. `matrix` repeats the plan's columns by hand, so that the expected scores do not depend on the product.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ REGISTRY = ["built", "seats", "engines"]
 OBSERVATION = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
 CARRIERS = ["9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX", "WN", "YV"]
 ORIGINS = ["EWR", "JFK", "LGA"]
-CATEGORICAL = {"carrier", "origin"}  # columns that are categories to the model, not quantities
+CATEGORICAL = {"carrier", "origin"}  # columns that are categorical in the model
 HOUR = pd.Timedelta(hours=1)
 
 Tables = Mapping[str, pd.DataFrame]  # by entity
 
 
 def as_loaded(training: pd.DataFrame) -> Tables:
-    """The tables that the demo loads into Redis, with the weather of the later months: the index is the key."""
+    """Return the tables that the demo loads into Redis, with the weather of the later months; the index is the key."""
     plane = _history(_daily(training, KEYS["plane"]).groupby(KEYS["plane"]).sum())[["flights", "late_share"]]
     route = _history(_daily(training, KEYS["route"]).groupby(KEYS["route"]).sum())[["late_share", "minutes_gained"]]
     weather = _weather()
@@ -33,21 +33,21 @@ def as_loaded(training: pd.DataFrame) -> Tables:
 
 
 def found(flights: pd.DataFrame, tables: Tables) -> Tables:
-    """For each flight the line of each table that belongs to it, all NaN where there is none."""
+    """Return, for each flight, its line of each table; all NaN if there is none."""
     hour = flights.scheduled_departure.dt.floor("h")
     keys = {name: flights.assign(scheduled_departure=hour)[fields] for name, fields in KEYS.items()}
     return {name: _aligned(table, keys[name]) for name, table in tables.items()}
 
 
 def found_at_the_time(training: pd.DataFrame) -> Tables:
-    """The same for training: history as it was on the morning of each flight, so that no flight sees its own delay."""
+    """Return the same for training, with history up to the day before each flight, so that no flight sees its delay."""
     tables = found(training, {"plane": _registry(), "weather": _weather()})
     plane, route = (_history_before(training, KEYS[name]) for name in ("plane", "route"))
     return {**tables, "plane": tables["plane"].join(plane), "route": route}
 
 
 def matrix(flights: pd.DataFrame, features: Tables) -> tuple[list[str], NDArray[np.float32]]:
-    """The names of the model's columns and its matrix [flights, columns], NaN where missing."""
+    """Return the names of the model's columns and its matrix [flights, columns], NaN where missing."""
     plane, route, weather = features["plane"], features["route"], features["weather"]
     minutes = flights.local_time // pd.Timedelta(minutes=1)
     columns = {
@@ -78,14 +78,14 @@ def _registry() -> pd.DataFrame:
 
 
 def _weather() -> pd.DataFrame:
-    """Observations under the hour after theirs: the last that is known when that hour begins. float32, as packed."""
+    """Return observations, keyed by the following hour: they are the latest when it begins. float32, as in packed."""
     weather = pd.read_csv(data_file("weather.csv"))
     weather["scheduled_departure"] = pd.to_datetime(weather.time_hour) + HOUR
     return weather.set_index(KEYS["weather"])[OBSERVATION].astype(np.float32)
 
 
 def _daily(flights: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Sums over the flights of each key and day that arrived."""
+    """Return sums over the flights that arrived, by key and day."""
     arrived = flights[flights.late.notna()]
     return arrived.groupby([*keys, "local_date"]).agg(
         flights=("late", "size"), late=("late", "sum"), gained=("gained", "sum")
@@ -110,6 +110,6 @@ def _history_before(flights: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def _aligned(table: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
-    """The line of the table for each line of keys, under the index of `keys`."""
+    """Return the line of the table for each line of keys, with the index of `keys`."""
     wanted = pd.MultiIndex.from_frame(keys) if keys.shape[1] > 1 else pd.Index(keys.iloc[:, 0])
     return table.reindex(wanted).set_index(keys.index)

@@ -1,6 +1,6 @@
-"""The demo's two ends of the product: who sends the events, and who reads what comes out.
+"""The demo's producer of events and its consumer of predictions and dead letters.
 
-Plain Kafka clients and fastavro on purpose: what watches the product must share no code with it.
+They use plain Kafka clients and fastavro on purpose: they must share no code with the product.
 """
 
 import io
@@ -19,7 +19,7 @@ from scorer import avro
 from scorer.demo.proof import Seen
 from scorer.demo.stream import Stream
 
-TICK_SECONDS = 0.02  # between two handfuls of events
+TICK_SECONDS = 0.02  # between two groups of events
 READ_SECONDS = 0.02
 ANSWER_SECONDS = 5.0
 DELIVERY_SECONDS = 30.0
@@ -31,10 +31,10 @@ class Sender(threading.Thread):
 
     Args:
         bootstrap: the brokers.
-        topic: of the events.
-        stream: what to send.
+        topic: the topic of the events.
+        stream: the records to send.
         rate: records a second.
-        partitions: of the topic.
+        partitions: the topic's number of partitions.
     """
 
     def __init__(self, bootstrap: str, topic: str, stream: Stream, rate: float, partitions: int) -> None:
@@ -52,14 +52,14 @@ class Sender(threading.Thread):
             }
         )
         self._halt = threading.Event()
-        self.sent = 0  # records handed over; they are the first ones of the stream
+        self.sent = 0  # how many records were handed to the producer, from the first on
         self.sent_ms = np.zeros(len(stream.values), np.int64)  # when, milliseconds since the epoch
         self.positions = np.full((len(stream.values), 2), NOT_SENT, np.int64)  # partition and offset, once acknowledged
         self.arrived = [0] * partitions  # records acknowledged, by partition
         self.failure: str | None = None
 
     def run(self) -> None:
-        """Send until told to stop or done, and wait for the acknowledgements."""
+        """Send until everything is sent or `stop` is called, then wait for the acknowledgements."""
         begin = time.monotonic()
         while self.sent < len(self.stream.values) and not self._halt.wait(TICK_SECONDS):
             self._send(min(int((time.monotonic() - begin) * self.rate), len(self.stream.values)))
@@ -77,7 +77,7 @@ class Sender(threading.Thread):
             value, key = self.stream.values[number], self.stream.expected.ids[number]
             try:
                 self._producer.produce(self._topic, value, key, on_delivery=partial(self._delivered, number))
-            except BufferError:  # the broker cannot keep up: the rest is sent a tick later
+            except BufferError:  # the broker cannot keep up: retry the rest at the next tick
                 return
             self.sent = number + 1
 
@@ -91,15 +91,15 @@ class Sender(threading.Thread):
 
 
 class Watcher(threading.Thread):
-    """Reads every prediction and dead letter as it comes, from `start()` until `stop()`.
+    """Reads predictions and dead letters as they arrive, from `start()` until `stop()`.
 
-    Times are those of the topics' records, which the broker is to write (`message.timestamp.type=LogAppendTime`).
+    Times are the records' timestamps, which the broker must set (`message.timestamp.type=LogAppendTime`).
 
     Args:
         bootstrap: the brokers.
-        topics: of the predictions and of the dead letters.
-        sender: who knows what was sent when.
-        entities: of the plan, in order.
+        topics: the topics of the predictions and of the dead letters.
+        sender: has the records with the times at which they were sent.
+        entities: the names of the plan's entities, in order.
     """
 
     def __init__(self, bootstrap: str, topics: tuple[str, str], sender: Sender, entities: list[str]) -> None:
@@ -110,7 +110,7 @@ class Watcher(threading.Thread):
                 "bootstrap.servers": bootstrap,
                 "group.id": "demo",
                 "enable.auto.commit": False,
-                "fetch.wait.max.ms": 20,  # a question to the broker waits for the fetch before it
+                "fetch.wait.max.ms": 20,  # other requests to the broker wait for the current fetch
                 "log_level": 0,
             }
         )
@@ -124,8 +124,8 @@ class Watcher(threading.Thread):
         self._halt = threading.Event()
         self._done = np.zeros(len(sender.stream.values), bool)
         self.finished = [0] * len(partitions)  # distinct records with a prediction or dead letter, by source partition
-        self.outcomes = 0  # the same, of all partitions
-        self.numbers: list[int] = []  # of the predictions, and so on: see Seen
+        self.outcomes = 0  # the same, for all partitions
+        self.numbers: list[int] = []  # this and the following lists: see Seen
         self.scores: list[float] = []
         self.missing: list[int] = []
         self.sources: list[tuple[int, int]] = []
@@ -135,7 +135,7 @@ class Watcher(threading.Thread):
         self.failure: str | None = None
 
     def run(self) -> None:
-        """Read until told to stop."""
+        """Read until `stop` is called."""
         try:
             while not self._halt.is_set():
                 self._read()
@@ -147,12 +147,12 @@ class Watcher(threading.Thread):
         self._consumer.close()
 
     def stop(self) -> None:
-        """Read what is still there, no more than that, and wait until it is read."""
+        """Read up to the current ends of the topics, and wait until that is done."""
         self._halt.set()
         self.join()
 
     def seen(self) -> Seen:
-        """Everything that was read."""
+        """Return everything that was read."""
         return Seen(
             np.array(self.numbers, np.int64),
             np.array(self.scores, np.float64),
@@ -162,7 +162,7 @@ class Watcher(threading.Thread):
         )
 
     def latency_ms(self) -> NDArray[np.int64]:
-        """[events, 2]: record, and milliseconds from its sending to its first prediction on the broker."""
+        """Return int64 [events, 2]: record, and milliseconds from its sending to its first prediction on the broker."""
         return np.array(self.waits, np.int64).reshape(-1, 2)
 
     def _read(self) -> None:
@@ -172,7 +172,7 @@ class Watcher(threading.Thread):
             self._take(message)
 
     def _ends(self) -> dict[tuple[str, int], int]:
-        """The end of each partition, or where nothing was read of an empty one, which is below 0."""
+        """Return the end offset of each partition; OFFSET_INVALID for an empty one, which is its position, too."""
         return {(at.topic, at.partition): self._end(at) or OFFSET_INVALID for at in self._assigned}
 
     def _end(self, at: TopicPartition) -> int:
@@ -180,7 +180,7 @@ class Watcher(threading.Thread):
         while True:
             try:
                 return int(self._consumer.get_watermark_offsets(at, timeout=ANSWER_SECONDS)[1])
-            except KafkaException as error:  # a topic that was just made is not known at once
+            except KafkaException as error:  # the broker may not know a new topic at once
                 if error.args[0].code() != KafkaError._UNKNOWN_PARTITION or time.monotonic() > deadline:  # noqa: SLF001  librdkafka's own codes are so named
                     raise
             time.sleep(READ_SECONDS)

@@ -1,8 +1,8 @@
 """Trains the demo's model and adds it to the bundles: `python -m scorer.demo.train [--models DIR] [--version V]`.
 
-The model tells how likely a flight that has just left its gate is to arrive more than 15 minutes late. It learns from
-the flights of January to August 2013 and is judged by those of September to December, which no choice was made on:
-its parameters are those that did best on July and August after learning from January to June.
+The model predicts how likely a flight that has just left its gate is to arrive more than 15 minutes late. It is trained
+on the flights of January to August 2013 and evaluated on those of September to December, which influenced no choice:
+its parameters are those that did best on July and August after training on January to June.
 """
 
 import argparse
@@ -33,12 +33,12 @@ PARAMETERS = {
     "subsample": 0.5,
     "colsample_bytree": 0.5,
     "seed": 2013,
-    "nthread": 1,  # sums in one order: the same bytes each time
+    "nthread": 1,  # always sums in the same order, so the model's bytes are reproducible
 }
 
 
 def train(training: pd.DataFrame, rounds: int = ROUNDS) -> xgboost.Booster:
-    """The model that these flights teach; diverted ones, which never arrived where they should, teach nothing."""
+    """Train the model on these flights, without the diverted ones, which have no arrival delay."""
     names, values = tables.matrix(training, tables.found_at_the_time(training))
     arrived = training.late.notna().to_numpy()
     data = xgboost.DMatrix(
@@ -74,7 +74,7 @@ def add(models: Path, version: str) -> Path:
 
 
 def _golden(events: pd.DataFrame, found: tables.Tables, scores: NDArray[np.float32]) -> Iterator[dict[str, object]]:
-    """The surest flights, the first, and the first of each entity that the feature store does not know."""
+    """Yield golden rows: the flights with the extreme scores, the first one, and one without each entity's features."""
     unknown = [int(table.isna().all(axis=1).to_numpy().argmax()) for table in found.values()]
     for row in sorted({0, int(scores.argmin()), int(scores.argmax()), *unknown}):
         event = events.loc[row, flights.FIELDS]

@@ -1,4 +1,4 @@
-"""Kafka: where records come from, where predictions and dead letters go, and what may be committed."""
+"""Kafka: consuming events, delivering predictions and dead letters, committing offsets, and operating topics."""
 
 from scorer.kafka.brokers.admin import Admin, GroupLag
 from scorer.kafka.brokers.cluster import Cluster, durability_concerns, transaction_problems

@@ -1,4 +1,4 @@
-"""What every Kafka client of a replica is configured with, whoever it is for."""
+"""The configuration of the Kafka clients: consumers, producers and admin clients."""
 
 import math
 import threading
@@ -15,7 +15,7 @@ from scorer.settings import BatchSettings, KafkaSettings
 Role = Literal["consumer", "producer", "admin"]
 Answer = TypeVar("Answer")
 
-# What brokers answer while partitions and groups move from one to another, or are new to them: ask again.
+# Errors of brokers while partitions and groups move between them, or are new to them: retry.
 MOVING = frozenset({
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR,
     KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -24,7 +24,7 @@ MOVING = frozenset({
 TURN_SECONDS = 0.05
 JOIN_SECONDS = 0.5
 
-# librdkafka takes any property for any client, with a warning on stderr where it does not apply.
+# librdkafka accepts any property for any client, but logs a warning if it does not apply.
 CONSUMER_ONLY = frozenset({
     "auto.commit.interval.ms", "check.crcs", "coordinator.query.interval.ms", "fetch.error.backoff.ms",
     "fetch.max.bytes", "fetch.message.max.bytes", "fetch.min.bytes", "fetch.queue.backoff.ms", "fetch.wait.max.ms",
@@ -39,28 +39,28 @@ PRODUCER_ONLY = frozenset({
     "request.timeout.ms", "retries", "retry.backoff.max.ms", "retry.backoff.ms", "sticky.partitioning.linger.ms",
     "transaction.timeout.ms",
 })  # fmt: skip
-# The client's own limit on a message: none, since a dead letter is as large as the input topic let its event be.
+# The client's own limit on a message is off, since a dead letter may be as large as the input topic allows.
 LARGEST_MESSAGE = 1_000_000_000
 FOREIGN = {"consumer": PRODUCER_ONLY, "producer": CONSUMER_ONLY, "admin": CONSUMER_ONLY | PRODUCER_ONLY}
 
 
 def properties(kafka: KafkaSettings, role: Role) -> dict[str, object]:
-    """Return the librdkafka properties of one client: the user's that apply to its role, and where the brokers are."""
+    """Return the librdkafka properties of one client: the user's properties for its role, and the brokers."""
     chosen = {name: value for name, value in kafka.properties.items() if name not in FOREIGN[role]}
     return {"client.id": f"scorer-{kafka.group_id}", **chosen, "bootstrap.servers": kafka.bootstrap_servers}
 
 
 def consumer_properties(kafka: KafkaSettings, batch: BatchSettings) -> dict[str, object]:
-    """Return the properties of a replica's consumer, which reads batches of that size."""
+    """Return the properties of a replica's consumer for batches of the given size."""
     chosen: dict[str, object] = {
-        # A bound on what is fetched ahead, and no pause of a second whenever that bound is met.
+        # Limits prefetching. With `fetch.queue.backoff.ms` below, the client does not pause for a second at this limit.
         "queued.max.messages.kbytes": max(16_384, 2 * batch.max_bytes // 1024),
-        # Enough to hide the fetching. The client hands records out in the order in which it fetched them, so what is
-        # fetched ahead of a partition with a backlog is what the other partitions wait for: some 20 batches.
+        # Enough to hide the time to fetch. The client returns records in the order in which it fetched them, so the
+        # records prefetched from a partition with a backlog delay the other partitions, by about 20 batches.
         "queued.min.messages": max(2 * batch.max_records, min(10_000, 20 * batch.max_records)),
         "max.partition.fetch.bytes": min(1_048_576, max(65_536, 4_096 * batch.max_records)),
         "fetch.queue.backoff.ms": 20,
-        # Bounds what a zstd batch unpacks to, too: one that is larger would never be delivered, nor what is behind it.
+        # This also limits the size of an unpacked zstd batch: a larger one would block its partition for ever.
         "receive.message.max.bytes": LARGEST_MESSAGE,
     }
     if kafka.properties.get("group.protocol") != "consumer":  # there the broker assigns, and refuses a strategy
@@ -72,7 +72,7 @@ def consumer_properties(kafka: KafkaSettings, batch: BatchSettings) -> dict[str,
         | properties(kafka, "consumer")
         | {
             "group.id": kafka.group_id,
-            # Also under `start_from: latest`, see starts.py: the client's own would skip events at every start.
+            # Even under `start_from: latest` (see starts.py): the client's `latest` would skip events at every start.
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,  # see ends.py
             "enable.auto.commit": False,
@@ -91,33 +91,33 @@ def producer_properties(kafka: KafkaSettings) -> dict[str, object]:
             "acks": "all",
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
-            "message.timeout.ms": 0,  # brokers that are away are waited for: nothing is given up while they are
+            "message.timeout.ms": 0,  # no timeout: writes wait for unavailable brokers
             "message.max.bytes": LARGEST_MESSAGE,
         }
     )
 
 
 def transaction_properties(kafka: KafkaSettings) -> dict[str, object]:
-    """Return the properties of a replica's producer that writes in transactions.
+    """Return the properties of a replica's transactional producer.
 
-    What a replica that vanished left open holds up readers until it is replaced by one of its name, or for
-    `transaction.timeout.ms` and the ten seconds in which brokers look for such.
+    The open transaction of a replica that crashed delays consumers until a replica of the same name replaces it, or for
+    `transaction.timeout.ms` plus up to ten seconds, the interval at which brokers look for timed-out transactions.
     """
-    # With the default backoff every third small transaction waits for 100 ms.
+    # With the default backoff, every third small transaction waits for 100 ms.
     chosen: dict[str, object] = {"transaction.timeout.ms": 10_000, "retry.backoff.ms": 10}
     chosen |= producer_properties(kafka)
-    del chosen["message.timeout.ms"]  # a write has the time that its transaction has
-    # Without a name of its own a replica shares its id with no other, and with nothing in its past.
+    del chosen["message.timeout.ms"]  # a write has the timeout of its transaction
+    # Without an instance_id, each start gets a new random id.
     return chosen | {"transactional.id": f"{kafka.group_id}-{kafka.instance_id or uuid.uuid4().hex}"}
 
 
 def within(seconds: float, call: Callable[[], object], left: Callable[[], float] = lambda: math.inf) -> bool:
-    """Run a call that may block for longer than we can wait, and return whether it ended in time.
+    """Run a call in a thread, and return whether it ended in time.
 
     Args:
-        seconds: how long to wait at most.
-        call: is left to itself after that.
-        left: returns how many seconds are left for everything, which may change meanwhile.
+        seconds: how long to wait.
+        call: the call, which keeps running in its thread if it takes longer.
+        left: returns the seconds until an outer deadline, which may change during the call.
     """
     thread, deadline = threading.Thread(target=call, daemon=True), time.monotonic() + seconds
     thread.start()
@@ -127,10 +127,10 @@ def within(seconds: float, call: Callable[[], object], left: Callable[[], float]
 
 
 def settled(ask: Callable[[], Answer], seconds: float) -> Answer:
-    """Return an answer about partitions or groups that are known to be there, once nothing of it moves.
+    """Ask about partitions or groups that exist, and retry while they move between brokers.
 
     Raises:
-        KafkaException: the last error, where something moved for longer than that, or any other error.
+        KafkaException: they moved for longer than `seconds`, or any other error.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -143,9 +143,9 @@ def settled(ask: Callable[[], Answer], seconds: float) -> Answer:
 
 
 class LastError:
-    """The last error that a client told of by its callback alone.
+    """The last error that a client reported to its `error_cb`.
 
-    librdkafka retries a wrong password or certificate for ever and returns it from no call: only `error_cb` says why.
+    librdkafka retries a wrong password or certificate for ever, and no call returns the error: only `error_cb` gets it.
     """
 
     def __init__(self, then: Callable[[str], object] = bool) -> None:
@@ -153,7 +153,7 @@ class LastError:
         self._then = then
 
     def __call__(self, error: KafkaError) -> None:
-        """Keep an error, and pass on what is kept."""
+        """Keep an error, and pass the kept text on."""
         # "All brokers are down" says less than what came before it.
         if error.code() != KafkaError._ALL_BROKERS_DOWN or not self.text:  # noqa: SLF001  librdkafka's own codes are so named
             self.text = foreign(error.str())

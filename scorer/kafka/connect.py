@@ -1,4 +1,4 @@
-"""How a client is made, where its own log goes, and what is said when it cannot be made or nobody answers."""
+"""Creating clients, their logs, and the errors for clients that cannot be created or get no answer."""
 
 import logging
 import re
@@ -13,30 +13,29 @@ from scorer.redaction import foreign
 
 Client = TypeVar("Client")
 
-TOLD = frozenset({"ERROR", "FAIL"})  # lines of connections that failed: the error callback tells the same
+REPEATED = frozenset({"ERROR", "FAIL"})  # failed connections, which the error callback reports as well
 log = structlog.get_logger()
 
 
 class LibrdkafkaLogger:
-    """Takes what librdkafka would print on stderr, over and over while brokers are away, into the log."""
+    """Writes to the log what librdkafka would print on stderr, repeatedly while brokers are unavailable."""
 
     def log(self, level: int, _form: str, facility: str, client: str, text: str) -> None:
         """Log a line; this is how librdkafka calls a logger of the standard library."""
-        said = foreign(text.partition("]: ")[2])  # behind the name of a thread
-        log.log(
-            logging.DEBUG if facility in TOLD else level, "librdkafka says", what=said, kind=facility, client=client
-        )
+        message = foreign(text.partition("]: ")[2])  # after the name of a thread
+        severity = logging.DEBUG if facility in REPEATED else level
+        log.log(severity, "librdkafka", message=message, facility=facility, client=client)
 
 
 def connect(client: Callable[[dict[str, Any]], Client], properties: dict[str, Any]) -> Client:
-    """Make a client; it connects in the background.
+    """Create a client, which connects in the background.
 
     Args:
-        client: its class.
-        properties: of librdkafka.
+        client: the class of the client.
+        properties: librdkafka properties.
 
     Raises:
-        Misconfigured: librdkafka does not know a property, or a value is none that it takes: a missing file, say.
+        Misconfigured: librdkafka does not know a property or refuses a value, such as a missing file.
     """
     try:
         return client({"logger": LibrdkafkaLogger(), **properties})
@@ -46,7 +45,7 @@ def connect(client: Callable[[dict[str, Any]], Client], properties: dict[str, An
 
 
 def no_answer(servers: str, reason: str) -> Unavailable:
-    """Word an Unavailable: which brokers do not answer, why as far as the client knows, and what to look at."""
+    """Return an Unavailable that says which brokers do not answer, why as far as is known, and what to check."""
     why = reason.partition(" (after ")[0] or "no reason given"
     advice = "check kafka.bootstrap_servers, and security.* and sasl.* in kafka.properties"
     return Unavailable(f"kafka: {servers} does not answer: {why}; {advice}")

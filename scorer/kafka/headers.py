@@ -7,21 +7,21 @@ from typing import cast
 from confluent_kafka import Message
 
 Headers = tuple[tuple[str, bytes | None], ...]
-_Header = tuple[str, str | bytes | None]  # as the client's types have it
+_Header = tuple[str, str | bytes | None]  # a header in the client's types
 
-MOST_HEADERS = 100_000  # of a record; of one with more librdkafka gives none
+MOST_HEADERS = 100_000  # of a record; librdkafka returns no headers of a record with more
 UNKNOWN_NAME = r"\x.."
-# The interpreter does not see the client's failure where it has come to call the method directly, as it does in code
-# that runs often: the exception would then be raised by whatever runs next.
+# In code that runs often, the interpreter calls the method directly and does not notice the client's failure: the
+# exception would then be raised by the next operation. `methodcaller` prevents that.
 _ask = methodcaller("headers")
 
 
 def headers_of(message: Message) -> Headers:
     r"""Return the headers of a record.
 
-    A name that is not UTF-8 has `\xff` for such a byte: the client can neither give nor take it as it is, and of
-    several it lets only the first be known. Nothing else may ask the message for its headers: the client fails at such
-    a name, and asked again it gives out tuples without a first item, which crash the process that looks at it.
+    In a name that is not UTF-8, an invalid byte becomes `\xff`: the client can neither return nor take such a name, and
+    reveals only the first of several. No other code may ask a message for its headers: the client fails at such a name,
+    and the next call returns tuples without a first item, which crash the process that reads it.
     """
     try:
         return tuple(cast("Headers", _ask(message) or ()))
@@ -34,7 +34,7 @@ def headers_of(message: Message) -> Headers:
 def _repaired(broken: list[_Header], first: str) -> list[_Header]:
     repaired: list[_Header] = []
     for pair in broken:
-        parts = gc.get_referents(pair)  # leaves out an item that is not there
+        parts = gc.get_referents(pair)  # skips a missing item
         if len(parts) == len(pair):
             repaired.append(pair)
         else:

@@ -1,22 +1,22 @@
-"""Who is told of what a replica does with the brokers: the metrics."""
+"""The observer of a replica's work with the brokers, which is its metrics."""
 
 from typing import Literal, Protocol
 
 
 class Observer(Protocol):
-    """Takes note, and raises nothing: it is called in callbacks of the client."""
+    """Notes events. It must not raise, since it is called in callbacks of the client."""
 
     def committed(self, result: Literal["ok", "failed", "not_owner"]) -> None:
-        """A commit's result came: ok, failed or not_owner."""
+        """A commit ended with a result."""
 
     def rebalance(self, kind: Literal["assigned", "revoked", "lost"]) -> None:
         """Partitions were assigned, revoked or lost."""
 
     def lag(self, topic: str, partition: int, records: int) -> None:
-        """How far a partition of ours is behind."""
+        """The lag of an owned partition was measured."""
 
     def forget(self, topic: str, partition: int) -> None:
-        """A partition is no longer ours."""
+        """A partition is no longer owned."""
 
     def deleted(self, topic: str, partition: int, offsets: int) -> None:
-        """So many offsets were deleted before they were read."""
+        """Offsets were deleted before they were read."""

@@ -1,7 +1,7 @@
 """Offsets by partition.
 
-An offset here is always the NEXT one to read of a partition, and records carry their own; `next_offsets` is the one
-place that converts.
+An offset here is always the NEXT one to read in a partition, but records have their own offset; only `next_offsets`
+converts one to the other.
 """
 
 from typing import Any
@@ -16,13 +16,13 @@ Offsets = dict[Partition, int]
 
 
 def first_offsets(records: Records) -> Offsets:
-    """Return the offset of the first record of each partition in a batch: where its reading went on."""
+    """Return the offset of the first record of each partition in a batch."""
     partitions, first = np.unique(_codes(records), return_index=True)
     return _by_partition(records, partitions, records.offset[first])
 
 
 def next_offsets(records: Records) -> Offsets:
-    """Return the next offset to read of each partition after a batch."""
+    """Return the next offset to read in each partition after a batch."""
     partitions, last = np.unique(_codes(records)[::-1], return_index=True)
     return _by_partition(records, partitions, records.offset[::-1][last] + 1)
 

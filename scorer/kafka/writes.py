@@ -1,14 +1,14 @@
-"""What a producer is to write, how large that is, and what is left of a dead letter that no broker takes whole."""
+"""Records to produce, their size, and cutting dead letters that are too large for any broker."""
 
 from typing import NotRequired, TypedDict
 
 PREFIX = "scorer."
 CUT = PREFIX + "cut"
-KEPT_BYTES = 65_536  # of the value, and of the key, of a dead letter that is cut
+KEPT_BYTES = 65_536  # bytes of the value and of the key that remain in a cut dead letter
 
 
 class Write(TypedDict):
-    """What a producer is to write."""
+    """A record to produce."""
 
     topic: str
     value: bytes | None
@@ -18,14 +18,14 @@ class Write(TypedDict):
 
 
 def bytes_of(write: Write) -> int:
-    """Return the bytes of a write, before any compression; what is around a header is a few bytes."""
+    """Return the approximate size of a record in bytes, before compression."""
     return len(write["value"] or b"") + len(write["key"] or b"") + _header_bytes(write)
 
 
 def cut(letter: Write) -> Write:
-    """Return a dead letter with the beginning of its event's value, and a header that says what was left out.
+    """Return a dead letter with only the start of its event's value, and a header that says what was cut.
 
-    That a value is larger than any topic takes happens where it was compressed: a few kilobytes can be a gigabyte.
+    A value can be too large for any topic if it was compressed: a few kilobytes can expand to a gigabyte.
     """
     value, key, headers = letter["value"], letter["key"], letter.get("headers", [])
     ours = [header for header in headers if header[0].startswith(PREFIX) and len(header[1] or b"") <= KEPT_BYTES]

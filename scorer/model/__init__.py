@@ -1,4 +1,4 @@
-"""The model: bundles on disk and the booster in memory; the only room that imports xgboost."""
+"""The model: bundles on disk and the booster in memory. Only this room imports xgboost."""
 
 from scorer.model.booster import Booster
 from scorer.model.bundle import (

@@ -1,7 +1,7 @@
 """Compiles a booster's trees, and uses them only if they agree with the booster bit for bit.
 
-What is tried are rows that stand on the thresholds of the model, just beside them and far away, have missing values,
-categories that were never seen and extreme numbers, in blocks of many sizes; and margins that the rows may not reach.
+The test rows have values on the thresholds of the model, just beside them and far away, missing values, unseen
+categories and extreme numbers, and come in blocks of many sizes. Margins that these rows may not reach are tested, too.
 """
 
 import json
@@ -18,27 +18,27 @@ from scorer.model.trees import Ensemble
 
 Rows = NDArray[np.float32]
 
-TRIED = 10_000  # rows
-MOST_CELLS = 1 << 22  # in memory at once
+TRIED = 10_000  # rows to compare
+MOST_CELLS = 1 << 22  # most values in memory at once
 _MOST = np.finfo(np.float32).max
 SIZES = (1, 2, 31, BLOCK, BLOCK + 1, 500, 2000)
 
 
 class Disagrees(NotCovered):
-    """The compiled trees and the booster gave different scores, which is an error of ours."""
+    """The compiled trees and the booster gave different scores, which is a bug of ours."""
 
 
 def compile_trees(booster: xgboost.Booster, learner: dict[str, Any], predict: Callable[[Rows], Rows]) -> Ensemble:
     """Compile the trees of a booster.
 
     Args:
-        booster: of any kind.
-        learner: the same as it is saved.
+        booster: a booster of any kind.
+        learner: the learner of the saved booster.
         predict: scores rows exactly as `booster.predict` does.
 
     Raises:
-        Damaged: if a tree points to what is not there: do not score with the booster either.
-        NotCovered: if the model is of a kind that is not compiled.
+        Damaged: if a tree points to a missing node, feature or output: do not score with the booster either.
+        NotCovered: if this kind of model is not compiled.
         Disagrees: if the compiled trees give other scores.
     """
     if booster.num_features() * 2 > np.iinfo(np.int32).max // BLOCK:
@@ -58,7 +58,7 @@ def compile_trees(booster: xgboost.Booster, learner: dict[str, Any], predict: Ca
 
 
 def rows_to_try(forest: Forest, columns: int) -> Iterator[Rows]:
-    """Yield at least TRIED rows [rows, columns] that visit what matters in a forest; the same at each call."""
+    """Yield at least TRIED rows [rows, columns] that reach the edge cases of a forest; the same rows at each call."""
     rng = np.random.default_rng(0)
     pools = _pools(forest)
     tried = 0
@@ -67,14 +67,14 @@ def rows_to_try(forest: Forest, columns: int) -> Iterator[Rows]:
             count = min(size, max(1, MOST_CELLS // max(1, columns)))
             rows = rng.normal(size=(count, columns)).astype(np.float32)
             for feature, pool in zip(forest.features, pools, strict=True):
-                chosen = rng.random(count) < 0.8  # noqa: PLR2004  the rest stays where most data is
+                chosen = rng.random(count) < 0.8  # noqa: PLR2004  the other values stay near 0
                 rows[chosen, feature] = rng.choice(pool, int(chosen.sum()))
             tried += count
             yield rows
 
 
 def _pools(forest: Forest) -> list[Rows]:
-    """Values of each feature: what stands on its thresholds and beside them, its categories, and what nobody trains."""
+    """Return test values for each feature: its thresholds, their neighbours, its categories, and extremes."""
     used = len(forest.features)
     pools = [[np.array([np.nan, np.nan, 0, -0.0, 1e-45, -1e-45, _MOST, -_MOST])] for _ in range(used)]
     for place, count in forest.categorical.T:
@@ -85,7 +85,10 @@ def _pools(forest: Forest) -> list[Rows]:
     ends = np.cumsum(np.bincount(copy[order] % max(1, used), minlength=used))
     for pool, values in zip(pools, np.split(forest.value[order], ends[:-1]), strict=False):
         thresholds = np.unique(values)
-        pool += [thresholds, *(np.nextafter(thresholds, way) for way in (-_MOST, _MOST))]  # an infinity is refused
+        pool += [
+            thresholds,
+            *(np.nextafter(thresholds, way) for way in (-_MOST, _MOST)),
+        ]  # infinities are rejected before
     return [np.concatenate(pool).astype(np.float32) for pool in pools]
 
 
@@ -97,29 +100,29 @@ def _margins_to_try(outputs: int) -> Rows:
 
 
 def compare(ours: Rows, theirs: Rows) -> None:
-    """Make sure that scores are the same, bit for bit; any NaN equals any.
+    """Make sure that scores are equal bit for bit; any NaN equals any other.
 
     Raises:
-        Disagrees: they are not.
+        Disagrees: they are not equal.
     """
     if ours.shape != theirs.shape:
-        raise Disagrees(f"the compiled trees disagree with it: shape {ours.shape} for {theirs.shape}")
+        raise Disagrees(f"the compiled trees disagree with the booster: shape {ours.shape} instead of {theirs.shape}")
     different = (ours.view(np.uint32) != theirs.view(np.uint32)) & ~(np.isnan(ours) & np.isnan(theirs))
     if different.any():
         first = np.flatnonzero(different)[0]
         raise Disagrees(
-            f"the compiled trees disagree with it: {different.sum()} of {ours.size} numbers differ, such as "
-            f"{ours.flat[first]!r} for {theirs.flat[first]!r}"
+            f"the compiled trees disagree with the booster: {different.sum()} of {ours.size} numbers differ, such as "
+            f"{ours.flat[first]!r} instead of {theirs.flat[first]!r}"
         )
 
 
 def _without_trees(learner: dict[str, Any]) -> xgboost.Booster:
-    """Make the same model with no trees and one feature: it gives base margins, and turns margins into scores."""
+    """Return the same model with no trees and one feature: it gives base margins, and turns margins into scores."""
     booster = learner["gradient_booster"]
     parameters = learner["learner_model_param"] | {"num_feature": "1"}
     if booster.get("gbtree", booster).get("model", {}).get("trees"):
-        # without trees and with an average to boost from, XGBoost takes a model for one that is not trained yet, whose
-        # base score is a margin; so it does where the booster at hand has no trees either
+        # XGBoost treats a model without trees that boosts from an average as untrained, and its base score as a margin.
+        # That is right only if the original has no trees either.
         parameters["boost_from_average"] = "0"
     model = {
         "gbtree_model_param": {"num_trees": "0", "num_parallel_tree": "1"},
@@ -137,5 +140,5 @@ def _without_trees(learner: dict[str, Any]) -> xgboost.Booster:
         "objective": learner["objective"],
     }
     document = {"version": [int(part) for part in xgboost.__version__.split(".")[:3]], "learner": bare}
-    text = json.dumps(document, default=np.ndarray.tolist)  # ranking keeps its biases of positions as arrays
+    text = json.dumps(document, default=np.ndarray.tolist)  # ranking models have arrays of position biases
     return xgboost.Booster({"nthread": 1}, model_file=bytearray(text.encode()))

@@ -1,4 +1,4 @@
-"""The booster: scores float32 rows as `predict` does, with compiled trees where they agree with it bit for bit."""
+"""The booster: scores float32 rows as `predict` does, with compiled trees if they agree with it bit for bit."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from scorer.model.nodes import Damaged
 from scorer.model.rounds import Rounds, choose_rounds
 from scorer.model.soundness import check
 
-COMPILED = "compiled"  # how a model is scored whose trees are
+COMPILED = "compiled"  # the path of a model whose trees are compiled
 
 Rows = NDArray[np.float32]
 
@@ -29,28 +29,28 @@ log = structlog.get_logger()
 
 
 class Booster:
-    """A loaded model. One thread, which the caller's is: replicas scale the group.
+    """A loaded model. It scores on the caller's thread alone: the group scales by replicas, not threads.
 
     Attributes:
-        names: the features' names in order, None where the model has none.
+        names: the features' names in order, or None if the model has none.
         columns: how many features a row has.
         objective: the objective's name, such as `binary:logistic`.
         booster_kind: gbtree, dart or gblinear.
-        classes: numbers in a score, 1 where a score is one number.
-        feature_types: XGBoost's, "c" for categorical, None where the model has none.
-        trees: how many score, 0 for gblinear.
-        rounds: which of its rounds score.
-        categories: of each feature, in the order of their codes; none where the model has them not.
+        classes: how many numbers a score has.
+        feature_types: XGBoost's feature types, with "c" for categorical, or None if the model has none.
+        trees: how many trees score, 0 for gblinear.
+        rounds: which rounds score.
+        categories: the categories of each feature, in the order of their codes; empty if the model does not keep them.
         path: `compiled`, or `booster: ` and why its trees are not compiled.
 
     Args:
-        booster: of any kind.
+        booster: a booster of any kind.
         rounds: which rounds to score with.
         checked: whether the file was checked for contradictions before XGBoost read it.
 
     Raises:
         Damaged: if the model contradicts itself.
-        Misconfigured: if it does not have these rounds.
+        Misconfigured: if the model does not have these rounds.
     """
 
     def __init__(self, booster: xgboost.Booster, rounds: Rounds | None = None, *, checked: bool = True) -> None:
@@ -77,13 +77,13 @@ class Booster:
     def score(self, matrix: Rows) -> Scores:
         """Score rows; each score equals `booster.predict` on the same row, bit for bit, whatever the batch.
 
-        A score that is not finite is what the model says, and is kept.
+        A score that is not finite is kept: it is the model's answer.
 
         Args:
             matrix: [rows, columns], NaN where missing, no infinities (the matrix rejects them).
 
         Returns:
-            Values [rows], or [rows, classes]; NaN in the rows that the booster refuses by themselves.
+            Values [rows], or [rows, classes]; NaN in rows that the booster refuses even on their own.
 
         Raises:
             Fatal: if the booster fails even on the row that it scored when it was loaded.
@@ -103,14 +103,14 @@ class Booster:
 
     @property
     def compiled(self) -> bool:
-        """Whether compiled trees score; else XGBoost itself does."""
+        """Whether compiled trees score; otherwise XGBoost does."""
         return self.path == COMPILED
 
     def confirm(self, matrix: Rows) -> None:
-        """Hold compiled trees against the booster on rows that matter; where they differ, they are not used any more.
+        """Compare the compiled trees with the booster on the given rows; if they differ, stop using them.
 
         Args:
-            matrix: as `score` takes it.
+            matrix: rows as for `score`.
         """
         if self.compiled:
             try:
@@ -119,7 +119,7 @@ class Booster:
                 self._predict, self.path = self._by_itself(error)
 
     def problems(self, names: Sequence[str]) -> list[Problem]:
-        """Return every way in which the columns of a plan are not those of the model.
+        """Return every difference between the columns of a plan and those of the model.
 
         Args:
             names: the plan's column names, in order.
@@ -127,7 +127,7 @@ class Booster:
         return compare_names(self.columns, self.names, names)
 
     def category_problems(self, given: Sequence[Given]) -> list[Problem]:
-        """Return every column of a plan whose categories are not those of the model.
+        """Return a problem for each column of a plan whose categories are not those of the model.
 
         Args:
             given: the plan's columns, in order.
@@ -135,11 +135,11 @@ class Booster:
         return compare_categories(self.categories, self.names, given)
 
     def concerns(self, given: Sequence[Given], *, proven: bool) -> list[str]:
-        """Return what works and may surprise, as warnings.
+        """Return warnings about things that work but may surprise.
 
         Args:
             given: the plan's columns, in order.
-            proven: whether golden events show that scores are right.
+            proven: whether golden events prove the scores.
         """
         found = [self.rounds.concern, *category_concerns(self.categories, self.names, given)]
         if not proven:
@@ -147,7 +147,7 @@ class Booster:
         return [concern for concern in found if concern]
 
     def _fastest(self, saved: Any) -> tuple[Callable[[Rows], Rows], str]:  # noqa: ANN401  JSON
-        """Return the fastest way to score that is exact for this model, and what it is called."""
+        """Return the fastest exact way to score this model, and its `path`."""
         try:
             return compile_trees(self._booster, saved, self._predict_copy).predict, COMPILED
         except Damaged:
@@ -155,12 +155,12 @@ class Booster:
         except NotCovered as error:
             return self._by_itself(error)
         except (LookupError, TypeError, ValueError) as error:  # a later XGBoost may save its trees in another form
-            return self._by_itself(NotCovered(f"its trees have a form that is not known here: {error!r}"))
+            return self._by_itself(NotCovered(f"its trees are saved in an unknown form: {error!r}"))
 
     def _by_itself(self, why: NotCovered) -> tuple[Callable[[Rows], Rows], str]:
-        """Return how the booster itself scores, and what that is called."""
+        """Return how the booster itself scores, and its `path`."""
         if isinstance(why, Disagrees):
-            log.warning("the compiled trees are not used", why=str(why))
+            log.warning("compiled trees disabled, scoring with the booster", reason=str(why))
         in_place = self.booster_kind == "gbtree"
         return self._predict_in_place if in_place else self._predict_copy, f"booster: {why}"
 
@@ -169,13 +169,13 @@ class Booster:
         return values
 
     def _predict_copy(self, matrix: Rows) -> Rows:
-        """Predict as `booster.predict` does: gblinear has no other way, and dart rounds differently in place."""
+        """Predict as `booster.predict` does: gblinear cannot predict in place, and dart rounds differently there."""
         data = xgboost.DMatrix(matrix, nthread=1, feature_types=self.feature_types)
         values: Rows = self._booster.predict(data, validate_features=False)
         return values
 
     def _score_halves(self, matrix: Rows, first: int, values: Rows, rejected: list[Rejected]) -> None:
-        """Score rows of which at least one is refused, in halves until the culprits stand alone."""
+        """Score rows of which at least one is refused: halve them until each refused row is on its own."""
         try:
             values[first : first + len(matrix)] = self._predict(matrix)
         except xgboost.core.XGBoostError as error:
@@ -188,15 +188,15 @@ class Booster:
             self._score_halves(matrix[middle:], first + middle, values, rejected)
 
     def _still_works(self, error: Exception) -> None:
-        """Tell a bad row from a booster that no longer works, which must not cost the whole stream."""
+        """Make sure that the row is to blame, not the booster: else every event would become a dead letter."""
         try:
             self._predict(self._no_values)
         except xgboost.core.XGBoostError:
-            raise Fatal(f"the booster no longer scores any row: {reason(str(error))}; start again") from error
+            raise Fatal(f"the booster no longer scores any row: {reason(str(error))}; restart the replica") from error
 
 
 def _saved(booster: xgboost.Booster, *, checked: bool = True) -> Any:  # noqa: ANN401  JSON
-    """Return the learner of a booster as it is saved; empty where a later XGBoost saves it in another form.
+    """Return the learner of the saved booster; empty if a later XGBoost saves it in another form.
 
     Raises:
         Damaged: if it was not checked before, and contradicts itself.
@@ -218,6 +218,6 @@ def _count_trees(gradient_booster: dict[str, Any]) -> int:
 
 
 def reason(text: str) -> str:
-    """Return the sentence in an error of XGBoost, which adds its time, its source and its stack."""
+    """Return the message of an XGBoost error, without its time, source line and stack."""
     lines = [line for line in text.splitlines() if not line.startswith("Stack trace")] or ["no reason given"]
     return re.sub(r"^(\w+: )?\[[\d:]+\] \S+:\d+: (Check failed: )?", "", lines[0])

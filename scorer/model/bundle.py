@@ -1,7 +1,7 @@
-"""Bundles: a folder of versions, each a model with its plan, and which of them is meant.
+"""Bundles: a folder of versions, each a model with its plan, and how a version is chosen.
 
-A version appears in its folder whole or not at all (`write_bundle`), carries the sha256 of its files, and never
-changes after. Bundles made by hand may lack the manifest: they load, unverified.
+A version appears in its folder whole or not at all (`write_bundle`), has the sha256 of its files, and never changes.
+Bundles made by hand may lack the manifest: they load, unverified.
 """
 
 import datetime as dt
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 class Bundle:
     """One version of a model with its plan."""
 
-    name: str  # of the model: the last part of the folder of versions
+    name: str  # the model's name: the last part of the path of the folder of versions
     version: str
     folder: Path
     model_file: Path
@@ -37,7 +37,7 @@ class Bundle:
     golden_file: Path | None = None
     manifest: Manifest | None = None
     verified: bool = False  # its files are those that its manifest lists
-    rounds: Rounds | None = None  # which of the model's rounds score, as the manifest says
+    rounds: Rounds | None = None  # which rounds score, according to the manifest
 
 
 def find_bundle(path: Path, version: str = LATEST) -> Bundle:
@@ -48,16 +48,16 @@ def find_bundle(path: Path, version: str = LATEST) -> Bundle:
         version: one version's name, or `latest`.
 
     Raises:
-        Misconfigured: with every reason why there is no such bundle.
+        Misconfigured: if there is no such bundle or it is broken, with every reason.
     """
     return _open(path, resolve_version(path, version))
 
 
 def resolve_version(path: Path, version: str = LATEST) -> str:
-    """Return which version is meant: the one of that name, or with `latest` the last that is complete.
+    """Return the name of the chosen version; for `latest`, the last complete one.
 
     Raises:
-        Misconfigured: if there is none.
+        Misconfigured: if there is no such version.
     """
     names = versions(path)
     if version != LATEST:
@@ -65,18 +65,18 @@ def resolve_version(path: Path, version: str = LATEST) -> str:
             raise Misconfigured([_unknown(path, version, names)])
         return version
     if not names:
-        one = f"this is the folder of one version: give {path.parent}"
-        expected = one if _has_model(path) else "make one with `scorer models add`"
+        one = f"this is the folder of one version: use {path.parent}"
+        expected = one if _has_model(path) else "add one with `scorer models add`"
         raise Misconfigured([Problem("model.path", f"{path} has no versions in it", expected)])
     complete = [name for name in names if not _unfinished(path / name)]
     newest = complete[-1] if complete else names[-1]
     for name in names[names.index(newest) + 1 :]:
-        log.warning("a newer version is not complete and was passed over", version=name, used=newest, folder=str(path))
+        log.warning("skipping incomplete newer version", version=name, used=newest, folder=str(path))
     return newest
 
 
 def versions(path: Path) -> list[str]:
-    """List the versions in a folder in natural order ("9" before "10"); what is hidden or not a folder is not one.
+    """List the versions in a folder in natural order ("9" before "10"); hidden entries and files are not versions.
 
     Raises:
         Misconfigured: if the folder cannot be read.
@@ -96,7 +96,7 @@ def is_version_name(name: str) -> bool:
 
 
 def next_version(path: Path) -> str:
-    """Return the natural number after the largest that names a version, "1" where there is none."""
+    """Return the number after the largest that names a version; "1" if there is none."""
     names = versions(path) if path.exists() else []
     return str(1 + max((int(name) for name in names if re.fullmatch("[0-9]+", name)), default=0))
 
@@ -107,20 +107,20 @@ def new_version_problems(path: Path, version: str) -> list[Problem]:
         expected = "expected a plain folder name"
         return [Problem("--version", f"{version!r} cannot be a version's name", expected)]
     if (path / version).exists():
-        return [Problem("--version", f"{path / version} exists", "a version never changes: give another name")]
+        return [Problem("--version", f"{path / version} exists", "a version never changes: choose another name")]
     return []
 
 
 def write_bundle(
     path: Path, version: str, files: Mapping[str, Path], objective: str, rounds: Rounds | None = None
 ) -> Bundle:
-    """Add a version: written beside the others under a hidden name, made durable, then renamed.
+    """Add a version: write it under a hidden name, sync it to disk, then rename it.
 
     Args:
-        path: the folder of versions, made where it is not there.
-        version: a name that is not taken.
-        files: what to copy, by the name it gets in the bundle.
-        objective: of the model, for the manifest.
+        path: the folder of versions, created if needed.
+        version: a new name.
+        files: the files to copy, by their names in the bundle.
+        objective: the model's objective, for the manifest.
         rounds: which of the model's rounds score; None leaves it open.
 
     Raises:
@@ -137,7 +137,7 @@ def write_bundle(
         created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         sums = {name: sha256(hidden / name) for name in files}
         Manifest(sums, xgboost.__version__, objective, created, rounds).write(hidden / MANIFEST)
-        hidden.chmod(0o755)  # the temporary folder was its owner's alone
+        hidden.chmod(0o755)  # mkdtemp lets only the owner in
         for entry in (*hidden.iterdir(), hidden):
             _make_durable(entry)
         hidden.rename(path / version)
@@ -154,9 +154,9 @@ def _open(path: Path, version: str) -> Bundle:
     if not models:
         problems.append(Problem(str(folder), "has no model", f"expected {' or '.join(MODELS)}"))
     if len(models) > 1:
-        problems.append(Problem(str(folder), f"has both {' and '.join(MODELS)}", "keep the one that is meant"))
+        problems.append(Problem(str(folder), f"has both {' and '.join(MODELS)}", "remove one of them"))
     if not (folder / PLAN).is_file():
-        problems.append(Problem(str(folder), f"has no {PLAN}", "expected where each of the model's columns comes from"))
+        problems.append(Problem(str(folder), f"has no {PLAN}", "expected the sources of the model's columns"))
     manifest = None
     if (folder / MANIFEST).exists():
         try:
@@ -167,7 +167,7 @@ def _open(path: Path, version: str) -> Bundle:
     if problems:
         raise Misconfigured(problems)
     if manifest is None:
-        log.warning("the model is unverified: its folder has no manifest.json", folder=str(folder))
+        log.warning("model is unverified: its folder has no manifest.json", folder=str(folder))
     golden = folder / GOLDEN
     return Bundle(
         path.name,
@@ -197,7 +197,7 @@ def _unknown(path: Path, version: str, names: list[str]) -> Problem:
 
 
 def _natural(name: str) -> tuple[list[str | int], str]:
-    """A key that orders digits by value: text and numbers take turns, so that like is compared with like."""
+    """Return a sort key that orders digits by value. Text and numbers alternate, so only like types are compared."""
     return [int(part) if part.isdigit() else part for part in re.split("([0-9]+)", name)], name
 
 

@@ -1,11 +1,11 @@
-"""The categories that a model keeps, against those of a plan: a wrong order is a wrong score that nobody sees.
+"""Compares the categories that a model keeps with those of a plan: a wrong order gives wrong scores silently.
 
-XGBoost from 3.1 keeps the categories of a DataFrame's columns in the model, in the order of their codes. A plan says
-which value has which code by the order of its own list, so the two lists have to be the same.
+XGBoost from 3.1 keeps the categories of a DataFrame's columns in the model, in the order of their codes. In a plan, the
+order of a column's list gives each value its code, so the two lists have to be the same.
 
-XGBoost 3.2 keeps text beyond ASCII of a pandas column wrongly: it counts characters and cuts bytes. Such names cannot
-be read back, but it can be told whether the plan's list would be kept as the same bytes. A byte that is no text is kept
-as a surrogate (`surrogateescape`) here.
+XGBoost 3.2 keeps non-ASCII text of a pandas column wrongly: it takes lengths in characters for lengths in bytes. Such
+names cannot be read back, but one can check whether the plan's list would be kept as the same bytes. Here, a byte that
+is not valid UTF-8 becomes a surrogate (`surrogateescape`).
 """
 
 import json
@@ -17,20 +17,20 @@ from typing import Any
 from scorer.errors import Problem
 
 Category = str | int
-Categories = tuple[Category, ...]  # in the order of their codes; none where they are not known
+Categories = tuple[Category, ...]  # in the order of their codes; empty if they are not known
 
-SHOWN = 8  # categories of a list in a message
-PASTED = 200  # categories of a list that is given to be copied
+SHOWN = 8  # most categories that a message shows
+PASTED = 200  # most categories in a list to copy
 WHERE = "plan.yaml: columns"
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a plan says of one column.
+    """One column of a plan.
 
-    name:       of the column.
-    categories: its list; empty where it has none.
-    computed:   whether its numbers come from Redis or an expression, where they can be codes.
+    name:       the column's name.
+    categories: its list; empty if it has none.
+    computed:   whether its numbers come from Redis or an expression, and so may already be codes.
     """
 
     name: str
@@ -39,23 +39,23 @@ class Given:
 
 
 def read_categories(learner: Any) -> tuple[Categories, ...]:  # noqa: ANN401  JSON
-    """Return the categories of each feature of a saved model, as `ubjson.read` gives it; empty where it has none."""
+    """Return the categories of each feature of a saved model, as `ubjson.read` returns it; empty if it has none."""
     try:
         booster = learner["gradient_booster"]
         encodings = booster.get("gbtree", booster)["model"]["cats"]["enc"]
         return tuple(_decode(encoding) for encoding in encodings)
-    except (AttributeError, LookupError, TypeError, ValueError):  # before 3.1, or of another form than is known here
+    except (AttributeError, LookupError, TypeError, ValueError):  # XGBoost before 3.1, or an unknown form
         return ()
 
 
 def compare_categories(
     known: Sequence[Categories], names: Sequence[str] | None, given: Sequence[Given]
 ) -> list[Problem]:
-    """Return every column whose categories are not those of the model.
+    """Return a problem for each column whose categories are not those of the model.
 
     Args:
-        known: of each feature, in the model's order.
-        names: the features' names; None where the model has none.
+        known: the categories of each feature, in the model's order.
+        names: the features' names; None if the model has none.
         given: the plan's columns, in its order.
     """
     return [
@@ -66,10 +66,10 @@ def compare_categories(
 
 
 def category_concerns(known: Sequence[Categories], names: Sequence[str] | None, given: Sequence[Given]) -> list[str]:
-    """Return a warning for each column without categories whose numbers are taken for the model's codes."""
+    """Return a warning for each column without categories whose numbers are used as the model's codes."""
     return [
-        f"column '{column.name}' has to be the code of a category, from {_codes(own)}: the model keeps their names, and"
-        " a column from Redis or an expression is a number"
+        f"column '{column.name}' has to be the code of a category, from {_codes(own)}: the model has named"
+        " categories, but a column from Redis or an expression is a number"
         for _, column, own in _pairs(known, names, given)
         if own and not column.categories and not _misfit(column, own)
     ]
@@ -78,7 +78,7 @@ def category_concerns(known: Sequence[Categories], names: Sequence[str] | None, 
 def unproven_order(
     known: Sequence[Categories], names: Sequence[str] | None, types: Sequence[str] | None, given: Sequence[Given]
 ) -> str:
-    """Return a warning that names the columns whose order of categories nothing shows to be right; empty for none."""
+    """Return a warning that names the columns whose order of categories nothing confirms; empty if there are none."""
     places = {name: at for at, name in enumerate(names)} if names else {}
     features = [places.get(column.name, -1) if names else at for at, column in enumerate(given)]
     unproven = [
@@ -94,14 +94,14 @@ def unproven_order(
         return ""
     return (
         f"the model does not keep its categories (it was saved before XGBoost 3.1, or trained on codes), so nothing"
-        f" shows that the order of those of {', '.join(unproven)} is right; golden events would"
+        f" confirms the order of the categories of {', '.join(unproven)}; add golden events to confirm it"
     )
 
 
 def _pairs(
     known: Sequence[Categories], names: Sequence[str] | None, given: Sequence[Given]
 ) -> Iterator[tuple[int, Given, Categories]]:
-    """Yield the number of each column, the column, and the categories of its feature."""
+    """Yield the index of each column, the column, and the model's categories of its feature."""
     places = {name: at for at, name in enumerate(names)} if names else {}
     for at, column in enumerate(given):
         feature = places.get(column.name) if names else at
@@ -110,16 +110,16 @@ def _pairs(
 
 
 def _misfit(column: Given, own: Categories) -> tuple[str, str] | None:
-    """Say what of a column's categories is not as in the model, and what is right."""
+    """Return how a column's categories differ from the model's, and what to write; None if they do not."""
     if not own:
         return None
     right = f"write {_line(own)}"
     if not _legible(own):
-        right = "give them in the order of the column's `.cat.categories` in training"
+        right = "list them in the order of the column's `.cat.categories` in training"
     if not column.categories:
         if column.computed and isinstance(own[0], str):
             return None  # its numbers can only be codes
-        return f"left out for column '{column.name}', which the model takes as a category: {_listed(own)}", right
+        return f"missing for column '{column.name}', which is categorical in the model: {_listed(own)}", right
     if _same_list(column.categories, own):
         return None
     return f"are not those of the model: {_difference(column.categories, own)}", right
@@ -128,7 +128,7 @@ def _misfit(column: Given, own: Categories) -> tuple[str, str] | None:
 def _difference(ours: Categories, own: Categories) -> str:
     pairs = enumerate(zip(ours, own, strict=False))
     first = next((at for at, (mine, its) in pairs if not _same(mine, its)), min(len(ours), len(own)))
-    apart = "" if first < SHOWN else f", first apart at index {first}: {_at(ours, first)} for {_at(own, first)}"
+    apart = "" if first < SHOWN else f", which first differ at index {first}: {_at(ours, first)} for {_at(own, first)}"
     lists = f"the plan has {_listed(ours)}, the model {_listed(own)}{apart}"
     reordered = sorted(map(str, ours)) == sorted(map(str, own))
     return f"the same ones in another order; {lists}" if reordered else lists
@@ -146,14 +146,14 @@ def _legible(own: Categories) -> bool:
 
 
 def _as_kept_of_pandas(texts: Sequence[str]) -> Categories:
-    """Return texts as XGBoost keeps those of a pandas column: cut where the characters end, not the bytes."""
+    """Return texts as XGBoost 3.2 keeps those of a pandas column: cut by lengths in characters, not bytes."""
     ends = list(accumulate((len(text) for text in texts), initial=0))
     kept = "".join(texts).encode()
     return tuple(kept[start:end].decode(errors="surrogateescape") for start, end in pairwise(ends))
 
 
 def _same(ours: Category, own: Category) -> bool:
-    """Whether a category of the plan is that of the model: 101 is "101", since only an event's field has a type."""
+    """Whether a category of the plan is that of the model; 101 equals "101", since a plan's categories have no type."""
     if isinstance(ours, str) == isinstance(own, str):
         return ours == own
     text, number = (ours, own) if isinstance(ours, str) else (own, ours)
@@ -183,14 +183,14 @@ def _listed(categories: Categories) -> str:
 
 
 def _line(categories: Categories) -> str:
-    """Return the categories as a plan has them, where they fit into a message."""
+    """Return the categories as a line of a plan, if they fit into a message."""
     if len(categories) > PASTED:
-        return f"the model's {len(categories)} in its order, which `Booster.get_categories()` gives"
+        return f"the model's {len(categories)} categories in the order of `Booster.get_categories()`"
     return f"categories: [{', '.join(map(_yaml, categories))}]"
 
 
 def _yaml(category: Category) -> str:
-    """Return a category as it stands in a plan: text in quotes where YAML would take it for something else."""
+    """Return a category as in a plan, with text in quotes if YAML would read it as something else."""
     if not isinstance(category, str):
         return str(category)
     category = category.encode(errors="surrogateescape").decode(errors="replace")

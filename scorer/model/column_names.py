@@ -1,19 +1,19 @@
-"""Whether the columns of a plan are those that a model was trained on, by number, name and order."""
+"""Compares the columns of a plan with those that a model was trained on, by number, name and order."""
 
 from collections.abc import Sequence
 
 from scorer.errors import Problem, nearest
 
-LISTED = 10  # names in one message
+LISTED = 10  # most names in one message
 WHERE = "plan.yaml: columns"
 
 
 def compare_names(columns: int, features: Sequence[str] | None, names: Sequence[str]) -> list[Problem]:
-    """Return every way in which the columns of a plan are not those of the model.
+    """Return every difference between the columns of a plan and those of the model.
 
     Args:
-        columns: how many the model takes.
-        features: their names, in order; None where the model has none.
+        columns: the model's number of columns.
+        features: the model's column names, in order; None if it has none.
         names: the plan's column names, in order.
     """
     found = []
@@ -31,7 +31,7 @@ def compare_names(columns: int, features: Sequence[str] | None, names: Sequence[
     ours, theirs = ([name for name in of if name in given & known] for of in (names, features))
     for mine, its in zip(ours, theirs, strict=False):
         if mine != its:
-            what = f"'{mine}' stands where the model has '{its}'"
+            what = f"'{mine}' is in the place of the model's '{its}'"
             found.append(Problem(WHERE, what, "expected the order in which the model was trained"))
             break
     return found

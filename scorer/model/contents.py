@@ -1,12 +1,12 @@
-"""What a file that should be a model evidently is, by its first bytes, and what to do about it.
+"""Recognises a file by its first bytes, and says what to do if it is not a model.
 
-Nothing is loaded: a pickle, for one, runs whatever its writer wished.
+Nothing is loaded: a pickle, for example, could run any code.
 """
 
 import re
 from dataclasses import dataclass
 
-HEAD = 4096  # bytes that are looked at
+HEAD = 4096  # bytes that are examined
 SAVE = "booster.save_model('model.ubj')"
 SAVED_AS = {"json": ".json", "ubj": ".ubj"}
 
@@ -15,8 +15,8 @@ SAVED_AS = {"json": ".json", "ubj": ".ubj"}
 class Contents:
     """What a file is.
 
-    kind: `json` or `ubj` where XGBoost may read it, empty where it cannot.
-    what: a phrase for messages; empty where the kind says it.
+    kind: `json` or `ubj` if XGBoost may be able to read it, otherwise empty.
+    what: a phrase for messages; empty if there is a kind.
     todo: what the user can do.
     """
 
@@ -25,24 +25,24 @@ class Contents:
     todo: str = ""
 
 
-_SAVE_AGAIN = f"load it where it was made, and save the booster with {SAVE}"
+_SAVE_AGAIN = f"load it where it was made, and save the booster with {SAVE}"  # where its classes are installed
 _OLD = Contents(
     "",
     "it is in XGBoost's old binary format, which XGBoost 3.1 and later cannot read",
     f"load it with XGBoost 3.0 or earlier (pip install 'xgboost<3.1') and save it again with {SAVE}",
 )
-_PICKLE = Contents("", "it is a pickle, which is never loaded, since that runs code of the file", _SAVE_AGAIN)
+_PICKLE = Contents("", "it is a pickle, which is never loaded, since loading one runs its code", _SAVE_AGAIN)
 _DUMP = Contents(
     "", "it is the output of `dump_model`, which is for people and cannot be loaded", f"save the booster with {SAVE}"
 )
-_SNAPSHOT = Contents("", "it is a booster's memory, as pickles hold it, and no saved model", _SAVE_AGAIN)
+_SNAPSHOT = Contents("", "it is a booster's memory, as in a pickle, not a saved model", _SAVE_AGAIN)
 _CONFIG = Contents("", "it is a booster's configuration (`save_config`), without its trees", f"use {SAVE}")
-_LFS = Contents("", "it is a pointer of Git LFS in place of the file", "fetch the file itself: git lfs pull")
-_PAGE = Contents("", "it is a web page, perhaps of a login or an error", "download the file itself")
+_LFS = Contents("", "it is a Git LFS pointer instead of the file", "fetch the file itself: git lfs pull")
+_PAGE = Contents("", "it is a web page, perhaps a login page or an error page", "download the file itself")
 
 
 def _archive(name: str) -> Contents:
-    return Contents("", f"it is compressed ({name})", "unpack it, and give the model in it")
+    return Contents("", f"it is compressed ({name})", "unpack it, and use the model in it")
 
 
 def _other(name: str) -> Contents:
@@ -83,7 +83,7 @@ _UBJSON = re.compile(rb"\{[iUIlL]")
 
 
 def recognise(head: bytes) -> Contents:
-    """Tell what a file is by its first HEAD bytes."""
+    """Recognise a file by its first HEAD bytes."""
     if not head:
         return Contents("", "it is empty", f"save the booster with {SAVE}")
     for beginning, contents in _BEGINNINGS:
@@ -101,14 +101,14 @@ def recognise(head: bytes) -> Contents:
 
 
 def mistaken(head: bytes, ending: str) -> tuple[str, str]:
-    """Say why XGBoost cannot read a file under its name.
+    """Return why XGBoost cannot read a file under its name.
 
     Args:
-        head: its first HEAD bytes.
-        ending: of its name, such as `.ubj`, by which XGBoost chooses how to read it.
+        head: the file's first HEAD bytes.
+        ending: the ending of its name, such as `.ubj`, by which XGBoost chooses how to read it.
 
     Returns:
-        What the file is, and what to do; both are empty where nothing is wrong.
+        What the file is, and what to do; both are empty if nothing is wrong.
     """
     contents = recognise(head)
     if contents.what:
@@ -117,5 +117,5 @@ def mistaken(head: bytes, ending: str) -> tuple[str, str]:
     if ending == right:
         return "", ""
     name = "UBJSON" if contents.kind == "ubj" else "JSON"
-    todo = f"expected a file that ends in .ubj or .json: rename this one, so that it ends in {right}"
-    return f"it is {name}, and its name ends in '{ending}'", todo
+    todo = f"expected a name that ends in .ubj or .json: rename the file to end in {right}"
+    return f"it is {name}, but its name ends in '{ending}'", todo

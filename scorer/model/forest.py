@@ -14,41 +14,42 @@ Ints = NDArray[np.int32]
 
 
 class NotCovered(ValueError):
-    """The model is sound, and of a kind that only the booster itself evaluates."""
+    """The model is valid, but of a kind that only the booster itself can evaluate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Forest:
-    """Trees of any shape: one after the other, the nodes of a tree level by level, siblings side by side.
+    """Trees of any shape, concatenated: the nodes of a tree level by level, siblings side by side.
 
-    Rows go down in blocks, which are columns of BLOCK values: each of `features` with -inf where it is missing, each
-    again with +inf, one column of NaN, then each of `categorical` as a code, missing being a code that goes left, and
-    each again with one that goes right. A node reads the copy that sends a missing value in its default direction.
+    Rows go down the trees in blocks. A block has columns of BLOCK values: first each of `features` with -inf for a
+    missing value, then each again with +inf, then one column of NaN, then each of `categorical` as a code, with a code
+    that goes left for a missing value, then each again with a code that goes right. A node reads the copy that sends a
+    missing value in its default direction.
 
-    After the last node comes one that none leads to: what would be the right sibling of a root is there to be read.
+    An unreachable node follows the last one: the kernel may read the right sibling of a root, so it has to exist.
     """
 
     features: Ints  # [used]: the features that any split reads
-    categorical: Ints  # [2, categorical]: a place in `features`, and how many categories it has
-    column: Ints  # [nodes + 1]: where in a block the node's column begins; the NaN for a leaf
-    value: NDArray[np.float32]  # [nodes + 1]: a split's threshold, what is less goes left; a leaf's value
-    left: Ints  # [nodes + 1]: the left child, before the right one; a leaf is its own
-    first: Ints  # [nodes]: where in `words` the set of a split by categories begins; -1 for the others
+    categorical: Ints  # [2, categorical]: an index in `features`, and how many categories that feature has
+    column: Ints  # [nodes + 1]: where in a block the node's column begins; the NaN column for a leaf
+    value: NDArray[np.float32]  # [nodes + 1]: a split's threshold (smaller values go left), or a leaf's value
+    left: Ints  # [nodes + 1]: the left child, which the right one follows; a leaf is its own left child
+    first: Ints  # [nodes]: where in `words` the set of a categorical split begins; -1 for other nodes
     words: NDArray[np.uint32]  # sets of codes that go right, as bits
-    trees: Ints  # [4, trees]: root, depth, the output that the tree adds to, whether a split is by categories
+    trees: Ints  # [4, trees]: root, depth, the output that the tree adds to, whether it has a categorical split
 
 
 def flatten(learner: Document, columns: int, outputs: int) -> Forest:
     """Flatten the trees of a saved model.
 
     Args:
-        learner: of the saved model, as `ubjson.read` gives it.
+        learner: the learner of the saved model, as `ubjson.read` returns it.
         columns: how many features a row has.
-        outputs: how many sums the trees add to.
+        outputs: how many outputs the trees add to.
 
     Raises:
-        Damaged: if a tree points to a node, a feature or an output that is not there.
-        NotCovered: if a tree is of a kind that is not known here.
+        Damaged: if a tree points to a node, a feature or an output that does not exist.
+        NotCovered: if a tree is of a kind that is not supported here.
     """
     booster = learner["gradient_booster"]
     if booster["name"] == "gblinear":
@@ -63,20 +64,20 @@ def flatten(learner: Document, columns: int, outputs: int) -> Forest:
         raise NotCovered("its leaves are vectors")
     split = order[~nodes.leaf[order]]
     if not np.isfinite(nodes.value[split[~nodes.by_category[split]]]).all():
-        raise NotCovered("thresholds in it are not finite")
-    if "weight_drop" in booster:  # the booster adds each tree of dart to zero, and that times its weight to the sum
+        raise NotCovered("it has thresholds that are not finite")
+    if "weight_drop" in booster:  # for dart, the booster adds 0 + leaf, times the tree's weight, to the sum
         weights = np.array(booster["weight_drop"], np.float32)[nodes.tree]
         nodes.value[nodes.leaf] = (np.float32(0) + nodes.value[nodes.leaf]) * weights[nodes.leaf]
     return _lay_out(nodes, order, level, groups)
 
 
 def _lay_out(nodes: Nodes, order: Places, level: Places, groups: Places) -> Forest:
-    moved = np.zeros(len(nodes.tree), np.int64)  # where each node goes
+    moved = np.zeros(len(nodes.tree), np.int64)  # the new index of each node
     moved[order] = np.arange(len(order))
     leaf = nodes.leaf[order]
     by_category = nodes.by_category[order] & ~leaf
     features, read = np.unique(nodes.feature[order[~leaf]], return_inverse=True)
-    place = np.zeros(len(order), np.int64)  # of each split's feature in `features`
+    place = np.zeros(len(order), np.int64)  # the index of each split's feature in `features`
     place[~leaf] = read
     categorical, code = np.unique(place[by_category], return_inverse=True)
     column = np.where(nodes.default_left[order], place, place + len(features))
@@ -103,13 +104,13 @@ def _lay_out(nodes: Nodes, order: Places, level: Places, groups: Places) -> Fore
 def _sets(
     place: Places, by_category: NDArray[np.bool_], member: Places, category: Places
 ) -> tuple[Places, Places, NDArray[np.uint32]]:
-    """Lay the sets of categories out as bits.
+    """Encode the sets of categories as bits.
 
-    Each set has a bit for every category of its feature, one for all that were never seen, which go left, and one for
-    a missing value that goes right.
+    Each set has a bit for every category of its feature, one for all unseen categories, which go left, and one for a
+    missing value that goes right.
 
     Returns:
-        How many categories each feature has, where each node's set begins in the words, the words.
+        How many categories each feature has; where each node's set begins in the words, or -1; the words.
     """
     counts = np.zeros(place.max(initial=0) + 1, np.int64)
     np.maximum.at(counts, place[member], category + 1)

@@ -1,4 +1,4 @@
-"""Golden rows: events with their features and the score that the model must give, checked before serving."""
+"""Golden rows: events with their features and expected scores, checked before serving."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ class Golden:
     """One line of golden.jsonl."""
 
     event: Mapping[str, object]  # plain JSON, as events are written in JSONL
-    features: Mapping[str, Mapping[str, float | None]]  # by entity; one that is left out is missing, a null is absent
+    features: Mapping[str, Mapping[str, float | None]]  # by entity; an entity not listed is missing, null is absent
     score: float | tuple[float, ...]
 
 
@@ -21,7 +21,7 @@ def read_golden(file: Path) -> list[Golden]:
     """Read every golden row; blank lines are skipped.
 
     Raises:
-        Misconfigured: with a problem for each line that is not one, by its number, or if the file cannot be read.
+        Misconfigured: if the file cannot be read, or with a problem for each invalid line.
     """
     try:
         lines = file.read_bytes().splitlines()
@@ -54,7 +54,7 @@ def _golden(line: bytes) -> Golden:
     known = [field.name for field in fields(Golden)]
     for key in document:
         if key not in known:
-            raise ValueError(f"unknown key '{key}'" + (did_you_mean(key, known) or f"; known are {known}"))
+            raise ValueError(f"unknown key '{key}'" + (did_you_mean(key, known) or f"; known keys are {known}"))
     for key in ("event", "score"):
         if key not in document:
             raise ValueError(f"has no '{key}'")

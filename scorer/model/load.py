@@ -1,4 +1,4 @@
-"""Loads a model file so that a bad one is a message: recognised, checked and tried in a child process first."""
+"""Loads a model file safely: a bad file ends in a message, since it is first checked and tried in a child process."""
 
 import json
 import os
@@ -25,15 +25,15 @@ _OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "_M_default_append", "length_error
 def load_booster(file: Path, rounds: Rounds | None = None) -> Booster:
     """Load a model.
 
-    Nothing of the file reaches XGBoost in this process before the file was recognised, found to agree with itself, and
-    loaded by a child process, which costs some 30 ms of CPU.
+    XGBoost reads the file in this process only after the file was recognised, checked for contradictions, and loaded by
+    a child process, which takes about 30 ms of CPU.
 
     Args:
-        file: model.ubj or model.json; the ending says which it is.
+        file: model.ubj or model.json; the ending decides how it is read.
         rounds: which rounds to score with.
 
     Raises:
-        Misconfigured: if it is not a model that can be loaded and scored with.
+        Misconfigured: if the file is not a model that can be loaded and scored with.
     """
     if not file.is_file():
         raise Misconfigured([Problem(str(file), "no such file", "expected an XGBoost model, .ubj or .json")])
@@ -56,7 +56,7 @@ def load_booster(file: Path, rounds: Rounds | None = None) -> Booster:
 
 
 def misnamed(file: Path) -> tuple[str, str]:
-    """Return what a file is whose name ends in neither .ubj nor .json, and what to do."""
+    """Return what a file with an ending other than .ubj or .json is, and what to do."""
     with file.open("rb") as stream:
         what, todo = mistaken(stream.read(HEAD), file.suffix)
     return f"'{file.name}': {what}", todo
@@ -66,13 +66,13 @@ def check_loads(file: Path, limit_s: float = PROBE_LIMIT_S) -> None:
     """Load a model and score with it in a child process.
 
     Raises:
-        Misconfigured: if that failed, crashed or took longer than `limit_s` seconds.
+        Misconfigured: if the child failed, crashed or took longer than `limit_s` seconds.
     """
     script, library = Path(__file__).with_name("probe.py"), find_lib_path()[0]
     try:
-        child = subprocess.run(  # noqa: S603  this interpreter, our own script, a path from the configuration
+        child = subprocess.run(  # noqa: S603  runs this interpreter with our own script
             [sys.executable, "-I", "-S", script, library, file.absolute()],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},  # each thread would take address space, which is limited
+            env=os.environ | {"OMP_NUM_THREADS": "1"},  # each thread takes address space, which the child limits
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=limit_s,
@@ -85,14 +85,14 @@ def check_loads(file: Path, limit_s: float = PROBE_LIMIT_S) -> None:
     if child.returncode:
         why = reason(child.stderr.decode(errors="replace"))
         if any(word in why for word in _OUT_OF_MEMORY):
-            why = f"XGBoost asks for more memory than a model of {file.stat().st_size:,} bytes can need"
+            why = f"XGBoost asked for more memory than a model of {file.stat().st_size:,} bytes can need"
         raise Misconfigured([_unloadable(file, why)])
 
 
 def _check_file(data: bytes, ending: str) -> bool:
-    """Check what a file says before XGBoost reads it; return whether it has a form that is known here.
+    """Check the contents of a file before XGBoost reads it; return whether its form is known.
 
-    XGBoost reads forms of earlier versions too, and other writers' UBJSON: what it made of them is checked after.
+    XGBoost also reads the forms of earlier versions, and other writers' UBJSON: those are checked after loading.
 
     Raises:
         Damaged: if the model contradicts itself.
@@ -108,5 +108,5 @@ def _check_file(data: bytes, ending: str) -> bool:
 
 
 def _unloadable(file: Path, what: str, todo: str = "") -> Problem:
-    expected = f"expected a model that XGBoost {xgboost.__version__} can load, whole: save it again with `save_model`"
-    return Problem(str(file), f"is not a model that can be used: {what}", todo or expected)
+    expected = f"expected a complete model that XGBoost {xgboost.__version__} can load: save it again with `save_model`"
+    return Problem(str(file), f"is not a usable model: {what}", todo or expected)

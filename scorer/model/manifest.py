@@ -1,4 +1,4 @@
-"""The manifest of a bundle: what its files are, by their sha256, and where they came from."""
+"""The manifest of a bundle: the sha256 of its files, and where they came from."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ MANIFEST = "manifest.json"
 MODELS = ("model.ubj", "model.json")
 PLAN = "plan.yaml"
 GOLDEN = "golden.jsonl"
-FILES = (*MODELS, PLAN, GOLDEN)  # what a bundle may have, and so what its manifest must vouch for
+FILES = (*MODELS, PLAN, GOLDEN)  # the files of a bundle, each of which its manifest must list
 
 _TEXTS = ("xgboost", "objective", "created")
 _NEW_VERSION = "add the files as a new version with `scorer models add`"
@@ -24,20 +24,20 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What manifest.json says; all but `files` and `rounds` is for people."""
+    """The contents of manifest.json; all but `files` and `rounds` is for people."""
 
     files: Mapping[str, str]  # name -> sha256, lower-case hex
-    xgboost: str | None = None  # the version that wrote it
+    xgboost: str | None = None  # the version that wrote the bundle
     objective: str | None = None
     created: str | None = None  # ISO 8601
     rounds: Rounds | None = None  # which of the model's rounds score; None for all, with a warning if fewer are best
 
     @classmethod
     def read(cls, file: Path) -> "Manifest":
-        """Read a manifest; keys that are not known are kept out.
+        """Read a manifest; unknown keys are ignored.
 
         Raises:
-            Misconfigured: with every reason why it is not one.
+            Misconfigured: if the file is not a manifest, with every reason.
         """
         try:
             document = json.loads(file.read_bytes())
@@ -56,12 +56,12 @@ class Manifest:
         return cls(files, rounds=None if rounds is None else parse_rounds(rounds), **texts)
 
     def problems(self, folder: Path) -> list[Problem]:
-        """Return how the folder's files differ from what is listed: absent, changed, or not vouched for."""
+        """Return how the folder's files differ from the list: missing, changed, or not listed."""
         found = []
         for name, expected in self.files.items():
             file = folder / name
             if not file.is_file():
-                found.append(Problem(str(file), f"is not there, though {MANIFEST} lists it", _NEW_VERSION))
+                found.append(Problem(str(file), f"is missing, but {MANIFEST} lists it", _NEW_VERSION))
             elif (actual := sha256(file)) != expected:
                 what = f"was changed since it was added: its sha256 is {actual}, {MANIFEST} says {expected}"
                 found.append(Problem(str(file), what, _NEW_VERSION))
@@ -70,7 +70,7 @@ class Manifest:
         return found + [Problem(str(file), f"is not listed in {MANIFEST}", expected) for file in unlisted]
 
     def write(self, file: Path) -> None:
-        """Write it as JSON."""
+        """Write the manifest as JSON."""
         document = asdict(self)
         if self.rounds is None:
             del document["rounds"]
@@ -84,16 +84,16 @@ def sha256(file: Path) -> str:
 
 
 def _wrong(document: Any) -> list[tuple[str, str]]:  # noqa: ANN401  JSON
-    """Say what of the document is not a manifest, and what was expected."""
+    """Return what is wrong with the document, and what was expected."""
     if not isinstance(document, dict):
         return [("is not an object", 'expected {"files": {...}}')]
     files = document.get("files")
     if not isinstance(files, dict):
-        return [("has no 'files' that is an object", 'expected {"files": {"model.ubj": "<sha256 hex>", ...}}')]
+        return [("has no object 'files'", 'expected {"files": {"model.ubj": "<sha256 hex>", ...}}')]
     wrong = []
     for name, digest in files.items():
         if not name or name in {".", ".."} or set(name) & set("/\\\0"):
-            wrong.append((f"files: {name!r} is not a file's name", "expected a file of this folder"))
+            wrong.append((f"files: {name!r} is not a file name", "expected a file in this folder"))
         elif not isinstance(digest, str) or not _SHA256.fullmatch(digest.lower()):
             wrong.append((f"files.{name}: {digest!r} is not a sha256", "expected 64 hexadecimal digits"))
     wrong += [

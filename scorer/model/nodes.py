@@ -1,7 +1,7 @@
-"""The nodes of a saved model's trees as arrays, with every link checked before anything follows it.
+"""The nodes of a saved model's trees as arrays, with every link checked before it is followed.
 
-XGBoost follows the children and features of a file without looking. It also finds a right child beside the left one,
-whatever the file says, so children that are not neighbours make it read nodes of another tree, or none at all.
+XGBoost follows the links to children and features in a file unchecked. It also expects the right child next to the left
+one, whatever the file says, so other children make it read nodes of another tree, or memory beyond all nodes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,19 @@ Places = NDArray[np.int64]
 Document = Mapping[str, Any]
 
 _NODE_ARRAYS = ("right_children", "split_indices", "split_conditions", "default_left", "split_type", "parents")
-_OPTIONAL = ("split_type", "parents")  # XGBoost before 1.3 wrote no types of splits
+_OPTIONAL = ("split_type", "parents")  # XGBoost before 1.3 wrote no split types
 _CATEGORY_ARRAYS = ("categories_nodes", "categories_segments", "categories_sizes", "categories")
 NO_VECTORS = -1
-_LEAF = -1  # what stands for a child where there is none
+_LEAF = -1  # the child of a leaf
 
 
 class Damaged(ValueError):
-    """The model contradicts itself: to score with it could be to crash."""
+    """The model contradicts itself: scoring with it could crash."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Nodes:
-    """The nodes of all trees end to end, in XGBoost's order; children are places in it."""
+    """The nodes of all trees, concatenated in XGBoost's order; children are indexes into all nodes."""
 
     starts: Places  # [trees]
     ends: Places  # [trees]
@@ -39,9 +39,9 @@ class Nodes:
     value: NDArray[np.float32]
     default_left: NDArray[np.bool_]
     by_category: NDArray[np.bool_]
-    member: Places  # [categories in sets]: the node whose set it is in
+    member: Places  # [categories in sets]: the node whose set has the category
     category: Places  # [categories in sets]
-    vectors: Places  # [trees]: how many vectors its leaves share, NO_VECTORS where a leaf has one number
+    vectors: Places  # [trees]: how many vectors the leaves share, NO_VECTORS if a leaf has one number
 
     def where(self, node: int) -> str:
         """Return how a message names a node."""
@@ -50,13 +50,13 @@ class Nodes:
 
 
 def read_nodes(trees: Sequence[Document]) -> Nodes:
-    """Read the trees of a saved model, as `ubjson.read` or `json.loads` give them.
+    """Read the trees of a saved model, as `ubjson.read` or `json.loads` returns them.
 
     Raises:
-        Damaged: if the arrays of a tree contradict each other or hold no numbers.
+        Damaged: if the arrays of a tree contradict each other or have other values than numbers.
         LookupError: if an array is missing.
     """
-    sizes = np.array([len(tree["left_children"]) for tree in trees], np.int64)  # int64 where there are none, too
+    sizes = np.array([len(tree["left_children"]) for tree in trees], np.int64)  # int64 even without trees
     for number, (tree, size) in enumerate(zip(trees, sizes.tolist(), strict=True)):
         _check_lengths(number, tree, size)
     ends = np.cumsum(sizes)
@@ -67,7 +67,9 @@ def read_nodes(trees: Sequence[Document]) -> Nodes:
     set_trees = np.repeat(np.arange(len(trees)), [len(each.get("categories_nodes", ())) for each in trees])
     set_nodes = _every(trees, "categories_nodes", "i")
     for outside in np.flatnonzero((set_nodes < 0) | (set_nodes >= sizes[set_trees]))[:1]:
-        raise Damaged(f"tree {set_trees[outside]}: it has categories of node {set_nodes[outside]}, which is not there")
+        raise Damaged(
+            f"tree {set_trees[outside]}: it has categories of node {set_nodes[outside]}, which does not exist"
+        )
     set_sizes = _every(trees, "categories_sizes", "i")
     typed = all("split_type" in each for each in trees)
     with np.errstate(over="ignore"):  # a threshold beyond float32 is an infinity, as it is to XGBoost
@@ -93,14 +95,14 @@ def walk(nodes: Nodes, columns: int) -> tuple[Places, Places]:
     """Follow every split of every tree.
 
     Args:
-        nodes: of all trees.
+        nodes: the nodes of all trees.
         columns: how many features a row has.
 
     Returns:
         The nodes that can be reached, tree by tree and level by level, and the level of each.
 
     Raises:
-        Damaged: if a split leads where it must not, or reads a feature that is not there.
+        Damaged: if a split leads to a wrong node, or reads a feature that does not exist.
     """
     seen = np.zeros(len(nodes.tree), np.bool_)
     reached = [nodes.starts]
@@ -120,41 +122,41 @@ def walk(nodes: Nodes, columns: int) -> tuple[Places, Places]:
 
 
 def integers(value: object, what: str) -> Places:
-    """Return a list of whole numbers.
+    """Return a list of whole numbers as an array.
 
     Raises:
-        Damaged: if it is not one.
+        Damaged: if the value is not such a list.
     """
     return _array(value, what, "i")
 
 
 def _check_lengths(number: int, tree: Document, size: int) -> None:
-    """Hold the lengths of a tree's arrays against each other, and against what the tree says of itself."""
-    said = int(tree["tree_param"]["num_nodes"])
-    if said != size or not size:
-        raise Damaged(f"tree {number}: it says that it has {said} nodes, and has {size}")
+    """Compare the lengths of a tree's arrays with each other and with its counts."""
+    stated = int(tree["tree_param"]["num_nodes"])
+    if stated != size or not size:
+        raise Damaged(f"tree {number}: it states {stated} nodes, but has {size}")
     for key in _NODE_ARRAYS:
         if key in _OPTIONAL and key not in tree:
             continue
         if len(tree[key]) != size:
-            raise Damaged(f"tree {number}: it has {size} nodes, and {len(tree[key])} items of {key}")
+            raise Damaged(f"tree {number}: it has {size} nodes, but {len(tree[key])} items in {key}")
     if not any(key in tree for key in _CATEGORY_ARRAYS):
         return
     nodes, segments, sizes, categories = (integers(tree[key], f"tree {number}: {key}") for key in _CATEGORY_ARRAYS)
     ends = np.cumsum(sizes)
     whole = len(nodes) == len(segments) == len(sizes) and (sizes >= 0).all()
     if not whole or (segments != ends - sizes).any() or sizes.sum() != len(categories):
-        raise Damaged(f"tree {number}: its sets of categories overlap or are not as long as it says")
+        raise Damaged(f"tree {number}: its sets of categories overlap, or differ from their stated sizes")
 
 
 def _check_splits(nodes: Nodes, split: Places, columns: int) -> None:
-    """Make sure that the children and the feature of each split are there."""
+    """Make sure that the children and the feature of each split exist."""
     tree, left, right, feature = nodes.tree[split], nodes.left[split], nodes.right[split], nodes.feature[split]
     starts, ends = nodes.starts[tree], nodes.ends[tree]
     gone = (left < starts) | (left >= ends) | (right < starts) | (right >= ends)
     for at in np.flatnonzero(gone)[:1]:
         children = f"{left[at] - starts[at]} and {right[at] - starts[at]} of {ends[at] - starts[at]} nodes"
-        raise Damaged(f"{nodes.where(split[at])}: a split leads to a node that is not there ({children})")
+        raise Damaged(f"{nodes.where(split[at])}: a split leads to a node that does not exist ({children})")
     for at in np.flatnonzero(right != left + 1)[:1]:
         children = f"{left[at] - starts[at]} and {right[at] - starts[at]}"
         raise Damaged(f"{nodes.where(split[at])}: its children are not side by side ({children})")
@@ -163,12 +165,12 @@ def _check_splits(nodes: Nodes, split: Places, columns: int) -> None:
 
 
 def _check_leaves(nodes: Nodes, leaf: Places) -> None:
-    """Make sure that a leaf has no right child, or that the vector which stands there for one is there."""
+    """Make sure that a leaf has no right child, or that the vector whose index is stored there exists."""
     starts, vectors = nodes.starts[nodes.tree[leaf]], nodes.vectors[nodes.tree[leaf]]
     right = nodes.right[leaf] - starts
     wrong = np.where(vectors == NO_VECTORS, right != _LEAF, (right < 0) | (right >= vectors))
     for at in np.flatnonzero(wrong)[:1]:
-        what = "has a right child alone" if vectors[at] == NO_VECTORS else "is a leaf whose vector is not there"
+        what = "has only a right child" if vectors[at] == NO_VECTORS else "is a leaf whose vector does not exist"
         raise Damaged(f"{nodes.where(leaf[at])}: it {what} ({right[at]})")
 
 
@@ -182,7 +184,7 @@ def _count_vectors(number: int, tree: Document) -> int:
 
 
 def _repeated(places: Places) -> NDArray[np.bool_]:
-    """Return which places are in the list more than once."""
+    """Return which indexes are in the list more than once."""
     _, inverse, counts = np.unique(places, return_inverse=True, return_counts=True)
     several: NDArray[np.bool_] = counts[inverse] > 1
     return several
@@ -196,7 +198,7 @@ def _flags(trees: Sequence[Document], key: str) -> NDArray[np.bool_]:
 
 
 def _every(trees: Sequence[Document], key: str, kind: str) -> NDArray[Any]:
-    """Return one array of all trees, end to end; a tree without it has none of it."""
+    """Return one array of all trees, concatenated; a tree without it adds nothing."""
     empty = np.zeros(0, np.int64 if kind == "i" else np.float64)
     return np.concatenate([empty, *(_array(tree.get(key, empty), key, kind) for tree in trees)])
 

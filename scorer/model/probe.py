@@ -1,8 +1,8 @@
-"""Load a model file and score with it, as a program of its own: what crashes or hangs here does so alone.
+"""Load a model file and score with it, in a separate process that may crash or hang without harm.
 
-XGBoost trusts what it reads: a damaged file can end the process that loads it, spin for ever or ask for all the
-memory there is. So every file is loaded here first. The program calls XGBoost's library itself and imports neither
-numpy nor the package, which would take ten times as long. `check_loads` in `scorer.model.load` starts it.
+XGBoost trusts what it reads: a damaged file can crash the process that loads it, loop for ever or ask for all available
+memory. So every file is loaded here first. The program calls XGBoost's library itself and imports neither numpy nor the
+package, which would take ten times as long. `check_loads` in `scorer.model.load` starts it.
 """
 
 import array
@@ -13,39 +13,39 @@ import os
 import random
 import sys
 
-BYTES_ALWAYS = 4 << 30  # address space of Python and XGBoost, whose library with CUDA takes a good part of it
-BYTES_A_FILE_BYTE = 64  # of a parsed model, JSON text being the worst; several times what was measured
+BYTES_ALWAYS = 4 << 30  # address space for Python and XGBoost; much of it is for XGBoost's library with CUDA
+BYTES_A_FILE_BYTE = 64  # memory of a parsed model for each byte of its file; several times what JSON, the worst, needs
 ROWS = 64
-CELLS = 1 << 16  # of all rows; the rows are fewer where there are many features
+CELLS = 1 << 16  # most values in all rows: with many features there are fewer rows
 FEWEST_ROWS = 3
-_MOST = 3.4028234663852886e38  # of float32
+_MOST = 3.4028234663852886e38  # largest float32
 VALUES = (math.nan, 0.0, -0.0, 1.0, -1.0, 2.0, 3.0, 7.0, 31.0, 32.0, 0.5, -0.5, 1e-45, 100.0, -100.0, 1e6, 1e20)
 
 
 def limit_memory(file: str) -> None:
-    """Refuse this process more memory than a model of this size can need, where the system can."""
+    """Limit the memory of this process to what a model of this size can need, if the system supports that."""
     with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource  # noqa: PLC0415  Unix alone has it
+        import resource  # noqa: PLC0415  only Unix has it
 
         limit = BYTES_ALWAYS + BYTES_A_FILE_BYTE * os.stat(file).st_size  # noqa: PTH116  pathlib takes longer to import
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 class Library:
-    """XGBoost's C interface: a call that fails ends this program with XGBoost's words."""
+    """XGBoost's C interface; a failed call ends this program with XGBoost's message."""
 
     def __init__(self, path: str) -> None:
         self._library = ctypes.CDLL(path)
         self._library.XGBGetLastError.restype = ctypes.c_char_p
 
     def call(self, name: str, *arguments: object) -> None:
-        """Call a function; its results go where the arguments point."""
+        """Call a function, which writes its results through pointers among the arguments."""
         if getattr(self._library, name)(*arguments):
             sys.exit(self._library.XGBGetLastError().decode(errors="replace"))
 
 
 def rows_of(columns: int) -> tuple[int, "array.array[float]"]:
-    """Return how many rows there are and their values: one without any, two of extremes, and random ones."""
+    """Return the number of rows and their values: one row all missing, two of extremes, the rest random."""
     count = max(FEWEST_ROWS, min(ROWS, CELLS // max(1, columns)))
     values = array.array("f", [math.nan]) * columns
     for extreme in (_MOST, -_MOST):
@@ -55,7 +55,7 @@ def rows_of(columns: int) -> tuple[int, "array.array[float]"]:
 
 
 def load_and_score(library: Library, file: str) -> None:
-    """Load the model, write down what it is, and score rows."""
+    """Load the model, save its configuration and itself to memory, and score rows."""
     booster, matrix = ctypes.c_void_p(), ctypes.c_void_p()
     length, columns, text = ctypes.c_uint64(), ctypes.c_uint64(), ctypes.c_char_p()
     shape, size, scores = ctypes.c_void_p(), ctypes.c_uint64(), ctypes.c_void_p()

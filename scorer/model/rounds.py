@@ -1,7 +1,7 @@
 """Which boosting rounds of a model score: all of them, the best that early stopping found, or the first few.
 
-`xgboost.train` with early stopping keeps the rounds after the best one and notes the best in the file. XGBoost's own
-`Booster.predict` uses all of them, and its `XGBClassifier.predict` only the best.
+`xgboost.train` with early stopping keeps the rounds after the best one and notes the best one in the file. XGBoost's
+`Booster.predict` uses all rounds, but its `XGBClassifier.predict` only those up to the best.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 
 from scorer.errors import Misconfigured, Problem
 
-Rounds = str | int  # ALL, BEST or how many of the first
+Rounds = str | int  # ALL, BEST, or a number: the first so many rounds
 ALL, BEST = "all", "best"
 WHERE = "rounds (in manifest.json, or --rounds)"
 EXPECTED = "expected best, all or a number from 1"
@@ -21,10 +21,10 @@ EXPECTED = "expected best, all or a number from 1"
 class Boosted:
     """The rounds of a model file and those that score.
 
-    there: rounds in the file; 0 where it has none or does not say.
-    best:  how many of the first were best when it was trained; None where the file does not say.
-    used:  how many of the first score.
-    asked: what the manifest or the command says; None where it says nothing.
+    there: rounds in the file; 0 if it has none or does not say.
+    best:  the number of rounds up to the best one in training; None if the file does not say.
+    used:  the number of rounds that score, from the first.
+    asked: the choice in the manifest or the command; None if there is none.
     """
 
     there: int
@@ -34,13 +34,13 @@ class Boosted:
 
     @property
     def concern(self) -> str:
-        """Return the warning that more rounds score than were best; empty where nobody need be warned."""
+        """Return a warning if rounds after the best one score without having been chosen; otherwise empty."""
         if self.asked is not None or self.best is None or self.best >= self.there:
             return ""
         return (
-            f"the model scores with all of its {self.there} rounds, and early stopping found the first {self.best} best"
-            " (which XGBClassifier and XGBRegressor use): add it with `scorer models add --rounds best`, or with"
-            " `--rounds all` if all are meant"
+            f"the model scores with all of its {self.there} rounds, but early stopping found the first {self.best} best"
+            " (XGBClassifier and XGBRegressor use only those): add it with `scorer models add --rounds best`, or with"
+            " `--rounds all` to keep all"
         )
 
     def __str__(self) -> str:
@@ -49,10 +49,10 @@ class Boosted:
 
 
 def parse_rounds(value: object) -> Rounds:
-    """Return which rounds a manifest or an option means.
+    """Parse the rounds in a manifest or an option.
 
     Raises:
-        ValueError: if it is none of `best`, `all` and a number from 1.
+        ValueError: if the value is not `best`, `all` or a number from 1.
     """
     if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
         value = int(value)
@@ -64,39 +64,39 @@ def parse_rounds(value: object) -> Rounds:
 
 
 def choose_rounds(learner: Any, asked: Rounds | None) -> Boosted:  # noqa: ANN401  JSON
-    """Work out which rounds score.
+    """Decide which rounds score.
 
     Args:
-        learner: of the saved model.
-        asked: what the manifest or the command says; None for nothing, which means all.
+        learner: the learner of the saved model.
+        asked: the choice in the manifest or the command; None means all.
 
     Raises:
-        Misconfigured: if the model does not have them.
+        Misconfigured: if the model does not have these rounds.
     """
     there, best, sliceable = _rounds_of(learner)
     if asked in {None, ALL}:
         return Boosted(there, best, there, asked)
     if not sliceable:
-        raise _refused(f"is {asked}, and a model of this kind can only score with all of its rounds", "leave it out")
+        raise _refused(f"is {asked}, but a model of this kind can only score with all of its rounds", "remove it")
     if asked == BEST and best is None:
-        what = "is best, and the file does not say which rounds are: it was trained without early stopping"
-        raise _refused(what, f"give all or a number from 1 to {there}")
+        what = "is best, but the file has no best round: it was trained without early stopping"
+        raise _refused(what, f"use all or a number from 1 to {there}")
     used = best if asked == BEST else asked
     if not isinstance(used, int) or used > there:
         what = f"best, which would be the first {used}" if asked == BEST else str(used)
-        raise _refused(f"is {what}, and the model has {there} rounds", f"give at most {there}")
+        raise _refused(f"is {what}, but the model has {there} rounds", f"use at most {there}")
     return Boosted(there, best, used, asked)
 
 
 def _rounds_of(learner: Any) -> tuple[int, int | None, bool]:  # noqa: ANN401  JSON
-    """Return how many rounds a model has, how many of them are best, and whether the rest can be left out."""
+    """Return the number of rounds, the number up to the best one, and whether the model can score with only some."""
     try:
         booster = learner["gradient_booster"]
-        if booster["name"] == "gblinear":  # each round changes the same weights, so there is nothing to leave out
+        if booster["name"] == "gblinear":  # each round changes the same weights, so rounds cannot be separated
             return int(booster["model"].get("boosted_rounds", 0)), None, False
         there = len(booster.get("gbtree", booster)["model"]["iteration_indptr"]) - 1
         noted = learner.get("attributes", {}).get("best_iteration", "")
-    except (AttributeError, LookupError, TypeError, ValueError):  # of another form than is known here
+    except (AttributeError, LookupError, TypeError, ValueError):  # an unknown form
         return 0, None, False
     best = int(noted) + 1 if re.fullmatch("[0-9]{1,9}", str(noted)) else None
     return there, best, True

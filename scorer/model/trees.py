@@ -1,11 +1,11 @@
-"""Scores rows with the trees of a booster in a compiled kernel: bit for bit as the booster does, several times faster.
+"""Scores rows with the trees of a booster in a compiled kernel: equal to the booster bit for bit, several times faster.
 
-Fast, because the rows of a block go down a tree together, level by level and without a branch: the processor works on
-many rows at a time, and never guesses wrong. A missing value needs no branch (see Forest), and a leaf leads to itself,
-so trees of any shape run to their own depth. The three levels below the root are vectors in the compiler's hands.
-Exact, because each output starts at the booster's base margin and adds the leaves in float32 in the order of the
+It is fast because the rows of a block go down a tree together, level by level and without branches: the processor works
+on many rows at a time, and mispredicts no branch. A missing value needs no branch (see Forest), and a leaf leads to
+itself, so trees of any shape run to their own depth. The compiler vectorises the three levels below the root.
+It is exact because each output starts at the booster's base margin and adds the leaves in float32 in the order of the
 trees, and because margins become scores by XGBoost's arithmetic with the same `expf`. Nothing is taken on trust:
-`scorer.model.agreement` tries it on the model at hand before it is used.
+`scorer.model.agreement` compares the kernel with the booster on each model before it is used.
 """
 
 import math
@@ -18,11 +18,11 @@ from scorer.arrays.kernel import kernel
 from scorer.model.forest import BLOCK, Forest, Ints, NotCovered
 
 Rows = NDArray[np.float32]
-Split = tuple[np.uintp, np.float32, np.int32]  # where its column begins in a block, its threshold, its left child
+Split = tuple[np.uintp, np.float32, np.int32]  # where the column begins in a block, the threshold, the left child
 
 _ONE = np.float32(1)
-_TINY = np.float32(1e-16)  # XGBoost adds it so that nothing is divided by zero
-_MOST = np.float32(88.7)  # and gives no more than this to `expf`
+_TINY = np.float32(1e-16)  # XGBoost adds this to avoid a division by zero
+_MOST = np.float32(88.7)  # XGBoost's largest argument for `expf`
 
 
 class Ensemble:
@@ -30,26 +30,26 @@ class Ensemble:
 
     Args:
         forest: the trees.
-        base: [outputs], the margins of no trees at all.
-        objective: the objective's name, which says how margins become scores.
+        base: [outputs], the margins without any tree.
+        objective: the objective's name, which decides how margins become scores.
 
     Raises:
-        NotCovered: if it is not known here what the objective makes of margins.
+        NotCovered: if the objective is unknown.
     """
 
     def __init__(self, forest: Forest, base: Rows, objective: str) -> None:
         if objective not in _LINKS:
-            raise NotCovered(f"the objective {objective} is not known here")
+            raise NotCovered(f"the objective {objective} is not supported")
         self._forest = forest
         self._base = base
         self.link = _LINKS[objective]
 
     def predict(self, matrix: Rows) -> Rows:
-        """Score rows [rows, columns]; returns what `booster.predict` does, in its shape."""
+        """Score rows [rows, columns]; the result and its shape are those of `booster.predict`."""
         forest = self._forest
         margins = np.empty((len(matrix), len(self._base)), np.float32)
         _add_trees(
-            np.require(matrix, np.float32, ("C", "W")),  # only such arrays have a compiled kernel
+            np.require(matrix, np.float32, ("C", "W")),  # the kernel is compiled only for such arrays
             forest.features,
             forest.categorical,
             forest.column,
@@ -67,7 +67,7 @@ class Ensemble:
 
 @kernel(refcounts=False)
 def _fill(rows: Rows, features: Ints, categorical: Ints, block: Rows, most: int) -> None:
-    """Lay rows out as the columns of a block; Forest says which."""
+    """Fill the columns of a block from rows, in the layout that Forest describes."""
     used, sets = len(features), categorical.shape[1]
     codes = (2 * used + 1) * most
     block[2 * used * most : codes] = np.nan
@@ -80,7 +80,7 @@ def _fill(rows: Rows, features: Ints, categorical: Ints, block: Rows, most: int)
         for place in range(sets):
             value = rows[row, features[categorical[0, place]]]
             count = categorical[1, place]
-            code = np.float32(count)  # a category never seen
+            code = np.float32(count)  # an unseen category
             if value >= 0 and value < count:
                 code = np.float32(np.int32(value))
             block[codes + place * most + row] = code
@@ -95,21 +95,21 @@ def _split(at: int | np.int32 | np.uint32, column: Ints, value: Rows, left: Ints
 @kernel(refcounts=False)
 def _goes_right(split: Split, row: int, block: Rows) -> np.bool_:
     column, threshold, _ = split
-    return np.bool_(block[column + np.uintp(row)] >= threshold)  # unsigned: a negative index would be from the end
+    return np.bool_(block[column + np.uintp(row)] >= threshold)  # unsigned: a negative index would count from the end
 
 
 @kernel(refcounts=False)
 def _next(split: Split, row: int, block: Rows) -> np.int32:
-    """Return the child that a row goes to, or the leaf that it is at."""
+    """Return the child that a row goes to; at a leaf, the leaf itself."""
     return split[2] + np.int32(_goes_right(split, row, block))
 
 
 @kernel(refcounts=False)
 def _enter(root: int, column: Ints, value: Rows, left: Ints, block: Rows, node: Ints, count: int) -> None:  # noqa: PLR0913, PLR0917  as above
-    """Leave in `node` where each row is three levels below the root, or at the leaf that it met before.
+    """Write to `node` the node that each row reaches three levels below the root, or its leaf if that is higher up.
 
-    All seven splits are worked out for every row, and one outcome is chosen: a split reads its column from end to end,
-    so the compiler makes vectors of that, and it takes no longer than a single level of `_descend`.
+    All seven splits are evaluated for every row, and one result is selected. Each split reads its column from end to
+    end, so the compiler vectorises it, and the three levels take no longer than one level of `_descend`.
     """
     top = _split(root, column, value, left)
     low, high = _split(top[2], column, value, left), _split(top[2] + 1, column, value, left)
@@ -125,7 +125,7 @@ def _enter(root: int, column: Ints, value: Rows, left: Ints, block: Rows, node: 
 
 @kernel(refcounts=False)
 def _descend(node: Ints, levels: int, column: Ints, value: Rows, left: Ints, block: Rows, count: int) -> None:  # noqa: PLR0913, PLR0917  as above
-    """Replace the node of each row by the one that the row reaches some levels below."""
+    """Replace the node of each row by the node that the row reaches `levels` below."""
     for _ in range(levels):
         for row in range(count):
             node[row] = _next(_split(np.uint32(node[row]), column, value, left), row, block)
@@ -144,10 +144,10 @@ def _descend_sets(  # noqa: PLR0913, PLR0917  as above
     node: Ints,
     count: int,
 ) -> None:
-    """Leave in `node` the leaf of each row, where splits may be by sets of categories.
+    """Write to `node` the leaf of each row, for trees with categorical splits.
 
-    Both kinds of split are worked out for every row, and one is chosen: what is read on one side of a choice only would
-    be a branch. For a split by numbers the code means nothing, so it must not choose the word.
+    Both kinds of split are evaluated for every row, and one result is selected: evaluating only one would be a branch.
+    For a numeric split the code is meaningless, so it must not select the word.
     """
     node[:count] = root
     for _ in range(depth):
@@ -165,7 +165,7 @@ def _descend_sets(  # noqa: PLR0913, PLR0917  as above
     "void(float32[:, ::1], int32[::1], int32[:, ::1], int32[::1], float32[::1], int32[::1], int32[::1], uint32[::1],"
     " int32[:, ::1], float32[::1], float32[:, ::1], int64)"
 )
-def _add_trees(  # noqa: PLR0913, PLR0917  the fields of a Forest, which kernels take one by one
+def _add_trees(  # noqa: PLR0913, PLR0917  the arguments are the fields of a Forest
     rows: Rows,
     features: Ints,
     categorical: Ints,
@@ -195,7 +195,7 @@ def _add_trees(  # noqa: PLR0913, PLR0917  the fields of a Forest, which kernels
                 _enter(trees[0, tree], column, value, left, block, node, count)
                 _descend(node, trees[1, tree] - 4, column, value, left, block, count)
             at = trees[2, tree] * most
-            for row in range(count):  # the last level: who is at a leaf stays there
+            for row in range(count):  # the last level; a row at a leaf stays there
                 leaf = _next(_split(np.uint32(node[row]), column, value, left), row, block)
                 total[at + row] += value[np.uint32(leaf)]
         for row in range(count):

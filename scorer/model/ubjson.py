@@ -1,7 +1,7 @@
 """Reads the UBJSON that XGBoost writes, numeric arrays as numpy arrays: exact floats, and fast for large models.
 
-Only the constructs of XGBoost's writer are read (src/common/json.cc of its source): lengths are int64, numbers are
-big-endian, arrays have their length in front.
+It reads only what XGBoost writes (src/common/json.cc in its source): lengths are int64, numbers are big-endian, and
+arrays start with their length.
 """
 
 import struct
@@ -18,7 +18,7 @@ def read(data: bytes | bytearray) -> Any:  # noqa: ANN401  JSON
     """Read one document.
 
     Raises:
-        ValueError: if it is not such a document.
+        ValueError: if the data is not such a document.
     """
     try:
         return _Reader(data).value()
@@ -61,7 +61,7 @@ class _Reader:
             self._at += count * kind.itemsize
             return array.astype(kind.newbyteorder("="))
         if mark != "#":
-            raise ValueError(f"not UBJSON of XGBoost: an array without a length at byte {self._at}")
+            raise ValueError(f"not UBJSON as XGBoost writes it: an array without a length at byte {self._at}")
         return [self.value() for _ in range(self._length(1))]
 
     def _text(self) -> str:
@@ -70,7 +70,7 @@ class _Reader:
         return self._data[self._at - length : self._at].decode()
 
     def _length(self, size: int) -> int:
-        """Return how many items of at least `size` bytes follow; never more than there is room for."""
+        """Return how many items of at least `size` bytes follow; never more than the remaining bytes can hold."""
         length = self._number(self._mark())
         if not isinstance(length, int) or not 0 <= length * size <= len(self._data) - self._at:
             raise ValueError(f"not UBJSON: a length of {length} at byte {self._at}")

@@ -1,4 +1,4 @@
-"""What a replica says of itself: metrics, health, logs, and the HTTP server that shows the first two."""
+"""Observability of a replica: metrics, health, logs, and the HTTP server for metrics and health."""
 
 from scorer.monitor.health import Health
 from scorer.monitor.logs import Outages

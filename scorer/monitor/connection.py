@@ -1,4 +1,4 @@
-"""One client of the side door: its request is read, answered, and the connection closed, all within a time."""
+"""One connection of the HTTP server: read the request, answer it and close, all within time limits."""
 
 import socket
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from selectors import EVENT_READ, EVENT_WRITE
 
 from scorer.monitor.request import Refused, Request, Response, head_end, read_request
 
-REQUEST_SECONDS = 5.0  # for a request as a whole, however it trickles in
-RESPONSE_SECONDS = 5.0  # for the answer to be taken
-DRAIN_SECONDS = 1.0  # for a body that nobody reads
+REQUEST_SECONDS = 5.0  # to receive a whole request, however slowly it arrives
+RESPONSE_SECONDS = 5.0  # to send the response
+DRAIN_SECONDS = 1.0  # to discard a request's body
 DRAIN_BYTES = 65_536
 READ_BYTES = 4096
 
@@ -17,12 +17,12 @@ Answer = Callable[[Request], Response]
 
 
 class Connection:
-    """A connection of a client; `done` once there is nothing left to do but close it.
+    """A client's connection; `done` once it only remains to close it.
 
     Args:
-        accepted: its socket, which must not block.
-        now: seconds, monotonic; so is each other `now`.
-        answer: makes the response of a request.
+        accepted: the socket, which must not block.
+        now: seconds, monotonic, as every `now` here.
+        answer: makes the response to a request.
     """
 
     def __init__(self, accepted: socket.socket, now: float, answer: Answer) -> None:
@@ -30,16 +30,16 @@ class Connection:
         self.deadline = now + REQUEST_SECONDS
         self.done = False
         self._received = bytearray()
-        self._unsent: memoryview | None = None  # None while the request is read
-        self._drained: int | None = None  # bytes read after the response; None while that is sent
+        self._unsent: memoryview | None = None  # None while the request is being read
+        self._drained: int | None = None  # bytes discarded after the response; None if nothing needs to be discarded
 
     @property
     def interest(self) -> int:
-        """What it waits for: EVENT_READ or EVENT_WRITE."""
+        """The event it waits for: EVENT_READ or EVENT_WRITE."""
         return EVENT_WRITE if self._unsent else EVENT_READ
 
-    def go_on(self, now: float) -> None:
-        """Do what can be done without waiting."""
+    def advance(self, now: float) -> None:
+        """Read or write as far as possible without blocking."""
         try:
             if self._unsent is None:
                 self._read(now)
@@ -53,7 +53,7 @@ class Connection:
             self.done = True
 
     def expire(self, now: float) -> None:
-        """End what took too long."""
+        """End the connection after its deadline."""
         if self._unsent is None and self._received:
             self._respond(Refused(HTTPStatus.REQUEST_TIMEOUT).response.encode(), now, more=True)
         else:
@@ -81,7 +81,7 @@ class Connection:
             self._respond(self._answer(request).encode(head_only=request.method == "HEAD"), now, more=more)
 
     def _respond(self, response: bytes, now: float, *, more: bool) -> None:
-        """Send a response; `more` where the client may have sent more: unread, that would lose it the response."""
+        """Send a response. `more` means that unread bytes may follow, which must be read or the client gets a reset."""
         self._unsent, self.deadline = memoryview(response), now + RESPONSE_SECONDS
         self._drained = 0 if more else None
         self._send(now)

@@ -1,4 +1,4 @@
-"""Whether the replica is alive, and whether it is ready: what its loop and its parts last said of themselves."""
+"""Liveness and readiness of the replica, from the last reports of its loop and its parts."""
 
 import time
 from collections.abc import Callable
@@ -10,17 +10,17 @@ from scorer.redaction import redact
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What one part of the replica last said of itself."""
+    """The last report of one part of the replica."""
 
     ok: bool
     detail: str
 
 
 class Health:
-    """The loop's heartbeat and the named conditions of its parts. Any thread may ask while the loop writes.
+    """The loop's heartbeat and the named conditions of its parts. Any thread may read while the loop writes.
 
-    A condition that must hold before the replica counts as ready is set to false, with why, when the part is made: one
-    that nobody has named is not waited for.
+    A condition that must hold before the replica is ready has to be set to false when its part is made: readiness does
+    not wait for conditions that were never set.
 
     Args:
         limit_s: seconds that one turn of the loop may take.
@@ -38,16 +38,16 @@ class Health:
         self._turned = self._clock()
 
     def set(self, name: str, ok: bool, detail: str) -> None:  # noqa: FBT001  reads as a sentence: redis, ok, why
-        """Note what holds of one part, in words."""
+        """Set the condition of one part, with a detail for people."""
         self._conditions[name] = Condition(ok, redact(detail))
 
     def live(self) -> tuple[bool, dict[str, Any]]:
-        """Say whether the loop turned within its limit; before its first turn it is starting, which is alive."""
+        """Return whether the loop turned within its limit, and the page; before its first turn the loop is alive."""
         loop = self._loop()
         return loop.ok, {"live": loop.ok, "conditions": {"loop": loop.detail}}
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Say whether the loop turns and every condition holds."""
+        """Return whether the loop turns and every condition holds, and the page."""
         conditions = {"loop": self._loop(), **self._conditions}
         failed = [name for name, condition in conditions.items() if not condition.ok]
         ready = not failed and self._turned is not None

@@ -1,4 +1,4 @@
-"""A histogram that takes a whole array of observations at once, which prometheus_client's own does not."""
+"""A histogram that can observe a whole array at once, unlike prometheus_client's."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -37,19 +37,19 @@ class Series:
             self._sum += count(values, self._edges, self._counts)
 
     def read(self) -> tuple[list[int], float]:
-        """Observations at or below each bound, then all of them; and their sum."""
+        """Return the number of observations at or below each bound, then of all, and their sum."""
         with self._lock:
             return np.cumsum(self._counts).tolist(), self._sum
 
 
 @kernel("float64(float64[::1], float64[::1], int64[::1])", refcounts=False)
 def count(values: NDArray[np.float64], bounds: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
-    """Add values to the buckets they fall into, and return their sum; each search begins where the last one ended.
+    """Count values by bucket, and return their sum; each search starts at the bucket of the previous value.
 
     Args:
         values: float64 [observations].
-        bounds: float64 [bounds], ascending: the most that each bucket but the last takes.
-        counts: int64 [bounds + 1], which are added to.
+        bounds: float64 [bounds], the upper bounds of all buckets but the last, ascending.
+        counts: int64 [bounds + 1], incremented in place.
     """
     total, bucket = 0.0, 0
     for value in values:
@@ -66,10 +66,10 @@ class Histogram(Collector):
     """A Prometheus histogram with at most one label.
 
     Args:
-        name: of the metric on the wire.
-        documentation: its help text.
-        bounds: upper bounds of the buckets, ascending; the last bucket, +Inf, is added.
-        registry: where it is read from.
+        name: the metric's name.
+        documentation: the metric's help text.
+        bounds: the upper bounds of the buckets, ascending, without +Inf.
+        registry: the registry to join.
         label: the label's name, or empty for a single series.
     """
 
@@ -85,12 +85,12 @@ class Histogram(Collector):
         registry.register(self)
 
     def series(self, value: str = "") -> Series:
-        """Return the series of one label value, made when it is first asked for."""
+        """Return the series of one label value, which is created at the first call."""
         found = self._series.get(value)
         return found if found is not None else self._series.setdefault(value, Series(self._bounds))
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        """Yield what prometheus_client writes."""
+        """Yield the metric for prometheus_client."""
         family = HistogramMetricFamily(self._name, self._documentation, labels=[self._label] if self._label else [])
         for value, series in list(self._series.items()):
             counts, total = series.read()

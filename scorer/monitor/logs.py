@@ -25,7 +25,7 @@ def configure(level: Level = "info", format: Format = "auto") -> None:  # noqa: 
     """Send structlog and the standard library's logging to stderr.
 
     Args:
-        level: the lowest level that is written. Libraries are held at info at least: numba's debug is a flood.
+        level: the lowest level that is written. Libraries log at info or above: numba's debug output is a flood.
         format: `text`, `json` (one object a line: timestamp, level, event, keys), or `auto`: text on a terminal.
     """
     terminal = sys.stderr.isatty()
@@ -61,9 +61,9 @@ def _text(*, colors: bool) -> list[Processor]:
 
 
 def _escaped(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Escape control characters of data: who reads a log on a terminal would have it obey them.
+    """Escape control characters in data, which a terminal that shows the log would obey.
 
-    A value of several words is left to the renderer, which writes it as Python does.
+    A value of several words is left to the renderer, which escapes it as Python's `repr` does.
     """
     plain = {
         key: printable(value, keep="\n\t")
@@ -78,7 +78,7 @@ def _json() -> list[Processor]:
 
 
 def _redacted(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Replace the secrets in what a line says; its time and level are ours."""
+    """Replace the secrets in a line. Its time and level need no check: they are our own."""
     return {key: value if key in {"timestamp", "level"} else _shown(value) for key, value in event.items()}
 
 
@@ -98,10 +98,10 @@ def _ordered(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 class Outages:
-    """Logs trouble that lasts once when it begins and once when it ends, however often it shows between.
+    """Logs an outage once when it begins and once when it ends, however often it is reported in between.
 
     Args:
-        log: where to.
+        log: the logger to write to.
         clock: seconds, monotonic.
     """
 
@@ -110,14 +110,15 @@ class Outages:
         self._clock = clock
         self._since: dict[str, float] = {}
 
-    def bad(self, name: str, detail: str) -> None:
-        """Say that something is wrong with `name`, unless that is known already."""
-        if name not in self._since:
-            self._since[name] = self._clock()
-            self._log.warning(f"trouble with {name}", detail=detail)
+    def unhealthy(self, component: str, reason: str) -> None:
+        """Log that a component became unhealthy, unless that was logged already."""
+        if component not in self._since:
+            self._since[component] = self._clock()
+            self._log.warning("component unhealthy", component=component, reason=reason)
 
-    def good(self, name: str) -> None:
-        """Say that nothing is wrong with `name` any more, and how long there was; nothing where there was not."""
-        since = self._since.pop(name, None)
+    def recovered(self, component: str) -> None:
+        """Log that a component recovered, and after how long; log nothing if it was not unhealthy."""
+        since = self._since.pop(component, None)
         if since is not None:
-            self._log.info(f"no more trouble with {name}", lasted_s=round(self._clock() - since, 1))
+            lasted_s = round(self._clock() - since, 1)
+            self._log.info("component recovered", component=component, lasted_s=lasted_s)

@@ -1,4 +1,4 @@
-"""Every metric of a replica, in one place."""
+"""All metrics of a replica."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -32,17 +32,17 @@ END_TO_END_SECONDS = (
     *(1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 300.0, 600.0),
 )
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # `_created` doubles the number of series and says nothing that a restart does not
+disable_created_metrics()  # type: ignore[no-untyped-call]  # `_created` doubles the number of series and only tells when the process started
 
 
 class Metrics:
-    """Every metric of a replica, with the names of the interface; its methods are what can happen to one.
+    """All metrics of a replica; its methods are the events that change them.
 
-    Any thread may read while the loop writes. Label values that are known beforehand stand at 0 from the start, so
-    that a rate over the first occurrence is seen.
+    Any thread may read while the loop writes. Series with known label values start at 0, so that a rate includes their
+    first increment.
 
     Args:
-        entities: of the plan, in the order of the lines that `lookups` is given.
+        entities: the names of the plan's entities, in the order of the arrays that `lookups` takes.
         clock: seconds since the epoch.
     """
 
@@ -50,49 +50,49 @@ class Metrics:
         self._clock = clock
         self._registry = registry = CollectorRegistry()
 
-        # What became of the records whose prediction or dead letter the brokers acknowledged.
+        # Records whose prediction or dead letter the brokers acknowledged.
         self.records = Counter("scorer_records", "Records acknowledged, by outcome", ["outcome"], registry=registry)
         # Why records became dead letters; the sum over the reasons is `dead_letter` above.
         self.rejected = Counter("scorer_rejected", "Dead letters, by reason", ["reason"], registry=registry)
-        # Records of each batch. At the maximum all the time: the replica is behind.
+        # Records of each batch. If it stays at the maximum, the replica is behind.
         self.batch_records = Histogram("scorer_batch_records", "Records in a batch", BATCH_RECORDS, registry)
         # Bytes of the values of each batch.
         self.batch_bytes = Histogram("scorer_batch_bytes", "Bytes of values in a batch", BATCH_BYTES, registry)
-        # How long each stage took for one batch, and what of the processor: where the time goes.
+        # Wall time and CPU time of each stage for one batch.
         self.stages = Stages(registry)
-        # From the record's timestamp to the acknowledged prediction or dead letter. Never below 0: clocks differ.
+        # From the record's timestamp to the acknowledged prediction or dead letter; at least 0, though clocks differ.
         self.end_to_end_seconds = Histogram(
             "scorer_end_to_end_seconds",
-            "Seconds from the record's timestamp to what was acknowledged for it",
+            "Seconds from the record's timestamp to its acknowledged prediction or dead letter",
             END_TO_END_SECONDS,
             registry,
         )
-        # Offsets between what this replica committed and the end of each partition that it owns.
+        # End offset minus position, for each partition that this replica owns.
         self.lag_records = Gauge(
             "scorer_lag_records",
             "Offsets not yet read, of owned partitions",
             ["topic", "partition"],
             registry=registry,
         )
-        # Offsets that retention deleted before they were read. Anything but 0 is loss, and not of our making.
+        # Offsets that retention deleted before they were read: lost events, if not 0.
         self.deleted_records = Counter(
             "scorer_deleted_records", "Offsets deleted before they were read", ["topic"], registry=registry
         )
         # Batches published and not yet acknowledged.
         self.in_flight_batches = Gauge("scorer_in_flight_batches", "Batches not yet acknowledged", registry=registry)
-        # Commits by result: `failed` is tried again, `not_owner` means that another replica does the work again.
+        # Commits by result: `failed` is retried, `not_owner` means that another replica scores the events again.
         self.commits = Counter("scorer_commits", "Offset commits, by result", ["result"], registry=registry)
-        # One an event and entity: `hit`, or why the entity's columns had only defaults.
+        # One for each event and entity: `hit`, or why the entity's columns had only defaults.
         self.features = Counter("scorer_features", "Feature look-ups", ["entity", "result"], registry=registry)
-        # Distinct keys of batches, by whether the cache answered for them; they stand still where there is none.
+        # Distinct keys of batches, by whether the cache answered them; always 0 without a cache.
         self.feature_cache = Counter(
             "scorer_feature_cache", "Keys, by whether the cache answered", ["entity", "result"], registry=registry
         )
         # The model that each arm serves, as labels; the value is always 1.
         self.model_info = Info("scorer_model", "The model that an arm serves", ["arm"], registry=registry)
-        # Whether the trees of that model are compiled: 0 where XGBoost itself scores, which is several times slower.
+        # Whether the trees of that model are compiled: if 0, XGBoost itself scores, which is several times slower.
         self.model_compiled = Gauge(
-            "scorer_model_compiled", "1 where the model's trees are compiled", ["arm"], registry=registry
+            "scorer_model_compiled", "1 if the model's trees are compiled", ["arm"], registry=registry
         )
         # Changes of the assignment: `lost` means that the group took the partitions away without asking.
         self.rebalances = Counter("scorer_rebalances", "Changes of the assignment", ["kind"], registry=registry)
@@ -100,12 +100,12 @@ class Metrics:
         self.last_commit = Gauge(
             "scorer_last_commit_timestamp_seconds", "Unix time of the last successful commit", registry=registry
         )
-        # process_cpu_seconds_total, process_resident_memory_bytes and their like.
+        # process_cpu_seconds_total, process_resident_memory_bytes and so on.
         ProcessCollector(registry=registry)
         self._start_at_zero(entities)
 
     def _start_at_zero(self, entities: Sequence[str]) -> None:
-        """Make the series that are known beforehand, and keep those of every batch: a search by labels is slow."""
+        """Create the known series, and keep references to those of every batch, since a look-up by labels is slow."""
         self._predicted, self._dead_letter = (self.records.labels(outcome) for outcome in OUTCOMES)
         self._lookups = [[self.features.labels(entity, each.name.lower()) for each in Lookup] for entity in entities]
         self._cache = [[self.feature_cache.labels(entity, each) for each in CACHE_RESULTS] for entity in entities]
@@ -119,7 +119,7 @@ class Metrics:
             self.rebalances.labels(kind)
 
     def end_turn(self, batch: Records | None) -> None:
-        """End a turn of the loop, in which there was a batch or none."""
+        """End a turn of the loop; `batch` is None if it had no batch."""
         if batch is not None:
             self._batch_records.observe(len(batch))
             self._batch_bytes.observe(len(batch.data))
@@ -137,21 +137,21 @@ class Metrics:
         self._end_to_end.observe_all(np.maximum(seconds, 0.0))
 
     def lookups(self, counts: NDArray[np.int64]) -> None:
-        """Add the look-ups of a batch: rows per entity and result, [entities, Lookup]."""
+        """Count the look-ups of a batch: int64 [entities, Lookup], the rows with each result."""
         for counters, results in zip(self._lookups, counts.tolist(), strict=True):
             for counter, rows in zip(counters, results, strict=True):
                 if rows:
                     counter.inc(rows)
 
     def reused(self, found: Sequence[Found]) -> None:
-        """Count the keys of a batch for which a cache answered, and the others; nothing where there is none."""
+        """Count the keys of a batch by whether the cache answered them; without a cache, count nothing."""
         for (hits, misses), each in zip(self._cache, found, strict=True):
             if each.reused is not None:
                 hits.inc(each.reused)
                 misses.inc(len(each.keys) - each.reused)
 
     def committed(self, result: str) -> None:
-        """Count a commit by one of COMMIT_RESULTS; `ok` also moves the time of the last one."""
+        """Count a commit by one of COMMIT_RESULTS; `ok` also updates the time of the last commit."""
         self.commits.labels(result).inc()
         if result == "ok":
             self.last_commit.set(self._clock())
@@ -165,7 +165,7 @@ class Metrics:
         self.in_flight_batches.set(batches)
 
     def lag(self, topic: str, partition: int, records: int) -> None:
-        """Set how many offsets of an owned partition are not committed yet."""
+        """Set how many offsets of an owned partition are not read yet."""
         self.lag_records.labels(topic, str(partition)).set(records)
 
     def deleted(self, topic: str, partition: int, offsets: int) -> None:  # noqa: ARG002  the log names the partition
@@ -173,11 +173,11 @@ class Metrics:
         self.deleted_records.labels(topic).inc(offsets)
 
     def forget(self, topic: str, partition: int) -> None:
-        """Drop the lag of a partition that is no longer ours: another replica reports it now."""
+        """Drop the lag of a partition that this replica no longer owns: another replica reports it now."""
         self.lag_records.remove(topic, str(partition))
 
     def model(self, model: str, version: str, arm: str, *, compiled: bool) -> None:
-        """Set what an arm serves, in place of what it served before, and whether its trees are compiled."""
+        """Set the model and version that an arm serves, and whether its trees are compiled."""
         self.model_info.labels(arm).info({"model": model, "version": version})
         self.model_compiled.labels(arm).set(compiled)
 
@@ -185,7 +185,7 @@ class Metrics:
         """Write every metric.
 
         Args:
-            accept: the Accept header; OpenMetrics is the answer unless it asks for another text format only.
+            accept: the Accept header; the format is OpenMetrics unless the header accepts only another text format.
 
         Returns:
             The text, UTF-8, and its content type.
@@ -197,5 +197,5 @@ class Metrics:
 
 
 def wants_plain_text(accept: str) -> bool:
-    """Whether an Accept header asks for another text format than OpenMetrics."""
+    """Whether an Accept header accepts text, but not OpenMetrics."""
     return "openmetrics" not in accept and "text/" in accept

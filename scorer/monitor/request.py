@@ -1,4 +1,4 @@
-"""What a client of the side door asks for, and what it is told: HTTP without sockets."""
+"""HTTP requests and responses as bytes, without sockets."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from scorer import __version__
 
-HEAD_BYTES = 8192  # of a request line and its headers together
+HEAD_BYTES = 8192  # most bytes of a request line and its headers together
 ALLOWED = "GET, HEAD"
 TEXT = "text/plain; charset=utf-8"
 
@@ -22,13 +22,13 @@ _LINE_END = re.compile(rb"\r?\n")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that can be answered.
+    """A valid request.
 
     method: GET or HEAD.
-    path:   without host and query.
+    path:   the path, without host and query.
     accept: the Accept header.
-    fresh:  whether an answer from before is refused.
-    body:   whether something follows the head.
+    fresh:  whether the client refuses a cached response.
+    body:   whether a body follows the head.
     """
 
     method: str
@@ -40,7 +40,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer, after which the connection is closed."""
+    """A response, after which the connection is closed."""
 
     status: HTTPStatus
     body: bytes
@@ -63,7 +63,7 @@ class Response:
 
 
 class Refused(Exception):
-    """A request that is not answered; it is told why in words of ours, and nothing of what it sent."""
+    """An invalid request; the response gives the reason and repeats nothing of the request."""
 
     def __init__(self, status: HTTPStatus, **headers: str) -> None:
         super().__init__(status.phrase)
@@ -71,10 +71,10 @@ class Refused(Exception):
 
 
 def head_end(received: bytes | bytearray) -> int:
-    """Return where the head of a request ends, -1 where more is to come.
+    """Return where the head of a request ends; -1 if it is not complete yet.
 
     Raises:
-        Refused: it is too long.
+        Refused: the head is too long.
     """
     end = _END.search(received)
     if (end.end() if end else len(received)) > HEAD_BYTES:
@@ -83,10 +83,10 @@ def head_end(received: bytes | bytearray) -> int:
 
 
 def read_request(head: bytes) -> Request:
-    """Return what the head of a request asks for.
+    """Parse the head of a request.
 
     Raises:
-        Refused: it is not HTTP/1, or asks for what is not done here.
+        Refused: the request is not HTTP/1, or not supported here.
     """
     first, *lines = _LINE_END.split(_END.sub(b"", head, count=1))
     line = _REQUEST_LINE.fullmatch(first)

@@ -1,8 +1,7 @@
-"""The HTTP side door of a replica: /metrics, /live and /ready, from a thread of its own.
+"""The HTTP server of a replica: /metrics, /live and /ready, in a separate thread.
 
-Anybody who reaches the port may knock as often and as slowly as he likes: connections, time and bytes of each, and the
-thread's share of the processor are bounded, and the oldest connection goes when there are too many. So neither a crowd
-of scrapers nor of slow clients holds up the scoring or a probe.
+Its load is bounded: the number of connections, the time and bytes of each, and the thread's share of the CPU; with too
+many connections the oldest one is closed. So neither many scrapers nor slow clients can delay scoring or a probe.
 """
 
 import errno
@@ -29,23 +28,23 @@ INDEX = b"""scorer
 /live     200 while the loop turns within its limit, else 503
 /ready    200 while assigned (or a standby) with model and servers at hand, else 503
 """
-MOST_CONNECTIONS = 128  # at once
-BACKLOG = 1024  # that wait to be accepted
+MOST_CONNECTIONS = 128  # at the same time
+BACKLOG = 1024  # connections that wait to be accepted
 TURN_SECONDS = 0.1  # how soon a stop and a deadline are noticed
-SHARE, SAVED_SECONDS = 0.05, 0.1  # of one processor, and what of it can be saved up
-SHARED_SECONDS = 1.0  # for which one rendering of the metrics serves all scrapes that take one from before
+SHARE, SAVED_SECONDS = 0.05, 0.1  # the thread's share of one CPU, and how much CPU time it can save up
+SHARED_SECONDS = 1.0  # how long a rendering of the metrics is reused, unless a client refuses cached ones
 
 log = structlog.get_logger()
 
 
 class Server:
-    """Answers every client from the thread that runs it.
+    """Answers all clients in the thread that calls `run`.
 
     Args:
-        host: address to listen on.
-        port: port to listen on; 0 takes any free one, which is then `port`.
-        metrics: what /metrics shows.
-        health: what /live and /ready ask.
+        host: the address to listen on.
+        port: the port to listen on; 0 takes a free one, which is then in `port`.
+        metrics: the source of /metrics.
+        health: the source of /live and /ready.
         clock: seconds, monotonic.
     """
 
@@ -71,7 +70,7 @@ class Server:
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def answer(self, request: Request) -> Response:
-        """Return the answer to a request."""
+        """Return the response to a request."""
         match request.path:
             case "/metrics":
                 return self._metrics_page(wants_plain_text(request.accept), request.fresh)
@@ -85,20 +84,20 @@ class Server:
                 return Response(HTTPStatus.NOT_FOUND, b"not found; there are:\n" + INDEX)
 
     def run(self) -> None:
-        """Answer until told to stop."""
+        """Answer requests until `stop` is called."""
         share = Share(SHARE, SAVED_SECONDS)
         while not self._stopping.is_set():
             for key, _ in self._selector.select(TURN_SECONDS):
                 if key.fileobj is self._listener:
                     self._accept()
                 else:
-                    self._go_on(self._connections.get(key.fileobj))  # type: ignore[call-overload]
+                    self._advance(self._connections.get(key.fileobj))  # type: ignore[call-overload]
             self._expire()
             if pause := share.pause():
                 self._stopping.wait(pause)
 
     def stop(self) -> None:
-        """Have `run` return; any thread may ask."""
+        """Let `run` return; any thread may call this."""
         self._stopping.set()
 
     def close(self) -> None:
@@ -109,7 +108,7 @@ class Server:
         self._listener.close()
 
     def _accept(self) -> None:
-        """Take who knocks, in place of the oldest where there are too many."""
+        """Accept new connections; close the oldest ones if there are too many."""
         for _ in range(MOST_CONNECTIONS):
             try:
                 accepted, _ = self._listener.accept()
@@ -123,12 +122,12 @@ class Server:
             connection = Connection(accepted, self._clock(), self._safely)
             self._connections[accepted] = connection
             self._selector.register(accepted, EVENT_READ)
-            self._go_on(connection)
+            self._advance(connection)
 
-    def _go_on(self, connection: Connection | None) -> None:
-        if connection is None:  # it was dropped for another in this turn
+    def _advance(self, connection: Connection | None) -> None:
+        if connection is None:  # it was closed earlier in this turn, to make room
             return
-        connection.go_on(self._clock())
+        connection.advance(self._clock())
         self._settle(connection)
 
     def _expire(self) -> None:
@@ -152,7 +151,7 @@ class Server:
     def _safely(self, request: Request) -> Response:
         try:
             return self.answer(request)
-        except Exception as error:  # noqa: BLE001  a scrape must not end the probes
+        except Exception as error:  # noqa: BLE001  a failed request must not end the server
             log.warning("http request failed", path=request.path, error=f"{type(error).__name__}: {error}")
             return Response(HTTPStatus.INTERNAL_SERVER_ERROR, b"Internal Server Error\n")
 
@@ -170,13 +169,13 @@ def serve(host: str, port: int, metrics: Metrics, health: Health) -> Iterator[Se
     """Serve /metrics, /live and /ready until the block ends.
 
     Args:
-        host: address to listen on.
-        port: port to listen on; 0 takes any free one, which is then `Server.port`.
-        metrics: what /metrics shows.
-        health: what /live and /ready ask.
+        host: the address to listen on.
+        port: the port to listen on; 0 takes a free one, which is then in `Server.port`.
+        metrics: the source of /metrics.
+        health: the source of /live and /ready.
 
     Raises:
-        Fatal: the address cannot be listened on.
+        Fatal: the server cannot listen on the address.
     """
     try:
         server = Server(host, port, metrics, health)

@@ -1,4 +1,4 @@
-"""A bound on how much of the processor a thread may use."""
+"""A limit on the CPU time of a thread."""
 
 import time
 from collections.abc import Callable
@@ -7,12 +7,12 @@ LONGEST_PAUSE_SECONDS = 0.2
 
 
 class Share:
-    """A share of the processor for the thread that asks; what it leaves unused is saved up, to a limit.
+    """Limits the calling thread to a share of one CPU; unused time is saved up, to a limit.
 
     Args:
-        share: of one processor, 0 to 1.
-        most: seconds of work that can be saved up.
-        worked: seconds of work that the thread has done so far.
+        share: the share of one CPU, 0 to 1.
+        most: seconds of CPU time that can be saved up.
+        worked: returns the CPU seconds that the thread has used so far.
         clock: seconds, monotonic.
     """
 
@@ -28,7 +28,7 @@ class Share:
         self._last = worked(), clock()
 
     def pause(self) -> float:
-        """Return for how many seconds to rest after the work since the last call; 0 while the share is not used up."""
+        """Return how many seconds the thread should sleep now; 0 while its share is not used up."""
         worked, now = self._worked(), self._clock()
         earned = (now - self._last[1]) * self._share
         self._saved = min(self._most, self._saved + earned) - (worked - self._last[0])

@@ -1,4 +1,4 @@
-"""Where the time of a batch goes: the seconds of each stage, by the clock and of the processor."""
+"""Where the time of a batch goes: wall time and CPU time of each stage."""
 
 from collections.abc import Iterator
 from time import perf_counter, process_time, thread_time
@@ -10,25 +10,25 @@ from prometheus_client.registry import Collector
 from scorer.monitor.histogram import Histogram
 
 STAGES = ("consume", "decode", "keys", "look_up", "assemble", "score", "encode", "publish", "reports", "commit")
-REST = "rest"  # of a turn with a batch: what is in no stage, such as waiting for a server that does not answer
-IDLE = "idle"  # turns without a batch, and the start; every thread's
-OUTSIDE = "outside"  # all other threads in a turn with a batch: those of the Kafka clients, and of the HTTP server
+REST = "rest"  # time of a turn with a batch that is in no stage, such as waiting for an unavailable server
+IDLE = "idle"  # CPU time of all threads at start-up and in turns without a batch
+OUTSIDE = "outside"  # CPU time of all other threads in a turn with a batch: the Kafka clients', the HTTP server's
 
 BOUNDS = (*(step * 10.0**power for power in range(-5, 1) for step in (1, 2, 5)), 10.0)  # seconds: 10 us to 10 s
 
 
 class Stopwatch:
-    """Adds up how long its `with` blocks took. It serves the loop's thread alone, again and again.
+    """Adds up how long its `with` blocks took. It is reused for every batch, in the loop's thread only.
 
-    To read the processor's clock is a call of the system: half a microsecond, so once a block must do. What leads from
-    one stage to the next is counted with the next.
+    Reading the CPU clock is a system call of half a microsecond, so it is done once a block. The time between two
+    stages is counted with the second.
     """
 
     __slots__ = ("_began", "_mark", "cpu", "wall")
 
     def __init__(self, mark: list[float]) -> None:
         self.cpu = self.wall = self._began = 0.0
-        self._mark = mark  # when the stage before it ended by the processor's clock, shared by all
+        self._mark = mark  # the CPU clock at the end of the previous stage, shared by all stopwatches
 
     def __enter__(self) -> None:
         self._began = perf_counter()
@@ -41,14 +41,13 @@ class Stopwatch:
 
 
 class Stages(Collector):
-    """A stopwatch for each stage, and what they have shown, turn of the loop by turn.
+    """A stopwatch for each stage, read at the end of every turn of the loop.
 
-    A turn without a batch is no cost of one, so the stages of such a turn are counted as idle. Together the stages,
-    the rest, idle and outside are all the processor time of the process, and the stages and the rest all the time of
-    the turns with a batch.
+    The stages of a turn without a batch are counted as idle. The CPU time of the stages, rest, idle and outside adds up
+    to that of the process; the wall time of the stages and rest adds up to that of the turns with a batch.
 
     Args:
-        registry: where it is read from.
+        registry: the registry to join.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -79,7 +78,7 @@ class Stages(Collector):
         return self._watches[STAGES.index(name)]
 
     def end_turn(self, *, batch: bool) -> None:
-        """End a turn of the loop, which had a batch or not."""
+        """End a turn of the loop; `batch` tells whether it had a batch."""
         began, ended = self._turn, (thread_time(), perf_counter(), process_time())
         cpu, wall, everyone = (after - before for before, after in zip(began, ended, strict=True))
         self._turn, self._mark[0] = ended, ended[0]
@@ -98,9 +97,9 @@ class Stages(Collector):
             watch.cpu = watch.wall = 0.0
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Yield the processor seconds of each stage, which prometheus_client writes."""
+        """Yield the CPU seconds of each stage for prometheus_client."""
         family = CounterMetricFamily(
-            "scorer_stage_cpu_seconds", "Processor seconds of the batches in a stage", labels=["stage"]
+            "scorer_stage_cpu_seconds", "CPU seconds of the batches in a stage", labels=["stage"]
         )
         for stage, seconds in self._cpu.items():
             family.add_metric([stage], seconds)

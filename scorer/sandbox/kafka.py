@@ -1,4 +1,4 @@
-"""A real Apache Kafka as a child process: a KRaft node, ready in a second or two, no format step."""
+"""A real Apache Kafka as a child process: a KRaft node that needs no format step and is ready in a second or two."""
 
 import base64
 import uuid
@@ -13,9 +13,9 @@ from scorer.sandbox import java
 from scorer.sandbox.server import HOST, READY_S, Server, free_port
 
 _CRASHED = b"detected by the Java Runtime Environment"
-# What `kafka-storage format` writes for 4.1.0: metadata.version 4.1-IV1, group.version 1, transaction.version 2 and
-# eligible.leader.replicas.version 1. It holds no id and no port, so it can be kept, which saves a Java process of
-# two seconds. Without it the broker starts at an old feature level and refuses `group.protocol=consumer`.
+# The output of `kafka-storage format` for 4.1.0: metadata.version 4.1-IV1, group.version 1, transaction.version 2 and
+# eligible.leader.replicas.version 1. It has no id and no port in it, so a copy can be reused, which saves two
+# seconds. Without it the broker starts at an old feature level and refuses `group.protocol=consumer`.
 _CHECKPOINT = zlib.decompress(
     base64.b64decode(
         "eJxjYIADdxDB5JfS/YJBASLCuPBv8gcPGP0fBYCktYAEBxAzizFgAkYg3gk2cq1/yi2wEDPUqHAYjWEkixVIpx4jD4NgbmpJYkpiSaJe"
@@ -28,7 +28,7 @@ _PROPERTIES = {
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    # One node, and small.
+    # A single small node.
     "num.partitions": "4",
     "offsets.topic.num.partitions": "4",
     "offsets.topic.replication.factor": "1",
@@ -39,7 +39,7 @@ _PROPERTIES = {
     "share.coordinator.state.topic.min.isr": "1",
     "auto.create.topics.enable": "false",
     "log.cleaner.dedupe.buffer.size": "2097152",  # its default of 128 MB alone fills a small heap
-    # Quick to notice what happened: back 2 s after a crash instead of 14.
+    # Short timeouts: it is back 2 s after a crash instead of 14.
     "broker.session.timeout.ms": "1000",
     "broker.heartbeat.interval.ms": "200",
     "group.initial.rebalance.delay.ms": "0",
@@ -50,7 +50,7 @@ _PROPERTIES = {
     "group.consumer.heartbeat.interval.ms": "500",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
 }
-# Of three nodes: every record on each, and acknowledged when two have it.
+# For three nodes: every record is on each, and acknowledged when two have it.
 _REPLICATED = {
     "default.replication.factor": "3",
     "min.insync.replicas": "2",
@@ -65,20 +65,20 @@ class Kafka(Server):
     """One Kafka broker with its controller.
 
     Args:
-        folder: where its data, its configuration and its log are.
+        folder: the folder of its data, its configuration and its log.
         properties: broker properties that are added to those of the sandbox, or replace them.
-        port: for clients; a free one where None.
-        advertised_port: what clients are told to connect to, such as a proxy's; `port` where None.
-        heap: of the Java process, as `-Xmx` takes it.
-        node: its number in the cluster.
-        cluster_id: of the cluster, which it is alone where None.
+        port: the port for clients; None takes a free one.
+        advertised_port: the port that clients connect to, such as a proxy's; None for `port`.
+        heap: the heap of the Java process, as in `-Xmx`.
+        node: the node's number in the cluster.
+        cluster_id: the id of the cluster; None for a cluster of its own.
     """
 
     name = "Kafka"
     ready_line: ClassVar[bytes] = b"Kafka Server started"
     version = "Apache Kafka 4.1.0"
 
-    def __init__(  # noqa: PLR0913  each with a default, and by name
+    def __init__(  # noqa: PLR0913  all but the folder have defaults
         self,
         folder: Path,
         properties: Mapping[str, str] | None = None,
@@ -106,10 +106,10 @@ class Kafka(Server):
         }
 
     def join(self, voters: str) -> None:
-        """Be one of several from the first start on.
+        """Make this node part of a cluster; call it before the first start.
 
         Args:
-            voters: `voter` of each, with commas.
+            voters: the `voter` of each node, separated by commas.
         """
         self._properties["controller.quorum.voters"] = voters
 
@@ -129,7 +129,7 @@ class Kafka(Server):
         return [f"-XX:AOTCache={java.startup_cache()}"] if java.startup_cache().exists() else []
 
     def await_ready(self, timeout_s: float = READY_S) -> None:
-        """Wait until it takes requests, or raise Fatal. A damaged start-up cache, which crashes Java, is removed."""
+        """Wait until it takes requests, or raise Fatal. A damaged start-up cache crashes Java, and is removed."""
         try:
             super().await_ready(timeout_s)
         except Fatal:
@@ -148,10 +148,10 @@ class Kafka(Server):
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[list[Kafka]]:
-    """Three brokers that are one cluster, each with every record.
+    """Run a cluster of three brokers, each with every record.
 
     Raises:
-        Fatal: one of them does not come up.
+        Fatal: one of them does not start.
     """
     cluster_id = _new_id()
     brokers = [Kafka(folder / f"kafka-{node}", _REPLICATED, node=node, cluster_id=cluster_id) for node in (1, 2, 3)]
@@ -163,10 +163,10 @@ def cluster(folder: Path) -> Iterator[list[Kafka]]:
             broker.await_ready()
         yield brokers
     finally:
-        for broker in brokers:  # not in order: the last two would wait for a quorum
+        for broker in brokers:  # killed rather than stopped: the last two would wait for a quorum
             broker.kill()
 
 
 def _new_id() -> str:
-    """As Kafka writes a UUID."""
+    """Return a UUID as Kafka writes it."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

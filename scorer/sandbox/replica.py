@@ -1,4 +1,4 @@
-"""Replicas: `scorer run` as processes of their own, started, watched by HTTP, and killed."""
+"""Replicas: `scorer run` as child processes that are started, watched over HTTP, stopped and killed."""
 
 import json
 import os
@@ -17,22 +17,22 @@ from scorer.sandbox.server import HOST, free_port
 from scorer.sandbox.watchdog import watchdog
 
 _OWNED = re.compile(rb'^scorer_lag_records\{.*?partition="(\d+)".*?\}', re.MULTILINE)
-_LOOK_SECONDS = 0.5  # between two questions
+_LOOK_SECONDS = 0.5  # between two requests
 _ANSWER_SECONDS = 0.5
-_STOP_SECONDS = 40.0  # more than a replica takes by itself, which is shutdown.deadline_s
+_STOP_SECONDS = 40.0  # more than a replica may take, which is shutdown.deadline_s
 _LAST_WORDS = 2000  # characters of a replica's log
 
 
 @dataclass
 class Replica:
-    """One `scorer run`. Its configuration is the file's alone: it sees no SCORER_ variable of this process.
+    """One `scorer run`. Its settings come from the file alone: it does not see SCORER_ variables of this process.
 
-    name:       its static membership: whoever has the name has its partitions.
-    config:     file of the settings.
-    log:        file of what it says.
+    name:       its group.instance.id: a new replica of the same name gets its partitions.
+    config:     the file of the settings.
+    log:        the file of its log.
     state:      for people: starting, ready, waiting, killed or stopped.
-    trouble:    why it is not ready, as it says itself.
-    partitions: that it reads.
+    trouble:    why it is not ready, from its /ready.
+    partitions: the partitions that it owns.
     """
 
     name: str
@@ -58,10 +58,10 @@ class Replica:
         self.pid = self._process.pid
 
     def look(self) -> None:
-        """Ask how it is.
+        """Update `state`, `trouble` and `partitions` from its HTTP pages.
 
         Raises:
-            Fatal: it ended without having been asked to.
+            Fatal: it exited without being asked to.
         """
         self.check()
         if self.state in {"killed", "stopped"}:
@@ -73,21 +73,21 @@ class Replica:
             health = json.loads(_get(self.port, "ready"))
             self.partitions = sorted(map(int, _OWNED.findall(_get(self.port, "metrics"))))
         except OSError:
-            return  # its door is not open yet, or it is busy: as it was
+            return  # its HTTP server is not up yet, or busy: keep the last state
         self.trouble = "; ".join(f"{name}: {health['conditions'][name]}" for name in health["failed"])
         self.state = "ready" if health["ready"] else "starting" if self.state == "starting" else "waiting"
 
     def check(self) -> None:
-        """Make sure that it runs, unless it was asked to end.
+        """Make sure that it is running, unless it was stopped or killed.
 
         Raises:
-            Fatal: it ended by itself.
+            Fatal: it exited without being asked to.
         """
         if self.state not in {"killed", "stopped"} and (code := self._process.poll()) is not None:
-            raise Fatal(f"{self.name} (pid {self.pid}) ended by itself with exit code {code}:\n{self.last_words}")
+            raise Fatal(f"{self.name} (pid {self.pid}) exited with code {code}:\n{self.last_words}")
 
     def metrics(self) -> str:
-        """What /metrics says; empty where it does not answer, such as before its door is open."""
+        """Return the text of /metrics; empty if it does not answer, for example because it is starting."""
         try:
             return _get(self.port, "metrics").decode()
         except OSError:
@@ -99,16 +99,16 @@ class Replica:
         return self.log.read_text(errors="replace")[-_LAST_WORDS:]
 
     def kill(self) -> None:
-        """SIGKILL: nothing in it can react."""
+        """Kill it with SIGKILL, which it cannot handle, and wait."""
         self._process.kill()
         self._process.wait()
         self.state, self.partitions = "killed", []
 
     def stop(self) -> None:
-        """SIGTERM, and wait.
+        """Stop it with SIGTERM, and wait.
 
         Raises:
-            Fatal: it did not exit with 0, or not in time.
+            Fatal: it did not exit in time, or with another code than 0.
         """
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
@@ -123,7 +123,7 @@ class Replica:
 
 
 def _get(port: int, page: str) -> bytes:
-    """A page of a replica, whatever its status."""
+    """Return the body of a replica's page, whatever the HTTP status."""
     request = urllib.request.Request(f"http://{HOST}:{port}/{page}", headers={"Cache-Control": "no-cache"})
     try:
         with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310  a page of our child

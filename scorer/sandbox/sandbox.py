@@ -14,11 +14,11 @@ _MARK = "# Addresses of a sandbox of scorer, removed when it ends.\n"
 
 
 class Sandbox:
-    """Kafka and Redis on loopback, from `with` until its end; servers and folder go with the process in any case.
+    """Kafka and Redis on loopback for a `with` block; the servers and the folder never outlive the process.
 
     Args:
-        kafka_port: for Kafka's clients; a free one where None.
-        redis_port: for Redis; a free one where None.
+        kafka_port: the port for Kafka's clients; None takes a free one.
+        redis_port: the port of Redis; None takes a free one.
     """
 
     def __init__(self, kafka_port: int | None = None, redis_port: int | None = None) -> None:
@@ -29,13 +29,13 @@ class Sandbox:
         self._environment_file: Path | None = None
 
     def environment(self) -> dict[str, str]:
-        """The environment variables with which `scorer` uses these servers, whatever its configuration says."""
+        """Return the environment variables that make `scorer` use these servers, overriding its configuration file."""
         return {"SCORER_KAFKA__BOOTSTRAP_SERVERS": self.kafka.bootstrap, "SCORER_FEATURES__URL": self.redis.url}
 
     def write_environment(self, file: Path) -> None:
-        """Write `environment()` as a file of `NAME=value` lines, which goes when the sandbox does.
+        """Write `environment()` as a file of `NAME=value` lines, which is removed with the sandbox.
 
-        It appears whole or not at all: who waits for it may read it as soon as it is there.
+        The file appears whole or not at all, so it can be read as soon as it exists.
         """
         watchdog().remove(file)
         self._environment_file = file
@@ -44,7 +44,7 @@ class Sandbox:
         new.replace(file)
 
     def start(self) -> Self:
-        """Start both side by side and wait until they take requests.
+        """Start both in parallel and wait until they take requests.
 
         Raises:
             Unavailable: Kafka had to be fetched and could not be.
@@ -62,7 +62,7 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """End both and remove the folder; their data goes with it, so there is no need to end in order."""
+        """Kill both and remove the folder; their data is removed anyway, so no clean shutdown is needed."""
         self.redis.kill()
         self.kafka.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -77,5 +77,5 @@ class Sandbox:
 
 
 def is_environment_file(file: Path) -> bool:
-    """Whether a file may be overwritten by `Sandbox.write_environment`: it is one already, or empty."""
+    """Whether `Sandbox.write_environment` may overwrite a file: it wrote the file itself, or the file is empty."""
     return file.is_file() and (not file.stat().st_size or file.read_bytes().startswith(_MARK.encode()))

@@ -1,4 +1,4 @@
-"""What the real servers of the sandbox have in common: a child process with a folder, a port and a log."""
+"""The base of the sandbox's servers: a child process with a folder, a port and a log."""
 
 import os
 import random
@@ -15,23 +15,23 @@ from scorer.errors import Fatal
 from scorer.sandbox.watchdog import watchdog
 
 HOST = "127.0.0.1"
-# Below the range from which systems take ports for outgoing connections: otherwise a client that keeps calling a
-# server that is down may be given that server's own port, and the server could not come back.
+# Below the ephemeral range: otherwise a client that keeps connecting to a stopped server could get that server's own
+# port as its source port, and the server could not start again.
 _PORTS = range(20_000, 32_000)
 READY_S = 60.0
 _STOP_S = 30.0
-_given: set[int] = set()  # a port that was given out stays its server's, also before it listens and while it is down
-# Other processes that look for ports see which we have just given out: the UDP port of that number is ours.
+_given: set[int] = set()  # a port belongs to its server for good, even before it listens and while it is down
+# A bound UDP socket on the same port number shows other processes like this one that the port was just given out.
 _claims: deque[socket.socket] = deque()
-_CLAIMS = 128  # the latest, whose servers may not listen yet
+_CLAIMS = 128  # how many of the latest claims are kept: their servers may not listen yet
 
 
 def free_port(twin: int = 0) -> int:
-    """Give out a loopback port that nobody listens on now, for good.
+    """Return a free loopback port, which is never returned again.
 
     Args:
-        twin: how far above it lies another port that its server takes, which is then free, too: a node of a Redis
-            cluster listens 10,000 above its own port. 0 for none.
+        twin: if not 0, the port this far above is free as well: a node of a Redis cluster also listens 10,000 above its
+            own port.
     """
     ports = range(_PORTS.start, _PORTS.stop - twin)
     for port in random.sample(ports, 200):
@@ -57,9 +57,9 @@ def _claim(port: int) -> bool:
 
 
 def freeze(child: subprocess.Popen[bytes]) -> None:
-    """Stop a child process where it is (SIGSTOP); every thread of it stands still, or it has ended, on return."""
+    """Pause a child process (SIGSTOP); on return all of its threads are stopped, or it has exited."""
     child.send_signal(signal.SIGSTOP)
-    if child.poll() is None:  # what waits does not reap: the exit code stays for the child's owner
+    if child.poll() is None:  # WNOWAIT leaves the exit code to the child's owner
         os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
 
@@ -74,14 +74,14 @@ def _is_free(port: int) -> bool:
 
 
 class Server(ABC):
-    """One server as a child process, on loopback, stopped with the process that started it.
+    """One server as a child process on loopback, which ends with the process that started it.
 
-    Its data is in `folder` and outlives a stop, so `kill()` and `start()` are a crash and a recovery on the same
-    port. Raises Fatal where it does not come up, with the end of its log.
+    Its data is in `folder` and survives a stop, so `kill()` and `start()` are a crash and a recovery on the same port.
+    If it does not start, it raises Fatal with the end of its log.
     """
 
     name: ClassVar[str]
-    ready_line: ClassVar[bytes]  # what its log says when it takes requests
+    ready_line: ClassVar[bytes]  # in its log once it takes requests
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         if port is not None and not _is_free(port):
@@ -104,7 +104,7 @@ class Server(ABC):
 
     @abstractmethod
     def _command(self) -> list[str]:
-        """What to run; writes its files to the folder first."""
+        """Write the server's files to the folder, and return its command line."""
 
     def launch(self) -> None:
         """Start the process without waiting for it."""
@@ -121,7 +121,7 @@ class Server(ABC):
             )
 
     def await_ready(self, timeout_s: float = READY_S) -> None:
-        """Wait until it takes requests; whatever ends the wait otherwise ends the server too."""
+        """Wait until it takes requests; kill it if the wait ends in any other way."""
         try:
             self._await_line(timeout_s)
         except BaseException:
@@ -144,7 +144,7 @@ class Server(ABC):
         return self
 
     def stop(self, timeout_s: float = _STOP_S) -> None:
-        """Ask it to end in order (SIGTERM) and wait; kill it where it does not."""
+        """Ask it to shut down (SIGTERM) and wait; kill it if it does not."""
         if self._process is None:
             return
         self._signal(signal.SIGTERM)
@@ -155,30 +155,30 @@ class Server(ABC):
             self.kill()
 
     def kill(self) -> None:
-        """End it at once, as a crash would (SIGKILL)."""
+        """Kill it (SIGKILL), as in a crash."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def pause(self) -> None:
-        """Freeze it (SIGSTOP): connections stay open and nothing answers."""
+        """Freeze it (SIGSTOP): connections stay open, but nothing answers."""
         if self._process is not None:
             freeze(self._process)
 
     def resume(self) -> None:
-        """Let it go on after `pause` (SIGCONT)."""
+        """Continue after `pause` (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
     @property
     def pid(self) -> int:
-        """Of its process, which has been started."""
+        """The process id of the started server."""
         if self._process is None:
             raise Fatal(f"{self.name} was not started")
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Whether the process is there, paused or not."""
+        """Whether the process exists, paused or not."""
         return self._process is not None and self._exit_code() is None
 
     def _exit_code(self) -> int | None:

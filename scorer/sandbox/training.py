@@ -1,7 +1,7 @@
-"""Makes the start-up cache of Kafka once per user, in the background of a run that had to do without it.
+"""Makes the start-up cache of Kafka once per user, in the background of a run without one.
 
-A throw-away broker at the lowest priority starts, stops and writes the cache, in about eight seconds of CPU. Nobody
-waits for it: if the run ends first, the watchdog clears it away, and the next run tries again.
+A temporary broker at the lowest priority starts, stops and writes the cache, which takes about eight seconds of CPU.
+Nothing waits for it: if the run ends first, the watchdog removes it, and the next run tries again.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ from scorer.sandbox.jars import cache_folder
 from scorer.sandbox.kafka import Kafka
 from scorer.sandbox.watchdog import watchdog
 
-_KEPT = 2  # caches, of 60 MB each: environments that take turns keep theirs
-_STOP_S = 600.0  # the cache is written while it stops, and it may get little CPU
+_KEPT = 2  # caches of 60 MB each, so that two environments in turn each keep theirs
+_STOP_S = 600.0  # the broker writes the cache while it stops, and may get little CPU
 
 
 class _Trainee(Kafka):
-    """A broker that records what its start needs and writes it to a file when it stops."""
+    """A broker that records the classes that it loads, and writes them to a file when it stops."""
 
     @property
     def result(self) -> Path:
@@ -37,14 +37,14 @@ class _Trainee(Kafka):
 
 @functools.cache
 def begin() -> None:
-    """Begin to make the cache where there is none; at most once in a process, and returns at once."""
+    """Start making the cache if there is none, at most once in a process; return at once."""
     if not java.startup_cache().exists():
         threading.Thread(target=_train, name="kafka-startup-cache", daemon=True).start()
 
 
 def _train() -> None:
     with contextlib.suppress(ScorerError, OSError), (cache_folder() / "training.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError: another process is at it
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError: another process is making it
         with tempfile.TemporaryDirectory(prefix="scorer-training-") as folder:
             watchdog().remove(Path(folder))
             trainee = _Trainee(Path(folder))
@@ -54,7 +54,7 @@ def _train() -> None:
 
 
 def _keep(result: Path) -> None:
-    """Put the cache in its place whole, and remove those of environments that are long gone."""
+    """Move the cache into place atomically, and remove older caches of other environments."""
     cache = java.startup_cache()
     whole = cache.with_suffix(".new")
     whole.write_bytes(result.read_bytes())

@@ -1,4 +1,4 @@
-"""Scoring: from decoded events to the matrix of the model."""
+"""Scoring: from decoded events to predictions, without I/O of its own."""
 
 from scorer.scoring.features import Features
 from scorer.scoring.scorer import Arm, Scorer, Watch, unwatched

@@ -1,4 +1,4 @@
-"""Categories that are whole numbers: which index each number of a column has among them."""
+"""Categories that are whole numbers, and the code of each."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ class Codes:
         self._floats = self._whole.astype(np.float64)
 
     def of(self, values: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the code of each number [rows]; NaN for one that is no category, a NaN and a fraction included."""
-        known = self._floats if values.dtype.kind == "f" else self._whole  # a long beyond 2^53 is no float64
+        """Return the code of each number [rows]; NaN if it is not a category, such as a NaN or a fraction."""
+        known = self._floats if values.dtype.kind == "f" else self._whole  # float64 cannot hold a long beyond 2^53
         at = np.minimum(np.searchsorted(known, values), len(known) - 1)
         return np.where(known[at] == values, self._codes[at], np.nan)

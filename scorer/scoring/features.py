@@ -1,4 +1,4 @@
-"""The steps that a batch takes here: make its keys, look them up, and assemble its matrix."""
+"""The steps from events to the matrix: make the keys, look them up, assemble the matrix."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -19,33 +19,33 @@ from scorer.store.protocol import Denied, Fetch, Reply, Request
 HIT, MISSING = np.uint8(Lookup.HIT), np.uint8(Lookup.MISSING)
 _ABSENCES = (Lookup.MISSING, Lookup.STALE, Lookup.INVALID)
 
-Keyed = tuple[NDArray[np.int32], Texts]  # of one entity: [rows], the line of each row's key, or NO_SLOT; and the keys
+Keyed = tuple[NDArray[np.int32], Texts]  # for one entity: [rows] the index of each row's key, or NO_SLOT; the keys
 
 
 class Features:
     """Gives the events of a batch their features.
 
     Args:
-        plan: where each column of the model comes from; it fits the fields (`Plan.problems`).
-        fields: what the event schema has, by dotted path.
-        fetch: looks features up; None where the plan has no entities.
-        when_missing: `impute` or `dead-letter`, for the entities that do not say it themselves.
+        plan: the source of each column of the model; checked against the fields (`Plan.problems`).
+        fields: the fields of the event schema, by dotted path.
+        fetch: looks features up; None if the plan has no entities.
+        when_missing: `impute` or `dead-letter`, for entities without a policy of their own.
         when_unavailable: `dead-letter` rejects the rows whose look-up was UNAVAILABLE; any other policy scores them.
 
     Raises:
-        Misconfigured: the plan has entities, and nothing looks features up.
+        Misconfigured: the plan has entities, but `fetch` is None.
     """
 
     def __init__(
         self, plan: Plan, fields: Mapping[str, Field], fetch: Fetch | None, when_missing: str, when_unavailable: str
     ) -> None:
         if plan.entities and fetch is None:
-            what = f"is left out, and the plan has entities: {', '.join(entity.name for entity in plan.entities)}"
-            raise Misconfigured([Problem("features", what, "say in `features.url` where they are")])
+            what = f"missing, and the plan has entities: {', '.join(entity.name for entity in plan.entities)}"
+            raise Misconfigured([Problem("features", what, "set features.url to the address of Redis")])
         self._entities, self._fetch = plan.entities, fetch
         self._keyrings = [Keyring(entity.key, fields) for entity in plan.entities]
         self._assembler = Assembler(plan, fields)
-        self._refused = np.zeros((len(plan.entities), len(Lookup)), np.bool_)  # which look-ups make a dead letter
+        self._refused = np.zeros((len(plan.entities), len(Lookup)), np.bool_)  # the results that make a dead letter
         self._refused[:, Lookup.UNAVAILABLE] = when_unavailable == "dead-letter"
         for refused, entity in zip(self._refused, plan.entities, strict=True):
             refused[list(_ABSENCES)] = (entity.when_missing or when_missing) == "dead-letter"
@@ -56,19 +56,19 @@ class Features:
         return [keyring.keys(events, good) for keyring in self._keyrings]
 
     def look_up(self, keyed: Sequence[Keyed], events: Events, now: float) -> tuple[Found, ...]:
-        """Look up the distinct keys of a batch in one round trip; in none where it has no keys, or all are cached.
+        """Look up the distinct keys of a batch in one round trip, or in none if it has no keys or all are cached.
 
         Args:
-            keyed: what `keys` gave for it.
-            events: the batch, to name one of them in an error.
+            keyed: the result of `keys` for the batch.
+            events: the batch, used to name an event in an error.
             now: Unix seconds, for the age of features.
 
         Returns:
-            What was found for each entity, in the order of the plan. Where the store cannot answer and the policy is
-            to go on, every look-up is UNAVAILABLE.
+            The features of each entity, in the order of the plan. If the store is unavailable and the policy is not to
+            wait, every look-up is UNAVAILABLE.
 
         Raises:
-            Unavailable: the store cannot answer, and the policy is to wait.
+            Unavailable: the store is unavailable, and the policy is to wait.
         """
         requests = [Request(entity, keys) for entity, (_, keys) in zip(self._entities, keyed, strict=True)]
         try:
@@ -85,10 +85,10 @@ class Features:
 
         Args:
             events: the batch.
-            found: what `look_up` gave for it.
+            found: the result of `look_up` for the batch.
 
         Returns:
-            The matrix. Newly rejected are rows without features that they must have, and rows with an infinity.
+            The matrix. It rejects rows that lack required features, and rows with an infinity.
         """
         good = _good(events)
         states = np.empty((len(found), events.rows), np.uint8)
@@ -117,7 +117,7 @@ class Features:
     def _without_features(
         self, found: Sequence[Found], states: NDArray[np.uint8], good: NDArray[np.bool_]
     ) -> Iterator[Rejected]:
-        """Reject the rows that lack an entity where the policy is a dead letter, saying all that they lack."""
+        """Reject the rows whose policy for a missing entity is a dead letter, naming every entity they lack."""
         lacking = np.take_along_axis(self._refused, states.astype(np.intp), 1) & good
         for row in np.flatnonzero(lacking.any(0)).tolist():
             reasons = [
@@ -128,7 +128,7 @@ class Features:
 
 
 def _good(events: Events) -> NDArray[np.bool_]:
-    """Mark the rows that were not rejected on the way here."""
+    """Return which rows were not rejected before."""
     good = np.ones(events.rows, np.bool_)
     good[[each.row for each in events.rejected]] = False
     return good
@@ -147,16 +147,16 @@ def count_outcomes(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not object
     missing: NDArray[np.bool_],
     lookups: NDArray[np.int64],
 ) -> None:
-    """Say what became of the look-up of one entity in each row; without a key, it is missing.
+    """Note and count the look-up results of one entity by row; a row without a key is MISSING.
 
     Args:
         slots: int32 [rows], the line of each row's key, or NO_SLOT.
         lookup: uint8 [lines], a Lookup.
-        good: bool [rows], the rows that count.
-        entity: its number.
-        states: uint8 [entities, rows], of which that of this entity is filled: a Lookup; as are, likewise,
-        missing: bool [rows, entities], whether a row that counts lacks it, and
-        lookups: int64 [entities, Lookup], how many rows that count.
+        good: bool [rows], the rows to count.
+        entity: the entity's number.
+        states: uint8 [entities, rows], output: the Lookup of each row; only the line of this entity is written.
+        missing: bool [rows, entities], output: whether a counted row lacks the entity; only its column is written.
+        lookups: int64 [entities, Lookup], output: how many counted rows had each result; only its line is written.
     """
     for row in range(len(slots)):
         state = lookup[slots[row]] if slots[row] != NO_SLOT else MISSING
@@ -166,7 +166,7 @@ def count_outcomes(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not object
 
 
 def _needed_by(denied: Denied, requests: Sequence[Request], keyed: Sequence[Keyed], events: Events) -> str:
-    """Return which event needs a key that may not be read; nothing where that is not known."""
+    """Return which event needs the key that may not be read; empty if that is not known."""
     for request, (slots, keys) in zip(requests, keyed, strict=True):
         if events is None or denied.key is None or request.entity.name != denied.entity:
             continue
@@ -183,9 +183,9 @@ def _why(entity: Entity, found: Found, row: int, state: Lookup) -> str:
         null = "null, or a time out of range" if any(part.format for part in entity.key.parts) else "null"
         return f"entity '{entity.name}' is missing: a field in its key '{entity.key.text}' is {null}"
     words = {
-        Lookup.MISSING: "Redis has none of its features at",
-        Lookup.STALE: "its features are older than its `max_age` allows, at",
-        Lookup.INVALID: f"what Redis has is not of layout {entity.layout} at",
+        Lookup.MISSING: "no features in Redis at",
+        Lookup.STALE: "its features are older than `max_age` at",
+        Lookup.INVALID: f"the value in Redis does not match layout {entity.layout} at",
         Lookup.UNAVAILABLE: "Redis did not answer for",
     }
     key = found.keys[slot].decode(errors="backslashreplace")

@@ -26,8 +26,9 @@ class Keyring:
     """Makes the distinct keys of each batch from one template.
 
     Args:
-        template: of the keys.
-        fields: what the schema has, by dotted path; the template fits it (`KeyTemplate.problems`).
+        template: the template of the keys.
+        fields: the fields of the schema, by dotted path; the template was checked against them
+            (`KeyTemplate.problems`).
     """
 
     def __init__(self, template: KeyTemplate, fields: Mapping[str, Field]) -> None:
@@ -44,8 +45,8 @@ class Keyring:
             good: bool [rows], the rows that need a key.
 
         Returns:
-            int32 [rows], where each row's key is among the keys; NO_SLOT where it needs none, has a null in it, or a
-            time that no calendar has (beyond the years 1 to 9999, or the hours of a day). The keys, each once.
+            int32 [rows], the index of each row's key; NO_SLOT if the row needs no key, or if a field of the key is null
+            or a time out of range (outside the years 1 to 9999, or outside a day). The distinct keys.
         """
         usable = good.copy()
         for path in self._paths:
@@ -64,7 +65,7 @@ class Keyring:
 
 
 class _Literal:
-    """A piece that is the same in all keys."""
+    """A piece of the template that is literal text."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text
@@ -76,7 +77,7 @@ class _Literal:
 
 
 class _Text:
-    """A piece that is the text of a field."""
+    """A piece of the template that is the text of a field."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -87,10 +88,10 @@ class _Text:
 
 
 class _Moment:
-    """A piece that is a field in a format, made once for all values between which its text does not change.
+    """A piece of the template that is a formatted time; values with the same text are formatted only once.
 
     Args:
-        part: with the format.
+        part: the part of the template, with the format.
         field: a date, a time or a timestamp.
     """
 
@@ -103,7 +104,7 @@ class _Moment:
         self._most = min((last + 1) * self._day - 1, _INT64.max)
 
     def known(self, events: Events) -> NDArray[np.bool_]:
-        """Whether a calendar, or a clock, has each value."""
+        """Return which values are within the range of a calendar, or of a day."""
         values = events.columns[self._part.path].values
         return (values >= self._least) & (values <= self._most)
 
@@ -128,13 +129,13 @@ def _piece(piece: bytes | Part, fields: Mapping[str, Field]) -> _Literal | _Text
 def lay_out(
     spans: NDArray[np.int64], usable: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> int:
-    """Say where the key of each row is to start and end, end to end; return how many bytes all take.
+    """Compute where the key of each row starts and ends when all are concatenated; return their total length in bytes.
 
     Args:
         spans: int64 [2, pieces, rows], where each piece starts and ends.
         usable: bool [rows], the rows that have a key.
-        starts: int64 [rows], to be filled, like
-        ends: int64 [rows].
+        starts: int64 [rows], output.
+        ends: int64 [rows], output.
     """
     at = 0
     for row in range(len(usable)):
@@ -159,15 +160,15 @@ def write_keys(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of
     usable: NDArray[np.bool_],
     keys: NDArray[np.uint8],
 ) -> None:
-    """Write the keys of all rows, end to end.
+    """Write the keys of all rows, concatenated.
 
     Args:
         data: uint8 [bytes], the texts of the events.
         made: uint8 [bytes], the other texts.
-        from_event: bool [pieces], which of the two a piece points into.
+        from_event: bool [pieces], whether a piece is a slice of `data`; otherwise of `made`.
         spans: int64 [2, pieces, rows], where each piece starts and ends.
         usable: bool [rows], the rows that have a key.
-        keys: uint8 [bytes], to be filled.
+        keys: uint8 [bytes], output.
     """
     at = 0
     for row in range(len(usable)):

@@ -1,4 +1,4 @@
-"""From columns of events and features to the matrix that the booster is given."""
+"""From columns of events and features to the booster's matrix."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -14,15 +14,15 @@ from scorer.plan.plan import Entity, Plan
 from scorer.plan.time_parts import take_part
 from scorer.scoring.codes import Codes
 
-_EXPECTED = "which is infinite in float32; the model takes finite numbers, and NaN for what is missing"
+_EXPECTED = "which is infinite in float32; the model takes finite numbers, and NaN for missing values"
 
 
 class Assembler:
     """Fills the columns of a plan.
 
     Args:
-        plan: where each comes from.
-        fields: what the schema has, by dotted path; the plan fits it (`Plan.problems`).
+        plan: the source of each column.
+        fields: the fields of the schema, by dotted path; the plan was checked against them (`Plan.problems`).
     """
 
     def __init__(self, plan: Plan, fields: Mapping[str, Field]) -> None:
@@ -48,8 +48,8 @@ class Assembler:
             scored: bool [rows], the rows to fill.
 
         Returns:
-            float32 [rows, columns], all NaN in the rows that were not asked for and in those with an infinity, which
-            are rejected.
+            float32 [rows, columns], all NaN in rows that are not scored and in rows with an infinity; the latter rows
+            as rejected.
         """
         work = np.empty((len(self._names), events.rows))
         for column in self._events:
@@ -133,10 +133,10 @@ def gather(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of the
         slots: int32 [rows], the line of each row's entity, or NO_SLOT.
         values: float64 [lines, features of the entity].
         absent: bool [lines, features of the entity].
-        features: int64 [chosen], which feature goes
-        columns: int64 [chosen], into which column,
-        defaults: float64 [chosen], and what stands for it.
-        work: float64 [columns, rows].
+        features: int64 [chosen], the features to copy.
+        columns: int64 [chosen], the column that each is copied to.
+        defaults: float64 [chosen], the default of each column.
+        work: float64 [columns, rows], output.
     """
     for chosen in range(len(columns)):
         feature, column, default = features[chosen], columns[chosen], defaults[chosen]
@@ -148,7 +148,7 @@ def gather(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of the
 
 @kernel("boolean(float64[:, ::1], boolean[::1], float32[:, ::1])", refcounts=False)
 def round_once(work: Work, scored: NDArray[np.bool_], values: NDArray[np.float32]) -> bool:
-    """Turn columns into rows of float32, all NaN where a row is not scored; return whether any value is infinite."""
+    """Turn columns into rows of float32, all NaN if a row is not scored; return whether any value is infinite."""
     infinite = False
     for row in range(len(scored)):
         for column in range(len(work)):
@@ -163,7 +163,7 @@ def _codes(column: PlanColumn) -> Codes | None:
 
 
 def _at(absent: NDArray[np.bool_], slots: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Return what stands in the line of each row; anything where it has none."""
+    """Return whether the feature is absent in each row's line; the result is arbitrary for a row without one."""
     return absent[slots] if len(absent) else np.ones(len(slots), np.bool_)
 
 
@@ -171,7 +171,7 @@ _Numbers = Callable[[Events, Column, NDArray[np.bool_]], NDArray[np.float64] | N
 
 
 def _numbers(source: FromEvent, field: Field) -> _Numbers:
-    """How the values of a field become numbers; what stands for a null is unspecified."""
+    """Return the function that turns the values of a field into numbers; the number of a null is unspecified."""
     if source.categories:
         return _index_in(source.categories)
     if source.part is not None:

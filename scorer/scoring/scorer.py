@@ -11,17 +11,17 @@ from scorer.batch import Events, Matrix, Outcome, Predictions, Rejected, Scores
 from scorer.model import Booster
 from scorer.scoring.features import Features
 
-Watch = Callable[[str], AbstractContextManager[None]]  # gives the stage of a name, which lasts for a `with` block
+Watch = Callable[[str], AbstractContextManager[None]]  # returns the context manager that times the named stage
 
 
 def unwatched(_: str) -> AbstractContextManager[None]:
-    """Watch nothing."""
+    """Time nothing."""
     return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Who scores: the version of a model, and its role."""
+    """One version of a model, and its role."""
 
     model: str
     version: str
@@ -32,13 +32,13 @@ class Arm:
 class Scorer:
     """Scores batches of events with one version of a model.
 
-    It does no I/O of its own, reads no clock and counts nothing; looking features up is what `features` was given.
+    It does no I/O of its own, reads no clock and counts nothing; `features` was given the function that looks up.
 
     Args:
-        arm: who scores.
+        arm: the model, its version and its role.
         features: gives each event its features.
         booster: the model.
-        watch: is told of the stages `keys`, `look_up`, `assemble` and `score`.
+        watch: times the stages `keys`, `look_up`, `assemble` and `score`.
     """
 
     def __init__(self, arm: Arm, features: Features, booster: Booster, watch: Watch = unwatched) -> None:
@@ -50,11 +50,11 @@ class Scorer:
 
         Args:
             events: the batch; its rejected rows are not scored.
-            now: Unix seconds, for the age of features, and when the predictions were made.
+            now: Unix seconds, for the age of features and the time of the predictions.
 
         Raises:
             Unavailable: features cannot be looked up now, and the policy is to wait.
-            Fatal: the model does not score any row.
+            Fatal: the model no longer scores any row.
         """
         with self._keys:
             keyed = self._features.keys(events)
@@ -89,5 +89,5 @@ class Scorer:
 
 
 def scored_rows(rows: int, rejected: list[Rejected]) -> NDArray[np.int64]:
-    """Return the rows that get a prediction, ascending int64: all but the rejected."""
+    """Return the rows that get a prediction: all but the rejected, int64, ascending."""
     return np.delete(np.arange(rows), [each.row for each in rejected])

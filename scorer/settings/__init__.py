@@ -1,4 +1,4 @@
-"""Every setting, its unit, default and limits; loaded from the file, the environment and flags."""
+"""All settings with unit, default and limits; loaded from the file, the environment and flags."""
 
 from scorer.settings.groups import (
     BatchSettings,

@@ -1,4 +1,4 @@
-"""The settings as a list: what each key is called, means and expects. Sources, errors and the reference share it."""
+"""The settings as a list: name, meaning and expected value of each key. Sources, errors and the reference use it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -36,16 +36,16 @@ class Setting:
     default: object
     unit: str
     meaning: str
-    expects: str  # what the value has to be, in plain words
+    expects: str  # the expected value, in plain words
 
     @property
     def dotted(self) -> str:
-        """The key as the file and flags have it."""
+        """The key as in the file and in flags."""
         return ".".join(self.key)
 
     @property
     def variable(self) -> str:
-        """The key as the environment has it."""
+        """The key as an environment variable."""
         return PREFIX + "__".join(self.key).upper()
 
 
@@ -77,7 +77,7 @@ def _setting(key: Key, field: FieldInfo) -> tuple[Setting, type[BaseModel] | Non
 
 
 def _without_null(annotation: Any) -> tuple[Any, tuple[Any, ...]]:  # noqa: ANN401  an annotation may be anything
-    """Return the annotation of a nullable setting without its None, and what was said of it inside."""
+    """Return the annotation of a nullable setting without None, and the metadata of the rest."""
     arguments = get_args(annotation)
     if type(None) not in arguments:
         return annotation, ()
@@ -106,4 +106,4 @@ def _limits(metadata: list[Any]) -> str:
 CATALOGUE: Mapping[Key, Setting] = {
     setting.key: setting for setting in _settings_of((), FieldInfo(annotation=Settings))
 }
-"""Every setting and group by its key, groups before what is in them; the first is the whole, under ()."""
+"""All settings and groups by key, with groups before their members; the first is the root, with the key ()."""

@@ -1,4 +1,4 @@
-"""The configuration file: YAML read without guesses, the line of every key known, `${VAR}` replaced."""
+"""The configuration file: YAML with scalars kept as text, the line of every key, and `${VAR}` replaced."""
 
 import re
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from scorer.settings.sources import Origin, Sources, Value
 
 _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\{[^}]*\}?)")
 _STANDARD_TAG = "tag:yaml.org,2002:"
-_NAME = re.compile(r""" (?:'[^'<]{2,}'|"[^"<]{2,}")""")  # in an error of PyYAML
-_DEEPEST = 8  # a configuration has three levels; a YAML alias of what it is in has no end
+_NAME = re.compile(r""" (?:'[^'<]{2,}'|"[^"<]{2,}")""")  # a name in an error of PyYAML
+_DEEPEST = 8  # a configuration has three levels; a YAML alias that refers to a parent has no end
 
 
 def read_file(sources: Sources, path: Path, environ: Mapping[str, str]) -> None:
-    """Put the values of a YAML file.
+    """Add the values of a YAML file to the sources.
 
     Raises:
         Misconfigured: the file cannot be read or is not YAML.
@@ -31,7 +31,7 @@ def read_file(sources: Sources, path: Path, environ: Mapping[str, str]) -> None:
 
 
 def _compose(path: Path) -> yaml.Node | None:
-    """Return the file's YAML as nodes, which know their line and what is quoted."""
+    """Return the file's YAML as nodes, which have their line and whether they are quoted."""
     try:
         return yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except FileNotFoundError:
@@ -41,7 +41,7 @@ def _compose(path: Path) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{path} line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
-        # The name of an alias or a tag is not repeated: a password may begin with * or !.
+        # The name of an alias or a tag is not shown: it may be a password that begins with * or !.
         what, named = _NAME.subn("", error.problem or error.context or "")
         expected = "quote a value that begins with *, & or !" if named else ""
         raise Misconfigured([Problem(place, f"not YAML: {what}", expected)]) from None
@@ -51,7 +51,7 @@ def _compose(path: Path) -> yaml.Node | None:
 
 
 class _Document:
-    """One file, from nodes to plain values, with the line of every key."""
+    """Converts the nodes of one file to plain values, and notes the line of every key."""
 
     def __init__(self, sources: Sources, name: str, environ: Mapping[str, str]) -> None:
         self.sources = sources
@@ -60,11 +60,11 @@ class _Document:
         self.lines: dict[Key, int] = {}
 
     def origin(self, key: Key) -> Origin:
-        """Return where a key stands in the file."""
+        """Return the line of a key in the file."""
         return Origin("file", f"{self.name} line {self.lines[key]}")
 
     def value(self, key: Key, node: yaml.Node) -> Value:
-        """Return a node's value, every scalar as text but for null."""
+        """Return a node's value, with every scalar but null as text."""
         self.lines[key] = node.start_mark.line + 1
         if not node.tag.startswith(_STANDARD_TAG):
             what = "an unknown tag" if conceals(key) else f"unknown tag {node.tag}"
@@ -88,7 +88,7 @@ class _Document:
             elif name.value in values:
                 first = self.lines[inner]
                 self.lines[inner] = name.start_mark.line + 1
-                self._refuse(inner, f"the key is there twice, first in line {first}", "keep one of them")
+                self._refuse(inner, f"duplicate key, first in line {first}", "keep one of them")
             else:
                 values[name.value] = self.value(inner, item)
                 self.lines[inner] = name.start_mark.line + 1

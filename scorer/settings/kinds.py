@@ -1,4 +1,4 @@
-"""The kinds of value that settings have, each with the words for what it counts or expects."""
+"""The types of settings, each with the words for its unit or its expected value."""
 
 import os
 import re
@@ -13,21 +13,21 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What a number counts."""
+    """The unit of a number."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Expects:
-    """What a value has to be, in plain words, where its type alone does not say it."""
+    """The expected value in plain words, where the type alone does not say it."""
 
     words: str
 
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:
     folder = (info.context or {}).get("folder", Path())
-    return Path(os.path.abspath(folder / path))  # noqa: PTH100  resolve() follows links; the name given is the model's
+    return Path(os.path.abspath(folder / path))  # noqa: PTH100  resolve() would follow links, but the path's last part is the model's name
 
 
 def _not_empty(given: object) -> object:
@@ -38,7 +38,7 @@ def _not_empty(given: object) -> object:
 
 
 def not_yet(value: str, instead: str) -> BeforeValidator:
-    """Refuse a value that is known and not available."""
+    """Refuse a value that is known but not available yet."""
 
     def refuse(given: object) -> object:
         if given == value:
@@ -50,12 +50,12 @@ def not_yet(value: str, instead: str) -> BeforeValidator:
 
 def _distinct(topics: tuple[str, ...]) -> tuple[str, ...]:
     if twice := sorted({topic for topic in topics if topics.count(topic) > 1}):
-        raise ValueError(f"expected each topic once, but {', '.join(twice)} is there more than once")
+        raise ValueError(f"expected each topic once, but {', '.join(twice)} is listed more than once")
     return topics
 
 
 def _without_spaces(url: str) -> str:
-    """Refuse what a URL has only where its password was not percent-encoded."""
+    """Refuse white space, which a URL contains only if its password was not percent-encoded."""
     if blank := re.search(r"\s", url):
         names = {" ": "a space", "\n": "the end of a line", "\r": "the end of a line", "\t": "a tab"}
         name = names.get(blank[0], "white space")

@@ -1,4 +1,4 @@
-"""Settings made from their sources, and every problem with them told at once."""
+"""Loads the settings from their sources, and reports all problems together."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ from scorer.settings.wording import show, where
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings, and where each value came from: "default", "file", the variable's name or "--set", by dotted key."""
+    """Settings, and the source of each value by dotted key: "default", "file", the variable's name or "--set"."""
 
     settings: Settings
     sources: Mapping[str, str]
@@ -32,16 +32,17 @@ def load(
     overrides: Iterable[str] = (),
     left_out: list[Problem] | None = None,
 ) -> Loaded:
-    """Return the settings of a file, changed by `SCORER_` variables, changed by PATH=VALUE flags.
+    """Return the settings of a file, overridden by `SCORER_` variables, overridden by PATH=VALUE flags.
 
     Args:
-        path: the YAML file; relative paths in settings, wherever they were given, are relative to its folder.
-        environ: what `${VAR}` in the file and `SCORER_` variables are taken from.
-        overrides: flags, the last wins.
-        left_out: takes the problems of keys that the rest makes settings without; where None, they are raised.
+        path: the YAML file; relative paths in any source are relative to its folder.
+        environ: the variables for `${VAR}` in the file, and the `SCORER_` variables.
+        overrides: the flags; the last one wins.
+        left_out: if given, wrong keys are left out where possible, and their problems are added to this list; if
+            None, they are raised.
 
     Raises:
-        Misconfigured: with every problem, each with its key, where it was given, its value and what was expected.
+        Misconfigured: with every problem, each with its key, its source, its value and what was expected.
     """
     sources = Sources()
     read_file(sources, path, environ)
@@ -69,7 +70,7 @@ def _validated(given: Mapping[Key, Given], folder: Path) -> tuple[Settings | Non
 
 
 def _nested(given: Mapping[Key, Given]) -> dict[str, Any]:
-    """Return the values in their groups, as pydantic takes them, and the required groups even where empty."""
+    """Return the values in nested groups, for pydantic; required groups are present even if empty."""
     tree: dict[str, Any] = {}
     for setting in CATALOGUE.values():
         if setting.shape is Shape.GROUP and setting.required and setting.key:
@@ -84,7 +85,7 @@ def _nested(given: Mapping[Key, Given]) -> dict[str, Any]:
 
 
 def _worded(details: ErrorDetails, sources: Sources, path: Path) -> Iterator[Problem]:
-    """Yield what pydantic found in the words of the catalogue, but for keys in which a problem has been told."""
+    """Yield pydantic's errors in the words of the catalogue, except for keys with an earlier problem."""
     key = _key(details)
     if any(key[:size] in sources.refused for size in range(len(key) + 1)):
         return
@@ -106,7 +107,7 @@ def _worded(details: ErrorDetails, sources: Sources, path: Path) -> Iterator[Pro
 
 
 def _key(details: ErrorDetails) -> Key:
-    """Return the setting in which pydantic found something."""
+    """Return the setting of a pydantic error."""
     location = tuple(map(str, details["loc"]))
     return next(location[:size] for size in range(len(location), -1, -1) if location[:size] in CATALOGUE)
 

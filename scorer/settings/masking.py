@@ -1,4 +1,4 @@
-"""Secrets, kept out of everything that is shown."""
+"""Masks secrets in settings before they are shown."""
 
 import re
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ from scorer.settings.catalogue import Key
 from scorer.settings.groups import Settings
 from scorer.settings.properties import SECRET, SECRET_VALUE
 
-# To the last @: a password that was not percent-encoded is still one. Without a scheme, all before it.
+# Up to the last @, since a password may not be percent-encoded. Without a scheme, everything before the @.
 _LOGIN = re.compile(r"\A(?P<before>[^:]*://[^:]*:|)(?P<secret>.*)@", re.DOTALL)
-# To the next option: a password with a # or & that was not percent-encoded is still one, too.
+# Up to the next known option, since a password may contain a # or & that is not percent-encoded.
 _NEXT = r"&(?:client_name|db|password|sentinel_\w+|socket_keepalive|ssl_\w+|username)="
-# Every option that is not known to be harmless: `Password`, `pass` and `pass%77ord` are meant as what they look like.
+# Every option that is not known to be harmless is masked, since it may be a misspelled `password`.
 _HARMLESS = r"(?:client_name|db|(?:sentinel_)?username|socket_keepalive|ssl_(?:c|exclude|include|keyfile|min)\w+)="
 _OPTION = re.compile(rf"(?P<before>[?&](?!{_HARMLESS})[^=&?#]*=)(?P<secret>.*?)(?={_NEXT}|\Z)", re.DOTALL)
-# A port that is no number: the host was forgotten, and this is the password.
+# A port that is not a number is probably a password: the host is missing.
 _HOST = r"(?:\[[^\]]*\]|[^:@/?\[,]*)"
 _PORT = re.compile(
     rf"\A(?P<before>[^:]*://(?:{_HOST}(?::\d*)?,)*{_HOST}:)(?P<secret>(?!\d*(?:[,/?]|\Z)|.*@).+)", re.DOTALL
@@ -28,7 +28,7 @@ _SECRET_NAME = re.compile(
 
 
 def masked(key: Key, value: str) -> str:
-    """Return a value with what is secret in it replaced: a whole property, or the passwords of a URL."""
+    """Return a value with its secrets masked: a whole property, or the passwords of a URL."""
     if key[:2] == ("kafka", "properties"):
         secret = SECRET.search(key[-1]) or SECRET_VALUE.search(value)
         return MASK if secret else _without_login(value)
@@ -38,17 +38,17 @@ def masked(key: Key, value: str) -> str:
 
 
 def mask(settings: Settings) -> dict[str, Any]:
-    """Return the settings as plain data by the file's keys, ready for JSON, with the secrets masked."""
+    """Return the settings as plain data for JSON, by the keys of the file, with secrets masked."""
     return {name: _mask((name,), value) for name, value in settings.model_dump(mode="json", by_alias=True).items()}
 
 
 def conceals(key: Key) -> bool:
-    """Whether a value of this key is secret, or may have a secret in it."""
+    """Whether a value of this key is or may contain a secret."""
     return key == ("features", "url") or (key[:2] == ("kafka", "properties") and bool(SECRET.search(key[-1])))
 
 
 def secrets_in(key: Key, value: str) -> Iterator[str]:
-    """Yield what is secret in a value, as it stands there and as a server gets it."""
+    """Yield the secrets in a value, as written and decoded."""
     if key == ("features", "url"):
         found = [match["secret"] for match in (_login(value), *_OPTION.finditer(value)) if match]
     elif key[:2] == ("kafka", "properties") and (SECRET.search(key[-1]) or SECRET_VALUE.search(value)):
@@ -61,7 +61,7 @@ def secrets_in(key: Key, value: str) -> Iterator[str]:
 
 
 def is_secret(variable: str) -> bool:
-    """Whether the name of an environment variable says that its value is one."""
+    """Whether the name of an environment variable suggests that its value is a secret."""
     return _SECRET_NAME.search(variable) is not None
 
 
@@ -79,7 +79,7 @@ def _login(url: str) -> re.Match[str] | None:
 
 
 def _without_passwords(url: str) -> str:
-    """Return a URL with its passwords masked: where two of them overlap, no one knows where either ends."""
+    """Return a URL with its passwords masked; overlapping matches are masked as one."""
     spans = sorted(match.span("secret") for match in (_login(url), *_OPTION.finditer(url), _PORT.search(url)) if match)
     shown, at = "", 0
     for start, end in spans:
@@ -89,5 +89,5 @@ def _without_passwords(url: str) -> str:
 
 
 def _without_login(value: str) -> str:
-    """Return a value that is no address of Redis without the login of a URL in it."""
+    """Return a value other than `features.url` with the login of a URL in it masked."""
     return _without_passwords(value) if "://" in value and "@" in value else value

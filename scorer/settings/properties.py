@@ -1,18 +1,18 @@
-"""The librdkafka properties that `kafka.properties` may not hold, each with the reason.
+"""The librdkafka properties that are refused in `kafka.properties`, each with the reason.
 
-Refused is what would break a promise (a commit implies written, the order of a partition, the partitioner, bounded
-memory, a clean stop) or is another setting. Everything else is the user's to tune.
+A property is refused if it would break a guarantee (no commit before the write, the order of a partition, the
+partitioner, bounded memory, a clean stop) or is another setting. Users may tune everything else.
 """
 
 import re
 from collections.abc import Mapping
 
-_COMMITS = "scorer commits an offset itself, when everything below it is written"
+_COMMITS = "scorer itself commits an offset when everything below it is written"
 _ACKS = "always all: a commit implies that all in-sync replicas have the prediction"
 _IDEMPOTENT = "always true: without it a retry could publish twice or out of order"
-_PARTITIONER = "always murmur2_random, so that a prediction's key lands where other clients would put it"
+_PARTITIONER = "always murmur2_random, so that a key goes to the same partition as with other clients"
 _ORDER = "predictions of one partition are published in the order of its events"
-_PATIENCE = "brokers that are away are waited for; nothing is given up"
+_PATIENCE = "scorer waits for unavailable brokers and gives up no write"
 _BROKERS = "use kafka.bootstrap_servers"
 _CALLBACK = "a callback cannot be given as text"
 
@@ -25,8 +25,9 @@ REFUSED: Mapping[str, str] = {
     "enable.auto.commit": _COMMITS,
     "auto.commit.enable": _COMMITS,
     "enable.auto.offset.store": _COMMITS,
-    "offset.store.method": "offsets belong to the group, on the brokers, where another replica finds them",
-    "enable.partition.eof": "always true: scorer commits up to the end of a partition, which no record tells",
+    "offset.store.method": "offsets are stored on the brokers, where other replicas of the group find them",
+    "enable.partition.eof": "always true: scorer also commits the end of a partition that is not a record, such as a "
+    "transaction's marker",
     "allow.auto.create.topics": "a mistyped topic must be an error; use `scorer topics --create`",
     "acks": _ACKS,
     "request.required.acks": _ACKS,
@@ -34,25 +35,25 @@ REFUSED: Mapping[str, str] = {
     "delivery.report.only.error": "every delivery report is counted before a commit",
     "message.timeout.ms": _PATIENCE,
     "delivery.timeout.ms": _PATIENCE,
-    "message.max.bytes": "a dead letter is as large as the input topic let its event be",
-    "statistics.interval.ms": "scorer measures the lag by it",
+    "message.max.bytes": "a dead letter may be as large as the input topic allows its event to be",
+    "statistics.interval.ms": "scorer measures the lag with it",
     "queuing.strategy": _ORDER,
     "msg_order_cmp": _ORDER,
     "partitioner": _PARTITIONER,
     "transactional.id": "use kafka.delivery and kafka.instance_id",
-    "enabled_events": "it would take the delivery reports away from scorer",
-    "log.queue": "nobody reads that queue, so it would grow without end; use `log_level`",
+    "enabled_events": "scorer would not get the delivery reports",
+    "log.queue": "nothing reads that queue, so it would grow without limit; use `log_level`",
     "internal.termination.signal": "scorer handles signals itself, to stop without losing anything",
 }
-"""Refused whatever the value."""
+"""Refused with any value."""
 
 LIMITED: Mapping[str, tuple[int, int, str]] = {
     "max.in.flight.requests.per.connection": (1, 5, _ORDER),
     "max.in.flight": (1, 5, _ORDER),
-    "message.send.max.retries": (1, 2_147_483_647, "a failed write is tried again before it counts as failed"),
-    "retries": (1, 2_147_483_647, "a failed write is tried again before it counts as failed"),
+    "message.send.max.retries": (1, 2_147_483_647, "a failed write must be retried"),
+    "retries": (1, 2_147_483_647, "a failed write must be retried"),
 }
-"""Refused outside these limits: lowest, highest, why."""
+"""Refused outside these limits: lowest, highest, reason."""
 
 CALLBACKS = re.compile(r"(_cb|^on_.*|^opaque|^interceptors|^logger|^default_topic_conf|^default\.topic\.config)\Z")
 SECRET = re.compile(
@@ -60,11 +61,11 @@ SECRET = re.compile(
     re.IGNORECASE,
 )
 SECRET_VALUE = re.compile(r"(pass\w*|pwd|\w*secret|token)\s*=|PRIVATE KEY-----", re.IGNORECASE)
-"""In a value whose name does not say that it is secret, such as the configuration of a Java client."""
+"""A secret in a value whose name does not show that, such as the configuration of a Java client."""
 
 
 class RefusedProperties(ValueError):
-    """Properties that may not be set: the reason of each by its name."""
+    """Properties that are refused, with the reason of each by its name."""
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         self.reasons = reasons
@@ -72,10 +73,10 @@ class RefusedProperties(ValueError):
 
 
 def check_properties(properties: dict[str, str]) -> dict[str, str]:
-    """Return the properties as they are.
+    """Return the properties unchanged.
 
     Raises:
-        RefusedProperties: some of them would break a promise or belong to a setting.
+        RefusedProperties: some of them are refused.
     """
     reasons = {name: reason for name, value in properties.items() if (reason := _why_not(name, value))}
     if reasons:

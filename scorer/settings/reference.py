@@ -24,25 +24,26 @@ INTRODUCTION = f"""\
 
 <!-- Written by `python -m scorer.settings.reference`: change the settings, not this file. -->
 
-A YAML file, changed by environment variables, changed by `--set` flags: the last wins. The least there can be, with
-features:
+The configuration is a YAML file. Environment variables override the file, and `--set` flags override both. A minimal
+file with features:
 
 ```yaml
 {EXAMPLE}```
 
-`scorer config -c scorer.yaml` shows every setting with its value and where it comes from; `scorer check` says what is
-wrong, all at once.
+`scorer config -c scorer.yaml` shows every setting with its value and its source. `scorer check` reports every problem
+at once.
 
 - **Environment.** `SCORER_` and the path joined by `__`, in capitals: `SCORER_KAFKA__GROUP_ID=delays`.
 - **Flags.** `--set kafka.group_id=delays`, `--set kafka.properties.linger.ms=10`; may be repeated.
-- **Lists, maps and groups** are JSON there: `SCORER_KAFKA__INPUT_TOPICS='["flights"]'`, `SCORER_HTTP=null`. A map or a
-  group changes only the keys that it names.
-- **Null.** `null` takes a setting that may be null back to nothing; a group that is null is turned off.
-- **Text is text.** YAML guesses nothing: `version: 1.10` stays 1.10. Quotes are needed only where YAML's own signs are.
-- **Relative paths** are relative to the file, wherever they were given.
-- **`${{VAR}}`** in a value of the file is the variable VAR, taken as it is; where it is not set, that is an error. `$$`
-  is a dollar sign. Variables and flags are taken literally.
-- **An unknown key** or `SCORER_` variable is an error. Kubernetes makes such variables for a Service named `scorer`:
+- **Lists, maps and groups** are JSON in variables and flags: `SCORER_KAFKA__INPUT_TOPICS='["flights"]'`,
+  `SCORER_HTTP=null`. A map or a group changes only the keys that it names.
+- **Null.** `null` unsets a setting that may be null; a group that is null is turned off.
+- **Text stays text.** YAML does not guess types: `version: 1.10` stays 1.10. Quotes are needed only around characters
+  that are special in YAML.
+- **Relative paths** in any source are relative to the file's folder.
+- **`${{VAR}}`** in a value of the file is replaced by the variable VAR; it is an error if VAR is not set. `$$` is a
+  dollar sign. Nothing is replaced in variables and flags.
+- **An unknown key** or `SCORER_` variable is an error. Kubernetes sets such variables for a Service named `scorer`:
   put `enableServiceLinks: false` into the pod.
 """
 
@@ -50,7 +51,7 @@ REFUSED_INTRODUCTION = """\
 ## Properties that are refused
 
 `kafka.properties` takes any [librdkafka property](https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md)
-but these, and callbacks. Passwords, secrets and private keys are masked wherever settings are shown.
+except these and callbacks. Passwords, secrets and private keys are masked wherever settings are shown.
 
 | Property | Why |
 |---|---|

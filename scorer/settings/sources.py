@@ -1,6 +1,6 @@
-"""Where values come from: the file, the environment and flags, one over the other, each value with its origin.
+"""Collects values from the file, the environment and flags, each with its origin; later sources override earlier ones.
 
-Every value is text or null until its setting says what it is. So the file, a variable and a flag mean the same, and
+Every value is text or null until its setting gives it a type. So the file, a variable and a flag mean the same, and
 YAML does not guess: `version: 1.10` stays 1.10 and `group_id: no` is not a boolean.
 """
 
@@ -20,28 +20,28 @@ Value = str | None | list["Value"] | dict[str, "Value"]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value was given."""
+    """The source of a value."""
 
     source: str  # "file", the variable's name or "--set"
     place: str  # where the user would look for it: `scorer.yaml line 3`
 
 
-Origins = Callable[[Key], Origin]  # of each key in a value
+Origins = Callable[[Key], Origin]  # returns the origin of each key in a value
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One value as it was given; that of a group is {} or null, that of a map is one entry's."""
+    """One value from a source. The value of a group is {} or null; a map has one value for each entry."""
 
     value: Value
     origin: Origin
 
 
 class Sources:
-    """The values given so far. A later one wins; a map or a group changes only the keys it names.
+    """The values given so far. A later value wins; a map or a group changes only the keys that it names.
 
-    problems: what is wrong with the values given, and with their keys.
-    refused: the keys of which a problem has been told.
+    problems: the problems of values and keys.
+    refused: the keys with a problem.
     """
 
     def __init__(self) -> None:
@@ -50,13 +50,13 @@ class Sources:
         self.refused: set[Key] = set()
 
     def put(self, setting: Setting, value: Value, origins: Origins) -> None:
-        """Give a setting or a group a value; a text for a list, a map or a group is read as JSON."""
+        """Set the value of a setting or a group; a text for a list, a map or a group is parsed as JSON."""
         origin = origins(setting.key)
         if setting.shape is not Shape.SCALAR and isinstance(value, str):
             try:
                 value = _from_json(value)
             except (ValueError, RecursionError):
-                # The text of a map is not repeated: it may hold a password.
+                # The text of a map is not shown: it may contain a password.
                 found = show(setting.key, value) if setting.shape is Shape.LIST else "text that is not JSON"
                 self.refuse(setting.key, origin, f"found {found}", f"expected {setting.expects}")
                 return
@@ -71,7 +71,7 @@ class Sources:
             self.refuse(setting.key, origin, f"found {show(setting.key, value)}", f"expected {setting.expects}")
 
     def put_entry(self, key: Key, value: Value, origin: Origin) -> None:
-        """Give one entry of a map a value; null takes it away."""
+        """Set one entry of a map; null removes it."""
         if value is None:
             self._drop(key)
         elif isinstance(value, str):
@@ -80,7 +80,7 @@ class Sources:
             self.refuse(key, origin, f"found {show(key, value)}", "expected text, a number, true or false")
 
     def refuse(self, key: Key, origin: Origin, what: str, expected: str) -> None:
-        """Note what is wrong with a key or its value."""
+        """Add a problem of a key or its value."""
         self.problems.append(Problem(where(key, origin.place), what, expected))
         self.refused.add(key)
 
@@ -110,7 +110,7 @@ class Sources:
 
 
 def read_environment(sources: Sources, environ: Mapping[str, str]) -> None:
-    """Put the values of the `SCORER_` variables, groups before what is in them."""
+    """Add the values of the `SCORER_` variables to the sources, groups before their members."""
     known = {setting.variable: setting for setting in CATALOGUE.values() if setting.key}
     variables = sorted((name for name in environ if name.startswith(PREFIX)), key=lambda name: (name.count("__"), name))
     for name in variables:
@@ -121,7 +121,7 @@ def read_environment(sources: Sources, environ: Mapping[str, str]) -> None:
 
 
 def read_flags(sources: Sources, flags: Iterable[str]) -> None:
-    """Put the values of the `--set` flags, each PATH=VALUE, in their order."""
+    """Add the values of the `--set` flags (PATH=VALUE) to the sources, in their order."""
     known = {setting.dotted: setting for setting in CATALOGUE.values() if setting.key}
     maps = [setting for setting in known.values() if setting.shape is Shape.MAP]
     for flag in flags:
@@ -129,7 +129,7 @@ def read_flags(sources: Sources, flags: Iterable[str]) -> None:
         origin = Origin("--set", f"--set {path}")
         around = next((setting for setting in maps if path.startswith(f"{setting.dotted}.")), None)
         if not equals:
-            shown = re.match(r"[\w.-]*", path)  # what stands behind it may be a value, and secret
+            shown = re.match(r"[\w.-]*", path)  # the rest may be a value, and secret
             where_given = f"--set {shown[0] if shown else ''}"
             sources.problems.append(Problem(where_given, "no value", "expected --set PATH=VALUE"))
         elif path in known:

@@ -1,4 +1,4 @@
-"""What is said of a wrong key or value, in plain words and without secrets."""
+"""The words for a wrong key or value, without secrets."""
 
 from collections.abc import Iterable
 
@@ -6,30 +6,30 @@ from scorer.errors import nearest
 from scorer.settings.catalogue import CATALOGUE, Key
 from scorer.settings.masking import masked
 
-_LONGEST = 80  # characters of a value that a line still takes
+_LONGEST = 80  # most characters of a value in a message
 
 
 def where(key: Key, place: str, item: str = "") -> str:
-    """Return where a value stands: its key, which item of a list (`[1]`), and the place that gave it."""
+    """Return the position of a value for a message: its key, the item of a list (`[1]`), and its source."""
     return f"{'.'.join(key)}{item} ({place})" if key else place
 
 
 def nearest_key(key: Key) -> str:
-    """Return the known key nearest to one that is not: the same name elsewhere, or one like it in its group."""
+    """Return a hint at the nearest known key: the same name elsewhere, or a similar name in the same group."""
     elsewhere = [setting.dotted for other, setting in CATALOGUE.items() if other[-1:] == key[-1:]]
     siblings = [other[-1] for other in CATALOGUE if other and other[:-1] == key[:-1]]
     return f"did you mean '{elsewhere[0]}'?" if elsewhere else did_you_mean(key[-1], siblings)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a question that names the nearest known name, or a list of all where none is near."""
+    """Return a hint at the nearest known name, or a list of all known names if none is near."""
     known = list(known)
     near = nearest(name, known)
-    return f"did you mean '{near}'?" if near else f"known here: {', '.join(known)}"
+    return f"did you mean '{near}'?" if near else f"known keys: {', '.join(known)}"
 
 
 def show(key: Key, value: object) -> str:
-    """Return a value as an error shows it: its secrets masked, short enough for a line."""
+    """Return a value for a message: its secrets masked, and cut to fit on a line."""
     if isinstance(value, dict | list | tuple):
         return ("a" if value else "an empty") + (" map" if isinstance(value, dict) else " list")
     text = "null" if value is None else f"'{masked(key, str(value))}'"

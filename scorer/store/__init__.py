@@ -1,4 +1,4 @@
-"""The feature store: what is asked, what it answers, and what is kept of the answers."""
+"""The feature store: its protocol, a cache of its replies, Redis, and loading features into it."""
 
 from scorer.store.cache import Cache
 from scorer.store.load.load import Loaded, find_entity, load_file

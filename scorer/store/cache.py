@@ -1,7 +1,7 @@
-"""What the store answered lately, so that it need not be asked again: for a bounded time, in bounded memory.
+"""A cache of the store's replies, for a bounded time and in bounded memory.
 
-Memory is laid out as in a processor's cache: a key can stand in a few lines only, those of its set, and where all are
-taken, a new one takes that of the oldest answer. So there is nothing to clean up, and nothing that grows.
+It is set-associative, like a CPU's cache: a key can only be in the few lines of its set, and when all of them are
+taken, a new key replaces the oldest reply. So nothing needs to be cleaned up, and nothing grows.
 """
 
 import time
@@ -17,15 +17,15 @@ from scorer.plan.plan import Entity
 from scorer.store.protocol import Reply, Request
 
 WAYS = 8  # lines of a set
-KEY_ROOM = 128  # bytes; a longer key is never kept
+KEY_ROOM = 128  # bytes; a longer key is never cached
 NO_LINE = -1
-TAG, ASKED = 0, 1  # of the head of a line: the key's hash with its length above; when its answer was asked for
-NOBODY, NEVER = -1, np.iinfo(np.int64).min  # there, of a line that was never used
+TAG, ASKED = 0, 1  # columns of a line's head: the key's hash below its length; when its reply was requested
+NOBODY, NEVER = -1, np.iinfo(np.int64).min  # the head of an unused line
 HIT, STALE, UNAVAILABLE = np.uint8(Lookup.HIT), np.uint8(Lookup.STALE), np.uint8(Lookup.UNAVAILABLE)
 
 Ask = Callable[[Sequence[Request], float], list[Reply]]
-# The heads, int64 [lines, 2]; when the features changed, Unix seconds, and their values, float64 [lines, 1 + fields];
-# its Lookup, which values are absent, and the key, uint8 [lines * (1 + fields + KEY_ROOM)].
+# The heads, int64 [lines, 2]; the time of the last change (Unix seconds) and the values, float64 [lines, 1 + fields];
+# the Lookup, which values are absent, and the key, uint8 [lines * (1 + fields + KEY_ROOM)].
 Lines = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]
 Answers = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.uint8]]  # the first three arrays of a Reply
 _KEYS = "Array(uint8, 1, 'C', readonly=True), int64[::1], int64[::1], int64"
@@ -34,16 +34,15 @@ _ANSWERS = "Tuple((float64[:, ::1], boolean[:, ::1], uint8[::1]))"
 
 
 class Cache:
-    """Answers for a store, for some time after each of its answers.
+    """Caches the replies of a store for a limited time.
 
-    Everything is kept that the store said of a key, that it has none of its features included; that it could not
-    answer is kept never.
+    Every result of a look-up is cached, including MISSING, except UNAVAILABLE.
 
     Args:
-        entities: of the plan.
-        ttl_ms: how long an answer is good, from before its question was sent; use does not lengthen that.
-        max_entries: how many keys of each entity are kept at most, rounded up to whole sets.
-        monotonic: nanoseconds.
+        entities: the entities of the plan.
+        ttl_ms: how long a reply is valid, counted from before its request was sent; use does not extend it.
+        max_entries: the most keys that are cached for each entity, rounded up to whole sets.
+        monotonic: a clock in nanoseconds.
     """
 
     def __init__(
@@ -57,15 +56,15 @@ class Cache:
         self._shelves = [_Shelf(entity, -(-max_entries // WAYS) * WAYS) for entity in entities]
 
     def fetch(self, requests: Sequence[Request], now: float, ask: Ask) -> list[Reply]:
-        """Answer as `Store.fetch`, and ask only for what is not known.
+        """As `Store.fetch`, but ask the store only for keys that are not cached.
 
         Args:
-            requests: one an entity, in the order of the plan.
-            now: Unix seconds, for `max_age`, which is judged anew each time.
-            ask: asks the store, of requests without keys nothing.
+            requests: one for each entity, in the order of the plan.
+            now: Unix seconds, for `max_age`, which is checked at every fetch.
+            ask: asks the store; a request without keys asks for nothing.
 
         Raises:
-            Unavailable: of the store, where not all is known.
+            Unavailable: not all keys are cached, and the store is unavailable.
         """
         asked = self._monotonic()
         keys = [Texts.of(request.keys) for request in requests]
@@ -82,7 +81,7 @@ class Cache:
 
 
 class _Shelf:
-    """The answers of one entity, a line for each key."""
+    """The cached replies of one entity, with a line for each key."""
 
     def __init__(self, entity: Entity, lines: int) -> None:
         self._max_age = np.inf if entity.max_age is None else float(entity.max_age)
@@ -96,7 +95,7 @@ class _Shelf:
         )
 
     def recall(self, keys: Texts, since: int, now: float) -> tuple[Reply, NDArray[np.int64]]:
-        """Return what was answered since some time, and the numbers of the keys of which that says nothing."""
+        """Return the replies that were requested after `since`, and the indexes of the keys without one."""
         count, shape = len(keys), (len(keys), self._fields)
         reply: Answers = (np.empty(shape), np.empty(shape, np.bool_), np.empty(count, np.uint8))
         rows = np.empty(count, np.int64)
@@ -104,7 +103,7 @@ class _Shelf:
         return Reply(*reply, reused=known), rows[: count - known]
 
     def keep(self, keys: Texts, rows: NDArray[np.int64], asked: int, answer: Reply, reply: Reply) -> None:
-        """Put what was answered of some keys into the reply, and keep it."""
+        """Put the answers for some keys into the reply, and cache them."""
         changed = np.zeros(len(rows)) if answer.changed is None else np.ascontiguousarray(answer.changed)
         answers = answer.values, answer.absent, answer.lookup
         replies = reply.values, reply.absent, reply.lookup
@@ -124,7 +123,7 @@ def _first(tag: np.int64, lines: int) -> int:
 
 @kernel(refcounts=False)
 def _line(data: NDArray[np.uint8], start: int, end: int, tag: np.int64, lines: Lines) -> int:
-    """Return the line in which a key stands, or NO_LINE."""
+    """Return the line of a key, or NO_LINE."""
     heads, _, texts = lines
     first, size = _first(tag, len(heads)), len(texts) // len(heads)
     for line in range(first, first + WAYS):
@@ -135,7 +134,7 @@ def _line(data: NDArray[np.uint8], start: int, end: int, tag: np.int64, lines: L
 
 @kernel(refcounts=False)
 def _oldest(first: int, heads: NDArray[np.int64]) -> int:
-    """Return the line of a set whose answer was asked for first, or that was never used."""
+    """Return an unused line of a set, or the line whose reply was requested first."""
     oldest = first
     for line in range(first + 1, first + WAYS):
         if heads[line, ASKED] < heads[oldest, ASKED]:
@@ -156,19 +155,19 @@ def recall(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of the
     reply: Answers,
     rows: NDArray[np.int64],
 ) -> int:
-    """Fill in what is known of keys, and return of how many that is something.
+    """Fill in the cached replies, and return how many keys have one.
 
     Args:
-        data: uint8 [bytes], what the keys point into.
-        starts: int64 [keys], where each starts in it.
-        ends: int64 [keys], where it ends.
-        seed: of the hash.
-        since: what was asked for then, or before, is not known any more; nanoseconds, of the monotonic clock.
+        data: uint8 [bytes], the bytes that the keys are slices of.
+        starts: int64 [keys], where each key starts in `data`.
+        ends: int64 [keys], where each key ends.
+        seed: the seed of the hash.
+        since: monotonic nanoseconds; replies requested then or before are too old.
         now: Unix seconds.
         max_age: seconds.
-        lines: what is kept.
-        reply: [keys], to be filled in, but for the keys of which nothing is known: their numbers are put into
-        rows: int64 [keys], at its beginning.
+        lines: the cache.
+        reply: [keys], output, for the keys that are cached.
+        rows: int64 [keys], output: the indexes of the other keys, from the start of the array.
     """
     heads, numbers, texts = lines
     values, absent, lookup = reply
@@ -201,19 +200,19 @@ def keep(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     lines: Lines,
     reply: Answers,
 ) -> None:
-    """Put answers into the reply and into lines: that of the same key, or that of the oldest answer of its set.
+    """Copy answers to the reply and to the cache, into the key's line or that of the oldest reply of its set.
 
     Args:
-        data: uint8 [bytes], what the keys point into.
-        starts: int64 [keys], where each starts in it.
-        ends: int64 [keys], where it ends.
-        seed: of the hash.
-        rows: int64 [answers], to which key each belongs.
-        asked: when; nanoseconds, of the monotonic clock.
-        changed: float64 [answers], when the features changed; Unix seconds.
-        answers: [answers], of which those that say that the store could not answer are not kept.
-        lines: what is kept.
-        reply: [keys], to be filled in where there is an answer.
+        data: uint8 [bytes], the bytes that the keys are slices of.
+        starts: int64 [keys], where each key starts in `data`.
+        ends: int64 [keys], where each key ends.
+        seed: the seed of the hash.
+        rows: int64 [answers], the index of the key of each answer.
+        asked: monotonic nanoseconds, when the answers were requested.
+        changed: float64 [answers], Unix seconds of the last change of the features.
+        answers: [answers]; those that are UNAVAILABLE are not cached.
+        lines: the cache, updated in place.
+        reply: [keys], output, for the keys with an answer.
     """
     heads, numbers, texts = lines
     values, absent, lookup = answers

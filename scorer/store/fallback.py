@@ -1,50 +1,61 @@
-"""Going on while the store cannot answer."""
+"""The fallback while the store is unavailable."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
-import structlog
 
 from scorer.batch import Lookup
 from scorer.errors import Unavailable
 from scorer.store.protocol import Reply, Request, Store
 
-COOL_DOWN_SECONDS = 1.0  # so that a server that swallows questions costs a second's batches one timeout, not each
-
-_log = structlog.get_logger()
+COOL_DOWN_SECONDS = 1.0  # a server that never answers then costs one timeout a second, instead of one a batch
 
 
 class FallbackStore:
-    """Asks a store, and answers UNAVAILABLE for it where it cannot.
+    """Asks a store, and replies UNAVAILABLE while it fails.
+
+    `reason` says why the store failed; it is empty while the store answers.
 
     Args:
-        store: which is left alone for a while after it failed.
-        monotonic: seconds.
+        store: the store to ask; after a failure it is not asked again for COOL_DOWN_SECONDS.
+        monotonic: a clock in seconds.
     """
 
     def __init__(self, store: Store, monotonic: Callable[[], float]) -> None:
         self._store, self._monotonic = store, monotonic
-        self._failed: float | None = None
+        self._failed_at = -math.inf
+        self.reason = ""
 
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
         """As `Store.fetch`, but raises nothing."""
-        if self._failed is not None and self._monotonic() - self._failed < COOL_DOWN_SECONDS:
+        if self._monotonic() - self._failed_at < COOL_DOWN_SECONDS:
             return unavailable_replies(requests)
         try:
-            replies = self._store.fetch(requests, now)
-        except Unavailable as error:
-            if self._failed is None:
-                _log.warning("going on without features", reason=str(error))
-            self._failed = self._monotonic()
+            with self._noted():
+                return self._store.fetch(requests, now)
+        except Unavailable:
             return unavailable_replies(requests)
-        if self._failed is not None:
-            _log.info("features are there again")
-            self._failed = None
-        return replies
+
+    def ping(self) -> None:
+        """As `Store.ping`."""
+        with self._noted():
+            self._store.ping()
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Keep the reason of a failure, until the store answers again."""
+        try:
+            yield
+        except Unavailable as error:
+            self._failed_at, self.reason = self._monotonic(), str(error)
+            raise
+        self._failed_at, self.reason = -math.inf, ""
 
 
 def unavailable_replies(requests: Sequence[Request]) -> list[Reply]:
-    """The answer of a store that cannot answer."""
+    """Return the replies that stand for a store that did not answer."""
     return [
         Reply(np.full(shape, np.nan), np.ones(shape, np.bool_), np.full(shape[0], Lookup.UNAVAILABLE, np.uint8))
         for shape in ((len(request.keys), len(request.entity.fields)) for request in requests)

@@ -1,4 +1,4 @@
-"""The store as scoring asks it: behind a cache, with a fallback by policy, and asked now and then when idle."""
+"""The store as scoring uses it: behind a cache, with a fallback by policy, and pinged while idle."""
 
 import math
 import time
@@ -9,7 +9,7 @@ from scorer.store.cache import Cache
 from scorer.store.fallback import FallbackStore
 from scorer.store.protocol import Reply, Request, Store
 
-PING_SECONDS = 5.0  # between two questions to a store that no batch asks anything
+PING_SECONDS = 5.0  # between two pings of a store while no batch needs it
 
 
 class Lookups:
@@ -17,9 +17,10 @@ class Lookups:
 
     Args:
         store: where features are read from.
-        when_unavailable: `wait`, `impute` or `dead-letter`; under `wait`, a look-up raises while the store is away.
+        when_unavailable: `wait`, `impute` or `dead-letter`; under `wait`, a look-up raises while the store is
+            unavailable.
         cache: keeps answers; None where every batch asks for all its keys.
-        monotonic: seconds, for the time between two tries at a store that failed, or that nobody asked.
+        monotonic: a clock in seconds, for the retries of a store that failed and the pings of an idle one.
     """
 
     def __init__(
@@ -30,8 +31,13 @@ class Lookups:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._cache, self._monotonic = store, cache, monotonic
-        self._tolerant = store if when_unavailable == "wait" else FallbackStore(store, monotonic)
+        self._fallback = None if when_unavailable == "wait" else FallbackStore(store, monotonic)
         self._asked = -math.inf
+
+    @property
+    def fallback_reason(self) -> str:
+        """Why batches get no features and the policy is to go on; empty while the store answers, or under `wait`."""
+        return self._fallback.reason if self._fallback else ""
 
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
         """Return a reply for each request, as `Store.fetch`; without a round trip where all keys are cached.
@@ -42,16 +48,16 @@ class Lookups:
         return self._cache.fetch(requests, now, self._ask) if self._cache else self._ask(requests, now)
 
     def ping_if_idle(self) -> str | None:
-        """Ask the store whether it answers, unless it was asked within PING_SECONDS.
+        """Ping the store, unless it was asked within PING_SECONDS.
 
         Returns:
-            Why it does not answer, empty if it does; None if it was not asked.
+            The reason why it does not answer, empty if it does; None if it was not pinged.
         """
         if self._monotonic() - self._asked < PING_SECONDS:
             return None
         self._asked = self._monotonic()
         try:
-            self._store.ping()
+            (self._fallback or self._store).ping()
         except Unavailable as error:
             return str(error)
         return ""
@@ -62,4 +68,4 @@ class Lookups:
 
     def _ask(self, requests: Sequence[Request], now: float) -> list[Reply]:
         self._asked = self._monotonic()
-        return self._tolerant.fetch(requests, now)
+        return (self._fallback or self._store).fetch(requests, now)

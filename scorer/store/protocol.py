@@ -1,4 +1,4 @@
-"""What is asked of a feature store, and what it answers."""
+"""The protocol of a feature store: requests and replies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reply:
-    """What the store has for a request. Where a look-up is not a HIT, all its fields are absent."""
+    """The store's reply to a request. If a look-up is not a HIT, all its fields are absent."""
 
     values: NDArray[np.float64]  # [keys, fields], NaN where absent
     absent: NDArray[np.bool_]  # [keys, fields]: not there or not a number
     lookup: NDArray[np.uint8]  # [keys]: a Lookup
-    changed: NDArray[np.float64] | None = None  # [keys]: Unix seconds, not always a time; None without a `max_age`
-    reused: int | None = None  # how many keys a cache answered for; None where there is none
+    changed: NDArray[np.float64] | None = None  # [keys]: Unix seconds, or NaN; None without a `max_age`
+    reused: int | None = None  # how many keys the cache answered; None without a cache
 
 
 class Fetch(Protocol):
-    """How scoring looks features up."""
+    """The function with which scoring looks features up."""
 
     def __call__(self, requests: Sequence[Request], now: float) -> list[Reply]:
         """See `Store.fetch`."""
@@ -40,8 +40,8 @@ class Fetch(Protocol):
 class Denied(Unavailable):
     """The user of the store may not read a key.
 
-    entity: whose key it is.
-    key:    None where it is one of several, and the server does not say which.
+    entity: the entity of the key.
+    key:    the key; None if it is one of several and the server does not say which.
     """
 
     def __init__(self, text: str, entity: str, key: bytes | None) -> None:
@@ -50,16 +50,16 @@ class Denied(Unavailable):
 
 
 class Store(Protocol):
-    """Where features are read from. It belongs to one thread."""
+    """A source of features, for use by one thread."""
 
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
         """Look up the features of some entities in one round trip.
 
-        A connection that had answered before and turns out to be closed (servers and proxies close idle ones) is
-        replaced once, at once. Nothing else is tried again.
+        If a connection that had worked before turns out to be closed (servers and proxies close idle ones), it is
+        reopened once, immediately. Nothing else is retried.
 
         Args:
-            requests: at most one an entity; no key twice.
+            requests: at most one for each entity; no key twice.
             now:      Unix seconds, for `max_age`.
 
         Returns:
@@ -77,4 +77,4 @@ class Store(Protocol):
         """
 
     def close(self) -> None:
-        """Close the connections; a later call would open them again."""
+        """Close the connections; a later call opens them again."""

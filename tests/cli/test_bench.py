@@ -92,16 +92,16 @@ def test_people_see_a_table_what_limits_and_what_to_beware_of(config: Path, caps
     assert main(["bench", "-c", str(config), "--events", "20", "--input", payments(config.parent, 10)]) == 0
     said = capsys.readouterr()
     assert "look-up in Redis" in said.out
-    assert "what limits now: " in said.out
-    assert "10 different events, again and again" in said.err
-    assert "an empty Redis took its place, so every look-up is a miss" in said.err
+    assert "bottleneck: " in said.out
+    assert "only 10 distinct events, so keys repeat" in said.err
+    assert "an empty Redis was used instead, so every look-up is a miss" in said.err
 
 
 def test_without_a_file_the_golden_events_of_the_bundle_are_taken(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bench", "-c", str(config)]) == 2
-    assert "--input: left out, and the bundle has no golden events to take instead" in capsys.readouterr().err
+    assert "--input: missing, and the bundle has no golden events to use instead" in capsys.readouterr().err
     booster = xgboost.Booster(model_file=config.parent / "models/fraud/1/model.ubj")
     row = xgboost.DMatrix(np.array([[0.5, np.nan]], np.float32), feature_names=["amount", "spend"])
     golden = {"event": {"amount": 0.5, "card": "c0"}, "score": float(booster.predict(row)[0])}
@@ -127,5 +127,5 @@ def test_a_replica_that_ends_by_itself_is_told(config: Path, capsys: pytest.Capt
     settings = ["--set", "kafka.max_dead_letter_ratio=0", "--set", "features.when_missing=dead-letter"]
     assert main(["bench", "-c", str(config), "--input", payments(config.parent, 10), *settings]) == 1
     said = capsys.readouterr().err
-    assert "ended by itself with exit code 1" in said
+    assert "exited with code 1" in said
     assert "dead letter" in said

@@ -82,7 +82,12 @@ def test_everything_wrong_is_told_at_once(check: Check) -> None:
     code, lines = check(OFFLINE, plan=plan, kafka={"properties": {"lingerms": "5"}}, features={"url": "redis://h/x"})
     text = "\n".join(told(lines, "wrong"))
     assert code == 2
-    for what in ("unknown field 'crad'; did you mean 'card'?", "'spend' stands where", "lingerms", "database 'x'"):
+    for what in (
+        "unknown field 'crad'; did you mean 'card'?",
+        "'spend' is in the place of",
+        "lingerms",
+        "database 'x'",
+    ):
         assert text.count(what) == 1
 
 
@@ -96,7 +101,7 @@ def test_a_wrong_plan_hides_nothing_that_does_not_fit_the_schema_or_the_model(ch
         "entities.card.layout: found 'hsh'",
         "columns[1] 'amount'.defalt: unknown key 'defalt'; did you mean 'default'?",
         "entities.shop.fields: 'a' stands twice",
-        "plan.yaml: columns: 'spend' stands where",
+        "plan.yaml: columns: 'spend' is in the place of",
         "entities.card.key: '{crad}': unknown field 'crad'; did you mean 'card'?",
         "columns[1] 'amount'.event: unknown field 'amuont'; did you mean 'amount'?",
     ):
@@ -112,7 +117,7 @@ def test_wrong_settings_do_not_hide_what_else_is_wrong(check: Check) -> None:
     wrong = told(lines, "wrong")
     assert [line.startswith(start) for line, start in zip(wrong, starts, strict=False)] == [True] * 3
     assert "unknown field 'crad'" in wrong[3]
-    assert lines[-1] == "4 to mend"
+    assert lines[-1] == "4 problems found"
 
 
 def test_a_plan_without_entities_needs_no_redis(check: Check) -> None:
@@ -142,7 +147,7 @@ def test_topics_are_looked_at_where_some_are_missing(
         kafka={"bootstrap_servers": kafka.bootstrap, "dead_letter_topic": dead}, features={"url": redis_url}
     )
     assert code == 1
-    assert told(lines, "wrong") == ["topics that do not exist: in, out; `scorer topics --create` makes them"]
+    assert told(lines, "wrong") == ["missing topics: in, out; `scorer topics --create` creates them"]
     warnings = "\n".join(told(lines, "warning"))
     assert f"{dead}: retention.ms=1000 may delete a dead letter at once" in warnings
     assert "Redis has no key like 'card:X:{card}'" in warnings
@@ -157,7 +162,7 @@ def test_topics_that_work_and_may_surprise_are_warned_of(
     code, lines = check(kafka={"bootstrap_servers": kafka.bootstrap} | names | static, features={"url": redis_url})
     assert (code, lines[-1]) == (0, "ready to run")
     warnings = told(lines, "warning")
-    assert any("has 2 partitions, and the input has 3" in warning for warning in warnings)
+    assert any("has 2 partitions, but the input has 3" in warning for warning in warnings)
     assert any("kafka.instance_id=a with group.protocol=consumer" in warning for warning in warnings)
     assert not any(dead in warning for warning in warnings)
 

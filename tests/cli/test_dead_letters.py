@@ -188,14 +188,14 @@ def test_a_letter_that_is_not_there_is_an_error(letters: Stream, capsys: Capture
     assert dead_letters(letters, "show", "0@1", "0@7") == 1
     said = capsys.readouterr()
     assert said.out.startswith("dead letter 0@1\n")
-    assert said.err == "error: no dead letter at 0@7; `scorer dead-letters list` shows where there are some\n"
+    assert said.err == "error: no dead letter at 0@7; `scorer dead-letters list` shows where they are\n"
 
 
 def test_replay_writes_each_event_once_and_the_letters_stay(letters: Stream, capsys: Capture) -> None:
     assert replay(letters) == 0
     assert capsys.readouterr().err == "6 events replayed\n"
     assert replay(letters) == 0
-    assert capsys.readouterr().err == "0 events replayed\n6 were replayed before; --again replays them once more\n"
+    assert capsys.readouterr().err == "0 events replayed\n6 were replayed before; --again replays them again\n"
     assert replayed(letters) == ["0", "1", "2", "3", "4", "5"]
     assert {record.headers for record in read(letters)} == {(("scorer.replays", b"1"),)}
     assert dead_letters(letters, "list", "--json") == 0
@@ -237,7 +237,7 @@ def test_an_event_of_a_topic_that_is_none_of_ours_is_refused_and_stays_to_be_rep
         assert replay(letters) == 1
         said = capsys.readouterr().err
         assert f"{events} events replayed\n" in said
-        assert "not replayed: 1 events of topic elsewhere, which is none of kafka.input_topics (payments-" in said
+        assert "not replayed: 1 events of topic elsewhere, which is not in kafka.input_topics (payments-" in said
 
 
 def test_records_that_are_no_dead_letters_are_told_and_left_out(letters: Stream, post: Post, capsys: Capture) -> None:
@@ -245,7 +245,7 @@ def test_records_that_are_no_dead_letters_are_told_and_left_out(letters: Stream,
     post.done()
     for action in ("list", "show", "replay"):
         assert dead_letters(letters, action) == 0
-        said = f"left out: 1 records of {letters.kafka.dead_letter_topic} that are no dead letters, the first 1@3: "
+        said = f"skipped 1 records of {letters.kafka.dead_letter_topic} that are not dead letters; the first is 1@3: "
         assert capsys.readouterr().err.endswith(said + "it has no header scorer.reason\n")
     wait_until_visible(letters)
     assert len(replayed(letters)) == 6
@@ -262,7 +262,7 @@ def test_a_missing_topic_is_named(kafka: Kafka, tmp_path: Path, capsys: Capture)
     stream = make_stream(tmp_path, kafka.bootstrap)
     for action in ("list", "show", "replay"):
         assert dead_letters(stream, action) == 1
-        said = f"error: missing topics: {stream.kafka.dead_letter_topic}; `scorer topics --create` makes them\n"
+        said = f"error: missing topics: {stream.kafka.dead_letter_topic}; `scorer topics --create` creates them\n"
         assert capsys.readouterr().err == said
 
 
@@ -276,10 +276,10 @@ def test_a_partition_that_is_not_there_is_named(letters: Stream, capsys: Capture
     [
         ([], "the following arguments are required: ACTION"),
         (["lost"], "invalid choice: 'lost'"),
-        (["list", "--reason", "bad"], "argument --reason: 'bad' is no reason; expected one of empty, too-large, "),
-        (["list", "--partition", "-1"], "argument --partition: '-1' is no number of a partition"),
+        (["list", "--reason", "bad"], "argument --reason: unknown reason 'bad'; expected one of empty, too-large, "),
+        (["list", "--partition", "-1"], "argument --partition: found '-1'; expected a partition number"),
         (["list", "--limit", "0"], "argument --limit: '0' is not a whole number above 0"),
-        (["show", "17"], "argument PARTITION@OFFSET: '17' is no place of a dead letter, such as 0@17"),
+        (["show", "17"], "argument PARTITION@OFFSET: found '17'; expected PARTITION@OFFSET, such as 0@17"),
         (["replay", "--again", "--limit", "1"], "argument --limit: not allowed with argument --again"),
     ],
 )

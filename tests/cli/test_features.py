@@ -51,7 +51,7 @@ def test_a_file_is_loaded_and_counted(redis_url: str, tmp_path: Path, capsys: py
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines() == [
-        "note: 2 lines do not say 'changed', so their last change is now",
+        "note: 2 lines have no 'changed', so the current time was used",
         "2 lines of cards.csv loaded as features of 'card'",
     ]
 
@@ -77,7 +77,7 @@ def test_what_stands_in_the_way_is_told(tmp_path: Path, capsys: pytest.CaptureFi
 
     (tmp_path / "b").mkdir()
     assert load(configured(tmp_path / "b", None), *cards) == 2
-    assert "say where Redis is: features.url" in capsys.readouterr().err
+    assert "set features.url to the address of Redis" in capsys.readouterr().err
 
     (tmp_path / "c").mkdir()
     assert load(configured(tmp_path / "c", "redis://h", PLAN.replace("card.number", "card.nmber")), *cards) == 2

@@ -141,7 +141,7 @@ def raw_headers(headers: Headers) -> list[tuple[bytes, bytes | None]]:
 
 
 def test_bad_dead_letters_cost_a_line_each_and_are_not_replayed(stream: Stream, capsys: Capture) -> None:
-    left_out = f"left out: {len(WRONG)} records of {stream.kafka.dead_letter_topic} that are no dead letters"
+    left_out = f"skipped {len(WRONG)} records of {stream.kafka.dead_letter_topic} that are not dead letters"
     assert dead_letters(stream, "list") == 0
     said = capsys.readouterr()
     assert len(said.out.splitlines()) == 1 + len(FORGED) + 2 + 1

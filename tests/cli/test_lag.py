@@ -43,7 +43,7 @@ def test_people_get_a_line_a_partition_and_the_total(stream: Stream, capsys: pyt
     header, *rows, total = capsys.readouterr().out.splitlines()
     assert header.split() == ["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER", "HOST"]
     assert sorted(row.split()[2:] for row in rows) == [["-", "0", "0", "-", "-"], ["3", "10", "7", "-", "-"]]
-    assert total == f"group {stream.kafka.group_id} (empty), 0 members reading: 7 to go"
+    assert total == f"group {stream.kafka.group_id} (empty), 0 members, total lag 7"
 
 
 def test_a_missing_input_topic_exits_1(kafka: Kafka, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,4 +51,4 @@ def test_a_missing_input_topic_exits_1(kafka: Kafka, tmp_path: Path, capsys: pyt
     assert stream.run("lag", "--json") == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert f"missing topics: {stream.kafka.input_topics[0]}; `scorer topics --create` makes them" in captured.err
+    assert f"missing topics: {stream.kafka.input_topics[0]}; `scorer topics --create` creates them" in captured.err

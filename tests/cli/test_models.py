@@ -168,12 +168,12 @@ def test_what_does_not_hold_together_is_not_added(place: Workplace, tmp_path: Pa
 
     damaged = tmp_path / "model.ubj"
     damaged.write_bytes((BUNDLE / "model.ubj").read_bytes()[:1000])
-    assert "is not a model that can be used" in place.add(model=damaged, expect=2)
+    assert "is not a usable model" in place.add(model=damaged, expect=2)
 
     other = tmp_path / "other.bin"
     shutil.copy(BUNDLE / "model.ubj", other)
     said = place.add("--golden", "nowhere.jsonl", model=other, expect=2)
-    assert "expected a file that ends in .ubj or .json" in said
+    assert "expected a name that ends in .ubj or .json" in said
     assert "nowhere.jsonl: no such file" in said
     assert not place.models.exists()
 

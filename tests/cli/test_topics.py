@@ -19,7 +19,7 @@ def names(stream: Stream) -> tuple[str, str, str]:
 def test_missing_topics_are_named_and_exit_1(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
     assert stream.run("topics") == 1
     said = capsys.readouterr().out
-    assert f"missing: {', '.join(names(stream))}; `scorer topics --create` makes them" in said
+    assert f"missing: {', '.join(names(stream))}; `scorer topics --create` creates them" in said
 
 
 def test_create_makes_what_is_missing_and_only_that(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,7 +111,7 @@ def test_too_many_dead_letters_stop_the_replica_before_the_batch_is_published_or
     world.send([b"\x08ab"] * 1_000, partition=0)
     assert replica.wait(60) == 1
     assert "'truncated'" in world.log()
-    assert "more than kafka.max_dead_letter_ratio allows, 0.5 of" in world.log()
+    assert "This exceeds kafka.max_dead_letter_ratio (0.5 of" in world.log()
     letters = len(world.ledger().dead_letters)
     assert letters <= 100
     assert world.committed()[0] <= 400 + letters

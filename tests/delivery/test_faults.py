@@ -50,10 +50,10 @@ class Watched:
         """Wait until /ready answers so."""
         self.world.until(lambda: self.ready() == (status, list(failed)), f"{status} {failed} from /ready")
 
-    def trouble(self) -> list[str]:
-        """With what the log said there is trouble, once for each time it said so."""
-        events = [json.loads(line)["event"] for line in self.world.log().splitlines() if line.startswith("{")]
-        return [event.removeprefix("trouble with ") for event in events if event.startswith("trouble with ")]
+    def unhealthy(self) -> list[str]:
+        """The components that the log called unhealthy, one item a line."""
+        lines = [json.loads(line) for line in self.world.log().splitlines() if line.startswith("{")]
+        return [line["component"] for line in lines if line["event"] == "component unhealthy"]
 
 
 def at_work(world: World) -> Watched:
@@ -88,7 +88,7 @@ def test_a_network_that_fails_before_redis_is_waited_for(
             proxy.set()
             watched.until(200)
         world.wait(len(world.sent))
-        assert watched.trouble() == ["features"]
+        assert watched.unhealthy() == ["features"]
         assert world.verify().repeated == 0
 
 
@@ -104,7 +104,7 @@ def test_a_full_or_read_only_redis_is_read_as_ever(make_world: MakeWorld, own_re
     world.send(range(500))
     watched = at_work(world)
     world.wait(500)
-    assert watched.trouble() == []
+    assert watched.unhealthy() == []
     assert world.verify().repeated == 0
 
 
@@ -122,8 +122,8 @@ def test_a_broker_that_stands_still_is_waited_for(make_world: MakeWorld, own_kaf
         watched.until(200)
     world.wait_committed()
     assert members(world) == before
-    assert set(watched.trouble()) <= told
-    assert len(watched.trouble()) <= 3  # the transaction may have timed out meanwhile
+    assert set(watched.unhealthy()) <= told
+    assert len(watched.unhealthy()) <= 3  # the transaction may have timed out meanwhile
     assert world.verify().repeated == 0
 
 
@@ -181,7 +181,7 @@ def test_a_right_to_read_that_is_lost_is_waited_for(make_world: MakeWorld, guard
         watched.until(200)
     world.wait_committed()
     assert world.log().count("a commit failed") <= 1
-    assert watched.trouble() == ["kafka"]
+    assert watched.unhealthy() == ["kafka"]
     assert world.verify().repeated == 0
 
 
@@ -215,7 +215,7 @@ def test_a_right_to_the_group_that_is_lost_is_waited_for(make_world: MakeWorld, 
         watched.until(200)
     world.wait_committed()
     assert world.verify().repeated <= (UNCOMMITTED_BATCHES + WINDOW) * BatchSettings().max_records
-    assert watched.trouble() == ["writes", "kafka"]
+    assert watched.unhealthy() == ["writes", "kafka"]
 
 
 @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])

@@ -145,7 +145,7 @@ def test_redis_away_for_20_s_loses_nothing_and_the_member_stays(make_world: Make
         world.wait(1_000)
         before = members(world)
         own_redis.pause()
-        world.until(lambda: "trouble with features" in world.log(), "word of the features")
+        world.until(lambda: '"component": "features"' in world.log(), "a log line about the features")
         time.sleep(2)
         published = world.published()
         time.sleep(18)
@@ -201,6 +201,9 @@ def test_redis_away_under_impute_scores_without_features(make_world: MakeWorld, 
     predictions = [copy for copies in world.ledger().predictions.values() for copy in copies]
     assert len(predictions) == 200
     assert all(copy["degraded"] and copy["missing"] == ["card"] for copy in predictions)
+    outage = [line for line in world.log().splitlines() if '"component": "features"' in line]
+    assert len(outage) == 1
+    assert "Connection refused" in outage[0]
 
 
 def test_redis_away_under_dead_letter_makes_dead_letters(make_world: MakeWorld, own_redis: Redis) -> None:

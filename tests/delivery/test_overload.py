@@ -48,7 +48,7 @@ def test_a_standstill_is_told_before_the_group_gives_up(make_world: MakeWorld, o
     world.wait(1_000)
     own_redis.pause()
     world.send(range(1_000, 2_000))
-    world.until(lambda: "trouble with loop" in world.log(), "word of the standstill")
+    world.until(lambda: '"component": "loop"' in world.log(), "a log line about the loop")
     assert '"lost"' not in world.log()
     own_redis.resume()
     world.wait(2_000)

@@ -76,7 +76,7 @@ def test_a_stop_whose_time_is_up_tells_how_much_is_repeated(make_world: MakeWorl
         stop_in_a_rebalance(world)
     world.wait_committed()
     last = said(world)[-1]
-    assert last["event"] == "stopped with uncommitted events: their next owner scores them again"
+    assert last["event"] == "stopped with uncommitted events: they will be scored again"
     assert 0 < world.verify().repeated <= last["at_most"]
 
 

@@ -93,7 +93,7 @@ def test_stopped_at_any_time_it_leaves_nothing_and_exits_0(room: Path, word: str
     out, err = demo.communicate(timeout=PATIENCE_SECONDS)
     assert demo.returncode == 0, err
     assert out == ""
-    assert "stopped; no process and no folder is left behind" in err
+    assert "stopped; all processes and temporary folders are gone" in err
     assert "Traceback" not in err
     wait_until_nothing_is_left(room)
 

@@ -12,16 +12,16 @@ NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "reconnect.backoff.ms": 10}
 def test_what_a_client_would_print_goes_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
     consumer = connect(Consumer, {**NOWHERE, "group.id": "g", "linger.ms": 5})
     with capture_logs() as lines:
-        while not any(line["kind"] == "FAIL" for line in lines):
+        while not any(line["facility"] == "FAIL" for line in lines):
             consumer.consume(1, 0.1)
         consumer.close()
     assert "%" not in capfd.readouterr().err
-    by_kind = {line["kind"]: line for line in lines}
+    by_facility = {line["facility"]: line for line in lines}
     # That nobody answers is told by the error callback, and by this again and again.
-    assert by_kind["FAIL"]["log_level"] == "debug"
-    assert "Connection refused" in by_kind["FAIL"]["what"]
-    assert by_kind["CONFWARN"]["log_level"] == "warning"
-    assert by_kind["CONFWARN"]["what"].startswith("Configuration property queue.buffering.max.ms is a producer")
+    assert by_facility["FAIL"]["log_level"] == "debug"
+    assert "Connection refused" in by_facility["FAIL"]["message"]
+    assert by_facility["CONFWARN"]["log_level"] == "warning"
+    assert by_facility["CONFWARN"]["message"].startswith("Configuration property queue.buffering.max.ms is a producer")
 
 
 def test_a_client_that_cannot_be_made_says_why() -> None:

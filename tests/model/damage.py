@@ -34,7 +34,7 @@ def outcome(file: Path, kind: str) -> str:
         booster = load_booster(file)
     except Misconfigured as error:
         (problem,) = error.problems
-        return "refused" if "is not a model that can be used: " in problem.what and "\n" not in problem.what else "?"
+        return "refused" if "is not a usable model: " in problem.what and "\n" not in problem.what else "?"
     if booster.columns != matrix.shape[1]:
         return "other columns"
     data = xgboost.DMatrix(matrix, feature_types=booster.feature_types)

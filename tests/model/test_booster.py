@@ -147,10 +147,10 @@ def test_a_score_that_is_not_finite_is_kept(tmp_path: Path) -> None:
                 "the model does not know 'betta'; did you mean 'beta' for 'betta'?",
             ],
         ),
-        (("alpha", "gamma", "beta", "delta", "epsilon"), ["'gamma' stands where the model has 'beta'"]),
+        (("alpha", "gamma", "beta", "delta", "epsilon"), ["'gamma' is in the place of the model's 'beta'"]),
         (
             ("beta", "alpha", "gamma", "x", "y", "z"),
-            ["6 columns", "'delta', 'epsilon'", "'x', 'y', 'z'", "'beta' stands where the model has 'alpha'"],
+            ["6 columns", "'delta', 'epsilon'", "'x', 'y', 'z'", "'beta' is in the place of the model's 'alpha'"],
         ),
     ],
 )
@@ -192,7 +192,7 @@ def test_a_truncated_model_is_a_problem(ending: str, tmp_path: Path) -> None:
     whole = train("logistic").save_raw(ending)
     file = tmp_path / f"model.{ending}"
     file.write_bytes(whole[: len(whole) // 2])
-    assert "is not a model that can be used" in why_not(file)
+    assert "is not a usable model" in why_not(file)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"hello", b"{L\x00"])

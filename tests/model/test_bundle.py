@@ -150,7 +150,7 @@ def test_a_changed_a_missing_and_an_unlisted_file_are_reported_at_once(tmp_path:
     (folder / "NOTES.md").touch()
     found = problems(tmp_path)
     assert any("model.ubj: was changed since it was added: its sha256 is" in problem for problem in found)
-    assert any("plan.yaml: is not there, though manifest.json lists it" in problem for problem in found)
+    assert any("plan.yaml: is missing, but manifest.json lists it" in problem for problem in found)
     assert any("golden.jsonl: is not listed in manifest.json" in problem for problem in found)
     assert not any("NOTES" in problem for problem in found)
 
@@ -170,10 +170,10 @@ def test_a_sha256_in_capitals_is_the_same(tmp_path: Path) -> None:
         ("{", "is not JSON"),
         ("\xff", "is not JSON"),
         ("[]", "is not an object"),
-        ("{}", "has no 'files'"),
-        ('{"files": []}', "has no 'files'"),
+        ("{}", "has no object 'files'"),
+        ('{"files": []}', "has no object 'files'"),
         ('{"files": {"model.ubj": "abc"}}', "files.model.ubj: 'abc' is not a sha256"),
-        ('{"files": {"../x": "' + 64 * "0" + '"}}', "'../x' is not a file's name"),
+        ('{"files": {"../x": "' + 64 * "0" + '"}}', "'../x' is not a file name"),
         ('{"files": {}, "objective": 3}', "objective: 3 is not text"),
         ('{"files": {}}', "model.ubj: is not listed"),
     ],

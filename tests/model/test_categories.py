@@ -52,7 +52,7 @@ def test_names_beyond_ascii_that_xgboost_keeps_cut_are_told_apart_all_the_same(
     assert said(booster, tuple(values)) == ""
     problem = said(booster, tuple(reversed(values)))
     assert "are not those of the model: the plan has [" in problem
-    assert "give them in the order of the column's `.cat.categories` in training" in problem
+    assert "list them in the order of the column's `.cat.categories` in training" in problem
     problem.encode()
 
 
@@ -94,7 +94,7 @@ def test_a_long_list_is_cut_and_the_first_difference_named(tmp_path: Path) -> No
     wrong = tuple(known[:250] + known[251:] + ["c250"])
     problem = said(fit(known, tmp_path), wrong)
     assert "[c0, c1, c2, c3, c4, c5, c6, c7, and 292 more]" in problem
-    assert "first apart at index 250: c251 for c250" in problem
+    assert "first differ at index 250: c251 for c250" in problem
     assert "`Booster.get_categories()` gives" in problem
     assert len(problem) < 600
 
@@ -110,12 +110,12 @@ def test_a_column_of_the_event_without_categories_is_refused_where_the_model_has
     values: Values, tmp_path: Path
 ) -> None:
     problem = said(fit(values, tmp_path), ())
-    assert "columns[1].categories: left out for column 'place', which the model takes as a category: [" in problem
+    assert "columns[1].categories: missing for column 'place', which is categorical in the model: [" in problem
     assert f"write categories: [{values[0]}, {values[1]}]" in problem
 
 
 def test_a_number_of_redis_or_an_expression_is_a_code_only_where_the_categories_are_text(tmp_path: Path) -> None:
-    assert "left out for column 'place'" in said(fit([101, 205], tmp_path), (), computed=True)
+    assert "missing for column 'place'" in said(fit([101, 205], tmp_path), (), computed=True)
     texts = fit(["US", "FR"], tmp_path)
     assert said(texts, (), computed=True) == ""
     (warning,) = texts.concerns([Given("amount", (), computed=False), Given("place", (), computed=True)], proven=True)

@@ -62,7 +62,7 @@ def test_a_model_is_told_by_its_content_and_its_name_must_say_the_same(kind: str
     assert mistaken(content, ending) == ("", "")
     for other in {".ubj", ".json", ".model", ""} - {ending}:
         what, todo = mistaken(content, other)
-        assert what == f"it is {'UBJSON' if kind == 'ubj' else 'JSON'}, and its name ends in '{other}'"
+        assert what == f"it is {'UBJSON' if kind == 'ubj' else 'JSON'}, but its name ends in '{other}'"
         assert f"rename this one, so that it ends in {ending}" in todo
 
 

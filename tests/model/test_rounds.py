@@ -83,7 +83,7 @@ def test_early_stopping_is_found_where_xgboost_does_it(tmp_path: Path) -> None:
     found = load_booster(save(booster, tmp_path))
     best = booster.best_iteration + 1
     assert (found.rounds.best, found.rounds.used) == (best, booster.num_boosted_rounds())
-    assert f"all of its {best + 10} rounds, and early stopping found the first {best} best" in found.rounds.concern
+    assert f"all of its {best + 10} rounds, but early stopping found the first {best} best" in found.rounds.concern
     assert str(found.rounds) == f"{best + 10} of {best + 10}; early stopping found the first {best} best"
 
 
@@ -100,9 +100,9 @@ def test_nothing_is_warned_of_where_no_round_follows_the_best(noted: object, tmp
 @pytest.mark.parametrize(
     ("kind", "noted", "asked", "said"),
     [
-        ("logistic", None, "best", "is best, and the file does not say which rounds are"),
-        ("logistic", 20, "best", "is best, which would be the first 21, and the model has 8 rounds; give at most"),
-        ("logistic", None, 9, "is 9, and the model has 8 rounds; give at most 8"),
+        ("logistic", None, "best", "is best, but the file has no best round"),
+        ("logistic", 20, "best", "is best, which would be the first 21, but the model has 8 rounds; use at most"),
+        ("logistic", None, 9, "is 9, but the model has 8 rounds; use at most 8"),
         ("linear", 2, "best", "a model of this kind can only score with all of its rounds"),
         ("linear", None, 3, "a model of this kind can only score with all of its rounds"),
     ],

@@ -52,12 +52,16 @@ def cut_off(learner: Any) -> None:
 
 CHANGES: list[tuple[str, Change, str]] = [
     ("logistic", lambda it: tree(it)["left_children"].__setitem__(0, 10**8), "node 0: a split leads to a node that is"),
-    ("logistic", lambda it: tree(it)["left_children"].__setitem__(0, -7), "a split leads to a node that is not there"),
+    (
+        "logistic",
+        lambda it: tree(it)["left_children"].__setitem__(0, -7),
+        "a split leads to a node that does not exist",
+    ),
     ("logistic", lambda it: tree(it)["right_children"].__setitem__(0, 5), "children are not side by side (1 and 5)"),
     ("logistic", two_ways, "tree 3, node 3: two branches of a tree lead to the same node"),
     ("logistic", back_to_the_root, "tree 0, node 0: two branches of a tree lead to the same node"),
     ("logistic", cut_off, "no split leads to"),
-    ("logistic", lambda it: tree(it)["left_children"].__setitem__(0, -1), "node 0: it has a right child alone (2)"),
+    ("logistic", lambda it: tree(it)["left_children"].__setitem__(0, -1), "node 0: it has only a right child (2)"),
     ("logistic", lambda it: tree(it, 2)["split_indices"].__setitem__(0, 5), "tree 2, node 0: a split reads feature 5"),
     ("logistic", lambda it: tree(it)["split_indices"].__setitem__(0, -1), "a split reads feature -1 of 5"),
     ("logistic", lambda it: tree(it)["split_indices"].pop(), "items of split_indices"),
@@ -67,13 +71,13 @@ CHANGES: list[tuple[str, Change, str]] = [
     ("logistic", lambda it: tree(it)["split_conditions"].__setitem__(0, "a"), "split_conditions is not a list of numb"),
     ("logistic", lambda it: tree(it)["split_indices"].__setitem__(0, 0.5), "split_indices is not a list of whole"),
     ("logistic", lambda it: tree(it)["left_children"].__setitem__(0, 2**80), "left_children is not a list of whole"),
-    ("logistic", lambda it: tree(it)["tree_param"].update(num_nodes="4"), "it says that it has 4 nodes, and has"),
+    ("logistic", lambda it: tree(it)["tree_param"].update(num_nodes="4"), "it states 4 nodes, but has"),
     ("logistic", lambda it: tree(it)["tree_param"].update(num_feature="9"), "it has 9 features, and the model 5"),
-    ("logistic", lambda it: tree(it)["tree_param"].update(num_deleted="2"), "and it says that 2 are deleted"),
+    ("logistic", lambda it: tree(it)["tree_param"].update(num_deleted="2"), "but it states that 2 are deleted"),
     ("logistic", lambda it: tree(it).update(id=1), "the numbers of its trees"),
-    ("logistic", lambda it: model(it)["trees"].pop(), "it says that it has 8 trees, has 7"),
+    ("logistic", lambda it: model(it)["trees"].pop(), "it states 8 trees, but has 7"),
     ("logistic", lambda it: model(it)["tree_info"].pop(), "and outputs of 7"),
-    ("logistic", lambda it: model(it)["gbtree_model_param"].update(num_trees="9"), "it says that it has 9 trees"),
+    ("logistic", lambda it: model(it)["gbtree_model_param"].update(num_trees="9"), "it states 9 trees"),
     ("logistic", lambda it: model(it)["tree_info"].__setitem__(1, 1), "tree 1: it adds to an output that is not one"),
     ("softprob", lambda it: model(it)["tree_info"].__setitem__(1, -1), "an output that is not one of its 3 (-1)"),
     ("logistic", lambda it: model(it)["iteration_indptr"].pop(), "its rounds do not add up to its 8 trees"),
@@ -83,16 +87,20 @@ CHANGES: list[tuple[str, Change, str]] = [
         lambda it: it["learner_model_param"].update(num_feature="3"),
         "it has 3 features, and has 5 feat",
     ),
-    ("logistic", lambda it: it["learner_model_param"].update(num_feature="-3"), "it says that it has -3 features"),
-    ("logistic", lambda it: it["learner_model_param"].update(num_class="-3"), "it says that it has -3 classes"),
+    ("logistic", lambda it: it["learner_model_param"].update(num_feature="-3"), "it states -3 features"),
+    ("logistic", lambda it: it["learner_model_param"].update(num_class="-3"), "it states -3 classes"),
     ("logistic", lambda it: it["feature_names"].pop(), "and has 4 feature names"),
     ("categorical", lambda it: it["feature_types"].append("q"), "and has 6 feature types"),
     ("categorical", lambda it: it["feature_types"].__setitem__(1, "k"), "it has a feature of type 'k'"),
-    ("dart", lambda it: it["gradient_booster"]["weight_drop"].pop(), "it has 8 trees, and weights of 7"),
+    ("dart", lambda it: it["gradient_booster"]["weight_drop"].pop(), "it has 8 trees, but weights for 7"),
     ("dart", lambda it: tree(it)["left_children"].__setitem__(0, 2), "its children are not side by side"),
     ("linear", lambda it: model(it)["weights"].pop(), "5 weights for 5 features and 1 outputs"),
     ("vector-leaf", lambda it: tree(it)["leaf_weights"].pop(), "31 weights for vectors of 2"),
-    ("vector-leaf", lambda it: tree(it)["right_children"].__setitem__(-1, 16), "a leaf whose vector is not there (16)"),
+    (
+        "vector-leaf",
+        lambda it: tree(it)["right_children"].__setitem__(-1, 16),
+        "a leaf whose vector does not exist (16)",
+    ),
     ("categorical", lambda it: tree(it)["categories"].pop(), "its sets of categories overlap"),
     ("categorical", lambda it: tree(it)["categories_sizes"].__setitem__(0, -1), "its sets of categories overlap"),
     ("categorical", lambda it: tree(it)["categories_segments"].__setitem__(1, 0), "its sets of categories overlap"),
@@ -102,7 +110,7 @@ CHANGES: list[tuple[str, Change, str]] = [
     (
         "categorical",
         lambda it: tree(it)["categories_nodes"].__setitem__(-1, 0),
-        "it has categories, and no split by them",
+        "it has categories it cannot use",
     ),
     ("categorical", lambda it: tree(it)["split_type"].__setitem__(0, 3), "split_type holds 3"),
 ]
@@ -120,7 +128,7 @@ def test_categories_without_types_of_splits_are_refused() -> None:
     learner = json.loads(train("categorical").save_raw("json"))["learner"]
     for each in model(learner)["trees"]:
         del each["split_type"]
-    with pytest.raises(Damaged, match="it has categories, and no split by them"):
+    with pytest.raises(Damaged, match="it has categories it cannot use"):
         check(learner)
 
 

@@ -24,7 +24,7 @@ from .boosters import COLUMNS, KINDS, Rows, edited, grow, is_categorical, loaded
 COMPILES = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 COMPILED = "compiled" if COMPILES else "booster: numba's compiler is switched off"
 NOT_COVERED = {
-    "aft": "booster: the objective survival:aft is not known here",
+    "aft": "booster: the objective survival:aft is not supported",
     "linear": "booster: gblinear has no trees",
     "linear-classes": "booster: gblinear has no trees",
     "vector-leaf": "booster: its leaves are vectors",
@@ -131,8 +131,8 @@ def apart(learner: dict[str, Any]) -> None:
     [
         (circle, "two branches of a tree lead to the same node"),
         (two_ways, "two branches of a tree lead to the same node"),
-        (no_node, "a split leads to a node that is not there"),
-        (negative_node, "a split leads to a node that is not there"),
+        (no_node, "a split leads to a node that does not exist"),
+        (negative_node, "a split leads to a node that does not exist"),
         (no_feature, "a split reads feature 5 of 5"),
         (no_output, "an output that is not one of its 1"),
         (apart, "tree 0, node 0: its children are not side by side"),
@@ -185,7 +185,7 @@ def test_compiled_trees_that_disagree_are_not_used_and_said_so(wrong: str, monke
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
     with capture_logs() as logs:
         booster = Booster(xgboost.Booster(model_file=train("logistic").save_raw()))
-    assert booster.path.startswith("booster: the compiled trees disagree with it: ")
+    assert booster.path.startswith("booster: the compiled trees disagree with the booster: ")
     assert [line["log_level"] for line in logs] == ["warning"]
     matrix = rows(300)
     assert same_bits(booster.score(matrix).values, predict(train("logistic"), matrix))
@@ -233,7 +233,7 @@ def test_a_model_saved_in_a_form_that_is_not_known_is_left_to_the_booster(
 ) -> None:
     monkeypatch.setattr(ubjson, "read", lambda _: {"learner": form})
     booster = Booster(xgboost.Booster(model_file=train("logistic").save_raw()))
-    assert booster.path.startswith("booster: its trees have a form that is not known here")
+    assert booster.path.startswith("booster: its trees are saved in an unknown form")
     assert same_bits(booster.score(rows(10)).values, predict(train("logistic"), rows(10)))
 
 

@@ -121,17 +121,17 @@ def test_an_outage_is_one_line_at_its_start_and_one_at_its_end(capsys: pytest.Ca
     configure_logging("info", "json")
     now = [100.0]
     outages = Outages(structlog.get_logger(), clock=lambda: now[0])
-    outages.good("redis")
+    outages.recovered("redis")
     for _ in range(1000):
-        outages.bad("redis", "connection refused")
+        outages.unhealthy("redis", "connection refused")
         now[0] += 0.02
-    outages.bad("brokers", "timed out")
-    outages.good("redis")
-    outages.good("redis")
+    outages.unhealthy("brokers", "timed out")
+    outages.recovered("redis")
+    outages.recovered("redis")
     for line in (found := lines(capsys)):
         del line["timestamp"]
     assert found == [
-        {"event": "trouble with redis", "level": "warning", "detail": "connection refused"},
-        {"event": "trouble with brokers", "level": "warning", "detail": "timed out"},
-        {"event": "no more trouble with redis", "level": "info", "lasted_s": 20.0},
+        {"event": "component unhealthy", "level": "warning", "component": "redis", "reason": "connection refused"},
+        {"event": "component unhealthy", "level": "warning", "component": "brokers", "reason": "timed out"},
+        {"event": "component recovered", "level": "info", "component": "redis", "lasted_s": 20.0},
     ]

@@ -25,8 +25,8 @@ def test_a_standstill_is_told_once_and_its_end(monkeypatch: pytest.MonkeyPatch) 
         now[0] = 31
         until(lambda: told)
         time.sleep(0.1)
-        assert [entry["event"] for entry in told] == ["trouble with loop"]
-        assert told[0]["detail"] == "turned 31.0 s ago, the limit is 30 s"
+        assert [(entry["event"], entry["component"]) for entry in told] == [("component unhealthy", "loop")]
+        assert told[0]["reason"] == "turned 31.0 s ago, the limit is 30 s"
         health.heartbeat()
         until(lambda: len(told) == 2)
-        assert told[1]["event"] == "no more trouble with loop"
+        assert (told[1]["event"], told[1]["component"]) == ("component recovered", "loop")

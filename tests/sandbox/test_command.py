@@ -58,9 +58,9 @@ def test_it_says_where_the_servers_are_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--kafka-port", "70000"], "--kafka-port: 70000 is no port"),
+        (["--kafka-port", "70000"], "--kafka-port: 70000 is not a port"),
         (["--env-file", "nowhere/environment"], "there is no folder nowhere"),
-        (["--env-file", __file__], "holds something else"),
+        (["--env-file", __file__], "is some other file"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_starts(options: list[str], said: str) -> None:

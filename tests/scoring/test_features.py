@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-import structlog
 
 from scorer.batch import NO_SLOT, Lookup, Matrix, Reason
 from scorer.errors import Misconfigured, Unavailable
@@ -110,9 +109,9 @@ def test_missing_entities_are_imputed_named_and_counted() -> None:
 def test_a_row_without_an_entity_that_it_must_have_is_rejected(plan: str, when_missing: str) -> None:
     matrix = passed(features(table(), plan=plan, when_missing=when_missing))
     assert {each.row: each.detail for each in matrix.rejected} == {
-        1: "entity 'plane' is stale: its features are older than its `max_age` allows, at key 'plane:N2'",
+        1: "entity 'plane' is stale: its features are older than `max_age` at key 'plane:N2'",
         3: "entity 'plane' is missing: a field in its key 'plane:{tailnum}' is null",
-        4: "entity 'plane' is missing: Redis has none of its features at key 'plane:N3'",
+        4: "entity 'plane' is missing: no features in Redis at key 'plane:N3'",
     }
     assert {each.reason for each in matrix.rejected} == {Reason.NO_FEATURES}
     assert np.isnan(matrix.values[[1, 2, 3, 4]]).all()
@@ -124,8 +123,8 @@ def test_a_rejected_row_says_all_that_it_lacks_and_is_rejected_once() -> None:
     matrix = passed(features(table(), when_missing="dead-letter"))
     assert [each.row for each in matrix.rejected] == [1, 3, 4]
     assert matrix.rejected[2].detail == (
-        "entity 'plane' is missing: Redis has none of its features at key 'plane:N3'; "
-        "entity 'route' is invalid: what Redis has is not of layout packed at key 'route:EWR'"
+        "entity 'plane' is missing: no features in Redis at key 'plane:N3'; "
+        "entity 'route' is invalid: the value in Redis does not match layout packed at key 'route:EWR'"
     )
 
 
@@ -216,23 +215,36 @@ def test_a_store_that_failed_is_left_alone_for_a_while(when_unavailable: str) ->
     assert len(store.asked) == 4
 
 
-def test_an_outage_is_told_once_and_so_is_its_end() -> None:
+@pytest.mark.parametrize("policy", ["impute", "dead-letter"])
+def test_the_reason_of_a_fallback_is_known_while_it_lasts(policy: str) -> None:
     store, seconds = table(), [0.0]
-    going_on = features(store, when_unavailable="impute", seconds=seconds)
-    with structlog.testing.capture_logs() as lines:
-        for down in (True, True, False, False, True):
-            store.down = down
-            passed(going_on)
-            seconds[0] += COOL_DOWN_SECONDS
-    assert [(line["event"], line.get("reason")) for line in lines] == [
-        ("going on without features", "nobody at home"),
-        ("features are there again", None),
-        ("going on without features", "nobody at home"),
-    ]
+    falling_back = features(store, when_unavailable=policy, seconds=seconds)
+    lookups, reasons = falling_back.lookups, list[str]()
+    assert lookups
+    for down in (True, True, False, False, True):
+        store.down = down
+        passed(falling_back)
+        reasons.append(lookups.fallback_reason)
+        seconds[0] += COOL_DOWN_SECONDS
+    assert reasons == ["nobody at home", "nobody at home", "", "", "nobody at home"]
+    store.down = False
+    seconds[0] += PING_SECONDS
+    assert lookups.ping_if_idle() == ""
+    assert lookups.fallback_reason == ""
+
+
+def test_under_wait_there_is_no_fallback() -> None:
+    store = table()
+    waiting = features(store, when_unavailable="wait")
+    store.down = True
+    with pytest.raises(Unavailable, match="nobody at home"):
+        passed(waiting)
+    assert waiting.lookups
+    assert waiting.lookups.fallback_reason == ""
 
 
 def test_entities_need_a_store() -> None:
-    with pytest.raises(Misconfigured, match="features: is left out, and the plan has entities: plane, route"):
+    with pytest.raises(Misconfigured, match="features: missing, and the plan has entities: plane, route"):
         features(None)
 
 

@@ -1,1 +1,1 @@
-"""What the brokers say and are told: topics, groups, and the cluster."""
+"""Administration of the brokers: topics, groups, and the cluster."""

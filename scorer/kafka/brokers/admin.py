@@ -1,4 +1,4 @@
-"""What is asked of the cluster, and done to it, beside reading and writing records. Every call is bounded in time."""
+"""The admin client: requests to the cluster other than reading and writing records. Every call has a timeout."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -25,7 +25,7 @@ from scorer.settings import KafkaSettings
 
 ABSENT = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART})
 NO_ANSWER = frozenset({KafkaError._TIMED_OUT, KafkaError._TRANSPORT})  # noqa: SLF001  librdkafka's own codes are so named
-HOPELESS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001  the same; waiting mends neither
+HOPELESS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001  the same; waiting does not help
 DENIED = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 OF_TOPICS = (
     "retention.ms", "max.message.bytes", "cleanup.policy", "min.insync.replicas", "unclean.leader.election.enable",
@@ -38,13 +38,13 @@ _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
-    """How far a consumer group is behind in one partition. Offsets are the next to be read.
+    """The lag of a consumer group in one partition. Offsets are the next ones to read.
 
-    committed: None where the group has committed nothing.
-    end:       of the partition.
-    lag:       offsets from where the group goes on to the end.
-    member:    who reads it: the static member's name, else the member's id; None while nobody does.
-    host:      where that member is.
+    committed: the committed offset; None if the group has committed none.
+    end:       the end offset of the partition.
+    lag:       the distance from the group's next offset to the end.
+    member:    the member that owns it: its group.instance.id if it has one, otherwise its member id; None without one.
+    host:      the host of that member.
     """
 
     topic: str
@@ -58,7 +58,7 @@ class PartitionLag:
 
 @dataclass(frozen=True, slots=True)
 class GroupLag:
-    """How far a consumer group is behind, by partition in order."""
+    """The lag of a consumer group by partition, in order."""
 
     group: str
     state: str
@@ -66,16 +66,16 @@ class GroupLag:
 
     @property
     def total(self) -> int:
-        """Offsets of all partitions together."""
+        """The lag of all partitions together."""
         return sum(partition.lag for partition in self.partitions)
 
 
 class Admin:
-    """An administrator's connection to the cluster.
+    """An admin client.
 
     Args:
-        kafka: where the brokers are, and how to log in.
-        seconds: limit of each call.
+        kafka: the brokers, and how to log in.
+        seconds: the timeout of each call.
     """
 
     def __init__(self, kafka: KafkaSettings, seconds: float = 10.0) -> None:
@@ -83,16 +83,16 @@ class Admin:
         self._seconds = seconds
         self._reason = LastError()
         self._hopeless = False
-        # Silent: what the client would print, over and over, is in the error that is raised.
+        # No log: the errors that the client would log repeatedly are in the error that is raised.
         self._properties = {"log_level": 0, **properties(kafka, "admin"), "error_cb": self._on_error}
         self._client = connect(AdminClient, self._properties)
 
     def topics(self, names: Iterable[str]) -> dict[str, Topic]:
-        """Return those of the named topics that exist, by name in the order of the names.
+        """Return the named topics that exist, by name and in the given order.
 
         Raises:
             Unavailable: the brokers do not answer.
-            Fatal: they refuse to say.
+            Fatal: the brokers refuse the request.
         """
         asked = TopicCollection(list(dict.fromkeys(names)))
         futures = self._client.describe_topics(asked, request_timeout=self._seconds)
@@ -105,22 +105,22 @@ class Admin:
         return found
 
     def cluster(self) -> Cluster:
-        """Return what the brokers are together.
+        """Return the number of brokers, and the properties of one of them.
 
         Raises:
             Unavailable: the brokers do not answer.
-            Fatal: they refuse to say.
+            Fatal: the brokers refuse the request.
         """
         described = self._wait(self._client.describe_cluster(request_timeout=self._seconds), "describe the cluster")
         one = ConfigResource(ConfigResource.Type.BROKER, str(described.nodes[0].id))
         return Cluster(len(described.nodes), self._config(one, OF_BROKERS, "the properties of a broker"))
 
     def create(self, topics: Iterable[Topic]) -> list[str]:
-        """Make topics and wait until the cluster knows them; return the names of those that were not there before.
+        """Create topics and wait until the cluster knows them; return the names of those that did not exist before.
 
         Raises:
             Unavailable: the brokers do not answer.
-            Fatal: they refuse.
+            Fatal: the brokers refuse the request.
         """
         new = [NewTopic(t.name, t.partitions, t.replicas, config=dict(t.config)) for t in topics]
         if not new:
@@ -132,26 +132,26 @@ class Admin:
         created = [name for name, future in futures.items() if future.exception() is None]
         deadline = time.monotonic() + seconds
         while len(self.topics(created)) < len(created) and time.monotonic() < deadline:
-            time.sleep(TURN_SECONDS)  # the brokers hear of it a moment after the controller agreed
+            time.sleep(TURN_SECONDS)  # the brokers learn of a topic a moment after the controller
         return created
 
     def lag(self, group: str, topics: Iterable[Topic], start_from: str) -> GroupLag:
-        """Return how far a group is behind.
+        """Return the lag of a group.
 
         Args:
-            group: its id.
-            topics: which it reads, as they are.
-            start_from: `earliest` or `latest`: where it begins in a topic of which it has committed nothing.
+            group: the group's id.
+            topics: the topics that it reads.
+            start_from: `earliest` or `latest`: where it starts in a topic without committed offsets.
 
         Raises:
             Unavailable: the brokers do not answer.
-            Fatal: they refuse to say.
+            Fatal: the brokers refuse a request.
         """
         asked = [(topic.name, partition) for topic in topics for partition in range(topic.partitions)]
         committed = self._committed(group, asked)
         begins, ends = self._offsets(asked, _EARLIEST), self._offsets(asked, _LATEST)
         described = self._asked(lambda: describe_group(self._kafka, group, self._seconds), f"describe group {group}")
-        # A partition without an offset of a topic that has some was added to it: it begins at its first record.
+        # A partition without an offset, in a topic with some, was added later: it is read from its first record.
         begun = {topic for topic, _ in committed}
         lags = []
         for partition in asked:
@@ -172,7 +172,7 @@ class Admin:
         return {name: entries[name].value for name in names if name in entries}
 
     def _committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        # Not by the administrator's call: that one crashes the process when the group's coordinator has just moved.
+        # The admin client's call would crash the process when the group's coordinator has just moved.
         consumer = connect(Consumer, {**self._properties, "group.id": group, "enable.auto.commit": False})
         asked = [TopicPartition(*partition) for partition in partitions]
         try:
@@ -194,14 +194,14 @@ class Admin:
         return self._asked(ask, f"read the offsets of {', '.join(dict.fromkeys(topic for topic, _ in partitions))}")
 
     def _asked(self, ask: Callable[[], Answer], doing: str) -> Answer:
-        """Return an answer about a group or partitions, once nothing of it moves."""
+        """Ask about a group or partitions, and retry while they move between brokers."""
         try:
             return settled(ask, self._seconds)
         except KafkaException as failed:
             raise self._failure(failed, doing) from failed
 
     def _wait(self, future: Future[Any], doing: str, expected: Collection[int] = ()) -> Any:  # noqa: ANN401  the client has no types
-        """Return the answer, or None where it is an error with one of the expected codes."""
+        """Return the result, or None for an error with one of the expected codes."""
         try:
             return self._done(future).result()
         except KafkaException as failed:
@@ -210,7 +210,7 @@ class Admin:
             raise self._failure(failed, doing) from failed
 
     def _done(self, future: Future[Any]) -> Future[Any]:
-        """Return the future when it is done, serving what the client tells by its callback meanwhile."""
+        """Return the future when it is done, serving the client's callbacks meanwhile."""
         while not future.done() and not self._hopeless:
             wait([future], timeout=TURN_SECONDS)
             self._client.poll(0)

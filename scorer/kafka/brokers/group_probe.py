@@ -1,8 +1,7 @@
-"""Ask the brokers about a consumer group, as a program of its own: a client that crashes over it does so alone.
+"""Ask the brokers about a consumer group, in a separate process, since the client may crash.
 
 It reads {"properties", "group", "rights", "topics", "seconds"} as JSON from stdin, and writes the answer, or {"code",
-"text"} of an error, as JSON to stdout. It imports nothing of the project's. `describe_group` in
-`scorer.kafka.brokers.groups` starts it.
+"text"} of an error, as JSON to stdout. It imports nothing of the project. `scorer.kafka.brokers.groups` starts it.
 """
 
 import json
@@ -15,10 +14,10 @@ from confluent_kafka.admin import AdminClient
 
 
 def ask(properties: dict[str, Any], group: str, rights: bool, topics: list[str], seconds: float) -> dict[str, Any]:  # noqa: FBT001  by name, from JSON
-    """Return the state of a group, what we may do to it, who reads which partition, and how many topics have.
+    """Return the state of a group, our rights on it, its members' partitions, and the partition counts of topics.
 
     Raises:
-        KafkaException: the brokers did not say.
+        KafkaException: the request failed.
     """
     client = AdminClient(properties)
     (future,) = client.describe_consumer_groups(
@@ -44,4 +43,4 @@ if __name__ == "__main__":
         answer = {"code": failed.args[0].code(), "text": failed.args[0].str()}
     sys.stdout.write(json.dumps(answer))
     sys.stdout.flush()
-    os._exit(0)  # without taking the client apart
+    os._exit(0)  # skip the client's destructor

@@ -1,4 +1,4 @@
-"""What the brokers say about a consumer group."""
+"""Describing a consumer group."""
 
 import json
 import subprocess
@@ -15,18 +15,18 @@ from scorer.kafka.offsets import Partition
 from scorer.settings import KafkaSettings
 
 PROBE = Path(__file__).with_name("group_probe.py")
-TRIES = 5  # of a client that crashes: it does so where a connection breaks at the very moment of the question
-START_SECONDS = 30.0  # that a process may take to start on a busy machine
+TRIES = 5  # attempts, since the client crashes if a connection breaks just as the request is sent
+START_SECONDS = 30.0  # for a process to start on a busy machine
 
 
 @dataclass(frozen=True, slots=True)
 class GroupDescription:
     """A consumer group.
 
-    state:      such as `stable`, `empty` or `dead`.
-    operations: what its user may do to it, such as `READ`; empty where that was not asked, or brokers do not tell.
-    owners:     by partition, the static member's name or else the member's id, and the member's host.
-    sizes:      how many partitions the topics have that were asked about.
+    state:      the state, such as `stable`, `empty` or `dead`.
+    operations: the operations that the user is allowed, such as `READ`; empty if not requested or not told.
+    owners:     by partition, the group.instance.id or member id of its member, and the member's host.
+    sizes:      the number of partitions, by requested topic.
     """
 
     state: str
@@ -38,20 +38,20 @@ class GroupDescription:
 def describe_group(
     kafka: KafkaSettings, group: str, seconds: float, *, rights: bool = False, topics: Collection[str] = ()
 ) -> GroupDescription:
-    """Ask about a group.
+    """Describe a group.
 
-    In a process of its own: where the connection to a group's coordinator breaks while an administrator's question
-    is being sent, librdkafka (2.16 and before) aborts the process, which nothing can catch.
+    This runs in a child process: if the connection to a group's coordinator breaks while an admin request is being
+    sent, librdkafka (2.16 and before) aborts the process, which cannot be caught.
 
     Args:
-        kafka: where the brokers are, and how to log in.
-        group: its id.
-        seconds: limit of the question.
+        kafka: the brokers, and how to log in.
+        group: the group's id.
+        seconds: the timeout of the request.
         rights: whether to ask for the operations, too.
-        topics: whose partitions are to be counted, too.
+        topics: whether to count the partitions of some topics, too.
 
     Raises:
-        KafkaException: the brokers did not say.
+        KafkaException: the request failed.
     """
     chosen = {"log_level": 0, **properties(kafka, "admin")}
     question = {"properties": chosen, "group": group, "rights": rights, "topics": list(topics), "seconds": seconds}

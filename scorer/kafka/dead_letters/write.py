@@ -1,4 +1,4 @@
-"""The record published for an event that cannot be scored: the event unchanged, and why; and when it is too many."""
+"""Makes dead letters (the event unchanged, with the reason in headers), and limits their share."""
 
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from scorer.errors import Fatal
 from scorer.kafka.headers import MOST_HEADERS, Headers, headers_of
 from scorer.kafka.writes import CUT, PREFIX, Write
 
-OUR_HEADERS = 10  # at most
+OUR_HEADERS = 10  # most headers that a dead letter adds
 
 
 class DeadLetters:
-    """Makes dead letters of one model's replica.
+    """Makes the dead letters of a replica.
 
     Args:
-        topic: where they go.
+        topic: the dead-letter topic.
         model: the model's name.
         version: the bundle's version.
     """
@@ -29,10 +29,10 @@ class DeadLetters:
         self._model, self._version = model.encode(), version.encode()
 
     def write(self, records: Records, rejected: Rejected) -> Write:
-        """Return what is to be written for a row: value, key, timestamp and headers of the event, then ours.
+        """Return the dead letter of a row: value, key, timestamp and headers of the event, then our headers.
 
         Args:
-            records: the batch, with what the consumer was given in `originals`.
+            records: the batch, with the client's messages in `originals`.
             rejected: the row, and why it cannot be scored.
         """
         row = rejected.row
@@ -61,7 +61,7 @@ class DeadLetters:
 
 
 def _headers(records: Records, row: int) -> tuple[Headers, Headers]:
-    """Return the headers of an event that a dead letter can have, and one that says what it cannot."""
+    """Return the headers of an event that fit into a dead letter, and a header that says which do not."""
     headers = headers_of(cast("Message", records.originals[row]))
     most = MOST_HEADERS - OUR_HEADERS
     if len(headers) > most:
@@ -70,11 +70,11 @@ def _headers(records: Records, row: int) -> tuple[Headers, Headers]:
 
 
 class DeadLetterLimit:
-    """Stops a replica before it turns a topic into dead letters, for a schema or a model that is wrong.
+    """Stops a replica with a wrong schema or model before it turns a whole topic into dead letters.
 
     Args:
-        ratio: of dead letters among the last records that is not to be exceeded, 0 to 1; None for no limit.
-        window: how many records that are, and never less: those that have not come yet count as good.
+        ratio: the highest share of dead letters among the last records, 0 to 1; None for no limit.
+        window: the number of last records; until that many were read, the missing ones count as good.
     """
 
     def __init__(self, ratio: float | None, window: int) -> None:
@@ -84,10 +84,10 @@ class DeadLetterLimit:
         self._letters: Counter[Reason] = Counter()
 
     def check(self, records: Records, rejected: Sequence[Rejected]) -> None:
-        """Count a batch that is about to be published; one that is tried again counts once.
+        """Count a batch that is about to be published; a batch that is retried counts once.
 
         Raises:
-            Fatal: with it there are too many dead letters.
+            Fatal: there are too many dead letters.
         """
         if self._ratio is None:
             return
@@ -102,10 +102,10 @@ class DeadLetterLimit:
         self._require_few(self._ratio, rejected)
 
     def add(self, rejected: Rejected) -> None:
-        """Count a dead letter more, of the batches that were checked.
+        """Count one more dead letter in the batches that were checked.
 
         Raises:
-            Fatal: with it there are too many.
+            Fatal: there are too many dead letters.
         """
         if self._ratio is None or not self._batches:
             return
@@ -126,8 +126,7 @@ class DeadLetterLimit:
         detail = next((f" (such as: {each.detail})" for each in rejected if each.reason == reason), "")
         records, of = f"{self._records:,}", max(self._records, self._window)
         return (
-            f"{self._letters.total():,} of the last {records} records cannot be scored, {number:,} of them for "
-            f"'{reason}'{detail}: more than kafka.max_dead_letter_ratio allows, {self._ratio:g} of {of:,}. Nothing of "
-            "the last batch was published or committed: mend the schema, the model or the producer; or, where such "
-            "events are to be dead letters, raise the ratio"
+            f"{self._letters.total():,} of the last {records} records cannot be scored, {number:,} of them because of "
+            f"'{reason}'{detail}. This exceeds kafka.max_dead_letter_ratio ({self._ratio:g} of {of:,}). The current "
+            "batch was not published or committed. Fix the schema, the model or the producer, or raise the ratio"
         )

@@ -1,1 +1,1 @@
-"""What commands ask of the brokers and make there."""
+"""Kafka operations of the commands: checks, producing events, and reading topics."""

@@ -1,4 +1,4 @@
-"""What can be found wrong with a replica's clients before there is a broker to ask."""
+"""Checks of a replica's Kafka clients that need no broker."""
 
 from confluent_kafka import Consumer, Producer
 
@@ -11,7 +11,7 @@ SILENT = {"log_level": 0}
 
 
 def property_problems(kafka: KafkaSettings, batch: BatchSettings) -> list[Problem]:
-    """Make the clients that a replica makes, and return what librdkafka says against their properties, each once."""
+    """Create the clients of a replica, and return librdkafka's objections to their properties, without duplicates."""
     writes = transaction_properties if kafka.delivery == "exactly-once" else producer_properties
     problems: dict[Problem, None] = {}
     for client, properties in ((Consumer, consumer_properties(kafka, batch)), (Producer, writes(kafka))):
@@ -23,9 +23,9 @@ def property_problems(kafka: KafkaSettings, batch: BatchSettings) -> list[Proble
 
 
 def membership_concerns(kafka: KafkaSettings) -> list[str]:
-    """Say how a replica may fail to come back to its group."""
+    """Return a warning if a replica may not be able to rejoin its group after a crash."""
     if kafka.instance_id is None or kafka.properties.get("group.protocol") != "consumer":
         return []
     what = f"kafka.instance_id={kafka.instance_id} with group.protocol=consumer"
     then = "after a crash the brokers refuse this replica until its old session has ended, 45 seconds by default"
-    return [f"{what}: {then}; leave kafka.instance_id out, or use group.protocol=classic"]
+    return [f"{what}: {then}; remove kafka.instance_id, or use group.protocol=classic"]

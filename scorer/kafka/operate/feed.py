@@ -1,4 +1,4 @@
-"""Writing events to an input topic, every delivery report counted."""
+"""Producing events to an input topic, with every delivery report counted."""
 
 from confluent_kafka import KafkaError, Message, Producer
 
@@ -7,15 +7,15 @@ from scorer.kafka.client import LARGEST_MESSAGE, LastError, properties
 from scorer.kafka.connect import connect, no_answer
 from scorer.settings import KafkaSettings
 
-PATIENCE_SECONDS = 30.0  # for brokers that do not answer, after which an event counts as not written
+PATIENCE_SECONDS = 30.0  # if the brokers do not answer for this long, an event counts as not written
 
 
 class Feed:
-    """A producer of events for one topic; `acknowledged` counts those that the brokers have.
+    """A producer of events for one topic; `acknowledged` counts the acknowledged ones.
 
     Args:
-        kafka: where the brokers are, and how to log in.
-        topic: where to.
+        kafka: the brokers, and how to log in.
+        topic: the topic to write to.
     """
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
@@ -38,11 +38,11 @@ class Feed:
         self._producer = connect(Producer, chosen)
 
     def write(self, value: bytes, key: bytes | None) -> None:
-        """Hand over an event; waits while the queue is full.
+        """Queue an event; wait while the queue is full.
 
         Raises:
             Fatal: the brokers refused this event or an earlier one.
-            Unavailable: they have not answered for PATIENCE_SECONDS.
+            Unavailable: the brokers have not answered for PATIENCE_SECONDS.
         """
         while True:
             try:
@@ -55,11 +55,11 @@ class Feed:
         self._check()
 
     def finish(self) -> None:
-        """Wait until every event that was handed over is acknowledged.
+        """Wait until every queued event is acknowledged.
 
         Raises:
             Fatal: the brokers refused an event.
-            Unavailable: they have not answered for PATIENCE_SECONDS.
+            Unavailable: the brokers have not answered for PATIENCE_SECONDS.
         """
         while self._producer.flush(0.2):
             self._check()

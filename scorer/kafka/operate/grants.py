@@ -1,6 +1,6 @@
-"""What the brokers let a replica's user do: asked where they tell, tried where they do not.
+"""What the brokers allow a replica's user to do, found by asking them, or by trying if they do not tell.
 
-Nobody is disturbed by it: no group is joined, no record is written and no transaction is begun.
+This has no side effects: no group is joined, no record is written and no transaction is begun.
 """
 
 import json
@@ -23,19 +23,19 @@ from scorer.settings import KafkaSettings
 Operations = frozenset[AclOperation]
 NOTHING: Operations = frozenset()
 HIDING = ABSENT | DENIED
-TOO_LONG_MS = 2**31 - 1  # for a transaction, unless the brokers were given just this limit
-TRIED = {"log_level": 0}  # a refusal is an answer here, and not for the log
+TOO_LONG_MS = 2**31 - 1  # a transaction timeout that brokers refuse, unless this is exactly their limit
+TRIED = {"log_level": 0}  # no log: here, a refusal is a result
 
 
 class Grants(Admin):
-    """Asks for the operations that are allowed to its user."""
+    """Asks the brokers for the operations that its user is allowed."""
 
     def on_topics(self, names: Iterable[str]) -> dict[str, Operations]:
-        """Return what is allowed on each topic, without those that do not exist or that the brokers do not tell of.
+        """Return the allowed operations on each topic that exists, if the brokers tell.
 
         Raises:
             Unavailable: the brokers do not answer.
-            Fatal: they refuse to say.
+            Fatal: the brokers refuse the request.
         """
         futures = self._client.describe_topics(
             TopicCollection(list(dict.fromkeys(names))),
@@ -51,11 +51,11 @@ class Grants(Admin):
         return found | {name: NOTHING for name, asked in futures.items() if _code(asked) in DENIED}
 
     def on_group(self, group: str) -> Operations | None:
-        """Return what is allowed on a consumer group, or None where the brokers do not tell.
+        """Return the allowed operations on a consumer group, or None if the brokers do not tell.
 
         Raises:
             Unavailable: the brokers do not answer.
-            Fatal: they refuse to say.
+            Fatal: the brokers refuse the request.
         """
 
         def ask() -> Operations | None:
@@ -71,21 +71,23 @@ class Grants(Admin):
 
 
 def takes_transactions(kafka: KafkaSettings, cluster: Cluster, seconds: float) -> bool:
-    """Try whether the brokers take transactions under the id of this replica.
+    """Return whether the brokers accept transactions with the transactional.id of this replica.
 
-    They look at the right first and at the timeout next, so a timeout that is too long is refused only to users who
-    have the right, and before anything changes: a replica that is running under this id is not fenced.
+    Brokers check the right first and the timeout second. So a timeout that is too long is refused only if the user has
+    the right, and before anything changes: a running replica with this id is not fenced.
 
     Args:
-        kafka: which replica, and who logs in.
-        cluster: the brokers as they are.
-        seconds: limit of the try.
+        kafka: the replica's settings, with its login.
+        cluster: the brokers.
+        seconds: the timeout.
 
     Raises:
-        Fatal: transactions fail for another reason than the right to them.
+        Fatal: transactions fail for another reason than a missing right.
     """
     if int(cluster.config.get("transaction.max.timeout.ms", 0)) >= TOO_LONG_MS:
-        kafka = kafka.model_copy(update={"instance_id": None})  # the try would succeed, so not under an id in use
+        kafka = kafka.model_copy(
+            update={"instance_id": None}
+        )  # the call would succeed, so it must not use an id in use
     producer = connect(Producer, TRIED | transaction_properties(kafka) | {"transaction.timeout.ms": TOO_LONG_MS})
     try:
         producer.init_transactions(seconds)
@@ -99,13 +101,13 @@ def takes_transactions(kafka: KafkaSettings, cluster: Cluster, seconds: float) -
 
 
 def takes_idempotent_writes(kafka: KafkaSettings, seconds: float) -> bool:
-    """Try whether the brokers take writes that a retry does not repeat, which is how a replica writes.
+    """Return whether the brokers accept an idempotent producer, as a replica uses it.
 
     Args:
-        kafka: who logs in.
-        seconds: limit of the try; brokers that have not refused by then may take them.
+        kafka: the settings, with the login.
+        seconds: the timeout; brokers that have not refused by then are taken to accept it.
     """
-    assigned: list[bool] = []  # whether the brokers have taken the producer, each time that we are told
+    assigned: list[bool] = []  # whether the producer has its id, at each report of the statistics
 
     def on_statistics(text: str) -> None:
         assigned.append(json.loads(text)["eos"]["idemp_state"] == "Assigned")

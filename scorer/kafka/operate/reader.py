@@ -1,4 +1,4 @@
-"""Reading topics to look at them: no group, nothing committed, so that nobody else notices."""
+"""Reading topics without side effects: it joins no group and commits nothing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from scorer.settings import KafkaSettings
 
 Start = Literal["beginning", "end"]
 
-TURN_SECONDS = 0.2  # how soon Ctrl-C is heard
+TURN_SECONDS = 0.2  # how soon Ctrl-C is noticed
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as Kafka delivered it; `timestamp` is in milliseconds since the epoch, -1 where it has none."""
+    """A record as Kafka delivered it; `timestamp` is in milliseconds since the epoch, or -1 if it has none."""
 
     topic: str
     partition: int
@@ -37,10 +37,10 @@ class Reader:
     """Reads every partition of some topics.
 
     Args:
-        kafka: where the brokers are, and how to log in.
-        topics: which.
-        partition: the only one to read of each topic; None reads all.
-        seconds: limit of each question to the brokers.
+        kafka: the brokers, and how to log in.
+        topics: the topics to read.
+        partition: the only partition to read in each topic; None reads all.
+        seconds: the timeout of each request to the brokers.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class Reader:
         self._kafka, self._topics, self._partition, self._seconds = kafka, topics, partition, seconds
         self._reason = LastError()
         own: dict[str, Any] = {
-            "group.id": kafka.group_id,  # asked for by the client, never joined
+            "group.id": kafka.group_id,  # the client requires it, but the group is never joined
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "enable.partition.eof": True,
-            "isolation.level": "read_committed",  # what was aborted was never written
+            "isolation.level": "read_committed",  # aborted records do not count
             "queued.max.messages.kbytes": 16_384,
-            "auto.offset.reset": "earliest",  # of what retention has deleted since
+            "auto.offset.reset": "earliest",  # if retention has deleted the position meanwhile
             "error_cb": self._reason,
         }
         quiet = {"log_level": 0, "receive.message.max.bytes": LARGEST_MESSAGE, **properties(kafka, "consumer")}
@@ -67,12 +67,12 @@ class Reader:
         """Yield records, in the order of each partition.
 
         Args:
-            start: with the oldest record, or with those that come after this call.
-            follow: wait for more for ever; else end where the topics ended at the time of this call.
+            start: start with the oldest record, or with those that arrive after this call.
+            follow: wait for more records for ever; otherwise stop at the ends of the topics at the time of this call.
 
         Raises:
-            Unavailable: the brokers do not answer at the start; later they are waited for.
-            Fatal: a topic or the partition is not there, or we may not read it.
+            Unavailable: the brokers do not answer at the start; later the call waits for them.
+            Fatal: a topic or the partition does not exist, or the user may not read it.
         """
         ends = self._ends()
         first = {partition: OFFSET_BEGINNING if start == "beginning" else end for partition, end in ends.items()}
@@ -86,16 +86,16 @@ class Reader:
                     if follow or reached < left.get(partition, 0):
                         yield _record(message)
                     reached += 1
-                # A transaction's marker has an offset and is no record: there the news of the end tells.
+                # A transaction's marker has an offset but is not a record: then the end-of-partition event is needed.
                 if partition in left and reached >= left[partition]:
                     del left[partition]
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the consumer."""
         self._consumer.close()
 
     def _ends(self) -> dict[Partition, int]:
-        """Return the end of each partition."""
+        """Return the end offset of each partition."""
         try:
             return {
                 partition: settled(partial(self._end, TopicPartition(*partition)), self._seconds)
@@ -122,7 +122,7 @@ class Reader:
 
 
 def _is_record(message: Message) -> bool:
-    """Tell a record from the news that the end of a partition is reached."""
+    """Return whether a message is a record, and not an end-of-partition event."""
     error = message.error()
     if error is None:
         return True

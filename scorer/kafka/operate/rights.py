@@ -1,4 +1,4 @@
-"""Which rights at the brokers a replica needs, which of them its user does not have, and what to grant."""
+"""The rights that a replica needs at the brokers, which of them its user lacks, and what to grant."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,11 +18,11 @@ TRY_SECONDS = 10.0
 class Right:
     """One operation on one resource.
 
-    operation: as `kafka-acls` calls it, such as `Read`.
-    resource:  its kind, such as `topic`.
-    name:      of the resource; empty for the cluster, of which there is one.
-    use:       what the right is needed for, to be read after "may not".
-    prefixed:  whether it is needed for every name that begins with this one.
+    operation: its name in `kafka-acls`, such as `Read`.
+    resource:  the type of the resource, such as `topic`.
+    name:      the name of the resource; empty for the cluster.
+    use:       what the right is needed for, as the words after "may not".
+    prefixed:  whether the right is needed for every name with this prefix.
     """
 
     operation: str
@@ -32,7 +32,7 @@ class Right:
     prefixed: bool = False
 
     def lacking(self, user: str, servers: str) -> str:
-        """Return the sentence that a user does not have it, with the command that grants it."""
+        """Return a sentence that says that a user lacks the right, with the command that grants it."""
         name = f" {self.name}{'*' if self.prefixed else ''}" if self.name else ""
         command = ["kafka-acls", "--bootstrap-server", servers, "--add", "--allow-principal", user or "User:NAME"]
         command += ["--operation", self.operation, f"--{self.resource.replace(' ', '-')}"]
@@ -46,11 +46,11 @@ class Right:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What was found out about the rights of a replica's user.
+    """The result of checking the rights of a replica's user.
 
-    missing:  a sentence for each right that `run` needs and that is not there, or that could not be tried.
-    concerns: a sentence about the rights that `check` alone would have used.
-    hidden:   topics of which the brokers tell this user nothing, not even whether they exist.
+    missing:  a sentence for each right that `run` needs and the user lacks, or that could not be checked.
+    concerns: a sentence about the rights that only `check` needs.
+    hidden:   topics that the brokers hide from this user, including whether they exist.
     """
 
     missing: list[str]
@@ -62,13 +62,13 @@ def examine_rights(kafka: KafkaSettings, cluster: Cluster, seconds: float = TRY_
     """Compare the rights of the configured user with those that `run` needs.
 
     Args:
-        kafka: who logs in, and what a replica reads and writes.
-        cluster: the brokers as they are.
-        seconds: limit of each question.
+        kafka: the settings, with the login and the topics.
+        cluster: the brokers.
+        seconds: the timeout of each request.
 
     Raises:
         Unavailable: the brokers do not answer.
-        Fatal: they refuse to say.
+        Fatal: the brokers refuse a request.
     """
     grants = Grants(kafka, seconds)
     topics = grants.on_topics([*kafka.input_topics, kafka.output_topic, kafka.dead_letter_topic])
@@ -106,13 +106,13 @@ def _to_write(kafka: KafkaSettings, cluster: Cluster, seconds: float, *, may_wri
         if not takes_transactions(kafka, cluster, seconds):
             use = f"use the transactional ids of {kafka.group_id}"
             yield Right("Write", "transactional id", f"{kafka.group_id}-", use, prefixed=True)
-    # Since Kafka 2.8 the right to write to any topic is enough, so where that is missing this is not yet known.
+    # Since Kafka 2.8 the right to write to any topic is enough, so without that right this cannot be checked yet.
     elif may_write and not takes_idempotent_writes(kafka, seconds):
-        yield Right("IdempotentWrite", "cluster", "", "write without repeating what is sent again")
+        yield Right("IdempotentWrite", "cluster", "", "use an idempotent producer")
 
 
 def _principal(properties: Mapping[str, str]) -> str:
-    """Return what the brokers call the configured user, or the empty text where only they know."""
+    """Return the principal of the configured user, or an empty text if only the brokers know it."""
     protocol = properties.get("security.protocol", "plaintext").lower()
     if protocol == "plaintext":
         return "User:ANONYMOUS"
@@ -122,5 +122,5 @@ def _principal(properties: Mapping[str, str]) -> str:
 
 def _unseen(topics: Iterable[str]) -> list[str]:
     names = ", ".join(topics)
-    what = "which no replica needs: without it retention and sizes are not looked at"
+    what = "which no replica needs: without it, retention and size limits are not checked"
     return [f"grant DESCRIBE_CONFIGS on {names} for this check, {what}"] if names else []

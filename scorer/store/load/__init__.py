@@ -1,1 +1,1 @@
-"""Features from a file into Redis."""
+"""Loading features from a file into Redis."""

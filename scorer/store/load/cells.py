@@ -1,4 +1,4 @@
-"""What the text of a cell means: part of a key, a feature, or the time of a change."""
+"""Parsing the text of a cell: part of a key, a feature, or the time of the last change."""
 
 import math
 from datetime import UTC, date, datetime, time, timedelta
@@ -14,13 +14,13 @@ BOOLEANS = {"true": "1", "false": "0"}
 
 
 def key_text(text: str, part: Part, field: Field) -> bytes:
-    """Return a cell as part of a key: what an event with the same value asks for.
+    """Return a cell as part of a key, equal to that of an event with the same value.
 
     Raises:
-        ValueError: with what was expected. So do the others.
+        ValueError: says what was expected, as in the other functions here.
     """
     if not text:
-        raise ValueError("expected a value, for the key is made of it")
+        raise ValueError("expected a value, which the key needs")
     if part.format is not None:
         return part.text(_moment(text, field))
     if field.kind is Kind.INTEGER:
@@ -35,7 +35,7 @@ def key_text(text: str, part: Part, field: Field) -> bytes:
 
 
 def number_text(text: str) -> str:
-    """Return a cell as the text of a number; empty where it is."""
+    """Return a cell as the text of a number; empty if the cell is."""
     text = text.strip()
     text = BOOLEANS.get(text.lower(), text)
     _, is_number = by_python(text.encode())
@@ -45,7 +45,7 @@ def number_text(text: str) -> str:
 
 
 def float32_text(text: str) -> str:
-    """Return a cell as the text of a number that float32 can hold; empty where it is."""
+    """Return a cell as the text of a number that float32 can hold; empty if the cell is."""
     text = number_text(text)
     value = float(text or "nan")
     with np.errstate(over="ignore"):
@@ -75,7 +75,7 @@ def _integer(text: str) -> int:
 
 
 def _moment(text: str, field: Field) -> datetime:
-    """Return a date, a time of day or a timestamp; as in events, a number is in the schema's unit."""
+    """Parse a date, a time of day or a timestamp; as in events, a number is in the schema's unit."""
     try:
         number = int(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Files of features, line by line: CSV with a head, or one JSON object a line."""
+"""Files of features, line by line: CSV with a header, or one JSON object a line."""
 
 import csv
 import json
@@ -16,8 +16,8 @@ JSON_TYPES: Mapping[type, str] = {list: "a list", dict: "an object"}
 class Line:
     """One line of a file.
 
-    where: the file and the line.
-    cells: text by column, as the file has it; empty where there is nothing. JSON's true and false as these words.
+    where: the file and the line number.
+    cells: the text by column, as in the file; empty if there is no value. JSON's true and false are these words.
     """
 
     where: str
@@ -25,10 +25,10 @@ class Line:
 
 
 def read_lines(file: Path) -> Iterator[Line | Problem]:
-    """Yield each line of a file, or what is wrong with it.
+    """Yield each line of a file, or the problem with it.
 
     Raises:
-        Misconfigured: the file cannot be read, or is of neither kind.
+        Misconfigured: the file cannot be read, or its name ends in neither .csv nor .jsonl.
     """
     kinds = {".csv": _csv_lines, ".jsonl": _json_lines}
     if file.suffix not in kinds:
@@ -47,13 +47,13 @@ def _csv_lines(text: TextIO, name: str) -> Iterator[Line | Problem]:
     columns = next(rows, [])
     if not columns or len(set(columns)) < len(columns):
         head = ", ".join(columns) or "nothing"
-        raise Misconfigured([Problem(f"{name}: line 1", f"found {head}", "expected the distinct names of columns")])
+        raise Misconfigured([Problem(f"{name}: line 1", f"found {head}", "expected distinct column names")])
     for row in rows:
         where = f"{name}: line {rows.line_num}"
         if len(row) == len(columns):
             yield Line(where, dict(zip(columns, row, strict=True)))
         elif row:
-            yield Problem(where, f"{len(row)} cells", f"expected {len(columns)}, as in the head")
+            yield Problem(where, f"{len(row)} cells", f"expected {len(columns)}, as in the header")
 
 
 def _json_lines(text: TextIO, name: str) -> Iterator[Line | Problem]:

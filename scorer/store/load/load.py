@@ -1,4 +1,4 @@
-"""Loading features from a file: every line is read and judged before the first is written."""
+"""Loading features from a file: every line is checked before the first is written."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,15 +15,15 @@ from scorer.store.load.files import Line, read_lines
 from scorer.store.redis.write import Stored, write
 
 Meaning = TypeVar("Meaning", str, bytes)
-MAX_PROBLEMS = 20  # of lines, that are told of one file
+MAX_PROBLEMS = 20  # most problems that are reported for one file
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What was loaded.
+    """The result of loading a file.
 
-    lines: how many were written, each the features of one key.
-    notes: what may surprise, in sentences.
+    lines: how many lines were written, each with the features of one key.
+    notes: notes for the user, as sentences.
     """
 
     lines: int
@@ -48,36 +48,36 @@ def load_file(
 ) -> Loaded:
     """Write the features of a file to Redis.
 
-    The columns are named as the fields of the entity's key template and as its `fields`. A feature may be empty. The
-    field with the time of the last change may be left out: then it is now.
+    The columns are named after the fields of the entity's key template and its `fields`. A feature may be empty. The
+    column with the time of the last change may be missing: then it is the current time.
 
     Args:
-        entity: of the plan.
-        fields: what the event schema has, by dotted path; the entity's key fits it (`Plan.problems`).
-        file:   `.csv` with a head, or `.jsonl`.
-        url:    as `features.url`.
-        on_progress:   is given the number of lines written so far.
+        entity:      an entity of the plan.
+        fields:      the fields of the event schema, by dotted path; the key was checked against them (`Plan.problems`).
+        file:        `.csv` with a header, or `.jsonl`.
+        url:         the value of `features.url`.
+        on_progress: called with the number of lines written so far.
 
     Raises:
-        Misconfigured: the file or lines of it are wrong; nothing was written.
-        Unavailable:   the server does not answer or refuses.
+        Misconfigured: the file or some of its lines are wrong; nothing was written.
+        Unavailable:   the server does not answer, or refuses a command.
     """
     reader = _Reader(entity, fields)
     columns, undated = _judge(reader, file)
     lines = write(url, entity, reader.read_all(file), on_progress)
     notes = []
     if unused := [column for column in columns if column not in reader.columns]:
-        notes.append(f"columns that the plan does not name were left out: {', '.join(unused)}")
+        notes.append(f"ignored columns that are not in the plan: {', '.join(unused)}")
     if undated:
-        notes.append(f"{undated:,} lines do not say '{entity.updated}', so their last change is now")
+        notes.append(f"{undated:,} lines have no '{entity.updated}', so the current time was used")
     return Loaded(lines, tuple(notes))
 
 
 def _judge(reader: "_Reader", file: Path) -> tuple[list[str], int]:
-    """Read a file to its end; return its columns, and how many lines do not say when their features changed.
+    """Check a whole file; return its columns, and how many lines have no time of the last change.
 
     Raises:
-        Misconfigured: with what is wrong with the file.
+        Misconfigured: with the problems of the file.
     """
     problems: list[Problem] = []
     columns: dict[str, str] = {}
@@ -95,17 +95,17 @@ def _judge(reader: "_Reader", file: Path) -> tuple[list[str], int]:
             Problem(file.name, f"no column '{name}'{did_you_mean(name, columns)}", expected) for name in absent
         )
     if len(problems) == MAX_PROBLEMS:
-        problems.append(Problem(file.name, f"{faulty:,} lines have problems in all", "above are the first"))
+        problems.append(Problem(file.name, f"{faulty:,} lines have problems", "only the first ones are shown"))
     if problems:
         raise Misconfigured(problems)
     return list(columns), undated
 
 
 class _Reader:
-    """Makes of each line what is stored for it.
+    """Turns lines into features to store.
 
     needed:  the columns that a file must have.
-    updated: the one with the time of the last change, which it may have; None where the entity has none.
+    updated: the optional column with the time of the last change; None if the entity has none.
     """
 
     def __init__(self, entity: Entity, fields: Mapping[str, Field]) -> None:
@@ -121,7 +121,7 @@ class _Reader:
         return {*self.needed, *filter(None, [self.updated])}
 
     def read(self, line: Line) -> tuple[Stored, list[Problem]]:
-        """Return what is stored for a line, and what is wrong with the line."""
+        """Return the features to store for a line, and the problems of the line."""
         problems: list[Problem] = []
 
         def cell(column: str, meaning: Callable[[str], Meaning], otherwise: Meaning) -> Meaning:
@@ -140,7 +140,7 @@ class _Reader:
         return Stored(key, values, changed), problems
 
     def read_all(self, file: Path) -> Iterator[Stored]:
-        """Yield what is stored for each line of a file that was judged."""
+        """Yield the features to store for each line of a file that was checked."""
         for line in read_lines(file):
             if isinstance(line, Line):
                 yield self.read(line)[0]

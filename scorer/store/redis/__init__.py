@@ -1,1 +1,1 @@
-"""Redis on our own connections; the only room that imports redis."""
+"""Redis, with our own reader and writer of its protocol. Only this room imports redis."""

@@ -1,17 +1,17 @@
-"""How much a server may answer, and what is said of an answer that is none."""
+"""Limits on the size of replies, and the error for bytes that are not a reply."""
 
 from scorer.redaction import foreign
 
-LONGEST_LINE = 1 << 16  # bytes of an error, a number or a size; Redis sends some hundred at most
-VALUE_ROOM = 128  # bytes that a number as text may take, with what the protocol puts around it
-SLACK = 1 << 24  # bytes of all replies to one request above that, for values that are no numbers
-SHOWN = 60  # characters of what is no reply
+LONGEST_LINE = 1 << 16  # bytes of an error, a number or a size; Redis sends at most a few hundred
+VALUE_ROOM = 128  # bytes for a number as text, including its framing in the protocol
+SLACK = 1 << 24  # further bytes for all replies to one request, for values that are not numbers
+SHOWN = 60  # characters of a malformed reply that are shown
 
 
 class Malformed(ValueError):
-    """What arrived is not the reply that the protocol asks for."""
+    """The bytes received are not a reply of the protocol."""
 
     @classmethod
     def with_bytes(cls, data: bytes) -> "Malformed":
-        """Return it with the first of what arrived, of which nothing may be a secret: it may be an echo."""
+        """Return the error with the first bytes received, without secrets, since the bytes may echo our own."""
         return cls(f"'{foreign(data.decode(errors='replace'))[:SHOWN]}'")

@@ -1,4 +1,4 @@
-"""A Redis cluster: each key is asked of the node that serves its slot, all nodes at the same time."""
+"""A Redis cluster: each key is looked up at the node that serves its slot, at all nodes in parallel."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -22,18 +22,18 @@ from scorer.store.redis.url import Address, Target, announced
 
 ASKING = command(b"ASKING")
 REDIRECTIONS = ("MOVED ", "ASK ")
-ROUNDS = 2  # of questions in one call: the second goes to nodes that the first was redirected to
+ROUNDS = 2  # rounds of commands in one call: the second goes to the nodes that the first was redirected to
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """Keys of one request that one node is asked for.
+    """The part of one request that goes to one node.
 
-    node:    its address.
-    number:  which request it is of those of the call.
-    rows:    [keys] which keys of that request.
-    request: for these keys alone.
-    asking:  whether the node must be told that another sent us, which it takes for one key at a time.
+    node:    the node's address.
+    number:  the index of the request among those of the call.
+    rows:    [keys] the indexes of the part's keys in that request.
+    request: a request for these keys.
+    asking:  whether ASKING must precede each command, after an ASK redirection.
     """
 
     node: Address
@@ -48,10 +48,10 @@ class Part:
         return (ASKING + question, np.concatenate([[BARE], widths])) if self.asking else (question, widths)
 
     def redirected(self, link: Link, cells: Cells) -> "list[Part]":
-        """Return a part for each key that another node has, as errors among the cells of this part say.
+        """Return a part for each key that the errors among this part's cells redirect to another node.
 
         Raises:
-            Unavailable: where that is cannot be read.
+            Unavailable: the address in a redirection cannot be parsed.
         """
         parts = {}
         for cell, text in cells.errors():
@@ -64,21 +64,21 @@ class Part:
 
 
 class Cluster:
-    """The masters of a cluster, as it says itself which they are."""
+    """The store at the masters of a cluster, which are found by CLUSTER SLOTS."""
 
     def __init__(self, target: Target, timeout_ms: int) -> None:
         self._target, self._links = target, Links(target, partial(Deadline.after, timeout_ms))
-        self._owners: list[Address | None] = []  # of each slot; none where the cluster is to be asked
+        self._owners: list[Address | None] = []  # the master of each slot; empty if the cluster must be asked
 
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
-        """See `Store.fetch`. A key that moved to another node is asked of that node, once."""
+        """See `Store.fetch`. A key that moved to another node is looked up there, once."""
         replies = [_blank(request) for request in requests]
         if any(request.keys for request in requests):
             self._links.call(lambda deadline: self._fill(replies, requests, now, deadline))
         return replies
 
     def ping(self) -> None:
-        """See `Store.ping`: every master is asked."""
+        """See `Store.ping`; every master is pinged."""
         self._links.call(self._ping)
 
     def close(self) -> None:
@@ -108,10 +108,10 @@ class Cluster:
             if not all(part.asking for part in moved):
                 self._owners = []
             parts = moved
-        raise Unavailable(f"the cluster redirects look-ups on and on, now to {parts[0].node}: slots are moving")
+        raise Unavailable(f"the cluster keeps redirecting look-ups, now to {parts[0].node}: slots are moving")
 
     def _answers(self, parts: Sequence[Part], deadline: Deadline) -> Iterator[tuple[Part, Cells, Link]]:
-        """Ask the nodes; yield each part with its cells and who answered."""
+        """Ask the nodes; yield each part with its cells and the connection that they came from."""
         asked: dict[Address, list[tuple[Part, bytes, NDArray[np.int64]]]] = defaultdict(list)
         for part in parts:
             asked[part.node].append((part, *part.question()))
@@ -139,18 +139,18 @@ class Cluster:
             yield Part(node, number, np.array(of_node), Request(request.entity, [request.keys[row] for row in of_node]))
 
     def _learn(self, deadline: Deadline) -> None:
-        """Ask who serves which slot, where that is unknown or as old as the connections that broke."""
+        """Ask which node serves which slot, if that is unknown or the connections were closed since."""
         if self._owners and self._links:
             return
         self._owners = owners(self._target, deadline, self._owners)
 
 
 def redirection(link: Link, asked: Address, text: str) -> Address:
-    """Return the node that an error names, where a host that is left out is the one that was asked."""
+    """Return the node in a redirection; if it has no host, the host is that of the node that was asked."""
     host, _, port = text.rsplit(" ", maxsplit=1)[-1].rpartition(":")
     node = announced(host or asked[0], port)
     if node is None or len(text.split(" ")) != 3:  # noqa: PLR2004  the kind, the slot, the node
-        raise Unavailable(f"{refusal(link, text)}; where that is cannot be read")
+        raise Unavailable(f"{refusal(link, text)}; its address cannot be parsed")
     return node
 
 

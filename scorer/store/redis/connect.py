@@ -1,7 +1,7 @@
-"""One round trip to Redis for all keys of a batch, on connections of our own.
+"""One round trip to Redis for all keys of a batch, with our own reader and writer of the protocol.
 
-We write the bytes of the commands and read those of the replies ourselves, because a client that creates an object for
-each reply costs ten times as much. redis-py does the connecting: addresses, TLS, passwords, sentinels.
+We encode commands and decode replies ourselves, because a client that creates an object for each reply takes ten times
+as long. redis-py opens the connections: addresses, TLS, Unix sockets.
 """
 
 from scorer.store.protocol import Store
@@ -13,8 +13,8 @@ def connect(url: str, timeout_ms: int) -> Store:
     """Return the store at a URL; the first call that needs it connects.
 
     Args:
-        url:        as `features.url`.
-        timeout_ms: what a call may take, connecting included.
+        url:        the value of `features.url`.
+        timeout_ms: how long a call may take, including connecting.
 
     Raises:
         Misconfigured: the URL is wrong.

@@ -17,9 +17,9 @@ from scorer.store.redis.resp import BARE, command
 from scorer.store.redis.url import Address, Target
 
 PING = command(b"PING")
-PING_MAY_FAIL = "NOPERM"  # a server that refuses this user a PING does answer
+PING_MAY_FAIL = "NOPERM"  # a server that refuses PING to this user does answer
 Answer = TypeVar("Answer")
-SHORTEST = 0.001  # seconds: redis-py takes 0 for "do not wait"
+SHORTEST = 0.001  # seconds: in redis-py, 0 means "do not wait"
 
 
 class Links:
@@ -27,7 +27,7 @@ class Links:
 
     Args:
         target: how to connect.
-        begin:  gives the end of a call that begins now.
+        begin:  returns the deadline of a call that begins now.
     """
 
     __slots__ = ("_begin", "_open", "_target")
@@ -40,16 +40,16 @@ class Links:
         return bool(self._open)
 
     def to(self, address: Address | None, deadline: Deadline) -> Link:
-        """Return the connection to a server, made where there is none; see `dial`."""
+        """Return the connection to a server, which is opened if needed; see `dial`."""
         if address not in self._open:
             self._open[address] = dial(self._target, address, deadline)
         return self._open[address]
 
     def call(self, attempt: Callable[[Deadline], Answer]) -> Answer:
-        """Return what an attempt returns, within the timeout.
+        """Return the result of `attempt`, within the timeout.
 
-        It is made a second time, with new connections, where one of an earlier call turns out to be closed: servers
-        and proxies close idle ones, and reading twice does no harm.
+        If a connection of an earlier call turns out to be closed, the attempt is repeated once with new connections:
+        servers and proxies close idle ones, and reading twice does no harm.
         """
         deadline = self._begin()
         if self._open:
@@ -67,17 +67,17 @@ class Links:
         try:
             return attempt(deadline)
         except BaseException:
-            self.close()  # an answer that comes too late must not meet the next question
+            self.close()  # a late reply must not be taken for the reply to the next request
             raise
 
 
 def dial(target: Target, address: Address | None, deadline: Deadline) -> Link:
-    """Connect to a server, with what is left of the deadline for each of TCP, TLS, and password with database.
+    """Connect to a server. Each step (TCP, TLS, login with database) may take what is left of the deadline.
 
     Args:
         target:   how to connect.
-        address:  of the server; None: the Unix socket of the target.
-        deadline: of the call that needs the connection.
+        address:  the address of the server; None for the Unix socket of the target.
+        deadline: the deadline of the call that needs the connection.
 
     Raises:
         Unavailable: with the reason.
@@ -87,7 +87,7 @@ def dial(target: Target, address: Address | None, deadline: Deadline) -> Link:
         options = connecting(target.options, address, deadline.left()) | {"redis_connect_func": _connected}
         connection = target.kind(**options)
         connection.connect()  # type: ignore[no-untyped-call]  # redis-py's gap
-    except (RedisError, OSError, ValueError, OverflowError) as error:  # the last two: of what is no host or port
+    except (RedisError, OSError, ValueError, OverflowError) as error:  # the last two come from an invalid host or port
         raise Unavailable(why(name, error, deadline)) from None
     link = Link(connection, name, target.options.get("username") or "default")
     try:
@@ -99,11 +99,11 @@ def dial(target: Target, address: Address | None, deadline: Deadline) -> Link:
 
 
 def _connected(_: AbstractConnection) -> None:
-    """Stand in for redis-py's introduction, which waits for each answer anew."""
+    """Replace redis-py's handshake, which restarts its timeout for each reply."""
 
 
 def _introduce(link: Link, target: Target, deadline: Deadline) -> None:
-    """Give name and password, and choose the database."""
+    """Log in, and select the database."""
     options = target.options
     login = [options.get("username") or "", options.get("password") or ""]
     asked = [("AUTH", *login[not login[0] :])] if any(login) else []
@@ -118,14 +118,14 @@ def _introduce(link: Link, target: Target, deadline: Deadline) -> None:
 
 
 def connecting(options: Mapping[str, Any], address: Address | None, seconds: float) -> dict[str, Any]:
-    """Return redis-py's options for one connection whose every step may take some seconds."""
+    """Return redis-py's options for one connection; each step may take `seconds`."""
     place = {} if address is None else {"host": address[0], "port": address[1]}
     limits = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), max(seconds, SHORTEST))
     return {**options, **place, **limits, "protocol": 2, "driver_info": None}
 
 
 def server_name(target: Target, address: Address | None) -> str:
-    """Return a server in a text."""
+    """Return the name of a server for messages."""
     return f"Redis at {target.options['path']}" if address is None else f"Redis at {address[0]}:{address[1]}"
 
 

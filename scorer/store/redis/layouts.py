@@ -1,4 +1,4 @@
-"""How features lie in Redis: the commands that ask for them, and what their replies say."""
+"""The layouts of features in Redis: the commands that look them up, and the decoding of the replies."""
 
 import functools
 
@@ -15,18 +15,18 @@ from scorer.store.redis.bounds import VALUE_ROOM
 from scorer.store.redis.resp import ABSENT, BARE, ERROR, VALUE, Cells, command, commands
 
 FLOAT32 = 4  # bytes
-NAN = np.float32(np.nan).view(np.uint32)  # as bits
+NAN = np.float32(np.nan).view(np.uint32)  # the bits of a NaN
 HIT, MISSING, STALE, INVALID = (np.uint8(each) for each in (Lookup.HIT, Lookup.MISSING, Lookup.STALE, Lookup.INVALID))
 
 
 def questions(request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
-    """Return the commands that ask for the features, and the widths of their replies as `Inbox.expect` takes them.
+    """Return the commands that look the features up, and the widths of their replies for `Inbox.expect`.
 
-    A key of another type is INVALID, but for MGET, which has nothing to say of it: there it is MISSING.
+    A key of another type is INVALID, except with MGET, which returns null for it: there it is MISSING.
 
     Args:
-        request: what is asked for.
-        singly:  never name two keys in one command, as a cluster wants it.
+        request: the request.
+        singly:  use one key in each command, as a cluster requires.
     """
     keys = request.keys
     if not keys:
@@ -40,17 +40,17 @@ def questions(request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int6
 
 
 def most_bytes(request: Request) -> int:
-    """Return what the values of its replies may take, as `Inbox.expect` takes it."""
+    """Return how many bytes the values of a request's replies may take, for `Inbox.expect`."""
     packed, fields = request.entity.layout == "packed", len(fields_asked(request.entity))
     return len(request.keys) * (VALUE_ROOM + FLOAT32 * fields if packed else VALUE_ROOM * fields)
 
 
 def read(request: Request, cells: Cells, now: float) -> Reply:
-    """Return what the replies say. An error among them makes its key INVALID.
+    """Decode the replies to a request. A key whose reply is an error is INVALID.
 
     Args:
-        request: what was asked for.
-        cells:   what was answered, in the order of the keys and, in a hash, of its fields.
+        request: the request.
+        cells:   the values of the replies, in the order of the keys and, in a hash, of its fields.
         now:     Unix seconds, for `max_age`.
     """
     if request.entity.layout == "hash":
@@ -59,13 +59,13 @@ def read(request: Request, cells: Cells, now: float) -> Reply:
 
 
 def fields_asked(entity: Entity) -> tuple[str, ...]:
-    """Return the hash fields that a look-up reads: the features, then the one with the time of the last change."""
+    """Return the hash fields that a look-up reads: the features, then the time of the last change if it is needed."""
     return entity.fields if entity.max_age is None or entity.updated is None else (*entity.fields, entity.updated)
 
 
 @functools.cache
 def _hash_command(fields: tuple[str, ...]) -> tuple[bytes, bytes, int]:
-    """Return what stands around a key in the command for some fields, and how many they are."""
+    """Return the parts before and after the key in the command for the given fields, and the number of fields."""
     head = b"*%d\r\n$5\r\nHMGET\r\n" % (2 + len(fields))
     return head, command(*(field.encode() for field in fields)).split(b"\r\n", 1)[1], len(fields)
 
@@ -105,18 +105,18 @@ def judge(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     absent: NDArray[np.bool_],
     lookup: NDArray[np.uint8],
 ) -> None:
-    """Say what became of each hash, and which of its features are there.
+    """Decide the look-up result of each hash, and which of its features are absent.
 
     Args:
         kinds: int64 [keys * width], VALUE, ABSENT or ERROR.
-        numbers: float64 [keys * width], what their texts say.
-        numeric: bool [keys * width], whether they say a number.
-        width: how many fields of each hash were read: its features, and where it has an age, when it last changed.
+        numbers: float64 [keys * width], the parsed values.
+        numeric: bool [keys * width], whether a value is a number.
+        width: how many fields of each hash were read: its features and, with a `max_age`, the time of the last change.
         now: Unix seconds.
         max_age: seconds.
-        values: float64 [keys, features], to be filled, as
-        absent: bool [keys, features], and
-        lookup: uint8 [keys].
+        values: float64 [keys, features], output.
+        absent: bool [keys, features], output.
+        lookup: uint8 [keys], output.
     """
     features = values.shape[1]
     for key in range(len(lookup)):
@@ -145,7 +145,7 @@ def unpack(
     absent: NDArray[np.bool_],
     lookup: NDArray[np.uint8],
 ) -> None:
-    """Copy each packed value of the right length into its row of words, else NaN, and say what became of each."""
+    """Copy each packed value of the right length into its row of words, otherwise NaN; note the look-up results."""
     for key in range(len(words)):
         kind, start, end = marks[0, key], marks[1, key], marks[2, key]
         state = HIT

@@ -1,4 +1,4 @@
-"""Questions to Redis servers and their answers, on connections of ours."""
+"""Non-blocking connections to Redis servers, and the exchange of requests and replies on several at once."""
 
 import math
 import select
@@ -19,21 +19,21 @@ from scorer.store.redis.bounds import SHOWN, Malformed
 from scorer.store.redis.resp import Cells, Inbox
 from scorer.store.redis.resp_tree import Tree, TreeInbox
 
-LONG = 10  # times its limit, that an answer may take which keeps arriving
-LONGEST_SECONDS = 10.0  # of that, where the limit itself is not longer
+LONG = 10  # a reply that keeps arriving may take this many times the timeout
+LONGEST_SECONDS = 10.0  # but not longer than this, unless the timeout itself is longer
 
 
 class Closed(Unavailable):
-    """The connection is of no more use: the other side closed it, or sent what nobody asked for."""
+    """The connection is unusable: the server closed it, or sent bytes without a request."""
 
 
 class Deadline:
-    """The end of the time that one call may take, which moves on while an answer arrives.
+    """The deadline of one call, which is extended while a reply arrives.
 
-    A long answer is no sign of a server that is away, and asking again would only ask for it from its beginning. So
-    the time is that of silence, and ten times that in all.
+    A long reply does not mean that the server is down, and a retry would start it from the beginning. So the timeout
+    limits how long the server may be silent, and ten times the timeout limits the whole call.
 
-    text: how long that is, and where it is set.
+    text: the timeout and its setting, for messages.
     """
 
     __slots__ = ("_end", "_last", "_seconds", "text")
@@ -45,27 +45,27 @@ class Deadline:
 
     @classmethod
     def after(cls, milliseconds: int) -> "Deadline":
-        """Return the end of a call that begins now."""
+        """Return the deadline of a call that begins now."""
         return cls(milliseconds / 1000, f"{milliseconds} ms (features.timeout_ms)")
 
     def left(self) -> float:
-        """Return how many seconds are left, not below 0."""
+        """Return how many seconds are left, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
     def renew(self) -> None:
-        """Begin the time anew, since something has arrived."""
+        """Restart the timeout, since bytes have arrived."""
         self._end = min(self._last, time.monotonic() + self._seconds)
 
     def share(self, parts: int) -> "Deadline":
-        """Return an earlier end that leaves as much time to each of some parts."""
+        """Return an earlier deadline that leaves the same time to each of several parts."""
         return Deadline(self.left() / parts, f"its share of {self.text}")
 
 
 class Link:
-    """A connection without blocking calls.
+    """A non-blocking connection.
 
-    name: the server in a text.
-    user: whom it knows us as.
+    name: the server's name for messages.
+    user: our user name at the server.
     """
 
     __slots__ = ("_connection", "_events", "_expected", "_inbox", "_socket", "_unsent", "name", "user")
@@ -78,10 +78,10 @@ class Link:
         self.name, self.user = name, user
 
     def ask(self, request: bytes, widths: NDArray[np.int64], most: int = 0) -> None:
-        """Take a request, not yet to be sent, and what `Inbox.expect` takes.
+        """Queue a request without sending it; the other arguments are those of `Inbox.expect`.
 
         Raises:
-            Closed: something arrived that nobody asked for, and would be taken for the answer.
+            Closed: bytes arrived without a request, which would be taken for the reply.
         """
         self._refuse_unasked()
         self._unsent = memoryview(request)
@@ -89,26 +89,26 @@ class Link:
         self._expected = self._inbox
 
     def ask_anything(self, request: bytes) -> None:
-        """The same for one question whose answer may have any shape."""
+        """Queue one command whose reply may have any shape."""
         self._refuse_unasked()
         self._unsent, self._expected = memoryview(request), TreeInbox()
 
     @property
     def cells(self) -> Cells:
-        """What was answered; good until the next `ask`."""
+        """The values of the replies; valid until the next `ask`."""
         return self._inbox.cells
 
     @property
     def reply(self) -> Tree:
-        """What was answered to `ask_anything`."""
+        """The reply to `ask_anything`."""
         return self._expected.reply if isinstance(self._expected, TreeInbox) else None
 
     def advance(self, deadline: Deadline) -> bool:
-        """Send and receive what can be without waiting; return whether all replies are there.
+        """Send and receive without blocking; return whether all replies are complete.
 
         Raises:
-            Closed:      the connection is gone.
-            Unavailable: what arrived is no reply.
+            Closed:      the connection broke.
+            Unavailable: the bytes received are not a reply.
         """
         self._events = select.POLLIN
         try:
@@ -122,21 +122,21 @@ class Link:
             raise Closed(f"the connection to {self.name} broke: {foreign(str(error))}") from None
 
     def watch(self, poll: select.poll) -> None:
-        """Register what this link waits for."""
+        """Register the events that this link waits for."""
         poll.register(self._socket, self._events)
 
     def close(self) -> None:
-        """Close it; answers still on their way reach nobody."""
+        """Close the connection; replies that are still on their way are lost."""
         self._connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py's gap
 
     def _refuse_unasked(self) -> None:
         unasked = self._waiting()
         if unasked is not None:
-            what = f"sent {Malformed.with_bytes(unasked)}, which nobody asked for" if unasked else "closed it"
+            what = f"sent {Malformed.with_bytes(unasked)} without a request" if unasked else "closed it"
             raise Closed(f"the connection to {self.name} is closed: the server {what}")
 
     def _waiting(self) -> bytes | None:
-        """Return what has arrived and was not received yet: nothing is b"" at the end of the connection, else None."""
+        """Return bytes that arrived but were not read: None if there are none, b"" if the connection was closed."""
         try:
             return self._socket.recv(4 * SHOWN)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -154,7 +154,7 @@ class Link:
             except ssl.SSLWantReadError:
                 return
             except ConnectionError:
-                self._unsent = memoryview(b"")  # it may have said why, which is still to be received
+                self._unsent = memoryview(b"")  # the server may have sent an error, which is still to be read
                 return
             self._unsent = self._unsent[sent:]
 
@@ -175,26 +175,26 @@ class Link:
         return False
 
     def _nothing_more(self) -> bool:
-        """Make sure that nothing came behind the answer: then one before it may have been another's."""
-        with suppress(Closed):  # the answer is whole; the next question will find out
+        """Make sure that nothing follows the reply: otherwise replies may not belong to our requests."""
+        with suppress(Closed):  # the reply is complete; the next request will notice
             if more := self._waiting():
                 raise Malformed.with_bytes(more)
         return True
 
 
 def _socket_of(connection: AbstractConnection) -> socket.socket:
-    """Return the socket of a connection: the one thing that redis-py does not give publicly."""
+    """Return the socket of a connection, for which redis-py has no public API."""
     return cast("socket.socket", connection._get_socket())  # noqa: SLF001  see above
 
 
 def exchange(links: Sequence[Link], deadline: Deadline) -> None:
-    """Send what each link was asked and wait for all answers, reading while writing so that no side blocks the other.
+    """Send the requests of all links and wait for all replies, reading while writing so that neither side blocks.
 
-    After an error the links must be closed: answers may still be on their way.
+    After an error the links must be closed: replies may still be on their way.
 
     Raises:
-        Closed:      a connection is gone.
-        Unavailable: an answer did not come in time, or is none.
+        Closed:      a connection broke.
+        Unavailable: a reply did not come in time, or is malformed.
     """
     waiting = list(links)
     while waiting := [link for link in waiting if not link.advance(deadline)]:

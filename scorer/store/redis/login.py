@@ -1,6 +1,6 @@
-"""The parts of `features.url`: login, hosts, path and options, and which character of a password must be encoded.
+"""Splits `features.url` into login, hosts, path and options, and finds characters that must be percent-encoded.
 
-The text of a login is never repeated, and urllib is not given one: its errors quote what they refuse.
+The text of a login is never shown, and never passed to urllib, whose errors quote their input.
 """
 
 import re
@@ -13,19 +13,19 @@ from scorer.errors import Misconfigured, Problem
 
 WHERE = "features.url"
 ENCODE = "percent-encode special characters of user and password"
-_BREAKING = "/?#"  # end the hosts, and so cut a password that is not encoded
-_RESERVED = "[]"  # of IPv6 addresses
+_BREAKING = "/?#"  # these end the hosts, and so cut a password in which they are not encoded
+_RESERVED = "[]"  # reserved for IPv6 addresses
 _DELIMITERS = set("/?#@:")
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """A URL behind its scheme.
+    """The parts of a URL after its scheme.
 
-    login:   user name and password as the server gets them; only what the URL has.
-    hosts:   between the login and the path.
-    path:    as it stands in the URL, with the slash.
-    options: of the query, decoded.
+    login:   user name and password, decoded, if the URL has them.
+    hosts:   the text between the login and the path.
+    path:    the path as in the URL, with its slash.
+    options: the options in the query, decoded.
     """
 
     login: dict[str, str]
@@ -35,14 +35,14 @@ class Pieces:
 
 
 def divide(rest: str, *, socket: bool) -> Pieces:
-    """Divide what stands behind `://`.
+    """Split the part of a URL after `://`.
 
     Args:
-        rest:   that.
-        socket: whether it is the URL of a Unix socket, whose path may have an @ in it.
+        rest:   the part after `://`.
+        socket: whether it is the URL of a Unix socket, whose path may contain an @.
 
     Raises:
-        Misconfigured: a character stands where it must be encoded.
+        Misconfigured: a character must be percent-encoded.
     """
     if not rest.isascii() and any("\ud800" <= sign <= "\udfff" for sign in rest):
         raise Misconfigured([Problem(WHERE, "has bytes that are not UTF-8", "percent-encode them, or write UTF-8")])
@@ -52,7 +52,7 @@ def divide(rest: str, *, socket: bool) -> Pieces:
     if "@" in behind and (not socket or hosts):
         raise Misconfigured([_stray(rest[: rest.rindex("@")])])
     if "#" in behind:
-        raise Misconfigured([_encode("#", "stands in it, and what is behind it would be left out")])
+        raise Misconfigured([_encode("#", "is in it, so everything after it would be ignored")])
     _check(user)
     path, _, query = behind.partition("?")
     name, colon, password = user.partition(":")
@@ -65,18 +65,18 @@ def divide(rest: str, *, socket: bool) -> Pieces:
 
 
 def _stray(before: str) -> Problem:
-    """Return the problem that an @ stands behind the host: what is before it cannot all be a login."""
+    """Return the problem of an @ after the host: the text before it cannot all be a login."""
     sign = next((sign for sign in _BREAKING if sign in before), "/")
-    expected = f"{ENCODE}: '{sign}' is {quote(sign, safe='')} there, and an '@' behind the host is %40"
-    return Problem(WHERE, f"'{sign}' stands before an '@'", expected)
+    expected = f"{ENCODE}: '{sign}' is {quote(sign, safe='')} there, and an '@' after the host is %40"
+    return Problem(WHERE, f"'{sign}' is before an '@'", expected)
 
 
 def _check(user: str) -> None:
     for sign in user:
         if sign in _RESERVED or sign.isspace() or not sign.isprintable():
-            raise Misconfigured([_encode(sign, "stands in the user or the password")])
+            raise Misconfigured([_encode(sign, "is in the user or the password")])
         if not sign.isascii() and _DELIMITERS & set(unicodedata.normalize("NFKC", sign)):
-            what = "stands in the user or the password, and what normalizes Unicode reads it as part of an address"
+            what = "is in the user or the password, and Unicode normalization turns it into a part of an address"
             raise Misconfigured([_encode(sign, what)])
 
 
@@ -96,7 +96,7 @@ def _decoded(text: str) -> str:
 def _options(query: str) -> dict[str, str]:
     try:
         return dict(parse_qsl(query, keep_blank_values=True, errors="strict"))
-    except ValueError:  # of escapes that are not UTF-8; its text would repeat them
+    except ValueError:  # the escapes are not UTF-8; the error's text would show them
         what = "the percent escapes of an option are not UTF-8"
         expected = "percent-encode it as UTF-8; a percent sign itself is %25"
         raise Misconfigured([Problem(WHERE, what, expected)]) from None

@@ -1,4 +1,4 @@
-"""What a server refuses, in words: its own where they cannot hold a secret, and what to do."""
+"""Messages for errors that a server returns: its own text unless it may hold a secret, and what to do."""
 
 import re
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from scorer.store.protocol import Denied, Request
 from scorer.store.redis.link import Link
 from scorer.store.redis.resp import Cells
 
-KEY_MAY_FAIL = "WRONGTYPE"  # the key holds something else, which makes the entity INVALID
+KEY_MAY_FAIL = "WRONGTYPE"  # the key has another type, which makes the entity INVALID
 ADVICE = {
-    "ASK": "it is a node of a cluster: begin features.url with redis+cluster",
+    "ASK": "it is a node of a cluster: start features.url with redis+cluster",
     "CLUSTERDOWN": "the cluster serves no keys until every slot has a master: see CLUSTER INFO",
-    "LOADING": "it reads its data from disk and will answer when that is done",
+    "LOADING": "it is loading its data from disk and will answer when that is done",
     "MASTERDOWN": "it lost its master and serves no stale data: see replica-serve-stale-data",
-    "MOVED": "it is a node of a cluster: begin features.url with redis+cluster",
+    "MOVED": "it is a node of a cluster: start features.url with redis+cluster",
     "NOAUTH": "put the user name and the password into features.url",
     "OOM": "it is out of memory: raise its maxmemory",
     "READONLY": "it is a replica: point features.url at the master",
@@ -25,11 +25,11 @@ ADVICE = {
 }
 NO_COMMAND = re.compile(r"\ANOPERM .*run the '([\w|-]{1,40})'")
 KNOWN_LOGIN = (*ADVICE, "NOPERM", "ERR AUTH <password> called without any password configured")
-UNKNOWN_LOGIN = "AUTH may be renamed there, or it is no Redis; without user and password in features.url none are sent"
+UNKNOWN_LOGIN = "AUTH may be renamed there, or it is not Redis; without a login in features.url none is sent"
 
 
 def denied(link: Link, text: str, request: Request, key: bytes | None) -> Denied:
-    """Return the error for a key that the user may not read; None where the server does not say which of several."""
+    """Return the error for a key that the user may not read; `key` is None if the server does not say which."""
     entity = request.entity
     which = f"key '{shown(key)}'" if key is not None else f"one of {len(request.keys)} keys"
     grant = f"ACL SETUSER {link.user} ~{shown(entity.key.pattern)}"
@@ -42,12 +42,12 @@ def denied(link: Link, text: str, request: Request, key: bytes | None) -> Denied
 
 
 def shown(key: bytes) -> str:
-    """Return a key in a text."""
+    """Return a key for messages."""
     return printable(key.decode(errors="backslashreplace"))
 
 
 def refusal(link: Link, text: str, key: bytes | None = None) -> str:
-    """Return what a server's error text says, of which key where that is known, and what to do."""
+    """Return a message for a server's error, with the key if it is known, and what to do."""
     advice = _advice(link, text)
     said = f"answered '{foreign(text)}'" if key is None else f"refused key '{shown(key)}' with {foreign(text)}"
     return f"{link.name} {said}" + (f": {advice}" if advice else "")
@@ -58,12 +58,12 @@ def _advice(link: Link, text: str) -> str:
     if command := NO_COMMAND.search(text):
         return f"grant the user that command, with ACL SETUSER {link.user} +{command[1]}"
     if code == "NOPERM":
-        return f"grant the user what it lacks, with ACL SETUSER {link.user}"
+        return f"grant the missing right with ACL SETUSER {link.user}"
     return ADVICE.get(code, "")
 
 
 def login_refused(link: Link, text: str) -> str:
-    """Return the same of user name and password: what does not come from Redis may repeat them, and is cut."""
+    """Return a message for a refused login; text that is not Redis's own may contain the password, so it is cut."""
     if text.startswith(KNOWN_LOGIN):
         return refusal(link, text)
     said = re.split(r"[^\w ]", foreign(text)[:40])[0].strip()
@@ -78,18 +78,18 @@ def refuse(link: Link, errors: Sequence[tuple[int, str]], *harmless: str) -> Non
 
 
 def refuse_keys(link: Link, request: Request, cells: Cells, *harmless: str, singly: bool) -> None:
-    """Do the same for the answers to a request.
+    """Raise the first error in the replies to a request, unless its code is harmless.
 
     Args:
-        link:     who answered.
-        request:  what was asked.
-        cells:    what was answered.
-        harmless: codes of errors that are answers.
-        singly:   whether no command had two keys.
+        link:     the connection.
+        request:  the request.
+        cells:    the values of the replies.
+        harmless: codes of errors that are not raised.
+        singly:   whether each command had one key.
 
     Raises:
         Denied:      the user may not read a key.
-        Unavailable: the server cannot answer.
+        Unavailable: any other error.
     """
     for cell, text in cells.errors():
         if text.startswith((KEY_MAY_FAIL, *harmless)):

@@ -1,7 +1,6 @@
-"""The Redis protocol, version 2, as far as look-ups need it: commands out, replies in.
+"""The Redis protocol, version 2, as far as look-ups need it: encoding commands and decoding replies.
 
-Replies are not made into objects: a kernel marks where each value stands in the bytes that arrived, and resumes there
-when more have come.
+Replies do not become objects: a kernel marks where each value is in the bytes received, and resumes when more arrive.
 """
 
 from collections.abc import Sequence
@@ -14,11 +13,11 @@ from scorer.arrays.kernel import kernel
 from scorer.arrays.spans import Texts, copy
 from scorer.store.redis.bounds import LONGEST_LINE, SHOWN, SLACK, VALUE_ROOM, Malformed
 
-VALUE, ABSENT, ERROR, ARRAY = range(4)  # what a reply holds; the head of an array fills no cell
-BARE = 0  # the width of a reply that is one value and not an array
-DONE, MORE, MALFORMED = 0, -1, -2  # how reading ended; where a kernel returns a position, the latter two say why not
+VALUE, ABSENT, ERROR, ARRAY = range(4)  # the kinds of elements; the head of an array fills no cell
+BARE = 0  # the width of a reply that is a single value instead of an array
+DONE, MORE, MALFORMED = 0, -1, -2  # the status of reading; the latter two may replace a position
 CR, LF = ord("\r"), ord("\n")
-MAX_SIZE_DIGITS = 18  # a length that fits 64 bits
+MAX_SIZE_DIGITS = 18  # such a size always fits in 64 bits
 FIRST_ROOM = 1 << 16  # bytes
 
 
@@ -28,12 +27,12 @@ def command(*parts: bytes) -> bytes:
 
 
 def commands(keys: Sequence[bytes], head: bytes, tail: bytes) -> bytes:
-    """Return a command for each of some keys, the same but for its key.
+    """Return one command for each key, all equal except for the key.
 
     Args:
         keys: the keys.
-        head: what stands before each key, as `command` writes it.
-        tail: what stands after it.
+        head: the encoded part before each key.
+        tail: the encoded part after each key.
     """
     texts = Texts.of(keys)
     around = len(head) + len(tail) + len("$\r\n\r\n") + MAX_SIZE_DIGITS
@@ -44,7 +43,7 @@ def commands(keys: Sequence[bytes], head: bytes, tail: bytes) -> bytes:
 
 @kernel("int64(int64[::1])", refcounts=False)
 def cell_count(widths: NDArray[np.int64]) -> int:
-    """Return how many values there are in replies of these widths, int64 [replies]."""
+    """Return the number of values in replies of these widths, int64 [replies]."""
     count = 0
     for width in widths:
         count += max(width, 1)
@@ -53,17 +52,17 @@ def cell_count(widths: NDArray[np.int64]) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """Values of replies, in the order they were asked for."""
+    """The values of replies, in the order of their requests."""
 
-    data: NDArray[np.uint8]  # [bytes]: what arrived
-    marks: NDArray[np.int64]  # [3, cells]: VALUE, ABSENT or ERROR; where its text begins in `data`; where it ends
+    data: NDArray[np.uint8]  # [bytes]: the bytes received
+    marks: NDArray[np.int64]  # [3, cells]: VALUE, ABSENT or ERROR; where the text starts in `data`; where it ends
 
     def __getitem__(self, part: slice) -> "Cells":
         return Cells(self.data, self.marks[:, part])
 
     @property
     def kinds(self) -> NDArray[np.int64]:
-        """[cells] VALUE, ABSENT or ERROR."""
+        """Whether each cell is VALUE, ABSENT or ERROR."""
         kinds: NDArray[np.int64] = self.marks[0]
         return kinds
 
@@ -72,12 +71,12 @@ class Cells:
         return self.data[self.marks[1, cell] : self.marks[2, cell]].tobytes().decode("utf-8", "replace")
 
     def errors(self) -> list[tuple[int, str]]:
-        """Return the cells that hold an error, and its text. An error in place of an array fills all its cells."""
+        """Return the cells that are errors, with their texts. An error instead of an array fills all its cells."""
         return [(cell, self.text(cell)) for cell in np.flatnonzero(self.kinds == ERROR).tolist()]
 
 
 class Inbox:
-    """The replies to come on one connection, into a buffer that is kept from one request to the next."""
+    """Receives the replies on one connection, in a buffer that is reused for all requests."""
 
     __slots__ = ("_data", "_length", "_marks", "_most", "_state", "_widths")
 
@@ -86,11 +85,11 @@ class Inbox:
         self.expect(np.empty(0, np.int64))
 
     def expect(self, widths: NDArray[np.int64], most: int = 0) -> None:
-        """Forget what arrived and wait for replies anew.
+        """Forget the previous replies and expect new ones.
 
         Args:
-            widths: [replies] the length of the array that each is, or BARE.
-            most:   bytes that their values may take together, where that is more than VALUE_ROOM for each.
+            widths: [replies] the length of each reply's array, or BARE.
+            most:   bytes that the values may take together, if that is more than VALUE_ROOM for each.
         """
         self._widths, self._length, self._state = widths, 0, np.zeros(4, np.int64)
         self._marks = np.empty((3, cell_count(widths)), np.int64)
@@ -98,26 +97,26 @@ class Inbox:
 
     @property
     def cells(self) -> Cells:
-        """The values that arrived, once all have; good until the next `expect`."""
+        """The values of the replies, once all are complete; valid until the next `expect`."""
         return Cells(self._data, self._marks)
 
     @property
     def complaint(self) -> str:
-        """The error that arrived first, where not all has arrived; else an empty text."""
+        """The first reply, if it is an error; otherwise an empty text."""
         complained = self._state[2] > 0 and self._marks[0, 0] == ERROR
         return self.cells.text(0) if complained else ""
 
     def room(self) -> memoryview:
-        """Return where the next bytes go; never empty."""
+        """Return the free part of the buffer, for the next bytes; never empty."""
         if self._length == len(self._data):
             self._data = np.concatenate([self._data, np.empty_like(self._data)])
         return self._data.data[self._length :]
 
     def received(self, count: int) -> bool:
-        """Take note of bytes that were put into the room; return whether all replies are complete.
+        """Parse `count` new bytes in the buffer; return whether all replies are complete.
 
         Raises:
-            Malformed: with the first bytes of what cannot be read, or it is more than what was asked for can be.
+            Malformed: the bytes are not valid replies, or are more than the requested values can take.
         """
         self._length += count
         status = scan(self._data, self._length, self._widths, self._state, self._marks)
@@ -142,7 +141,7 @@ def write(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     tail: NDArray[np.uint8],
     room: NDArray[np.uint8],
 ) -> int:
-    """Write a command for each text into the room, as `commands` has them, and return how long they are."""
+    """Write the commands of `commands` into `room`, and return their length."""
     at = 0
     for text in range(len(starts)):
         at = copy(head, 0, len(head), room, at)
@@ -164,7 +163,7 @@ def write(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
 
 @kernel(refcounts=False)
 def line_end(data: NDArray[np.uint8], at: int, length: int) -> int:
-    """Return where the line that begins at a position ends, or MORE or MALFORMED."""
+    """Return the end of the line that starts at a position, or MORE or MALFORMED."""
     if at < length and data[at] not in (ord("$"), ord("*"), ord("+"), ord("-"), ord(":")):
         return MALFORMED
     last = min(length, at + LONGEST_LINE)
@@ -179,7 +178,7 @@ def line_end(data: NDArray[np.uint8], at: int, length: int) -> int:
 
 @kernel(refcounts=False)
 def size_of(data: NDArray[np.uint8], at: int, end: int) -> np.int64:
-    """Return the size that a line gives, -1 for a value that is not there, or MALFORMED."""
+    """Return the size in a line, -1 for a null value, or MALFORMED."""
     if end - at == 2 and data[at] == ord("-") and data[at + 1] == ord("1"):  # noqa: PLR2004  the length of "-1"
         return np.int64(-1)
     size = np.int64(0)
@@ -194,9 +193,9 @@ def size_of(data: NDArray[np.uint8], at: int, end: int) -> np.int64:
 
 @kernel(refcounts=False)
 def element(data: NDArray[np.uint8], at: int, length: int) -> tuple[int, int, int, int]:
-    """Return what begins at a position: its kind, where its text begins and ends, where the next element begins.
+    """Parse the element at a position: return its kind, the start and end of its text, and where the next one starts.
 
-    Of an array, its size stands in place of the start. In place of the last number may stand MORE or MALFORMED.
+    For an array, the second number is its size. The last number may be MORE or MALFORMED instead.
     """
     stop = line_end(data, at, length)
     kind, start, end, after = VALUE, at + 1, stop, stop + 2
@@ -223,9 +222,9 @@ def element(data: NDArray[np.uint8], at: int, length: int) -> tuple[int, int, in
 def scan(
     data: NDArray[np.uint8], length: int, widths: NDArray[np.int64], state: NDArray[np.int64], marks: NDArray[np.int64]
 ) -> int:
-    """Mark the values that are complete, from where the last call stopped; return DONE, MORE or MALFORMED.
+    """Mark the complete values, from where the last call stopped; return DONE, MORE or MALFORMED.
 
-    state: where the next element begins, its reply, its cell, and how many values are still to come in its array.
+    state: where the next element starts, its reply, its cell, and how many values its array still lacks.
     """
     at, reply, cell, coming = state
     after = at

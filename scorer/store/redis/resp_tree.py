@@ -1,12 +1,12 @@
-"""A reply of any shape as Python values, for questions that are not on the path of events."""
+"""A reply of any shape as Python values, for commands that are not on the path of events."""
 
 import re
 from dataclasses import dataclass
 
 from scorer.store.redis.bounds import LONGEST_LINE, SHOWN, SLACK, Malformed
 
-DEEPEST = 8  # arrays in arrays; that of CLUSTER SLOTS has four
-_ROOM = 1 << 16  # bytes that are received at once
+DEEPEST = 8  # levels of nested arrays; CLUSTER SLOTS has four
+_ROOM = 1 << 16  # most bytes that are received at once
 _NUMBER = re.compile(rb"[+-]?[0-9]{1,18}\Z")
 _SIZE = re.compile(rb"-1\Z|[0-9]{1,18}\Z")
 
@@ -22,30 +22,30 @@ Tree = bytes | int | None | Refusal | list["Tree"]
 
 
 class TreeInbox:
-    """One reply to come, whatever its shape, of at most SLACK bytes."""
+    """Receives one reply of any shape, of at most SLACK bytes."""
 
     __slots__ = ("_at", "_data", "_open", "_room", "reply")
 
     def __init__(self) -> None:
         self._data, self._room = bytearray(), bytearray(_ROOM)
         self._at = 0
-        self._open: list[tuple[list[Tree], int]] = []  # arrays that are not complete, and their sizes
+        self._open: list[tuple[list[Tree], int]] = []  # incomplete arrays, and their sizes
         self.reply: Tree = None
 
     @property
     def complaint(self) -> str:
-        """The error that arrived, where the other side closed the connection behind it; else an empty text."""
+        """The reply, if it is an error; otherwise an empty text."""
         return self.reply.text if isinstance(self.reply, Refusal) else ""
 
     def room(self) -> memoryview:
-        """Return where the next bytes go; never empty."""
+        """Return the buffer for the next bytes; never empty."""
         return memoryview(self._room)
 
     def received(self, count: int) -> bool:
-        """Take note of bytes that were put into the room; return whether the reply is complete.
+        """Parse `count` new bytes in the buffer; return whether the reply is complete.
 
         Raises:
-            Malformed: with the first bytes of what cannot be read, or it is too long.
+            Malformed: the bytes are not a valid reply, or too many.
         """
         self._data += self._room[:count]
         complete = False
@@ -69,7 +69,7 @@ class TreeInbox:
         return None
 
     def _element(self, line: bytes) -> tuple[Tree, bool]:
-        """Return the value that begins with a line, or the head of an array, and whether it is there as a whole."""
+        """Return the value that starts with a line, or the empty list of an array, and whether it is complete."""
         kind, text, after = line[:1], line[1:], self._at + len(line) + 2
         value: Tree
         if kind in {b"$", b"*"}:
@@ -106,9 +106,9 @@ class TreeInbox:
         return value, True
 
     def _put(self, value: Tree) -> bool:
-        """Put a value where it belongs; return whether that completes the reply."""
+        """Add a value to the reply; return whether that completes it."""
         if self._open and value is self._open[-1][0] and self._open[-1][1]:
-            return False  # the head of an array, whose first value is still to come
+            return False  # the head of an array; its first value has not arrived yet
         while self._open:
             items, size = self._open[-1]
             if value is items and len(items) == size:

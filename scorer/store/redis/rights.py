@@ -1,4 +1,4 @@
-"""Whether the user of Redis may do what a replica does, found out by doing it."""
+"""Checks that the Redis user may do what a replica does, by doing it."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -12,19 +12,19 @@ from scorer.store.redis.url import Target
 
 
 def reading_concerns(target: Target, timeout_ms: int, entity: Entity, keys: Sequence[bytes]) -> list[str]:
-    """Look up features as a replica does, of keys that are there and of one that is made up.
+    """Look up features as a replica does, at existing keys and at one invented key.
 
     Args:
         target:     where Redis is.
-        timeout_ms: for each look-up.
-        entity:     whose features.
-        keys:       of it, that are in Redis; none where it could not be searched.
+        timeout_ms: the timeout of each look-up.
+        entity:     the entity to look up.
+        keys:       existing keys of the entity; empty if Redis could not be searched.
 
     Returns:
-        Texts of warnings: the made-up key was refused where all that are there were not.
+        Warnings: the invented key was refused, although the existing ones were not.
 
     Raises:
-        Unavailable: the user may not read them, with what to grant; or the server does not answer.
+        Unavailable: the user may not read the keys, with what to grant; or the server does not answer.
     """
     with closing(open_store(target, timeout_ms)) as store:
         if keys:
@@ -32,10 +32,10 @@ def reading_concerns(target: Target, timeout_ms: int, entity: Entity, keys: Sequ
         try:
             store.fetch([Request(entity, [_made_up(entity)])], 0.0)
         except Denied as denied:
-            told = f"{denied} (the key is made up, as events may bring it)"
+            told = f"{denied} (an invented key, such as an event may have)"
             if not keys:
                 raise Unavailable(told) from None
-            return [f"plan.yaml: entities.{entity.name}: {told}; the keys that are there may be read"]
+            return [f"plan.yaml: entities.{entity.name}: {told}; the existing keys may be read"]
     return []
 
 

@@ -1,4 +1,4 @@
-"""Whether what lies in Redis fits the plan, seen on a few keys."""
+"""Checks that the features in Redis fit the plan, on a sample of keys."""
 
 import time
 from collections import defaultdict
@@ -16,18 +16,18 @@ from scorer.store.redis.talk import ELSEWHERE, Refused, Talk, talks
 from scorer.store.redis.url import parse
 
 SAMPLES = 20
-SCANNED = 1000  # keys that the server looks at in one step
+SCANNED = 1000  # keys that the server scans in one step
 SEARCH_SECONDS = 2.0
-MOST_NAMES = 1000  # fields of a hash that are looked through for the nearest to one that is not there
+MOST_NAMES = 1000  # most fields of a hash that are searched for one with a similar name
 TYPES = {"hash": "hash", "packed": "string"}
 
 
 class Finding(NamedTuple):
-    """What one key says to one question.
+    """The result of one check of one key.
 
-    question: the same for all keys.
-    fault:    what does not fit; empty where it fits.
-    usual:    whether some keys may well have this fault, as long as not all do.
+    question: the name of the check, which is the same for all keys.
+    fault:    what does not fit the plan; empty if the key fits.
+    usual:    whether some keys may have this fault, as long as not all do.
     """
 
     question: str
@@ -36,17 +36,17 @@ class Finding(NamedTuple):
 
 
 def sample_problems(url: str, timeout_ms: int, entity: Entity) -> tuple[list[Problem], list[str]]:
-    """Look at some keys that are like those of an entity.
+    """Check some keys that match the key template of an entity.
 
-    Where none of them fits the plan, that is a problem; where some do not, a warning: they may belong to others.
+    If none of them fits the plan, that is a problem. If only some do not, it is a warning: they may belong to others.
 
     Args:
-        url:        as `features.url`.
-        timeout_ms: for each answer.
-        entity:     of the plan.
+        url:        the value of `features.url`.
+        timeout_ms: the timeout of each reply.
+        entity:     an entity of the plan.
 
     Returns:
-        The problems, and texts of warnings.
+        The problems, and the warnings.
 
     Raises:
         Misconfigured: the URL is wrong.
@@ -77,20 +77,20 @@ def sample_problems(url: str, timeout_ms: int, entity: Entity) -> tuple[list[Pro
 
 
 def _may_not_look(where: str, error: Refused) -> str:
-    """Return the warning that this user may not look around, which a replica need not; other errors are raised."""
+    """Return a warning that the user may not search for samples, which a replica does not need; raise other errors."""
     if not error.text.startswith("NOPERM"):
         raise error
     return f"{where}: no samples were taken: {error}"
 
 
 def _judge(where: str, findings: list[Finding]) -> Problem | str | None:
-    """Return what the answers of all keys to one question amount to: a problem, a warning or nothing."""
+    """Return the overall result of one check of all keys: a problem, a warning or nothing."""
     faulty = [finding for finding in findings if finding.fault]
     unusual = [finding for finding in faulty if not finding.usual]
     count = f"of {len(findings)} samples do not fit"
     if len(faulty) == len(findings):
         what = f"{faulty[0].fault} ({len(faulty)} {count})"
-        return Problem(where, what, "load the features anew, or correct the plan")
+        return Problem(where, what, "load the features again, or correct the plan")
     return f"{where}: {unusual[0].fault} ({len(unusual)} {count})" if unusual else None
 
 
@@ -106,12 +106,12 @@ def _type_findings(server: Talk, key: bytes, entity: Entity) -> Iterator[Finding
     name, expected = shown(key), TYPES[entity.layout]
     kind = printable(server.text(b"TYPE", key).decode(errors="replace"))
     fits = kind in {expected, "none"}  # a key may have expired meanwhile
-    yield Finding("type", "" if fits else f"'{name}' is a {kind} and not a {expected}, which layout {entity.layout} is")
+    yield Finding("type", "" if fits else f"'{name}' is a {kind}, but layout {entity.layout} needs a {expected}")
     if kind != expected:
         return
     if entity.layout == "packed":
         length, right = server.number(b"STRLEN", key), FLOAT32 * len(entity.fields)
-        fault = f"'{name}' has {length} bytes and not {right}, {FLOAT32} for each of `fields`"
+        fault = f"'{name}' has {length} bytes instead of {right} ({FLOAT32} for each of `fields`)"
         yield Finding("length", "" if length == right else fault)
         return
     yield from _field_findings(server, key, name, entity)
@@ -126,18 +126,18 @@ def _field_findings(server: Talk, key: bytes, shown_key: str, entity: Entity) ->
             yield Finding(name, fault, usual=name != entity.updated)
         else:
             _, is_number = by_python(text)
-            yield Finding(name, "" if is_number else f"'{shown_key}' has no number in field '{name}' but {text[:40]!r}")
+            yield Finding(name, "" if is_number else f"'{shown_key}' has {text[:40]!r} in field '{name}', not a number")
 
 
 def _names(server: Talk, key: bytes) -> list[str]:
-    """Return the fields that a hash has; none where they are too many to be looked through for a hint."""
+    """Return the fields of a hash; none if they are too many to search for a similar name."""
     if server.number(b"HLEN", key) > MOST_NAMES:
         return []
     return [printable(name.decode(errors="replace")) for name in server.texts(b"HKEYS", key) if name is not None]
 
 
 def _find(servers: list[Talk], pattern: bytes) -> list[tuple[Talk, bytes]]:
-    """Return some keys like a pattern, of each server, after a bounded search."""
+    """Return some keys that match a pattern, from each server, after a bounded search."""
     found: list[tuple[Talk, bytes]] = []
     for server in servers:
         end, keys, cursor = time.monotonic() + SEARCH_SECONDS / len(servers), dict[bytes, None](), b""

@@ -1,4 +1,4 @@
-"""Sentinels: who is the master now."""
+"""Sentinels, which know the current master."""
 
 from dataclasses import replace
 
@@ -14,10 +14,10 @@ from scorer.store.redis.url import Address, Target, announced
 
 
 def single_address(target: Target, deadline: Deadline) -> Address | None:
-    """Return the address of the server of a target that is no cluster; None is its Unix socket.
+    """Return the address of the server of a target that is not a cluster; None for a Unix socket.
 
     Raises:
-        Unavailable: no sentinel names it.
+        Unavailable: no sentinel knows the master.
     """
     if target.form == "sentinel":
         return find_master(target, deadline)
@@ -28,7 +28,7 @@ def find_master(target: Target, deadline: Deadline) -> Address:
     """Return the address of the master, from the first sentinel that knows it.
 
     Raises:
-        Unavailable: with what each sentinel said.
+        Unavailable: with the answer of each sentinel.
     """
     reasons = []
     for place, seed in enumerate(target.seeds):
@@ -37,7 +37,7 @@ def find_master(target: Target, deadline: Deadline) -> Address:
             return _ask(target, seed, share)
         except Unavailable as error:
             reasons.append(str(error))
-    raise Unavailable(f"no sentinel names the master of '{target.service}': " + "; ".join(reasons))
+    raise Unavailable(f"no sentinel knows the master of '{target.service}': " + "; ".join(reasons))
 
 
 def _ask(target: Target, seed: Address, deadline: Deadline) -> Address:
@@ -60,5 +60,5 @@ def _address(link: Link) -> Address:
     address = announced(cells.text(0), cells.text(1))
     if address is None:
         where = foreign(f"{cells.text(0)}:{cells.text(1)}")
-        raise Unavailable(f"{name} names '{where}' as the master, which is no host and port")
+        raise Unavailable(f"{name} names '{where}' as the master, which is not a host and port")
     return address

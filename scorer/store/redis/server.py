@@ -1,4 +1,4 @@
-"""A single server: all keys of a batch are asked for at once."""
+"""A single server: all keys of a batch are looked up in one round trip."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,7 +18,7 @@ from scorer.store.redis.url import Target
 
 
 def open_store(target: Target, timeout_ms: int) -> "Server | Cluster":
-    """Return the store at a target; the first call that needs it connects."""
+    """Return the store at a target; it connects at the first call."""
     return Cluster(target, timeout_ms) if target.form == "cluster" else Server(target, timeout_ms)
 
 
@@ -34,7 +34,7 @@ class Server:
         try:
             parts = self._asked(requests)
         except Denied as denied:
-            if denied.key is None:  # of the keys of one MGET; each in one of its own says which
+            if denied.key is None:  # one MGET had several keys: looking each up alone finds the denied one
                 of_entity = [request for request in requests if request.entity.name == denied.entity]
                 self._asked([Request(each.entity, [key]) for each in of_entity for key in each.keys])
             raise
@@ -61,7 +61,7 @@ class Server:
         return self._links.to(self._address, deadline)
 
     def _asked(self, requests: Sequence[Request]) -> list[tuple[Request, Cells]]:
-        """Ask for some requests at once; return each with its cells."""
+        """Send the requests in one round trip; return each with its cells."""
         asked = [questions(request, singly=False) for request in requests]
         question = b"".join([question for question, _ in asked])
         if not question:

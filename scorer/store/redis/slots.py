@@ -1,4 +1,4 @@
-"""Who serves which slot of a cluster, as its nodes say it."""
+"""The masters of a cluster's slots, from CLUSTER SLOTS."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,19 +12,19 @@ from scorer.store.redis.resp import command
 from scorer.store.redis.resp_tree import Refusal, Tree
 from scorer.store.redis.url import Address, Target, announced
 
-Owners = list[Address | None]  # of each slot, its master; None where nobody serves it
+Owners = list[Address | None]  # the master of each slot; None if no node serves it
 
 
 def owners(target: Target, deadline: Deadline, known: Owners) -> Owners:
-    """Return the master of each slot, from the first node that says it.
+    """Return the master of each slot, from the first node that answers.
 
     Args:
         target:   the cluster.
-        deadline: for all nodes that are asked.
-        known:    what was known before: its nodes are asked after those of the URL.
+        deadline: the deadline for all nodes together.
+        known:    the masters known before: they are asked after the nodes of the URL.
 
     Raises:
-        Unavailable: no node says it; with why, of each.
+        Unavailable: no node answers; with the reason of each.
     """
     seeds = list(dict.fromkeys([*target.seeds, *(node for node in known if node is not None)]))
     reasons = []
@@ -33,7 +33,7 @@ def owners(target: Target, deadline: Deadline, known: Owners) -> Owners:
             return _ask(target, seed, deadline.share(len(seeds) - place))
         except Unavailable as error:
             reasons.append(str(error))
-    raise Unavailable("no node of the cluster says who serves which slot: " + "; ".join(reasons))
+    raise Unavailable("no node of the cluster answers CLUSTER SLOTS: " + "; ".join(reasons))
 
 
 def _ask(target: Target, seed: Address, deadline: Deadline) -> Owners:
@@ -67,7 +67,7 @@ def _ranges(reply: Tree, seed: Address) -> Iterator[tuple[int, int, Address]]:
             raise ValueError(entry)
         if not isinstance(host, bytes | None) or not isinstance(port, int):
             raise ValueError(entry)  # noqa: TRY004  one kind for all that is malformed
-        # A node that knows no name of its own is where we asked.
+        # A node that does not know its own address is at the address that we asked.
         node = announced(host.decode(errors="replace") if host else seed[0], port)
         if node is None:
             raise ValueError(entry)

@@ -1,4 +1,4 @@
-"""Single questions to each server that holds keys, for looking at samples of them."""
+"""Single commands to each server that holds keys, for checking samples of them."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,13 +14,13 @@ from scorer.store.redis.sentinel import single_address
 from scorer.store.redis.slots import owners
 from scorer.store.redis.url import Address, Target
 
-ELSEWHERE = ("MOVED ", "ASK ", "TRYAGAIN")  # a key that a server had is on its way to another
+ELSEWHERE = ("MOVED ", "ASK ", "TRYAGAIN")  # the key is moving to another server
 
 
 class Refused(Unavailable):
-    """A server refused one question; it may well answer another.
+    """A server refused one command; it may accept another.
 
-    text: what it said.
+    text: the server's error.
     """
 
     def __init__(self, link: Link, text: str) -> None:
@@ -29,37 +29,37 @@ class Refused(Unavailable):
 
 
 class Talk:
-    """A connection on which one question is asked at a time.
+    """A connection for one command at a time.
 
     Args:
-        link:       to a server.
-        timeout_ms: for each answer.
+        link:       the connection.
+        timeout_ms: the timeout of each reply.
     """
 
     def __init__(self, link: Link, timeout_ms: int) -> None:
         self._link, self._timeout_ms = link, timeout_ms
 
     def text(self, *question: bytes) -> bytes:
-        """Return an answer that is a text.
+        """Return a reply that is a text.
 
         Raises:
-            Refused:     the server refuses the question.
-            Unavailable: it does not answer, or with something else.
+            Refused:     the server refuses the command.
+            Unavailable: the server does not answer, or the reply is not a text.
         """
         answer = self._answer(question)
         return answer if isinstance(answer, bytes) else self._malformed(question)
 
     def number(self, *question: bytes) -> int:
-        """Return an answer that is a number; raises as `text` does."""
+        """Return a reply that is a number; raises as `text` does."""
         answer = self._answer(question)
         return answer if isinstance(answer, int) else self._malformed(question)
 
     def texts(self, *question: bytes, count: int | None = None) -> list[bytes | None]:
-        """Return an answer of texts, of which some may not be there, and `count` where that is known."""
+        """Return a reply of texts, some of which may be None; check that there are `count`, if it is given."""
         return self._texts(question, self._answer(question), count)
 
     def scan(self, cursor: bytes, pattern: bytes, looked_at: int) -> tuple[bytes, list[bytes]]:
-        """Return where the next step of a search begins, b"0" at its end, and the keys that this one found."""
+        """Do one step of a SCAN; return the next cursor (b"0" at the end) and the keys found."""
         question = b"SCAN", cursor, b"MATCH", pattern, b"COUNT", b"%d" % looked_at
         answer = self._answer(question)
         if not isinstance(answer, list) or len(answer) != 2:  # noqa: PLR2004  the cursor and the keys
@@ -88,10 +88,10 @@ class Talk:
 
 @contextmanager
 def talks(target: Target, timeout_ms: int) -> Iterator[list[Talk]]:
-    """Give a connection to each server that holds keys of its own, and close them at the end.
+    """Open a connection to each server that holds keys, and close them at the end.
 
     Raises:
-        Unavailable: one of them does not answer.
+        Unavailable: a server does not answer.
     """
     with ExitStack() as stack:
         made = []
@@ -103,7 +103,7 @@ def talks(target: Target, timeout_ms: int) -> Iterator[list[Talk]]:
 
 
 def masters(target: Target, timeout_ms: int) -> list[Address | None]:
-    """Return the address of each server that holds keys of its own; None is the Unix socket of the target."""
+    """Return the address of each server that holds keys; None is the Unix socket of the target."""
     deadline = Deadline.after(timeout_ms)
     if target.form == "cluster":
         return [node for node in dict.fromkeys(owners(target, deadline, [])) if node is not None]

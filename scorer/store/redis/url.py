@@ -1,4 +1,4 @@
-"""What `features.url` says: where Redis is, and how to connect to it. Passwords never leave here in a text."""
+"""Parses `features.url`: where Redis is, and how to connect to it. No message here contains a password."""
 
 import re
 from collections.abc import Mapping
@@ -41,11 +41,11 @@ class Target:
     """Where Redis is.
 
     form:      `single`, `cluster` or `sentinel`.
-    kind:      the class that connects: plain, TLS or Unix socket.
-    options:   of the connections to the servers that hold the features.
-    seeds:     the addresses in the URL: the server, some nodes, the sentinels; none for a Unix socket.
-    service:   the name under which sentinels know the master.
-    sentinels: options of the connections to the sentinels.
+    kind:      redis-py's class of the connection: plain, TLS or Unix socket.
+    options:   the options of connections to the servers that hold the features.
+    seeds:     the addresses in the URL, of the server, some nodes or the sentinels; empty for a Unix socket.
+    service:   the sentinels' name of the master.
+    sentinels: the options of connections to the sentinels.
     """
 
     form: str
@@ -57,21 +57,21 @@ class Target:
 
 
 def announced(host: str, port: str | int) -> Address | None:
-    """Return an address that a server told of, or None where it is none."""
+    """Return an address that a server announced, or None if it is not valid."""
     text = str(port)
     good = host.isprintable() and not re.search(r"\s", host) and 0 < len(host) <= LONGEST_HOST
     return (host, int(text)) if good and re.fullmatch(r"[0-9]{1,5}", text) and 0 < int(text) <= LAST_PORT else None
 
 
 def parse(url: str) -> Target:
-    """Read a URL of one of the FORMS.
+    """Parse a URL of one of the FORMS.
 
     Raises:
-        Misconfigured: with all that is wrong with it.
+        Misconfigured: with every problem of the URL.
     """
     scheme, _, rest = url.partition("://")
     if scheme not in FORMS:
-        shown = f"unknown form '{scheme}://'" if re.fullmatch(r"[\w+]{1,20}", scheme) else "not a URL of Redis"
+        shown = f"unknown form '{scheme}://'" if re.fullmatch(r"[\w+]{1,20}", scheme) else "not a Redis URL"
         raise Misconfigured([Problem(WHERE, shown, "expected one of " + ", ".join(FORMS.values()))])
     base, _, form = scheme.partition("+")
     pieces = divide(rest, socket=base == "unix")
@@ -96,7 +96,7 @@ def parse(url: str) -> Target:
 def _socket_problems(pieces: Pieces) -> list[Problem]:
     if not pieces.hosts:
         return []
-    return [Problem(WHERE, "a host stands before the path of the socket", f"{FORMS['unix']}; {ENCODE}")]
+    return [Problem(WHERE, "it has a host before the path of the socket", f"expected {FORMS['unix']}; {ENCODE}")]
 
 
 def _option_problems(query: Mapping[str, str], base: str, form: str) -> list[Problem]:
@@ -104,58 +104,58 @@ def _option_problems(query: Mapping[str, str], base: str, form: str) -> list[Pro
     problems = []
     for name, value in query.items():
         if "timeout" in name or "retry" in name:
-            problems.append(Problem(WHERE, f"option '{name}' has no place here", "set features.timeout_ms"))
+            problems.append(Problem(WHERE, f"option '{name}' is not supported", "set features.timeout_ms instead"))
         elif name not in known:
             problems.append(_unknown_option(name, known, query))
         elif name.startswith("ssl_") and base != "rediss":
-            problems.append(Problem(WHERE, f"option '{name}' is for TLS", "begin the URL with rediss"))
+            problems.append(Problem(WHERE, f"option '{name}' is for TLS", "start the URL with rediss"))
         elif name in FILES and not Path(value).is_file():
-            problems.append(Problem(WHERE, f"{name}: no file {value}", "the path of a PEM file"))
+            problems.append(Problem(WHERE, f"{name}: no file {value}", "expected the path of a PEM file"))
     return problems
 
 
 def _unknown_option(name: str, known: tuple[str, ...], query: Mapping[str, str]) -> Problem:
     near = did_you_mean(name, known)
     others = [option for option in query if option != name]
-    if not near and any("password" in each or each not in known for each in others):  # the end of one, behind a bare &
-        what = "behind a password stands an option that is not known"
-        return Problem(WHERE, what, "percent-encode '&' in a password as %26; known are " + ", ".join(known))
-    return Problem(WHERE, f"unknown option '{name}'{near}", "known are " + ", ".join(known))
+    if not near and any("password" in each or each not in known for each in others):  # maybe the end of a password
+        what = "an unknown option follows a password"
+        return Problem(WHERE, what, "percent-encode '&' in a password as %26; known options: " + ", ".join(known))
+    return Problem(WHERE, f"unknown option '{name}'{near}", "known options: " + ", ".join(known))
 
 
 def _addresses(hosts: str, default_port: int, problems: list[Problem]) -> tuple[Address, ...]:
-    """Return the addresses. Their text is not repeated in a problem: it may be the half of a password."""
+    """Return the addresses. Problems do not show their text, since it may be half of a password."""
     seeds = []
     for host in hosts.split(","):
         try:
             parts = urlsplit("//" + host)
             seeds.append((parts.hostname or "localhost", default_port if parts.port is None else parts.port))
         except ValueError:
-            problems.append(Problem(WHERE, "a host or its port cannot be read", f"expected HOST:PORT; {ENCODE}"))
+            problems.append(Problem(WHERE, "a host or its port is invalid", f"expected HOST:PORT; {ENCODE}"))
     return tuple(seeds)
 
 
 def _path(path: str, base: str, form: str, problems: list[Problem]) -> tuple[str, str]:
-    """Return the sentinels' service, and the path that is left for redis-py to read."""
+    """Return the sentinels' service, and the rest of the path, for redis-py."""
     if base == "unix":
         if not path:
-            problems.append(Problem(WHERE, "no path of a socket", FORMS["unix"]))
+            problems.append(Problem(WHERE, "it has no path of a socket", f"expected {FORMS['unix']}"))
         return "", path
     service, number = "", path.removeprefix("/")
     if form == "sentinel":
         service, _, number = number.partition("/")
         if not service:
-            problems.append(Problem(WHERE, "no service is named", FORMS["redis+sentinel"]))
+            problems.append(Problem(WHERE, "it has no service name", f"expected {FORMS['redis+sentinel']}"))
     if not re.fullmatch(r"[0-9]{0,9}", number):
-        shown = "" if problems else f" '{number}'"  # where hosts cannot be read, it may be the half of a password
+        shown = "" if problems else f" '{number}'"  # if the hosts are invalid, it may be half of a password
         problems.append(Problem(WHERE, f"database{shown} is not a number", FORMS["redis" + "+" * bool(form) + form]))
     elif form == "cluster" and int(number or 0):
-        problems.append(Problem(WHERE, f"database {number} of a cluster", "leave it out: a cluster has database 0"))
+        problems.append(Problem(WHERE, f"database {number} of a cluster", "remove it: a cluster has only database 0"))
     return service, f"/{number}"
 
 
 def _connection(url: str) -> tuple[type[AbstractConnection], dict[str, Any]]:
-    """Return how redis-py connects, having made it check the options."""
+    """Return redis-py's class and options for connections, after redis-py has checked the options."""
     try:
         pool = ConnectionPool.from_url(url)
         pool.connection_class(**pool.connection_kwargs)

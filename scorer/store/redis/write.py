@@ -1,4 +1,4 @@
-"""Writing features, as the layouts of a plan want them to lie in Redis."""
+"""Writing features to Redis in the layouts of a plan."""
 
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -13,16 +13,16 @@ from scorer.store.redis.resp import command
 from scorer.store.redis.url import parse
 from scorer.store.redis.writer import Write, Writer
 
-CHUNK = 1000  # entities that are written in one round trip
+CHUNK = 1000  # keys that are written in one round trip
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
     """The features of one key.
 
-    key:     in Redis.
-    values:  text of a number for each field of the entity; empty where it has none.
-    updated: Unix seconds as text; empty where the entity has no `max_age`.
+    key:     the key in Redis.
+    values:  the text of a number for each field of the entity; empty if a field has no value.
+    updated: Unix seconds as text; empty if the entity has no `max_age`.
     """
 
     key: bytes
@@ -31,19 +31,19 @@ class Stored:
 
 
 def write(url: str, entity: Entity, lines: Iterable[Stored], on_progress: Callable[[int], None]) -> int:
-    """Write features; a field without a value is removed, in a packed value it is NaN.
+    """Write features; a field without a value is removed, or NaN in a packed value.
 
     Args:
-        url:    as `features.url`.
-        entity: whose features they are.
-        lines:  the features; of the same key twice, the last stay.
-        on_progress:   is given the number of lines written so far.
+        url:         the value of `features.url`.
+        entity:      the entity of the features.
+        lines:       the features; if a key occurs twice, the last one wins.
+        on_progress: called with the number of lines written so far.
 
     Returns:
         How many lines were written.
 
     Raises:
-        Unavailable: the server does not answer or refuses.
+        Unavailable: the server does not answer, or refuses a command.
     """
     commands_of = _hash_commands if entity.layout == "hash" else _packed_commands
     left, done = iter(lines), 0
@@ -54,7 +54,7 @@ def write(url: str, entity: Entity, lines: Iterable[Stored], on_progress: Callab
                 done += len(chunk)
                 on_progress(done)
     except Unavailable as error:
-        raise Unavailable(f"{error}; {done:,} lines or more were written, and loading again does no harm") from None
+        raise Unavailable(f"{error}; at least {done:,} lines were written, and it is safe to load again") from None
     return done
 
 

@@ -1,4 +1,4 @@
-"""Commands that write, each to the server that serves its key."""
+"""Sends write commands to the servers of their keys."""
 
 import time
 from collections import defaultdict
@@ -18,17 +18,17 @@ from scorer.store.redis.sentinel import single_address
 from scorer.store.redis.slots import Owners, owners
 from scorer.store.redis.url import Address, Target
 
-SECONDS = 10.0  # to wait for an answer: writing many takes longer than `timeout_ms`, which is for look-ups
-ROUNDS = 10  # in which a slot may move to another node, and again
-PAUSE_SECONDS = 0.2  # between two of them, for slots that are just moving
+SECONDS = 10.0  # timeout of a reply: writing many keys takes longer than `timeout_ms`, which is for look-ups
+ROUNDS = 10  # most redirections that a write follows
+PAUSE_SECONDS = 0.2  # between two rounds, since moving a slot takes a while
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Write:
     """Commands for one key.
 
-    node:   who serves it; None where that is not known yet, or the only server.
-    asking: whether the node must be told that another sent us.
+    node:   the node that serves the key; None if it is not known yet, or is the only server at a Unix socket.
+    asking: whether ASKING must precede each command, after an ASK redirection.
     """
 
     key: bytes
@@ -43,7 +43,7 @@ class Write:
 
     @property
     def replies(self) -> int:
-        """How many replies they have."""
+        """How many replies the commands get."""
         return len(self.commands) * (1 + self.asking)
 
 
@@ -56,10 +56,10 @@ class Writer:
         self._address: Address | None = None
 
     def write(self, writes: Sequence[Write]) -> None:
-        """Write, in one round trip where no slot moves; what is written twice does no harm.
+        """Write everything, in one round trip unless slots are moving; writing twice does no harm.
 
         Raises:
-            Unavailable: a server does not answer, or refuses.
+            Unavailable: a server does not answer, or refuses a command.
         """
         self._links.call(lambda deadline: self._write(writes, deadline))
 
@@ -75,7 +75,7 @@ class Writer:
                 return
             self._owners = []
             time.sleep(PAUSE_SECONDS)
-        raise Unavailable("the cluster redirects writes on and on: slots are moving")
+        raise Unavailable("the cluster keeps redirecting writes: slots are moving")
 
     def _addressed(self, writes: Sequence[Write], deadline: Deadline) -> list[Write]:
         if self._target.form != "cluster":
@@ -93,7 +93,7 @@ class Writer:
         return self._address
 
     def _round(self, writes: Sequence[Write], deadline: Deadline) -> list[Write]:
-        """Write once; return what is to be written again, and to which node."""
+        """Write once; return the writes to repeat at other nodes."""
         of_node = defaultdict(list)
         for write in writes:
             of_node[write.node].append(write)
@@ -111,7 +111,7 @@ def _begin() -> Deadline:
 
 
 def _redirected(link: Link, writes: Sequence[Write], *, cluster: bool) -> list[Write]:
-    """Return the writes that another node is to be asked for."""
+    """Return the writes that were redirected to another node."""
     errors, again, end = dict(link.cells.errors()), [], 0
     for write in writes:
         start, end = end, end + write.replies

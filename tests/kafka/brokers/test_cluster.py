@@ -15,8 +15,8 @@ def test_topics_on_which_everything_can_rest_raise_no_concern() -> None:
 @pytest.mark.parametrize(
     ("topic", "said"),
     [
-        (Topic("out", 4, 1, SAFE), "out has 1 replica, and the cluster 3 brokers"),
-        (Topic("out", 4, 2, SAFE), "out has 2 replicas, and the cluster 3 brokers"),
+        (Topic("out", 4, 1, SAFE), "out has only 1 replica, though the cluster has 3 brokers"),
+        (Topic("out", 4, 2, SAFE), "out has only 2 replicas, though the cluster has 3 brokers"),
         (Topic("out", 4, 3, SAFE | {"min.insync.replicas": "1"}), "out: min.insync.replicas=1"),
         (Topic("out", 4, 3, SAFE | {"unclean.leader.election.enable": "true"}), "out: unclean.leader.election.enable"),
     ],
@@ -33,8 +33,8 @@ def test_few_brokers_cannot_hold_more_replicas() -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"retention.ms": "86399999"}, "in: retention.ms=86399999 deletes events that were not read for 24 h"),
-        ({"retention.ms": "5400000"}, "in: retention.ms=5400000 deletes events that were not read for 1.5 h"),
+        ({"retention.ms": "86399999"}, "in: retention.ms=86399999 deletes events after 24 h, read or not"),
+        ({"retention.ms": "5400000"}, "in: retention.ms=5400000 deletes events after 1.5 h, read or not"),
         ({"unclean.leader.election.enable": "true"}, "in: unclean.leader.election.enable"),
     ],
 )

@@ -56,8 +56,10 @@ def test_it_names_the_most_frequent_reason_with_an_example_and_what_to_do() -> N
     with pytest.raises(Fatal) as stopped:
         limit.check(batch(0, 10), [*bad(2, Reason.EMPTY), *bad(3, Reason.UNKNOWN_SCHEMA)])
     text = str(stopped.value)
-    assert "5 of the last 10 records cannot be scored, 3 of them for 'unknown-schema' (such as: row 0 ends)" in text
-    assert "Nothing of the last batch was published or committed: mend the schema" in text
+    assert (
+        "5 of the last 10 records cannot be scored, 3 of them because of 'unknown-schema' (such as: row 0 ends)" in text
+    )
+    assert "The current batch was not published or committed. Fix the schema" in text
 
 
 @given(

@@ -74,7 +74,7 @@ def test_a_hash_from_jsonl(redis_url: str, client: redis.Redis, tmp_path: Path) 
         '{"tailnum": "N3", "engines": false, "other": 1}',
     ]
     loaded = load(redis_url, PLANE, tmp_path / "f.jsonl", "\n".join(lines) + "\n\n")
-    assert loaded == Loaded(3, ("columns that the plan does not name were left out: other",))
+    assert loaded == Loaded(3, ("ignored columns that are not in the plan: other",))
     assert client.hgetall("plane:N1") == {b"seats": b"0.1234567890123456789"}
     assert client.hgetall("plane:N2") == {b"seats": b"12", b"engines": b"NaN"}
     assert client.hgetall("plane:N3") == {b"engines": b"0"}
@@ -96,7 +96,7 @@ def test_packed_values_with_times_in_their_keys(redis_url: str, client: redis.Re
 def test_times_of_change(redis_url: str, client: redis.Redis, tmp_path: Path) -> None:
     before = time.time()
     loaded = load(redis_url, CARD, tmp_path / "f.csv", "card.number,spend\n7,1.5\n8,2\n")
-    assert loaded.notes == ("2 lines do not say 'updated_at', so their last change is now",)
+    assert loaded.notes == ("2 lines have no 'updated_at', so the current time was used",)
     assert before <= float(client.hget("card:7", "updated_at") or 0) <= time.time()
     assert fetched(redis_url, CARD, [b"card:7"]) == ([[1.5]], [Lookup.HIT])
 
@@ -109,7 +109,7 @@ def test_times_of_change(redis_url: str, client: redis.Redis, tmp_path: Path) ->
     assert fetched(redis_url, CARD, [b"card:7"])[1] == [Lookup.STALE]
 
     lines = '{"card.number": 7, "spend": 1}\n{"card.number": 8, "spend": 1, "updated_at": 1577836800}\n'
-    assert load(redis_url, CARD, tmp_path / "f.jsonl", lines).notes[0].startswith("1 lines do not say")
+    assert load(redis_url, CARD, tmp_path / "f.jsonl", lines).notes[0].startswith("1 lines have no")
     assert fetched(redis_url, CARD, [b"card:7", b"card:8"])[1] == [Lookup.HIT, Lookup.STALE]
 
 
@@ -131,9 +131,9 @@ def test_every_problem_names_line_and_column_and_nothing_is_written(
     with pytest.raises(Misconfigured) as caught:
         load(redis_url, PLANE, tmp_path / "f.csv", text)
     assert list(map(str, caught.value.problems)) == [
-        "f.csv: line 3, column 'tailnum': ''; expected a value, for the key is made of it",
+        "f.csv: line 3, column 'tailnum': ''; expected a value, which the key needs",
         "f.csv: line 3, column 'seats': 'many'; expected a number, or nothing",
-        "f.csv: line 4: 2 cells; expected 3, as in the head",
+        "f.csv: line 4: 2 cells; expected 3, as in the header",
         "f.csv: line 5, column 'engines': '2 2'; expected a number, or nothing",
     ]
     assert client.dbsize() == 0
@@ -142,7 +142,7 @@ def test_every_problem_names_line_and_column_and_nothing_is_written(
 def test_many_problems_are_counted(tmp_path: Path) -> None:
     problems = refused(PLANE, tmp_path / "f.csv", "tailnum,seats,engines\n" + "N1,x,1\n" * 500)
     assert len(problems) == 21
-    assert problems[-1] == "f.csv: 500 lines have problems in all; above are the first"
+    assert problems[-1] == "f.csv: 500 lines have problems; only the first ones are shown"
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_what_does_not_fit_is_told(entity: Entity, cells: dict[str, str], expect
     ("name", "text", "expected"),
     [
         ("f.csv", "tailnum,seat,engines\nN1,1,2\n", "f.csv: no column 'seats'; did you mean 'seat'?"),
-        ("f.csv", "a,a\n1,2\n", "expected the distinct names of columns"),
-        ("f.csv", "", "expected the distinct names of columns"),
+        ("f.csv", "a,a\n1,2\n", "expected distinct column names"),
+        ("f.csv", "", "expected distinct column names"),
         ("f.csv", 'tailnum,seats,engines\nN1,"1,2\n', "f.csv"),
         ("f.jsonl", '{"tailnum": "N1"}\n', "f.jsonl: no column 'seats'"),
         ("f.jsonl", "N1\n", "line 1: not JSON"),
@@ -197,7 +197,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_a_server_that_refuses_tells_how_far_it_came(redis_url: str, client: redis.Redis, tmp_path: Path) -> None:
     client.set("plane:N1500", "a string")
     text = "tailnum,seats,engines\n" + "".join(f"N{number},1,2\n" for number in range(2000))
-    with pytest.raises(Unavailable, match=r"plane:N1500.* WRONGTYPE .*; 1,000 lines or more were written"):
+    with pytest.raises(Unavailable, match=r"plane:N1500.* WRONGTYPE .*; at least 1,000 lines were written"):
         load(redis_url, PLANE, tmp_path / "f.csv", text)
     with (
         Fake(answers(b"-READONLY no\r\n" * 1000)) as server,

@@ -90,7 +90,7 @@ def test_a_stopped_server_ends_with_the_timeout_and_is_found_again(own_redis: Re
 @pytest.mark.parametrize(
     ("error", "advice"),
     [
-        ("LOADING Valkey is loading the dataset in memory", "reads its data from disk"),
+        ("LOADING Valkey is loading the dataset in memory", "loading its data from disk"),
         ("MASTERDOWN Link with MASTER is down", "replica-serve-stale-data"),
         ("CLUSTERDOWN The cluster is down", "CLUSTER INFO"),
         ("READONLY You can't write against a read only replica.", "at the master"),
