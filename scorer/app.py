@@ -4,7 +4,7 @@ import gc
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -28,7 +28,7 @@ from scorer.kafka import (
     Transactions,
     commit_before_leaving,
 )
-from scorer.monitor import Health, Metrics, Outages, serve, watched
+from scorer.monitor import Component, Health, Metrics, Outages, Watch, serve, watched
 from scorer.offline import golden_problems
 from scorer.pipeline import Parts
 from scorer.serving import ARM, Serving, prepare
@@ -108,17 +108,17 @@ def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
     lookups = serving.lookups(cached=True)
     if lookups:
         stack.callback(lookups.close)
-    for name in ("assigned", "kafka", *(["features"] if lookups else [])):
-        health.set(name, False, "not yet known")  # noqa: FBT003  reads as a sentence
+    for component in (Component.ASSIGNED, Component.KAFKA, *([Component.FEATURES] if lookups else [])):
+        health.set(component, False, "not yet known")  # noqa: FBT003  reads as a sentence
     stack.enter_context(watched(health, Outages(log)))
     if settings.http is not None:
         stack.enter_context(serve(settings.http.host, settings.http.port, metrics, health))
 
-    condition = _conditions(health)
-    brokers = partial(condition, "kafka")
+    watch = Watch(metrics.stages, health, Outages(log), [metrics])
+    brokers = partial(watch.status, Component.KAFKA)
     limit = DeadLetterLimit(settings.kafka.max_dead_letter_ratio, settings.kafka.dead_letter_window)
     letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
-    source = Source(settings.kafka, settings.batch, metrics, brokers, partial(_note_input, health))
+    source = Source(settings.kafka, settings.batch, metrics, brokers, watch.waiting)
     delivery: Delivery
     if settings.kafka.delivery == "exactly-once":
         transactions = Transactions(settings.kafka, letters, brokers, source.commits, limit, stop.left)
@@ -129,14 +129,12 @@ def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
     return Parts(
         source=source,
         decoder=serving.decoder(),
-        scorer=serving.scorer(lookups.fetch if lookups else None, metrics.stages.stage),
+        scorer=serving.scorer(lookups.fetch if lookups else None, watch.stage),
         lookups=lookups,
         limit=limit,
         encoder=Encoder(settings.predictions.framing),
         delivery=delivery,
-        metrics=metrics,
-        health=health,
-        condition=condition,
+        watch=watch,
     )
 
 
@@ -151,31 +149,12 @@ def _loop_limit(settings: Settings) -> float:
     return min(LOOP_LIMIT_SECONDS, max_poll_ms / 2000)
 
 
-def _conditions(health: Health) -> Callable[[str, str], None]:
-    """Return a function that notes (component, reason) in /ready, and in the log when it changes."""
-    outages = Outages(log)
-
-    def condition(component: str, reason: str) -> None:
-        health.set(component, not reason, reason or "answering")
-        if reason:
-            outages.unhealthy(component, reason)
-        else:
-            outages.recovered(component)
-
-    return condition
-
-
-def _note_input(health: Health, waiting: str) -> None:
-    """Show in /ready which events wait behind another producer's transaction; the replica stays ready."""
-    health.set("input", True, waiting or "no events are waiting")  # noqa: FBT003  reads as a sentence
-
-
 def _finish(parts: Parts, stop: Stop) -> bool:
     """Wait for acknowledgements, commit, and leave the group, all before the deadline."""
     log.info("stopping", deadline_s=stop.seconds)
     reserve = min(LEAVE_SECONDS, stop.seconds / 4)
     rest = commit_before_leaving(
-        parts.source, parts.delivery, lambda: max(0.0, stop.left() - reserve), parts.health.heartbeat
+        parts.source, parts.delivery, lambda: max(0.0, stop.left() - reserve), parts.watch.heartbeat
     )
     left = _leave(parts, stop)
     if rest.transaction:

@@ -6,5 +6,17 @@ from scorer.monitor.logs import configure as configure_logging
 from scorer.monitor.metrics import Metrics
 from scorer.monitor.server import Server, serve
 from scorer.monitor.standstill import watched
+from scorer.monitor.watch import Component, Observer, Watch
 
-__all__ = ["Health", "Metrics", "Outages", "Server", "configure_logging", "serve", "watched"]
+__all__ = [
+    "Component",
+    "Health",
+    "Metrics",
+    "Observer",
+    "Outages",
+    "Server",
+    "Watch",
+    "configure_logging",
+    "serve",
+    "watched",
+]

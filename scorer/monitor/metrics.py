@@ -16,7 +16,7 @@ from prometheus_client import (
 )
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from scorer.batch import Found, Lookup, Reason, Records, Rejected
+from scorer.batch import Found, Lookup, Outcome, Reason, Records, Rejected
 from scorer.monitor.histogram import Histogram
 from scorer.monitor.stages import Stages
 
@@ -118,12 +118,23 @@ class Metrics:
         for kind in REBALANCE_KINDS:
             self.rebalances.labels(kind)
 
-    def end_turn(self, batch: Records | None) -> None:
+    def scored(self, outcome: Outcome) -> None:
+        """Count the keys for which the cache answered."""
+        self.reused(outcome.found)
+
+    def written(self, records: Records, outcome: Outcome, unwritable: Sequence[Rejected]) -> None:
+        """Count a batch whose predictions and dead letters the brokers acknowledged."""
+        letters = [*outcome.rejected, *unwritable]
+        self.acknowledged(len(records) - len(letters), letters)
+        self.lookups(outcome.matrix.lookups)
+        self.end_to_end(self._clock() - records.timestamp[records.timestamp >= 0] / 1000)
+
+    def turn_ended(self, records: Records | None) -> None:
         """End a turn of the loop; `batch` is None if it had no batch."""
-        if batch is not None:
-            self._batch_records.observe(len(batch))
-            self._batch_bytes.observe(len(batch.data))
-        self.stages.end_turn(batch=batch is not None)
+        if records is not None:
+            self._batch_records.observe(len(records))
+            self._batch_bytes.observe(len(records.data))
+        self.stages.end_turn(batch=records is not None)
 
     def acknowledged(self, predicted: int, rejected: Sequence[Rejected]) -> None:
         """Count the predictions and dead letters of a batch that the brokers acknowledged."""

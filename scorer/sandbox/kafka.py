@@ -40,8 +40,8 @@ _PROPERTIES = {
     "auto.create.topics.enable": "false",
     "log.cleaner.dedupe.buffer.size": "2097152",  # its default of 128 MB alone fills a small heap
     # Short timeouts: it is back 2 s after a crash instead of 14.
-    "broker.session.timeout.ms": "1000",
-    "broker.heartbeat.interval.ms": "200",
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "500",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
     "group.consumer.min.session.timeout.ms": "1000",

@@ -24,14 +24,14 @@ def test_a_budget_is_of_the_batches_between_two_readings(clock: Clock) -> None:
     metrics = Metrics()
     with metrics.stages.decode:
         clock.spend(50)
-    metrics.end_turn(batch(7))
+    metrics.turn_ended(batch(7))
     before = read(metrics)
     with metrics.stages.decode:
         clock.spend(2)
     with metrics.stages.score:
         clock.spend(6)
     clock.spend(1)
-    metrics.end_turn(batch(2))
+    metrics.turn_ended(batch(2))
     budget = Budget.between(before, read(metrics))
     assert budget.events == 2
     assert {stage: wall for stage, wall in budget.wall.items() if wall} == {"decode": 1e6, "score": 3e6, REST: 5e5}
@@ -55,7 +55,7 @@ def test_events_and_hits_are_those_of_the_metrics() -> None:
     counts[:, Lookup.HIT] = 4, 2
     counts[1, Lookup.MISSING] = 2
     metrics.lookups(counts)
-    metrics.end_turn(batch(4))
+    metrics.turn_ended(batch(4))
     metrics.acknowledged(2, [])
     reading = read(metrics)
     assert (reading.begun, reading.done, reading.hits) == (4, 2, 0.75)

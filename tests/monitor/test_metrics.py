@@ -115,8 +115,8 @@ def test_gauges_and_rebalances() -> None:
 
 def test_a_batch_is_observed_in_records_and_bytes() -> None:
     metrics = Metrics()
-    metrics.end_turn(batch(500, size=100_000))
-    metrics.end_turn(None)
+    metrics.turn_ended(batch(500, size=100_000))
+    metrics.turn_ended(None)
     assert value(metrics, "scorer_batch_records_bucket", le="200.0") == 0
     assert value(metrics, "scorer_batch_records_bucket", le="500.0") == 1
     assert value(metrics, "scorer_batch_records_count") == 1

@@ -38,7 +38,7 @@ def test_a_turn_is_divided_among_its_stages_and_the_rest(clock: Clock) -> None:
     with metrics.stages.decode:  # a second try
         clock.spend(4)
     clock.spend(16)
-    metrics.end_turn(batch(3))
+    metrics.turn_ended(batch(3))
     assert wall(metrics) == {"consume": 8, "decode": 8, REST: 18}
     assert cpu(metrics) == {"consume": 4, "decode": 5, REST: 8, OUTSIDE: 51}  # what leads to a stage is counted with it
 
@@ -48,7 +48,7 @@ def test_every_stage_is_observed_once_a_batch(clock: Clock) -> None:
     for _ in range(2):
         with metrics.stages.score:
             clock.spend(1)
-        metrics.end_turn(batch(1))
+        metrics.turn_ended(batch(1))
     counts = by_stage(metrics, "scorer_stage_seconds_count")
     assert counts == dict.fromkeys((*STAGES, REST), 2)
 
@@ -57,12 +57,12 @@ def test_a_turn_without_a_batch_is_no_cost_of_one(clock: Clock) -> None:
     metrics = Metrics()
     with metrics.stages.consume:
         clock.spend(8)
-    metrics.end_turn(None)
+    metrics.turn_ended(None)
     assert wall(metrics) == {}
     assert cpu(metrics) == {IDLE: 16}
     with metrics.stages.consume:
         clock.spend(2)
-    metrics.end_turn(batch(1))
+    metrics.turn_ended(batch(1))
     assert wall(metrics) == {"consume": 2}
     assert cpu(metrics) == {"consume": 1, IDLE: 16, OUTSIDE: 3}
 
@@ -76,7 +76,7 @@ def test_what_fails_is_measured_and_fails(clock: Clock) -> None:
 
     with pytest.raises(LookupError), metrics.stages.look_up:
         fail()
-    metrics.end_turn(batch(1))
+    metrics.turn_ended(batch(1))
     assert wall(metrics) == {"look_up": 2}
 
 
@@ -88,5 +88,5 @@ def test_all_processor_time_is_told(clock: Clock) -> None:
         clock.spend(1)
         with metrics.stages.commit:
             clock.spend(turn)
-        metrics.end_turn(batch(rows) if rows else None)
+        metrics.turn_ended(batch(rows) if rows else None)
     assert sum(cpu(metrics).values()) == 2 * (clock.seconds - 64)

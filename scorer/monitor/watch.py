@@ -1,0 +1,105 @@
+"""What the loop tells of its work: stages, the health of components, and what became of each batch."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from scorer.batch import Outcome, Records, Rejected
+from scorer.monitor.health import Health
+from scorer.monitor.logs import Outages
+from scorer.monitor.stages import STAGES, Stages, Stopwatch
+
+
+class Component(StrEnum):
+    """What a replica depends on, by its name in /ready."""
+
+    ASSIGNED = "assigned"
+    KAFKA = "kafka"
+    FEATURES = "features"
+    WRITES = "writes"
+    INPUT = "input"
+
+
+class Observer(Protocol):
+    """Is told what became of each batch, on the loop's thread: it must be quick and raise nothing."""
+
+    def scored(self, outcome: Outcome) -> None:
+        """A batch was scored; it may be scored again if it cannot be published."""
+
+    def written(self, records: Records, outcome: Outcome, unwritable: Sequence[Rejected]) -> None:
+        """All predictions and dead letters of a batch were acknowledged.
+
+        Args:
+            records: the batch.
+            outcome: how it was scored.
+            unwritable: rows whose prediction was refused, so that they became dead letters.
+        """
+
+    def turn_ended(self, records: Records | None) -> None:
+        """A turn of the loop ended, which had a batch or none."""
+
+
+class Watch:
+    """Passes on what happens to the metrics, to /ready and /live, to the log, and to other observers.
+
+    Args:
+        stages: measures stages.
+        health: keeps the status of components.
+        outages: logs it when it changes.
+        observers: are told of each batch, in this order.
+    """
+
+    def __init__(self, stages: Stages, health: Health, outages: Outages, observers: Sequence[Observer]) -> None:
+        self._stages = {name: stages.stage(name) for name in STAGES}
+        self._health, self._outages, self._observers = health, outages, observers
+
+    def stage(self, name: str) -> Stopwatch:
+        """Return the stopwatch of a stage, which runs during a `with` block."""
+        return self._stages[name]
+
+    def heartbeat(self) -> None:
+        """Say that the loop is alive."""
+        self._health.heartbeat()
+
+    def status(self, component: Component, reason: str = "") -> None:
+        """Set whether a component is healthy.
+
+        Args:
+            component: the component.
+            reason: why it is not; empty if it is.
+        """
+        self._health.set(component, not reason, reason or "answering")
+        if reason:
+            self._outages.unhealthy(component, reason)
+        else:
+            self._outages.recovered(component)
+
+    def waiting(self, reason: str) -> None:
+        """Show in /ready which events wait behind another producer's transaction; the replica stays ready."""
+        self._health.set(Component.INPUT, True, reason or "no events are waiting")  # noqa: FBT003  reads as a sentence
+
+    def assigned(self, partitions: int, *, joined: bool, decided: bool) -> None:
+        """Say what this replica has of the group.
+
+        Args:
+            partitions: how many it owns.
+            joined: whether the group gave it its share, which may be nothing.
+            decided: whether the group has decided where it starts.
+        """
+        undecided = "" if decided else ", and where the group starts is not decided"
+        self._health.set(Component.ASSIGNED, joined and decided, f"{partitions} partitions{undecided}")
+
+    def scored(self, outcome: Outcome) -> None:
+        """Tell the observers that a batch was scored."""
+        for observer in self._observers:
+            observer.scored(outcome)
+
+    def written(self, records: Records, outcome: Outcome, unwritable: Sequence[Rejected]) -> None:
+        """Tell the observers that a batch was written."""
+        for observer in self._observers:
+            observer.written(records, outcome, unwritable)
+
+    def turn_ended(self, records: Records | None) -> None:
+        """Tell the observers that a turn of the loop ended."""
+        for observer in self._observers:
+            observer.turn_ended(records)
