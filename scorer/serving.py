@@ -122,8 +122,8 @@ def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:
     serving = Serving(settings, schema, found, plan, booster)
     for concern in serving.concerns:
         log.warning("model warning", detail=concern)
-    for concern in schema.concerns:
-        log.warning("schema warning", where=concern.where, what=concern.what, advice=concern.expected)
+    for doubt in schema.concerns:
+        log.warning("schema warning", where=doubt.where, what=doubt.what, advice=doubt.expected)
     return serving
 
 
