@@ -1,4 +1,4 @@
-"""Real servers for every room's tests, and one rule: what does not run has failed."""
+"""Real servers for all tests, and one rule: a test that does not run has failed."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ hypothesis.settings.register_profile("mutants", deadline=None, phases=set(hypoth
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where a longer proof than the usual one is wanted."""
+    """Add options for longer runs."""
     parser.addoption(
         "--torture-seconds", type=float, default=60.0, help="of random faults in each run of tests/torture"
     )
@@ -54,12 +54,12 @@ class MakeTopic(Protocol):
     """Makes a topic of a name that no other test uses, and returns the name."""
 
     def __call__(self, stem: str = "topic", partitions: int = 1, **properties: str) -> str:
-        """Properties are those of the topic, with `_` for `.`: `max_message_bytes="1"`."""
+        """Create a topic; properties have `_` for `.`, as in `max_message_bytes="1"`."""
         ...
 
 
 def topic_maker(bootstrap: str) -> MakeTopic:
-    """For a broker of a test's own."""
+    """Return a topic maker for a test's own broker."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
 
     def make_topic(stem: str = "topic", partitions: int = 1, **properties: str) -> str:
@@ -74,7 +74,7 @@ def topic_maker(bootstrap: str) -> MakeTopic:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Three for two cores: most tests wait for servers most of the time."""
+    """Use three workers for two cores, since most tests wait for servers."""
     return max(1, (os.cpu_count() or 1) * 3 // 2)
 
 
@@ -95,7 +95,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 @pytest.fixture
 def redis_url(redis_server: Redis) -> str:
-    """Of the shared Redis, empty."""
+    """The URL of the shared Redis, which is empty."""
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
     return redis_server.url
@@ -123,27 +123,27 @@ def own_redis(tmp_path: Path) -> Iterator[Redis]:
 
 @pytest.fixture(autouse=True)
 def own_log() -> Iterator[None]:
-    """Ends with a test what it made of the log: the stderr to which that wrote is closed."""
+    """Reset the log after each test: the stderr that it wrote to is closed."""
     yield
     structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)
 def own_secrets() -> Iterator[None]:
-    """Ends with a test what it made known as secret: the next test's texts may have it in them."""
+    """Forget secrets after each test: the next test's texts may contain them."""
     yield
     redaction.forget()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A skipped or an expected failure proves nothing, and is a failure here."""
+    """Turn skipped tests and expected failures into failures: they prove nothing."""
     return _no_skip((yield))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """The same for a file that skips itself."""
+    """Do the same for a file that skips itself."""
     return _no_skip((yield))
 
 

@@ -1,4 +1,4 @@
-"""What a real replica says of itself over HTTP."""
+"""The HTTP pages of a real replica."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ class Page:
         self._base = f"http://127.0.0.1:{port}"
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and body; status 0 while nobody listens."""
+        """Return status and body; status 0 while nothing listens."""
         try:
             with urllib.request.urlopen(self._base + path, timeout=5) as answer:  # noqa: S310  http, of our replica
                 return answer.status, answer.read().decode()
@@ -33,7 +33,7 @@ class Page:
             return 0, "{}"
 
     def failed(self) -> list[str] | None:
-        """What /ready says is not as it should be; None while nobody listens."""
+        """Return the failed conditions of /ready; None while nothing listens."""
         status, body = self.get("/ready")
         answer: dict[str, Any] = json.loads(body)
         assert (status == 200) == (answer.get("ready") is True)
@@ -47,7 +47,7 @@ def world(kafka: Kafka, own_redis: Redis, tmp_path: Path) -> Iterator[World]:
 
 
 def start(world: World, **environment: str) -> tuple[subprocess.Popen[bytes], Page]:
-    """A replica that is ready; variables are `SCORER_` settings."""
+    """Start a replica and wait until it is ready; variables are `SCORER_` settings."""
     port = free_port()
     replica, page = world.start(SCORER_HTTP__PORT=str(port), **environment), Page(port)
     world.until(lambda: page.failed() == [], "readiness")

@@ -1,4 +1,4 @@
-"""A secret that is known leaves in no form, whole or in part."""
+"""A known secret is never shown, in any form, whole or in part."""
 
 import json
 import re

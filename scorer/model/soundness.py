@@ -70,7 +70,7 @@ def _check_counts(model: Document, trees: int, outputs: int) -> None:
     """Compare the number of trees with the model's lists and counts."""
     stated, groups = int(model["gbtree_model_param"]["num_trees"]), integers(model["tree_info"], "tree_info")
     if not stated == len(groups) == trees:
-        raise Damaged(f"it states {stated} trees, but has {trees}, and outputs for {len(groups)}")
+        raise Damaged(f"it states {stated} trees, has {trees}, and outputs for {len(groups)}")
     for tree in np.flatnonzero((groups < 0) | (groups >= outputs))[:1]:
         what = f"an output that is not one of its {outputs} ({groups[tree]})"
         raise Damaged(f"tree {tree}: it adds to {what}")

@@ -1,4 +1,4 @@
-"""Kernels start with any cache, in processes of their own: they are compiled when they are imported."""
+"""Kernels load with any cache. Each test runs a new process, since kernels are compiled at import."""
 
 import os
 import subprocess
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def start(folder: Path, cache: Path, before: str = "") -> str:
-    """Import the module in a new process, and return what it says."""
+    """Import the module in a new process, and return its output."""
     return subprocess.run(
         [sys.executable, "-c", f"{before}\nimport sys; sys.path.insert(0, {str(folder)!r}); import made"],
         env=os.environ | {"NUMBA_CACHE_DIR": str(cache), "NUMBA_DISABLE_JIT": "0"},

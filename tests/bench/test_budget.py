@@ -1,4 +1,4 @@
-"""What is read out of /metrics."""
+"""Budgets computed from /metrics."""
 
 import numpy as np
 import pytest

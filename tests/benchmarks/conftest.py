@@ -10,7 +10,7 @@ from scorer.sandbox import Redis, Sandbox
 
 @pytest.fixture(scope="session")
 def workload() -> Workload:
-    """The real one: made at the first run of a user, and kept."""
+    """The real workload, which is made at the first run of a user and kept."""
     return prepare(print)
 
 
@@ -36,5 +36,5 @@ def measure(sandbox: Sandbox, workload: Workload) -> Measure:
 
 @pytest.fixture(scope="session")
 def wide_workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
-    """Of eleven columns, a number that divides into nothing."""
+    """A workload of eleven columns, a prime number."""
     return wide(tmp_path_factory.mktemp("wide") / "workload", flights.read(), 11)

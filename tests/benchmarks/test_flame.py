@@ -1,4 +1,4 @@
-"""A flame graph, by a sampler that only says what it was asked."""
+"""The flame graph, with a fake sampler that prints its arguments."""
 
 import io
 import sys

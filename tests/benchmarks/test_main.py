@@ -17,7 +17,7 @@ MACHINE = {"processors": 2, "processor": "x", "python": "3", "kafka": "K", "redi
 
 
 def results(*cpu: tuple[float, float]) -> Results:
-    """Of rounds in which the two took so many microseconds an event."""
+    """Return results of rounds in which the two took the given microseconds per event."""
     found = Results(MACHINE)
     found.throughput[BATCHED] = [Throughput(10, 1000.0, own, 90.0) for own, _ in cpu]
     found.throughput[SCORER] = [Throughput(30, 8000.0, own, 250.0) for _, own in cpu]
@@ -27,7 +27,7 @@ def results(*cpu: tuple[float, float]) -> Results:
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
-    """What was asked for, when ratios of 4, 6 and 10 come out."""
+    """Return the measurements made when the ratios are 4, 6 and 10."""
     asked = []
 
     def compare(wanted: Wanted, _: Console) -> Results:

@@ -1,4 +1,4 @@
-"""Where the time of the workload goes, in a run that is too short to mean anything."""
+"""The measurement of the workload's stages, in a run too short for meaningful times."""
 
 import io
 

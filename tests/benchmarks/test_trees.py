@@ -1,4 +1,4 @@
-"""The table of the compiled trees, of a model so small that its times mean nothing."""
+"""The table of the compiled trees, with a model too small for meaningful times."""
 
 import io
 

@@ -25,7 +25,7 @@ SCHEMA = {
 
 @dataclass(frozen=True)
 class Stream:
-    """One configuration file and what it names."""
+    """One configuration file, and the topics and group in it."""
 
     file: Path
     kafka: KafkaSettings
@@ -36,7 +36,7 @@ class Stream:
 
 
 def make_stream(folder: Path, bootstrap: str, **events: object) -> Stream:
-    """Write a configuration; topics and group have names of their own."""
+    """Write a configuration with unique names of topics and group."""
     stem = uuid4().hex[:12]
     kafka = {
         "bootstrap_servers": bootstrap,

@@ -1,4 +1,4 @@
-"""`scorer bench` on a sandbox of its own."""
+"""`scorer bench`, on its own sandbox."""
 
 import json
 from pathlib import Path

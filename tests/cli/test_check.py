@@ -1,4 +1,4 @@
-"""`scorer check`: what it finds, how often it says it, and with which exit code."""
+"""`scorer check`: the problems that it finds, that it reports each once, and its exit codes."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ Check = Callable[..., tuple[int, list[str]]]
 
 @pytest.fixture
 def check(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Check:
-    """Checks a configuration with some settings changed; returns the exit code and what was said."""
+    """Checks a configuration with some settings changed; returns the exit code and the output."""
     monkeypatch.setattr("scorer.check.Admin", partial(Admin, seconds=3))
     data = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
     matrix = xgboost.DMatrix(data, data[:, 0], feature_names=["amount", "spend"])

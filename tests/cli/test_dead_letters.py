@@ -55,7 +55,7 @@ def documents(capsys: Capture) -> list[dict[str, object]]:
 
 
 def replayed(stream: Stream) -> list[str]:
-    """Which of the letters' events are in the input topic, as often as they are there."""
+    """Return the letters' events in the input topic, with repetitions."""
     return sorted((record.value or b"").decode() for record in read(stream))
 
 
@@ -75,7 +75,7 @@ def replay(stream: Stream, *words: str) -> int:
 
 
 def wait_until_visible(stream: Stream, partitions: int = 2) -> None:
-    """Wait until what was replayed is seen by who reads what is committed."""
+    """Wait until consumers of committed records see the replayed events."""
     (events,) = stream.kafka.input_topics
     wait_ended(stream.kafka.bootstrap_servers, events, partitions)
     wait_ended(stream.kafka.bootstrap_servers, f"{stream.kafka.dead_letter_topic}.replayed", 1)

@@ -1,4 +1,4 @@
-"""Records that somebody else wrote cost a line each: the commands that show them go on, and the terminal obeys none."""
+"""Records of other writers: the commands report each in a line and continue, and show no control character."""
 
 import json
 from collections.abc import Iterator
@@ -71,7 +71,7 @@ records = st.builds(
 
 
 def is_obeyed(char: str) -> bool:
-    """Whether a terminal does something else with a character than show it."""
+    """Whether a terminal would obey a character instead of showing it."""
     return char < " " or "\x7f" <= char < "\xa0" or char in {"\u2028", "\u202e"}
 
 

@@ -19,7 +19,7 @@ Behave = Callable[[Callable[[Namespace], int]], None]
 
 @pytest.fixture(name="lag")
 def fixture_lag(monkeypatch: pytest.MonkeyPatch) -> Behave:
-    """Let `scorer lag` do what a test says."""
+    """Replace what `scorer lag` does."""
 
     def behave(run: Callable[[Namespace], int]) -> None:
         def arguments(parser: ArgumentParser) -> None:

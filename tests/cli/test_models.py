@@ -1,4 +1,4 @@
-"""`scorer models` on the bundle of the demo, and on versions of it that were tampered with."""
+"""`scorer models` on the demo's bundle, and on damaged versions of it."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Models as other people's notebooks leave them: what `models add`, `check` and `score` make of them."""
+"""Models saved by other people's notebooks, in `models add`, `check` and `score`."""
 
 import json
 import pickle
@@ -40,7 +40,7 @@ class Place:
         (self.folder / "plan.yaml").write_text(f"columns:\n{AMOUNT}  - {{name: place, {column}}}\n")
 
     def by_hand(self, *, manifest: dict[str, Any] | None = None) -> None:
-        """Put a version together without `models add`."""
+        """Make a version without `models add`."""
         version = self.folder / "models/1"
         version.mkdir(parents=True, exist_ok=True)
         for name in ("model.ubj", "plan.yaml"):

@@ -1,4 +1,4 @@
-"""Files that a command writes: whole, or as they were."""
+"""Output files are either complete or unchanged."""
 
 import os
 import stat

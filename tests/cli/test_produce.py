@@ -28,7 +28,7 @@ def stream(kafka: Kafka, tmp_path: Path) -> Stream:
 
 @pytest.fixture
 def nowhere(tmp_path: Path) -> Stream:
-    """Where no broker answers, for what is refused before one is asked."""
+    """A configuration without a broker, for arguments that are refused before one is needed."""
     return make_stream(tmp_path, "127.0.0.1:1")
 
 

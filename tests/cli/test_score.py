@@ -1,4 +1,4 @@
-"""`scorer score` on events that carry what the model needs."""
+"""`scorer score` on events with all columns of the model."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -172,7 +172,7 @@ def test_an_unknown_thing_is_wrong_usage(stream: Stream, capsys: pytest.CaptureF
 
 
 def _read(process: "subprocess.Popen[str]") -> str:
-    """Return the next line, empty where none comes within a moment."""
+    """Return the next line; empty if none comes within a moment."""
     assert process.stdout is not None
     ready, _, _ = select.select([process.stdout], [], [], 0.5)
     return process.stdout.readline() if ready else ""

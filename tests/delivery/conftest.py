@@ -13,7 +13,7 @@ MakeWorld = Callable[..., World]
 
 @pytest.fixture
 def make_world(kafka: Kafka, redis_url: str, tmp_path: Path) -> Iterator[MakeWorld]:
-    """Makes worlds on the shared servers, or on others that are named."""
+    """Makes worlds on the shared servers, or on given ones."""
     with ExitStack() as stack:
 
         def make(bootstrap: str = kafka.bootstrap, redis: str = redis_url, **settings: Any) -> World:

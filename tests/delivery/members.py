@@ -1,4 +1,4 @@
-"""Who is in a consumer group, asked for by a process of its own: librdkafka sometimes aborts the one that asks."""
+"""The members of a consumer group, found by a child process, since librdkafka may abort the process that asks."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ class Member:
 
 
 def members_of(bootstrap: str, group: str) -> list[Member]:
-    """Ask until somebody answers."""
+    """Ask until there is an answer."""
 
     def ask(name: str) -> list[Member]:
         words = [sys.executable, "-c", ASK, bootstrap, name]

@@ -1,4 +1,4 @@
-"""How long events wait when replicas come and go: `python -m tests.delivery.pauses` measures it, on servers of its own.
+"""Measures how long events wait during rebalances, on its own servers: `python -m tests.delivery.pauses`.
 
 The wait of an event is from its timestamp to its score. Sessions and heartbeats are those of the tests: 6 s and 0.5 s.
 """
@@ -23,25 +23,25 @@ Replicas = list[Popen[bytes]]
 
 
 def joins(world: World, replicas: Replicas) -> None:
-    """One more replica."""
+    """Start one more replica."""
     replicas.append(world.start())
     world.until(lambda: shared_by(world, len(replicas)), "its share")
 
 
 def leaves(world: World, replicas: Replicas) -> None:
-    """One is told to stop."""
+    """Stop one replica."""
     world.stop(replicas.pop())
 
 
 def dies(world: World, replicas: Replicas) -> None:
-    """One is killed."""
+    """Kill one replica."""
     victim = replicas.pop()
     victim.kill()
     world.ended(victim)
 
 
 def restart(world: World, replicas: Replicas) -> None:
-    """All are replaced, one after another."""
+    """Restart all replicas, one after another."""
     for replica in list(replicas):
         world.stop(replica)
         replicas.remove(replica)
@@ -57,7 +57,7 @@ CHANGES: dict[str, tuple[int, Callable[[World, Replicas], None]]] = {
 
 
 def longest_wait(world: World, running: int, change: Callable[[World, Replicas], None]) -> tuple[float, float]:
-    """Return the longest wait and its median, in seconds, of the events from a change on."""
+    """Return the longest and the median wait, in seconds, of the events after a change."""
     with load(world, RATE):
         replicas = [world.start() for _ in range(running)]
         world.until(lambda: shared_by(world, running), "replicas at work")
@@ -74,7 +74,7 @@ def longest_wait(world: World, running: int, change: Callable[[World, Replicas],
 
 @contextmanager
 def servers() -> Iterator[tuple[Kafka, Redis, Path]]:
-    """A broker and a Redis, and a folder."""
+    """Run a broker and a Redis in a folder."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with Kafka(folder / "kafka") as kafka, Redis(folder / "redis") as redis:

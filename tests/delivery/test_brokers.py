@@ -1,4 +1,4 @@
-"""Three brokers, of which some go: leaders and coordinators move, and writes wait for replicas."""
+"""Three brokers, some of which fail: leaders and coordinators move, and writes wait for replicas."""
 
 import resource
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def bootstrap(brokers: list[Kafka]) -> str:
 
 
 def in_sync(world: World) -> list[int]:
-    """Of each partition of the world's topics, how many replicas have everything."""
+    """Return the number of in-sync replicas of each partition of the world's topics."""
 
     def ask(names: list[str]) -> list[int]:
         admin = AdminClient({"bootstrap.servers": world.bootstrap, "log_level": 2})
@@ -41,13 +41,13 @@ def in_sync(world: World) -> list[int]:
 
 
 def repeats_nothing(world: World) -> bool:
-    """Whether every event has one output; a session that ended for want of a coordinator repeats what was in flight."""
+    """Whether every event has one output, or a session expired, which repeats batches in flight."""
     return world.verify().repeated == 0 or '"kind": "lost"' in world.log()
 
 
 @contextmanager
 def without(world: World, broker: Kafka, *, noticed: bool = True) -> Iterator[None]:
-    """Do without one broker for a time, from when the others have noticed or at once; wait until it has caught up."""
+    """Kill one broker for a time, optionally after the others have noticed; wait until it has caught up."""
     broker.kill()
     if noticed:
         world.until(lambda: max(in_sync(world)) < 3, "notice of a broker that is gone")

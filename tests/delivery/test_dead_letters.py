@@ -1,4 +1,4 @@
-"""Dead letters at work: replayed once whatever interrupts it, scored like new, and never a whole topic of them."""
+"""Dead letters are replayed once despite interruptions, scored like new events, and limited in number."""
 
 import json
 import subprocess

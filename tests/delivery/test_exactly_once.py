@@ -1,4 +1,4 @@
-"""What transactions add: who was replaced writes nothing, and nobody waits long for what it left open."""
+"""What transactions add: a replaced replica writes nothing, and its open transaction delays nobody for long."""
 
 import signal
 import time

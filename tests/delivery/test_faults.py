@@ -1,4 +1,4 @@
-"""Servers that fail while a replica runs: what it does, what it says, and that it goes on by itself."""
+"""Servers fail while a replica runs: how it behaves, what it reports, and that it recovers by itself."""
 
 import json
 import time
@@ -33,13 +33,13 @@ OUTAGE_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Watched:
-    """A world with one replica at work, which is asked whether it is ready."""
+    """A world with one running replica, and its readiness."""
 
     world: World
     port: int
 
     def ready(self) -> tuple[int, list[str]]:
-        """What /ready answers, and which conditions fail."""
+        """Return the status of /ready, and the failed conditions."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ready", timeout=10) as answer:
                 return answer.status, json.load(answer)["failed"]
@@ -47,11 +47,11 @@ class Watched:
             return refused.code, json.load(refused)["failed"]
 
     def until(self, status: int, *failed: str) -> None:
-        """Wait until /ready answers so."""
+        """Wait until /ready has this status and these failed conditions."""
         self.world.until(lambda: self.ready() == (status, list(failed)), f"{status} {failed} from /ready")
 
     def unhealthy(self) -> list[str]:
-        """The components that the log called unhealthy, one item a line."""
+        """Return the unhealthy components in the log, one for each line."""
         lines = [json.loads(line) for line in self.world.log().splitlines() if line.startswith("{")]
         return [line["component"] for line in lines if line["event"] == "component unhealthy"]
 
@@ -135,14 +135,14 @@ ACL = {
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Kafka]:
-    """A broker that can forbid."""
+    """A broker with access control."""
     with Kafka(tmp_path / "guarded", ACL) as server:
         yield server
 
 
 @dataclass(frozen=True)
 class Right:
-    """What everyone may do to a topic or a group."""
+    """A right of all users on a topic or a group."""
 
     world: World
     operation: AclOperation
@@ -150,14 +150,14 @@ class Right:
     kind: ResourceType = ResourceType.TOPIC
 
     def forbid(self) -> None:
-        """Take it away."""
+        """Revoke the right."""
         allow = AclBinding(*self._everyone, AclOperation.ALL, AclPermissionType.ALLOW)  # else nothing else is
         deny = AclBinding(*self._everyone, self.operation, AclPermissionType.DENY)
         for made in self.world.admin.create_acls([allow, deny]).values():
             made.result(30)
 
     def give_back(self) -> None:
-        """Have it as before."""
+        """Grant the right again."""
         denied = AclBindingFilter(*self._everyone, self.operation, AclPermissionType.DENY)
         for deleted in self.world.admin.delete_acls([denied]).values():
             assert len(deleted.result(30)) == 1

@@ -1,4 +1,4 @@
-"""What must always hold, each on the real broker: processes are really killed, and records really counted."""
+"""The guarantees, tested on the real broker: processes are really killed, and records really counted."""
 
 import random
 import signal
@@ -22,7 +22,7 @@ EVENTS = 150_000
 
 @contextmanager
 def load(world: World, rate: int) -> Iterator[None]:
-    """Send events all the while, at some rate a second."""
+    """Send events during the block, at a rate per second."""
     done, numbers = threading.Event(), count()
 
     def send() -> None:
@@ -39,23 +39,23 @@ def load(world: World, rate: int) -> Iterator[None]:
 
 
 def resident_megabytes(pid: int) -> float:
-    """How much memory a process takes."""
+    """Return the resident memory of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 def members(world: World) -> set[str]:
-    """Who is in the group."""
+    """Return the ids of the group's members."""
     return {member.member_id for member in world.describe()}
 
 
 def owners(world: World) -> dict[str, frozenset[int]]:
-    """Which partitions each member has."""
+    """Return the partitions of each member."""
     return {member.member_id: member.partitions for member in world.describe()}
 
 
 def shared_by(world: World, replicas: int) -> bool:
-    """Whether so many replicas share the partitions."""
+    """Whether this number of replicas share the partitions."""
     return len([held for held in owners(world).values() if held]) == replicas
 
 

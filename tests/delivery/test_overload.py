@@ -1,4 +1,4 @@
-"""More work than a replica can do, and work that comes unevenly."""
+"""Overload, and uneven load."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Replicas behind producers that write in transactions, and records that say little of themselves."""
+"""Replicas behind transactional producers, and records without a timestamp."""
 
 from confluent_kafka import Producer
 
@@ -7,7 +7,7 @@ from tests.delivery.world import World, body
 
 
 def abort(world: World, records: int) -> None:
-    """Write so many events to each partition, in a transaction that is aborted."""
+    """Write events to each partition in a transaction, and abort it."""
     producer = Producer({"bootstrap.servers": world.bootstrap, "transactional.id": world.input})
     producer.init_transactions(60)
     producer.begin_transaction()

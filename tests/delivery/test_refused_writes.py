@@ -17,12 +17,12 @@ ANY_TIME = str(2**63 - 1)
 
 
 def send_unwritable(world: World, numbers: Sequence[int], key: bytes | None = LARGE_KEY, **write: Any) -> None:
-    """Write events whose predictions cannot be written."""
+    """Send events whose predictions are refused."""
     world.send([body(number) for number in numbers], partition=0, key=key, **write)
 
 
 def send_squeezed(world: World, value: bytes, key: bytes, sent: int | bytes) -> None:
-    """Write a record that the input topic takes because it is compressed."""
+    """Send a record that the input topic accepts only because it is compressed."""
     chosen = {"compression.type": "gzip", "message.max.bytes": 10**8}
     producer = Producer({"bootstrap.servers": world.bootstrap} | chosen)
     producer.produce(world.input, value, key, 0, lambda _, message: world.sent.update({place(message): sent}))
@@ -122,7 +122,7 @@ def test_a_large_key_that_compresses_well_is_scored_where_the_producer_compresse
 
 @pytest.fixture(scope="module")
 def small_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    """A broker that closes the connection on a request of more than two megabytes, as others do on a hundred."""
+    """A broker that closes the connection on a request of more than 2 MB; the default limit is 100 MB."""
     with Kafka(tmp_path_factory.mktemp("kafka"), {"socket.request.max.bytes": "2000000"}) as server:
         yield server
 

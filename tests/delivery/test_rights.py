@@ -48,7 +48,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Grant:
-    """A rule that lets the user do something, as the words of a `kafka-acls` command have it."""
+    """A rule that grants the user a right, as the arguments of `kafka-acls`."""
 
     operation: str
     option: str
@@ -57,7 +57,7 @@ class Grant:
 
     @classmethod
     def asked_for(cls, failure: str) -> "Grant":
-        """What a failure of the check says is to be granted."""
+        """Return the grant that a failure of the check asks for."""
         words = shlex.split(failure.split("`")[1])
         assert words[0] == "kafka-acls"
         assert words[3:6] == ["--add", "--allow-principal", "User:svc"]
@@ -83,7 +83,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Guarded:
-    """A broker that lets a user do only what was granted; its other listener, for the tests, lets everybody."""
+    """A broker that allows a user only granted operations; its second listener has no access control."""
 
     kafka: Kafka
     users: str
@@ -112,7 +112,7 @@ def check(world: World) -> Report:
 
 
 def lacking(world: World) -> list[Grant]:
-    """What is to be granted, in the order in which it is told."""
+    """Return the missing rights, in the order of the report."""
     kafka = load_settings(world.folder / "scorer.yaml", environ={}).settings.kafka
     return [Grant.asked_for(failure) for failure in examine_rights(kafka, Cluster(1)).missing]
 

@@ -50,7 +50,7 @@ def refused_while_stopping(world: World) -> bool:
 
 
 def took_all(world: World) -> bool:
-    """Whether the second replica has got every partition."""
+    """Whether the second replica owns every partition."""
     lines = [line for line in said(world, "second.log") if line.get("kind") == "assigned"]
     return any(len(line["partitions"].split()) == world.partitions for line in lines)
 

@@ -1,4 +1,4 @@
-"""Real replicas as processes on a real broker, and a count of what became of every event.
+"""Real replicas as processes on a real broker, and the count of every event's outputs.
 
 The expected score of an event comes from the booster and numpy alone: neither Avro, nor Redis, nor our matrix is on
 that path.
@@ -54,12 +54,12 @@ ASK_SECONDS = 5.0
 
 
 def amount(number: int) -> float:
-    """What the event of this number was about."""
+    """The amount in the event of this number."""
     return (number * 7919 % 1000) / 10
 
 
 def card(number: int) -> int | None:
-    """Which card it was made with; some have none, and some cards are unknown to the feature store."""
+    """The card of the event; some events have none, and some cards are not in the feature store."""
     return None if number % 17 == 0 else number % (CARDS + 5)
 
 
@@ -74,7 +74,7 @@ def body(number: int) -> bytes:
 
 @dataclass
 class Ledger:
-    """What was published, by the record it was made of."""
+    """Published records by the source record."""
 
     predictions: dict[tuple[int, int], list[dict[str, object]]] = field(default_factory=lambda: defaultdict(list))
     dead_letters: dict[tuple[int, int], list[Message]] = field(default_factory=lambda: defaultdict(list))
@@ -82,12 +82,12 @@ class Ledger:
 
     @property
     def repeated(self) -> int:
-        """How many predictions are there more than once."""
+        """The number of repeated predictions."""
         return sum(len(copies) - 1 for copies in self.predictions.values())
 
 
 class World:
-    """Topics, features, a model and replicas of one test."""
+    """The topics, features, model and replicas of one test."""
 
     def __init__(self, bootstrap: str, redis_url: str, folder: Path, partitions: int = 4, **settings: Any) -> None:
         stem = f"world-{random.getrandbits(48):x}"
@@ -158,18 +158,18 @@ class World:
         return replica
 
     def stop(self, replica: subprocess.Popen[bytes]) -> int:
-        """Ask a replica to end, and return its exit code."""
+        """Stop a replica with SIGTERM, and return its exit code."""
         replica.send_signal(signal.SIGTERM)
         return self.ended(replica)
 
     def ended(self, replica: subprocess.Popen[bytes]) -> int:
-        """Wait for a replica that is to end, and return its exit code."""
+        """Wait until a replica exits, and return its exit code."""
         code = replica.wait(PATIENCE_SECONDS)
         self.replicas.remove(replica)
         return code
 
     def log(self) -> str:
-        """What the replicas have said."""
+        """Return the log of all replicas."""
         return (self.folder / "replicas.log").read_text()
 
     def ends(self, topic: str) -> dict[int, int]:
@@ -188,7 +188,7 @@ class World:
         return members_of(self.bootstrap, self.group)
 
     def published(self) -> int:
-        """How many predictions and dead letters there are."""
+        """Return the number of predictions and dead letters."""
         if self.exactly_once:  # offsets count what was aborted and the marks of transactions, too
             return sum(self.committed().values())
         return sum(self.ends(self.output).values()) + sum(self.ends(self.dead).values())
@@ -200,7 +200,7 @@ class World:
         return {at.partition: max(at.offset, 0) for at in committed}
 
     def wait(self, published: int, seconds: float = PATIENCE_SECONDS) -> None:
-        """Wait until there are so many predictions and dead letters."""
+        """Wait until there are this many predictions and dead letters."""
         self.until(lambda: self.published() >= published, f"{published} outputs", seconds)
 
     def wait_committed(self, seconds: float = PATIENCE_SECONDS) -> None:
@@ -208,7 +208,7 @@ class World:
         self.until(lambda: self.committed() == self.ends(self.input), "everything to be committed", seconds)
 
     def until(self, holds: object, what: str, seconds: float = PATIENCE_SECONDS) -> None:
-        """Wait until something holds; fail with the replicas' log where it does not in time."""
+        """Wait until a condition holds; fail with the replicas' log on a timeout."""
         assert callable(holds)
         deadline = time.monotonic() + seconds
         while not holds():
@@ -218,7 +218,7 @@ class World:
             time.sleep(0.05)
 
     def ledger(self) -> Ledger:
-        """Read every output there is."""
+        """Read all outputs."""
         self.wait_ended()
         ledger = Ledger()
         for message in self.read(self.output):
@@ -233,7 +233,7 @@ class World:
         return ledger
 
     def written(self, topic: str | None = None) -> int:
-        """How many predictions (or records of a topic) were written, those of aborted transactions among them."""
+        """Return the number of written predictions (or records of a topic), including aborted ones."""
         return sum(1 for _ in self.read(topic or self.output, "read_uncommitted"))
 
     def verify(self) -> Ledger:
@@ -267,22 +267,22 @@ class World:
         return booster.predict(xgboost.DMatrix(matrix, feature_names=["amount", "spend"]))
 
     def refuse(self, topic: str) -> None:
-        """Have the broker refuse every write to a topic, for good: no client retries that.
+        """Make the broker refuse every write to a topic permanently, with an error that no client retries.
 
         In a transaction all but the broker's own markers of 78 bytes: once refused, those are never tried again.
         """
         self.alter(topic, "max.message.bytes", "100" if self.exactly_once else "1")
 
     def accept(self, topic: str) -> None:
-        """Have the broker accept writes again."""
+        """Make the broker accept writes again."""
         self.alter(topic, "max.message.bytes", "1048588")
 
     def wait_for_the_absent(self) -> None:
-        """Have the brokers wait long for a named member of the consumer protocol: that session is theirs to set."""
+        """Lengthen the session of named members under the consumer protocol, which the brokers set."""
         self.alter(self.group, "consumer.session.timeout.ms", "45000", ConfigResource.Type.GROUP)
 
     def alter(self, owner: str, name: str, value: str, kind: Any = ConfigResource.Type.TOPIC) -> None:
-        """Set a property that the brokers keep of a topic, or of what `kind` says."""
+        """Set a property of a topic, or of another resource of type `kind`."""
         entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(kind, owner, incremental_configs=[entry])
         for altered in self.admin.incremental_alter_configs([resource]).values():
@@ -294,7 +294,7 @@ class World:
             wait_ended(self.bootstrap, topic, self.partitions)
 
     def kill_within_a_transaction(self, process: "subprocess.Popen[bytes]", topic: str, beyond: int = 0) -> None:
-        """Kill a process while a transaction has written to a topic and is open, and so many offsets are committed."""
+        """Kill a process while its open transaction has written to a topic and the given offsets are committed."""
 
         def within() -> bool:
             committed = sum(ends(self.admin, topic, self.partitions, committed=True).values())
@@ -303,7 +303,7 @@ class World:
         _kill_when(within, process)
 
     def kill_at_work(self, replica: "subprocess.Popen[bytes]") -> None:
-        """Kill the only replica when outputs of it are written and not committed, so that they will be repeated."""
+        """Kill the only replica while it has written but uncommitted outputs, which will be repeated."""
 
         def at_work() -> bool:
             committed = sum(self.committed().values())
@@ -378,7 +378,7 @@ class World:
 
 
 def _kill_when(holds: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
-    """Kill a process in a moment in which something holds: it stands still while that is looked at."""
+    """Kill a process while a condition holds: it is frozen while the condition is checked."""
     while True:
         assert process.poll() is None, "it ended before it was killed"
         freeze(process)
@@ -410,6 +410,6 @@ def headers(message: Message) -> list[tuple[str, bytes | None]]:
 
 
 def reasons(ledger: Ledger) -> Counter[str]:
-    """How many dead letters there are of each reason."""
+    """Return the number of dead letters by reason."""
     letters = [letter for letters in ledger.dead_letters.values() for letter in letters]
     return Counter((dict(headers(letter))["scorer.reason"] or b"").decode() for letter in letters)

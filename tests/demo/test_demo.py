@@ -1,4 +1,4 @@
-"""The demo as a user starts it, on real servers."""
+"""The demo as a user runs it, on real servers."""
 
 import json
 import os
@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 120.0
 
 @pytest.fixture
 def room(tmp_path: Path) -> Path:
-    """Where the demo's folders are made; what is left there afterwards was left behind."""
+    """The folder for the demo's folders, which must be empty afterwards."""
     folder = tmp_path / "tmp"
     folder.mkdir()
     return folder
@@ -33,7 +33,7 @@ def start(room: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def left(room: Path) -> list[str]:
-    """Processes and folders of a demo that are still there."""
+    """Return processes and folders that a demo has left behind."""
     processes = [
         words
         for file in Path("/proc").glob("[0-9]*/cmdline")

@@ -14,7 +14,7 @@ def stages() -> Stages:
 
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory, stages: Stages) -> Image:
-    """What `docker build` makes, by the Dockerfile's own instructions, with the mounts of docker-compose.yml."""
+    """The result of `docker build`, from the Dockerfile's instructions, with the mounts of docker-compose.yml."""
     folder = tmp_path_factory.mktemp("image")
     args = {"PREFIX": str(folder / "prefix"), "KERNELS": str(folder / "kernels")}
     Image(folder / "build", args).build(stages["build"])

@@ -87,7 +87,7 @@ class Image:
         )
 
     def run(self, *words: str, **environment: str) -> str:
-        """What the entry point said, once it has ended well."""
+        """Run the entry point, and return its output if it succeeds."""
         started = self.start(*words, **environment)
         said, complaint = started.communicate(timeout=PATIENCE_SECONDS)
         assert started.returncode == 0, said + complaint

@@ -59,7 +59,7 @@ class World:
         return re.sub(r"(?<!\w)(?:kafka|localhost|redis)?:\d+\b", lambda address: self._here[address[0]], text)
 
     def environment(self, service: str) -> dict[str, str]:
-        """Of a service; each has a port of its own here for HTTP."""
+        """Settings of a service, each with its own HTTP port."""
         variables = {name: self._located(value) for name, value in SERVICES[service]["environment"].items()}
         return variables | {"SCORER_HTTP__PORT": str(free_port())}
 

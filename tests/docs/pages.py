@@ -24,5 +24,5 @@ def prose(page: Path) -> str:
 
 
 def code(page: Path) -> list[str]:
-    """What stands in a page as code: each line of a block, and each piece of a line."""
+    """Return the code in a page: each line of a block, and each piece in a line."""
     return [line for block, piece in _CODE.findall(page.read_text()) for line in (block or piece).splitlines()]

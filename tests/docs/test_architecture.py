@@ -3,6 +3,7 @@
 import re
 
 from scorer.cli import COMMANDS
+from tests.docs import rooms
 from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs/architecture.md").read_text()
@@ -33,6 +34,10 @@ def test_the_journey_passes_through_modules_that_are_there() -> None:
     stops = re.findall(r"^ +(\w+/[\w/]+) ", journey, re.MULTILINE)
     assert len(stops) >= 5
     assert [stop for stop in stops if not (PACKAGE / f"{stop}.py").exists()] == []
+
+
+def test_the_picture_of_the_rooms_is_drawn_from_their_imports() -> None:
+    assert rooms.drawn(PAGE) == PAGE, "draw it anew: .venv/bin/python -m tests.docs.rooms"
 
 
 def names(line: str) -> list[str]:

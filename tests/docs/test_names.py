@@ -1,4 +1,4 @@
-"""Whatever the documentation names is there: pages, headings, files, tests, commands and their options."""
+"""Everything that the documentation names exists: pages, headings, files, tests, commands and their options."""
 
 import argparse
 import re
@@ -16,13 +16,13 @@ SOURCES = "\n".join(file.read_text() for top in ("scorer", "tests") for file in 
 
 
 def anchors(page: Path) -> set[str]:
-    """Of the headings, as GitHub makes them."""
+    """Return the anchors of the headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
 def options(parser: argparse.ArgumentParser) -> set[str]:
-    """Of a command and of all that follows it."""
+    """Return the options of a command and its subcommands."""
     found = set(parser._option_string_actions)
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

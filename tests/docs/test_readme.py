@@ -1,4 +1,4 @@
-"""What the README shows is what is said."""
+"""The output in the README is real."""
 
 import io
 import re

@@ -7,7 +7,7 @@ from scorer.settings import KafkaSettings
 
 
 def settings(bootstrap: str, **properties: str) -> KafkaSettings:
-    """Of a group that nobody else uses; properties with `_` for `.`."""
+    """Settings of a unique group; properties have `_` for `.`."""
     return KafkaSettings(
         bootstrap_servers=bootstrap,
         group_id=f"group-{uuid4().hex}",
@@ -20,5 +20,5 @@ def settings(bootstrap: str, **properties: str) -> KafkaSettings:
 
 @pytest.fixture
 def kafka_settings(kafka: Kafka) -> KafkaSettings:
-    """Of the shared broker, and a group of the test's own."""
+    """Settings for the shared broker, with a unique group."""
     return settings(kafka.bootstrap)

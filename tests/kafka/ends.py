@@ -1,4 +1,4 @@
-"""How far topics go, for who reads what is committed and for who reads all."""
+"""The ends of topics, for consumers of committed records and of all records."""
 
 import time
 from collections.abc import Callable

@@ -124,7 +124,7 @@ def is_categorical(kind: str) -> bool:
 
 
 def predict(booster: xgboost.Booster, matrix: Rows) -> Rows:
-    """What every score is compared with: XGBoost's own call, the most ordinary way."""
+    """Return the reference scores, from XGBoost's usual call."""
     data = xgboost.DMatrix(
         matrix, feature_names=booster.feature_names, feature_types=booster.feature_types, enable_categorical=True
     )

@@ -83,7 +83,7 @@ def test_latest_passes_over_a_version_that_is_still_being_copied_and_says_so(tmp
 def test_latest_does_not_pass_over_a_damaged_version(tmp_path: Path) -> None:
     make(tmp_path, "1")
     (make(tmp_path, "2") / "model.ubj").unlink()
-    assert any("model.ubj: is not there" in problem for problem in problems(tmp_path))
+    assert any("model.ubj: is missing" in problem for problem in problems(tmp_path))
 
 
 def test_an_unknown_version_names_the_nearest_and_what_is_there(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_folder_that_is_not_there_or_a_file_or_empty(tmp_path: Path) -> None:
 
 def test_the_folder_of_one_version_is_recognised(tmp_path: Path) -> None:
     folder = make(tmp_path / "delays", "1")
-    assert f"give {tmp_path / 'delays'}" in problems(folder)[0]
+    assert f"use {tmp_path / 'delays'}" in problems(folder)[0]
 
 
 def test_what_is_missing_is_reported_at_once(tmp_path: Path) -> None:

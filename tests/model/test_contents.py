@@ -39,7 +39,7 @@ class Bomb:
         (b"booster[0]:\n0:[alpha<0.5] yes=1,no=2,missing=2\n", "it is the output of `dump_model`", SAVE),
         (b'[\n  { "nodeid": 0, "depth": 0', "it is the output of `dump_model`", SAVE),
         (gzip.compress(b"{}", mtime=0), "it is compressed (gzip)", "unpack it"),
-        (POINTER, "a pointer of Git LFS", "git lfs pull"),
+        (POINTER, "a Git LFS pointer", "git lfs pull"),
         (b"<!DOCTYPE html><html>", "a web page", "download the file itself"),
         (b"\n<html lang=en>", "a web page", "download the file itself"),
         (b"tree\nversion=v4\nnum_class=1\n", "a model of LightGBM", "a model of XGBoost"),
@@ -63,7 +63,7 @@ def test_a_model_is_told_by_its_content_and_its_name_must_say_the_same(kind: str
     for other in {".ubj", ".json", ".model", ""} - {ending}:
         what, todo = mistaken(content, other)
         assert what == f"it is {'UBJSON' if kind == 'ubj' else 'JSON'}, but its name ends in '{other}'"
-        assert f"rename this one, so that it ends in {ending}" in todo
+        assert f"rename the file to end in {ending}" in todo
 
 
 def test_json_that_was_laid_out_anew_is_a_model() -> None:

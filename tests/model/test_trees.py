@@ -166,7 +166,7 @@ def test_a_sound_model_that_is_not_covered_is_left_to_the_booster(tmp_path: Path
     file = tmp_path / "model.json"
     file.write_bytes(edited(train("stumps"), not_finite))
     booster = load_booster(file)
-    assert booster.path == "booster: thresholds in it are not finite"
+    assert booster.path == "booster: it has thresholds that are not finite"
     matrix = rows(100)
     assert same_bits(booster.score(matrix).values, predict(xgboost.Booster(model_file=file), matrix))
 
@@ -222,7 +222,7 @@ def test_rows_that_matter_are_held_against_the_booster_too(monkeypatch: pytest.M
     matrix[1, 0] = 0.625
     with capture_logs() as logs:
         booster.confirm(matrix)
-    assert "disagree with it: 1 of 3 numbers differ" in booster.path
+    assert "disagree with the booster: 1 of 3 numbers differ" in booster.path
     assert [line["log_level"] for line in logs] == ["warning"]
     assert same_bits(booster.score(matrix).values, predict(train("squarederror"), matrix))
 

@@ -14,7 +14,7 @@ Sample = tuple[str, frozenset[tuple[str, str]]]
 
 
 def samples(metrics: Metrics) -> dict[Sample, float]:
-    """What a Prometheus server would store; its own parser checks the text."""
+    """Return what a Prometheus server would store, with its own parser."""
     text, content_type = metrics.render("application/openmetrics-text;version=1.0.0,text/plain;q=0.3")
     assert content_type.startswith("application/openmetrics-text")
     families = openmetrics_parser.text_string_to_metric_families(text.decode())  # type: ignore[no-untyped-call]

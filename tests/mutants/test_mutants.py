@@ -1,4 +1,4 @@
-"""Each guarantee's test can fail: a copy of the project is broken in one line, and the test must turn red."""
+"""Proves that each guarantee's test can fail: one line in a copy of the project is broken, and the test must fail."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ REFUSED = "tests/delivery/test_refused_writes.py::"
 
 @dataclass(frozen=True)
 class Mutant:
-    """One line that is broken, and the test that must see it."""
+    """One line to break, and the test that must fail."""
 
     name: str
     file: str

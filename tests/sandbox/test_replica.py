@@ -24,7 +24,7 @@ def test_a_replica_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Pat
 
 
 class _Page(BaseHTTPRequestHandler):
-    """What a replica answers while it has no features."""
+    """The /ready page of a replica without features."""
 
     def do_GET(self) -> None:
         conditions = {"loop": "turned", "features": "redis://cache refused the connection"}

@@ -1,4 +1,4 @@
-"""What becomes of a batch whose features are missing, stale or unavailable."""
+"""Batches whose features are missing, stale or unavailable."""
 
 import math
 from collections.abc import Sequence

@@ -37,14 +37,14 @@ def test_the_rest_is_the_user_s_to_tune(read: Load) -> None:
 
 @pytest.mark.parametrize("name", [*REFUSED, *LIMITED])
 def test_what_is_refused_is_a_property_that_librdkafka_has(name: str) -> None:
-    """A name misspelt in the table would let the real one pass."""
+    """A misspelt name in the table would allow the real property."""
     unknown = "No such configuration property"
     assert unknown in complaint(f"{name}.x")
     assert unknown not in complaint(name)
 
 
 def complaint(name: str) -> str:
-    """What librdkafka says of a property with a senseless value."""
+    """Return librdkafka's error for a property with a meaningless value."""
     try:
         Producer({name: "senseless"})
     except (KafkaException, TypeError) as error:

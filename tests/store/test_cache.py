@@ -1,4 +1,4 @@
-"""Answers that are used again: never too long, never another's, and scored as if they had been asked for."""
+"""Cached replies: never too old, never for another key, and scored like fresh ones."""
 
 import struct
 from collections.abc import Sequence
@@ -243,7 +243,7 @@ ROWS = st.lists(
 
 
 class AnyStream(RuleBasedStateMachine):
-    """Batches, outages and changes of what Redis holds: each prediction is that of a look-up at most a TTL ago."""
+    """Batches, outages and changes in Redis: each prediction uses a look-up that is at most a TTL old."""
 
     @initialize(entries=st.sampled_from([1, 20, 1000]), policy=st.sampled_from(["wait", "impute"]))
     def begin(self, entries: int, policy: str) -> None:
@@ -273,7 +273,7 @@ class AnyStream(RuleBasedStateMachine):
     @precondition(lambda self: self.cached.store.down)
     @rule(rows=ROWS)
     def score_without(self, rows: list[Row]) -> None:
-        """What is known is as it was; all else waits, or is degraded."""
+        """Cached keys have their old values; all others wait, or are degraded."""
         before = len(self.cached.store.asked)
         try:
             found = self.cached.look_up(*rows)

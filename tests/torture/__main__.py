@@ -1,4 +1,4 @@
-"""`make torture`: as many kills as wanted in each mode of delivery, and a page with what came of it."""
+"""`make torture`: a number of kills in each mode of delivery, and a page with the results."""
 
 import argparse
 import sys
@@ -18,7 +18,7 @@ SECONDS_A_KILL = 30.0  # at most, on a slow machine
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run, write the page, and return 1 where anything was found or nothing could have been."""
+    """Run, write the page, and return 1 if an error was found, or none could have been."""
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="of replicas, in each mode (default 200)")
     parser.add_argument("--seed", type=int, default=1, help="of all that is done in the first run (default 1)")
@@ -42,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def run(kills: int, delivery: str, seed: int) -> Totals:
-    """Run until there were so many kills."""
+    """Run until there were this many kills."""
     with (
         tempfile.TemporaryDirectory(prefix="torture-") as folder,
         prepared(Path(folder), delivery, seed, sayer(f"{delivery}, seed {seed}: ")) as torture,
@@ -52,7 +52,7 @@ def run(kills: int, delivery: str, seed: int) -> Totals:
 
 
 def sayer(who: str) -> Callable[[str], None]:
-    """Return what tells what is going on in a run."""
+    """Return a function that prints the events of a run."""
 
     def say(line: str) -> None:
         sys.stdout.write(f"{who}{line}\n")

@@ -1,4 +1,4 @@
-"""What must be true of a run, whatever was done to it, told from what was acknowledged and what can be read afterwards.
+"""Checks what must hold after any run, from the acknowledged inputs and the records that can be read afterwards.
 
 Nothing here knows Kafka or a replica: a `History` is plain data, so that each finding is tested on one made by hand.
 """
@@ -15,7 +15,7 @@ SHOWN = 3  # examples of a finding
 
 
 class Output(NamedTuple):
-    """A prediction or a dead letter as a reader of the topic finds it."""
+    """A prediction or a dead letter in its topic."""
 
     dead: bool
     partition: int
@@ -27,7 +27,7 @@ class Output(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """The group's committed offsets at one time, and then, a little later, how far the outputs went."""
+    """The group's committed offsets at one time, and the ends of the outputs a little later."""
 
     committed: Mapping[int, int]  # by source partition
     ends: Mapping[
@@ -36,7 +36,7 @@ class Sample(NamedTuple):
 
 
 class Kind(StrEnum):
-    """What can be found."""
+    """The kinds of errors."""
 
     LOST = "lost"
     BOTH = "prediction and dead letter"
@@ -81,17 +81,17 @@ class History:
 
     @property
     def repeated(self) -> int:
-        """How many outputs repeat another."""
+        """Return the number of repeated outputs."""
         return len(self.outputs) - len(self.copies)
 
 
 def uid(number: int) -> str:
-    """Of the input of this number."""
+    """Return the id of the input of this number."""
     return f"payment-{number}"
 
 
 def check(history: History) -> dict[Kind, list[str]]:
-    """Return all that is wrong with a run."""
+    """Return all errors of a run."""
     found: dict[Kind, list[str]] = defaultdict(list)
     for search in (_lost, _strangers, _repeats, _reordered, _wrong, _commits):
         for kind, what in search(history):

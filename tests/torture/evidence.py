@@ -1,4 +1,4 @@
-"""What is left of a run: the history that the checker reads, and the totals that people read."""
+"""The results of a run: the history for the checker, and the totals for people."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ IN_FLIGHT = 4  # batches
 
 @dataclass(frozen=True)
 class Totals:
-    """What happened in some runs of a mode of delivery, and what was found."""
+    """The totals of some runs of one mode of delivery, and the errors."""
 
     seeds: tuple[int, ...]
     delivery: str
@@ -35,13 +35,13 @@ class Totals:
 
     @property
     def convincing(self) -> bool:
-        """Whether something wrong could have been found: each phase was met, and outputs were repeated or aborted."""
+        """Whether an error could have been found: each phase occurred, and outputs were repeated or aborted."""
         in_doubt = self.aborted if self.delivery == "exactly-once" else self.repeated
         return set(Phase) <= self.kills.keys() and in_doubt > 0
 
 
 def totals(run: Torture, seconds: float) -> Totals:
-    """Read everything that a settled run has left, and check it."""
+    """Read all records of a finished run, and check them."""
     history = _history(run)
     written = run.world.written(run.world.output) + run.world.written(run.world.dead)
     return Totals(
@@ -104,6 +104,6 @@ def _history(run: Torture) -> History:
 
 
 def _repeats_allowed(run: Torture) -> int:
-    """Of each replica that ended or was thrown out: batches in flight, one being committed, and what waits for that."""
+    """Return the allowed repeats of each ended replica: batches in flight, one being committed, and those waiting."""
     ended = sum(run.kills.values()) + run.fleet.exits + run.fleet.dropped
     return ended * (IN_FLIGHT + 2) * MAX_RECORDS

@@ -1,4 +1,4 @@
-"""What is done to a run, and when: nothing but a function of its seed."""
+"""The faults of a run and their times, which depend only on its seed."""
 
 import random
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What can be done."""
+    """The kinds of faults."""
 
     KILL = "kill -9 of a replica"
     TERMINATE = "SIGTERM to a replica"
@@ -58,7 +58,7 @@ class Fault:
 
 
 def faults(seed: int) -> Iterator[Fault]:
-    """Deal faults for ever, a shuffled deck after another, so that a short run meets every kind too."""
+    """Yield faults for ever, from one shuffled deck after another, so that even a short run has every kind."""
     chance = random.Random(seed)  # noqa: S311  for the same run again, not for secrets
     while True:
         deck = [*Kind, *AGAIN]

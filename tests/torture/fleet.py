@@ -1,4 +1,4 @@
-"""The replicas of a run, and their supervisor, which starts again what has ended."""
+"""The replicas of a run, and their supervisor, which restarts those that have ended."""
 
 import json
 import signal
@@ -27,18 +27,18 @@ class Replica:
     replaced: bool = True  # by another in its slot, when it has ended
 
     def said(self) -> list[dict[str, str]]:
-        """The lines of its log so far; one that is not yet whole is left out."""
+        """The complete lines of its log so far."""
         lines = self.log.read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
 
     @property
     def serving(self) -> bool:
-        """Whether it has got as far as to serve."""
+        """Whether it is serving."""
         return any(line["event"] == "serving" for line in self.said())
 
     @property
     def owned(self) -> set[int]:
-        """The partitions that it says it has."""
+        """The partitions that it owns, from its log."""
         owned: set[int] = set()
         for line in self.said():
             if line["event"] == "partitions changed hands" and line["partitions"] != "none":
@@ -52,12 +52,12 @@ class Replica:
         return sum(1 for line in self.said() if line.get("kind") == "lost")
 
     def freeze(self) -> None:
-        """Stop it where it is."""
+        """Freeze it with SIGSTOP."""
         freeze(self.process)
         self.frozen = True
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Continue it with SIGCONT."""
         self.process.send_signal(signal.SIGCONT)
         self.frozen = False
 
@@ -94,17 +94,17 @@ class Fleet:
         self.start(next(slot for slot in (f"slot-{number}" for number in range(MOST)) if slot not in taken))
 
     def kill(self, replica: Replica) -> None:
-        """End a replica as a crash would."""
+        """Kill a replica, as in a crash."""
         replica.process.kill()
         assert self._ended(replica) == -signal.SIGKILL
 
     def stop(self, replica: Replica, *, replaced: bool) -> None:
-        """Tell a replica to end in order, which `supervise` sees to."""
+        """Stop a replica with SIGTERM; `supervise` waits for it."""
         replica.process.send_signal(signal.SIGTERM)
         replica.told_to_end, replica.replaced = time.monotonic(), replaced
 
     def candidates(self) -> list[Replica]:
-        """The replicas that are at work."""
+        """The running replicas."""
         return [
             replica
             for replica in self.replicas
@@ -116,7 +116,7 @@ class Fleet:
         ]
 
     def supervise(self) -> None:
-        """Start again what has ended, where it was told to or had a reason to."""
+        """Restart replicas that have ended, if they were stopped or a fault explains it."""
         for replica in list(self.replicas):
             since = replica.told_to_end
             if replica.process.poll() is None:
@@ -133,7 +133,7 @@ class Fleet:
             self._failed_starts = 0
 
     def _excuse(self, replica: Replica, code: int, words: str) -> None:
-        """Take note of a replica that ended by itself, or fail where nothing that was done to it is the reason."""
+        """Note a replica that exited by itself, or fail if no fault explains it."""
         name = replica.log.name
         assert code == 1, f"{name} ended with {code}: {words}"
         self.tell(f"{name} ended by itself, and is started again: {words[-200:]}")
@@ -146,7 +146,7 @@ class Fleet:
             assert self._failed_starts < FAILED_STARTS, f"{name} does not start: {words}"
 
     def described(self) -> str:
-        """What each replica is at, and said last."""
+        """Describe the state of each replica, with its last log lines."""
         return "\n".join(
             f"{each.log.name}: frozen {each.frozen}, told to end {each.told_to_end is not None}, owns {each.owned};"
             f" {each.log.read_text()[-1000:]}"

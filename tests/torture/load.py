@@ -1,4 +1,4 @@
-"""A steady load, and the ledger of what the brokers acknowledged of it."""
+"""A steady load, and the ledger of its acknowledged inputs."""
 
 import os
 import random
@@ -37,7 +37,7 @@ def uid_of(value: bytes) -> str:
 
 
 def number_of(value: bytes) -> int:
-    """Which input a value is, scored or not."""
+    """Return the number of the input with this value, scored or not."""
     number = int(uid_of(value).partition("-")[2])
     assert value == content(number), f"input {number} is not as it was sent"
     return number
@@ -88,7 +88,7 @@ class Load(threading.Thread):
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Send nothing meanwhile."""
+        """Pause the load during the block."""
         self._held.set()
         try:
             yield
@@ -96,7 +96,7 @@ class Load(threading.Thread):
             self._held.clear()
 
     def end(self) -> None:
-        """Send no more."""
+        """Stop sending."""
         self._ending.set()
 
     def finish(self) -> None:

@@ -1,4 +1,4 @@
-"""Each finding is found in a history that was right before it."""
+"""Each kind of error is found in a history that is otherwise right."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,14 +15,14 @@ NUMBERS: dict[Place, int] = {(p, o): 100 * p + o for p in range(PARTITIONS) for 
 
 
 def output(place: Place, offset: int, **changed: Any) -> Output:
-    """What becomes of an input."""
+    """Return the output of an input."""
     dead = place == BAD
     made = Output(dead, 0, offset, place, uid(NUMBERS[place]), MODEL, float("nan") if dead else NUMBERS[place] / 7)
     return made._replace(**changed)
 
 
 def right(*repeats: Place) -> History:
-    """All as it should be: both partitions in one output partition, some of them repeated at the end."""
+    """Return a correct history: both partitions in one output partition, with some repeats at the end."""
     outputs = [output(place, index) for index, place in enumerate(sorted(NUMBERS, key=lambda place: place[::-1]))]
     outputs += [output(place, len(outputs) + index) for index, place in enumerate(repeats)]
     ends = {(dead, 0): len(outputs) for dead in (False, True)}

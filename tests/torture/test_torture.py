@@ -1,4 +1,4 @@
-"""Random faults from a seed, in both modes of delivery: nothing wrong may be found where something could have been."""
+"""Random faults from a seed, in both modes of delivery: no errors, in runs that could have found some."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One run: replicas under a steady load, to which the faults of a seed are done, and what is left to be checked."""
+"""One run: replicas under a steady load with the faults of a seed, and its results."""
 
 import random
 import time
@@ -37,7 +37,7 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Lasting:
-    """A fault that goes on: until when, of what, and what ends it."""
+    """A fault that lasts: its end, its target, and the function that ends it."""
 
     until: float
     of: object
@@ -45,7 +45,7 @@ class Lasting:
 
 
 class Torture:
-    """A run that is going on.
+    """A run in progress.
 
     Args:
         world: its topics and settings.
@@ -76,7 +76,7 @@ class Torture:
         self.watch.end()
 
     def run(self, enough: Callable[[], bool], limit_seconds: float) -> float:
-        """Do faults until it is enough or the time is up, and let all be settled; return for how long."""
+        """Inject faults until there are enough or the time is up, then let all settle; return the duration."""
         self.watch.start()
         self.load.start()
         for _ in range(LEAST):
@@ -94,12 +94,12 @@ class Torture:
 
     @property
     def seconds(self) -> float:
-        """For how long faults have been done."""
+        """For how long faults have been injected."""
         return time.monotonic() - self._begin
 
     @property
     def convincing(self) -> bool:
-        """Whether it met every phase, and showed that something was repeated or aborted."""
+        """Whether every phase occurred, and outputs were repeated or aborted."""
         return set(Phase) <= self.kills.keys() and self.watch.repeated > 0
 
     def _do(self, fault: Fault) -> None:
@@ -122,7 +122,7 @@ class Torture:
                 self._trouble(fault)
 
     def _trouble(self, fault: Fault) -> None:
-        """Take a server away for some time, from one fault at a time."""
+        """Stop or pause a server for some time, one fault at a time."""
         kafka, redis, world = self.kafka, self.redis, self.world
         server, begin, end = {
             Kind.REDIS_PAUSE: (redis, redis.pause, redis.resume),
@@ -138,7 +138,7 @@ class Torture:
         self._later(fault.seconds, server, end)
 
     def _kill(self, fault: Fault) -> None:
-        """Kill a replica in the phase that was met least so far, or in which it happens to be; then replace it."""
+        """Kill a replica in the least frequent phase so far, or in its current one; then replace it."""
         victim = self._victim(fault)
         aim = min(Phase, key=lambda phase: self.kills[phase])
         with self.load.held() if aim is Phase.IDLE else nullcontext():
@@ -151,7 +151,7 @@ class Torture:
         return self.fleet.start(victim.slot)
 
     def _hunt(self, victim: Replica, aim: Phase) -> Phase | None:
-        """Freeze a replica again and again until it is in a phase, for some time at most, and leave it frozen."""
+        """Freeze a replica repeatedly until it is in a phase, within a time limit, and leave it frozen."""
         deadline = time.monotonic() + (IDLE_SECONDS if aim is Phase.IDLE else HUNT_SECONDS)
         while True:
             victim.freeze()
@@ -214,7 +214,7 @@ class Torture:
 
 @contextmanager
 def prepared(folder: Path, delivery: str, seed: int, tell: Callable[[str], object]) -> Iterator[Torture]:
-    """A run on servers of its own."""
+    """A run on its own servers."""
     tell(f"seed {seed}, {delivery}")
     with (
         Kafka(folder / "kafka") as kafka,

@@ -1,4 +1,4 @@
-"""Looks at the topics and the group while a run is going on: samples for the checker, and what a kill met."""
+"""Watches the topics and the group during a run: samples for the checker, and the phases of killed replicas."""
 
 import io
 import threading
@@ -23,7 +23,7 @@ End = tuple[bool, int]  # dead or not, partition
 
 
 class Phase(StrEnum):
-    """What a replica was doing when it was killed, as far as the brokers can tell."""
+    """The phase of a replica when it was killed, as far as the brokers can tell."""
 
     IDLE = "idle"  # everything was committed
     BATCH = "batch in hand"  # there were inputs, of which nothing was written
@@ -32,7 +32,7 @@ class Phase(StrEnum):
 
 
 def output_of(message: Message, *, dead: bool) -> Output:
-    """Return what a reader makes of a record of the predictions or dead letters."""
+    """Return the output in a record of the predictions or dead letters."""
     partition, offset = place(message)
     value = message.value() or b""
     if dead:
@@ -48,7 +48,7 @@ def output_of(message: Message, *, dead: bool) -> Output:
 
 
 class Asker:
-    """A consumer that asks after the group, and is never a member of it; for one thread."""
+    """A consumer that queries the group without joining it; for one thread."""
 
     def __init__(self, world: World, isolation: str = "read_uncommitted") -> None:
         self._world, self._isolation = world, isolation
@@ -66,7 +66,7 @@ class Asker:
         return {at.partition: max(at.offset, 0) for at in answered}
 
     def ends(self, names: Mapping[str, bool]) -> dict[End, int]:
-        """How far topics go, by the asker's isolation; the value of each name stands for it.
+        """Return the ends of topics, under the asker's isolation level.
 
         Raises:
             KafkaException: the brokers do not answer.
@@ -91,7 +91,7 @@ class Asker:
         return answered
 
     def close(self) -> None:
-        """Ask no more."""
+        """Close the consumer."""
         for consumer in self._consumers:
             consumer.close()
 
@@ -118,11 +118,11 @@ class Watch(threading.Thread):
 
     @property
     def repeated(self) -> int:
-        """How many outputs were written again, aborted ones included."""
+        """The number of repeated outputs, including aborted ones."""
         return self.written - len(self._distinct)
 
     def run(self) -> None:
-        """Read and sample until told to end."""
+        """Read and sample until `end` is called."""
         try:
             self._tail.assign(
                 [TopicPartition(topic, number, 0) for topic in self._names for number in range(self._world.partitions)]
@@ -136,11 +136,11 @@ class Watch(threading.Thread):
             self.failure = error
 
     def end(self) -> None:
-        """Look no more."""
+        """Stop reading."""
         self._ending.set()
 
     def finish(self) -> None:
-        """End, and raise what went wrong."""
+        """Stop, and raise any error."""
         self.end()
         self.join()
         for client in (self._tail, self._sampler, self._looker, self._stable):
@@ -149,7 +149,7 @@ class Watch(threading.Thread):
             raise self.failure
 
     def look(self, partitions: Collection[int]) -> Phase | None:
-        """Tell in which phase the owner of some partitions is, which must stand still; None where brokers do not say.
+        """Return the phase of the frozen owner of some partitions; None if the brokers do not tell.
 
         Outputs of transactions that were aborted are no sign of it: they lie below the last stable offset.
         """
@@ -214,7 +214,7 @@ class Watch(threading.Thread):
 
 
 def _reader(world: World, isolation: str) -> Consumer:
-    """A consumer that asks after the group, and is never a member of it."""
+    """Create a consumer that queries the group without joining it."""
     return Consumer(
         {
             "bootstrap.servers": world.bootstrap,

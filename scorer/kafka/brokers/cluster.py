@@ -69,7 +69,7 @@ def _thin(topic: Topic, brokers: int) -> list[str]:
     in_sync = int(topic.config.get("min.insync.replicas", SAFE_IN_SYNC))
     if in_sync >= SAFE_IN_SYNC:
         return []
-    what = f"{topic.name}: with min.insync.replicas={in_sync}, a write may be acknowledged that only one broker has"
+    what = f"{topic.name}: min.insync.replicas={in_sync} allows a write to be acknowledged that only one broker has"
     return [f"{what}; set it to {SAFE_IN_SYNC}"]
 
 

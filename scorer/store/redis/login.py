@@ -67,7 +67,7 @@ def divide(rest: str, *, socket: bool) -> Pieces:
 def _stray(before: str) -> Problem:
     """Return the problem of an @ after the host: the text before it cannot all be a login."""
     sign = next((sign for sign in _BREAKING if sign in before), "/")
-    expected = f"{ENCODE}: '{sign}' is {quote(sign, safe='')} there, and an '@' after the host is %40"
+    expected = f"{ENCODE}: '{sign}' is {quote(sign, safe='')} there, and an '@' past the host is %40"
     return Problem(WHERE, f"'{sign}' is before an '@'", expected)
 
 

@@ -43,7 +43,7 @@ def test_predictions_with_fewer_partitions_than_events_are_a_concern(partitions:
 def test_a_topic_that_may_refuse_every_write_is_a_concern(limit: str, concerns: int) -> None:
     found = write_concerns([Topic("scores", 1, 1, {"max.message.bytes": limit}), Topic("unknown", 1)])
     assert len(found) == concerns
-    assert all(f"scores: max.message.bytes={limit} may be less" in concern for concern in found)
+    assert all(f"scores: max.message.bytes={limit} may be too small" in concern for concern in found)
 
 
 @pytest.mark.parametrize(

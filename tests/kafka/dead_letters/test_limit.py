@@ -34,7 +34,7 @@ def test_the_batch_that_exceeds_the_ratio_is_refused_and_not_the_one_that_meets_
 def test_records_that_have_not_come_count_as_good() -> None:
     limit = DeadLetterLimit(0.1, 1000)
     limit.check(batch(0, 100), bad(100))
-    with pytest.raises(Fatal, match=r"101 of the last 101 records .* 0\.1 of 1,000"):
+    with pytest.raises(Fatal, match=r"101 of the last 101 records .* \(0\.1 of 1,000\)"):
         limit.check(batch(100, 1), bad(1))
 
 

@@ -28,7 +28,7 @@ def post(kafka: Kafka) -> Post:
 
 
 def read(settings: KafkaSettings, number: int) -> list[Record]:
-    """What is committed in the input topic, once that are so many."""
+    """Return the committed records in the input topic, once there are this many."""
     found: list[Record] = []
     deadline = time.monotonic() + 10
     while len(found) < number and time.monotonic() < deadline:  # a commit is seen a moment after it was answered

@@ -1,4 +1,4 @@
-"""What is loaded from a file is what events find; what is wrong with the file is told before anything is written."""
+"""Events find the loaded features, and problems of the file are reported before anything is written."""
 
 import json
 import time
@@ -201,7 +201,7 @@ def test_a_server_that_refuses_tells_how_far_it_came(redis_url: str, client: red
         load(redis_url, PLANE, tmp_path / "f.csv", text)
     with (
         Fake(answers(b"-READONLY no\r\n" * 1000)) as server,
-        pytest.raises(Unavailable, match=r"READONLY .*0 lines or more"),
+        pytest.raises(Unavailable, match=r"READONLY .*at least 0 lines"),
     ):
         load(server.url, PLANE, tmp_path / "f.csv", text)
     with pytest.raises(Unavailable, match=r"127.0.0.1:1\b.*0 lines or more"):

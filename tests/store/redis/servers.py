@@ -1,4 +1,4 @@
-"""Servers for tests of the store: real ones in special set-ups, and fakes of what a real one cannot be made to do."""
+"""Servers for tests of the store: real ones in special set-ups, and fakes of what a real one does not do."""
 
 import socket
 import ssl
@@ -36,7 +36,7 @@ class Custom(Redis):
         self.settings = settings
 
     def client(self) -> redis.Redis:
-        """A plain client of it."""
+        """A plain client of the server."""
         return redis.Redis(host="127.0.0.1", port=self.port)
 
     def _command(self) -> list[str]:
@@ -66,7 +66,7 @@ class SentinelServer(Redis):
 
 
 class Fake:
-    """A listening socket whose connections follow scripts, each new one the next; the last script serves all others."""
+    """A listening socket: each new connection follows the next script, and the last script serves all further ones."""
 
     def __init__(self, *scripts: Script, context: ssl.SSLContext | None = None) -> None:
         self._scripts, self._context = list(scripts), context
@@ -78,7 +78,7 @@ class Fake:
 
     @property
     def url(self) -> str:
-        """As the setting `features.url` takes it."""
+        """The server's URL for `features.url`."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def _accept(self) -> None:
@@ -109,7 +109,7 @@ class Fake:
 
 
 def answers(*replies: bytes) -> Script:
-    """Sends the next reply whenever something arrives, and the last one ever after."""
+    """Sends the next reply whenever bytes arrive, and then the last one repeatedly."""
 
     def script(connection: socket.socket) -> None:
         number = 0
@@ -121,13 +121,13 @@ def answers(*replies: bytes) -> Script:
 
 
 def silent(connection: socket.socket) -> None:
-    """Takes everything and never answers."""
+    """Reads everything and never answers."""
     while connection.recv(1 << 20):
         pass
 
 
 def knows(replies: Mapping[str, bytes | Callable[[list[bytes]], bytes]]) -> Script:
-    """Answers each command by its name, and what it has no reply for with OK."""
+    """Answers each command by its name, and unknown ones with OK."""
 
     def script(connection: socket.socket) -> None:
         arrived = b""
@@ -142,7 +142,7 @@ def knows(replies: Mapping[str, bytes | Callable[[list[bytes]], bytes]]) -> Scri
 
 
 def _commands(arrived: bytes) -> tuple[list[list[bytes]], bytes]:
-    """The commands that have arrived as a whole, and what is left."""
+    """Return the complete commands, and the remaining bytes."""
     asked = []
     while arrived:
         head, *rest = arrived.split(b"\r\n", 1)
@@ -157,13 +157,13 @@ def _commands(arrived: bytes) -> tuple[list[list[bytes]], bytes]:
 
 
 def echoes(connection: socket.socket) -> None:
-    """Sends back what it gets."""
+    """Echoes everything."""
     while data := connection.recv(1 << 20):
         connection.sendall(data)
 
 
 def floods(head: bytes, piece: bytes, sent: list[int]) -> Script:
-    """Begins a reply that has no end, and counts the bytes of it that somebody took."""
+    """Sends an endless reply, and counts the bytes that were read."""
 
     def script(connection: socket.socket) -> None:
         connection.recv(1 << 20)
@@ -188,7 +188,7 @@ def trickles(piece: bytes, pause_s: float) -> Script:
 
 
 def arrives(reply: bytes, pieces: int, pause_s: float) -> Script:
-    """Sends a reply in pieces, whenever something arrives."""
+    """Sends a reply in pieces, whenever bytes arrive."""
 
     def script(connection: socket.socket) -> None:
         pause = threading.Event()
@@ -202,7 +202,7 @@ def arrives(reply: bytes, pieces: int, pause_s: float) -> Script:
 
 
 def passes_on(port: int) -> Script:
-    """Is the near end of a connection to a real server."""
+    """Forwards the connection to a real server."""
 
     def script(connection: socket.socket) -> None:
         with socket.create_connection(("127.0.0.1", port)) as far:

@@ -29,7 +29,7 @@ KEYS = [b"k:%d" % number for number in range(300)]
 
 
 def eventually(holds: Callable[[], bool]) -> None:
-    """Wait for what servers agree on among themselves."""
+    """Wait until the servers agree."""
     for _ in range(600):
         if holds():
             return
@@ -38,7 +38,7 @@ def eventually(holds: Callable[[], bool]) -> None:
 
 
 def asked(client: redis.Redis, *command: str | bytes | int) -> Any:
-    """What a server says to a command that redis-py has no method for."""
+    """Return a server's reply to a command for which redis-py has no method."""
     return client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py's gap
 
 
@@ -200,7 +200,7 @@ def test_wrong_forms_of_the_url_are_explained(cluster: ThreeMasters, redis_serve
         single.fetch([Request(HASH, KEYS)], 0.0)
     with pytest.raises(Unavailable, match="cluster support disabled"):
         connect(f"redis+cluster://{redis_server.address}", PLENTY_MS).ping()
-    with pytest.raises(Unavailable, match=r"no node of the cluster says .*127.0.0.1:1\b.*refused"):
+    with pytest.raises(Unavailable, match=r"no node of the cluster answers CLUSTER SLOTS .*127.0.0.1:1\b.*refused"):
         connect("redis+cluster://127.0.0.1:1", PLENTY_MS).ping()
 
 

@@ -1,4 +1,4 @@
-"""What a look-up does when servers and networks fail: it ends in time, says why, and never mixes up answers."""
+"""Look-ups when servers and networks fail: they end in time, say why, and never mix up replies."""
 
 import socket
 import ssl
@@ -149,7 +149,7 @@ def test_a_late_answer_reaches_nobody(own_redis: Redis) -> None:
 
 
 def patiently(store: Store, requests: list[Request]) -> tuple[float, float]:
-    """A slow machine may miss a short timeout; then, too, no answer may be another's."""
+    """Retry after a timeout on a slow machine; even then, no reply may belong to another request."""
     for _ in range(100):
         try:
             hashes, packed = store.fetch(requests, 0.0)
@@ -172,7 +172,7 @@ def test_a_reset_connection_is_unavailable_until_the_network_heals(own_redis: Re
 
 
 def once(reply: bytes) -> Script:
-    """Answers one question, and hangs up at the next."""
+    """Answers one request, and closes the connection at the next."""
 
     def script(connection: socket.socket) -> None:
         connection.recv(1 << 20)
@@ -230,7 +230,7 @@ def test_redis_py_still_gives_its_socket() -> None:
 
 @pytest.fixture
 def authority(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
-    """What a TLS server needs, and the file that clients trust."""
+    """The certificate of a TLS server, and the file of the authority that clients trust."""
     authority, trusted = trustme.CA(), tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(trusted))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,4 +1,4 @@
-"""Servers that answer too much, something else, or with what they were told: Unavailable, bounded, no secret shown."""
+"""Servers that send too much, malformed bytes or an echo: always Unavailable, within limits, showing no secret."""
 
 import contextlib
 import select
@@ -38,7 +38,7 @@ def slots(port: int) -> bytes:
 
 
 def right(port: int) -> dict[str, Answer]:
-    """What a server that has nothing answers, whoever it is."""
+    """Return the replies of an empty server, of any kind."""
     return {
         "HMGET": b"*3\r\n$-1\r\n$-1\r\n$-1\r\n",
         "MGET": lambda parts: written([None] * len(parts[1:])),
@@ -61,7 +61,7 @@ def load(url: str, folder: Path) -> None:
 
 
 def looked_up(url: str, _: Path) -> list[str]:
-    """Do what a replica does with Redis; return what went wrong."""
+    """Look up as a replica does; return the error."""
     store = connect(url, PLENTY_MS)
     said = unavailable(lambda: store.fetch(BOTH, 0.0), store.ping)
     store.close()
@@ -69,17 +69,17 @@ def looked_up(url: str, _: Path) -> list[str]:
 
 
 def looked_around(url: str, _: Path) -> list[str]:
-    """Do what `check` does."""
+    """Take samples as `check` does."""
     return unavailable(*(lambda entity=entity: sample_problems(url, PLENTY_MS, entity) for entity in (HASH, PACKED)))
 
 
 def loaded(url: str, folder: Path) -> list[str]:
-    """Do what `features load` does."""
+    """Write as `features load` does."""
     return unavailable(lambda: load(url, folder))
 
 
 def everything(url: str, folder: Path) -> list[str]:
-    """Do all that the product does with Redis."""
+    """Do everything that the product does with Redis."""
     return [said for each in (looked_up, looked_around, loaded) for said in each(url, folder)]
 
 
@@ -105,7 +105,7 @@ def test_the_server_of_these_tests_is_one(form: str, tmp_path: Path) -> None:
 
 
 def surplus(more: bytes, go: threading.Event, gone: threading.Event) -> Script:
-    """Answers one question, and once more later."""
+    """Answers one request twice, the second time later."""
 
     def script(connection: socket.socket) -> None:
         connection.recv(1 << 20)
@@ -246,7 +246,7 @@ def test_whatever_shape_an_answer_has_it_is_one_or_unavailable(
 
 
 def cut(parts: list[bytes]) -> bytes:
-    """What Redis says of a command that it does not know, in 128 characters on one line."""
+    """Return Redis's echo of an unknown command: 128 characters on one line."""
     shown = b", ".join(b"'%b'" % part for part in parts[1:])[:128].replace(b"\r\n", b"  ")
     return b"-ERR unknown command '%b', with args beginning with: %b\r\n" % (parts[0], shown)
 

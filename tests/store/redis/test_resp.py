@@ -140,7 +140,7 @@ def test_commands_differ_by_their_keys(keys: list[bytes]) -> None:
 
 
 def test_replies_take_what_was_asked_for_and_no_more() -> None:
-    """A long value is one; what has no end is none, and the buffer does not grow until the timeout."""
+    """A long value is accepted, but an endless one is not, and the buffer stops growing before the timeout."""
     inbox, piece = Inbox(), b"x" * (1 << 20)
     inbox.expect(np.array([1]), most=10 * VALUE_ROOM)
     assert not received(inbox, b"*1\r\n$999999999999\r\n")

@@ -1,4 +1,4 @@
-"""What a user of a real Redis may not do is found before anything runs, and named where it runs."""
+"""Missing rights of a user of a real Redis are found by `check`, and named by a running replica."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -31,7 +31,7 @@ columns:
 
 
 class User:
-    """A user of one Redis, or of all nodes of a cluster, whose rights a test chooses."""
+    """A user with chosen rights, of one Redis or of all nodes of a cluster."""
 
     def __init__(self, url: str, admins: list[redis.Redis]) -> None:
         self._admins = admins

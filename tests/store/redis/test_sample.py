@@ -1,4 +1,4 @@
-"""What a look at a few keys tells before anything runs."""
+"""Problems that `check` finds on a sample of keys."""
 
 import struct
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The store on a real server: what it finds is what a slow and simple reader finds."""
+"""The store on a real server finds the same as a slow and simple reader."""
 
 import struct
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def number(text: object) -> float | None:
 
 
 def find(client: redis.Redis, entity: Entity, key: bytes) -> tuple[Lookup, list[float | None]]:
-    """What the interface says of one key, with a plain client and no concern for speed."""
+    """Return the specified result for one key, read with a plain client without regard to speed."""
     lookup, values = (find_packed if entity.layout == "packed" else find_hash)(client, entity, key)
     return lookup, values if lookup == Lookup.HIT else [None] * len(entity.fields)
 

@@ -1,4 +1,4 @@
-"""A Redis of Python values that answers in bytes, so that what reads the replies is what reads those of a real one."""
+"""A fake Redis of Python values that replies in bytes, so that the real decoder reads its replies."""
 
 from collections.abc import Mapping, Sequence
 
