@@ -12,7 +12,7 @@ from scorer.errors import Problem, did_you_mean
 from scorer.model import Golden, read_golden
 from scorer.plan import Entity
 from scorer.serving import Serving
-from scorer.store import Fetch, Reply, Request
+from scorer.store import Fetch, Reply, Request, layout_of
 
 GOLDEN_TOLERANCE = 1e-5  # relative: a golden score may come from another machine's arithmetic
 
@@ -112,8 +112,7 @@ class GoldenStore:
         known = self.features.get(entity.name, {})
         found = [known.get(field) for field in entity.fields]
         values = np.array([[np.nan if value is None else value for value in found]], np.float64)
-        if entity.layout == "packed":
-            values = values.astype(np.float32).astype(np.float64)  # Redis would hold it as float32
+        values = values.astype(layout_of(entity).number_type).astype(np.float64)  # as Redis would hold it
         absent = np.array([[value is None for value in found]])
         lookup = Lookup.MISSING if absent.all() else Lookup.HIT
         keys = len(request.keys)

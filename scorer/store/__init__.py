@@ -5,6 +5,7 @@ from scorer.store.load.load import Loaded, find_entity, load_file
 from scorer.store.lookups import Lookups
 from scorer.store.protocol import Fetch, Reply, Request, Store
 from scorer.store.redis.connect import connect
+from scorer.store.redis.layouts import layout_of
 from scorer.store.redis.sample import sample_problems
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Store",
     "connect",
     "find_entity",
+    "layout_of",
     "load_file",
     "sample_problems",
 ]

@@ -7,12 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from scorer.batch import Field
 from scorer.errors import Misconfigured, Problem, did_you_mean
 from scorer.plan.plan import Entity, Plan
 from scorer.store.load.cells import float32_text, key_text, number_text, seconds_text
 from scorer.store.load.files import Line, read_lines
-from scorer.store.redis.write import Stored, write
+from scorer.store.redis.layouts import Stored, layout_of
+from scorer.store.redis.write import write
 
 Meaning = TypeVar("Meaning", str, bytes)
 MAX_PROBLEMS = 20  # most problems that are reported for one file
@@ -111,7 +114,7 @@ class _Reader:
     def __init__(self, entity: Entity, fields: Mapping[str, Field]) -> None:
         self._entity, self._now = entity, repr(time.time())
         self._parts = [(part.path, partial(key_text, part=part, field=fields[part.path])) for part in entity.key.parts]
-        self._number = number_text if entity.layout == "hash" else float32_text
+        self._number = float32_text if layout_of(entity).number_type is np.float32 else number_text
         self.needed = list(dict.fromkeys([*(path for path, _ in self._parts), *entity.fields]))
         self.updated = entity.updated
 

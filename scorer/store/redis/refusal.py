@@ -7,6 +7,7 @@ from scorer.errors import Unavailable
 from scorer.printable import printable
 from scorer.redaction import foreign
 from scorer.store.protocol import Denied, Request
+from scorer.store.redis.layouts import layout_of
 from scorer.store.redis.link import Link
 from scorer.store.redis.resp import Cells
 
@@ -95,7 +96,7 @@ def refuse_keys(link: Link, request: Request, cells: Cells, *harmless: str, sing
         if text.startswith((KEY_MAY_FAIL, *harmless)):
             continue
         if text.startswith("NOPERM") and not NO_COMMAND.search(text):
-            together = not singly and request.entity.layout == "packed" and len(request.keys) > 1
+            together = layout_of(request.entity).is_together(request, singly=singly)
             row = cell * len(request.keys) // cells.marks.shape[1]
             raise denied(link, text, request, None if together else request.keys[row])
         raise Unavailable(refusal(link, text))

@@ -3,13 +3,11 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from scorer.arrays.floats import by_python
-from scorer.errors import Problem, did_you_mean
+from scorer.errors import Problem
 from scorer.plan.plan import Entity
 from scorer.printable import printable
-from scorer.store.redis.layouts import FLOAT32, fields_asked
+from scorer.store.redis.layouts import Finding, layout_of
 from scorer.store.redis.refusal import shown
 from scorer.store.redis.rights import reading_concerns
 from scorer.store.redis.talk import ELSEWHERE, Refused, Talk, talks
@@ -18,21 +16,6 @@ from scorer.store.redis.url import parse
 SAMPLES = 20
 SCANNED = 1000  # keys that the server scans in one step
 SEARCH_SECONDS = 2.0
-MOST_NAMES = 1000  # most fields of a hash that are searched for one with a similar name
-TYPES = {"hash": "hash", "packed": "string"}
-
-
-class Finding(NamedTuple):
-    """The result of one check of one key.
-
-    question: the name of the check, which is the same for all keys.
-    fault:    what does not fit the plan; empty if the key fits.
-    usual:    whether some keys may have this fault, as long as not all do.
-    """
-
-    question: str
-    fault: str
-    usual: bool = False
 
 
 def sample_problems(url: str, timeout_ms: int, entity: Entity) -> tuple[list[Problem], list[str]]:
@@ -103,37 +86,12 @@ def _findings(server: Talk, key: bytes, entity: Entity) -> Iterator[Finding]:
 
 
 def _type_findings(server: Talk, key: bytes, entity: Entity) -> Iterator[Finding]:
-    name, expected = shown(key), TYPES[entity.layout]
-    kind = printable(server.text(b"TYPE", key).decode(errors="replace"))
+    name, layout = shown(key), layout_of(entity)
+    kind, expected = printable(server.text(b"TYPE", key).decode(errors="replace")), layout.redis_type
     fits = kind in {expected, "none"}  # a key may have expired meanwhile
     yield Finding("type", "" if fits else f"'{name}' is a {kind}, but layout {entity.layout} needs a {expected}")
-    if kind != expected:
-        return
-    if entity.layout == "packed":
-        length, right = server.number(b"STRLEN", key), FLOAT32 * len(entity.fields)
-        fault = f"'{name}' has {length} bytes instead of {right} ({FLOAT32} for each of `fields`)"
-        yield Finding("length", "" if length == right else fault)
-        return
-    yield from _field_findings(server, key, name, entity)
-
-
-def _field_findings(server: Talk, key: bytes, shown_key: str, entity: Entity) -> Iterator[Finding]:
-    fields = fields_asked(entity)
-    texts = server.texts(b"HMGET", key, *(field.encode() for field in fields), count=len(fields))
-    for name, text in zip(fields, texts, strict=True):
-        if text is None:
-            fault = f"'{shown_key}' has no field '{name}'{did_you_mean(name, _names(server, key))}"
-            yield Finding(name, fault, usual=name != entity.updated)
-        else:
-            _, is_number = by_python(text)
-            yield Finding(name, "" if is_number else f"'{shown_key}' has {text[:40]!r} in field '{name}', not a number")
-
-
-def _names(server: Talk, key: bytes) -> list[str]:
-    """Return the fields of a hash; none if they are too many to search for a similar name."""
-    if server.number(b"HLEN", key) > MOST_NAMES:
-        return []
-    return [printable(name.decode(errors="replace")) for name in server.texts(b"HKEYS", key) if name is not None]
+    if kind == expected:
+        yield from layout.findings(server, key, name, entity)
 
 
 def _find(servers: list[Talk], pattern: bytes) -> list[tuple[Talk, bytes]]:

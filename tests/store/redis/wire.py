@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from scorer.errors import Unavailable
 from scorer.store.protocol import Reply, Request
-from scorer.store.redis.layouts import fields_asked, questions, read
+from scorer.store.redis.layouts import questions, read
+from scorer.store.redis.layouts.hash import fields_asked
 from scorer.store.redis.resp import Inbox
 
 Value = Mapping[str, bytes] | bytes | None  # a hash, a string, or nothing

@@ -1,0 +1,49 @@
+"""The layouts of features in Redis, one object each, and what the clients ask of them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.plan.plan import Entity
+from scorer.store.protocol import Reply, Request
+from scorer.store.redis.layouts.hash import HashLayout
+from scorer.store.redis.layouts.layout import Finding, Layout, Stored
+from scorer.store.redis.layouts.packed import PackedLayout
+from scorer.store.redis.resp import Cells
+
+LAYOUTS: dict[str, Layout] = {"hash": HashLayout(), "packed": PackedLayout()}  # by the name in plan.yaml
+
+
+def layout_of(entity: Entity) -> Layout:
+    """Return how the features of an entity are kept."""
+    return LAYOUTS[entity.layout]
+
+
+def questions(request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
+    """Return the commands that look the features up, and the widths of their replies for `Inbox.expect`.
+
+    Args:
+        request: the request.
+        singly:  use one key in each command, as a cluster requires.
+    """
+    if not request.keys:
+        return b"", np.empty(0, np.int64)
+    return layout_of(request.entity).questions(request, singly=singly)
+
+
+def most_bytes(request: Request) -> int:
+    """Return how many bytes the values of a request's replies may take, for `Inbox.expect`."""
+    return len(request.keys) * layout_of(request.entity).most_bytes(request.entity)
+
+
+def read(request: Request, cells: Cells, now: float) -> Reply:
+    """Decode the replies to a request.
+
+    Args:
+        request: the request.
+        cells:   the values of the replies, in the order of the keys.
+        now:     Unix seconds, for `max_age`.
+    """
+    return layout_of(request.entity).read(request.entity, cells, now)
+
+
+__all__ = ["LAYOUTS", "Finding", "Layout", "Stored", "layout_of", "most_bytes", "questions", "read"]

@@ -1,0 +1,143 @@
+"""Layout `hash`: a Redis hash for each key, with numbers as text."""
+
+import functools
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.arrays.floats import NO_TEXT, by_python, parse
+from scorer.arrays.kernel import kernel
+from scorer.batch import Lookup
+from scorer.errors import did_you_mean
+from scorer.plan.plan import Entity
+from scorer.printable import printable
+from scorer.store.protocol import Reply, Request
+from scorer.store.redis.bounds import VALUE_ROOM
+from scorer.store.redis.layouts.layout import Finding, Server, Stored
+from scorer.store.redis.resp import ERROR, VALUE, Cells, command, commands
+
+MOST_NAMES = 1000  # most fields of a hash that are searched for one with a similar name
+HIT, MISSING, STALE, INVALID = (np.uint8(each) for each in (Lookup.HIT, Lookup.MISSING, Lookup.STALE, Lookup.INVALID))
+
+
+class HashLayout:
+    """HMGET for each key."""
+
+    redis_type = "hash"
+    number_type: type[np.float32] | type[np.float64] = np.float64
+
+    def questions(self, request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:  # noqa: ARG002  always one key a command
+        """Return one HMGET for each key."""
+        head, tail, width = _command(fields_asked(request.entity))
+        return commands(request.keys, head, tail), np.full(len(request.keys), width)
+
+    def is_together(self, request: Request, *, singly: bool) -> bool:  # noqa: ARG002  as above
+        """Whether one command has more than one key: never."""
+        return False
+
+    def most_bytes(self, entity: Entity) -> int:
+        """Return how many bytes the fields of one hash may take."""
+        return VALUE_ROOM * len(fields_asked(entity))
+
+    def read(self, entity: Entity, cells: Cells, now: float) -> Reply:
+        """Parse the numbers, field by field."""
+        width, features = len(fields_asked(entity)), len(entity.fields)
+        kinds, starts, ends = cells.marks
+        numbers, numeric = parse(cells.data, np.where(kinds == VALUE, starts, NO_TEXT), ends)
+        shape = len(kinds) // width, features
+        changed = numbers[features::width] if width > features else None
+        reply = Reply(np.empty(shape), np.empty(shape, np.bool_), np.empty(shape[0], np.uint8), changed)
+        age = np.inf if entity.max_age is None else float(entity.max_age)
+        judge(kinds, numbers, numeric, width, now, age, reply.values, reply.absent, reply.lookup)
+        return reply
+
+    def commands(self, entity: Entity, stored: Stored) -> list[bytes]:
+        """Return HSET of the fields that have a value, and HDEL of the others."""
+        there = {field: text for field, text in zip(entity.fields, stored.values, strict=True) if text}
+        if stored.updated and entity.updated:
+            there[entity.updated] = stored.updated
+        pairs = [part.encode() for pair in there.items() for part in pair]
+        gone = [field.encode() for field in entity.fields if field not in there]
+        write = [command(b"HSET", stored.key, *pairs)] if pairs else []
+        return [*write, command(b"HDEL", stored.key, *gone)] if gone else write
+
+    def findings(self, server: Server, key: bytes, shown_key: str, entity: Entity) -> Iterator[Finding]:
+        """Check that each field is there and is a number."""
+        fields = fields_asked(entity)
+        texts = server.texts(b"HMGET", key, *(field.encode() for field in fields), count=len(fields))
+        for name, text in zip(fields, texts, strict=True):
+            if text is None:
+                fault = f"'{shown_key}' has no field '{name}'{did_you_mean(name, _names(server, key))}"
+                yield Finding(name, fault, usual=name != entity.updated)
+            else:
+                _, is_number = by_python(text)
+                fault = f"'{shown_key}' has {text[:40]!r} in field '{name}', not a number"
+                yield Finding(name, "" if is_number else fault)
+
+
+def fields_asked(entity: Entity) -> tuple[str, ...]:
+    """Return the hash fields that a look-up reads: the features, then the time of the last change if it is needed."""
+    return entity.fields if entity.max_age is None or entity.updated is None else (*entity.fields, entity.updated)
+
+
+@functools.cache
+def _command(fields: tuple[str, ...]) -> tuple[bytes, bytes, int]:
+    """Return the parts before and after the key in the command for the given fields, and the number of fields."""
+    head = b"*%d\r\n$5\r\nHMGET\r\n" % (2 + len(fields))
+    return head, command(*(field.encode() for field in fields)).split(b"\r\n", 1)[1], len(fields)
+
+
+def _names(server: Server, key: bytes) -> list[str]:
+    """Return the fields of a hash; none if they are too many to search for a similar name."""
+    if server.number(b"HLEN", key) > MOST_NAMES:
+        return []
+    return [printable(name.decode(errors="replace")) for name in server.texts(b"HKEYS", key) if name is not None]
+
+
+@kernel(
+    "void(int64[::1], float64[::1], boolean[::1], int64, float64, float64, float64[:, ::1], boolean[:, ::1], "
+    "uint8[::1])",
+    refcounts=False,
+)
+def judge(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
+    kinds: NDArray[np.int64],
+    numbers: NDArray[np.float64],
+    numeric: NDArray[np.bool_],
+    width: int,
+    now: float,
+    max_age: float,
+    values: NDArray[np.float64],
+    absent: NDArray[np.bool_],
+    lookup: NDArray[np.uint8],
+) -> None:
+    """Decide the look-up result of each hash, and which of its features are absent.
+
+    Args:
+        kinds: int64 [keys * width], VALUE, ABSENT or ERROR.
+        numbers: float64 [keys * width], the parsed values.
+        numeric: bool [keys * width], whether a value is a number.
+        width: how many fields of each hash were read: its features and, with a `max_age`, the time of the last change.
+        now: Unix seconds.
+        max_age: seconds.
+        values: float64 [keys, features], output.
+        absent: bool [keys, features], output.
+        lookup: uint8 [keys], output.
+    """
+    features = values.shape[1]
+    for key in range(len(lookup)):
+        first = key * width
+        state = MISSING
+        for cell in range(first, first + features):
+            if kinds[cell] == VALUE:
+                state = HIT
+        if kinds[first] == ERROR:
+            state = INVALID
+        elif state == HIT and width > features:
+            changed = numbers[first + features]
+            if not np.isfinite(changed) or now - changed > max_age:
+                state = STALE
+        lookup[key] = state
+        for feature in range(features):
+            absent[key, feature] = state != HIT or not numeric[first + feature]
+            values[key, feature] = numbers[first + feature] if state == HIT else np.nan

@@ -1,0 +1,85 @@
+"""Layout `packed`: a Redis string for each key, of little-endian float32 in the order of the entity's fields."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.arrays.kernel import kernel
+from scorer.arrays.spans import word
+from scorer.batch import Lookup
+from scorer.plan.plan import Entity
+from scorer.store.protocol import Reply, Request
+from scorer.store.redis.bounds import VALUE_ROOM
+from scorer.store.redis.layouts.layout import Finding, Server, Stored
+from scorer.store.redis.resp import ABSENT, BARE, ERROR, Cells, command, commands
+
+FLOAT32 = 4  # bytes
+NAN = np.float32(np.nan).view(np.uint32)  # the bits of a NaN
+HIT, MISSING, INVALID = (np.uint8(each) for each in (Lookup.HIT, Lookup.MISSING, Lookup.INVALID))
+
+
+class PackedLayout:
+    """MGET for all keys, or GET for each.
+
+    A key of another type is INVALID, except with MGET, which returns null for it: there it is MISSING.
+    """
+
+    redis_type = "string"
+    number_type: type[np.float32] | type[np.float64] = np.float32
+
+    def questions(self, request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
+        """Return one MGET, or a GET for each key."""
+        keys = request.keys
+        if singly:
+            return commands(keys, b"*2\r\n$3\r\nGET\r\n", b""), np.full(len(keys), BARE)
+        return b"*%d\r\n$4\r\nMGET\r\n" % (1 + len(keys)) + commands(keys, b"", b""), np.array([len(keys)])
+
+    def is_together(self, request: Request, *, singly: bool) -> bool:
+        """Whether one command has more than one key."""
+        return not singly and len(request.keys) > 1
+
+    def most_bytes(self, entity: Entity) -> int:
+        """Return how many bytes one value may take."""
+        return VALUE_ROOM + FLOAT32 * len(entity.fields)
+
+    def read(self, entity: Entity, cells: Cells, now: float) -> Reply:  # noqa: ARG002  a value has no time
+        """Copy the words."""
+        shape = cells.marks.shape[1], len(entity.fields)
+        words, absent, lookup = np.empty(shape, np.uint32), np.empty(shape, np.bool_), np.empty(shape[0], np.uint8)
+        unpack(cells.data, cells.marks, words, absent, lookup)
+        return Reply(words.view(np.float32).astype(np.float64), absent, lookup)
+
+    def commands(self, entity: Entity, stored: Stored) -> list[bytes]:
+        """Return a SET, with NaN for a field without a value."""
+        row = np.array([float(text) if text else np.nan for text in stored.values])
+        assert len(row) == len(entity.fields)  # noqa: S101  a shorter value would be INVALID
+        return [command(b"SET", stored.key, row.astype("<f4").tobytes())]
+
+    def findings(self, server: Server, key: bytes, shown_key: str, entity: Entity) -> Iterator[Finding]:
+        """Check that a value has the right length."""
+        length, right = server.number(b"STRLEN", key), FLOAT32 * len(entity.fields)
+        fault = f"'{shown_key}' has {length} bytes instead of {right} ({FLOAT32} for each of `fields`)"
+        yield Finding("length", "" if length == right else fault)
+
+
+@kernel("void(uint8[::1], int64[:, :], uint32[:, ::1], boolean[:, ::1], uint8[::1])", refcounts=False)
+def unpack(
+    data: NDArray[np.uint8],
+    marks: NDArray[np.int64],
+    words: NDArray[np.uint32],
+    absent: NDArray[np.bool_],
+    lookup: NDArray[np.uint8],
+) -> None:
+    """Copy each packed value of the right length into its row of words, otherwise NaN; note the look-up results."""
+    for key in range(len(words)):
+        kind, start, end = marks[0, key], marks[1, key], marks[2, key]
+        state = HIT
+        if kind == ABSENT:
+            state = MISSING
+        elif kind == ERROR or end - start != FLOAT32 * words.shape[1]:
+            state = INVALID
+        lookup[key] = state
+        for field in range(words.shape[1]):
+            absent[key, field] = state != HIT
+            words[key, field] = word(data, np.uint64(start + FLOAT32 * field)) if state == HIT else NAN
