@@ -19,7 +19,7 @@ NAN = np.float32(np.nan).view(np.uint32)  # the bits of a NaN
 HIT, MISSING, STALE, INVALID = (np.uint8(each) for each in (Lookup.HIT, Lookup.MISSING, Lookup.STALE, Lookup.INVALID))
 
 
-def questions(request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
+def commands_of(request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
     """Return the commands that look the features up, and the widths of their replies for `Inbox.expect`.
 
     A key of another type is INVALID, except with MGET, which returns null for it: there it is MISSING.

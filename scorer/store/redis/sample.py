@@ -25,12 +25,12 @@ TYPES = {"hash": "hash", "packed": "string"}
 class Finding(NamedTuple):
     """The result of one check of one key.
 
-    question: the name of the check, which is the same for all keys.
-    fault:    what does not fit the plan; empty if the key fits.
-    usual:    whether some keys may have this fault, as long as not all do.
+    check: the name of the check, which is the same for all keys.
+    fault: what does not fit the plan; empty if the key fits.
+    usual: whether some keys may have this fault, as long as not all do.
     """
 
-    question: str
+    check: str
     fault: str
     usual: bool = False
 
@@ -70,7 +70,7 @@ def sample_problems(url: str, timeout_ms: int, entity: Entity) -> tuple[list[Pro
         return [], [*warnings, nothing]
     answers = defaultdict(list)
     for finding in findings:
-        answers[finding.question].append(finding)
+        answers[finding.check].append(finding)
     judged = [_judge(where, same) for same in answers.values()]
     problems = [each for each in judged if isinstance(each, Problem)]
     return problems, warnings + [each for each in judged if isinstance(each, str)]
