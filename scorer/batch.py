@@ -158,7 +158,7 @@ class Found:
     entity: str
     slots: NDArray[np.int32]  # [rows]: the line of each row's key, or NO_SLOT
     values: NDArray[np.float64]  # [keys, fields]
-    absent: NDArray[np.bool_]  # [keys, fields]: not there or not a number
+    absent: NDArray[np.bool_]  # [keys, fields]: missing or not a number
     lookup: NDArray[np.uint8]  # [keys]: a Lookup
     keys: Sequence[bytes] = ()  # [keys]: the keys that were looked up
     reused: int | None = None  # how many keys the cache answered; None without a cache

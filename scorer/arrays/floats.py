@@ -21,7 +21,7 @@ LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
 FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
 ONE, TWO, THREE = np.uint64(1), np.uint64(2), np.uint64(3)
-HIDDEN_BIT = np.uint64(1 << 52)  # of a float64's mantissa: not stored
+HIDDEN_BIT = np.uint64(1 << 52)  # the highest bit of a float64's mantissa, which is not stored
 PLAIN, HARD, NONE = np.uint8(0), np.uint8(1), np.uint8(2)  # read by the kernel, left to `float`, no text
 
 NO_TEXT = -1  # in `starts`

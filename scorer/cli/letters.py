@@ -8,7 +8,7 @@ from scorer.kafka import Letter, Replayed
 from scorer.printable import printable, printable_json
 
 HEADER = ("LETTER", "REASON", "EVENT", "MODEL", "TIME", "REPLAYS", "REPLAYED", "DETAIL")
-LINE_BYTES = 16  # of a value in hexadecimal
+LINE_BYTES = 16  # bytes on a line of hexadecimal
 
 
 def row(shown: Document) -> tuple[object, ...]:

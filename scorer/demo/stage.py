@@ -85,7 +85,7 @@ class Stage:
             before = replica.state
             replica.look()
             if replica.state != before:
-                why = f": {replica.trouble}" if replica.state == "waiting" else ""
+                why = f": {replica.reason}" if replica.state == "waiting" else ""
                 story.tell(f"{replica.name} (pid {replica.pid}) is {replica.state}{why}")
 
     @property
@@ -96,7 +96,7 @@ class Stage:
     @property
     def unready(self) -> str:
         """The reasons and last log lines of the replicas that are not ready."""
-        return "\n".join(f"{each.name} (pid {each.pid}): {each.trouble}\n{each.last_words}" for each in self._unready)
+        return "\n".join(f"{each.name} (pid {each.pid}): {each.reason}\n{each.last_words}" for each in self._unready)
 
     @property
     def _unready(self) -> list[Replica]:

@@ -9,7 +9,7 @@ from confluent_kafka import Message
 Headers = tuple[tuple[str, bytes | None], ...]
 _Header = tuple[str, str | bytes | None]  # a header in the client's types
 
-MOST_HEADERS = 100_000  # of a record; librdkafka returns no headers of a record with more
+MOST_HEADERS = 100_000  # librdkafka returns no headers of a record that has more
 UNKNOWN_NAME = r"\x.."
 # In code that runs often, the interpreter calls the method directly and does not notice the client's failure: the
 # exception would then be raised by the next operation. `methodcaller` prevents that.

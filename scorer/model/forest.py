@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scorer.model.nodes import Damaged, Document, Nodes, Places, read_nodes, walk
 
 BLOCK = 128  # rows that go down a tree together
-MOST_WORDS = 1 << 24  # of category sets: 64 MiB
+MOST_WORDS = 1 << 24  # most words for sets of categories: 64 MiB
 
 Ints = NDArray[np.int32]
 

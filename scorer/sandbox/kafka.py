@@ -133,7 +133,7 @@ class Kafka(Server):
         try:
             super().await_ready(timeout_s)
         except Fatal:
-            if _CRASHED not in self._said():
+            if _CRASHED not in self._log_text():
                 raise
             java.startup_cache().unlink(missing_ok=True)
             self.launch()

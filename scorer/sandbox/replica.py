@@ -31,7 +31,7 @@ class Replica:
     config:     the file of the settings.
     log:        the file of its log.
     state:      for people: starting, ready, waiting, killed or stopped.
-    trouble:    why it is not ready, from its /ready.
+    reason:     why it is not ready, from its /ready.
     partitions: the partitions that it owns.
     """
 
@@ -39,7 +39,7 @@ class Replica:
     config: Path
     log: Path
     state: str = "starting"
-    trouble: str = ""
+    reason: str = ""
     partitions: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -58,7 +58,7 @@ class Replica:
         self.pid = self._process.pid
 
     def look(self) -> None:
-        """Update `state`, `trouble` and `partitions` from its HTTP pages.
+        """Update `state`, `reason` and `partitions` from its HTTP pages.
 
         Raises:
             Fatal: it exited without being asked to.
@@ -74,7 +74,7 @@ class Replica:
             self.partitions = sorted(map(int, _OWNED.findall(_get(self.port, "metrics"))))
         except OSError:
             return  # its HTTP server is not up yet, or busy: keep the last state
-        self.trouble = "; ".join(f"{name}: {health['conditions'][name]}" for name in health["failed"])
+        self.reason = "; ".join(f"{name}: {health['conditions'][name]}" for name in health["failed"])
         self.state = "ready" if health["ready"] else "starting" if self.state == "starting" else "waiting"
 
     def check(self) -> None:

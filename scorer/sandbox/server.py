@@ -130,11 +130,11 @@ class Server(ABC):
 
     def _await_line(self, timeout_s: float) -> None:
         end = time.monotonic() + timeout_s
-        while self.ready_line not in self._said():
+        while self.ready_line not in self._log_text():
             if not self.running:
-                raise Fatal(f"{self.name} did not start (exit code {self._exit_code()}). {self._last_words()}")
+                raise Fatal(f"{self.name} did not start (exit code {self._exit_code()}). {self._log_tail()}")
             if time.monotonic() > end:
-                raise Fatal(f"{self.name} was not ready after {timeout_s:.0f} s. {self._last_words()}")
+                raise Fatal(f"{self.name} was not ready after {timeout_s:.0f} s. {self._log_tail()}")
             time.sleep(0.02)
 
     def start(self) -> Self:
@@ -188,13 +188,13 @@ class Server(ABC):
         if self._process is not None:
             self._process.send_signal(number)
 
-    def _said(self) -> bytes:
+    def _log_text(self) -> bytes:
         with self.log.open("rb") as log:
             log.seek(self._log_start)
             return log.read()
 
-    def _last_words(self) -> str:
-        return f"The end of {self.log}:\n{self._said()[-2000:].decode(errors='replace')}"
+    def _log_tail(self) -> str:
+        return f"The end of {self.log}:\n{self._log_text()[-2000:].decode(errors='replace')}"
 
     def __enter__(self) -> Self:
         return self.start()

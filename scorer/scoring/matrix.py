@@ -40,7 +40,7 @@ class Assembler:
     def assemble(
         self, events: Events, found: Sequence[Found], scored: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float32], list[Rejected]]:
-        """Make the matrix, in float64 until a row is complete, then rounded once.
+        """Make the matrix: compute in float64, then round each complete row to float32 once.
 
         Args:
             events: the batch.

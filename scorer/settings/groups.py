@@ -105,12 +105,13 @@ class EventSettings(Group):
     framing: Framing = Field(default="none", description="Header before the Avro body.")
     id: Text | None = Field(
         default=None,
-        description="Scalar field that is copied as text into `event_id`; if null, it is topic-partition-offset.",
+        description="Scalar field that is copied as text into `event_id`. If unset, or null in an event, the id is "
+        "topic-partition-offset.",
     )
     time: Text | None = Field(
         default=None,
-        description="Timestamp field with the event's time; if null, it is the record's timestamp, or the time of "
-        "scoring if the record has none.",
+        description="Timestamp field with the event's time. If unset, or null in an event, it is the record's "
+        "timestamp, or the time of scoring if the record has none.",
     )
     max_bytes: Bytes = Field(
         default=1_000_000, ge=1, le=1_000_000_000, description="A larger value is a dead letter `too-large`."

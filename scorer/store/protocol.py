@@ -24,7 +24,7 @@ class Reply:
     """The store's reply to a request. If a look-up is not a HIT, all its fields are absent."""
 
     values: NDArray[np.float64]  # [keys, fields], NaN where absent
-    absent: NDArray[np.bool_]  # [keys, fields]: not there or not a number
+    absent: NDArray[np.bool_]  # [keys, fields]: missing or not a number
     lookup: NDArray[np.uint8]  # [keys]: a Lookup
     changed: NDArray[np.float64] | None = None  # [keys]: Unix seconds, or NaN; None without a `max_age`
     reused: int | None = None  # how many keys the cache answered; None without a cache

@@ -85,7 +85,7 @@ class Asking:
         cache: Cache | None = None,
     ) -> None:
         self._clock = clock
-        self.lookups = store and Lookups(store, when_unavailable, cache, monotonic)
+        self.lookups = None if store is None else Lookups(store, when_unavailable, cache, monotonic)
         fetch = self.lookups.fetch if self.lookups else None
         self.features = Features(plan, FIELDS, fetch, when_missing, when_unavailable)
 

@@ -54,20 +54,20 @@ def describe_group(
         KafkaException: the request failed.
     """
     chosen = {"log_level": 0, **properties(kafka, "admin")}
-    question = {"properties": chosen, "group": group, "rights": rights, "topics": list(topics), "seconds": seconds}
-    answer = _answer(json.dumps(question), seconds + START_SECONDS)
+    request = {"properties": chosen, "group": group, "rights": rights, "topics": list(topics), "seconds": seconds}
+    answer = _answer(json.dumps(request), seconds + START_SECONDS)
     if "code" in answer:
         raise KafkaException(KafkaError(answer["code"], answer["text"]))
     owners = {(topic, partition): (member, host) for topic, partition, member, host in answer["owners"]}
     return GroupDescription(answer["state"], frozenset(answer["operations"]), owners, answer["sizes"])
 
 
-def _answer(question: str, seconds: float) -> dict[str, Any]:
+def _answer(request: str, seconds: float) -> dict[str, Any]:
     for _ in range(TRIES):
         try:
             child = subprocess.run(  # noqa: S603  this interpreter and our own script
                 [sys.executable, "-P", PROBE],
-                input=question,
+                input=request,
                 capture_output=True,
                 text=True,
                 timeout=seconds,

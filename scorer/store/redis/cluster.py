@@ -13,7 +13,7 @@ from scorer.batch import Lookup
 from scorer.errors import Unavailable
 from scorer.store.protocol import Reply, Request
 from scorer.store.redis.dial import PING, PING_MAY_FAIL, Links
-from scorer.store.redis.layouts import most_bytes, questions, read
+from scorer.store.redis.layouts import commands_of, most_bytes, read
 from scorer.store.redis.link import Deadline, Link, exchange
 from scorer.store.redis.refusal import refusal, refuse, refuse_keys
 from scorer.store.redis.resp import BARE, Cells, cell_count, command
@@ -42,10 +42,10 @@ class Part:
     request: Request
     asking: bool = False
 
-    def question(self) -> tuple[bytes, NDArray[np.int64]]:
+    def commands(self) -> tuple[bytes, NDArray[np.int64]]:
         """Return the commands and the widths of their replies."""
-        question, widths = questions(self.request, singly=True)
-        return (ASKING + question, np.concatenate([[BARE], widths])) if self.asking else (question, widths)
+        commands, widths = commands_of(self.request, singly=True)
+        return (ASKING + commands, np.concatenate([[BARE], widths])) if self.asking else (commands, widths)
 
     def redirected(self, link: Link, cells: Cells) -> "list[Part]":
         """Return a part for each key that the errors among this part's cells redirect to another node.
@@ -114,12 +114,12 @@ class Cluster:
         """Ask the nodes; yield each part with its cells and the connection that they came from."""
         asked: dict[Address, list[tuple[Part, bytes, NDArray[np.int64]]]] = defaultdict(list)
         for part in parts:
-            asked[part.node].append((part, *part.question()))
+            asked[part.node].append((part, *part.commands()))
         links = {node: self._links.to(node, deadline) for node in asked}
         for node, link in links.items():
-            question = b"".join([commands for _, commands, _ in asked[node]])
+            request = b"".join([commands for _, commands, _ in asked[node]])
             most = sum(most_bytes(part.request) for part, _, _ in asked[node])
-            link.ask(question, np.concatenate([widths for _, _, widths in asked[node]]), most)
+            link.ask(request, np.concatenate([widths for _, _, widths in asked[node]]), most)
         exchange(list(links.values()), deadline)
         for node, link in links.items():
             end = 0

@@ -32,10 +32,10 @@ def reading_concerns(target: Target, timeout_ms: int, entity: Entity, keys: Sequ
         try:
             store.fetch([Request(entity, [_made_up(entity)])], 0.0)
         except Denied as denied:
-            told = f"{denied} (an invented key, such as an event may have)"
+            text = f"{denied} (an invented key, such as an event may have)"
             if not keys:
-                raise Unavailable(told) from None
-            return [f"plan.yaml: entities.{entity.name}: {told}; the existing keys may be read"]
+                raise Unavailable(text) from None
+            return [f"plan.yaml: entities.{entity.name}: {text}; the existing keys may be read"]
     return []
 
 

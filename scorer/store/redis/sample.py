@@ -53,7 +53,7 @@ def sample_problems(url: str, timeout_ms: int, entity: Entity) -> tuple[list[Pro
         return [], [*warnings, nothing]
     answers = defaultdict(list)
     for finding in findings:
-        answers[finding.question].append(finding)
+        answers[finding.check].append(finding)
     judged = [_judge(where, same) for same in answers.values()]
     problems = [each for each in judged if isinstance(each, Problem)]
     return problems, warnings + [each for each in judged if isinstance(each, str)]

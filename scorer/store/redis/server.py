@@ -9,7 +9,7 @@ import numpy as np
 from scorer.store.protocol import Denied, Reply, Request
 from scorer.store.redis.cluster import Cluster
 from scorer.store.redis.dial import PING, PING_MAY_FAIL, Links
-from scorer.store.redis.layouts import most_bytes, questions, read
+from scorer.store.redis.layouts import commands_of, most_bytes, read
 from scorer.store.redis.link import Deadline, Link, exchange
 from scorer.store.redis.refusal import refuse, refuse_keys
 from scorer.store.redis.resp import BARE, Cells, Inbox, cell_count
@@ -62,16 +62,16 @@ class Server:
 
     def _asked(self, requests: Sequence[Request]) -> list[tuple[Request, Cells]]:
         """Send the requests in one round trip; return each with its cells."""
-        asked = [questions(request, singly=False) for request in requests]
-        question = b"".join([question for question, _ in asked])
-        if not question:
+        asked = [commands_of(request, singly=False) for request in requests]
+        data = b"".join([commands for commands, _ in asked])
+        if not data:
             return [(request, Inbox().cells) for request in requests]
         ends = list(accumulate(cell_count(widths) for _, widths in asked))
         spans = list(zip(requests, [0, *ends], ends, strict=False))
 
         def ask(deadline: Deadline) -> Cells:
             link = self._link(deadline)
-            link.ask(question, np.concatenate([widths for _, widths in asked]), sum(map(most_bytes, requests)))
+            link.ask(data, np.concatenate([widths for _, widths in asked]), sum(map(most_bytes, requests)))
             exchange([link], deadline)
             for request, start, end in spans:
                 refuse_keys(link, request, link.cells[start:end], singly=False)

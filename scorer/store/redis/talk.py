@@ -39,51 +39,51 @@ class Talk:
     def __init__(self, link: Link, timeout_ms: int) -> None:
         self._link, self._timeout_ms = link, timeout_ms
 
-    def text(self, *question: bytes) -> bytes:
+    def text(self, *parts: bytes) -> bytes:
         """Return a reply that is a text.
 
         Raises:
             Refused:     the server refuses the command.
             Unavailable: the server does not answer, or the reply is not a text.
         """
-        answer = self._answer(question)
-        return answer if isinstance(answer, bytes) else self._malformed(question)
+        answer = self._answer(parts)
+        return answer if isinstance(answer, bytes) else self._malformed(parts)
 
-    def number(self, *question: bytes) -> int:
+    def number(self, *parts: bytes) -> int:
         """Return a reply that is a number; raises as `text` does."""
-        answer = self._answer(question)
-        return answer if isinstance(answer, int) else self._malformed(question)
+        answer = self._answer(parts)
+        return answer if isinstance(answer, int) else self._malformed(parts)
 
-    def texts(self, *question: bytes, count: int | None = None) -> list[bytes | None]:
+    def texts(self, *parts: bytes, count: int | None = None) -> list[bytes | None]:
         """Return a reply of texts, some of which may be None; check that there are `count`, if it is given."""
-        return self._texts(question, self._answer(question), count)
+        return self._texts(parts, self._answer(parts), count)
 
     def scan(self, cursor: bytes, pattern: bytes, looked_at: int) -> tuple[bytes, list[bytes]]:
         """Do one step of a SCAN; return the next cursor (b"0" at the end) and the keys found."""
-        question = b"SCAN", cursor, b"MATCH", pattern, b"COUNT", b"%d" % looked_at
-        answer = self._answer(question)
+        parts = b"SCAN", cursor, b"MATCH", pattern, b"COUNT", b"%d" % looked_at
+        answer = self._answer(parts)
         if not isinstance(answer, list) or len(answer) != 2:  # noqa: PLR2004  the cursor and the keys
-            self._malformed(question)
+            self._malformed(parts)
         after, keys = answer
         if not isinstance(after, bytes) or not after.isdigit():
-            self._malformed(question)
-        return after, [key for key in self._texts(question, keys, None) if key is not None]
+            self._malformed(parts)
+        return after, [key for key in self._texts(parts, keys, None) if key is not None]
 
-    def _texts(self, question: tuple[bytes, ...], answer: Tree, count: int | None) -> list[bytes | None]:
+    def _texts(self, parts: tuple[bytes, ...], answer: Tree, count: int | None) -> list[bytes | None]:
         if not isinstance(answer, list) or (count is not None and len(answer) != count):
-            self._malformed(question)
+            self._malformed(parts)
         texts = [item for item in answer if item is None or isinstance(item, bytes)]
-        return texts if len(texts) == len(answer) else self._malformed(question)
+        return texts if len(texts) == len(answer) else self._malformed(parts)
 
-    def _answer(self, question: tuple[bytes, ...]) -> Tree:
-        self._link.ask_anything(command(*question))
+    def _answer(self, parts: tuple[bytes, ...]) -> Tree:
+        self._link.ask_anything(command(*parts))
         exchange([self._link], Deadline.after(self._timeout_ms))
         if isinstance(self._link.reply, Refusal):
             raise Refused(self._link, self._link.reply.text)
         return self._link.reply
 
-    def _malformed(self, question: tuple[bytes, ...]) -> NoReturn:
-        raise Unavailable(f"{self._link.name} does not answer {question[0].decode()} as Redis does")
+    def _malformed(self, parts: tuple[bytes, ...]) -> NoReturn:
+        raise Unavailable(f"{self._link.name} does not answer {parts[0].decode()} as Redis does")
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def write(url: str, entity: Entity, lines: Iterable[Stored], on_progress: Callab
     Raises:
         Unavailable: the server does not answer, or refuses a command.
     """
-    commands_of = layout_of(entity).commands
+    commands_of = layout_of(entity).writes
     left, done = iter(lines), 0
     try:
         with closing(Writer(parse(url))) as writer:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scorer.batch import Lookup
 from scorer.plan.plan import Entity
 from scorer.store.protocol import Reply, Request
-from scorer.store.redis.layouts import questions, read
+from scorer.store.redis.layouts import commands_of, read
 from scorer.store.redis.resp import Inbox
 from tests.store.redis.servers import AGED, HASH, PACKED, as_redis_py_writes
 from tests.store.redis.wire import array, bulk
@@ -20,7 +20,7 @@ NAN = float("nan")
 
 def reply_to(entity: Entity, keys: int, arrived: bytes, *, singly: bool = False) -> Reply:
     request = Request(entity, [b"%d" % key for key in range(keys)])
-    _, widths = questions(request, singly=singly)
+    _, widths = commands_of(request, singly=singly)
     inbox = Inbox()
     inbox.expect(widths)
     inbox.room()[: len(arrived)] = arrived
@@ -42,16 +42,16 @@ def test_a_question_is_the_commands_that_redis_py_writes(keys: list[bytes]) -> N
     written = as_redis_py_writes
     for entity, fields in ((HASH, ["seats", "engines", "year"]), (AGED, ["spend", "updated_at"])):
         expected = b"".join(written("HMGET", key, *fields) for key in keys)
-        assert questions(Request(entity, keys), singly=False)[0] == expected
-        assert questions(Request(entity, keys), singly=True)[0] == expected
-    assert questions(Request(PACKED, keys), singly=False)[0] == written("MGET", *keys)
-    assert questions(Request(PACKED, keys), singly=True)[0] == b"".join(written("GET", key) for key in keys)
+        assert commands_of(Request(entity, keys), singly=False)[0] == expected
+        assert commands_of(Request(entity, keys), singly=True)[0] == expected
+    assert commands_of(Request(PACKED, keys), singly=False)[0] == written("MGET", *keys)
+    assert commands_of(Request(PACKED, keys), singly=True)[0] == b"".join(written("GET", key) for key in keys)
 
 
 @pytest.mark.parametrize("entity", [HASH, AGED, PACKED])
-def test_no_keys_are_no_question(entity: Entity) -> None:
-    question, widths = questions(Request(entity, []), singly=False)
-    assert question == b""
+def test_no_keys_are_no_commands(entity: Entity) -> None:
+    commands, widths = commands_of(Request(entity, []), singly=False)
+    assert commands == b""
     assert len(widths) == 0
     reply = read(Request(entity, []), Inbox().cells, NOW)
     assert reply.values.shape == reply.absent.shape == (0, len(entity.fields))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from scorer.errors import Unavailable
 from scorer.store.protocol import Reply, Request
-from scorer.store.redis.layouts import questions, read
+from scorer.store.redis.layouts import commands_of, read
 from scorer.store.redis.layouts.hash import fields_asked
 from scorer.store.redis.resp import Inbox
 
@@ -39,7 +39,7 @@ class Wire:
         self.down = True
 
     def _reply(self, request: Request, now: float) -> Reply:
-        _, widths = questions(request, singly=True)
+        _, widths = commands_of(request, singly=True)
         arrived = b"".join(self._answer(request, key) for key in request.keys)
         inbox = Inbox()
         inbox.expect(widths)

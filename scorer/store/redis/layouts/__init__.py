@@ -18,7 +18,7 @@ def layout_of(entity: Entity) -> Layout:
     return LAYOUTS[entity.layout]
 
 
-def questions(request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
+def commands_of(request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
     """Return the commands that look the features up, and the widths of their replies for `Inbox.expect`.
 
     Args:
@@ -27,7 +27,7 @@ def questions(request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int6
     """
     if not request.keys:
         return b"", np.empty(0, np.int64)
-    return layout_of(request.entity).questions(request, singly=singly)
+    return layout_of(request.entity).lookups(request, singly=singly)
 
 
 def most_bytes(request: Request) -> int:
@@ -46,4 +46,4 @@ def read(request: Request, cells: Cells, now: float) -> Reply:
     return layout_of(request.entity).read(request.entity, cells, now)
 
 
-__all__ = ["LAYOUTS", "Finding", "Layout", "Stored", "layout_of", "most_bytes", "questions", "read"]
+__all__ = ["LAYOUTS", "Finding", "Layout", "Stored", "commands_of", "layout_of", "most_bytes", "read"]

@@ -27,7 +27,7 @@ class HashLayout:
     redis_type = "hash"
     number_type: type[np.float32] | type[np.float64] = np.float64
 
-    def questions(self, request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:  # noqa: ARG002  always one key a command
+    def lookups(self, request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:  # noqa: ARG002  always one key a command
         """Return one HMGET for each key."""
         head, tail, width = _command(fields_asked(request.entity))
         return commands(request.keys, head, tail), np.full(len(request.keys), width)
@@ -52,7 +52,7 @@ class HashLayout:
         judge(kinds, numbers, numeric, width, now, age, reply.values, reply.absent, reply.lookup)
         return reply
 
-    def commands(self, entity: Entity, stored: Stored) -> list[bytes]:
+    def writes(self, entity: Entity, stored: Stored) -> list[bytes]:
         """Return HSET of the fields that have a value, and HDEL of the others."""
         there = {field: text for field, text in zip(entity.fields, stored.values, strict=True) if text}
         if stored.updated and entity.updated:

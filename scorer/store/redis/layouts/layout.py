@@ -29,12 +29,12 @@ class Stored:
 class Finding(NamedTuple):
     """The result of one check of one key.
 
-    question: the name of the check, which is the same for all keys.
-    fault:    what does not fit the plan; empty if the key fits.
-    usual:    whether some keys may have this fault, as long as not all do.
+    check: the name of the check, which is the same for all keys.
+    fault: what does not fit the plan; empty if the key fits.
+    usual: whether some keys may have this fault, as long as not all do.
     """
 
-    question: str
+    check: str
     fault: str
     usual: bool = False
 
@@ -55,7 +55,7 @@ class Layout(Protocol):
     redis_type: str  # of its keys, as TYPE names it
     number_type: type[np.float32] | type[np.float64]  # in which the numbers are kept
 
-    def questions(self, request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
+    def lookups(self, request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
         """Return the commands that look features up, and the widths of their replies for `Inbox.expect`.
 
         Args:
@@ -78,7 +78,7 @@ class Layout(Protocol):
             now:    Unix seconds, for `max_age`.
         """
 
-    def commands(self, entity: Entity, stored: Stored) -> list[bytes]:
+    def writes(self, entity: Entity, stored: Stored) -> list[bytes]:
         """Return the commands that write the features of one key; a field without a value is removed."""
 
     def findings(self, server: Server, key: bytes, shown_key: str, entity: Entity) -> Iterator[Finding]:

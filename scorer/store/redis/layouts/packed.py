@@ -28,7 +28,7 @@ class PackedLayout:
     redis_type = "string"
     number_type: type[np.float32] | type[np.float64] = np.float32
 
-    def questions(self, request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
+    def lookups(self, request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
         """Return one MGET, or a GET for each key."""
         keys = request.keys
         if singly:
@@ -50,7 +50,7 @@ class PackedLayout:
         unpack(cells.data, cells.marks, words, absent, lookup)
         return Reply(words.view(np.float32).astype(np.float64), absent, lookup)
 
-    def commands(self, entity: Entity, stored: Stored) -> list[bytes]:
+    def writes(self, entity: Entity, stored: Stored) -> list[bytes]:
         """Return a SET, with NaN for a field without a value."""
         row = np.array([float(text) if text else np.nan for text in stored.values])
         assert len(row) == len(entity.fields)  # noqa: S101  a shorter value would be INVALID
