@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,16 @@ from scorer.sandbox import Kafka
 from tests.delivery.world import World
 
 MakeWorld = Callable[..., World]
+DELIVERIES = ("at-least-once", "exactly-once")
+
+
+def mainly(kept: str, of: Iterable[str] = DELIVERIES) -> list[Any]:
+    """The values of a parameter: `make test` tries the one that is kept, and `make prove` the others."""
+    return [pytest.param(each, marks=() if each == kept else pytest.mark.prove) for each in of]
+
+
+mainly_at_least_once = pytest.mark.parametrize("world", mainly("at-least-once"), indirect=True)
+mainly_exactly_once = pytest.mark.parametrize("world", mainly("exactly-once"), indirect=True)
 
 
 @pytest.fixture
@@ -24,7 +34,7 @@ def make_world(kafka: Kafka, redis_url: str, tmp_path: Path) -> Iterator[MakeWor
         yield make
 
 
-@pytest.fixture(params=["at-least-once", "exactly-once"])
+@pytest.fixture(params=DELIVERIES)
 def world(make_world: MakeWorld, request: pytest.FixtureRequest) -> World:
     """A world for each mode of delivery."""
     return make_world(kafka__delivery=request.param)
