@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -6,15 +6,10 @@ from typing import Any
 import pytest
 
 from scorer.sandbox import Kafka
+from tests.conftest import DELIVERIES, mainly
 from tests.delivery.world import World
 
 MakeWorld = Callable[..., World]
-DELIVERIES = ("at-least-once", "exactly-once")
-
-
-def mainly(kept: str, of: Iterable[str] = DELIVERIES) -> list[Any]:
-    """The values of a parameter: `make test` tries the one that is kept, and `make prove` the others."""
-    return [pytest.param(each, marks=() if each == kept else pytest.mark.prove) for each in of]
 
 
 mainly_at_least_once = pytest.mark.parametrize("world", mainly("at-least-once"), indirect=True)

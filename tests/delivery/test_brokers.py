@@ -9,7 +9,8 @@ from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from scorer.sandbox import Kafka, cluster
-from tests.delivery.conftest import DELIVERIES, MakeWorld, mainly
+from tests.conftest import DELIVERIES, mainly
+from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_faults import at_work
 from tests.delivery.test_guarantees import load
 from tests.delivery.test_rebalances import PROTOCOLS

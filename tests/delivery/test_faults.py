@@ -23,7 +23,8 @@ from scorer.sandbox import Kafka, Redis
 from scorer.sandbox.proxy import Network, Proxy
 from scorer.sandbox.server import free_port
 from scorer.settings import BatchSettings
-from tests.delivery.conftest import MakeWorld, mainly
+from tests.conftest import mainly
+from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, members
 from tests.delivery.world import World
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from scorer.sandbox import Kafka, Redis
-from tests.delivery.conftest import MakeWorld, mainly, mainly_at_least_once, mainly_exactly_once
+from tests.conftest import mainly
+from tests.delivery.conftest import MakeWorld, mainly_at_least_once, mainly_exactly_once
 from tests.delivery.world import World, body, card, headers, reasons
 
 KILLS = [3, pytest.param(20, marks=pytest.mark.prove)]
@@ -142,8 +143,8 @@ def test_sigterm_commits_what_is_acknowledged_within_the_deadline(world: World) 
     assert world.verify().repeated == 0
 
 
-@pytest.mark.prove
-def test_redis_away_for_20_s_loses_nothing_and_the_member_stays(make_world: MakeWorld, own_redis: Redis) -> None:
+@pytest.mark.parametrize("seconds", mainly(8, of=[8, 20]))  # both longer than a session
+def test_redis_away_loses_nothing_and_the_member_stays(make_world: MakeWorld, own_redis: Redis, seconds: int) -> None:
     world = make_world(redis=own_redis.url)
     with load(world, 1_000):
         world.start()
@@ -153,7 +154,7 @@ def test_redis_away_for_20_s_loses_nothing_and_the_member_stays(make_world: Make
         world.until(lambda: "trouble with features" in world.log(), "word of the features")
         time.sleep(2)
         published = world.published()
-        time.sleep(18)
+        time.sleep(seconds - 2)
         assert world.published() == published
         own_redis.resume()
         world.wait(published + 1_000)

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from scorer.sandbox import Redis
-from tests.delivery.conftest import MakeWorld, mainly
+from tests.conftest import mainly
+from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, resident_megabytes
 
 HOT = 80_000

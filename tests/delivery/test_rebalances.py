@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.delivery.conftest import MakeWorld, mainly
+from tests.conftest import mainly
+from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, owners, shared_by
 
 PROTOCOLS: dict[str, dict[str, str | int]] = {

@@ -9,7 +9,8 @@ from confluent_kafka import Producer
 
 from scorer.kafka.writes import CUT, KEPT_BYTES
 from scorer.sandbox import Kafka
-from tests.delivery.conftest import MakeWorld, mainly, mainly_at_least_once, mainly_exactly_once
+from tests.conftest import mainly
+from tests.delivery.conftest import MakeWorld, mainly_at_least_once, mainly_exactly_once
 from tests.delivery.world import World, body, headers, place, reasons
 
 LARGE_KEY = b"k" * 1_048_450  # which the input topic takes, beside a small value, and the output topic does not

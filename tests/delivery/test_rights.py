@@ -21,7 +21,8 @@ from scorer.kafka.operate.grants import takes_idempotent_writes
 from scorer.sandbox import Kafka
 from scorer.sandbox.server import HOST, free_port
 from scorer.settings import load as load_settings
-from tests.delivery.conftest import MakeWorld, mainly
+from tests.conftest import mainly
+from tests.delivery.conftest import MakeWorld
 from tests.delivery.world import World
 
 LOGIN = {

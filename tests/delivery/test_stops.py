@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from scorer.sandbox import freeze
-from tests.delivery.conftest import MakeWorld, mainly
+from tests.conftest import mainly
+from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load
 from tests.delivery.test_rebalances import PROTOCOLS as QUICK
 from tests.delivery.world import World
