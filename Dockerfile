@@ -17,7 +17,7 @@ RUN awk '/^[^ #]/ { mine = /^setuptools==/ } mine' requirements.lock > build.loc
     && $PREFIX/bin/pip install --no-cache-dir --no-index --no-deps --no-build-isolation . \
     && $PREFIX/bin/pip uninstall --yes --quiet setuptools pip
 # Compile now what a replica would compile at its first start.
-RUN $PREFIX/bin/python -c "import scorer.app"
+RUN $PREFIX/bin/python -c "import scorer.app, scorer.store.redis.server"
 
 # For docker-compose's profile `demo`: the image below and the flights.
 FROM build AS build-demo

@@ -11,8 +11,8 @@ ARGS =
 
 help:
 	@echo 'make demo    flights through Kafka, Redis and a model: live, with a killed replica, checked at the end'
-	@echo 'make test    the tests, on real servers'
-	@echo 'make prove   the long proofs: random faults, and mutants that the tests must notice'
+	@echo 'make test    the tests, on real servers: each kind of fault once; 10 minutes on two cores'
+	@echo 'make prove   the long proofs: more modes, longer outages, the image, random faults, and mutants to be noticed'
 	@echo 'make torture random faults until 200 replicas were killed in each mode of delivery; about an hour'
 	@echo 'make lint    style, types, imports and dead code'
 	@echo 'make bench   throughput and latency beside other ways to do it'

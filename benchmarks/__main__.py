@@ -11,7 +11,7 @@ from statistics import median
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks import flame, harness, report, stages, sweeps, trees
+from benchmarks import flame, harness, report, stages, startup, sweeps, trees
 from benchmarks.compare import Wanted, compare
 from benchmarks.contenders import BASE, LAYOUTS, RIVALS, SCORER, contenders, replica
 from benchmarks.peer import BATCHES
@@ -72,7 +72,18 @@ def _trees(_: argparse.Namespace, console: Console) -> int:
     return trees.run(console)
 
 
-WHAT = {"compare": _compare, "flame": _flame, "stages": _stages, "sweeps": _sweeps, "trees": _trees}
+def _startup(chosen: argparse.Namespace, console: Console) -> int:
+    return startup.run(chosen.beside, chosen.repeat, console)
+
+
+WHAT = {
+    "compare": _compare,
+    "flame": _flame,
+    "stages": _stages,
+    "startup": _startup,
+    "sweeps": _sweeps,
+    "trees": _trees,
+}
 
 
 def _check(least: float, console: Console) -> int:
@@ -93,7 +104,7 @@ def _arguments() -> argparse.ArgumentParser:
         nargs="?",
         choices=WHAT,
         default="compare",
-        help="compare, a flame graph, where the time goes, scale, or trees",
+        help="compare, a flame graph, where the time goes, what a start costs, scale, or trees",
     )
     add("--events", type=positive, default=default.events, metavar="N", help="a backlog, before each one's share")
     add("--repeat", type=positive, default=default.rounds, metavar="N", help="rounds (default: %(default)s)")
@@ -113,7 +124,7 @@ def _arguments() -> argparse.ArgumentParser:
         metavar="A,B",
         help="events/s to measure latency at, or none",
     )
-    add("--beside", type=_checkout, metavar="DIR", help="another checkout with its .venv: measure its replica as well")
+    add("--beside", type=_checkout, metavar="DIR", help="another checkout with its .venv: measure that as well")
     add("--seconds", type=positive, default=default.seconds, metavar="N", help="of each (default: %(default)s)")
     add("--only", type=_some(sweeps.SWEEPS), default=[*sweeps.SWEEPS], metavar="A,B", help="of the sweeps")
     add("--points", type=_list(positive), default=[], metavar="A,B", help="of a sweep, in place of its own")

@@ -26,19 +26,20 @@ class Process:
         command: to run.
         environment: added to that of this process.
         log: file for what it says.
+        folder: in which it runs; by default this checkout.
 
     Raises:
         Fatal: this is not Linux.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path = _ROOT) -> None:
         if not (PROC / "self" / "stat").exists():
             raise Fatal("the benchmark reads processor times from /proc, which only Linux has")
         self._log = log
         with log.open("wb") as said:
             self._process = subprocess.Popen(  # noqa: S603  our own programs
                 command,
-                cwd=_ROOT,
+                cwd=folder,
                 env=os.environ | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=said,

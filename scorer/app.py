@@ -54,9 +54,9 @@ def run(settings: Settings) -> bool:
         Unavailable: the brokers cannot be reached.
         Fatal: a topic is missing, or there was no safe way on.
     """
+    serving = prepare(settings)
     if uncached:
         log.warning(SLOW_START, kernels=len(uncached))
-    serving = prepare(settings)
     if problems := golden_problems(serving):
         raise Misconfigured(problems)
     require_topics(settings.kafka)

@@ -20,7 +20,7 @@ from scorer.offline import golden_problems
 from scorer.plan import Entity
 from scorer.serving import Serving, prepare
 from scorer.settings import KafkaSettings, Settings
-from scorer.store import connect, sample_problems
+from scorer.store import connect
 
 START_SECONDS = 30.0  # for brokers that are starting at the same time
 
@@ -141,6 +141,8 @@ def _examine_redis(settings: Settings, serving: Serving | None, report: Report) 
 
 
 def _examine_entity(url: str, timeout_ms: int, entity: Entity, report: Report) -> None:
+    from scorer.store.redis.sample import sample_problems  # noqa: PLC0415  a replica imports this module, too
+
     problems, warnings = sample_problems(url, timeout_ms, entity)
     report.problems += problems
     report.warnings += warnings

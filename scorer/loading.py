@@ -8,7 +8,7 @@ from scorer.errors import Misconfigured, Problem
 from scorer.model import find_bundle
 from scorer.plan import Draft
 from scorer.settings import Settings
-from scorer.store import Loaded, find_entity, load_file
+from scorer.store.load.load import Loaded, find_entity, load_file
 
 
 def load_features(

@@ -3,9 +3,9 @@
 import os
 import signal
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import hypothesis
 import pytest
@@ -48,6 +48,14 @@ _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 # Brokers look for what is older than a topic's retention after 30 s, which is when some test reads an old event.
 FORGETS_NOTHING = {"log.initial.task.delay.ms": "86400000"}
+
+
+DELIVERIES = ("at-least-once", "exactly-once")
+
+
+def mainly(kept: object, of: Iterable[object] = DELIVERIES) -> list[Any]:
+    """The values of a parameter: `make test` tries the one that is kept, and `make prove` the others."""
+    return [pytest.param(each, marks=() if each == kept else pytest.mark.prove) for each in of]
 
 
 class MakeTopic(Protocol):

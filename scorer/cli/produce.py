@@ -2,7 +2,8 @@
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain, islice
 from pathlib import Path
 
 from scorer.avro import Converter, Schema, frame, read_events
@@ -12,7 +13,6 @@ from scorer.cli.console import console
 from scorer.cli.progress import counting
 from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.kafka import Admin, Feed
-from scorer.settings import Settings
 
 KEYS = {Kind.TEXT, Kind.ENUM, Kind.INTEGER, Kind.BOOLEAN}
 
@@ -38,13 +38,16 @@ def run(args: argparse.Namespace) -> int:
     settings = options.load(args).settings
     schema = Schema.load(settings.events.schema_path)
     key = _key(schema, args.key)
+    bodies = read_events(args.input, schema, settings.events.max_bytes)
+    first = [*islice(bodies, 1)]  # so that a broken file is reported before the brokers are asked
     topic = settings.kafka.input_topics[0]
     if not Admin(settings.kafka).topics([topic]):
         raise Fatal(f"topic {topic} does not exist; `scorer topics --create` creates it")
     feed = Feed(settings.kafka, topic)
     began = time.monotonic()
     try:
-        _produce(args, settings, schema, key, feed)
+        events = ((frame(body, schema, settings.events.framing), key(body)) for body in chain(first, bodies))
+        _produce(events, args.rate, feed)
     finally:
         seconds = max(time.monotonic() - began, 1e-3)
         summary = f"{feed.acknowledged:,} events in {topic}, {feed.acknowledged / seconds:,.0f} a second"
@@ -52,17 +55,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _produce(args: argparse.Namespace, settings: Settings, schema: Schema, key: Key, feed: Feed) -> None:
-    """Publish the events, and wait until the brokers have acknowledged them, even after an error."""
-    pace = 1 / args.rate if args.rate else 0.0
+def _produce(events: Iterable[tuple[bytes, bytes | None]], rate: float | None, feed: Feed) -> None:
+    """Publish events with their keys, and wait until the brokers have acknowledged them, even after an error."""
+    pace = 1 / rate if rate else 0.0
     due = time.monotonic()
     try:
         with counting("events produced") as show:
-            for body in read_events(args.input, schema, settings.events.max_bytes):
+            for event, key in events:
                 if (early := due - time.monotonic()) > 0:  # even sleep(0) takes time
                     time.sleep(early)
                 due += pace
-                feed.write(frame(body, schema, settings.events.framing), key(body))
+                feed.write(event, key)
                 show(feed.acknowledged)
     finally:
         feed.finish()

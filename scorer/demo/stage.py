@@ -17,7 +17,7 @@ from scorer.kafka import Admin, Topic, dead_letter_topic
 from scorer.plan import Plan
 from scorer.sandbox import Sandbox
 from scorer.sandbox.replica import Replica
-from scorer.store import find_entity, load_file
+from scorer.store.load.load import find_entity, load_file
 
 MODELS = Path(__file__).parents[2] / "models"
 EVENTS, PREDICTIONS, DEAD_LETTERS = "flights", train.NAME, "flights.dead-letters"

@@ -5,20 +5,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
-TESTS = [
-    "tests/avro/test_decoder.py",
+SHORT = [
     "tests/avro/test_framing.py",
-    "tests/avro/test_decoder_properties.py::test_whatever_becomes_of_the_bytes_the_verdict_is_the_references",
     "tests/avro/test_encoder.py::test_predictions_are_what_fastavro_writes[none]",
+]
+LONG = [
+    "tests/avro/test_decoder.py",
+    "tests/avro/test_decoder_properties.py::test_whatever_becomes_of_the_bytes_the_verdict_is_the_references",
 ]
 RUN = "import numba, pytest, sys; assert numba.config.DISABLE_JIT; sys.exit(pytest.main(sys.argv[1:]))"
 
 
-def test_the_kernels_do_the_same_without_the_compiler() -> None:
+@pytest.mark.parametrize(
+    "tests", [pytest.param(SHORT, id="short"), pytest.param(LONG, id="long", marks=pytest.mark.prove)]
+)
+def test_the_kernels_do_the_same_without_the_compiler(tests: list[str]) -> None:
     overflow = ("-W", "error::RuntimeWarning")  # where a compiled kernel would go round in silence
     done = subprocess.run(
-        [sys.executable, "-c", RUN, "-q", "-p", "no:cacheprovider", *overflow, *TESTS],
+        [sys.executable, "-c", RUN, "-q", "-p", "no:cacheprovider", *overflow, *tests],
         cwd=ROOT,
         env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
         stdout=subprocess.PIPE,

@@ -23,6 +23,7 @@ def use(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     monkeypatch.setattr(flame, "_tool", lambda *words: [sys.executable, "-c", code, *words])
 
 
+@pytest.mark.prove
 def test_the_replica_is_sampled_while_it_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     use(monkeypatch, SAMPLER)
     told, picture = io.StringIO(), tmp_path / "flame.svg"
@@ -31,6 +32,7 @@ def test_the_replica_is_sampled_while_it_works(monkeypatch: pytest.MonkeyPatch, 
     assert "a backlog of 20,000 events" in told.getvalue()
 
 
+@pytest.mark.prove
 def test_a_sampler_that_may_not_look_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     use(monkeypatch, "import sys; sys.exit('not permitted' if 'record' in sys.argv else 0)")
     with pytest.raises(Fatal, match="no picture was taken: not permitted"):

@@ -2,6 +2,8 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks import harness
 
 FAKE = """
@@ -13,6 +15,7 @@ sys.exit(3)
 """
 
 
+@pytest.mark.prove
 def test_a_wider_harness_gets_servers_and_the_replica_in_each_form(tmp_path: Path) -> None:
     fake, told = tmp_path / "bench.py", tmp_path / "told"
     fake.write_text(FAKE)

@@ -2,13 +2,14 @@ import sys
 
 import pytest
 
-from benchmarks.contenders import PREDICTIONS, Contender, Program, contenders
+from benchmarks.contenders import PREDICTIONS, Contender, Program, contenders, replica
 from benchmarks.contract import Contract
 from benchmarks.measure import Measure
 from benchmarks.steady import steady
 from benchmarks.workload import Workload
 from scorer.errors import Fatal
 from scorer.sandbox import Sandbox
+from tests.conftest import mainly
 
 WRITES_NONSENSE = """
 import os, time
@@ -25,7 +26,10 @@ def script(text: str) -> Contender:
     return Contender("script", "hash", Program(1, ("hash",), PREDICTIONS, lambda _: [sys.executable, "-c", text]))
 
 
-@pytest.mark.parametrize("contender", contenders(["batched"], ["hash", "packed"], [500]), ids=str)
+CONTENDERS = mainly(replica("hash", 500), of=contenders(["batched"], ["hash", "packed"], [500]))
+
+
+@pytest.mark.parametrize("contender", CONTENDERS, ids=str)
 def test_a_backlog_is_worked_off_and_proved(measure: Measure, contender: Contender) -> None:
     run = measure.throughput(contender, 5000)
     assert run.events == 5000

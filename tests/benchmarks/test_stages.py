@@ -9,6 +9,7 @@ from benchmarks import stages
 from scorer.bench.budget import ROWS
 
 
+@pytest.mark.prove
 def test_each_replica_has_a_column_and_each_stage_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     told = io.StringIO()
     assert stages.run([("hash", 500), ("packed", 2000)], events=3000, rounds=1, console=Console(file=told)) == 0

@@ -130,6 +130,7 @@ def test_a_page_names_its_sweeps_and_may_have_other_points(
     assert capsys.readouterr().out == "a machine\n\n## Steady\n\na table\n"
 
 
+@pytest.mark.prove
 def test_replicas_are_measured_while_they_share_the_work(measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
     run = together(measure, SCOPE.replicas["packed"], 200_000, 1)
     assert run.rate > 0
@@ -139,6 +140,7 @@ def test_replicas_are_measured_while_they_share_the_work(measure: Measure, monke
         together(measure, SCOPE.replicas["packed"], 4000, 2)
 
 
+@pytest.mark.prove
 def test_a_wide_workload_has_its_columns_and_is_scored_as_it_should(wide_workload: Workload) -> None:
     contender = SCOPE.replicas["hash"]
     with measuring(wide_workload, 2) as measure:

@@ -3,6 +3,7 @@ import json
 
 import fastavro
 import numpy as np
+import pytest
 import redis
 import xgboost
 
@@ -51,6 +52,7 @@ def test_a_score_follows_from_what_an_event_and_redis_say(workload: Workload, lo
             assert missing == workload.missing[number]
 
 
+@pytest.mark.prove
 def test_a_wide_workload_divides_its_columns_as_the_flights_do(wide_workload: Workload) -> None:
     features = json.loads((wide_workload.folder / "features.json").read_text())
     counts = [len(entity["fields"]) for entity in features["entities"]]

@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import subprocess
@@ -234,3 +235,17 @@ def test_python_m_scorer_is_scorer() -> None:
     ended = subprocess.run([sys.executable, "-m", "scorer", "nope"], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: unknown command 'nope'")
+
+
+def test_what_a_command_imports_is_kept_from_the_garbage_collector() -> None:
+    code = "import gc, scorer.cli as c; c.main(['config', '--help']); print(gc.isenabled(), gc.get_freeze_count())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    enabled, frozen = done.stdout.split()[-2:]
+    assert enabled == "True"
+    assert int(frozen) > 10_000
+
+
+def test_garbage_is_collected_again_where_a_module_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COMMANDS, "nothing", "there is no such module")
+    assert main(["nothing"]) == 1
+    assert gc.isenabled()

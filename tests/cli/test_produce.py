@@ -121,6 +121,6 @@ def test_a_missing_topic_exits_1(kafka: Kafka, tmp_path: Path, capsys: pytest.Ca
     assert f"topic {stream.kafka.input_topics[0]} does not exist" in capsys.readouterr().err
 
 
-def test_a_missing_file_is_wrong_usage(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
-    assert stream.run("produce", "--input", "nowhere.jsonl") == 2
+def test_a_missing_file_is_wrong_usage(nowhere: Stream, capsys: pytest.CaptureFixture[str]) -> None:
+    assert nowhere.run("produce", "--input", "nowhere.jsonl") == 2
     assert "nowhere.jsonl" in capsys.readouterr().err

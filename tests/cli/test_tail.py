@@ -166,8 +166,8 @@ def test_it_follows_what_comes_until_ctrl_c(predicted: Stream, write: Write) -> 
     assert (process.returncode, said) == (0, "")
 
 
-def test_an_unknown_thing_is_wrong_usage(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
-    assert stream.run("tail", "prediction") == 2
+def test_an_unknown_thing_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert make_stream(tmp_path, "127.0.0.1:1").run("tail", "prediction") == 2
     assert "dead-letters" in capsys.readouterr().err
 
 

@@ -6,9 +6,14 @@ from typing import Any
 import pytest
 
 from scorer.sandbox import Kafka
+from tests.conftest import DELIVERIES, mainly
 from tests.delivery.world import World
 
 MakeWorld = Callable[..., World]
+
+
+mainly_at_least_once = pytest.mark.parametrize("world", mainly("at-least-once"), indirect=True)
+mainly_exactly_once = pytest.mark.parametrize("world", mainly("exactly-once"), indirect=True)
 
 
 @pytest.fixture
@@ -24,7 +29,7 @@ def make_world(kafka: Kafka, redis_url: str, tmp_path: Path) -> Iterator[MakeWor
         yield make
 
 
-@pytest.fixture(params=["at-least-once", "exactly-once"])
+@pytest.fixture(params=DELIVERIES)
 def world(make_world: MakeWorld, request: pytest.FixtureRequest) -> World:
     """A world for each mode of delivery."""
     return make_world(kafka__delivery=request.param)

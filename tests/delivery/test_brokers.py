@@ -9,14 +9,13 @@ from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from scorer.sandbox import Kafka, cluster
+from tests.conftest import DELIVERIES, mainly
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_faults import at_work
 from tests.delivery.test_guarantees import load
 from tests.delivery.test_rebalances import PROTOCOLS
 from tests.delivery.world import ASK_SECONDS, World
 from tests.kafka.ends import patiently
-
-DELIVERIES = ["at-least-once", "exactly-once"]
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +57,7 @@ def without(world: World, broker: Kafka, *, noticed: bool = True) -> Iterator[No
     world.until(lambda: min(in_sync(world)) == 3, "all replicas in sync")
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("delivery", DELIVERIES)
 def test_each_leader_and_coordinator_may_die(make_world: MakeWorld, brokers: list[Kafka], delivery: str) -> None:
     world = make_world(bootstrap=bootstrap(brokers), kafka__delivery=delivery)
@@ -84,8 +84,8 @@ def coordinator(world: World, brokers: list[Kafka]) -> Kafka:
     return found
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("delivery", DELIVERIES)
+@pytest.mark.parametrize("protocol", mainly("classic", of=PROTOCOLS))
+@pytest.mark.parametrize("delivery", mainly("at-least-once"))
 def test_a_stop_while_the_coordinator_moves_repeats_nothing(
     make_world: MakeWorld, brokers: list[Kafka], delivery: str, protocol: str
 ) -> None:
@@ -101,7 +101,7 @@ def test_a_stop_while_the_coordinator_moves_repeats_nothing(
     assert world.verify().repeated == 0
 
 
-@pytest.mark.parametrize("delivery", DELIVERIES)
+@pytest.mark.parametrize("delivery", mainly("exactly-once"))
 def test_too_few_replicas_in_sync_are_waited_for(make_world: MakeWorld, brokers: list[Kafka], delivery: str) -> None:
     world = make_world(bootstrap=bootstrap(brokers), kafka__delivery=delivery)
     world.alter(world.output, "min.insync.replicas", "3")
@@ -114,7 +114,7 @@ def test_too_few_replicas_in_sync_are_waited_for(make_world: MakeWorld, brokers:
     assert repeats_nothing(world), world.log()
 
 
-@pytest.mark.parametrize("delivery", DELIVERIES)
+@pytest.mark.parametrize("delivery", mainly("at-least-once"))
 def test_a_broker_that_cannot_write_to_its_disk_is_one_that_dies(
     make_world: MakeWorld, own_kafka: Kafka, delivery: str
 ) -> None:

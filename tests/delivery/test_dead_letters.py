@@ -9,7 +9,7 @@ from contextlib import closing
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from tests.delivery.conftest import MakeWorld
+from tests.delivery.conftest import MakeWorld, mainly_at_least_once, mainly_exactly_once
 from tests.delivery.world import World, headers, known, reasons
 from tests.kafka.dead_letters.letters import Post, letter_headers
 from tests.kafka.raw_headers import write_raw
@@ -66,6 +66,7 @@ def test_kill_9_of_a_replay_loses_and_doubles_nothing(make_world: MakeWorld) -> 
     assert seen.total() > LETTERS, "no kill met an open transaction, so this proved nothing"
 
 
+@mainly_at_least_once
 def test_a_replayed_event_is_scored_like_new(world: World) -> None:
     numbers = range(600)
     unknown = [number for number in numbers if not known(number)]
@@ -103,6 +104,7 @@ def test_an_event_that_fails_again_is_a_new_dead_letter_that_counts_on(make_worl
         assert scorer(world, "replay").startswith(f"{len(bad)} events replayed\n")
 
 
+@mainly_exactly_once
 def test_too_many_dead_letters_stop_the_replica_before_the_batch_is_published_or_committed(world: World) -> None:
     world.send(range(400), partition=0)
     limit = {"SCORER_KAFKA__MAX_DEAD_LETTER_RATIO": "0.5", "SCORER_KAFKA__DEAD_LETTER_WINDOW": "200"}
@@ -121,6 +123,7 @@ def test_too_many_dead_letters_stop_the_replica_before_the_batch_is_published_or
     world.verify()
 
 
+@mainly_at_least_once
 def test_a_header_name_that_is_not_utf_8_costs_no_more_than_its_event(world: World) -> None:
     for number, names in enumerate([[(b"a\xff", b"1"), (b"ok", None)], [(b"\xfe", None), (b"\xff", b"2")]]):
         write_raw(world.bootstrap, world.input, [(bytes([255]) * (number + 1), names)])

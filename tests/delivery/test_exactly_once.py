@@ -3,6 +3,8 @@
 import signal
 import time
 
+import pytest
+
 from scorer.sandbox import freeze
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, shared_by
@@ -11,6 +13,7 @@ STANDSTILL_SECONDS = 13  # longer than a session and than a transaction's timeou
 ABORTED_SECONDS = 15  # a transaction's timeout, the second in which the sandbox's brokers look for such, and some more
 
 
+@pytest.mark.prove
 def test_a_replica_that_stood_still_goes_on_by_itself(make_world: MakeWorld) -> None:
     world = make_world(kafka__delivery="exactly-once")
     with load(world, 1_000):
@@ -56,6 +59,7 @@ def test_what_a_killed_replica_left_open_is_aborted_by_the_next_of_its_name(make
     world.verify()
 
 
+@pytest.mark.prove
 def test_what_a_killed_replica_left_open_is_aborted_by_the_brokers_in_the_end(make_world: MakeWorld) -> None:
     world = make_world(kafka__delivery="exactly-once", kafka__instance_id="one")
     with load(world, 1_000):

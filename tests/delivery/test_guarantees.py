@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from scorer.sandbox import Kafka, Redis
-from tests.delivery.conftest import MakeWorld
+from tests.conftest import mainly
+from tests.delivery.conftest import MakeWorld, mainly_at_least_once, mainly_exactly_once
 from tests.delivery.world import World, body, card, headers, reasons
 
-KILLS = 20
+KILLS = [3, pytest.param(20, marks=pytest.mark.prove)]
 EVENTS = 150_000
 
 
@@ -69,6 +70,7 @@ def test_every_event_is_scored_once_and_in_order(world: World) -> None:
     assert world.verify().repeated == 0
 
 
+@mainly_exactly_once
 def test_predictions_of_a_partition_are_in_the_order_of_its_events(world: World) -> None:
     world.send(range(8_000), key=b"one key, so one output partition")
     world.start()
@@ -77,7 +79,7 @@ def test_predictions_of_a_partition_are_in_the_order_of_its_events(world: World)
         assert offsets == sorted(offsets)
 
 
-@pytest.mark.parametrize("max_records", [1, 7, 1000])
+@pytest.mark.parametrize("max_records", mainly(7, of=[1, 7, 1000]))
 def test_a_score_does_not_depend_on_the_size_of_its_batch(make_world: MakeWorld, max_records: int) -> None:
     world = make_world(batch__max_records=max_records)
     world.send(range(1_500))
@@ -86,6 +88,7 @@ def test_a_score_does_not_depend_on_the_size_of_its_batch(make_world: MakeWorld,
     world.verify()
 
 
+@mainly_at_least_once
 def test_a_replica_that_joins_or_leaves_repeats_nothing(world: World) -> None:
     with load(world, 2_000):
         first = world.start()
@@ -101,14 +104,15 @@ def test_a_replica_that_joins_or_leaves_repeats_nothing(world: World) -> None:
     assert world.verify().repeated == 0
 
 
-def test_kill_9_loses_nothing(world: World) -> None:
+@pytest.mark.parametrize("kills", KILLS)
+def test_kill_9_loses_nothing(world: World, kills: int) -> None:
     chance = random.Random(5)  # noqa: S311  the moments of the kills, the same in every run
     with load(world, 3_000):
         victim = world.start()
         world.wait(1)
         world.kill_at_work(victim)  # which the random ones may all miss, and a run that missed it has shown nothing
         replicas = [world.start(), world.start()]
-        for _ in range(KILLS):
+        for _ in range(kills):
             time.sleep(chance.uniform(0.3, 2.5))
             victim = replicas.pop(0)
             assert victim.poll() is None, world.log()[-2000:]
@@ -125,6 +129,7 @@ def test_kill_9_loses_nothing(world: World) -> None:
         assert ledger.repeated > 0
 
 
+@mainly_exactly_once
 def test_sigterm_commits_what_is_acknowledged_within_the_deadline(world: World) -> None:
     world.send(range(EVENTS))
     replica = world.start(SCORER_BATCH__MAX_RECORDS="20")  # in batches too small for it to be done before it is told
@@ -138,7 +143,8 @@ def test_sigterm_commits_what_is_acknowledged_within_the_deadline(world: World) 
     assert world.verify().repeated == 0
 
 
-def test_redis_away_for_20_s_loses_nothing_and_the_member_stays(make_world: MakeWorld, own_redis: Redis) -> None:
+@pytest.mark.parametrize("seconds", mainly(8, of=[8, 20]))  # both longer than a session
+def test_redis_away_loses_nothing_and_the_member_stays(make_world: MakeWorld, own_redis: Redis, seconds: int) -> None:
     world = make_world(redis=own_redis.url)
     with load(world, 1_000):
         world.start()
@@ -148,7 +154,7 @@ def test_redis_away_for_20_s_loses_nothing_and_the_member_stays(make_world: Make
         world.until(lambda: '"component": "features"' in world.log(), "a log line about the features")
         time.sleep(2)
         published = world.published()
-        time.sleep(18)
+        time.sleep(seconds - 2)
         assert world.published() == published
         own_redis.resume()
         world.wait(published + 1_000)
@@ -169,6 +175,7 @@ def test_a_batch_that_has_to_wait_is_scored_in_the_end(make_world: MakeWorld, ow
     assert world.verify().repeated == 0
 
 
+@mainly_at_least_once
 def test_memory_does_not_grow_with_the_backlog(world: World) -> None:
     world.send(range(240_000))
     replica = world.start()
@@ -251,6 +258,7 @@ def test_a_bad_record_costs_one_dead_letter_and_its_neighbours_are_scored(make_w
         assert dict(held)["scorer.topic"] == world.input.encode()
 
 
+@mainly_at_least_once
 def test_a_refused_write_is_never_followed_by_a_commit(world: World) -> None:
     world.send(range(5_000))
     first = world.start()
@@ -268,6 +276,7 @@ def test_a_refused_write_is_never_followed_by_a_commit(world: World) -> None:
     assert world.verify().repeated == 0
 
 
+@mainly_exactly_once
 def test_a_refused_dead_letter_is_never_followed_by_a_commit(world: World) -> None:
     world.refuse(world.dead)
     world.send([1, b"not an event", 2], partition=0)
@@ -289,6 +298,7 @@ def test_a_deleted_input_topic_ends_the_replica_with_advice(make_world: MakeWorl
     assert "was deleted" in world.log()
 
 
+@pytest.mark.prove
 def test_a_deleted_input_topic_ends_a_replica_that_has_nothing_to_commit(make_world: MakeWorld) -> None:
     world = make_world()
     world.send(range(100))
@@ -299,7 +309,7 @@ def test_a_deleted_input_topic_ends_a_replica_that_has_nothing_to_commit(make_wo
     assert "was deleted" in world.log()
 
 
-@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+@pytest.mark.parametrize("delivery", mainly("at-least-once"))
 def test_stopping_is_bounded_while_the_brokers_are_away(make_world: MakeWorld, own_kafka: Kafka, delivery: str) -> None:
     world = make_world(bootstrap=own_kafka.bootstrap, shutdown__deadline_s=3, kafka__delivery=delivery)
     world.send(range(20_000))
@@ -317,7 +327,7 @@ def test_stopping_is_bounded_while_the_brokers_are_away(make_world: MakeWorld, o
     world.verify()
 
 
-@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+@pytest.mark.parametrize("delivery", mainly("exactly-once"))
 def test_brokers_that_go_and_come_back_lose_nothing(make_world: MakeWorld, own_kafka: Kafka, delivery: str) -> None:
     world = make_world(bootstrap=own_kafka.bootstrap, kafka__delivery=delivery)
     world.send(range(40_000))

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from scorer.sandbox import Redis
+from tests.conftest import mainly
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, owners, shared_by
 
@@ -14,8 +15,8 @@ PROTOCOLS: dict[str, dict[str, str | int]] = {
 }
 
 
-@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("delivery", mainly("at-least-once"))
+@pytest.mark.parametrize("protocol", mainly("classic", of=PROTOCOLS))
 def test_a_rolling_restart_loses_and_repeats_nothing(make_world: MakeWorld, protocol: str, delivery: str) -> None:
     world = make_world(partitions=6, kafka__delivery=delivery, kafka__properties=PROTOCOLS[protocol])
     with load(world, 2_000):
@@ -29,6 +30,7 @@ def test_a_rolling_restart_loses_and_repeats_nothing(make_world: MakeWorld, prot
     assert world.verify().repeated == 0
 
 
+@pytest.mark.prove
 def test_a_killed_replica_of_the_consumer_protocol_is_replaced(make_world: MakeWorld) -> None:
     world = make_world(kafka__properties=PROTOCOLS["consumer"])
     with load(world, 2_000):
@@ -44,7 +46,7 @@ def test_a_killed_replica_of_the_consumer_protocol_is_replaced(make_world: MakeW
     world.verify()
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", mainly("classic", of=PROTOCOLS))
 def test_a_named_replica_comes_back_to_its_partitions_and_moves_no_others(make_world: MakeWorld, protocol: str) -> None:
     patience = {"session.timeout.ms": 45_000} if protocol == "classic" else {}
     world = make_world(kafka__properties=PROTOCOLS[protocol] | patience)

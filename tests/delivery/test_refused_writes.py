@@ -9,7 +9,8 @@ from confluent_kafka import Producer
 
 from scorer.kafka.writes import CUT, KEPT_BYTES
 from scorer.sandbox import Kafka
-from tests.delivery.conftest import MakeWorld
+from tests.conftest import mainly
+from tests.delivery.conftest import MakeWorld, mainly_at_least_once, mainly_exactly_once
 from tests.delivery.world import World, body, headers, place, reasons
 
 LARGE_KEY = b"k" * 1_048_450  # which the input topic takes, beside a small value, and the output topic does not
@@ -53,6 +54,7 @@ def test_an_event_whose_prediction_is_too_large_is_a_dead_letter_and_its_neighbo
     assert world.stop(replica) == 0
 
 
+@mainly_at_least_once
 def test_an_event_without_a_key_for_a_compacted_topic_is_a_dead_letter_and_its_neighbours_are_scored(
     world: World,
 ) -> None:
@@ -65,6 +67,7 @@ def test_an_event_without_a_key_for_a_compacted_topic_is_a_dead_letter_and_its_n
     assert reasons(world.verify()) == {"unwritable": 1}
 
 
+@mainly_exactly_once
 def test_a_topic_that_takes_less_at_once_than_when_the_replica_started_gets_each_prediction(world: World) -> None:
     world.send(range(10))
     world.start()
@@ -75,6 +78,7 @@ def test_a_topic_that_takes_less_at_once_than_when_the_replica_started_gets_each
     assert not reasons(world.verify())
 
 
+@mainly_at_least_once
 def test_a_dead_letter_whose_timestamp_is_refused_is_named_with_the_property_and_lost_by_nothing(world: World) -> None:
     world.alter(world.input, "message.timestamp.after.max.ms", ANY_TIME)
     micros = int(time.time() * 1e6)
@@ -92,6 +96,7 @@ def test_a_dead_letter_whose_timestamp_is_refused_is_named_with_the_property_and
     assert letter.timestamp()[1] == micros
 
 
+@mainly_exactly_once
 def test_a_dead_letter_that_is_too_large_is_named_with_the_property(world: World) -> None:
     send_unwritable(world, [0])
     assert world.ended(world.start()) == 1
@@ -99,6 +104,7 @@ def test_a_dead_letter_that_is_too_large_is_named_with_the_property(world: World
     assert sum(world.committed().values()) == 0
 
 
+@mainly_at_least_once
 def test_a_value_that_only_compression_let_in_is_a_dead_letter_with_its_beginning(world: World) -> None:
     bomb = bytes(3_000_000)
     send_squeezed(world, bomb, b"key", bomb)
@@ -127,7 +133,7 @@ def small_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         yield server
 
 
-@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+@pytest.mark.parametrize("delivery", mainly("exactly-once"))
 def test_what_no_request_can_carry_is_a_dead_letter_with_its_beginning(
     make_world: MakeWorld, small_kafka: Kafka, delivery: str
 ) -> None:

@@ -21,6 +21,7 @@ from scorer.kafka.operate.grants import takes_idempotent_writes
 from scorer.sandbox import Kafka
 from scorer.sandbox.server import HOST, free_port
 from scorer.settings import load as load_settings
+from tests.conftest import mainly
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.world import World
 
@@ -128,7 +129,7 @@ def needed(world: World) -> set[Grant]:
     return grants | {transactions} if world.exactly_once else grants
 
 
-@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+@pytest.mark.parametrize("delivery", mainly("exactly-once"))
 def test_each_missing_right_is_named_and_a_replica_runs_with_exactly_those(
     make_world: MakeWorld, guarded: Guarded, delivery: str
 ) -> None:

@@ -81,8 +81,8 @@ def test_a_small_demo_proves_itself_though_a_replica_is_killed(room: Path) -> No
     ("word", "number"),
     [
         ("starting a real Kafka", signal.SIGINT),
-        ("features are in Redis", signal.SIGTERM),
-        ("with SIGKILL", signal.SIGINT),
+        pytest.param("features are in Redis", signal.SIGTERM, marks=pytest.mark.prove),
+        pytest.param("with SIGKILL", signal.SIGINT, marks=pytest.mark.prove),
     ],
 )
 def test_stopped_at_any_time_it_leaves_nothing_and_exits_0(room: Path, word: str, number: signal.Signals) -> None:

@@ -129,6 +129,7 @@ def test_from_outside_kafka_is_where_the_page_says() -> None:
     assert SERVICES["kafka"]["ports"] == ["127.0.0.1:29092:29092"]
 
 
+@pytest.mark.prove
 def test_its_commands_run_one_after_another_as_it_orders_them(world: World, image: Image, demo_image: Image) -> None:
     with redis.Redis.from_url(world.redis.url) as client:
         assert client.config_get("appendonly") == {"appendonly": "yes"}
@@ -162,6 +163,7 @@ def assert_healthy(image: Image, port: str) -> None:
         time.sleep(1)
 
 
+@pytest.mark.prove
 def test_the_commands_that_the_page_names_are_there(image: Image) -> None:
     named = re.findall(r"docker compose exec scorer scorer (.*?)  ", FILE.read_text())
     assert named

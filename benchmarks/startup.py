@@ -1,0 +1,129 @@
+"""What a start costs: CPU seconds of commands to their end, and of a replica until it serves.
+
+With warm caches: bytecode is compiled, kernels are loaded from numba's cache, files are in memory.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import peer
+from benchmarks.contenders import replica
+from benchmarks.measure import Measure, measuring
+from benchmarks.process import Process
+from benchmarks.workload import Workload, prepare
+from scorer.avro import Converter, Schema
+from scorer.errors import Fatal
+
+HERE = Path(__file__).parents[1]
+EVENTS = 3
+PATIENCE_SECONDS = 120.0
+LOOK_SECONDS = 0.005
+REPLICA = "`scorer run`, until it serves"
+WARM = {"PYTHONDONTWRITEBYTECODE": ""}  # else the first round keeps no bytecode for the others
+
+
+def run(beside: Path | None, rounds: int, console: Console) -> int:
+    """Measure each start in turn, print a table, and return 0.
+
+    Args:
+        beside: another checkout, whose environment has the same packages; measured in the same rounds.
+        rounds: each start once a round, after one that is not counted.
+        console: told of each round.
+
+    Raises:
+        Fatal: a command failed.
+    """
+    with measuring(prepare(console.print)) as measure:
+        found = spent(measure, [HERE, *([beside] if beside else [])], rounds, console.print)
+    Console(width=None if sys.stdout.isatty() else 160).print(table(found))
+    return 0
+
+
+def spent(
+    measure: Measure, checkouts: Sequence[Path], rounds: int, tell: Callable[[str], None]
+) -> dict[str, dict[Path, list[float]]]:
+    """Return the CPU seconds of each start in each checkout, round by round."""
+    contract = measure.contract(replica("hash", peer.BATCHES[0]), measure.topics.filled(measure.workload, EVENTS))
+    config = str(peer.configure(contract))
+    events = contract.state_dir / "events.jsonl"
+    _write(measure.workload, events)
+    starts: dict[str, list[str]] = {
+        "Python": ["-c", "pass"],
+        "xgboost, and numba with its first kernels": ["-c", "import xgboost, scorer.arrays.floats"],
+        "the modules of `scorer score`": ["-c", "import scorer.cli.score"],
+        "the modules of `scorer run`": ["-c", "import scorer.cli.run"],
+        "`scorer --help`": ["-m", "scorer", "--help"],
+        "`scorer score` of three events": ["-m", "scorer", "score", "-c", config, "--input", str(events)],
+        REPLICA: ["-m", "scorer", "run", "-c", config],
+    }
+    found: dict[str, dict[Path, list[float]]] = {name: {place: [] for place in checkouts} for name in starts}
+    for number in range(rounds + 1):
+        for name, words in starts.items():
+            for place in checkouts:
+                command = [str(place / ".venv/bin/python"), *words]
+                log = contract.state_dir / "start.log"
+                seconds = until_serving(command, place, log) if name == REPLICA else until_its_end(command, place, log)
+                if number:
+                    found[name][place].append(seconds)
+        tell(f"round {number} of {rounds}")
+    return found
+
+
+def until_its_end(command: Sequence[str], folder: Path, log: Path) -> float:
+    """Return the CPU seconds of a command and of the children that it waited for.
+
+    Raises:
+        Fatal: it failed.
+    """
+    with log.open("wb") as said:
+        started = subprocess.Popen(command, cwd=folder, env=os.environ | WARM, stdout=said, stderr=said)  # noqa: S603  our own commands
+        _, status, usage = os.wait4(started.pid, 0)
+    started.returncode = os.waitstatus_to_exitcode(status)
+    if started.returncode:
+        raise Fatal(f"{' '.join(command)} ended with exit code {started.returncode}:\n{log.read_text()[-2000:]}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def until_serving(command: Sequence[str], folder: Path, log: Path) -> float:
+    """Return the CPU seconds of a replica and its children from its start until it says that it serves.
+
+    Raises:
+        Fatal: it ended, or did not come so far.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with Process(command, WARM, log, folder) as process:
+        while '"event": "serving"' not in log.read_text():
+            process.check()
+            if time.monotonic() > deadline:
+                raise Fatal(f"a replica did not serve within {PATIENCE_SECONDS:.0f} s:\n{process.last_words()}")
+            time.sleep(LOOK_SECONDS)
+        seconds = process.cpu_seconds()
+        process.stop()
+    return seconds
+
+
+def table(found: dict[str, dict[Path, list[float]]]) -> Table:
+    """Return a row for each start and a column for each checkout: the least, and the median in brackets."""
+    shown = Table(box=box.MARKDOWN)
+    shown.add_column("CPU seconds", no_wrap=True)
+    for place in next(iter(found.values())):
+        shown.add_column("this checkout" if place == HERE else place.name, justify="right", no_wrap=True)
+    for name, of_place in found.items():
+        shown.add_row(name, *(f"{min(each):.2f} ({median(each):.2f})" for each in of_place.values()))
+    return shown
+
+
+def _write(workload: Workload, file: Path) -> None:
+    converter = Converter(Schema.load(workload.folder / "event.avsc"))
+    events = [converter.to_json(workload.event(number)[1]) for number in range(EVENTS)]
+    file.write_text("".join(json.dumps(event) + "\n" for event in events))

@@ -1,0 +1,94 @@
+"""Mutants of how records are taken in: partitions, their starts and their ends."""
+
+from tests.mutants.mutant import Mutant
+
+ENDS = "tests/kafka/consume/test_ends.py::"
+STARTS = "tests/kafka/consume/test_starts.py::"
+READING = "tests/kafka/consume/test_reading.py::"
+
+MUTANTS = [
+    Mutant(
+        "an end is committed before the records that are held below it",
+        "scorer.kafka.consume.ends:Ends.passed",
+        "{place: end for place, end in self._reached.items() if place not in waiting}",
+        "{place: end for place, end in self._reached.items()}",
+        ENDS + "test_an_end_waits_for_records_that_were_not_handed_out",
+    ),
+    Mutant(
+        "an end outlives the records that were dropped below it",
+        "scorer.kafka.consume.source:Source._drop",
+        "self._ends.forget(partitions)",
+        "pass",
+        ENDS + "test_an_end_goes_with_the_records_that_are_dropped_before_it",
+    ),
+    Mutant(
+        "a partition that was added starts at its end",
+        "scorer.kafka.client:consumer_properties",
+        '"earliest"',
+        "kafka.start_from",
+        STARTS + "test_a_partition_that_is_added_starts_at_its_first_record",
+    ),
+    Mutant(
+        "every member decides where the group starts",
+        "scorer.kafka.consume.starts:Starts._look_up",
+        "not committed and (topic, 0) not in own",
+        "False",
+        STARTS + "test_the_others_wait_for_it_and_start_there",
+    ),
+    Mutant(
+        "a partition begins where the client says",
+        "scorer.kafka.consume.source:Source._on_assign",
+        "self._reading.assign(places(partitions))",
+        "None",
+        READING + "test_a_rebalance_while_a_transaction_holds_the_offsets_moves_no_beginning",
+    ),
+    Mutant(
+        "a partition is resumed where the client says",
+        "scorer.kafka.consume.reading:Reading.resume",
+        "self._consumer.seek(where)",
+        "None",
+        READING + "test_a_pause_skips_and_repeats_nothing_wherever_the_client_thinks_it_is",
+    ),
+    Mutant(
+        "messages of a partition are taken before it was sought",
+        "scorer.kafka.consume.source:Source._take",
+        "[message for message in messages if self._is_read(message)]",
+        "messages",
+        READING + "test_messages_from_before_a_partition_was_assigned_again_are_dropped_and_so_is_its_end",
+    ),
+    Mutant(
+        "partitions without an owner are nobody's business",
+        "scorer.kafka.consume.unowned:Unowned._watch",
+        "self._found.set()",
+        "None",
+        "tests/kafka/consume/test_unowned.py",
+    ),
+    Mutant(
+        "records are held of a partition that went meanwhile",
+        "scorer.kafka.consume.source:Source._take",
+        "messages = self._consumer.consume(records, seconds)",
+        "held = self._held; messages = self._consumer.consume(records, seconds); self._held = held",
+        "tests/kafka/consume/test_source.py",
+    ),
+    Mutant(
+        "records of a partition that came back are kept",
+        "scorer.kafka.consume.assignment:Assignment.gain",
+        "self.owned.update(dict.fromkeys(partitions, self.generation))",
+        "self.owned.update(dict.fromkeys(partitions, 0))",
+        "tests/kafka/consume/test_assignment.py",
+    ),
+    Mutant(
+        "a lost partition is drained and committed",
+        "scorer.kafka.consume.source:Source._join",
+        "self._on_lost",
+        "self._on_revoke",
+        "tests/kafka/consume/test_source.py",
+    ),
+    Mutant(
+        "a revoked partition goes without a commit",
+        "scorer.kafka.consume.source:Source._on_revoke",
+        "self._delivery.finish(min(DRAIN_SECONDS, self._left()))",
+        "None",
+        "tests/kafka/consume/test_source.py",
+    ),
+]

@@ -1,0 +1,65 @@
+"""Mutants of scoring and of the features that it asks for."""
+
+from tests.mutants.mutant import Mutant
+
+CACHE = "tests/store/test_cache.py"
+GUARANTEES = "tests/delivery/test_guarantees.py::"
+
+MUTANTS = [
+    Mutant(
+        "a bad row takes its neighbour along",
+        "scorer.scoring.scorer:scored_rows",
+        "[each.row for each in rejected]",
+        "[row for each in rejected for row in (each.row, min(each.row + 1, rows - 1))]",
+        GUARANTEES + "test_a_bad_record_costs_one_dead_letter_and_its_neighbours_are_scored",
+    ),
+    Mutant(
+        "what nobody asked for is taken for the next answer",
+        "scorer.store.redis.link:Link.ask",
+        "self._refuse_unasked()",
+        "pass",
+        "tests/store/redis/test_hostile.py::test_what_comes_behind_an_answer_is_taken_for_no_other",
+    ),
+    Mutant(
+        "an answer is used after its time",
+        "scorer.store.cache:recall",
+        "line == NO_LINE or heads[line, ASKED] <= since",
+        "line == NO_LINE",
+        CACHE,
+    ),
+    Mutant(
+        "use lengthens the time of an answer",
+        "scorer.store.cache:recall",
+        "lookup[key] = STALE if stale else texts[at]",
+        "lookup[key], heads[line, ASKED] = STALE if stale else texts[at], since + 4_000_000_000",
+        CACHE,
+    ),
+    Mutant(
+        "the time of an answer begins when it is there",
+        "scorer.store.cache:Cache.fetch",
+        "shelf.keep(each, rows, asked, answer, reply)",
+        "shelf.keep(each, rows, self._monotonic(), answer, reply)",
+        CACHE,
+    ),
+    Mutant(
+        "what is kept never grows stale",
+        "scorer.store.cache:recall",
+        "texts[at] == HIT and now - numbers[line, 0] > max_age",
+        "False",
+        CACHE,
+    ),
+    Mutant(
+        "that the store could not answer is kept",
+        "scorer.store.cache:keep",
+        "lookup[row] == UNAVAILABLE or end - start > KEY_ROOM",
+        "end - start > KEY_ROOM",
+        CACHE,
+    ),
+    Mutant(
+        "a key gets the answer of another with the same hash",
+        "scorer.store.cache:_line",
+        "heads[line, TAG] == tag and same(data, start, texts, (line + 1) * size - KEY_ROOM, end - start)",
+        "heads[line, TAG] == tag",
+        CACHE,
+    ),
+]
