@@ -69,9 +69,11 @@ def parse(url: str) -> Target:
     Raises:
         Misconfigured: with all that is wrong with it.
     """
-    scheme, _, rest = url.partition("://")
-    if scheme not in FORMS:
-        shown = f"unknown form '{scheme}://'" if re.fullmatch(r"[\w+]{1,20}", scheme) else "not a URL of Redis"
+    scheme, there, rest = url.partition("://")
+    if scheme not in FORMS or not there:
+        shown = (
+            f"unknown form '{scheme}://'" if there and re.fullmatch(r"[\w+]{1,20}", scheme) else "not a URL of Redis"
+        )
         raise Misconfigured([Problem(WHERE, shown, "expected one of " + ", ".join(FORMS.values()))])
     base, _, form = scheme.partition("+")
     pieces = divide(rest, socket=base == "unix")
@@ -147,8 +149,9 @@ def _path(path: str, base: str, form: str, problems: list[Problem]) -> tuple[str
         if not service:
             problems.append(Problem(WHERE, "no service is named", FORMS["redis+sentinel"]))
     if not re.fullmatch(r"[0-9]{0,9}", number):
-        shown = "" if problems else f" '{number}'"  # where hosts cannot be read, it may be the half of a password
-        problems.append(Problem(WHERE, f"database{shown} is not a number", FORMS["redis" + "+" * bool(form) + form]))
+        # It is not repeated: behind a login without an @ it is a password.
+        what = "the database, behind the host and a '/', is not a number"
+        problems.append(Problem(WHERE, what, f"{FORMS['redis' + '+' * bool(form) + form]}; {ENCODE}"))
     elif form == "cluster" and int(number or 0):
         problems.append(Problem(WHERE, f"database {number} of a cluster", "leave it out: a cluster has database 0"))
     return service, f"/{number}"
