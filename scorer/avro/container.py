@@ -12,6 +12,7 @@ from scorer.avro.signatures import MAGIC, looks_like
 _SYNC_BYTES = 16
 _LONGEST_VARINT = 10
 _LARGEST_HEADER = 2**24  # bytes
+_MOST_LINES = 10_000  # of the header, each a name and a value; writers need a handful
 _WHOLE = "expected an Avro container file that is whole"
 
 
@@ -21,11 +22,13 @@ class Block:
 
     where: the file and the block, for errors.
     count: how many it says there are, 0 or more.
+    size:  bytes that it takes in the file.
     data:  unpacked.
     """
 
     where: str
     count: int
+    size: int
     data: bytes
 
 
@@ -72,17 +75,20 @@ class Container:
             if self._take(_SYNC_BYTES) != self._sync:
                 self._refuse("what stands behind it is not the sync marker of the file", _WHOLE)
             try:
-                yield Block(self._where, count, self._unpack(packed))
+                yield Block(self._where, count, size, self._unpack(packed))
             except BadBlock as error:
                 self._refuse(str(error), f"{_WHOLE}, with blocks of at most {LARGEST_BLOCK:,} bytes")
 
     def _read_metadata(self) -> dict[bytes, bytes]:
         metadata: dict[bytes, bytes] = {}
-        left = _LARGEST_HEADER
+        left, lines = _LARGEST_HEADER, 0
         while count := self._take_long():
             if count < 0:
                 self._take_long()  # the bytes of the block
             for _ in range(abs(count)):
+                lines += 1
+                if lines > _MOST_LINES:
+                    self._refuse(f"its header has more than {_MOST_LINES:,} lines", _WHOLE)
                 key, value = self._take_bytes(left), self._take_bytes(left)
                 metadata[key] = value
                 left -= len(key) + len(value) + 1

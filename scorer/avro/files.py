@@ -10,9 +10,9 @@ from scorer.avro.jsonl import BadEvent
 from scorer.avro.likeness import alike
 from scorer.avro.lines import read_lines
 from scorer.avro.reader import read_schema
-from scorer.avro.resolution import MOST_EMPTY, Resolution, Unresolvable
+from scorer.avro.resolution import Resolution, Unresolvable
 from scorer.avro.schema import Schema
-from scorer.avro.skipping import Broken
+from scorer.avro.skipping import MOST_EMPTY, Broken
 from scorer.avro.splitting import BadEnd, Splitter
 from scorer.errors import Misconfigured
 
@@ -59,7 +59,7 @@ def _bodies(split: Splitter | Resolution, block: Block, before: int) -> Iterator
     """Yield the bodies of a block; so many events came before it."""
     number = before
     try:
-        for body in split.split(block.data, block.count):
+        for body in split.split(block):
             number += 1
             yield body
     except (BadEnd, Broken) as error:

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from scorer.avro.binary import pack_long
+from scorer.avro.container import Block
 from scorer.avro.conversion import Step, conversion
 from scorer.avro.grammar import Array, Link, Map, Record, Scalar, Type, Union
 from scorer.avro.likeness import alike, goes_by, mismatch, promotes
 from scorer.avro.program import has_bytes
-from scorer.avro.skipping import Broken, Skip, skipper, take_branch, take_count
+from scorer.avro.skipping import Broken, Budget, Skip, skipper, take_branch, take_count
 
-MOST_EMPTY = 100_000  # items or events without bytes: their number is bounded by nothing else
 _MOST_BYTES = 2**27  # of an event of ours: defaults may be longer than what they stand for
 
 _Field = tuple[str, int | None, Step]  # of the file: its name, its place among ours if it has one, and how it is read
@@ -41,16 +41,19 @@ class Resolution:
     """
 
     def __init__(self, written: Type | Link, record: Record) -> None:
-        self._step = _resolve(written, record, "")
+        self._budget = Budget()
+        self._step = _resolve(written, record, "", self._budget)
 
-    def split(self, data: bytes, count: int) -> Iterator[bytes]:
-        """Yield the bodies of the first events of a block.
+    def split(self, block: Block) -> Iterator[bytes]:
+        """Yield the bodies of the events of a block.
 
         Raises:
-            Broken: the next event has no end, or cannot be one of ours.
+            Broken: the next event has no end, cannot be one of ours, or takes too many steps.
         """
-        at = 0
-        for _ in range(count):
+        at, data = 0, block.data
+        self._budget.begin(block.size)
+        for _ in range(block.count):
+            self._budget.add_event()
             body = bytearray()
             at = self._step(data, at, body)
             yield bytes(body)
@@ -58,22 +61,23 @@ class Resolution:
             raise Broken(f"the block has {len(data) - at} bytes behind its last event")
 
 
-def _resolve(written: Type | Link, wanted: Type, path: str) -> Step:  # noqa: PLR0911  one a kind of type
+def _resolve(written: Type | Link, wanted: Type, path: str, budget: Budget) -> Step:  # noqa: PLR0911  one a kind of type
     while isinstance(written, Link):
         written = written.target
     if alike(written, wanted):
-        return _copy(skipper(written))
+        return _copy(skipper(written, budget))
     match written, wanted:
         case Union(branches=branches), _:
-            return _any_of([_attempt(branch, wanted, path) for branch in branches])
+            return _any_of([_attempt(branch, wanted, path, budget) for branch in branches])
         case _, Union():
-            return _branch_of(written, wanted, path)
+            return _branch_of(written, wanted, path, budget)
         case Record(), Record():
-            return _record(written, wanted, path)
+            return _record(written, wanted, path, budget)
         case Array(items=theirs), Array(items=ours):
-            return _items([_resolve(theirs, ours, f"{path}[]")], sized=has_bytes(theirs))
+            return _items([_resolve(theirs, ours, f"{path}[]", budget)], budget, sized=has_bytes(theirs))
         case Map(values=theirs), Map(values=ours):
-            return _items([_copy(skipper(_KEY)), _resolve(theirs, ours, f"{path}[]")], sized=True)
+            keys, values = _copy(skipper(_KEY, budget)), _resolve(theirs, ours, f"{path}[]", budget)
+            return _items([keys, values], budget, sized=True)
         case Scalar(), Scalar() if step := conversion(written, wanted):
             return step
     return _refuse(written, wanted, path)
@@ -83,10 +87,10 @@ def _refuse(written: Type, wanted: Type, path: str) -> NoReturn:
     raise Unresolvable(path, *mismatch(written, wanted))
 
 
-def _attempt(written: Type | Link, wanted: Type, path: str) -> Step:
+def _attempt(written: Type | Link, wanted: Type, path: str, budget: Budget) -> Step:
     """Return the step of a branch: one that no value can take is told when a value takes it."""
     try:
-        return _resolve(written, wanted, path)
+        return _resolve(written, wanted, path, budget)
     except Unresolvable as error:
         told = f"{error.what}; {error.expected}"
     place = path
@@ -114,9 +118,9 @@ def _any_of(steps: list[Step]) -> Step:
     return step
 
 
-def _branch_of(written: Type, wanted: Union, path: str) -> Step:
+def _branch_of(written: Type, wanted: Union, path: str, budget: Budget) -> Step:
     """Return the step into the branch that Java takes: of the same type, or else the first that it is promoted to."""
-    index, inner = _same_branch(written, wanted, path) or _promoted_branch(written, wanted, path)
+    index, inner = _same_branch(written, wanted, path, budget) or _promoted_branch(written, wanted, path, budget)
     prefix = pack_long(index)
 
     def step(data: bytes, at: int, out: bytearray) -> int:
@@ -126,13 +130,13 @@ def _branch_of(written: Type, wanted: Union, path: str) -> Step:
     return step
 
 
-def _same_branch(written: Type, wanted: Union, path: str) -> tuple[int, Step] | None:
+def _same_branch(written: Type, wanted: Union, path: str, budget: Budget) -> tuple[int, Step] | None:
     found: tuple[int, Step] | None = None
     for index, branch in enumerate(wanted.branches):
         if type(branch) is not type(written) or (isinstance(branch, Scalar) and promotes(written, branch)):
             continue
         try:
-            step = _resolve(written, branch, path)
+            step = _resolve(written, branch, path, budget)
         except Unresolvable:
             continue
         if not isinstance(written, Record) or goes_by(written.name, branch):
@@ -141,17 +145,17 @@ def _same_branch(written: Type, wanted: Union, path: str) -> tuple[int, Step] | 
     return found
 
 
-def _promoted_branch(written: Type, wanted: Union, path: str) -> tuple[int, Step]:
+def _promoted_branch(written: Type, wanted: Union, path: str, budget: Budget) -> tuple[int, Step]:
     for index, branch in enumerate(wanted.branches):
         if promotes(written, branch):
-            return index, _resolve(written, branch, path)
+            return index, _resolve(written, branch, path, budget)
     alone = [branch for branch in wanted.branches if branch != Scalar("null")]
     if len(alone) == 1:  # then what is wrong with it says more
-        _resolve(written, alone[0], path)
+        _resolve(written, alone[0], path, budget)
     return _refuse(written, wanted, path)
 
 
-def _record(written: Record, wanted: Record, path: str) -> Step:
+def _record(written: Record, wanted: Record, path: str, budget: Budget) -> Step:
     names = {member.name for member in written.members}
     places: dict[str, int] = {}
     parts: list[bytes | bytearray | None] = []
@@ -167,17 +171,22 @@ def _record(written: Record, wanted: Record, path: str) -> Step:
     for theirs in written.members:
         found = places.get(theirs.name)
         inner = f"{path}.{theirs.name}".lstrip(".")
-        step = None if found is None else _resolve(theirs.type, wanted.members[found].type, inner)
-        fields.append((theirs.name, found, step or _pass_over(skipper(theirs.type))))
-    return _fields(fields, parts)
+        step = None if found is None else _resolve(theirs.type, wanted.members[found].type, inner, budget)
+        fields.append((theirs.name, found, step or _pass_over(skipper(theirs.type, budget))))
+    # Records that are not in an array or a map are as many as events.
+    return _fields(fields, parts, budget if "[]" in path else None)
 
 
 def _pass_over(skip: Skip) -> Step:
     return lambda data, at, out: skip(data, at)  # noqa: ARG005  a step
 
 
-def _fields(fields: list[_Field], parts: list[bytes | bytearray | None]) -> Step:
+def _fields(fields: list[_Field], parts: list[bytes | bytearray | None], budget: Budget | None) -> Step:
+    steps = len(fields) + len(parts)
+
     def run(data: bytes, at: int, out: bytearray) -> int:
+        if budget is not None:
+            budget.spend(steps)
         found = parts.copy()
         for name, place, step in fields:
             part = bytearray()
@@ -196,17 +205,16 @@ def _fields(fields: list[_Field], parts: list[bytes | bytearray | None]) -> Step
     return run
 
 
-def _items(steps: list[Step], *, sized: bool) -> Step:
+def _items(steps: list[Step], budget: Budget, *, sized: bool) -> Step:
     def run(data: bytes, at: int, out: bytearray) -> int:
-        items = 0
         while True:
             count, at, _ = take_count(data, at, sized=sized)
             out += pack_long(count)
             if count == 0:
                 return at
-            items += count
-            if not sized and items > MOST_EMPTY:
-                raise Broken(f"more than {MOST_EMPTY:,} items of no bytes")
+            if not sized:
+                budget.spend_empty(count)
+            budget.spend(count * len(steps) + 1)
             for _ in range(count):
                 for step in steps:
                     at = step(data, at, out)

@@ -10,9 +10,15 @@ from dataclasses import dataclass
 from scorer.avro.binary import unpack_long
 from scorer.avro.grammar import NULL, Array, Link, Map, Record, Scalar, Type, Union
 from scorer.avro.program import has_bytes
+from scorer.avro.splitting import Stepper
 
 DEEPEST = 100_000  # values that wait for the end of one inside them
-MOST_STEPS = 5_000_000  # over one value, some seconds: a small compressed block may unpack to a hundred million items
+# Steps in Python that a block may take, about a second of them. A few packed bytes may unpack to a hundred million
+# items, so the steps are bounded by the bytes as they lie in the file, and by the events that come of them.
+MOST_STEPS = 500_000
+STEPS_OF_BYTE = 16
+STEPS_OF_EVENT = 100
+MOST_EMPTY = 100_000  # items of a block, or events of a file, without bytes: their number is bounded by nothing else
 _LONGEST_VARINT = 10
 _WIDTHS = {"null": 0, "boolean": 1, "float": 4, "double": 8}
 
@@ -25,6 +31,46 @@ class Broken(Exception):
     def inside(self, name: str) -> "Broken":
         """Return the same of a value that contains it under a name."""
         return Broken(f"{name}.{self}" if ": " in str(self) else f"{name}: {self}")
+
+
+class Budget:
+    """The steps that the current block may still take.
+
+    left: how many.
+    """
+
+    __slots__ = ("_empty", "left")
+
+    def __init__(self) -> None:
+        self.left = self._empty = 0
+
+    def begin(self, size: int) -> None:
+        """Begin a block that has so many bytes in the file."""
+        self.left, self._empty = MOST_STEPS + STEPS_OF_BYTE * size, MOST_EMPTY
+
+    def add_event(self) -> None:
+        """Grant the steps of one more event."""
+        self.left += STEPS_OF_EVENT
+
+    def spend(self, steps: int) -> None:
+        """Take some steps.
+
+        Raises:
+            Broken: there are not so many left.
+        """
+        self.left -= steps
+        if self.left < 0:
+            raise Broken("the block unpacks to more values than can be read in reasonable time for its size")
+
+    def spend_empty(self, items: int) -> None:
+        """Take some items that have no bytes.
+
+        Raises:
+            Broken: there have been too many.
+        """
+        self._empty -= items
+        if self._empty < 0:
+            raise Broken(f"more than {MOST_EMPTY:,} items of no bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +147,41 @@ def real(kind: Scalar, data: bytes, at: int) -> tuple[float, int]:
     return float(unpack_long(data, start)[0]), end
 
 
-def skipper(kind: Type | Link) -> Skip:
+def skipper(kind: Type | Link, budget: Budget) -> Skip:
     """Return what steps over values of a type."""
     if isinstance(kind, Scalar):
         return _scalar_skipper(kind)
     if isinstance(kind, Union) and all(isinstance(branch, Scalar) for branch in kind.branches):
-        return _choice_skipper([skipper(branch) for branch in kind.branches])
+        return _choice_skipper([_scalar_skipper(branch) for branch in kind.branches if isinstance(branch, Scalar)])
     inside: dict[Record, tuple[Type, ...]] = {}
-    return lambda data, at: _skip(kind, data, at, inside)
+
+    def skip(data: bytes, at: int) -> int:
+        return _skip(kind, data, at, inside, budget)
+
+    return skip if isinstance(kind, Link) or _has_link(kind) else _compiled_skipper(kind, skip)
+
+
+def _compiled_skipper(kind: Type, explain: Skip) -> Skip:
+    """Return what steps over values in a kernel; where one has no end, `explain` raises why."""
+    stepper = Stepper(kind)
+
+    def skip(data: bytes, at: int) -> int:
+        end = stepper.end(data, at)
+        return explain(data, at) if end is None else end
+
+    return skip
+
+
+def _has_link(kind: Type | Link) -> bool:
+    match kind:
+        case Record(members=members):
+            return any(_has_link(member.type) for member in members)
+        case Array(items=inner) | Map(values=inner):
+            return _has_link(inner)
+        case Union(branches=branches):
+            return any(map(_has_link, branches))
+        case _:
+            return isinstance(kind, Link)
 
 
 def _scalar_skipper(kind: Scalar) -> Skip:
@@ -126,13 +199,13 @@ def _choice_skipper(skips: list[Skip]) -> Skip:
     return skip
 
 
-def _skip(kind: Type | Link, data: bytes, at: int, inside: dict[Record, tuple[Type, ...]]) -> int:
+def _skip(kind: Type | Link, data: bytes, at: int, inside: dict[Record, tuple[Type, ...]], budget: Budget) -> int:
     waiting: list[Type | Link | _Blocks | _Items] = [kind]
     idle, before, steps = 0, at, 0  # idle: steps since a byte was read: a type may contain itself and nothing else
     while waiting:
         steps += 1
-        if steps > MOST_STEPS:
-            raise Broken(f"a value that takes more than {MOST_STEPS:,} steps to pass over")
+        if steps > budget.left:
+            break
         match waiting.pop():
             case Scalar() as scalar:
                 at = take(scalar, data, at)[1]
@@ -146,6 +219,7 @@ def _skip(kind: Type | Link, data: bytes, at: int, inside: dict[Record, tuple[Ty
         idle, before = (0, at) if at != before else (idle + 1, at)
         if max(idle, len(waiting)) > DEEPEST:
             raise Broken(f"values more than {DEEPEST:,} inside each other")
+    budget.spend(steps)
     return at
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.arrays.kernel import kernel
+from scorer.avro.container import Block
 from scorer.avro.grammar import Array, Map, Member, Record, Scalar, Type, Union
 from scorer.avro.machine import BLOCK_WIDTH, Flags, Ints, run_value
 from scorer.avro.program import compile_program
@@ -32,23 +33,20 @@ class Splitter:
         self._told = compile_program(record, {})
         self._program = compile_program(Record(_shapes(record)), {})
 
-    def split(self, data: bytes, count: int) -> Iterator[bytes]:
-        """Yield the bodies of the first events of a block.
-
-        Args:
-            data: the block.
-            count: how many events.
+    def split(self, block: Block) -> Iterator[bytes]:
+        """Yield the bodies of the events of a block.
 
         Raises:
             BadEnd: the next event has no end.
         """
-        block, at, nothing = np.frombuffer(data, np.uint8), 0, np.empty((0, 0), np.int64)
+        data, count = block.data, block.count
+        bytes_, at, nothing = np.frombuffer(data, np.uint8), 0, np.empty((0, 0), np.int64)
         blocks, failure = np.empty((self._program.levels, BLOCK_WIDTH), np.int64), np.zeros(3, np.int64)
         null = np.empty((0, 0), np.bool_)
         while count > 0:
             stops = np.empty(min(count, _AT_ONCE), np.int64)
             code, branches = self._program.code, self._program.branches
-            done = _split(code, branches, blocks, block, at, nothing, null, stops, failure)
+            done = _split(code, branches, blocks, bytes_, at, nothing, null, stops, failure)
             for stop in stops[:done].tolist():
                 yield data[at:stop]
                 at = stop
@@ -58,6 +56,30 @@ class Splitter:
             count -= done
         if at < len(data):
             raise BadEnd(f"the block has {len(data) - at} bytes behind its last event")
+
+
+class Stepper:
+    """Steps over values of a type, in the stream's way of reading them.
+
+    Args:
+        kind: the type; none of a file that contains itself.
+    """
+
+    def __init__(self, kind: Type) -> None:
+        self._program = compile_program(Record((Member("", _shape(kind)),)), {})
+        self._blocks, self._failure = np.empty((self._program.levels, BLOCK_WIDTH), np.int64), np.zeros(3, np.int64)
+        self._nothing, self._null = np.empty((0, 0), np.int64), np.empty((0, 0), np.bool_)
+        self._stop = np.empty(1, np.int64)
+        self._data, self._block = b"", np.empty(0, np.uint8)
+
+    def end(self, data: bytes, at: int) -> int | None:
+        """Return where the value that begins at a position ends; None where it has no end."""
+        if data is not self._data:
+            self._data, self._block = data, np.frombuffer(data, np.uint8)
+        code, branches, blocks = self._program.code, self._program.branches, self._blocks
+        nothing, null, stop, failure = self._nothing, self._null, self._stop, self._failure
+        done = _split(code, branches, blocks, self._block, at, nothing, null, stop, failure)
+        return int(stop[0]) if done else None
 
 
 def _shapes(record: Record) -> tuple[Member, ...]:

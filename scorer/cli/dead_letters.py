@@ -128,7 +128,7 @@ def _replay(settings: Settings, args: argparse.Namespace) -> int:
     kafka, admin = settings.kafka, Admin(settings.kafka)
     topic, inputs = _letters_topic(admin, kafka), _existing(admin, kafka.input_topics)
     box = Letterbox(kafka, args.reason, args.partition)
-    replay = None if args.dry_run else Replay(kafka, admin, topic)
+    replay = None if args.dry_run else Replay(kafka, admin, topic, inputs)
     replayed = replay.replayed if replay else read_replayed(kafka, admin, topic)
     if args.again:
         replayed.forget(args.reason, args.partition)
@@ -137,23 +137,29 @@ def _replay(settings: Settings, args: argparse.Namespace) -> int:
         number = sum(1 for _ in islice(due, args.limit))
         console().print(f"would replay {number:,} events{_parts(due.taken)}")
     else:
-        _write_back(replay, islice(due, args.limit))
+        _write_back(replay, due, args.limit)
     _tell(due, kafka)
     _report_unrecognised(kafka, box, replayed)
-    return int(bool(due.elsewhere or due.nowhere))
+    return int(bool(due.elsewhere or due.nowhere or (replay and replay.refused)))
 
 
-def _write_back(replay: Replay, letters: Iterable[Letter]) -> None:
-    """Replay letters, and print how many, even after an error."""
+def _write_back(replay: Replay, letters: Iterable[Letter], limit: int | None) -> None:
+    """Replay letters, at most `limit` of them, and print how many, even after an error."""
     say = console().print
     try:
         with counting("events replayed") as show:
             for letter in letters:
                 replay.add(letter)
+                if replay.done + replay.waiting == limit:  # those that are refused now do not count
+                    replay.commit()
                 show(replay.done)
+                if replay.done == limit:
+                    break
             replay.commit()
     finally:
         say(f"{replay.done:,} events replayed")
+        for text in replay.refused.texts():
+            say(f"not replayed: {text}; then replay again: only these and new ones are written", style="red")
 
 
 def _tell(due: Due, kafka: KafkaSettings) -> None:

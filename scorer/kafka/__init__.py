@@ -4,8 +4,9 @@ from scorer.kafka.brokers.admin import Admin, GroupLag
 from scorer.kafka.brokers.cluster import Cluster, durability_concerns, transaction_problems
 from scorer.kafka.brokers.topics import Topic, dead_letter_concerns, dead_letter_topic, output_concerns, write_concerns
 from scorer.kafka.consume.source import Source
+from scorer.kafka.dead_letters.due import Due
 from scorer.kafka.dead_letters.read import Letter, Letterbox
-from scorer.kafka.dead_letters.replay import Due, Replay
+from scorer.kafka.dead_letters.replay import Replay
 from scorer.kafka.dead_letters.replayed import Replayed, memory_of, read_replayed
 from scorer.kafka.dead_letters.write import DeadLetterLimit, DeadLetters
 from scorer.kafka.delivery.at_least_once import AtLeastOnce

@@ -22,6 +22,17 @@ _HOST = r"(?:\[[^\]]*\]|[^:@/?\[,]*)"
 _PORT = re.compile(
     rf"\A(?P<before>[^:]*://(?:{_HOST}(?::\d*)?,)*{_HOST}:)(?P<secret>(?!\d*(?:[,/?]|\Z)|.*@).+)", re.DOTALL
 )
+# What a URL of Redis may look like once its passwords are masked. In any other, no one knows where a password stands.
+_MASKED = re.escape(MASK)
+_SHOWN_LOGIN = rf"(?:[\w.%~+-]*(?::{_MASKED})?@)?"
+_SHOWN_HOST = rf"(?:\[[0-9A-Fa-f:.]*\]|[\w.-]*)(?::(?:\d*|{_MASKED}))?"
+_SHOWN_HOSTS = rf"{_SHOWN_LOGIN}{_SHOWN_HOST}(?:,{_SHOWN_HOST})*"
+_SHOWN = re.compile(
+    rf"(?:rediss?(?:\+cluster)?://{_SHOWN_HOSTS}(?:/\d*)?|rediss?\+sentinel://{_SHOWN_HOSTS}(?:/[\w.-]+(?:/\d*)?)?|"
+    rf"unix://{_SHOWN_LOGIN}(?:/[^?#@]*)?)(?:\?[^#]*)?|[\w.-]+:\d+(?:/\d*)?",
+    re.ASCII,
+)
+_FORM = re.compile(r"\A(?:rediss?(?:\+cluster|\+sentinel)?|unix)://")
 _SECRET_NAME = re.compile(
     r"passw|passphrase|(^|_)(pass|pw)(_|\Z)|pwd|secret|token|credential|api_?key|private", re.IGNORECASE
 )
@@ -33,7 +44,8 @@ def masked(key: Key, value: str) -> str:
         secret = SECRET.search(key[-1]) or SECRET_VALUE.search(value)
         return MASK if secret else _without_login(value)
     if key == ("features", "url"):
-        return _without_passwords(value)
+        shown, form = _without_passwords(value), _FORM.match(value)
+        return shown if _SHOWN.fullmatch(shown) else f"{form[0] if form else ''}{MASK}"
     return _without_login(value)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scorer.avro import BadEvent, Converter, Schema, codecs, read_events, skipping
+from scorer.avro import BadEvent, Converter, Schema, codecs, read_events
 from scorer.batch import Reason
 from tests.avro.batches import declared, decode, only, schema_of, varint
 from tests.avro.containers import container, deflate, snappy, text, zstandard
@@ -176,14 +176,48 @@ def test_what_cannot_be_stepped_over_is_named(kind: Any, value: bytes, said: str
     assert refusal(content, "int").startswith(f"events.avro, block 1, event 1: {said}")
 
 
-def test_what_takes_too_long_to_step_over_is_refused(
-    read: Callable[..., list[bytes]], refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+# Types, a value with so many items of theirs, and what takes them; two of them only in Python.
+LONG_ARRAYS: list[Any] = [
+    pytest.param({"gone": TREE, "f0": "int"}, "int", id="recursive"),
+    pytest.param({"gone": {"type": "array", "items": ["null", "int"]}, "f0": "int"}, "int", id="skipped"),
+    pytest.param({"f0": {"type": "array", "items": "int"}}, {"type": "array", "items": "double"}, id="converted"),
+]
+
+
+@pytest.mark.parametrize(("theirs", "ours"), LONG_ARRAYS)
+def test_a_small_block_of_many_values_is_read_or_refused_in_a_bounded_number_of_steps(
+    theirs: Any, ours: Any, read: Callable[..., list[bytes]]
 ) -> None:
-    monkeypatch.setattr(skipping, "MOST_STEPS", 1_000)
-    kind = {"type": "array", "items": ["null", "int"]}
-    few, many = (container(declared(gone=kind, f0="int"), (1, varint(n) + bytes(n) + b"\x00\x0e")) for n in (300, 400))
-    assert read(few, "int") == [b"\x0e"]
-    assert "gone: a value that takes more than 1,000 steps to pass over" in refusal(many, "int")
+    end = b"\x00\x0e" if "gone" in theirs else b"\x00"
+    few, many = (varint(number) + bytes(number) + end for number in (2_000, 2_000_000))
+    assert len(read(container(declared(**theirs), (3, deflate(few * 3)), codec="deflate"), ours)) == 3
+    content = container(declared(**theirs), (10, deflate(many * 10)), codec="deflate")
+    assert len(content) < 100_000
+    if theirs.get("gone", TREE) is TREE:
+        with pytest.raises(
+            BadEvent, match=r"event 1: .*the block unpacks to more values than can be read in reasonable"
+        ):
+            read(content, ours)
+    else:  # what needs no step in Python may be as long as a block
+        assert read(content, ours) == [b"\x0e"] * 10
+
+
+def test_a_large_honest_block_is_read(read: Callable[..., list[bytes]]) -> None:
+    tree = varint(3) + bytes(4)
+    events = 40_000
+    content = container(declared(gone=TREE, f0="int"), (events, deflate((tree + b"\x0e") * events)), codec="deflate")
+    assert read(content, "int") == [b"\x0e"] * events
+
+
+def test_arrays_without_bytes_inside_each_other_are_bounded_together(refusal: Callable[..., str]) -> None:
+    theirs, ours = ({"type": "array", "items": {"type": "array", "items": item}} for item in ("null", ["null", "int"]))
+    content = container(declared(theirs), (1, varint(50_000) + (varint(90_000) + b"\x00") * 50_000 + b"\x00"))
+    assert "event 1: f0: more than 100,000 items of no bytes" in refusal(content, ours)
+
+
+def test_a_header_of_many_lines_is_refused(refusal: Callable[..., str]) -> None:
+    lines = b"Obj\x01" + varint(10**6) + bytes(2 * 10**6) + b"\x00" + bytes(16)
+    assert refusal(lines, "int").startswith("events.avro: its header has more than 10,000 lines; expected")
 
 
 def test_a_recursive_type_in_a_field_of_ours_is_read_as_deep_as_ours_goes(read: Callable[..., list[bytes]]) -> None:

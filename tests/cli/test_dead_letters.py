@@ -240,6 +240,30 @@ def test_an_event_of_a_topic_that_is_none_of_ours_is_refused_and_stays_to_be_rep
         assert "not replayed: 1 events of topic elsewhere, which is not in kafka.input_topics (payments-" in said
 
 
+def test_an_event_that_its_topic_refuses_is_named_and_counts_for_no_limit(
+    kafka: Kafka, tmp_path: Path, post: Post, capsys: Capture
+) -> None:
+    stream = make_stream(tmp_path, kafka.bootstrap)
+    (events,) = stream.kafka.input_topics
+    small = Topic(events, 2, config={"max.message.bytes": "1000"})
+    Admin(stream.kafka).create([small, Topic(stream.kafka.dead_letter_topic, 1)])
+    for offset in range(6):
+        value = b"%d" % offset + bytes(2_000) * (offset < 2)
+        post.write(stream.kafka.dead_letter_topic, letter_headers(events, offset), value, partition=0)
+    post.done()
+    for number in (3, 1, 0):
+        assert dead_letters(stream, "replay", "--limit", "3") == 1
+        done, refused = capsys.readouterr().err.split("\n", 1)
+        assert done == f"{number} events replayed"
+        assert f"not replayed: 2 events of dead letters 0@0, 0@1: topic {events} refused them (" in refused
+        assert "its max.message.bytes is 1000: set that to " in refused
+    wait_ended(kafka.bootstrap, f"{stream.kafka.dead_letter_topic}.replayed", 1)
+    wait_ended(kafka.bootstrap, events, 2)
+    assert replayed(stream) == ["2", "3", "4", "5"]
+    assert dead_letters(stream, "list", "--json") == 0
+    assert [each["replayed"] for each in documents(capsys)] == [False, False, True, True, True, True]
+
+
 def test_records_that_are_no_dead_letters_are_told_and_left_out(letters: Stream, post: Post, capsys: Capture) -> None:
     post.write(letters.kafka.dead_letter_topic, (("trace", b"1"),), partition=1)
     post.done()

@@ -5,6 +5,7 @@ from confluent_kafka import KafkaException, Producer
 
 from scorer import redaction
 from scorer.settings import mask
+from scorer.settings.masking import masked
 from scorer.settings.properties import LIMITED, REFUSED
 from tests.settings.conftest import Load, Problems
 
@@ -102,10 +103,32 @@ def test_what_is_public_is_shown(read: Load, name: str) -> None:
         ("redis://h/0?pass%77ord=s3", "redis://h/0?pass%77ord=********"),
         ("rediss://h/0?ssl_pasword=s3&ssl_cert_reqs=none", "rediss://h/0?ssl_pasword=********&ssl_cert_reqs=none"),
         ("redis+cluster://[::1]:6379,h:1", "redis+cluster://[::1]:6379,h:1"),
+        ("redis+sentinel://me:s3@h:1,g/m/0", "redis+sentinel://me:********@h:1,g/m/0"),
+        ("unix://me:s3@/run/redis.sock?db=1", "unix://me:********@/run/redis.sock?db=1"),
     ],
 )
 def test_the_password_of_a_url_is_masked(read: Load, url: str, shown: str) -> None:
     assert mask(read({"features.url": url}).settings)["features"]["url"] == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("localhost:6379/0", "localhost:6379/0"),
+        ("rediss+cluster://app://s3cret", "rediss+cluster://********"),
+        ("rediss+cluster://app://s3cret@h", "rediss+cluster://app:********@h"),
+        ("redis+sentinel://app://s3cret", "redis+sentinel://********"),
+        ("redis://app/s3cret", "redis://********"),
+        ("redis://app/s3cret@h", "redis://********"),
+        ("redis://app@s3cret@h", "redis://********"),
+        ("redis:app:s3cret@h", "********"),
+        ("REDIS://app:s3cret/0", "********"),
+        ("s3cret://h", "********"),
+        ("s3cret", "********"),
+    ],
+)
+def test_nothing_is_shown_of_a_url_in_which_no_one_can_tell_what_the_password_is(url: str, shown: str) -> None:
+    assert masked(("features", "url"), url) == shown
 
 
 @pytest.mark.parametrize(

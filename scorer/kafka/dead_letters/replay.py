@@ -4,12 +4,10 @@ What was replayed is remembered in a compacted topic beside the dead-letter topi
 as the events. Whatever interrupts a replay, both are there or neither is, for everyone who reads committed records.
 """
 
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from scorer.errors import Fatal, ScorerError
 from scorer.kafka.brokers.admin import NO_ANSWER, Admin
@@ -17,7 +15,8 @@ from scorer.kafka.brokers.topics import Topic
 from scorer.kafka.client import LastError, transaction_properties
 from scorer.kafka.connect import connect, no_answer
 from scorer.kafka.dead_letters.read import Letter
-from scorer.kafka.dead_letters.replayed import Replayed, memory_of, read_replayed
+from scorer.kafka.dead_letters.refused import Refusals, Report, Reports, concerns_event
+from scorer.kafka.dead_letters.replayed import memory_of, read_replayed
 from scorer.kafka.writes import PREFIX, Write
 from scorer.settings import KafkaSettings
 
@@ -25,86 +24,10 @@ BATCH_LETTERS = 500  # of one transaction
 BATCH_BYTES = 8_000_000
 PATIENCE_SECONDS = 30.0  # for brokers that do not answer
 ABORT_SECONDS = 5.0
+TRIES = 3  # of a transaction
 TURN_SECONDS = 0.1
 ANY_PARTITION = -1
-UNSENT = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001  librdkafka's own codes are so named
-FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001  as above
-
-
-class _Writes:
-    """The writes of one transaction: how many, how many of them are acknowledged, and what became of the others.
-
-    Not more is done in the callbacks: they may be called while an error of the client is being raised.
-    """
-
-    def __init__(self) -> None:
-        self.expected = self.acknowledged = 0
-        self._failures: list[tuple[str, KafkaError]] = []
-
-    @property
-    def settled(self) -> bool:
-        """Whether the report of every write has come: counted, since an empty queue proves nothing."""
-        return self.acknowledged + len(self._failures) == self.expected
-
-    @property
-    def refused(self) -> tuple[str, KafkaError] | None:
-        """What the brokers refused, and why, if they did; what was not sent any more for that reason is not it."""
-        return next((failure for failure in self._failures if failure[1].code() not in UNSENT), None)
-
-    def reporter(self, what: str) -> Callable[[KafkaError | None, Message], None]:
-        """Return the delivery callback of one write more; `what` says what failed if it does."""
-        self.expected += 1
-
-        def report(error: KafkaError | None, _: Message) -> None:
-            if error is None:
-                self.acknowledged += 1
-            else:
-                self._failures.append((what, error))
-
-        return report
-
-
-class Due:
-    """The dead letters that are to be replayed, and a count of them and of the others.
-
-    Args:
-        letters: all that were chosen.
-        replayed: which of them were replayed before.
-        inputs: the input topics, by name.
-        clock: seconds since the epoch.
-    """
-
-    def __init__(
-        self,
-        letters: Iterable[Letter],
-        replayed: Replayed,
-        inputs: Mapping[str, Topic],
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._letters, self._replayed, self._inputs, self._now = letters, replayed, inputs, clock() * 1000
-        self.taken: Counter[str] = Counter()  # by reason and input topic
-        self.old = 0  # of those, older than their topic keeps events: the brokers may delete them before they are read
-        self.before = 0  # replayed already
-        self.cut = 0  # that hold a part of their event only
-        self.elsewhere: Counter[str] = Counter()  # by a topic that is none of our inputs: what would score them?
-        self.nowhere: Counter[str] = Counter()  # by input topic: of a partition that it does not have
-
-    def __iter__(self) -> Iterator[Letter]:
-        """Yield the letters, each counted before it is yielded."""
-        for letter in self._letters:
-            topic = self._inputs.get(letter.topic)
-            if letter.cut:
-                self.cut += 1
-            elif letter in self._replayed:
-                self.before += 1
-            elif topic is None:
-                self.elsewhere[letter.topic] += 1
-            elif letter.partition >= topic.partitions:
-                self.nowhere[letter.topic] += 1
-            else:
-                self.taken[f"{letter.reason} to {letter.topic}"] += 1
-                self.old += 0 <= int(topic.config.get("retention.ms", -1)) < self._now - letter.record.timestamp
-                yield letter
+FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001  librdkafka's own codes are so named
 
 
 class Replay:
@@ -114,14 +37,17 @@ class Replay:
         kafka: where the brokers are, and how to log in.
         admin: makes the topic of what was replayed, where it is not there yet.
         letters: the dead-letter topic.
+        inputs: the input topics, by name.
 
     Raises:
         Unavailable: the brokers do not answer.
         Fatal: they refuse.
     """
 
-    def __init__(self, kafka: KafkaSettings, admin: Admin, letters: Topic) -> None:
+    def __init__(self, kafka: KafkaSettings, admin: Admin, letters: Topic, inputs: Mapping[str, Topic]) -> None:
         self._kafka = kafka
+        compressed = not {"compression.type", "compression.codec"}.isdisjoint(kafka.properties)
+        self.refused = Refusals(inputs, compressed=compressed)
         self._reason = LastError()
         self._added: list[Letter] = []
         self._bytes = 0
@@ -138,12 +64,16 @@ class Replay:
             self._producer.init_transactions(PATIENCE_SECONDS)
         self.replayed = read_replayed(kafka, admin, letters)
 
+    @property
+    def waiting(self) -> int:
+        """How many events wait for the next commit."""
+        return len(self._added)
+
     def add(self, letter: Letter) -> None:
         """Replay a letter, at the latest with the next `commit`.
 
         Raises:
-            Unavailable: the brokers do not answer.
-            Fatal: they refused an event, or another has begun to replay. What was not done is to be replayed again.
+            Unavailable, Fatal: as `commit`.
         """
         self._added.append(letter)
         self._bytes += len(letter.record.value or b"")
@@ -151,55 +81,109 @@ class Replay:
             self.commit()
 
     def commit(self) -> None:
-        """Replay what was added: all of it, or on an error nothing.
+        """Replay what was added, but for the events that their topic refuses: those are in `refused`.
 
         Raises:
-            Unavailable, Fatal: as `add`.
+            Unavailable: the brokers do not answer.
+            Fatal: a topic refuses any event, or another replay has begun. What was not done is to be replayed again.
         """
-        letters, self._added, self._bytes = self._added, [], 0
-        if not letters:
-            return
-        writes = _Writes()
-        with self._worded():
-            self._producer.begin_transaction()
-            try:
-                self._write(letters, writes)
-                self._settle(writes)
-                self._producer.commit_transaction(PATIENCE_SECONDS)
-            except BaseException:
-                with suppress(KafkaException):  # then the brokers abort it when its time is over
-                    self._producer.abort_transaction(ABORT_SECONDS)
-                raise
-        self.done += len(letters)
+        parts, self._added, self._bytes = [self._added], [], 0
+        while parts:
+            part = self._without_known_refusals(parts.pop())
+            refused = self._try(part) if part else {}
+            if not refused:
+                self.done += len(part)
+                continue
+            for at, error in refused.items():
+                self._refuse(part[at], error)
+            # The transaction failed as a whole. In the next one are only events before the first that was refused, so
+            # that no event is tried more than twice.
+            first = min(refused)
+            parts += [[letter for at, letter in enumerate(part) if at > first and at not in refused], part[:first]]
 
-    def _write(self, letters: Sequence[Letter], writes: _Writes) -> None:
+    def _without_known_refusals(self, letters: Iterable[Letter]) -> list[Letter]:
+        """Return the letters whose events may be taken; the others are refused without a try."""
+        found = []
         for letter in letters:
-            what = f"topic {letter.topic} refused the event of dead letter {letter.place}"
-            # Where the event was, so that it stays with the others of its key, whoever chose the partition.
-            self._produce(_event(letter), letter.partition, writes.reporter(what))
-            self.replayed.add(letter)
-        for key, value in self.replayed.news():
-            what = f"topic {memory_of(self._kafka)} refused to remember what was replayed"
-            memory = Write(topic=memory_of(self._kafka), value=value, key=key)
-            self._produce(memory, ANY_PARTITION, writes.reporter(what))
+            error = self.refused.known(_event(letter))
+            if error is None:
+                found.append(letter)
+            else:
+                self._refuse(letter, error)
+        return found
 
-    def _produce(self, write: Write, partition: int, on_delivery: Callable[[KafkaError | None, Message], None]) -> None:
+    def _refuse(self, letter: Letter, error: KafkaError) -> None:
+        self.refused.add(letter, _event(letter), error)
+        self.replayed.refuse(letter)
+
+    def _try(self, letters: Sequence[Letter]) -> dict[int, KafkaError]:
+        """Replay letters in one transaction: all, or where some are returned as refused, none."""
+        for _ in range(TRIES):
+            reports = Reports()
+            with self._worded(), self._transaction():
+                # Where the event was, so that it stays with the others of its key, whoever chose the partition.
+                writes = ((_event(letter), letter.partition) for letter in letters)
+                if self._write(writes, reports):
+                    self._remember(letters)
+                    self._producer.commit_transaction(PATIENCE_SECONDS)
+                    return {}
+                self._producer.abort_transaction(PATIENCE_SECONDS)
+            for at, error in reports.refused.items():
+                if not concerns_event(error):
+                    letter = letters[at]
+                    raise self._refusal(f"topic {letter.topic} refused the event of dead letter {letter.place}", error)
+            if reports.refused:
+                return reports.refused
+            # After a refusal the client fails one more transaction, for its sequence numbers, and sends nothing of it.
+        raise Fatal(f"cannot replay: {TRIES} transactions failed; replay again: {self.done:,} are done and stay so")
+
+    def _remember(self, letters: Iterable[Letter]) -> None:
+        """Write that letters are replayed, within the transaction of their events."""
+        reports, memory = Reports(), memory_of(self._kafka)
+        for letter in letters:
+            self.replayed.add(letter)
+        news = ((Write(topic=memory, value=value, key=key), ANY_PARTITION) for key, value in self.replayed.news())
+        if not self._write(news, reports):
+            error = next(iter(reports.refused.values()), KafkaError(KafkaError._STATE))  # noqa: SLF001  as above
+            raise self._refusal(f"topic {memory} refused to remember what was replayed", error)
+
+    def _write(self, writes: Iterable[tuple[Write, int]], reports: Reports) -> bool:
+        """Write to partitions, wait until the report of each write has come, and return whether all is well."""
+        whole = all(self._handed_over(*write, reports.of(at), reports) for at, write in enumerate(writes))
+        while not reports.settled:
+            self._producer.poll(TURN_SECONDS)
+        return whole and reports.good
+
+    def _handed_over(self, write: Write, partition: int, report: Report, reports: Reports) -> bool:
+        """Hand a write over to the client; return False where the transaction has failed meanwhile."""
         while True:
             try:
-                return self._producer.produce(**write, partition=partition, on_delivery=on_delivery)
+                self._producer.produce(**write, partition=partition, on_delivery=report)
             except BufferError:
                 self._producer.poll(TURN_SECONDS)
+            except KafkaException as failed:
+                if failed.args[0].code() != KafkaError._STATE:  # noqa: SLF001  as above
+                    raise
+                return False
+            else:
+                reports.expected += 1
+                return True
 
-    def _settle(self, writes: _Writes) -> None:
-        """Wait until every write is acknowledged."""
-        while not writes.settled:
-            self._producer.poll(TURN_SECONDS)
-        if writes.refused is None:
-            return
-        what, error = writes.refused
-        if error.code() == KafkaError._MSG_TIMED_OUT:  # noqa: SLF001  as above
-            raise no_answer(self._kafka.bootstrap_servers, self._reason.text)
-        raise Fatal(f"{what}: {error.str()}; mend the topic and replay again: {self.done:,} are done, and stay so")
+    def _refusal(self, what: str, error: KafkaError) -> ScorerError:
+        if error.code() in {KafkaError._MSG_TIMED_OUT, *NO_ANSWER, *FENCED}:  # noqa: SLF001  as above
+            return self._failure(error)
+        return Fatal(f"{what}: {error.str()}; fix the topic and replay again: {self.done:,} are done and stay so")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Begin a transaction, and abort it where an error leaves the block."""
+        self._producer.begin_transaction()
+        try:
+            yield
+        except BaseException:
+            with suppress(KafkaException):  # then the brokers abort it when its time is over
+                self._producer.abort_transaction(ABORT_SECONDS)
+            raise
 
     @contextmanager
     def _worded(self) -> Iterator[None]:
@@ -214,12 +198,12 @@ class Replay:
             raise self._failure(failed.__cause__.args[0]) from failed
 
     def _failure(self, error: KafkaError) -> ScorerError:
-        if error.code() in NO_ANSWER:
+        if error.code() in NO_ANSWER or error.code() == KafkaError._MSG_TIMED_OUT:  # noqa: SLF001  as above
             return no_answer(self._kafka.bootstrap_servers, self._reason.text)
         if error.code() in FENCED:
             return Fatal(
-                "another replay of these dead letters has begun, or this one stood still for too long; what it had not"
-                " finished is undone, and is replayed by the next"
+                "another replay of these dead letters has begun, or this one was stalled for too long; its open "
+                "transaction was undone, and the next replay does it"
             )
         return Fatal(f"cannot replay: {error.str()}")
 

@@ -119,7 +119,7 @@ class Cluster:
         for node, link in links.items():
             request = b"".join([commands for _, commands, _ in asked[node]])
             most = sum(most_bytes(part.request) for part, _, _ in asked[node])
-            link.ask(request, np.concatenate([widths for _, _, widths in asked[node]]), most)
+            link.ask(request, np.concatenate([widths for _, _, widths in asked[node]]), most, proof=True)
         exchange(list(links.values()), deadline)
         for node, link in links.items():
             end = 0

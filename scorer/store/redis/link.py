@@ -1,6 +1,7 @@
 """Non-blocking connections to Redis servers, and the exchange of requests and replies on several at once."""
 
 import math
+import secrets
 import select
 import socket
 import ssl
@@ -16,9 +17,10 @@ from redis.connection import AbstractConnection
 from scorer.errors import Unavailable
 from scorer.redaction import foreign
 from scorer.store.redis.bounds import SHOWN, Malformed
-from scorer.store.redis.resp import Cells, Inbox
+from scorer.store.redis.resp import BARE, ERROR, Cells, Inbox
 from scorer.store.redis.resp_tree import Tree, TreeInbox
 
+PROOF = b"*2\r\n$4\r\nPING\r\n$32\r\n"  # followed by a text that the server sends back
 LONG = 10  # a reply that keeps arriving may take this many times the timeout
 LONGEST_SECONDS = 10.0  # but not longer than this, unless the timeout itself is longer
 
@@ -68,22 +70,37 @@ class Link:
     user: our user name at the server.
     """
 
-    __slots__ = ("_connection", "_events", "_expected", "_inbox", "_socket", "_unsent", "name", "user")
+    __slots__ = (
+        *("_asked", "_connection", "_events", "_expected", "_inbox", "_proof", "_proves", "_socket", "_unsent"),
+        *("name", "user"),
+    )
 
     def __init__(self, connection: AbstractConnection, name: str, user: str = "default") -> None:
         self._connection, self._socket = connection, _socket_of(connection)
         self._socket.setblocking(False)  # noqa: FBT003  the socket's own signature
         self._inbox, self._unsent, self._events = Inbox(), memoryview(b""), 0
         self._expected: Inbox | TreeInbox = self._inbox
+        self._proof, self._proves, self._asked = b"", True, secrets.randbits(64)
         self.name, self.user = name, user
 
-    def ask(self, request: bytes, widths: NDArray[np.int64], most: int = 0) -> None:
-        """Queue a request without sending it; the other arguments are those of `Inbox.expect`.
+    def ask(self, request: bytes, widths: NDArray[np.int64], most: int = 0, *, proof: bool = False) -> None:
+        """Queue a request without sending it.
+
+        Args:
+            request: commands.
+            widths: see `Inbox.expect`.
+            most: the same.
+            proof: whether to append a command whose reply proves that the replies are those to this request.
 
         Raises:
             Closed: bytes arrived without a request, which would be taken for the reply.
         """
         self._refuse_unasked()
+        self._proof = b""
+        if proof and self._proves:
+            self._asked += 1
+            self._proof = b"%032x" % self._asked
+            request, widths = request + PROOF + self._proof + b"\r\n", np.append(widths, BARE)
         self._unsent = memoryview(request)
         self._inbox.expect(widths, most)
         self._expected = self._inbox
@@ -91,12 +108,12 @@ class Link:
     def ask_anything(self, request: bytes) -> None:
         """Queue one command whose reply may have any shape."""
         self._refuse_unasked()
-        self._unsent, self._expected = memoryview(request), TreeInbox()
+        self._unsent, self._expected, self._proof = memoryview(request), TreeInbox(), b""
 
     @property
     def cells(self) -> Cells:
         """The values of the replies; valid until the next `ask`."""
-        return self._inbox.cells
+        return self._inbox.cells[:-1] if self._proof else self._inbox.cells
 
     @property
     def reply(self) -> Tree:
@@ -171,8 +188,20 @@ class Link:
                 raise ConnectionResetError(self._expected.complaint or "the server closed it")
             deadline.renew()
             if self._expected.received(count):
+                self._check_proof()
                 return self._nothing_more()
         return False
+
+    def _check_proof(self) -> None:
+        """Make sure that no surplus reply came first: it would shift all replies by one."""
+        if not self._proof:
+            return
+        cells = self._inbox.cells[-1:]
+        start = int(cells.marks[1, 0])
+        if cells.kinds[0] == ERROR:  # this user may not PING, and each try would be logged by the server
+            self._proves = False
+        elif cells.text(0).encode() != self._proof and cells.data[start - 1] != ord("+"):  # proxies answer +PONG to all
+            raise Closed(f"the connection to {self.name} is closed: the server sent a surplus reply")
 
     def _nothing_more(self) -> bool:
         """Make sure that nothing follows the reply: otherwise replies may not belong to our requests."""

@@ -71,7 +71,8 @@ class Server:
 
         def ask(deadline: Deadline) -> Cells:
             link = self._link(deadline)
-            link.ask(data, np.concatenate([widths for _, widths in asked]), sum(map(most_bytes, requests)))
+            widths, most = np.concatenate([widths for _, widths in asked]), sum(map(most_bytes, requests))
+            link.ask(data, widths, most, proof=True)
             exchange([link], deadline)
             for request, start, end in spans:
                 refuse_keys(link, request, link.cells[start:end], singly=False)

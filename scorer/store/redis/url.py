@@ -69,9 +69,9 @@ def parse(url: str) -> Target:
     Raises:
         Misconfigured: with every problem of the URL.
     """
-    scheme, _, rest = url.partition("://")
-    if scheme not in FORMS:
-        shown = f"unknown form '{scheme}://'" if re.fullmatch(r"[\w+]{1,20}", scheme) else "not a Redis URL"
+    scheme, there, rest = url.partition("://")
+    if scheme not in FORMS or not there:
+        shown = f"unknown form '{scheme}://'" if there and re.fullmatch(r"[\w+]{1,20}", scheme) else "not a Redis URL"
         raise Misconfigured([Problem(WHERE, shown, "expected one of " + ", ".join(FORMS.values()))])
     base, _, form = scheme.partition("+")
     pieces = divide(rest, socket=base == "unix")
@@ -147,8 +147,9 @@ def _path(path: str, base: str, form: str, problems: list[Problem]) -> tuple[str
         if not service:
             problems.append(Problem(WHERE, "it has no service name", f"expected {FORMS['redis+sentinel']}"))
     if not re.fullmatch(r"[0-9]{0,9}", number):
-        shown = "" if problems else f" '{number}'"  # if the hosts are invalid, it may be half of a password
-        problems.append(Problem(WHERE, f"database{shown} is not a number", FORMS["redis" + "+" * bool(form) + form]))
+        # It is not shown: after a login without an @ it is a password.
+        what = "the database after '/' is not a number"
+        problems.append(Problem(WHERE, what, f"{FORMS['redis' + '+' * bool(form) + form]}; {ENCODE}"))
     elif form == "cluster" and int(number or 0):
         problems.append(Problem(WHERE, f"database {number} of a cluster", "remove it: a cluster has only database 0"))
     return service, f"/{number}"

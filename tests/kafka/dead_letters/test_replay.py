@@ -1,13 +1,16 @@
 import time
 from contextlib import closing
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from scorer.batch import Reason
 from scorer.errors import Fatal, Unavailable
-from scorer.kafka import Admin, Due, Letterbox, Reader, Record, Replay, Replayed, Topic
+from scorer.kafka import Admin, Due, Letter, Letterbox, Reader, Record, Replay, Replayed, Topic
 from scorer.kafka.dead_letters.read import open_letter
 from scorer.sandbox import Kafka
 from scorer.settings import KafkaSettings
@@ -41,7 +44,7 @@ def read(settings: KafkaSettings, number: int) -> list[Record]:
 def begin(settings: KafkaSettings) -> Replay:
     admin = Admin(settings)
     topics = admin.topics([settings.dead_letter_topic, *settings.input_topics])
-    return Replay(settings, admin, topics.pop(settings.dead_letter_topic))
+    return Replay(settings, admin, topics.pop(settings.dead_letter_topic), topics)
 
 
 def test_the_event_is_what_it_was_with_the_number_of_its_replays(settings: KafkaSettings, post: Post) -> None:
@@ -77,20 +80,105 @@ def test_nothing_is_seen_before_it_is_committed_and_then_it_is_remembered(settin
     assert letter(4, topic=events) not in later.replayed
 
 
-def test_an_event_that_is_refused_is_named_and_its_neighbours_are_not_replayed_either(settings: KafkaSettings) -> None:
-    small = f"small-{uuid4().hex}"
-    Admin(settings).create([Topic(small, 1, config={"max.message.bytes": "1000"})])
-    settings = settings.model_copy(update={"input_topics": (small,)})
+def sized(offset: int, size: int, topic: str, key: bytes | None = b"k", timestamp: int = 0) -> Letter:
+    """A letter whose event has so many bytes."""
+    plain = letter(offset, topic=topic)
+    return open_letter(Record("dead", 0, offset, timestamp, key, b"%d" % offset + bytes(size), plain.record.headers))
+
+
+def narrow(settings: KafkaSettings, config: dict[str, str]) -> KafkaSettings:
+    """Events go back to a topic that refuses some."""
+    topic = f"narrow-{uuid4().hex}"
+    Admin(settings).create([Topic(topic, 1, config=config)])
+    return settings.model_copy(update={"input_topics": (topic,)})
+
+
+def replay_all(settings: KafkaSettings, letters: list[Letter]) -> Replay:
+    """Replay what is due of some letters, as the command does."""
     replay = begin(settings)
-    large = letter(1, topic=small)
-    record = Record("dead", 0, 1, 0, None, bytes(2000), large.record.headers)
-    replay.add(letter(0, topic=small))
-    replay.add(type(large)(**{name: getattr(large, name) for name in large.__slots__} | {"record": record}))
-    replay.add(letter(2, topic=small))
-    with pytest.raises(Fatal, match=rf"topic {small} refused the event of dead letter 0@1: .*too large.* 0 are done"):
-        replay.commit()
-    assert read(settings, 0) == []
-    assert letter(0, topic=small) not in begin(settings).replayed
+    for each in Due(letters, replay.replayed, Admin(settings).topics(settings.input_topics)):
+        replay.add(each)
+    replay.commit()
+    return replay
+
+
+def offsets(records: list[Record]) -> list[int]:
+    return sorted(int((record.value or b"").rstrip(b"\0")) for record in records)
+
+
+def test_what_is_refused_is_named_the_rest_is_replayed_and_once_the_topic_is_mended_so_is_that(
+    settings: KafkaSettings,
+) -> None:
+    settings = narrow(settings, {"max.message.bytes": "1000"})
+    (small,) = settings.input_topics
+    sizes = [10, 2_000, 10, 3_000, 1_500, 10, 10]
+    letters = [sized(offset, size, small) for offset, size in enumerate(sizes)]
+    replay = replay_all(settings, letters)
+    (text,) = replay.refused.texts()
+    assert text.startswith(f"3 events of dead letters 0@1, 0@3, 0@4: topic {small} refused them (Broker: Message size")
+    assert "its max.message.bytes is 1000: set that to 3" in text
+    assert (replay.done, offsets(read(settings, 4))) == (4, [0, 2, 5, 6])
+    again = replay_all(settings, [*letters, sized(7, 10, small)])
+    assert (again.done, len(list(again.refused.texts()))) == (1, 1)
+    assert offsets(read(settings, 5)) == [0, 2, 5, 6, 7]
+    widen(settings, "10000")
+    mended = replay_all(settings, [*letters, sized(7, 10, small)])
+    assert (mended.done, bool(mended.refused)) == (3, False)
+    assert offsets(read(settings, 8)) == list(range(8))
+    assert replay_all(settings, letters).done == 0
+
+
+def widen(settings: KafkaSettings, limit: str) -> None:
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    entry = ConfigEntry("max.message.bytes", limit, incremental_operation=AlterConfigOpType.SET)
+    asked = ConfigResource(ConfigResource.Type.TOPIC, settings.input_topics[0], incremental_configs=[entry])
+    for future in admin.incremental_alter_configs([asked]).values():
+        future.result()
+    (topic,), deadline = settings.input_topics, time.monotonic() + 10
+    while Admin(settings).topics([topic])[topic].config["max.message.bytes"] != limit:
+        assert time.monotonic() < deadline
+
+
+def test_a_topic_that_refuses_nearly_all_is_not_asked_for_each(
+    settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = narrow(settings, {"max.message.bytes": "1000"})
+    (small,) = settings.input_topics
+    tries, attempt = [], Replay._try
+
+    def counted(self: Replay, letters: list[Letter]) -> dict[int, KafkaError]:
+        tries.append(len(letters))
+        return attempt(self, letters)
+
+    monkeypatch.setattr(Replay, "_try", counted)
+    replay = replay_all(settings, [sized(offset, 2_000 if offset % 100 else 10, small) for offset in range(1_200)])
+    assert (replay.done, offsets(read(settings, 12))) == (12, list(range(0, 1_200, 100)))
+    assert len(tries) <= 6
+
+
+@pytest.mark.parametrize(
+    ("config", "bad", "advice"),
+    [
+        ({"cleanup.policy": "compact"}, {"key": None}, "set its cleanup.policy to delete"),
+        (
+            {"message.timestamp.before.max.ms": "86400000"},
+            {"timestamp": 1_000_000_000_000},
+            "set its message.timestamp.after.max.ms and message.timestamp.before.max.ms",
+        ),
+    ],
+)
+def test_what_a_topic_refuses_for_its_key_or_time_holds_up_nothing(
+    settings: KafkaSettings, config: dict[str, str], bad: dict[str, Any], advice: str
+) -> None:
+    settings = narrow(settings, config)
+    (events,) = settings.input_topics
+    now = int(time.time() * 1000)
+    letters = [sized(at, 1, events, **({"timestamp": now} | (bad if at in {1, 3} else {}))) for at in range(5)]
+    replay = replay_all(settings, letters)
+    (text,) = replay.refused.texts()
+    assert text.startswith("2 events of dead letters 0@1, 0@3: ")
+    assert advice in text
+    assert offsets(read(settings, 3)) == [0, 2, 4]
 
 
 def test_who_begins_to_replay_ends_the_replay_of_another(settings: KafkaSettings) -> None:

@@ -11,35 +11,70 @@ DEAD = Topic("dead", 3, id="the-id")
 REASONS = [Reason.EMPTY, Reason.TRUNCATED, Reason.BAD_VALUE]
 
 
-def remembered(memory: list[tuple[bytes, bytes]], topic: Topic = DEAD) -> Replayed:
+def remembered(memory: list[tuple[bytes, bytes | None]], topic: Topic = DEAD) -> Replayed:
     return Replayed(topic, [Record("dead.replayed", 0, at, 0, *news, ()) for at, news in enumerate(memory)])
 
 
 @given(
     reasons=st.lists(st.sampled_from(REASONS), max_size=30),
+    bad=st.sets(st.integers(0, 29)),
     runs=st.lists(
-        st.tuples(st.none() | st.sampled_from(REASONS), st.none() | st.integers(0, 2), st.none() | st.integers(1, 5)),
+        st.tuples(
+            st.none() | st.sampled_from(REASONS),
+            st.none() | st.integers(0, 2),
+            st.none() | st.integers(1, 5),
+            st.booleans(),  # whether the topic is mended by then
+        ),
         max_size=8,
     ),
 )
-def test_whatever_filters_are_used_each_letter_is_replayed_once(
-    reasons: list[Reason], runs: list[tuple[Reason | None, int | None, int | None]]
+def test_whatever_filters_are_used_and_whatever_is_refused_each_letter_is_replayed_once(
+    reasons: list[Reason], bad: set[int], runs: list[tuple[Reason | None, int | None, int | None, bool]]
 ) -> None:
     letters = [letter(index // 3, index % 3, reason) for index, reason in enumerate(reasons)]
-    memory: list[tuple[bytes, bytes]] = []
-    replayed = []
-    for reason, partition, limit in [*runs, (None, None, None)]:
-        known = remembered(memory)
-        chosen = [
-            one
-            for one in letters
-            if one not in known and reason in {None, one.reason} and partition in {None, one.record.partition}
-        ]
-        for one in chosen[:limit]:
+    memory: list[tuple[bytes, bytes | None]] = []
+    replayed: list[str] = []
+    for reason, partition, limit, mended in [*runs, (None, None, None, True)]:
+        known, done = remembered(memory), len(replayed)
+        for index, one in enumerate(letters):
+            if one in known or reason not in {None, one.reason} or partition not in {None, one.record.partition}:
+                continue
+            if index in bad and not mended:
+                known.refuse(one)
+                continue
             known.add(one)
             replayed.append(one.place)
+            if len(replayed) - done == limit:
+                break
         memory += known.news()
     assert sorted(replayed) == sorted(one.place for one in letters)
+
+
+def test_what_was_refused_is_no_longer_remembered_once_it_is_replayed_or_forgotten() -> None:
+    known = remembered([])
+    for one in (letter(3), letter(4), letter(4, partition=1)):
+        known.refuse(one)
+    known.add(letter(5))
+    known.add(letter(5, partition=1))
+    memory = known.news()
+    later = remembered(memory)
+    assert [letter(offset) in later for offset in range(7)] == [True, True, True, False, False, True, False]
+    assert later.news() == []
+    later.add(letter(3))
+    later.forget(None, 1)
+    news = dict(later.news())
+    assert news[b"the-id 0 truncated in 0 3"] is None
+    assert news[b"the-id 1 truncated in 0 4"] is None
+    last = remembered([*memory, *news.items()])
+    assert [letter(offset) in last for offset in range(7)] == [True, True, True, True, False, True, False]
+    assert letter(5, partition=1) not in last
+
+
+def test_an_older_version_reads_the_same_memory_without_what_was_refused() -> None:
+    known = remembered([])
+    known.refuse(letter(3))
+    known.add(letter(5))
+    assert dict(known.news()) == {b"the-id 0 truncated in 0": b"6", b"the-id 0 truncated in 0 3": b"refused"}
 
 
 def test_input_topics_are_remembered_apart() -> None:
@@ -77,6 +112,9 @@ def test_what_was_remembered_without_partitions_holds_for_all_of_them() -> None:
         (b"the-id 0 lost in 0", b"1"),
         (b"the-id 0 truncated in 0", b"many"),
         (b"the-id 0 truncated in 0", b"9" * 5000),
+        (b"the-id 0 truncated in 0 0", b"refused?"),
+        (b"the-id 0 truncated in 0 0 0", b"refused"),
+        (b"the-id 0 truncated in 0 x", b"refused"),
     ],
 )
 def test_what_remembers_nothing_is_counted_and_hides_nothing(key: bytes, value: bytes) -> None:

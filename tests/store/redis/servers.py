@@ -1,5 +1,6 @@
 """Servers for tests of the store: real ones in special set-ups, and fakes of what a real one does not do."""
 
+import re
 import socket
 import ssl
 import threading
@@ -113,11 +114,17 @@ def answers(*replies: bytes) -> Script:
 
     def script(connection: socket.socket) -> None:
         number = 0
-        while connection.recv(1 << 20):
-            connection.sendall(replies[min(number, len(replies) - 1)])
+        while request := connection.recv(1 << 20):
+            connection.sendall(replies[min(number, len(replies) - 1)] + proof(request))
             number += 1
 
     return script
+
+
+def proof(request: bytes) -> bytes:
+    """The reply to the PING that closes a request for features; none where there is none."""
+    *_, text = [b"", *re.findall(rb"\$4\r\nPING\r\n\$32\r\n(\w{32})\r\n\Z", request)]
+    return b"$32\r\n%b\r\n" % text if text else b""
 
 
 def silent(connection: socket.socket) -> None:
@@ -192,10 +199,11 @@ def arrives(reply: bytes, pieces: int, pause_s: float) -> Script:
 
     def script(connection: socket.socket) -> None:
         pause = threading.Event()
-        size = -(-len(reply) // pieces)
-        while connection.recv(1 << 20):
-            for start in range(0, len(reply), size):
-                connection.sendall(reply[start : start + size])
+        while request := connection.recv(1 << 20):
+            whole = reply + proof(request)
+            size = -(-len(whole) // pieces)
+            for start in range(0, len(whole), size):
+                connection.sendall(whole[start : start + size])
                 pause.wait(pause_s)
 
     return script

@@ -21,7 +21,7 @@ from scorer.sandbox import Redis
 from scorer.store.protocol import Request, Store
 from scorer.store.redis.connect import connect
 from scorer.store.redis.sample import sample_problems
-from tests.store.redis.servers import HASH, PACKED, Custom, Fake, SentinelServer
+from tests.store.redis.servers import HASH, PACKED, Custom, Fake, SentinelServer, proof
 
 PLENTY_MS = 30_000
 SLOTS = 16384
@@ -155,7 +155,8 @@ def test_a_key_that_is_sent_on_and_on_is_unavailable() -> None:
     def script(connection: socket.socket) -> None:
         slots = b"*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$0\r\n\r\n:%d\r\n$1\r\ni\r\n" % node.port
         while question := connection.recv(1 << 16):
-            connection.sendall(slots if b"SLOTS" in question else b"-MOVED 1 :%d\r\n" % node.port)
+            moved = b"-MOVED 1 :%d\r\n" % node.port + proof(question)
+            connection.sendall(slots if b"SLOTS" in question else moved)
 
     with Fake(script) as node:
         store = connect(f"redis+cluster://127.0.0.1:{node.port}", PLENTY_MS)

@@ -17,7 +17,19 @@ from scorer.sandbox.proxy import Network, Proxy
 from scorer.store.protocol import Request, Store
 from scorer.store.redis.connect import connect
 from scorer.store.redis.link import _socket_of
-from tests.store.redis.servers import HASH, PACKED, Custom, Fake, Script, answers, arrives, passes_on, silent, trickles
+from tests.store.redis.servers import (
+    HASH,
+    PACKED,
+    Custom,
+    Fake,
+    Script,
+    answers,
+    arrives,
+    passes_on,
+    proof,
+    silent,
+    trickles,
+)
 
 SHORT_MS = 100
 PLENTY_MS = 30_000
@@ -175,8 +187,7 @@ def once(reply: bytes) -> Script:
     """Answers one request, and closes the connection at the next."""
 
     def script(connection: socket.socket) -> None:
-        connection.recv(1 << 20)
-        connection.sendall(reply)
+        connection.sendall(reply + proof(connection.recv(1 << 20)))
         connection.recv(1 << 20)
         connection.close()
 
@@ -212,8 +223,7 @@ def test_a_new_connection_that_breaks_is_not_tried_again() -> None:
 def test_a_reply_in_single_bytes_is_a_reply() -> None:
     def script(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.recv(1 << 20)
-        for byte in seats(1234):
+        for byte in seats(1234) + proof(connection.recv(1 << 20)):
             connection.sendall(bytes([byte]))
 
     with Fake(script) as server:

@@ -19,7 +19,7 @@ from scorer.store.redis.connect import connect
 from scorer.store.redis.link import Link
 from scorer.store.redis.sample import sample_problems
 from tests.scoring.batches import FIELDS
-from tests.store.redis.servers import HASH, PACKED, Fake, Script, answers, echoes, floods, knows
+from tests.store.redis.servers import HASH, PACKED, Fake, Script, answers, echoes, floods, knows, proof
 from tests.store.redis.test_faults import fetched, seats
 from tests.store.redis.test_resp_tree import TREES, written
 
@@ -108,16 +108,15 @@ def surplus(more: bytes, go: threading.Event, gone: threading.Event) -> Script:
     """Answers one request twice, the second time later."""
 
     def script(connection: socket.socket) -> None:
-        connection.recv(1 << 20)
-        connection.sendall(seats(1))
+        connection.sendall(seats(1) + proof(connection.recv(1 << 20)))
         go.wait()
         if more:
             connection.sendall(more)
         else:
             connection.shutdown(socket.SHUT_WR)
         gone.set()
-        while connection.recv(1 << 20):
-            connection.sendall(seats(3))
+        while request := connection.recv(1 << 20):
+            connection.sendall(seats(3) + proof(request))
 
     return script
 
@@ -134,6 +133,43 @@ def test_what_comes_behind_an_answer_is_taken_for_no_other(more: bytes) -> None:
         assert len(server.connections) == 2
 
 
+@pytest.mark.parametrize("more", ["a reply", "all replies to the last request"])
+def test_what_comes_between_a_question_and_its_answer_is_taken_for_no_answer(more: str) -> None:
+    def script(connection: socket.socket) -> None:
+        last = connection.recv(1 << 20)
+        connection.sendall(seats(1) + proof(last))
+        request = connection.recv(1 << 20)
+        connection.sendall(seats(1) + (proof(last) if more != "a reply" else b""))
+        select.select([connection], [], [], 0.2)  # what comes first is read by then
+        connection.sendall(seats(3) + proof(request))
+        connection.recv(1 << 20)
+
+    with Fake(script, answers(seats(2))) as server:
+        store = connect(server.url, PLENTY_MS)
+        assert fetched(store) == 1
+        with contextlib.suppress(Unavailable):
+            assert fetched(store) == 2
+        assert fetched(store) == 2
+        assert len(server.connections) == 2
+
+
+@pytest.mark.parametrize("reply", [b"+PONG\r\n", b"-NOPERM this user has no permissions to run the 'ping' command\r\n"])
+def test_a_proxy_that_does_not_repeat_and_a_user_who_may_not_ping_get_their_features(reply: bytes) -> None:
+    asked: list[bytes] = []
+
+    def script(connection: socket.socket) -> None:
+        while request := connection.recv(1 << 20):
+            asked.append(request)
+            connection.sendall(seats(len(asked)) + (reply if proof(request) else b""))
+
+    with Fake(script) as server:
+        store = connect(server.url, PLENTY_MS)
+        assert [fetched(store) for _ in range(3)] == [1, 2, 3]
+        assert len(server.connections) == 1
+    again = reply.startswith(b"+")
+    assert [b"PING" in request for request in asked] == [True, again, again]
+
+
 def test_what_comes_before_the_first_question_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     greeted = threading.Event()
     look = Link._refuse_unasked
@@ -146,8 +182,8 @@ def test_what_comes_before_the_first_question_is_no_answer(monkeypatch: pytest.M
     def greets(connection: socket.socket) -> None:
         connection.sendall(seats(1))
         greeted.set()
-        while connection.recv(1 << 20):
-            connection.sendall(seats(2))
+        while request := connection.recv(1 << 20):
+            connection.sendall(seats(2) + proof(request))
 
     monkeypatch.setattr(Link, "_refuse_unasked", look_when_it_has_come)
     with Fake(greets) as server, contextlib.suppress(Unavailable):

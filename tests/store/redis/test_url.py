@@ -73,11 +73,11 @@ def test_sentinels() -> None:
         ("redis://h?client_name=\udc80", ["has bytes that are not UTF-8; percent-encode them"]),
         ("redis://h:port", ["a host or its port is invalid"]),
         ("redis://h:99999", ["a host or its port is invalid"]),
-        ("redis://h/x", ["database 'x' is not a number"]),
+        ("redis://h/x", ["the database after '/' is not a number"]),
         ("redis://h?db=x", ["db"]),
         ("redis+cluster://h/1", ["database 1 of a cluster"]),
         ("redis+sentinel://h", ["it has no service name", "SERVICE"]),
-        ("redis+sentinel://h/m/x", ["database 'x' is not a number"]),
+        ("redis+sentinel://h/m/x", ["the database after '/' is not a number"]),
         ("unix://", ["it has no path of a socket"]),
         ("redis://h?socket_timeout=5", ["option 'socket_timeout' is not supported; set features.timeout_ms instead"]),
         ("redis://h?retry_on_timeout=1", ["'retry_on_timeout'", "features.timeout_ms"]),
@@ -171,7 +171,20 @@ def test_a_socket_has_no_host(rest: str) -> None:
     assert "p/w" not in problem
 
 
-@pytest.mark.parametrize("url", ["redis://app:hunter2", "redis://app:hunter2/0", "redis+cluster://h:1,:hunter2"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://app:hunter2",
+        "redis://app:hunter2/0",
+        "redis+cluster://h:1,:hunter2",
+        "redis://app/hunter2",
+        "rediss+cluster://app://hunter2",
+        "rediss+cluster://app://hunter2://h/0",
+        "redis+sentinel://app/m/hunter2",
+        "hunter2",
+        "redishunter2",
+    ],
+)
 def test_a_password_without_a_host_is_not_repeated(url: str) -> None:
     for problem in problems(url):
         assert "hunter2" not in problem
