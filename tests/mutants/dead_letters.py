@@ -7,14 +7,14 @@ REPLAY = "tests/kafka/dead_letters/test_replay.py"
 MUTANTS = [
     Mutant(
         "what was replayed is remembered one transaction late",
-        "scorer.kafka.dead_letters.replay:Replay._write",
+        "scorer.kafka.dead_letters.replay:Replay._remember",
         "self.replayed.news()",
         "self.replayed.news() if self.done else ()",
         REPLAY,
     ),
     Mutant(
         "an event is replayed to a partition that is not there",
-        "scorer.kafka.dead_letters.replay:Due.__iter__",
+        "scorer.kafka.dead_letters.due:Due.__iter__",
         "letter.partition >= topic.partitions",
         "letter.partition < 0",
         REPLAY,
