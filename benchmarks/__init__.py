@@ -1,1 +1,1 @@
-"""The speed of `scorer` beside other ways to do its work: `make bench`, or `python -m benchmarks`. See README.md."""
+"""Compares the speed of `scorer` with other ways to do its work: `make bench`, or `python -m benchmarks`; see README."""

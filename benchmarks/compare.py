@@ -1,4 +1,4 @@
-"""Measures every contender in turn, round after round, so that what else the machine does befalls all alike."""
+"""Measures the contenders in turn, in several rounds, so that other load on the machine affects all of them equally."""
 
 import os
 import platform
@@ -39,7 +39,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """A figure of this tree's replica divided by the same one of another checkout, in each round."""
+    """A figure of this tree's replica divided by that of another checkout, for each round."""
 
     figure: str
     ratios: Sequence[float]
@@ -47,19 +47,19 @@ class Beside:
 
 @dataclass(slots=True)
 class Results:
-    """What was measured, by contender, one item a round; latency by rate, too."""
+    """The measurements by contender, one item for each round; latency also by rate."""
 
     machine: Mapping[str, object]
     throughput: dict[Contender, list[Throughput]] = field(default_factory=dict)
     latency: dict[tuple[float, Contender], list[Latency]] = field(default_factory=dict)
 
     def ratios(self, contender: Contender) -> list[float]:
-        """Events per CPU-second against BASE with hashes, in each round; empty where that did not run."""
+        """Events per CPU-second relative to BASE with hashes, for each round; empty if BASE did not run."""
         base = self.throughput.get(_BASE, [])
         return [other.cpu_us / own.cpu_us for other, own in zip(base, self.throughput[contender], strict=False)]
 
     def beside(self) -> "list[Beside]":
-        """Return how this tree's replica compares with that of another checkout; empty where none was measured."""
+        """Return this tree's replica relative to that of another checkout; empty if none was measured."""
         found = []
         for own, other in permutations(self.throughput, 2):
             if own.name != SCORER or not other.name.startswith(f"{SCORER} of ") or own.limits != other.limits:
@@ -129,7 +129,7 @@ def _latencies(wanted: Wanted, results: Results, measure: Measure, console: Cons
 
 
 def machine(sandbox: Sandbox) -> dict[str, object]:
-    """Return what it runs on, and how busy that was before."""
+    """Return the machine, and its load before the run."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {

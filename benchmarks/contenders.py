@@ -1,4 +1,4 @@
-"""Who is measured: this project's replica, and the scripts that people write instead."""
+"""The measured programs: this project's replica, and the scripts that people write instead."""
 
 import sys
 from collections.abc import Callable, Collection, Iterable
@@ -17,7 +17,7 @@ PREDICTIONS = Path(__file__).parents[1] / "schemas" / "prediction.avsc"
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """How one is run.
+    """How a contender is run.
 
     share:   of the events, so that each takes some seconds.
     layouts: of the features, that it can read.
@@ -43,7 +43,7 @@ RIVALS = {
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A program that reads features of one layout; `batch` is the most events of one, where that can be chosen."""
+    """A program that reads features of one layout; `batch` is its largest batch, if that can be chosen."""
 
     name: str
     layout: str
@@ -52,7 +52,7 @@ class Contender:
 
     @property
     def limits(self) -> tuple[str, int | None]:
-        """What must be the same for two replicas to be compared."""
+        """The properties that two replicas must share to be compared."""
         return self.layout, self.batch
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What every measured program is told, by environment variables."""
+"""The environment variables that every measured program gets."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ PREFIX = "BENCH_"
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """Where everything is, and how the features are laid out.
+    """The addresses and folders of a run, and the layout of the features.
 
     bootstrap:    `host:port` of Kafka.
     redis:        `host:port` of Redis.
@@ -33,12 +33,12 @@ class Contract:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Read what this process was told."""
+        """Read the contract from the environment."""
         told = {name: os.environ.get(PREFIX + name.upper()) for name in cls.__slots__}
         texts = {name: value for name, value in told.items() if value is not None}
         folders = {name: Path(texts.pop(name)) for name in ("workload_dir", "state_dir")}
         return cls(**texts, **folders)  # type: ignore[arg-type]  # texts and folders are each of their fields' type
 
     def environment(self) -> dict[str, str]:
-        """What to tell a process."""
+        """Return the contract as environment variables."""
         return {PREFIX + name.upper(): str(value) for name, value in asdict(self).items()}

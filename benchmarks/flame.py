@@ -1,4 +1,4 @@
-"""A flame graph of a replica's loop that works off a backlog: `flame.svg`.
+"""A flame graph of a replica that works through a backlog: `flame.svg`.
 
 py-spy samples the Python threads that run. A kernel is the function that calls it; the threads of the Kafka clients
 have no Python in them, and are not in the picture: `stages` says what they take.
@@ -21,7 +21,7 @@ HERTZ = 500
 
 
 def run(contender: Contender, events: int, file: Path, console: Console) -> int:
-    """Have a replica work off a backlog, write the picture of it to a file, and return 0.
+    """Sample a replica that works through a backlog, write the flame graph to a file, and return 0.
 
     Raises:
         Fatal: the replica failed, or the sampler did: it has to be fetched, and to be allowed to look.

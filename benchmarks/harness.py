@@ -1,4 +1,4 @@
-"""The replica in a wider harness of the same contract, which has more peers and is not in this repository."""
+"""Runs the replica in a larger harness with the same contract, which is not in this repository."""
 
 import shlex
 import subprocess

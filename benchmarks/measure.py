@@ -1,4 +1,4 @@
-"""What every measurement does, and that of a backlog worked off. `steady` and `together` have the others."""
+"""The base of all measurements, and the measurement of a backlog. `steady` and `together` have the others."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ MILLION = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """A backlog worked off, from the first output to the last: start-up is left out.
+    """The result of a backlog, from the first output to the last, without the start-up.
 
     rate:        events a second by the broker's clock.
     cpu_us:      user and system microseconds an event, of the program with its children and threads.
@@ -39,7 +39,7 @@ class Throughput:
 
 @contextmanager
 def measuring(workload: Workload, partitions: int = PARTITIONS, *, by_key: bool = False) -> "Iterator[Measure]":
-    """Have servers of one's own, until the end of the block."""
+    """Run servers until the end of the block."""
     with Sandbox() as sandbox:
         workload.load_redis(sandbox.redis.url)
         yield Measure(sandbox, workload, Topics(sandbox.kafka.bootstrap, partitions, by_key=by_key))
@@ -60,7 +60,7 @@ class Measure:
         self._runs = 0
 
     def throughput(self, contender: Contender, events: int) -> Throughput:
-        """Have it work off a backlog.
+        """Let a program work through a backlog.
 
         Raises:
             Fatal: it ended or stalled, or an output is missing, there twice, or wrong.
@@ -77,7 +77,7 @@ class Measure:
         return Throughput(events, 1000 * count / max(last - first, 1), MILLION * cpu / count, megabytes)
 
     def contract(self, contender: Contender, input_topic: str) -> Contract:
-        """Return what a program is told in a run of its own."""
+        """Return the contract of a program's run."""
         self._runs += 1
         state = self.sandbox.folder / f"run-{self._runs}"
         state.mkdir()
@@ -97,7 +97,7 @@ class Measure:
         return Process(command, contract.environment(), contract.state_dir / f"log-{number}")
 
     def looks(self, programs: Sequence[Process], contract: Contract, outputs: int) -> Iterator[int]:
-        """Yield how many outputs there are, again and again, until they are as many as that.
+        """Yield the number of outputs repeatedly, until it reaches the expected number.
 
         Raises:
             Fatal: a program ended, or there was no further output for long.
@@ -117,12 +117,12 @@ class Measure:
             time.sleep(LOOK_SECONDS)
 
     def wait(self, program: Process, contract: Contract, outputs: int) -> None:
-        """Wait for so many outputs, as `looks` does."""
+        """Wait for a number of outputs, as `looks` does."""
         for _ in self.looks([program], contract, outputs):
             pass
 
     def verify(self, contender: Contender, contract: Contract, events: int) -> Verdict:
-        """Hold every output against what it should be, and give their space back."""
+        """Compare every output with the expected one, and free the topic's space."""
         outputs = self.topics.read(contract.output_topic)
         verdict = verify(outputs, self.workload, events, contender.program.schema)
         if not verdict.holds:
@@ -132,12 +132,12 @@ class Measure:
 
 
 def now() -> float:
-    """Return the time as the broker stamps it, in milliseconds since the epoch."""
+    """Return the broker's current time, in milliseconds since the epoch."""
     return time.time() * 1000
 
 
 def spent(samples: Sequence[Sequence[float]], begin: float, end: float) -> list[float]:
-    """Return the processor seconds between two moments, of each of the programs.
+    """Return the CPU seconds of each program between two moments.
 
     Args:
         samples: each a moment, and what each program had spent until then.

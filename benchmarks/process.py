@@ -1,4 +1,4 @@
-"""A measured program: its start, its end, and the processor time of it and its children, from Linux's /proc."""
+"""A measured program: its start, its end, and its CPU time with that of its children, from Linux's /proc."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ _SCHEDULED = 2  # the clock of a process that clock_getcpuclockid(3) gives
 
 
 class Process:
-    """A program from `with` until its end; it goes with this process in any case.
+    """A program that runs during a `with` block, and never outlives this process.
 
     Args:
         command: to run.
@@ -48,11 +48,11 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Of the program."""
+        """The process id."""
         return self._process.pid
 
     def check(self) -> None:
-        """Make sure that it runs.
+        """Make sure that it is running.
 
         Raises:
             Fatal: it has ended.
@@ -61,7 +61,7 @@ class Process:
             raise Fatal(f"the measured program exited with code {code}:\n{self.last_words()}")
 
     def last_words(self) -> str:
-        """The end of what it said."""
+        """The end of its output."""
         return self._log.read_text(errors="replace")[-_LAST_WORDS:]
 
     def cpu_seconds(self) -> float:
@@ -69,11 +69,11 @@ class Process:
         return cpu_seconds(self.pid)
 
     def megabytes(self) -> float:
-        """The memory that it holds now."""
+        """Its current memory."""
         return self._megabytes("VmRSS")
 
     def peak_megabytes(self) -> float:
-        """The most memory that it held at a time."""
+        """Its peak memory."""
         return self._megabytes("VmHWM")
 
     def _megabytes(self, name: str) -> float:
@@ -81,7 +81,7 @@ class Process:
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name)) / 1024
 
     def stop(self) -> None:
-        """Ask it to end, and insist after a while."""
+        """Stop it with SIGTERM, and kill it if it does not stop."""
         self._process.terminate()
         try:
             self._process.wait(_STOP_SECONDS)
@@ -89,7 +89,7 @@ class Process:
             self.kill()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
         self._process.kill()
         self._process.wait()
 

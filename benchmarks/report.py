@@ -29,7 +29,7 @@ def show(results: Results, console: Console) -> None:
 
 
 def about(machine: Mapping[str, Any]) -> str:
-    """Say in one line what it was measured on."""
+    """Return the machine in one line."""
     return (
         f"{machine['processors']} x {machine['processor']}, Python {machine['python']}, {machine['kafka']}, "
         f"{machine['redis']}; load before: {machine['load_before']:.1f}"
@@ -80,6 +80,6 @@ def _table(subject: str, *titles: str) -> Table:
 
 
 def _spread(values: Sequence[float], number: Number) -> str:
-    """The median, and the least and the greatest where there are several."""
+    """Return the median, with the minimum and the maximum if there are several values."""
     middle = number(median(values))
     return middle if len(values) == 1 else f"{middle} ({number(min(values))}-{number(max(values))})"

@@ -1,4 +1,4 @@
-"""Where the time goes: microseconds an event in each stage of a replica that works off a backlog."""
+"""Microseconds per event in each stage of a replica that works through a backlog."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def run(replicas: Sequence[tuple[str, int]], events: int, rounds: int, console: 
 
 
 def measure(sandbox: Sandbox, workload: Workload, layout: str, events: int, **groups: Mapping[str, object]) -> Budget:
-    """Have a replica work off a backlog, and return what an event took.
+    """Let a replica work through a backlog, and return the time per event.
 
     Args:
         sandbox: Kafka and Redis.
@@ -74,7 +74,7 @@ def measure(sandbox: Sandbox, workload: Workload, layout: str, events: int, **gr
 
 
 def table(budgets: dict[str, Budget]) -> Table:
-    """Return a row for each stage and a column for each budget: of the processor, and by the clock in brackets."""
+    """Return a row for each stage and a column for each budget: CPU time, and wall time in brackets."""
     shown = Table(box=box.MARKDOWN)
     shown.add_column("CPU us/event (wall)", no_wrap=True)
     for title in budgets:

@@ -1,4 +1,4 @@
-"""The measurement of events that come at a steady rate: how late their predictions are, and what that costs."""
+"""The measurement of events at a steady rate: the latency of their predictions, and the cost."""
 
 import time
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ LINGER_MS = 5
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """From handing an event to a producer to the broker's append of its prediction, in milliseconds."""
+    """Milliseconds from queueing an event in a producer to the broker's append of its prediction."""
 
     events: int
     p50: float
@@ -32,7 +32,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How a program stands when `events` were handed over: its processor seconds, and the megabytes it holds."""
+    """A program's CPU seconds and megabytes after `events` events."""
 
     events: int
     cpu_seconds: float
@@ -53,12 +53,12 @@ class Steady:
     samples: list[Sample]
 
     def parts(self) -> Iterator[tuple[Latency, float]]:
-        """Yield what is known of the time between two samples, and the megabytes at its end."""
+        """Yield the figures between two samples, and the megabytes at the end."""
         for begin, end in pairwise(self.samples):
             yield self._latency(begin, end), end.megabytes
 
     def whole(self) -> Latency:
-        """What is known of all of it."""
+        """The figures of the whole run."""
         return self._latency(self.samples[0], self.samples[-1])
 
     def _latency(self, begin: Sample, end: Sample) -> Latency:
@@ -106,7 +106,7 @@ def steady(measure: Measure, contender: Contender, rate: float, seconds: float, 
 
 
 def _handed_over(feed: Feed, workload: Workload, rate: float, sent: NDArray[np.float64]) -> Iterator[int]:
-    """Hand the events over, note when each was, milliseconds since the epoch, and yield how many were so far."""
+    """Produce the events, note the time of each in milliseconds since the epoch, and yield the number so far."""
     begin, done = time.monotonic(), 0
     while done < len(sent):
         due = min(len(sent), int((time.monotonic() - begin) * rate))

@@ -1,4 +1,4 @@
-"""The measurement of several replicas of one group that work off one backlog side by side."""
+"""The measurement of several replicas of one group that work through one backlog in parallel."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ LEAST_MS = 500.0  # side by side, for a rate
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """What they did from when each had its partitions until the first partition was at its end.
+    """The result from the time when each had its partitions until the first partition ended.
 
     rate:      events a second of all of them.
     cpu_us:    microseconds of theirs an event; `kafka_us` of the broker's, `redis_us` of Redis's.
@@ -28,7 +28,7 @@ class Together:
 
 
 def together(measure: Measure, contender: Contender, events: int, replicas: int) -> Together:
-    """Have several replicas work off a backlog.
+    """Let several replicas work through a backlog.
 
     Raises:
         Fatal: one ended or stalled, an output is missing, there twice, or wrong; or the backlog was over too soon.

@@ -24,7 +24,7 @@ _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One record as the output topic has it; `stamp` is when the broker appended it, milliseconds since the epoch."""
+    """One record of the output topic; `stamp` is the time of its append, in milliseconds since the epoch."""
 
     stamp: int
     key: bytes | None
@@ -55,16 +55,16 @@ class Topics:
         return self._filled[events]
 
     def empty(self) -> str:
-        """Return a new topic, in which the broker writes the time: a program may copy that of the event."""
+        """Return a new topic with the broker's timestamps, since a program may copy the event's."""
         return self._make(next(self._names))
 
     def count(self, topic: str) -> int:
-        """Return how many records it has."""
+        """Return the number of records in a topic."""
         ends = {TopicPartition(topic, at): _LATEST for at in range(self.partitions)}
         return sum(end.result().offset for end in self._admin.list_offsets(ends).values())
 
     def read(self, topic: str) -> Iterator[Output]:
-        """Yield every record that it has now."""
+        """Yield the records that are in a topic now."""
         left = self.count(topic)
         consumer = Consumer(
             {
@@ -84,7 +84,7 @@ class Topics:
             consumer.close()
 
     def shared(self, group: str, members: int) -> bool:
-        """Whether so many members of a group are known to have their share of a topic's partitions."""
+        """Whether this number of members of a group own their share of a topic's partitions."""
         try:
             found = self._admin.describe_consumer_groups([group])[group].result().members
         except KafkaException:  # as it may be when the group has just begun
@@ -93,7 +93,7 @@ class Topics:
         return len(shares) == members and min(shares) >= self.partitions // members
 
     def remove(self, topic: str) -> None:
-        """Give its space back."""
+        """Free its space."""
         self._admin.delete_topics([topic])[topic].result()
 
     def _make(self, name: str) -> str:
@@ -126,7 +126,7 @@ class Feed:
         self._topic = topic
 
     def send(self, key: bytes, value: bytes, partition: int = -1) -> None:
-        """Hand one event over, when there is room."""
+        """Queue one event, when there is room."""
         while True:
             try:
                 self._producer.produce(self._topic, value, key, partition)
@@ -136,7 +136,7 @@ class Feed:
                 return
 
     def serve(self, seconds: float) -> None:
-        """Let the producer work."""
+        """Serve the producer's callbacks."""
         self._producer.poll(seconds)
 
     def finish(self) -> None:

@@ -1,4 +1,4 @@
-"""Compiled trees against the booster, one thread each: microseconds per row by the number of rows.
+"""Compiled trees compared with the booster, one thread each: microseconds per row by number of rows.
 
 For each number of rows the two take turns, and the least of many
 times counts: what else the machine does only adds.
@@ -64,12 +64,12 @@ def train(name: str) -> xgboost.Booster:
 
 
 def is_categorical(name: str) -> bool:
-    """Whether one of MODELS has columns of categories."""
+    """Whether one of MODELS has categorical columns."""
     return "categories" in name
 
 
 def rows(count: int, *, categorical: bool, seed: int = 0) -> Rows:
-    """Rows [count, COLUMNS] of which a twentieth is missing."""
+    """Return rows [count, COLUMNS] with a twentieth of the values missing."""
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(count, COLUMNS)).astype(np.float32)
     if categorical:
@@ -94,7 +94,7 @@ def measure(booster: xgboost.Booster, *, categorical: bool) -> Iterator[tuple[fl
 
 
 def least(*calls: Callable[[], object]) -> list[float]:
-    """Return the least seconds of each call, which take turns."""
+    """Return the minimum seconds of each call; the calls alternate."""
     times: list[list[float]] = [[] for _ in calls]
     until = perf_counter() + SECONDS * len(calls)
     while perf_counter() < until or len(times[0]) < LEAST:

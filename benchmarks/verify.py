@@ -1,4 +1,4 @@
-"""Holds every output of a run against `booster.predict`."""
+"""Compares every output of a run with `booster.predict`."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from benchmarks.workload import Workload
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdict:
-    """What became of the events.
+    """The outputs of the events, compared with the expected ones.
 
     missing:    events without an output.
     duplicates: outputs of events that have another one.

@@ -1,1 +1,1 @@
-"""What people write instead: scripts under the contract, each complete in its own file, to be read and mended."""
+"""The scripts that people write instead, each complete in its own file, so that they can be read and improved."""

@@ -1,4 +1,4 @@
-"""What a good engineer writes in an afternoon: micro-batches, one round trip and one prediction for each.
+"""What a good engineer writes in an afternoon: micro-batches with one round trip and one prediction each.
 
 Its writes are flushed and their delivery reports checked before the offsets are committed, so it loses nothing.
 """

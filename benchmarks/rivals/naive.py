@@ -1,4 +1,4 @@
-"""What one writes first: an event at a time. It loses no event to a crash, and some to a broker that refuses writes."""
+"""What people write first: one event at a time. A crash loses no events, but refused writes do."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Backlogs worked off by one replica: over more partitions, with more columns, and longer ones."""
+"""Backlogs of one replica: with more partitions, more columns, and more events."""
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +21,12 @@ Runs = Mapping[tuple[str, int], Sequence[Throughput]]  # of each round, by layou
 
 
 def partitions(points: Sequence[int], scope: Scope) -> str:
-    """Measure topics of so many partitions, where the keys say which."""
+    """Measure topics by number of partitions, with events partitioned by key."""
     return _partitions(points, scope, by_key=True)
 
 
 def scattered(points: Sequence[int], scope: Scope) -> str:
-    """Measure the same where events take turns: the predictions of a partition then go to all partitions."""
+    """Measure the same with round-robin events: the predictions of a partition then go to all partitions."""
     return _partitions(points, scope, by_key=False)
 
 
@@ -37,14 +37,14 @@ def _partitions(points: Sequence[int], scope: Scope, *, by_key: bool) -> str:
 
 
 def events(points: Sequence[int], scope: Scope) -> str:
-    """Measure backlogs of so many events."""
+    """Measure backlogs by number of events."""
     workload = prepare(scope.tell)
     runs = _measure(points, scope, lambda _: measuring(workload), lambda point: point)
     return _page("events", points, runs)
 
 
 def columns(points: Sequence[int], scope: Scope) -> str:
-    """Measure models of so many columns, over events and entities that grow with them."""
+    """Measure models by number of columns; events and entities grow with them."""
     read = flights.read()
     with tempfile.TemporaryDirectory(prefix="scorer-columns-") as folder:
         workloads = {point: wide(Path(folder) / str(point), read, point) for point in points}
@@ -74,7 +74,7 @@ def _measure(
 
 
 def _least(points: Sequence[int], runs: Runs) -> Lines:
-    """What else the machine does only adds, so the least of the rounds is nearest to the truth."""
+    """Return the minimum of the rounds: other load on the machine can only add."""
     return {layout: [min(run.cpu_us for run in runs[layout, point]) for point in points] for layout in LAYOUTS}
 
 

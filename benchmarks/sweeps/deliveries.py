@@ -1,4 +1,4 @@
-"""What exactly-once costs beside at-least-once, by the size of a batch: each is a transaction."""
+"""The cost of exactly-once relative to at-least-once, by batch size, since each batch is a transaction."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -15,7 +15,7 @@ MODES = ("at-least-once", "exactly-once")
 
 
 def deliveries(points: Sequence[int], scope: Scope) -> str:
-    """Measure batches of so many events at most; of the rounds, the one that took the processor least is shown."""
+    """Measure by batch size; the round with the least CPU time is shown."""
     workload, found = prepare(scope.tell), dict[tuple[int, str], list[Budget]]()
     with Sandbox() as sandbox:
         workload.load_redis(sandbox.redis.url)

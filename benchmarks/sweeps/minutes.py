@@ -14,7 +14,7 @@ ENDS = 5  # minutes at either end that are compared
 
 
 def minutes(points: Sequence[int], scope: Scope) -> str:
-    """Measure for so many minutes."""
+    """Measure by number of minutes."""
     workload = prepare(scope.tell)
     pages = []
     for point in points:

@@ -22,7 +22,7 @@ Runs = dict[tuple[int, str], list[Steady]]  # of each round, by rate and setting
 
 
 def rates(points: Sequence[int], scope: Scope) -> str:
-    """Measure at so many events a second; medians of the rounds are shown, and their geometric means over all rates."""
+    """Measure by events per second; shows medians of the rounds, and their geometric means over all rates."""
     workload, runs = prepare(scope.tell), Runs()
     with measuring(workload) as measure:
         for number, point, (name, contender) in product(range(scope.rounds), points, SETTINGS.items()):

@@ -1,4 +1,4 @@
-"""Several replicas of a group that work off one backlog."""
+"""Several replicas of a group that work through one backlog."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from benchmarks.workload import prepare
 
 
 def replicas(points: Sequence[int], scope: Scope) -> str:
-    """Measure so many replicas; of the rounds, the one that took the processor least is shown."""
+    """Measure by number of replicas; the round with the least CPU time is shown."""
     workload, runs = prepare(scope.tell), dict[int, list[Together]]()
     events = scope.backlog * 2 * max(points)  # many are done before all replicas have their share
     for number in range(scope.rounds):
@@ -23,7 +23,7 @@ def replicas(points: Sequence[int], scope: Scope) -> str:
 
 
 def _page(runs: dict[int, Together]) -> str:
-    """A table: `x` is events a second over those of the first row; `x by CPU` is that if each had a core to itself."""
+    """Return a table: `x` is the speed relative to the first row; `x by CPU` is that with a core for each replica."""
     first, *_ = runs
     one = runs[first]
     rows = [

@@ -1,4 +1,4 @@
-"""How much a sweep measures, and on what."""
+"""How much a sweep measures, and on which machine."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ PATIENCE_MS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """How much, and who is told of each run.
+    """How much to measure, and a function that is called after each run.
 
     events:  of a backlog, before the replica's share.
     rounds:  of everything but a long run.
@@ -41,7 +41,7 @@ class Scope:
         return round(self.events * self.replicas["packed"].program.share)
 
     def tell(self, words: str) -> None:
-        """Say what a run came to."""
+        """Report the result of a run."""
         self.console.print(words, style="dim")
 
 

@@ -1,4 +1,4 @@
-"""What an event makes go over the network, and what the servers do for it, by the size of a batch."""
+"""Network traffic and server work per event, by batch size."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ COUNTERS = ("total_commands_processed", "total_net_input_bytes", "total_net_outp
 
 
 def wire(points: Sequence[int], scope: Scope) -> str:
-    """Measure batches of so many events at most."""
+    """Measure by batch size."""
     workload, rows = prepare(scope.tell), []
     with measuring(workload) as measure:
         for layout in LAYOUTS:

@@ -1,4 +1,4 @@
-"""The work that is measured: real flights as events, features in Redis, a model, and the score each event must get.
+"""The measured workload: real flights as events, features in Redis, a model, and the expected score of each event.
 
 It is made once per user and kept in `$XDG_CACHE_HOME/scorer/benchmark-...`, a name that changes with what makes it.
 """
@@ -33,7 +33,7 @@ Schema = dict[str, Any]  # as its file has it
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Workload:
-    """The events, and what must become of each.
+    """The events, and their expected outputs.
 
     folder:  what measured programs read: `event.avsc`, `score.avsc`, `model.ubj`, `features.json`.
     version: of the model.
@@ -68,7 +68,7 @@ class Workload:
 
 
 def prepare(tell: Callable[[str], None]) -> Workload:
-    """Return the workload, made first where it is not there, of which `tell` is told."""
+    """Return the workload, which is made first if needed; `tell` reports that."""
     folder = _cache_folder()
     if not folder.exists():
         tell("making events and a model, once, which takes some 20 seconds")
@@ -131,7 +131,7 @@ def _train(data: flights.Flights) -> xgboost.Booster:
 
 
 def _features(model: Path, data: flights.Flights) -> dict[str, object]:
-    """Return what programs are told of the features: where they are, and the model's columns in order."""
+    """Return the description of the features for programs: their keys, and the model's columns in order."""
     columns = [{"event": name} for name in data.columns]
     columns += [{"entity": name, "field": field} for name, entity in data.entities.items() for field in entity.fields]
     return {

@@ -21,7 +21,7 @@ EVENT_COLUMNS = ("month", "weekday", "flight", "sched_dep_time", "sched_arr_time
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """What features belong to: its key, of fields of the event, and its fields, in the order of a packed value."""
+    """An entity: the event fields of its key, and its own fields in the order of a packed value."""
 
     key: str
     fields: Sequence[str]
@@ -45,7 +45,7 @@ ENTITIES: Mapping[str, Entity] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flights:
-    """What the model is trained on and asked.
+    """The training data and the events.
 
     events:   the fields of `event.avsc`, but its id, of the flights that are events.
     matrix:   float32 [events, columns]; the columns are EVENT_COLUMNS, then the fields of each entity.

@@ -54,7 +54,7 @@ def wide(folder: Path, flights: Flights, columns: int) -> Workload:
 
 
 def _fields(columns: int) -> Mapping[str, Sequence[str]]:
-    """Return the names of the columns of the event and of each entity."""
+    """Return the column names of the event and of each entity."""
     shares = {"event": len(EVENT_COLUMNS)} | {name: len(entity.fields) for name, entity in ENTITIES.items()}
     ends = np.cumsum([*shares.values()]) * columns // sum(shares.values())
     names = [f"x{number}" for number in range(columns)]
