@@ -1,1 +1,1 @@
-"""Compares the speed of `scorer` with other ways to do its work: `make bench`, or `python -m benchmarks`. See README.md."""
+"""Compares `scorer` with other ways to do its work: `make bench`, or `python -m benchmarks`. See README.md."""

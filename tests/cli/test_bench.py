@@ -128,4 +128,4 @@ def test_a_replica_that_ends_by_itself_is_told(config: Path, capsys: pytest.Capt
     assert main(["bench", "-c", str(config), "--input", payments(config.parent, 10), *settings]) == 1
     said = capsys.readouterr().err
     assert "exited with code 1" in said
-    assert "dead letter" in said
+    assert "exceeds kafka.max_dead_letter_ratio" in said
