@@ -3,6 +3,7 @@
 from scorer.store.cache import Cache
 from scorer.store.load.load import Loaded, find_entity, load_file
 from scorer.store.lookups import Lookups
+from scorer.store.memory import MemoryStore, stored
 from scorer.store.protocol import Fetch, Reply, Request, Store
 from scorer.store.redis.connect import connect
 from scorer.store.redis.sample import sample_problems
@@ -12,6 +13,7 @@ __all__ = [
     "Fetch",
     "Loaded",
     "Lookups",
+    "MemoryStore",
     "Reply",
     "Request",
     "Store",
@@ -19,4 +21,5 @@ __all__ = [
     "find_entity",
     "load_file",
     "sample_problems",
+    "stored",
 ]
