@@ -1,16 +1,15 @@
 """Microseconds of an event in each stage of a replica, from what its /metrics says at two moments."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from scorer.monitor.stages import OUTSIDE, REST, STAGES
 
 ROWS = (*STAGES, REST, OUTSIDE)
 MILLION = 1e6
-_SAMPLE = re.compile(r"^(scorer_\w+?)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
-_LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 Labels = frozenset[tuple[str, str]]
 
@@ -26,9 +25,10 @@ class Reading:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the text of /metrics; an empty one is that of a replica which has not begun."""
-        found = _SAMPLE.findall(text)
-        return cls({(name, frozenset(_LABEL.findall(labels))): float(value) for name, labels, value in found})
+        """Read the text of /metrics; an empty one is that of a replica that has not begun."""
+        families = text_string_to_metric_families(text)
+        samples = (sample for family in families for sample in family.samples)
+        return cls({(sample.name, frozenset(sample.labels.items())): sample.value for sample in samples})
 
     def value(self, name: str, **labels: str) -> float:
         """Return one sample, 0 where it is not there."""
