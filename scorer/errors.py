@@ -47,12 +47,18 @@ class Fatal(ScorerError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name nearest to one that is not; empty where none is near."""
+    """Return the known name that is nearest to an unknown one; empty where none is near."""
     near = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return near[0] if near else ""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?`, to stand behind what is said of an unknown name; empty where none is near."""
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return `did you mean 'x'?` for a name that is not known; empty where no known one is near."""
     near = nearest(name, known)
-    return f"; did you mean '{near}'?" if near else ""
+    return f"did you mean '{near}'?" if near else ""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a suggestion with `; ` in front, to append to a message; empty where no known name is near."""
+    hint = suggestion(name, known)
+    return f"; {hint}" if hint else ""

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from scorer.documents import yaml
 from scorer.errors import Problem, did_you_mean
-from scorer.plan import document
 
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[list[Text], Field(min_length=1)]
@@ -104,7 +104,7 @@ def read(text: str, where: str) -> Form:
     Raises:
         Misconfigured: it is not YAML.
     """
-    raw, problems = document.read(text, where)
+    raw, problems = yaml.construct(text, where)
 
     def fit(form: type[AnyForm], item: object, *path: str | int) -> AnyForm | None:
         try:
