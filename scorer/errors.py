@@ -52,7 +52,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return near[0] if near else ""
 
 
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return `did you mean 'x'?` for an unknown name; empty if no known name is near."""
+    near = nearest(name, known)
+    return f"did you mean '{near}'?" if near else ""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?`, to end a message about an unknown name; empty if no known name is near."""
-    near = nearest(name, known)
-    return f"; did you mean '{near}'?" if near else ""
+    hint = suggestion(name, known)
+    return f"; {hint}" if hint else ""

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.avro import BadEvent, Converter, frame, prediction_json
-from scorer.batch import Lookup, Outcome, Records
+from scorer.batch import Outcome, Records
 from scorer.errors import Problem, did_you_mean
 from scorer.model import Golden, read_golden
 from scorer.plan import Entity
 from scorer.serving import Serving
-from scorer.store import Fetch, Reply, Request, layout_of
+from scorer.store import Fetch, Reply, Request, stored
 
 GOLDEN_TOLERANCE = 1e-5  # relative: a golden score may come from another machine's arithmetic
 
@@ -46,9 +46,18 @@ class Offline:
 
     def predictions(self, bodies: Iterable[bytes]) -> Iterator[dict[str, object]]:
         """Yield each prediction as plain JSON; a rejected event has a null score, a `reason` and a `detail`."""
+        for outcome in self.outcomes(bodies):
+            yield from prediction_json(outcome)
+
+    def outcomes(self, bodies: Iterable[bytes]) -> Iterator[Outcome]:
+        """Score any number of events in batches of the settings' size.
+
+        Raises:
+            Unavailable: the store cannot answer and the policy is to wait.
+        """
         first, limits = 0, self._serving.settings.batch
         for batch in _batches(bodies, limits.max_records, limits.max_bytes):
-            yield from prediction_json(self.score(batch, first))
+            yield self.score(batch, first)
             first += len(batch)
 
 
@@ -105,18 +114,10 @@ class GoldenStore:
 
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:  # noqa: ARG002  a golden event has no age
         """Return the golden features of each entity."""
-        return [self._reply(request) for request in requests]
-
-    def _reply(self, request: Request) -> Reply:
-        entity = request.entity
-        known = self.features.get(entity.name, {})
-        found = [known.get(field) for field in entity.fields]
-        values = np.array([[np.nan if value is None else value for value in found]], np.float64)
-        values = values.astype(layout_of(entity).number_type).astype(np.float64)  # as Redis would hold it
-        absent = np.array([[value is None for value in found]])
-        lookup = Lookup.MISSING if absent.all() else Lookup.HIT
-        keys = len(request.keys)
-        return Reply(values.repeat(keys, 0), absent.repeat(keys, 0), np.full(keys, lookup, np.uint8))
+        return [
+            stored(request.entity, [self.features.get(request.entity.name)] * len(request.keys), now=None)
+            for request in requests
+        ]
 
 
 def _unused(golden: Golden, entities: Sequence[Entity]) -> str:

@@ -87,18 +87,19 @@ class Serving:
         return Lookups(connect(policy.url, policy.timeout_ms), policy.when_unavailable, cache)
 
 
-def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:
+def prepare(settings: Settings, bundle: Bundle | None = None, schema: Schema | None = None) -> Serving:
     """Load everything that serving needs, and check the parts against each other.
 
     Args:
         settings: name the schema and the folder of models.
         bundle: the version to load; by default the configured one.
+        schema: the schema of the events; by default the configured one.
 
     Raises:
         Misconfigured: with every problem of every part.
     """
     problems: list[Problem] = []
-    schema = _collect(problems, lambda: Schema.load(settings.events.schema_path))
+    schema = schema or _collect(problems, lambda: Schema.load(settings.events.schema_path))
     found = bundle or _collect(problems, lambda: find_bundle(settings.model.path, settings.model.version))
     draft = found and _collect(problems, lambda: Draft.load(found.plan_file))
     plan = draft and _collect(problems, draft.plan)

@@ -20,7 +20,7 @@ from scorer.avro.schema import Schema
 from scorer.avro.showing import shown
 from scorer.avro.wrapped import unwrapped
 from scorer.batch import Records
-from scorer.errors import Misconfigured, Problem, nearest
+from scorer.errors import Misconfigured, Problem, suggestion
 
 _KEY = Scalar("string")
 _END = pack_long(0)  # of the blocks of an array or a map
@@ -115,8 +115,7 @@ class _Writer:
         names = [member.name for member in kind.members]
         for name in value:
             if name not in names:
-                near = nearest(name, names)
-                hint = f"did you mean '{near}'?" if near else f"expected {', '.join(names) or 'no fields'}"
+                hint = suggestion(name, names) or f"expected {', '.join(names) or 'no fields'}"
                 self._fail(path, f"unknown field {name!a}", hint)
         for member in kind.members:
             inner = f"{path}.{member.name}".lstrip(".")

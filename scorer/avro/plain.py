@@ -1,7 +1,8 @@
-"""Scalars between plain JSON and what Avro holds."""
+"""Scalars between plain JSON and what Avro holds; on the way in, Python's own dates, decimals and bytes as well."""
 
 import math
 from base64 import b64decode, b64encode
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
@@ -44,11 +45,13 @@ def expected(kind: Scalar) -> str:
 
 
 def from_json(kind: Scalar, value: Any) -> Raw:  # noqa: ANN401  JSON
-    """Return what Avro holds for a value of plain JSON.
+    """Return what Avro holds for a value of plain JSON, or for a Python value of the type's own kind.
 
     Raises:
         ValueError, ArithmeticError: the value does not fit the type.
     """
+    if isinstance(value, date | time | Decimal | UUID | bytes):
+        return _from_python(kind, value)
     if isinstance(value, bool) != (kind.base == "boolean") or (value is None) != (kind.base == "null"):
         raise ValueError
     if isinstance(value, str):
@@ -62,6 +65,23 @@ def from_json(kind: Scalar, value: Any) -> Raw:  # noqa: ANN401  JSON
             return float(value)
         case _, int() | float() if kind.base in _BITS and value == int(value) and _fits(kind, int(value)):
             return int(value)
+    raise ValueError
+
+
+def _from_python(kind: Scalar, value: date | time | Decimal | UUID | bytes) -> Raw:
+    match kind.meaning, value:
+        case ("timestamp", datetime() as moment) | ("time", time() as moment):
+            return _from_text(kind, moment.isoformat())
+        case "date", date() as day if not isinstance(day, datetime):
+            return _from_text(kind, day.isoformat())
+        case "uuid", UUID():
+            return _from_text(kind, str(value))
+        case "decimal", Decimal():
+            return _unscaled(kind, value)
+        case (("float" | "double"), Decimal()):
+            return float(value)
+        case (("bytes" | "fixed"), bytes()) if kind.base == "bytes" or len(value) == kind.size:
+            return value
     raise ValueError
 
 

@@ -1,16 +1,15 @@
 """Microseconds per event in each stage of a replica, from two readings of its /metrics."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from scorer.monitor.stages import OUTSIDE, REST, STAGES
 
 ROWS = (*STAGES, REST, OUTSIDE)
 MILLION = 1e6
-_SAMPLE = re.compile(r"^(scorer_\w+?)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
-_LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 Labels = frozenset[tuple[str, str]]
 
@@ -27,8 +26,9 @@ class Reading:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse the text of /metrics; an empty text is that of a replica that has not started."""
-        found = _SAMPLE.findall(text)
-        return cls({(name, frozenset(_LABEL.findall(labels))): float(value) for name, labels, value in found})
+        families = text_string_to_metric_families(text)
+        samples = (sample for family in families for sample in family.samples)
+        return cls({(sample.name, frozenset(sample.labels.items())): sample.value for sample in samples})
 
     def value(self, name: str, **labels: str) -> float:
         """Return one sample; 0 if it is absent."""

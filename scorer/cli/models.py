@@ -5,14 +5,14 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import yaml
 from rich.text import Text
 
 from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.table import aligned
+from scorer.documents.yaml import construct
 from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.model import (
     Bundle,
@@ -109,7 +109,7 @@ def _show(settings: Settings, args: argparse.Namespace) -> Answer:
     bundle = _chosen(settings, args)
     booster = load_booster(bundle.model_file, bundle.rounds)
     Plan.load(bundle.plan_file)  # checks the plan before it is shown
-    plan = yaml.safe_load(bundle.plan_file.read_text("utf-8"))
+    plan = cast("Answer", construct(bundle.plan_file.read_text("utf-8-sig"), str(bundle.plan_file))[0])
     facts = {
         "objective": booster.objective,
         "booster": booster.booster_kind,

@@ -53,6 +53,16 @@ def find_bundle(path: Path, version: str = LATEST) -> Bundle:
     return _open(path, resolve_version(path, version))
 
 
+def open_bundle(folder: Path) -> Bundle:
+    """Open the bundle in a folder, or the latest of the versions in it, and verify its files against its manifest.
+
+    Raises:
+        Misconfigured: with every reason why there is no such bundle.
+    """
+    is_one = _has_model(folder) or (folder / PLAN).exists()
+    return _open(folder.parent, folder.name) if is_one else find_bundle(folder)
+
+
 def resolve_version(path: Path, version: str = LATEST) -> str:
     """Return the name of the chosen version; for `latest`, the last complete one.
 

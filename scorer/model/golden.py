@@ -2,10 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
-from scorer.errors import Misconfigured, Problem, did_you_mean
+from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
+from pydantic_core import PydanticCustomError
+
+from scorer.documents.faults import Fault, faults
+from scorer.errors import Misconfigured, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +49,40 @@ def read_golden(file: Path) -> list[Golden]:
     return rows
 
 
+def _score(value: object) -> float | tuple[float, ...]:
+    numbers: list[Any] = value if isinstance(value, list) else [value]
+    if not numbers or any(type(number) not in {int, float} for number in numbers):
+        raise PydanticCustomError("score", "expected a number, or a list of one for each class")
+    return tuple(map(float, numbers)) if isinstance(value, list) else float(numbers[0])
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    event: dict[str, Any]
+    features: dict[str, dict[str, float | None] | None] = {}
+    score: Annotated[Any, PlainValidator(_score)]
+
+
 def _golden(line: bytes) -> Golden:
     try:
-        document = json.loads(line.decode())
+        form = _Form.model_validate(json.loads(line.decode()))
     except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON at character {error.pos + 1}: {error.msg}") from error
-    if not isinstance(document, dict):
-        raise ValueError(f"found {_name(document)}; expected an object with event, features and score")  # noqa: TRY004  of JSON
-    known = [field.name for field in fields(Golden)]
-    for key in document:
-        if key not in known:
-            raise ValueError(f"unknown key '{key}'" + (did_you_mean(key, known) or f"; known keys are {known}"))
-    for key in ("event", "score"):
-        if key not in document:
-            raise ValueError(f"has no '{key}'")
-    return Golden(
-        _object(document["event"], "event"), _features(document.get("features", {})), _score(document["score"])
-    )
+    except ValidationError as error:
+        raise ValueError("; ".join(map(_worded, faults(error, _Form)))) from error
+    features = {entity: known for entity, known in form.features.items() if known is not None}
+    return Golden(form.event, features, form.score)
 
 
-def _features(value: object) -> dict[str, dict[str, float | None]]:
-    return {
-        entity: {
-            name: None if number is None else _number(number, f"features.{entity}.{name}")
-            for name, number in _object(of, f"features.{entity}").items()
-        }
-        for entity, of in _object(value, "features").items()
-        if of is not None
-    }
-
-
-def _score(value: object) -> float | tuple[float, ...]:
-    if isinstance(value, list) and value:
-        return tuple(_number(item, "score") for item in value)
-    return _number(value, "score")
-
-
-def _number(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"'{where}' is {_name(value)}; expected a number")  # noqa: TRY004  as every error of a line
-    return float(value)
-
-
-def _object(value: object, where: str) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise ValueError(f"'{where}' is {_name(value)}; expected an object")  # noqa: TRY004  as every error of a line
-    return value
+def _worded(fault: Fault) -> str:
+    if fault.missing:
+        return f"has no '{fault.missing}'"
+    if fault.unknown:
+        return f"unknown key '{fault.unknown}'{fault.hint or f'; {fault.expected}'}"
+    if not fault.path:
+        return f"found {_name(fault.found)}; expected an object with event, features and score"
+    return f"'{'.'.join(map(str, fault.path))}' is {_name(fault.found)}; {fault.expected}"
 
 
 def _name(value: object) -> str:

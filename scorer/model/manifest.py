@@ -6,8 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainValidator, ValidationError
+from pydantic_core import PydanticCustomError
+
+from scorer.documents.faults import Fault, faults
 from scorer.errors import Misconfigured, Problem
 from scorer.model.rounds import Rounds, parse_rounds
 
@@ -17,9 +21,35 @@ PLAN = "plan.yaml"
 GOLDEN = "golden.jsonl"
 FILES = (*MODELS, PLAN, GOLDEN)  # the files of a bundle, each of which its manifest must list
 
-_TEXTS = ("xgboost", "objective", "created")
 _NEW_VERSION = "add the files as a new version with `scorer models add`"
 _SHA256 = re.compile("[0-9a-f]{64}")
+_OF_FOLDER, _DIGITS = "expected a file in this folder", "expected 64 hexadecimal digits"
+
+
+def _name(name: str) -> str:
+    if not name or name in {".", ".."} or set(name) & set("/\\\0"):
+        raise PydanticCustomError("name", _OF_FOLDER)
+    return name
+
+
+def _digest(digest: str) -> str:
+    if not _SHA256.fullmatch(digest.lower()):
+        raise PydanticCustomError("digest", _DIGITS)
+    return digest.lower()
+
+
+def _rounds(value: object) -> Rounds | None:
+    return None if value is None else parse_rounds(value)
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(strict=True)  # unknown keys are ignored
+
+    files: dict[Annotated[str, AfterValidator(_name)], Annotated[str, AfterValidator(_digest)]]
+    xgboost: str | None = None
+    objective: str | None = None
+    created: str | None = None
+    rounds: Annotated[Any, PlainValidator(_rounds)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +70,15 @@ class Manifest:
             Misconfigured: if the file is not a manifest, with every reason.
         """
         try:
-            document = json.loads(file.read_bytes())
+            return cls(**dict(_Form.model_validate(json.loads(file.read_bytes()))))
         except OSError as error:
             raise Misconfigured([Problem(str(file), f"cannot be read: {error.strerror}")]) from error
+        except ValidationError as error:
+            raise Misconfigured([Problem(str(file), *_worded(fault)) for fault in faults(error, _Form)]) from error
         except ValueError as error:
             raise Misconfigured(
                 [Problem(str(file), f"is not JSON: {error}", "write the bundle again with `scorer models add`")]
             ) from error
-        problems = [Problem(str(file), what, expected) for what, expected in _wrong(document)]
-        if problems:
-            raise Misconfigured(problems)
-        files = {name: digest.lower() for name, digest in document["files"].items()}
-        rounds = document.get("rounds")
-        texts = {key: document.get(key) for key in _TEXTS}
-        return cls(files, rounds=None if rounds is None else parse_rounds(rounds), **texts)
 
     def problems(self, folder: Path) -> list[Problem]:
         """Return how the folder's files differ from the list: missing, changed, or not listed."""
@@ -83,25 +108,15 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _wrong(document: Any) -> list[tuple[str, str]]:  # noqa: ANN401  JSON
-    """Return what is wrong with the document, and what was expected."""
-    if not isinstance(document, dict):
-        return [("is not an object", 'expected {"files": {...}}')]
-    files = document.get("files")
-    if not isinstance(files, dict):
-        return [("has no object 'files'", 'expected {"files": {"model.ubj": "<sha256 hex>", ...}}')]
-    wrong = []
-    for name, digest in files.items():
-        if not name or name in {".", ".."} or set(name) & set("/\\\0"):
-            wrong.append((f"files: {name!r} is not a file name", "expected a file in this folder"))
-        elif not isinstance(digest, str) or not _SHA256.fullmatch(digest.lower()):
-            wrong.append((f"files.{name}: {digest!r} is not a sha256", "expected 64 hexadecimal digits"))
-    wrong += [
-        (f"{key}: {document[key]!r} is not text", "") for key in _TEXTS if not isinstance(document.get(key), str | None)
-    ]
-    if document.get("rounds") is not None:
-        try:
-            parse_rounds(document["rounds"])
-        except ValueError as error:
-            wrong.append((f"rounds: {error}", ""))
-    return wrong
+def _worded(fault: Fault) -> tuple[str, str]:
+    """Return what is wrong with a manifest, and what was expected."""
+    at = ".".join(map(str, fault.path))
+    if not fault.path and not fault.missing:
+        return "is not an object", 'expected {"files": {...}}'
+    if fault.missing or at == "files":
+        return "has no 'files' that is an object", 'expected {"files": {"model.ubj": "<sha256 hex>", ...}}'
+    if fault.expected == _OF_FOLDER:
+        return f"files: {fault.found!r} is not a file name", _OF_FOLDER
+    if fault.path[0] == "files":
+        return f"{at}: {fault.found!r} is not a sha256", _DIGITS
+    return (f"{at}: {fault.reason}" if fault.reason else f"{at}: {fault.found!r} is not text"), ""

@@ -1,7 +1,7 @@
 """Observability of a replica: metrics, health, logs, and the HTTP server for metrics and health."""
 
 from scorer.monitor.health import Health
-from scorer.monitor.logs import Outages
+from scorer.monitor.logs import Outages, log_to_stderr
 from scorer.monitor.logs import configure as configure_logging
 from scorer.monitor.metrics import Metrics
 from scorer.monitor.server import Server, serve
@@ -17,6 +17,7 @@ __all__ = [
     "Server",
     "Watch",
     "configure_logging",
+    "log_to_stderr",
     "serve",
     "watched",
 ]

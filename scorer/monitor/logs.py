@@ -28,30 +28,44 @@ def configure(level: Level = "info", format: Format = "auto") -> None:  # noqa: 
         level: the lowest level that is written. Libraries log at info or above: numba's debug output is a flood.
         format: `text`, `json` (one object a line: timestamp, level, event, keys), or `auto`: text on a terminal.
     """
-    terminal = sys.stderr.isatty()
-    text = format == "text" or (format == "auto" and terminal)
-    processors: list[Processor] = [
+    log_to_stderr(level, format)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        ProcessorFormatter(
+            foreign_pre_chain=[*_shared(), structlog.stdlib.add_logger_name],
+            processors=[ProcessorFormatter.remove_processors_meta, *_written(format)],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(_number(level), logging.INFO), force=True)
+    logging.captureWarnings(capture=True)
+
+
+def log_to_stderr(level: Level, format: Format) -> None:  # noqa: A002  the setting's name
+    """Send structlog alone to stderr, and leave the logging of the program around it as it is."""
+    structlog.configure(
+        processors=[*_shared(), *_written(format)],
+        wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _shared() -> list[Processor]:
+    return [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    written = _text(colors=terminal and "NO_COLOR" not in os.environ) if text else _json()
-    number = logging.getLevelNamesMapping()[level.upper()]
-    structlog.configure(
-        processors=[*processors, *written],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        ProcessorFormatter(
-            foreign_pre_chain=[*processors, structlog.stdlib.add_logger_name],
-            processors=[ProcessorFormatter.remove_processors_meta, *written],
-        )
-    )
-    logging.basicConfig(handlers=[handler], level=max(number, logging.INFO), force=True)
-    logging.captureWarnings(capture=True)
+
+
+def _written(format: Format) -> list[Processor]:  # noqa: A002  the setting's name
+    terminal = sys.stderr.isatty()
+    text = format == "text" or (format == "auto" and terminal)
+    return _text(colors=terminal and "NO_COLOR" not in os.environ) if text else _json()
+
+
+def _number(level: Level) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]
 
 
 def _text(*, colors: bool) -> list[Processor]:

@@ -9,9 +9,10 @@ from typing import TypeVar
 import numpy as np
 
 from scorer.batch import Field, Kind
+from scorer.documents.faults import TEXT
 from scorer.errors import Problem, did_you_mean
 from scorer.plan.expression import ALLOWED, Expression
-from scorer.plan.form import TEXT, ColumnForm, Form, column_step, place
+from scorer.plan.form import ColumnForm, Form, column_step, place
 from scorer.plan.time_parts import parts_of
 
 Name = TypeVar("Name", str, str | int)

@@ -1,32 +1,19 @@
 """The form of a plan file: which keys stand where, and of what type. What they mean is `plan`'s."""
 
-import re
 import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
-from scorer.errors import Problem, did_you_mean
-from scorer.plan import document
+from scorer.documents import yaml
+from scorer.documents.faults import TEXT, Fault, faults
+from scorer.errors import Problem
 
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[list[Text], Field(min_length=1)]
-
-TEXT = "expected text, in quotes where it looks like something else"
-
-_EXPECTED = {
-    "string_type": TEXT,
-    "string_too_short": "expected text with at least one character",
-    "float_type": "expected a number",
-    "finite_number": "expected a finite number",
-    "list_type": "expected a list such as [a, b]",
-    "too_short": "expected at least one item",
-    "dict_type": "expected a mapping of keys to values",
-    "model_type": "expected a mapping of keys to values",
-}
 
 
 def _category(value: object) -> str | int:
@@ -104,13 +91,13 @@ def read(text: str, where: str) -> Form:
     Raises:
         Misconfigured: it is not YAML.
     """
-    raw, problems = document.read(text, where)
+    raw, problems = yaml.construct(text, where)
 
     def fit(form: type[AnyForm], item: object, *path: str | int) -> AnyForm | None:
         try:
             return form.model_validate(item)
         except ValidationError as error:
-            problems.extend(_problem(form, details, where, path) for details in error.errors())
+            problems.extend(_problem(fault, where, path) for fault in faults(error, form))
         return None
 
     fit(_PlanForm, raw)
@@ -148,22 +135,9 @@ def _text(item: object, key: str) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _problem(form: type[_Form], details: ErrorDetails, where: str, path: tuple[str | int, ...]) -> Problem:
-    loc, kind, found = details["loc"], details["type"], f"found {reprlib.repr(details['input'])}"
-    if kind == "missing":
-        return Problem(place(where, *path), f"the key '{loc[-1]}' is missing", f"expected keys: {_keys(form)}")
-    here = place(where, *path, *(step for step in loc if step != "[key]"))
-    if kind == "extra_forbidden":
-        name = str(loc[-1])
-        return Problem(
-            here, f"unknown key '{name}'{did_you_mean(name, form.model_fields)}", f"known keys: {_keys(form)}"
-        )
-    if kind == "literal_error":
-        choices = details["ctx"]["expected"]
-        near = did_you_mean(str(details["input"]), re.findall(r"'([^']*)'", choices))
-        return Problem(here, f"{found}{near}", f"expected {choices}")
-    return Problem(here, found, _EXPECTED.get(kind) or details["msg"].replace("Input should be", "expected"))
-
-
-def _keys(form: type[_Form]) -> str:
-    return ", ".join(form.model_fields)
+def _problem(fault: Fault, where: str, path: tuple[str | int, ...]) -> Problem:
+    here = place(where, *path, *fault.path)
+    if fault.missing:
+        return Problem(here, f"the key '{fault.missing}' is missing", fault.expected)
+    what = f"unknown key '{fault.unknown}'" if fault.unknown else f"found {reprlib.repr(fault.found)}"
+    return Problem(here, f"{what}{fault.hint}", fault.expected)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,11 +11,12 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from scorer.errors import Fatal
 from scorer.sandbox.server import HOST, free_port
 from scorer.sandbox.watchdog import watchdog
 
-_OWNED = re.compile(rb'^scorer_lag_records\{.*?partition="(\d+)".*?\}', re.MULTILINE)
 _LOOK_SECONDS = 0.5  # between two requests
 _ANSWER_SECONDS = 0.5
 _STOP_SECONDS = 40.0  # more than a replica may take, which is shutdown.deadline_s
@@ -71,7 +71,7 @@ class Replica:
         self._due = time.monotonic() + _LOOK_SECONDS
         try:
             health = json.loads(_get(self.port, "ready"))
-            self.partitions = sorted(map(int, _OWNED.findall(_get(self.port, "metrics"))))
+            self.partitions = _owned(_get(self.port, "metrics").decode())
         except OSError:
             return  # its HTTP server is not up yet, or busy: keep the last state
         self.reason = "; ".join(f"{name}: {health['conditions'][name]}" for name in health["failed"])
@@ -122,9 +122,17 @@ class Replica:
                 raise Fatal(f"{self.name} (pid {self.pid}) stopped with exit code {code}")
 
 
+def _owned(metrics: str) -> list[int]:
+    """Return the partitions whose lag a replica knows: those that it reads."""
+    families = text_string_to_metric_families(metrics)
+    lags = (sample for family in families if family.name == "scorer_lag_records" for sample in family.samples)
+    return sorted(int(lag.labels["partition"]) for lag in lags)
+
+
 def _get(port: int, page: str) -> bytes:
     """Return the body of a replica's page, whatever the HTTP status."""
-    request = urllib.request.Request(f"http://{HOST}:{port}/{page}", headers={"Cache-Control": "no-cache"})
+    headers = {"Cache-Control": "no-cache", "Accept": "text/plain"}  # the format that the parser reads
+    request = urllib.request.Request(f"http://{HOST}:{port}/{page}", headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310  a page of our child
             return bytes(answer.read())

@@ -1,11 +1,12 @@
 """The steps from events to the matrix: make the keys, look them up, assemble the matrix."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import kernel
+from scorer.arrays.kernel import Codes, Codes2, Flags, Flags2, Ints2, Ints32, entry
 from scorer.arrays.spans import Texts
 from scorer.batch import NO_SLOT, Events, Field, Found, Lookup, Matrix, Reason, Rejected
 from scorer.errors import Misconfigured, Problem, Unavailable
@@ -94,8 +95,9 @@ class Features:
         states = np.empty((len(found), events.rows), np.uint8)
         missing = np.empty((events.rows, len(found)), np.bool_)
         lookups = np.zeros((len(found), len(Lookup)), np.int64)
+        counts = _Counts(states, missing, lookups)
         for at, each in enumerate(found):
-            count_outcomes(each.slots, each.lookup, good, at, states, missing, lookups)
+            count_outcomes(each.slots, each.lookup, good, at, counts)
         scored, rejected = good, list[Rejected]()
         if lookups[self._refused].any():
             rejected = list(self._without_features(found, states, good))
@@ -134,35 +136,30 @@ def _good(events: Events) -> NDArray[np.bool_]:
     return good
 
 
-@kernel(
-    "void(int32[::1], uint8[::1], boolean[::1], int64, uint8[:, ::1], boolean[:, ::1], int64[:, ::1])",
-    refcounts=False,
-)
-def count_outcomes(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
-    slots: NDArray[np.int32],
-    lookup: NDArray[np.uint8],
-    good: NDArray[np.bool_],
-    entity: int,
-    states: NDArray[np.uint8],
-    missing: NDArray[np.bool_],
-    lookups: NDArray[np.int64],
-) -> None:
+class _Counts(NamedTuple):
+    """The look-up results of a batch."""
+
+    states: Codes2  # [entities, rows]: a Lookup
+    missing: Flags2  # [rows, entities]: whether a counted row lacks the entity
+    lookups: Ints2  # [entities, Lookup]: how many counted rows had each result
+
+
+@entry
+def count_outcomes(slots: Ints32, lookup: Codes, good: Flags, entity: int, counts: _Counts) -> None:
     """Note and count the look-up results of one entity by row; a row without a key is MISSING.
 
     Args:
-        slots: int32 [rows], the line of each row's key, or NO_SLOT.
-        lookup: uint8 [lines], a Lookup.
-        good: bool [rows], the rows to count.
+        slots: [rows], the line of each row's key, or NO_SLOT.
+        lookup: [lines], a Lookup.
+        good: [rows], the rows to count.
         entity: the entity's number.
-        states: uint8 [entities, rows], output: the Lookup of each row; only the line of this entity is written.
-        missing: bool [rows, entities], output: whether a counted row lacks the entity; only its column is written.
-        lookups: int64 [entities, Lookup], output: how many counted rows had each result; only its line is written.
+        counts: output; only what belongs to this entity is written.
     """
     for row in range(len(slots)):
         state = lookup[slots[row]] if slots[row] != NO_SLOT else MISSING
-        states[entity, row] = state
-        missing[row, entity] = good[row] and state != HIT
-        lookups[entity, state] += good[row]
+        counts.states[entity, row] = state
+        counts.missing[row, entity] = good[row] and state != HIT
+        counts.lookups[entity, state] += good[row]
 
 
 def _needed_by(denied: Denied, requests: Sequence[Request], keyed: Sequence[Keyed], events: Events) -> str:

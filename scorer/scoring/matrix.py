@@ -1,12 +1,13 @@
 """From columns of events and features to the booster's matrix."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.arrays.distinct import distinct
-from scorer.arrays.kernel import kernel
+from scorer.arrays.kernel import Flags, Flags2, Floats, Floats2, Ints, Ints32, Singles2, entry
 from scorer.batch import NO_SLOT, Column, Events, Field, Found, Kind, Reason, Rejected
 from scorer.plan.columns import FromEntity, FromEvent, PlanColumn
 from scorer.plan.expression import Expression, Work
@@ -101,54 +102,66 @@ class _EntityColumns:
             for index, column in enumerate(columns)
             if isinstance(column.source, FromEntity) and column.source.entity == entity.name
         ]
-        self._columns = np.array([index for index, _, _ in mine], np.int64)
-        self._features = np.array([feature for _, feature, _ in mine], np.int64)
-        self._defaults = np.array([default for _, _, default in mine])
+        self._chosen = _Chosen(
+            np.array([feature for _, feature, _ in mine], np.int64),
+            np.array([index for index, _, _ in mine], np.int64),
+            np.array([default for _, _, default in mine], np.float64),
+        )
         self._coded = [(*each, codes) for each in mine if (codes := _codes(columns[each[0]])) is not None]
 
     def fill(self, found: Found, work: Work) -> None:
         values, absent = np.ascontiguousarray(found.values), np.ascontiguousarray(found.absent)
-        gather(found.slots, values, absent, self._features, self._columns, self._defaults, work)
+        gather(_Lines(found.slots, values, absent), self._chosen, work)
         for column, feature, default, codes in self._coded:
             there = (found.slots != NO_SLOT) & ~_at(absent[:, feature], found.slots)
             work[column] = np.where(there, codes.of(work[column]), default)
 
 
-@kernel(
-    "void(int32[::1], float64[:, ::1], boolean[:, ::1], int64[::1], int64[::1], float64[::1], float64[:, ::1])",
-    refcounts=False,
-)
-def gather(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
-    slots: NDArray[np.int32],
-    values: NDArray[np.float64],
-    absent: NDArray[np.bool_],
-    features: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    defaults: NDArray[np.float64],
-    work: Work,
-) -> None:
+class _Lines(NamedTuple):
+    """The features of one entity, and which line of them each row has."""
+
+    slots: Ints32  # [rows]: a line, or NO_SLOT
+    values: Floats2  # [lines, features]
+    absent: Flags2  # [lines, features]
+
+
+class _Chosen(NamedTuple):
+    """The features of one entity that are columns of the matrix."""
+
+    features: Ints  # [chosen]: which feature of the entity
+    columns: Ints  # [chosen]: its column
+    defaults: Floats  # [chosen]: its value where it is absent
+
+
+@entry
+def gather(lines: _Lines, chosen: _Chosen, work: Floats2) -> None:
     """Copy each row's features into their columns, or the columns' defaults where they are absent.
 
     Args:
-        slots: int32 [rows], the line of each row's entity, or NO_SLOT.
-        values: float64 [lines, features of the entity].
-        absent: bool [lines, features of the entity].
-        features: int64 [chosen], the features to copy.
-        columns: int64 [chosen], the column that each is copied to.
-        defaults: float64 [chosen], the default of each column.
-        work: float64 [columns, rows], output.
+        lines: the features.
+        chosen: the features to copy, and their columns.
+        work: [columns, rows], output; only the chosen columns are written.
     """
-    for chosen in range(len(columns)):
-        feature, column, default = features[chosen], columns[chosen], defaults[chosen]
-        for row in range(len(slots)):
-            slot = slots[row]
-            there = slot != NO_SLOT and not absent[slot, feature]
-            work[column, row] = values[slot, feature] if there else default
+    for each in range(len(chosen.columns)):
+        feature, column, default = chosen.features[each], chosen.columns[each], chosen.defaults[each]
+        for row in range(len(lines.slots)):
+            slot = lines.slots[row]
+            there = slot != NO_SLOT and not lines.absent[slot, feature]
+            work[column, row] = lines.values[slot, feature] if there else default
 
 
-@kernel("boolean(float64[:, ::1], boolean[::1], float32[:, ::1])", refcounts=False)
-def round_once(work: Work, scored: NDArray[np.bool_], values: NDArray[np.float32]) -> bool:
-    """Turn columns into rows of float32, all NaN if a row is not scored; return whether any value is infinite."""
+@entry
+def round_once(work: Floats2, scored: Flags, values: Singles2) -> bool:
+    """Turn columns into rows of float32.
+
+    Args:
+        work: [columns, rows].
+        scored: [rows], the rows to fill; the others become NaN.
+        values: [rows, columns], output.
+
+    Returns:
+        Whether any value is infinite.
+    """
     infinite = False
     for row in range(len(scored)):
         for column in range(len(work)):

@@ -13,7 +13,7 @@ from scorer.settings.groups import (
     ShutdownSettings,
 )
 from scorer.settings.loading import Loaded, load
-from scorer.settings.masking import mask
+from scorer.settings.masking import mask, secrets_in
 
 __all__ = [
     "BatchSettings",
@@ -29,4 +29,5 @@ __all__ = [
     "ShutdownSettings",
     "load",
     "mask",
+    "secrets_in",
 ]

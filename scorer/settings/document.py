@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from scorer import redaction
+from scorer.documents.yaml import compose
 from scorer.errors import Misconfigured, Problem
 from scorer.settings.catalogue import CATALOGUE, Key
 from scorer.settings.masking import conceals, is_secret
@@ -14,7 +15,6 @@ from scorer.settings.sources import Origin, Sources, Value
 
 _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\{[^}]*\}?)")
 _STANDARD_TAG = "tag:yaml.org,2002:"
-_NAME = re.compile(r""" (?:'[^'<]{2,}'|"[^"<]{2,}")""")  # a name in an error of PyYAML
 _DEEPEST = 8  # a configuration has three levels; a YAML alias that refers to a parent has no end
 
 
@@ -33,21 +33,13 @@ def read_file(sources: Sources, path: Path, environ: Mapping[str, str]) -> None:
 def _compose(path: Path) -> yaml.Node | None:
     """Return the file's YAML as nodes, which have their line and whether they are quoted."""
     try:
-        return yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        return compose(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:
         raise Misconfigured([Problem(str(path), "no such file", "name the configuration with -c FILE")]) from None
     except OSError as error:
         raise Misconfigured([Problem(str(path), f"cannot be read: {error.strerror}", "expected a YAML file")]) from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"{path} line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
-        # The name of an alias or a tag is not shown: it may be a password that begins with * or !.
-        what, named = _NAME.subn("", error.problem or error.context or "")
-        expected = "quote a value that begins with *, & or !" if named else ""
-        raise Misconfigured([Problem(place, f"not YAML: {what}", expected)]) from None
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise Misconfigured([Problem(str(path), f"not YAML: {reason}", "expected UTF-8 text")]) from None
+    except UnicodeDecodeError as error:
+        raise Misconfigured([Problem(str(path), f"is not YAML: {error}", "expected UTF-8 text")]) from None
 
 
 class _Document:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
+from scorer.documents.faults import Fault, faults
 from scorer.errors import Misconfigured, Problem
 from scorer.settings.catalogue import CATALOGUE, Key, Shape
 from scorer.settings.document import read_file
@@ -49,10 +49,10 @@ def load(
     read_environment(sources, environ)
     read_flags(sources, overrides)
     given = sources.given
-    settings, errors = _validated(given, path.parent)
-    problems = [*sources.problems, *(problem for details in errors for problem in _worded(details, sources, path))]
-    if errors and left_out is not None:
-        wrong = {_key(details) for details in errors}
+    settings, found = _validated(given, path.parent)
+    problems = [*sources.problems, *(problem for fault in found for problem in _worded(fault, sources, path))]
+    if found and left_out is not None:
+        wrong = {_key(fault) for fault in found}
         given = {key: value for key, value in given.items() if key not in wrong}
         settings, _ = _validated(given, path.parent)
     if settings is None or (problems and left_out is None):
@@ -62,11 +62,11 @@ def load(
     return Loaded(settings, _sources_of(settings, given))
 
 
-def _validated(given: Mapping[Key, Given], folder: Path) -> tuple[Settings | None, list[ErrorDetails]]:
+def _validated(given: Mapping[Key, Given], folder: Path) -> tuple[Settings | None, list[Fault]]:
     try:
         return Settings.model_validate(_nested(given), context={"folder": folder}), []
     except ValidationError as error:
-        return None, error.errors()
+        return None, list(faults(error, Settings))
 
 
 def _nested(given: Mapping[Key, Given]) -> dict[str, Any]:
@@ -84,31 +84,30 @@ def _nested(given: Mapping[Key, Given]) -> dict[str, Any]:
     return tree
 
 
-def _worded(details: ErrorDetails, sources: Sources, path: Path) -> Iterator[Problem]:
-    """Yield pydantic's errors in the words of the catalogue, except for keys with an earlier problem."""
-    key = _key(details)
+def _worded(fault: Fault, sources: Sources, path: Path) -> Iterator[Problem]:
+    """Yield a fault in the words of the catalogue, except for keys with an earlier problem."""
+    key = _key(fault)
     if any(key[:size] in sources.refused for size in range(len(key) + 1)):
         return
     setting = CATALOGUE[key]
-    item = "".join(f"[{index}]" for index in details["loc"][len(key) :])
-    reason = details.get("ctx", {}).get("error")
-    if details["type"] == "missing":
+    item = "".join(f"[{index}]" for index in fault.path[len(key) :])
+    if fault.missing:
         yield Problem(setting.dotted, "missing", f"expected {setting.expects}, in {path.name} or in {setting.variable}")
-    elif isinstance(reason, RefusedProperties):
-        for name, why in reason.reasons.items():
+    elif isinstance(fault.reason, RefusedProperties):
+        for name, why in fault.reason.reasons.items():
             inner = (*key, name)
             given = sources.given[inner]
             yield Problem(where(inner, given.origin.place), f"found {show(inner, given.value)}", why)
     else:
-        found = f"found {show(key, details['input'])}"
+        found = f"found {show(key, fault.found)}"
         yield Problem(
-            where(key, sources.given[key].origin.place, item), found, str(reason or f"expected {setting.expects}")
+            where(key, sources.given[key].origin.place, item), found, str(fault.reason or f"expected {setting.expects}")
         )
 
 
-def _key(details: ErrorDetails) -> Key:
-    """Return the setting of a pydantic error."""
-    location = tuple(map(str, details["loc"]))
+def _key(fault: Fault) -> Key:
+    """Return the setting of a fault."""
+    location = (*map(str, fault.path), *filter(None, [fault.missing]))
     return next(location[:size] for size in range(len(location), -1, -1) if location[:size] in CATALOGUE)
 
 

@@ -13,7 +13,7 @@ from scorer import redaction
 from scorer.errors import Problem
 from scorer.settings.catalogue import CATALOGUE, PREFIX, Key, Setting, Shape
 from scorer.settings.masking import secrets_in
-from scorer.settings.wording import did_you_mean, nearest_key, show, where
+from scorer.settings.wording import nearest_key, nearest_or_all, show, where
 
 Value = str | None | list["Value"] | dict[str, "Value"]
 
@@ -137,7 +137,7 @@ def read_flags(sources: Sources, flags: Iterable[str]) -> None:
         elif around:
             sources.put_entry((*around.key, path.removeprefix(f"{around.dotted}.")), _text(text), origin)
         else:
-            sources.problems.append(Problem(f"--set {path}", f"unknown key '{path}'", did_you_mean(path, known)))
+            sources.problems.append(Problem(f"--set {path}", f"unknown key '{path}'", nearest_or_all(path, known)))
 
 
 def _variable_hint(name: str, known: Mapping[str, Setting]) -> str:
@@ -146,7 +146,7 @@ def _variable_hint(name: str, known: Mapping[str, Setting]) -> str:
     for variable, setting in known.items():
         if setting.shape is Shape.MAP and name.startswith(f"{variable}__"):
             return f"set {variable} to a JSON map"
-    return did_you_mean(name.upper(), known)
+    return nearest_or_all(name.upper(), known)
 
 
 def _always(origin: Origin) -> Origins:

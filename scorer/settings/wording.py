@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from scorer.errors import nearest
+from scorer.errors import suggestion
 from scorer.settings.catalogue import CATALOGUE, Key
 from scorer.settings.masking import masked
 
@@ -18,14 +18,13 @@ def nearest_key(key: Key) -> str:
     """Return a hint at the nearest known key: the same name elsewhere, or a similar name in the same group."""
     elsewhere = [setting.dotted for other, setting in CATALOGUE.items() if other[-1:] == key[-1:]]
     siblings = [other[-1] for other in CATALOGUE if other and other[:-1] == key[:-1]]
-    return f"did you mean '{elsewhere[0]}'?" if elsewhere else did_you_mean(key[-1], siblings)
+    return f"did you mean '{elsewhere[0]}'?" if elsewhere else nearest_or_all(key[-1], siblings)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def nearest_or_all(name: str, known: Iterable[str]) -> str:
     """Return a hint at the nearest known name, or a list of all known names if none is near."""
     known = list(known)
-    near = nearest(name, known)
-    return f"did you mean '{near}'?" if near else f"known keys: {', '.join(known)}"
+    return suggestion(name, known) or f"known keys: {', '.join(known)}"
 
 
 def show(key: Key, value: object) -> str:

@@ -5,6 +5,7 @@ Modules that import redis are left out, so that importing the store stays cheap 
 
 from scorer.store.cache import Cache
 from scorer.store.lookups import Lookups
+from scorer.store.memory import MemoryStore, stored
 from scorer.store.protocol import Fetch, Reply, Request, Store
 from scorer.store.redis.connect import connect
 from scorer.store.redis.layouts import layout_of
@@ -13,9 +14,11 @@ __all__ = [
     "Cache",
     "Fetch",
     "Lookups",
+    "MemoryStore",
     "Reply",
     "Request",
     "Store",
     "connect",
     "layout_of",
+    "stored",
 ]

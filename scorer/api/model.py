@@ -1,0 +1,155 @@
+"""A model that scores rows given in Python."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self, TypeVar, overload
+
+from scorer.api.bad_rows import BadRows
+from scorer.api.predictions import Columns, end_to_end, predictions_of
+from scorer.api.rows import read_rows
+from scorer.api.source import FeatureSource, Named, SchemaSource, open_source
+from scorer.avro import BadEvent, Converter
+from scorer.batch import Reason, Rejected
+from scorer.errors import Misconfigured, Problem
+from scorer.offline import Offline
+from scorer.serving import Serving
+from scorer.settings import Settings
+from scorer.store import Fetch, Lookups, MemoryStore
+
+Errors = Literal["raise", "null"]
+
+
+class Tabular(Protocol):
+    """A DataFrame or a pyarrow Table."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+
+
+Table = TypeVar("Table", bound=Tabular)
+
+
+def load(
+    source: Named | Settings, *, schema: SchemaSource | None = None, features: FeatureSource | None = None
+) -> "Model":
+    """Load a model, to score rows of a program or a notebook as a replica does.
+
+    Args:
+        source: the path of a configuration, a `Settings` object, or a folder: that of a bundle (`models/NAME/VERSION`),
+            or that of all versions (`models/NAME`), of which the latest is taken.
+        schema: of the events: the path of an .avsc file, or the schema itself. A configuration names one; a bundle does
+            not contain one, so it is needed there.
+        features: the URL of a Redis, or a mapping: entity -> key as in Redis -> name of a feature -> value. By default
+            the configuration's Redis. It is not contacted before rows are scored.
+
+    Raises:
+        Misconfigured: with every problem of the configuration, the model, its plan and the schema.
+    """
+    serving, lookups = open_source(source, schema, features)
+    return Model(serving, lookups, features if isinstance(features, Mapping) else None)
+
+
+class Model:
+    """A version of a model that is ready to score; `load` makes one. It belongs to one thread at a time.
+
+    Attributes:
+        name: the model's name.
+        version: the version's name.
+    """
+
+    def __init__(self, serving: Serving, lookups: Lookups | None, features: Mapping[str, Any] | None) -> None:
+        self.name, self.version = serving.bundle.name, serving.bundle.version
+        self._serving, self._converter = serving, Converter(serving.schema)
+        self._lookups, self._features = lookups, features
+
+    @overload
+    def score(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        features: Mapping[str, Any] | None = None,
+        errors: Errors = "raise",
+    ) -> list[dict[str, Any]]: ...
+
+    @overload
+    def score(self, rows: Table, *, features: Mapping[str, Any] | None = None, errors: Errors = "raise") -> Table: ...
+
+    def score(self, rows: Any, *, features: Mapping[str, Any] | None = None, errors: Errors = "raise") -> Any:
+        """Score rows: each gets the score that a replica publishes for that event, bit for bit.
+
+        Args:
+            rows: a list of dicts, a DataFrame, or a pyarrow Table, with a name or column for each field of the schema.
+            features: as in `load`, for this call alone.
+            errors: what becomes of rows that cannot be scored. `raise` raises BadRows, and nothing is returned. `null`
+                gives them a null score with `reason` and `detail`, which are null in the other rows.
+
+        Returns:
+            As many rows of the same kind, in their order, with the fields of a prediction.
+
+        Raises:
+            BadRows: rows that cannot be scored, under `raise`.
+            TypeError: the rows are of another kind.
+            Misconfigured: the features are not of their form.
+            Unavailable: Redis does not answer, and `features.when_unavailable` is `wait`.
+        """
+        if errors not in {"raise", "null"}:
+            raise ValueError(f'errors={errors!r}; expected "raise" or "null"')
+        several = self._serving.booster.classes > 1
+        given = read_rows(rows, self._serving.schema.record, several=several)
+        bodies, bad = self._bodies(given.events)
+        if bad and errors == "raise":
+            raise BadRows(bad, len(bodies))
+        columns = self._predictions(bodies, bad, self._fetch(features))
+        if bad and errors == "raise":
+            raise BadRows(bad, len(bodies))
+        if errors == "raise":
+            del columns["reason"], columns["detail"]
+        return given.give_back(columns)
+
+    def close(self) -> None:
+        """Close the connections to Redis; a later call would open them again."""
+        if self._lookups:
+            self._lookups.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _bodies(self, events: Sequence[Any]) -> tuple[list[bytes], dict[int, Rejected]]:
+        """Return events as Avro, without bytes where one does not fit the schema, and why it does not."""
+        bodies, bad = [], dict[int, Rejected]()
+        for row, event in enumerate(events):
+            try:
+                bodies.append(self._converter.to_avro(event, ""))
+            except BadEvent as error:
+                bodies.append(b"")
+                bad[row] = Rejected(row, Reason.BAD_VALUE, str(error).removeprefix(": "))
+        return bodies, bad
+
+    def _predictions(self, bodies: Sequence[bytes], bad: dict[int, Rejected], fetch: Fetch | None) -> Columns:
+        """Score events, and add those that cannot be scored to the bad ones."""
+        offline = Offline(self._serving, fetch)
+        batches, first = [], 0
+        for outcome in offline.outcomes(bodies) if bodies else [offline.score(bodies)]:
+            batches.append(predictions_of(outcome))
+            for each in outcome.rejected:
+                bad.setdefault(first + each.row, each)
+            first += len(batches[-1]["event_id"])
+        columns = end_to_end(batches)
+        columns["score"] = [None if row in bad else score for row, score in enumerate(columns["score"])]
+        columns["reason"] = [bad[row].reason.value if row in bad else None for row in range(first)]
+        columns["detail"] = [bad[row].detail if row in bad else None for row in range(first)]
+        return columns
+
+    def _fetch(self, features: Mapping[str, Any] | None) -> Fetch | None:
+        entities = self._serving.plan.entities
+        chosen = self._features if features is None else features
+        if chosen is not None:
+            return MemoryStore(entities, chosen).fetch
+        if entities and not self._lookups:
+            what = f"not given, and the plan has entities: {', '.join(entity.name for entity in entities)}"
+            raise Misconfigured([Problem("features", what, "give features=, a mapping or the URL of a Redis")])
+        return self._lookups.fetch if self._lookups else None

@@ -1,0 +1,57 @@
+"""Rows as a caller holds them: a list of dicts, a DataFrame or an Arrow table."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from scorer.api.predictions import Columns, as_dicts
+from scorer.api.values import plain
+from scorer.avro.grammar import Record
+from scorer.errors import Misconfigured, Problem
+
+
+class Rows(NamedTuple):
+    """Rows, and how their predictions are given back."""
+
+    events: list[Any]  # each a dict of Python values, unless the caller gave something else
+    give_back: Callable[[Columns], Any]  # predictions in the form in which the rows came
+
+
+def read_rows(rows: Any, record: Record, *, several: bool) -> Rows:  # noqa: ANN401  any of three kinds
+    """Return rows as events.
+
+    Args:
+        rows: a DataFrame, a Table, or dicts.
+        record: the schema's.
+        several: whether a score is a list of numbers.
+
+    Raises:
+        TypeError: they are none of these.
+        Misconfigured: two columns have the same name.
+    """
+    fields = {member.name: member.type for member in record.members}
+    pandas, pyarrow = sys.modules.get("pandas"), sys.modules.get("pyarrow")
+    if pandas and isinstance(rows, pandas.DataFrame):
+        from scorer.api import frames  # noqa: PLC0415  imports pandas, which this caller has
+
+        return Rows(_events(frames.columns_of(rows, fields), len(rows)), partial(frames.as_frame, like=rows))
+    if pyarrow and isinstance(rows, pyarrow.Table):
+        from scorer.api import tables  # noqa: PLC0415  imports pyarrow, which this caller has
+
+        events = _events(tables.columns_of(rows, fields), rows.num_rows)
+        return Rows(events, partial(tables.as_table, several=several))
+    if isinstance(rows, Mapping | str | bytes) or not isinstance(rows, Iterable):
+        one = "; put a single row into a list" if isinstance(rows, Mapping) else ""
+        raise TypeError(f"expected a list of dicts, a DataFrame or a pyarrow Table, not {type(rows).__name__}{one}")
+    return Rows([plain(row) for row in rows], as_dicts)
+
+
+def _events(columns: list[tuple[str, list[Any]]], rows: int) -> list[dict[str, Any]]:
+    names = [name for name, _ in columns]
+    if twice := [name for name, number in Counter(names).items() if number > 1]:
+        raise Misconfigured([Problem(f"column '{name}'", "is there more than once", "keep one") for name in twice])
+    if not columns:
+        return [{} for _ in range(rows)]
+    return [dict(zip(names, row, strict=True)) for row in zip(*(values for _, values in columns), strict=True)]

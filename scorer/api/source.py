@@ -1,0 +1,70 @@
+"""From what a caller names to the parts that score: a configuration, or the folder of a bundle."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from scorer import redaction
+from scorer.avro import Schema
+from scorer.errors import Misconfigured, Problem
+from scorer.model import Bundle, open_bundle
+from scorer.monitor import log_to_stderr
+from scorer.serving import Serving, prepare
+from scorer.settings import EventSettings, FeatureSettings, ModelSettings, Settings, secrets_in
+from scorer.settings import load as load_settings
+from scorer.store import Lookups
+
+Named = str | os.PathLike[str]  # a path
+SchemaSource = Named | Mapping[str, Any]
+FeatureSource = str | Mapping[str, Any]  # a URL, or the features
+
+_SCHEMA = "give schema=, the path of an .avsc file or the schema itself"
+
+
+def open_source(
+    source: Named | Settings, schema: SchemaSource | None, features: FeatureSource | None
+) -> tuple[Serving, Lookups | None]:
+    """Load everything that scoring needs.
+
+    Returns:
+        The model, and how its features are read from Redis; None where they are not.
+
+    Raises:
+        Misconfigured: with every problem.
+    """
+    if not structlog.is_configured():
+        log_to_stderr("warning", "text")  # by default structlog writes to stdout, which is the program's
+    settings, bundle = _settings_of(source, schema)
+    policy, from_redis = settings.features or FeatureSettings(), settings.features is not None
+    if isinstance(features, str):
+        redaction.learn(*secrets_in(("features", "url"), features))
+        policy, from_redis = policy.model_copy(update={"url": features}), True
+    settings = settings.model_copy(update={"features": policy})
+    serving = prepare(settings, bundle, None if schema is None else _schema_of(schema))
+    return serving, serving.lookups(cached=False) if from_redis and not isinstance(features, Mapping) else None
+
+
+def _settings_of(source: Named | Settings, schema: SchemaSource | None) -> tuple[Settings, Bundle | None]:
+    if isinstance(source, Settings):
+        return source, None
+    path = Path(os.path.abspath(source))  # noqa: PTH100  resolve() follows links; the name given is the model's
+    if not path.is_dir():
+        return load_settings(path).settings, None
+    if schema is None:
+        raise Misconfigured([Problem(str(path), "a bundle does not contain the schema of its events", _SCHEMA)])
+    bundle = open_bundle(path)
+    # The rest of the settings is about a stream, which is not here: what asks for it fails.
+    settings = Settings.model_construct(
+        events=EventSettings(schema=Path()), features=None, model=ModelSettings(path=bundle.folder.parent)
+    )
+    return settings, bundle
+
+
+def _schema_of(schema: SchemaSource) -> Schema:
+    if isinstance(schema, Mapping):
+        return Schema.parse(json.dumps(schema), "schema")
+    return Schema.load(Path(schema))

@@ -1,0 +1,75 @@
+"""What pydantic finds wrong with a document, for messages in plain words."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from scorer.errors import did_you_mean
+
+Step = str | int  # a key, or the position of an item
+
+TEXT = "expected text, in quotes where it looks like something else"
+
+_EXPECTED = {
+    "string_type": TEXT,
+    "string_too_short": "expected text with at least one character",
+    "float_type": "expected a number",
+    "finite_number": "expected a finite number",
+    "list_type": "expected a list such as [a, b]",
+    "too_short": "expected at least one item",
+    "dict_type": "expected a mapping of keys to values",
+    "model_type": "expected a mapping of keys to values",
+    "model_attributes_type": "expected a mapping of keys to values",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a document.
+
+    path:     where it is; the place that lacks a key, where one is missing.
+    missing:  the key that is missing; empty in other faults.
+    unknown:  the key that is unknown, which is also the last step of the path; empty in other faults.
+    found:    the value there.
+    hint:     a suggestion for an unknown key or a mistyped choice, to append to a message; empty where none is near.
+    expected: what would be right.
+    reason:   the error that a validator of ours raised; None in other faults.
+    """
+
+    path: tuple[Step, ...]
+    missing: str
+    unknown: str
+    found: object
+    hint: str
+    expected: str
+    reason: Exception | None = None
+
+
+def faults(error: ValidationError, form: type[BaseModel]) -> Iterator[Fault]:
+    """Yield everything that is wrong with a document.
+
+    Args:
+        error: what its form says of it.
+        form: that of the document, which names the known keys.
+    """
+    return (_fault(details, list(form.model_fields)) for details in error.errors())
+
+
+def _fault(details: ErrorDetails, known: list[str]) -> Fault:
+    listed = ", ".join(known)
+    kind, found = details["type"], details["input"]
+    path = tuple(step for step in details["loc"] if step != "[key]")
+    if kind == "missing":
+        return Fault(path[:-1], str(path[-1]), "", found, "", f"expected keys: {listed}")
+    if kind == "extra_forbidden":
+        name = str(path[-1])
+        return Fault(path, "", name, found, did_you_mean(name, known), f"known keys: {listed}")
+    if kind == "literal_error":
+        choices = details["ctx"]["expected"]
+        near = did_you_mean(str(found), re.findall(r"'([^']*)'", choices))
+        return Fault(path, "", "", found, near, f"expected {choices}")
+    expected = _EXPECTED.get(kind) or details["msg"].replace("Input should be", "expected")
+    return Fault(path, "", "", found, "", expected, details.get("ctx", {}).get("error"))
