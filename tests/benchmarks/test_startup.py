@@ -17,7 +17,7 @@ def test_each_start_has_a_row_with_what_it_took(measure: Measure, capsys: pytest
     found = startup.spent(measure, [startup.HERE], 1, told.append)
     assert told == ["round 0 of 1", "round 1 of 1"]
     least = {name: of_place[startup.HERE][0] for name, of_place in found.items()}
-    assert least["Python"] < least["the modules of `scorer run`"] < least[startup.REPLICA]
+    assert least["Python"] < least[startup.IMPORTS] < least[startup.REPLICA]
     assert least["`scorer --help`"] < least["`scorer score` of three events"]
     Console(width=160).print(startup.table(found))
     assert f"| {startup.REPLICA} | " in capsys.readouterr().out

@@ -18,7 +18,7 @@ from tests.delivery.conftest import MakeWorld, mainly_at_least_once, mainly_exac
 from tests.delivery.world import World, body, card, headers, reasons
 
 KILLS = [3, pytest.param(20, marks=pytest.mark.prove)]
-EVENTS = 150_000
+EVENTS = 60_000
 
 
 @contextmanager
@@ -132,7 +132,7 @@ def test_kill_9_loses_nothing(world: World, kills: int) -> None:
 @mainly_exactly_once
 def test_sigterm_commits_what_is_acknowledged_within_the_deadline(world: World) -> None:
     world.send(range(EVENTS))
-    replica = world.start(SCORER_BATCH__MAX_RECORDS="20")  # in batches too small for it to be done before it is told
+    replica = world.start(SCORER_BATCH__MAX_RECORDS="5")  # in batches too small for it to be done before it is told
     world.wait(1)
     begin = time.monotonic()
     assert world.stop(replica) == 0
