@@ -21,6 +21,9 @@ _ARGUMENTS = re.compile(r",? with args beginning with.*", re.DOTALL)  # what Red
 # What looks like a login in a URL, in any text: an address may be shown before it was ever parsed.
 _LOGIN = re.compile(r"(?P<before>\w://[^\s:/@\[]*:)\S+(?=@)")
 
+# What a name says is a secret, up to a blank or the next option of a URL: however short, and where nobody told it.
+_NAMED = re.compile(r"(?P<before>(?:pass|pass?w\w*|passphrase|pwd|secret|token)=)(?!\*{8})[^\s&'\"]+", re.IGNORECASE)
+
 
 class Secrets:
     """The secrets that are known, in every form in which they may be shown."""
@@ -43,7 +46,8 @@ class Secrets:
 
     def redact(self, text: str) -> str:
         """Return a text of ours with secrets replaced, in whatever form they stand there."""
-        return _LOGIN.sub(rf"\g<before>{MASK}", self._whole.sub(MASK, text))
+        known = self._whole.sub(MASK, text)
+        return _NAMED.sub(rf"\g<before>{MASK}", _LOGIN.sub(rf"\g<before>{MASK}", known))
 
     def foreign(self, text: str) -> str:
         """Return a text of a server or a library fit to be repeated.
