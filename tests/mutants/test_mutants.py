@@ -241,13 +241,13 @@ MUTANTS = [
     Mutant(
         "what was replayed is remembered one transaction late",
         "scorer/kafka/dead_letters/replay.py",
-        "        for key, value in self.replayed.news():",
-        "        for key, value in self.replayed.news() if self.done else ():",
+        "for key, value in self.replayed.news())",
+        "for key, value in (self.replayed.news() if self.done else ()))",
         REPLAY,
     ),
     Mutant(
         "an event is replayed to a partition that is not there",
-        "scorer/kafka/dead_letters/replay.py",
+        "scorer/kafka/dead_letters/due.py",
         "elif letter.partition >= topic.partitions:",
         "elif letter.partition < 0:",
         REPLAY,
@@ -263,7 +263,7 @@ MUTANTS = [
         "replays do not know of each other",
         "scorer/kafka/dead_letters/replay.py",
         'f"{letters.name}.replay"}',
-        'f"{letters.name}.replay.{time.time_ns()}"}',
+        'f"{letters.name}.replay.{id(self)}"}',
         REPLAY,
     ),
     Mutant(
@@ -283,9 +283,23 @@ MUTANTS = [
     Mutant(
         "what nobody asked for is taken for the next answer",
         "scorer/store/redis/link.py",
-        "        self._refuse_unasked()\n        self._unsent = memoryview(request)\n",
-        "        self._unsent = memoryview(request)\n",
+        '        self._refuse_unasked()\n        self._proof = b""\n',
+        '        self._proof = b""\n',
         "tests/store/redis/test_hostile.py::test_what_comes_behind_an_answer_is_taken_for_no_other",
+    ),
+    Mutant(
+        "what comes before an answer is taken for it",
+        "scorer/store/redis/link.py",
+        "elif cells.text(0).encode() != self._proof and",
+        "elif not cells.text(0) and",
+        "tests/store/redis/test_hostile.py::test_what_comes_between_a_question_and_its_answer_is_taken_for_no_answer",
+    ),
+    Mutant(
+        "an event that its topic refuses is forgotten",
+        "scorer/kafka/dead_letters/replayed.py",
+        "return offset < below and (line, offset) not in self._refused",
+        "return offset < below",
+        "tests/kafka/dead_letters/test_replayed.py",
     ),
     Mutant(
         "an answer is used after its time",
