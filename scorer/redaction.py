@@ -21,6 +21,9 @@ _ARGUMENTS = re.compile(r",? with args beginning with.*", re.DOTALL)  # Redis ec
 # Anything that looks like a login in a URL, in any text: an address may be shown before it is parsed.
 _LOGIN = re.compile(r"(?P<before>\w://[^\s:/@\[]*:)\S+(?=@)")
 
+# The value of a name that means a secret, up to a blank or the next option of a URL: however short, known or not.
+_NAMED = re.compile(r"(?P<before>(?:pass|pass?w\w*|passphrase|pwd|secret|token)=)(?!\*{8})[^\s&'\"]+", re.IGNORECASE)
+
 
 class Secrets:
     """The known secrets, in every form in which they may appear."""
@@ -43,7 +46,8 @@ class Secrets:
 
     def redact(self, text: str) -> str:
         """Return our own text with secrets masked, in whatever form they appear."""
-        return _LOGIN.sub(rf"\g<before>{MASK}", self._whole.sub(MASK, text))
+        known = self._whole.sub(MASK, text)
+        return _NAMED.sub(rf"\g<before>{MASK}", _LOGIN.sub(rf"\g<before>{MASK}", known))
 
     def foreign(self, text: str) -> str:
         """Return text from a server or a library, made safe to show.

@@ -84,6 +84,12 @@ def test_short_secrets_are_replaced_as_words_of_others_alone() -> None:
     [
         ("unrecognized arguments: redis://me:hunter2@h/0", f"unrecognized arguments: redis://me:{MASK}@h/0"),
         ("at https://:a@b@h:1 and on", f"at https://:{MASK}@h:1 and on"),
+        ("redis://:p@h and redis://h?password=p&db=1", f"redis://:{MASK}@h and redis://h?password={MASK}&db=1"),
+        (
+            "unrecognized arguments: kafka.properties.sasl.password=p",
+            f"unrecognized arguments: kafka.properties.sasl.password={MASK}",
+        ),
+        ("max.message.bytes=1000, passed=3, retention.ms=-1", "max.message.bytes=1000, passed=3, retention.ms=-1"),
         ("redis://h:6379/0, me@example.org", "redis://h:6379/0, me@example.org"),
         ("expected redis://[USER:PASSWORD@]HOST:PORT/DB", "expected redis://[USER:PASSWORD@]HOST:PORT/DB"),
     ],

@@ -57,7 +57,7 @@ LIMITED: Mapping[str, tuple[int, int, str]] = {
 
 CALLBACKS = re.compile(r"(_cb|^on_.*|^opaque|^interceptors|^logger|^default_topic_conf|^default\.topic\.config)\Z")
 SECRET = re.compile(
-    r"pass(?!age)|pwd|secret|credential(?!s\.client\.id)|jaas|token(?!\.endpoint)|key\.pem\Z|^ssl_key\Z|^sasl\.oauthbearer\.config\Z",
+    r"pas(?:s(?!age)|w)|pwd|secret|credential(?!s\.client\.id)|jaas|token(?!\.endpoint)|key\.pem\Z|^ssl_key\Z|^sasl\.oauthbearer\.config\Z",
     re.IGNORECASE,
 )
 SECRET_VALUE = re.compile(r"(pass\w*|pwd|\w*secret|token)\s*=|PRIVATE KEY-----", re.IGNORECASE)

@@ -27,10 +27,17 @@ MUTANTS = [
         "tests/kafka/dead_letters/test_replayed.py",
     ),
     Mutant(
+        "an event that its topic refuses is forgotten",
+        "scorer.kafka.dead_letters.replayed:Replayed.__contains__",
+        "offset < below and (line, offset) not in self._refused",
+        "offset < below",
+        "tests/kafka/dead_letters/test_replayed.py",
+    ),
+    Mutant(
         "replays do not know of each other",
         "scorer.kafka.dead_letters.replay:Replay.__init__",
         'f"{letters.name}.replay"',
-        'f"{letters.name}.replay.{time.time_ns()}"',
+        'f"{letters.name}.replay.{id(self)}"',
         REPLAY,
     ),
     Mutant(

@@ -21,6 +21,13 @@ MUTANTS = [
         "tests/store/redis/test_hostile.py::test_what_comes_behind_an_answer_is_taken_for_no_other",
     ),
     Mutant(
+        "what comes before an answer is taken for it",
+        "scorer.store.redis.link:Link._check_proof",
+        "cells.text(0).encode() != self._proof",
+        "not cells.text(0)",
+        "tests/store/redis/test_hostile.py::test_what_comes_between_a_question_and_its_answer_is_taken_for_no_answer",
+    ),
+    Mutant(
         "an answer is used after its time",
         "scorer.store.cache:recall",
         "line == NO_LINE or heads[line, ASKED] <= since",

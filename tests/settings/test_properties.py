@@ -67,6 +67,7 @@ def complaint(name: str) -> str:
         "sasl.oauthbearer.config",
         "sasl.pasword.Password",
         "sasl.passwd",
+        "sasl.pasword",
         "sasl.jaas.config",
     ],
 )

@@ -21,6 +21,7 @@ from scorer.store.redis.resp import BARE, ERROR, Cells, Inbox
 from scorer.store.redis.resp_tree import Tree, TreeInbox
 
 PROOF = b"*2\r\n$4\r\nPING\r\n$32\r\n"  # followed by a text that the server sends back
+WIDTH_OF_PROOF = np.array([BARE])
 LONG = 10  # a reply that keeps arriving may take this many times the timeout
 LONGEST_SECONDS = 10.0  # but not longer than this, unless the timeout itself is longer
 
@@ -100,7 +101,7 @@ class Link:
         if proof and self._proves:
             self._asked += 1
             self._proof = b"%032x" % self._asked
-            request, widths = request + PROOF + self._proof + b"\r\n", np.append(widths, BARE)
+            request, widths = request + PROOF + self._proof + b"\r\n", np.concatenate((widths, WIDTH_OF_PROOF))
         self._unsent = memoryview(request)
         self._inbox.expect(widths, most)
         self._expected = self._inbox
