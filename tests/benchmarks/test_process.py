@@ -41,7 +41,7 @@ def test_processor_time_includes_children_that_ended(tmp_path: Path) -> None:
 def test_a_program_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Path) -> None:
     with started(tmp_path, "import os; raise SystemExit(os.environ['WORDS'])", WORDS="no more events") as process:
         await_word(tmp_path / "log", "no more")
-        with pytest.raises(Fatal, match=r"exit code 1:\nno more events"):  # noqa: PT012  it ends a moment after its words
+        with pytest.raises(Fatal, match=r"code 1:\nno more events"):  # noqa: PT012  it ends a moment after its words
             while True:
                 process.check()
                 time.sleep(0.02)
