@@ -114,7 +114,7 @@ def _worded(fault: Fault) -> tuple[str, str]:
     if not fault.path and not fault.missing:
         return "is not an object", 'expected {"files": {...}}'
     if fault.missing or at == "files":
-        return "has no 'files' that is an object", 'expected {"files": {"model.ubj": "<sha256 hex>", ...}}'
+        return "has no object 'files'", 'expected {"files": {"model.ubj": "<sha256 hex>", ...}}'
     if fault.expected == _OF_FOLDER:
         return f"files: {fault.found!r} is not a file name", _OF_FOLDER
     if fault.path[0] == "files":

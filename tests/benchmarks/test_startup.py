@@ -20,7 +20,7 @@ def test_each_start_has_a_row_with_what_it_took(measure: Measure, capsys: pytest
     assert least["Python"] < least[startup.IMPORTS] < least[startup.REPLICA]
     assert least["`scorer --help`"] < least["`scorer score` of three events"]
     Console(width=160).print(startup.table(found))
-    assert f"| {startup.REPLICA} | " in capsys.readouterr().out
+    assert f"| {startup.REPLICA} " in capsys.readouterr().out
 
 
 def test_children_that_were_waited_for_count(tmp_path: Path) -> None:
