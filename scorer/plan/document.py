@@ -1,4 +1,4 @@
-"""YAML as people mean it: `NO` is text, `1e-3` is a number, and a key stands only once."""
+"""Reads YAML 1.2, in which `NO` is text and `1e-3` is a number, and reports duplicate keys."""
 
 import re
 import reprlib
@@ -7,17 +7,17 @@ import yaml
 
 from scorer.errors import Misconfigured, Problem
 
-_MAX_CHARS = 4_000_000  # a plan of thirty thousand columns; more is not a plan
+_MAX_CHARS = 4_000_000  # enough for thirty thousand columns
 
 
 def read(text: str, where: str) -> tuple[object, list[Problem]]:
-    """The value of a YAML document, in the scalar types of YAML 1.2, and every key in it that stands twice.
+    """Return the value of a YAML document, in the scalar types of YAML 1.2, and a problem for every duplicate key.
 
     Raises:
         Misconfigured: it is not YAML.
     """
     if len(text) > _MAX_CHARS:
-        raise Misconfigured([Problem(where, f"has {len(text)} characters", f"at most {_MAX_CHARS} are read")])
+        raise Misconfigured([Problem(where, f"has {len(text)} characters", f"expected at most {_MAX_CHARS}")])
     loader = None
     try:
         loader = _Loader(text)
@@ -29,10 +29,10 @@ def read(text: str, where: str) -> tuple[object, list[Problem]]:
     except yaml.YAMLError as error:
         raise Misconfigured([Problem(where, f"is not YAML: {' '.join(str(error).split())}")]) from None
     except (ValueError, LookupError, AttributeError) as error:  # a number of 5,000 digits, `!!bool maybe`, ...
-        raise Misconfigured([Problem(where, f"has a value that is not of its type: {error}")]) from None
+        raise Misconfigured([Problem(where, f"has an invalid value: {error}")]) from None
     except RecursionError:
         raise Misconfigured([Problem(where, "is nested too deeply", "a few levels are enough")]) from None
-    return value, [Problem(f"{where}: line {line}", f"key {key} stands twice") for line, key in loader.duplicates]
+    return value, [Problem(f"{where}: line {line}", f"duplicate key {key}") for line, key in loader.duplicates]
 
 
 class _Loader(yaml.SafeLoader):
@@ -55,7 +55,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
         value: str = super().construct_scalar(node)
-        value.encode()  # refuses "\\ud800", which no text can hold
+        value.encode()  # raises an error for "\\ud800", which UTF-8 cannot encode
         return value
 
 
