@@ -36,7 +36,7 @@ def test_a_replica_whose_name_another_has_taken_is_fenced_and_says_so(make_world
         world.wait(1_000)
         freeze(zombie)
         world.start("other.log")
-        world.until(lambda: "partitions changed hands" in (world.folder / "other.log").read_text(), "a replacement")
+        world.until(lambda: "partition assignment changed" in (world.folder / "other.log").read_text(), "a replacement")
         zombie.send_signal(signal.SIGCONT)
         assert world.ended(zombie) == 1
     world.wait_committed()

@@ -58,7 +58,7 @@ def test_a_named_replica_comes_back_to_its_partitions_and_moves_no_others(make_w
         before, said = owners(world), (world.folder / "stays.log").read_text()
         assert world.stop(leaves) == 0
         world.start("back.log", SCORER_KAFKA__INSTANCE_ID="leaves")
-        world.until(lambda: "partitions changed hands" in (world.folder / "back.log").read_text(), "its return")
+        world.until(lambda: "partition assignment changed" in (world.folder / "back.log").read_text(), "its return")
         world.wait(world.published() + 1_000)
         assert sorted(map(sorted, owners(world).values())) == sorted(map(sorted, before.values()))
         assert (world.folder / "stays.log").read_text() == said

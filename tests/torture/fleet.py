@@ -41,7 +41,7 @@ class Replica:
         """The partitions that it owns, from its log."""
         owned: set[int] = set()
         for line in self.said():
-            if line["event"] == "partitions changed hands" and line["partitions"] != "none":
+            if line["event"] == "partition assignment changed" and line["partitions"] != "none":
                 changed = {int(name.rpartition("-")[2]) for name in line["partitions"].split()}
                 owned = owned | changed if line["kind"] == "assigned" else owned - changed
         return owned

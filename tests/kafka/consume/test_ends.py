@@ -99,7 +99,7 @@ def test_an_end_waits_for_records_that_were_not_handed_out(
             await_end(member, topic)
             assert member.checkpoint.finish(10)
             assert committed(member, topic) == handed_out
-        assert not member.source._held
+        assert not member.source._buffered
         turn(member, lambda: committed(member, topic) == 4)
 
 
@@ -111,7 +111,7 @@ def test_an_end_goes_with_the_records_that_are_dropped_before_it(
     with joined(group, topic, mode="fixed", max_records=10, max_wait_ms=1_000, max_bytes=1) as member:
         member.checkpoint.open(member.poll(), 0)
         await_end(member, topic)
-        assert member.source._held
+        assert member.source._buffered
         member.source._drop([(topic, 0)])
         assert member.source._ends.passed([]) == {}
 

@@ -38,7 +38,7 @@ class Replica:
 
     def look(self, statistics: dict[str, Any], after: float = 0.0) -> str:
         self.now += after
-        self.transactions.look(statistics, OURS)
+        self.transactions.update(statistics, OURS)
         return self.told[-1]
 
 

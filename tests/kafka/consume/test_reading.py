@@ -162,7 +162,7 @@ def test_a_pause_skips_and_repeats_nothing_wherever_the_client_thinks_it_is(
     fill(kafka, topic, sent)
     with joined(group, topic, max_records=20) as member:
         got = values(member.poll())
-        member.source.hold(None, 0)
+        member.source.keep_alive(None, 0)
         member.source._consumer.seek(TopicPartition(topic, 0, where))
         while len(got) < len(sent):
             got += values(member.poll())
@@ -199,7 +199,7 @@ def test_messages_from_before_a_partition_was_assigned_again_are_dropped_and_so_
         monkeypatch.setattr(member.source, "_consumer", Early(member, stale, TopicPartition(topic, 0)))
         assert member.source._take(100, 0) == 31
         monkeypatch.undo()
-        assert member.source._held == []
+        assert member.source._buffered == []
         assert member.source._ends.passed([]) == {}
         got: list[bytes] = []
         while len(got) < len(sent):  # nothing was committed

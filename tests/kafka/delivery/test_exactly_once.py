@@ -210,7 +210,7 @@ def test_a_transaction_that_the_brokers_never_end_is_told_with_advice(
     with suppress(Aborted, Fatal):
         first.publish()  # refused, and so is the marker that would end the transaction
     monkeypatch.setattr(transactions, "START_SECONDS", 0)
-    with pytest.raises(Aborted, match="have not ended the last one of this replica's name"):
+    with pytest.raises(Aborted, match=r"previous transaction with this transactional\.id is still open"):
         Transactions(first.kafka, DeadLetters("dead", "model", "1"), lambda _: None, first.transactions._commits)
 
 

@@ -46,7 +46,7 @@ class Group:
         self.broker.on_its_way = None
         self.checkpoint.committed(confirmed=confirmed)
 
-    def hold(self, _: None, __: float) -> None:
+    def keep_alive(self, _: None, __: float) -> None:
         self.left -= 1
         if self.turns:
             self.turns.pop(0)(self)
