@@ -1,4 +1,4 @@
-"""Replicas come and go under load, by both protocols of consumer groups."""
+"""Replicas join and leave under load, with both protocols of consumer groups."""
 
 import time
 
@@ -11,7 +11,7 @@ from tests.delivery.test_guarantees import load, owners, shared_by
 
 PROTOCOLS: dict[str, dict[str, str | int]] = {
     "classic": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500},
-    "consumer": {"group.protocol": "consumer"},  # where the brokers set both
+    "consumer": {"group.protocol": "consumer"},  # the brokers set both timeouts
 }
 
 
@@ -76,7 +76,7 @@ def test_a_named_replica_that_is_killed_while_it_gives_partitions_up_leaves_none
         dies = world.start("dies.log", SCORER_KAFKA__INSTANCE_ID="dies")
         world.wait(1_000)
         own_redis.pause()
-        time.sleep(2)  # it waits for features, and answers the group alone
+        time.sleep(2)  # it waits for features, and only answers the group
         world.start("joins.log", SCORER_KAFKA__INSTANCE_ID="joins", SCORER_FEATURES__TIMEOUT_MS="100")
         world.until(lambda: '"assigned"' in (world.folder / "joins.log").read_text(), "a share of nothing")
         dies.kill()

@@ -1,4 +1,4 @@
-"""Mutants of how records are taken in: partitions, their starts and their ends."""
+"""Mutants of the consumer: partitions, their starts and their ends."""
 
 from tests.mutants.mutant import Mutant
 

@@ -1,4 +1,4 @@
-"""Mutants of dead letters: which events become one, and how they are replayed."""
+"""Mutants of dead letters and their replay."""
 
 from tests.mutants.mutant import Mutant
 

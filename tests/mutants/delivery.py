@@ -1,4 +1,4 @@
-"""Mutants of how predictions are written and offsets committed."""
+"""Mutants of writing predictions and committing offsets."""
 
 from tests.mutants.mutant import Mutant
 

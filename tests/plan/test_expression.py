@@ -1,4 +1,4 @@
-"""Expressions against numpy's own evaluation of the same text, and all that is refused."""
+"""Expressions compared with numpy's own evaluation of the same text, and the expressions that are refused."""
 
 import warnings
 
@@ -30,7 +30,7 @@ leaves = st.sampled_from(NAMES[:2]) | numbers
 
 
 def grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """One operation on smaller expressions."""
+    """Return a strategy for one operation on smaller expressions."""
     return st.one_of(
         st.builds("({} {} {})".format, inner, st.sampled_from(["+", "-", "*", "/", "**"]), inner),
         st.builds("truth({} {} {})".format, inner, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), inner),

@@ -1,4 +1,4 @@
-"""Keys of a batch against a slow and obvious way to make them."""
+"""Keys of a batch compared with a slow and simple way to build them."""
 
 import re
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ pieces = st.lists(
 
 
 def as_moment(field: Field, value: int) -> datetime | None:
-    """The moment of a value, None where no calendar or clock has it."""
+    """Return the moment of a value, or None if no calendar or clock has it."""
     try:
         if field.kind is Kind.DATE:
             return EPOCH + timedelta(days=value)
@@ -114,7 +114,7 @@ def test_keys_are_those_that_each_row_would_have_asingle(pieces: list[str], rows
 
 
 def hashes(letters: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Of texts [letters, texts], all at once."""
+    """Return the hashes of texts [letters, texts]."""
 
     def mixed(hashed: NDArray[np.int64]) -> NDArray[np.int64]:
         hashed = (hashed * 0x2C1B3C6D) & 0xFFFFFFFF

@@ -1,4 +1,4 @@
-"""What a plan says, and everything that can be wrong with one."""
+"""Valid plans, and the problems of invalid ones."""
 
 import contextlib
 import math

@@ -156,7 +156,7 @@ class Checkpoint:
         """Remove written batches from the front of the window.
 
         Raises:
-            Fatal: the brokers refused a write for good. Nothing at or above it is ever committed.
+            Fatal: the brokers permanently refused a write. Nothing at or above it is ever committed.
         """
         while self._batches and self._batches[0].complete:
             batch = self._batches.popleft()

@@ -23,7 +23,7 @@ def remembered(memory: list[tuple[bytes, bytes | None]], topic: Topic = DEAD) ->
             st.none() | st.sampled_from(REASONS),
             st.none() | st.integers(0, 2),
             st.none() | st.integers(1, 5),
-            st.booleans(),  # whether the topic is mended by then
+            st.booleans(),  # whether the topic is fixed by then
         ),
         max_size=8,
     ),

@@ -1,4 +1,4 @@
-"""Whose fault a refused write is, without a broker."""
+"""Decides whether the event or the topic is at fault for a refused write, without a broker."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ ORDINARY = 200
 
 
 class Told(TopicLimits):
-    """Limits that nobody is asked for."""
+    """Fixed limits, for which no broker is asked."""
 
     def __init__(self, config: Mapping[str, str]) -> None:
         super().__init__(settings("nowhere:1"))
@@ -38,15 +38,15 @@ def prediction(key: bytes | None) -> Write:
     ("error", "key", "config", "own"),
     [
         (TOO_LARGE, bytes(2_000), {"max.message.bytes": "2000"}, True),
-        (TOO_LARGE, bytes(2_000), {"max.message.bytes": "1"}, False),  # which no prediction fits into
-        (TOO_LARGE, bytes(2_000), {"max.message.bytes": "1048588"}, False),  # into which this one fits
-        (TOO_LARGE, bytes(2_000), {}, False),  # such a key many events may have
+        (TOO_LARGE, bytes(2_000), {"max.message.bytes": "1"}, False),  # too small for any prediction
+        (TOO_LARGE, bytes(2_000), {"max.message.bytes": "1048588"}, False),  # large enough for this prediction
+        (TOO_LARGE, bytes(2_000), {}, False),  # many events may have such a key
         (TOO_LARGE, bytes(1_048_450), {}, True),
         (INVALID, None, {"cleanup.policy": "compact"}, True),
         (INVALID, None, {}, True),
         (INVALID, None, {"cleanup.policy": "delete"}, False),
         (INVALID, b"key", {"cleanup.policy": "compact"}, False),
-        (KafkaError(KafkaError.INVALID_TIMESTAMP), b"key", {}, False),  # it was made just now
+        (KafkaError(KafkaError.INVALID_TIMESTAMP), b"key", {}, False),  # the timestamp is current
         (KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), bytes(2_000_000), {}, False),
     ],
 )
