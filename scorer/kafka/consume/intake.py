@@ -86,5 +86,5 @@ class Intake:
 
 def _bytes(message: Message) -> int:
     """Return the memory of a record in bytes, without its value, which the client counts itself."""
-    buffered = sum(HEADER_BYTES + len(name) + len(value or b"") for name, value in headers_of(message))
-    return 1 + len(message.key() or b"") + buffered
+    headers = sum(HEADER_BYTES + len(name) + len(value or b"") for name, value in headers_of(message))
+    return 1 + len(message.key() or b"") + headers

@@ -89,7 +89,7 @@ class FaultFinder:
 
     def __init__(self, refusals: Refusals, limit: DeadLetterLimit, *, compressed: bool) -> None:
         self._refusals, self._limit, self._compressed = refusals, limit, compressed
-        self._doubted = False
+        self._needs_reports = False
         self._unwritable: dict[tuple[int, int, int], Rejected] = {}
         self._cut: set[tuple[int, int, int]] = set()
         self.properties: dict[str, object] = {}  # extra properties of the producer
@@ -105,13 +105,13 @@ class FaultFinder:
 
     def forget(self) -> None:
         """Drop all findings, because the batch is written."""
-        self._doubted, self.properties = False, {}
+        self._needs_reports, self.properties = False, {}
         self._unwritable.clear()
         self._cut.clear()
 
     def reports(self) -> Reports:
         """Return the reports of the next transaction."""
-        return Reports(wanted=self._doubted)
+        return Reports(wanted=self._needs_reports)
 
     def concerns(self, error: KafkaError, refused: Sequence[Refused]) -> bool:
         """Whether a transaction failed because one of its records was refused.
@@ -119,8 +119,8 @@ class FaultFinder:
         The client does not report a refusal that arrives while the offsets are sent. So the next attempt requests
         delivery reports.
         """
-        known = self._doubted
-        self._doubted = True
+        known = self._needs_reports
+        self._needs_reports = True
         return bool(refused) or (error.code() in RECORD_ERRORS and not known)
 
     def find(

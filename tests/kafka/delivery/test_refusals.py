@@ -15,16 +15,16 @@ TOO_LARGE, INVALID = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), KafkaError(Kafka
 ORDINARY = 200
 
 
-class Told(TopicLimits):
+class FixedLimits(TopicLimits):
     """Fixed limits, for which no broker is asked."""
 
     def __init__(self, config: Mapping[str, str]) -> None:
         super().__init__(settings("nowhere:1"))
-        self._told = config
+        self._config = config
 
     def config(self, topic: str) -> Mapping[str, str]:
         del topic
-        return self._told
+        return self._config
 
     def largest_letter(self) -> int:
         return LARGEST_REQUEST
@@ -53,7 +53,7 @@ def prediction(key: bytes | None) -> Write:
 def test_a_prediction_is_refused_for_its_own_sake_only_where_an_ordinary_one_is_not(
     error: KafkaError, key: bytes | None, config: dict[str, str], *, own: bool
 ) -> None:
-    assert bool(Refusals(Told(config)).fault(error, prediction(key), ORDINARY)) is own
+    assert bool(Refusals(FixedLimits(config)).fault(error, prediction(key), ORDINARY)) is own
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_what_ends_a_replica_names_the_record_and_the_property(
     error: KafkaError, config: dict[str, str], advice: str
 ) -> None:
     key = None if error is INVALID else b"key"
-    text = str(Refusals(Told(config)).fatal(error, prediction(key), "the dead letter of in-0@17"))
+    text = str(Refusals(FixedLimits(config)).fatal(error, prediction(key), "the dead letter of in-0@17"))
     assert text.startswith(f"the brokers refused a write: {error.str()}: the dead letter of in-0@17 in topic scores; ")
     assert advice in text
 
