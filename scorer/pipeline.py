@@ -94,7 +94,7 @@ def _score_when_possible(parts: Parts, records: Records | None, stopping: Callab
         except Unavailable as error:
             component = Component.WRITES if isinstance(error, Aborted) else Component.FEATURES
             parts.watch.status(component, str(error))
-            records = parts.source.hold(records, WAIT_SECONDS)
+            records = parts.source.keep_alive(records, WAIT_SECONDS)
             parts.watch.heartbeat()
     return None
 
@@ -109,7 +109,7 @@ def _room(parts: Parts, stopping: Callable[[], bool]) -> bool:
             parts.delivery.commit()
         if parts.delivery.waiting_seconds > SLOW_WRITE_SECONDS:
             watch.status(Component.WRITES, f"not acknowledged for {SLOW_WRITE_SECONDS:g} seconds")
-            parts.source.hold(None, 0)
+            parts.source.keep_alive(None, 0)
         watch.heartbeat()
     if not parts.delivery.full:
         watch.status(Component.WRITES)
@@ -123,7 +123,7 @@ def _caught_up(parts: Parts, stopping: Callable[[], bool]) -> bool:
         with watch.stage("commit"):
             # One commit at a time: when the client retries the first, a second one could overtake it.
             parts.delivery.commit()
-            parts.source.hold(None, COMMIT_TURN_SECONDS)
+            parts.source.keep_alive(None, COMMIT_TURN_SECONDS)
         if time.monotonic() > late_at:
             watch.status(
                 Component.WRITES, "offsets of written records cannot be committed, so no more records are written"

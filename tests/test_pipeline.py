@@ -66,7 +66,7 @@ class Source:
             self._next[partition] += 2
         return records(chosen) if chosen else None
 
-    def hold(self, batch: Records | None, _: float) -> Records | None:
+    def keep_alive(self, batch: Records | None, _: float) -> Records | None:
         before = set(self._delivery.owned)
         step = self._step()
         if step.startswith("return") and (partition := int(step[-1])) in self._delivery.owned:  # after a loss, at once
@@ -237,7 +237,7 @@ def test_an_undisturbed_batch_takes_one_turn() -> None:
 
 
 def test_a_batch_is_scored_again_when_the_store_is_back() -> None:
-    loop = Loop("batch", "unavailable", "hold", "unavailable", "hold", "score", "publish")
+    loop = Loop("batch", "unavailable", "keep_alive", "unavailable", "keep_alive", "score", "publish")
     loop.run()
     assert loop.delivery.written == dict.fromkeys(PARTITIONS, 2)
     assert loop.watch.told.count((Component.FEATURES, "the store does not answer")) == 2
@@ -266,7 +266,7 @@ def test_a_full_window_is_waited_for() -> None:
 def test_commits_that_are_behind_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "CATCH_UP_SECONDS", -1.0)  # told at once
     turn = ("batch", "score", "publish", "acknowledge", "commit")
-    loop = Loop(*turn, *turn, "commit", "hold", "confirm", "hold", "batch", "score", "publish")
+    loop = Loop(*turn, *turn, "commit", "keep_alive", "confirm", "keep_alive", "batch", "score", "publish")
     loop.run()
     assert loop.delivery.written == dict.fromkeys(PARTITIONS, 6)
     assert any(component is Component.WRITES and reason for component, reason in loop.watch.told)

@@ -16,7 +16,7 @@ from scorer.cli.progress import counting
 from scorer.cli.table import aligned
 from scorer.cli.views import Document
 from scorer.errors import Fatal
-from scorer.kafka import Admin, Due, Letter, Letterbox, Replay, Replayed, Topic, memory_of, read_replayed
+from scorer.kafka import Admin, Due, Letter, Letterbox, Replay, Replayed, Topic, read_replayed, replayed_topic
 from scorer.monitor import configure_logging
 from scorer.printable import printable_json
 from scorer.settings import KafkaSettings, Settings
@@ -200,7 +200,7 @@ def _report_unrecognised(kafka: KafkaSettings, box: Letterbox, replayed: Replaye
         text = f"skipped {box.unrecognised:,} records of {kafka.dead_letter_topic} that are not dead letters"
         say(f"{text}; the first is {box.first_unrecognised}", style="yellow")
     if replayed.unreadable:
-        text = f"skipped {replayed.unreadable:,} records of {memory_of(kafka)} that scorer did not write"
+        text = f"skipped {replayed.unreadable:,} records of {replayed_topic(kafka)} that scorer did not write"
         say(f"{text}; the other records tell what was replayed", style="yellow")
 
 

@@ -7,7 +7,7 @@ from scorer.kafka.consume.source import Source
 from scorer.kafka.dead_letters.due import Due
 from scorer.kafka.dead_letters.read import Letter, Letterbox
 from scorer.kafka.dead_letters.replay import Replay
-from scorer.kafka.dead_letters.replayed import Replayed, memory_of, read_replayed
+from scorer.kafka.dead_letters.replayed import Replayed, read_replayed, replayed_topic
 from scorer.kafka.dead_letters.write import DeadLetterLimit, DeadLetters
 from scorer.kafka.delivery.at_least_once import AtLeastOnce
 from scorer.kafka.delivery.checkpoint import Checkpoint, Limits
@@ -51,10 +51,10 @@ __all__ = [
     "durability_concerns",
     "examine_rights",
     "membership_concerns",
-    "memory_of",
     "output_concerns",
     "property_problems",
     "read_replayed",
+    "replayed_topic",
     "transaction_problems",
     "write_concerns",
 ]

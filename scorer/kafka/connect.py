@@ -1,4 +1,4 @@
-"""Creating clients, their logs, and the errors for clients that cannot be created or get no answer."""
+"""Creates clients, logs what they print, and words the errors of clients that cannot be created or get no answer."""
 
 import logging
 import re

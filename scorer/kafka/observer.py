@@ -1,10 +1,10 @@
-"""The observer of a replica's work with the brokers, which is its metrics."""
+"""The interface through which a replica's work with the brokers reaches its metrics."""
 
 from typing import Literal, Protocol
 
 
 class Observer(Protocol):
-    """Notes events. It must not raise, since it is called in callbacks of the client."""
+    """Receives events. Its methods must not raise, because callbacks of the client call them."""
 
     def committed(self, result: Literal["ok", "failed", "not_owner"]) -> None:
         """A commit ended with a result."""

@@ -1,7 +1,7 @@
 """Offsets by partition.
 
-An offset here is always the NEXT one to read in a partition, but records have their own offset; only `next_offsets`
-converts one to the other.
+An offset in this module is always the NEXT one to read in a partition. A record has its own offset; only
+`next_offsets` converts one to the other.
 """
 
 from typing import Any

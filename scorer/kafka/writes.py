@@ -1,4 +1,4 @@
-"""Records to produce, their size, and cutting dead letters that are too large for any broker."""
+"""Records to produce, their sizes, and how to cut dead letters that are too large for any broker."""
 
 from typing import NotRequired, TypedDict
 

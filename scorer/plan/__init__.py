@@ -1,4 +1,4 @@
-"""The plan: which entities a model needs, and where each of its columns comes from."""
+"""The plan: the entities that a model needs, and the source of each of its columns."""
 
 from scorer.plan.columns import FromEvent
 from scorer.plan.plan import Draft, Entity, Plan

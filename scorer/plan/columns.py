@@ -1,4 +1,4 @@
-"""What a column of the model is made of, and how that is read from a plan's form."""
+"""The sources of the model's columns, and how to read them from a plan's form."""
 
 import math
 from collections import Counter
@@ -20,7 +20,7 @@ Name = TypeVar("Name", str, str | int)
 _MOST = float(np.finfo(np.float32).max)
 _SOURCES = "expected exactly one of `event`, `entity` with `field`, `expression`"
 
-_GOES_WITH = {
+_ALLOWED_WITH = {  # by key: the sources that it may accompany, and advice
     "part": (("event",), "only a date or time of the event has parts"),
     "default": (("event", "entity"), "give a default to the columns that the expression uses"),
 }
@@ -28,9 +28,9 @@ _GOES_WITH = {
 
 @dataclass(frozen=True, slots=True)
 class FromEvent:
-    """A column made of an event field: its number, the index of its text in `categories`, or a part of its time.
+    """A column from an event field: its number, the index of its text in `categories`, or a part of its time.
 
-    Categories that are numbers are those of the column (`PlanColumn.numbers`), for a field's number is at hand anyway.
+    Numeric categories are in `PlanColumn.numbers`, since the number of the field is available anyway.
     """
 
     path: str
@@ -40,13 +40,13 @@ class FromEvent:
     def problems(
         self, fields: Mapping[str, Field], why_not: Callable[[str], str], where: str, *, numbers: bool = False
     ) -> list[Problem]:
-        """Why this cannot be made of the fields of an event schema; see `Draft.schema_problems`.
+        """Return why this column cannot be read from an event schema; see `Draft.schema_problems`.
 
         Args:
-            fields: what can be addressed in it.
-            why_not: says why a path cannot.
+            fields: the usable fields of the schema, by dotted path.
+            why_not: returns why any other path cannot be used.
             where: the column's place in the plan.
-            numbers: whether the column has categories that are numbers.
+            numbers: whether the column has numeric categories.
         """
         if self.path not in fields:
             return [unknown_field(where, self.path, why_not)]
@@ -56,7 +56,7 @@ class FromEvent:
     def _misfit(self, kind: Kind, *, numbers: bool) -> tuple[str, str] | None:
         name, text = kind.name.lower(), kind in {Kind.TEXT, Kind.ENUM}
         if kind is Kind.BYTES:
-            return "holds bytes, which are no number", "use another field"
+            return "is of kind bytes, which is not a number", "use another field"
         if self.part is not None:
             had = parts_of(kind)
             if self.part not in had:
@@ -66,7 +66,7 @@ class FromEvent:
             what = f"is of kind {name}, and its categories are numbers"
             return what, "put them in quotes: categories: ['101', '205']"
         elif text and not self.categories:
-            return f"is of kind {name}, which is no number", "give its `categories`"
+            return f"is of kind {name}, which is not a number", "give its `categories`"
         elif self.categories and not text:
             what = f"is of kind {name}, and its categories are text"
             return what, "give whole numbers without quotes, or use a string or an enum"
@@ -74,13 +74,13 @@ class FromEvent:
 
 
 def unknown_field(where: str, path: str, why_not: Callable[[str], str]) -> Problem:
-    """The problem of a column whose event field cannot be used; see `Draft.schema_problems`."""
-    return Problem(where, why_not(path), "a column is made of a scalar field of the event")
+    """Return the problem of a column whose event field cannot be used; see `Draft.schema_problems`."""
+    return Problem(where, why_not(path), "expected a scalar field of the event")
 
 
 @dataclass(frozen=True, slots=True)
 class FromEntity:
-    """A column made of one feature of an entity."""
+    """A column from one feature of an entity."""
 
     entity: str
     field: str
@@ -93,10 +93,11 @@ Source = FromEvent | FromEntity | Expression
 class PlanColumn:
     """One column of the model.
 
-    name:    as the model and other columns name it.
-    source:  what it is made of.
-    default: what stands for a null event value, an absent feature or a missing entity; NaN unless the plan says more.
-    numbers: whole numbers, of which the column has the index, NaN for any other; none where it has the number itself.
+    name:    the name in the model and in expressions.
+    source:  where its values come from.
+    default: the value for a null in the event, an absent feature or a missing entity; NaN unless the plan sets it.
+    numbers: numeric categories: the column contains the index of the number, or NaN for any other number. Empty if the
+             column contains the number itself.
     """
 
     name: str
@@ -106,24 +107,24 @@ class PlanColumn:
 
     @property
     def categories(self) -> tuple[str | int, ...]:
-        """The texts or whole numbers of which the column has the index; empty where it has no categories."""
+        """The categories, texts or whole numbers, whose index the column contains; empty if it has no categories."""
         return self.source.categories if isinstance(self.source, FromEvent) and self.source.categories else self.numbers
 
 
 def read_columns(form: Form, where: str) -> tuple[list[tuple[int, PlanColumn]], list[Problem]]:
-    """The columns of a plan with their indexes, as far as they have a meaning, and what is wrong with the others."""
+    """Return the valid columns of a plan with their indexes, and the problems of the others."""
     reader = _Reader(form, where)
     columns = [(index, reader.column(index, item)) for index, (_, item) in enumerate(form.columns) if item is not None]
     return [(index, column) for index, column in columns if column is not None], reader.problems
 
 
-def twice(names: Iterable[Name]) -> list[Name]:
-    """The names that stand more than once."""
+def duplicates(names: Iterable[Name]) -> list[Name]:
+    """Return the names that occur more than once."""
     return [name for name, count in Counter(names).items() if count > 1]
 
 
 class _Reader:
-    """Reads columns one by one, and collects what is wrong with them."""
+    """Reads columns one by one, and collects their problems."""
 
     def __init__(self, form: Form, where: str) -> None:
         self.problems: list[Problem] = []
@@ -134,22 +135,23 @@ class _Reader:
     def column(self, index: int, form: ColumnForm) -> PlanColumn | None:
         first = self._names.index(form.name)
         if first != index:
-            self._problem(index, "name", f"'{form.name}' is the name of columns[{first}] too", "names are distinct")
+            what = f"'{form.name}' is also the name of columns[{first}]"
+            self._problem(index, "name", what, "expected distinct names")
         default = math.nan if form.default is None else form.default
         if abs(default) > _MOST:
             self._problem(index, "default", f"found {default}, which float32 cannot hold", "expected a number or .nan")
         numbers, texts = self._categories(index, form)
         if numbers and not math.isnan(default) and default not in range(len(numbers)):
-            what = f"found {default:g}, which is the index of no category"
+            what = f"found {default:g}, which is not the index of a category"
             self._problem(index, "default", what, f"expected an index, 0 to {len(numbers) - 1}, or .nan")
         source = self._source(index, form, texts)
         return None if source is None else PlanColumn(form.name, source, default, numbers)
 
     def _categories(self, index: int, form: ColumnForm) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        """Return the column's categories that are numbers, and those that are text: one of them is empty."""
+        """Return the column's numeric categories and its text categories; one of them is empty."""
         given = form.categories or []
-        for name in twice(given):
-            self._problem(index, "categories", f"'{name}' stands twice", "categories are distinct")
+        for name in duplicates(given):
+            self._problem(index, "categories", f"duplicate '{name}'", "expected distinct categories")
         texts = tuple(each for each in given if isinstance(each, str))
         numbers = tuple(each for each in given if not isinstance(each, str))
         if not (texts and numbers):
@@ -165,15 +167,16 @@ class _Reader:
         if len(given) != 1:
             self._problem(index, None, f"has {' and '.join(given) or 'no source'}", _SOURCES)
             return None
-        for key, (kinds_of_key, why) in _GOES_WITH.items():
+        for key, (kinds_of_key, why) in _ALLOWED_WITH.items():
             if getattr(form, key) is not None and given[0] not in kinds_of_key:
-                self._problem(index, key, f"does not go with `{given[0]}`", why)
+                self._problem(index, key, f"cannot be combined with `{given[0]}`", why)
         if texts and form.event is None:
-            why = "it has numbers: only text of the event has categories that are text"
-            self._problem(index, "categories", f"does not go with `{given[0]}`", why)
+            why = "its values are numbers: only text of the event has text categories"
+            self._problem(index, "categories", f"cannot be combined with `{given[0]}`", why)
         if form.event is not None:
             if texts and form.part:
-                self._problem(index, "part", "does not go with `categories`", "a part is a number: give whole numbers")
+                what = "cannot be combined with text `categories`"
+                self._problem(index, "part", what, "a part is a number: give whole numbers")
             return FromEvent(form.event, texts, form.part)
         if form.expression is not None:
             return self._expression(index, form.expression)

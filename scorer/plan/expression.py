@@ -1,4 +1,4 @@
-"""Expressions of a plan: a small whitelist of Python's grammar, evaluated by numpy on whole columns."""
+"""Expressions of a plan: a small subset of Python's grammar, which numpy evaluates on whole columns."""
 
 import ast
 import operator
@@ -16,7 +16,7 @@ Values = NDArray[np.float64] | np.float64  # [rows], or one number for all
 Evaluate = Callable[[Work], Values]
 
 ALLOWED = (
-    "an expression is made of columns above, numbers, + - * / **, parentheses, comparisons, and "
+    "an expression may contain columns above it, numbers, + - * / **, parentheses, comparisons, and "
     "log log1p exp sqrt abs floor minimum maximum where isnan clip"
 )
 _MAX_CHARS = 10_000
@@ -54,11 +54,11 @@ _FUNCTIONS: Mapping[str, tuple[Callable[..., Values], int]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expression:
-    """A checked expression over columns that stand above it.
+    """A checked expression over the columns above it.
 
-    text:     as it stands in the plan.
-    evaluate: float64 [columns, rows] -> float64 [rows], or one number where no column is named. Floating-point
-              warnings are the caller's to silence.
+    text:     the text in the plan.
+    evaluate: float64 [columns, rows] -> float64 [rows], or one number if it uses no column. The caller silences
+              floating-point warnings.
     """
 
     text: str
@@ -69,7 +69,7 @@ class Expression:
         """Check an expression against the names of the columns above and below it.
 
         Returns:
-            The expression, or None and everything that is wrong with it, each a sentence that says what and where.
+            The expression, or None and all of its problems, each a sentence that says what is wrong and where.
         """
         compiler = _Compiler(" ".join(text.split()), above, below)
         evaluate = compiler.whole()
@@ -77,7 +77,7 @@ class Expression:
 
 
 class _Compiler:
-    """Turns a syntax tree into nested calls; what is not allowed becomes a problem, and the rest is still read."""
+    """Turns a syntax tree into nested calls; collects a problem for each node that is not allowed, and continues."""
 
     def __init__(self, text: str, above: Sequence[str], below: Sequence[str]) -> None:
         self.problems: list[str] = []
@@ -87,21 +87,21 @@ class _Compiler:
 
     def whole(self) -> Evaluate:
         if len(self._text) > _MAX_CHARS:
-            return self._refuse(None, f"has {len(self._text)} characters; at most {_MAX_CHARS} are read")
+            return self._refuse(None, f"has {len(self._text)} characters; expected at most {_MAX_CHARS}")
         if "#" in self._text:
-            return self._refuse(None, "has a comment in it; put it on a line of its own in the plan")
+            return self._refuse(None, "contains a comment; put it on its own line in the plan")
         try:
             tree = ast.parse(self._text, mode="eval")
         except SyntaxError as error:
             at = f" at character {error.offset}" if error.offset else ""
-            return self._refuse(None, f"cannot be read{at}: {error.msg}{self._unusable()}")
+            return self._refuse(None, f"cannot be parsed{at}: {error.msg}{self._unusable()}")
         except (ValueError, RecursionError, MemoryError):
-            return self._refuse(None, "cannot be read: it is nested too deeply or has a character that no one can see")
+            return self._refuse(None, "cannot be parsed: it is nested too deeply or has an invisible character")
         return self._compile(tree.body, _MAX_DEPTH)
 
     def _compile(self, node: ast.expr, depth: int) -> Evaluate:
         if depth == 0:
-            return self._refuse(node, f"is nested more than {_MAX_DEPTH} deep; split it into columns")
+            return self._refuse(node, f"is nested more than {_MAX_DEPTH} levels deep; split it into columns")
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
                 return self._number(node, value)
@@ -125,7 +125,7 @@ class _Compiler:
         if name in self._above:
             return operator.itemgetter(self._above[name])
         if name in self._below:
-            return self._refuse(node, "stands below; an expression uses columns above it")
+            return self._refuse(node, "is a column below; an expression can only use columns above it")
         return self._refuse(node, f"is not a column above{did_you_mean(name, self._above)}")
 
     def _reason(self, node: ast.expr) -> str:
@@ -133,13 +133,14 @@ class _Compiler:
             case ast.Compare() if len(node.ops) > 1:
                 return "chains comparisons; multiply them instead: (a < b) * (b < c)"
             case ast.Call(func=ast.Name(id=name)) if name in _FUNCTIONS:
-                return f"is not how {name} is called: it takes {_FUNCTIONS[name][1]} arguments, in order"
+                arity = _FUNCTIONS[name][1]
+                return f"is not a valid call: {name} takes {arity} positional argument{'s' * (arity != 1)}"
             case ast.Call(func=ast.Name(id=name)):
                 return f"calls an unknown function{did_you_mean(name, _FUNCTIONS)}"
         return f"is not allowed{self._unusable()}"
 
     def _unusable(self) -> str:
-        """A hint where the text has the name of a column that no expression can use."""
+        """Return a hint if the text contains the name of a column that no expression can use."""
         names = [name for name in self._above if not name.isidentifier() and name in self._text]
         return f" (column '{names[0]}' cannot be used: its name is not letters, digits and _)" if names else ""
 
@@ -155,7 +156,7 @@ class _Compiler:
 
 
 def _call(node: ast.expr) -> tuple[Callable[..., Values] | None, list[ast.expr]]:
-    """What a node calls, and on what; None where that is not allowed."""
+    """Return the function that a node calls, or None if it is not allowed, and the operands."""
     match node:
         case ast.BinOp(left=left, op=op, right=right) | ast.Compare(left=left, ops=[op], comparators=[right]):
             return _OPERATORS.get(type(op)), [left, right]
@@ -168,10 +169,10 @@ def _call(node: ast.expr) -> tuple[Callable[..., Values] | None, list[ast.expr]]
 
 
 def _apply(function: Callable[..., Values], operands: list[Evaluate]) -> Evaluate:
-    """Call a function of numpy on what its operands evaluate to; truth becomes 1 or 0.
+    """Call a numpy function on the values of its operands; booleans become 1 or 0.
 
-    A number stays a scalar of numpy: its power is that of the C library, as in `2.5 ** 0.3` anywhere else, and an
-    array's, also of no dimensions, may differ from it in the last bit.
+    A number stays a numpy scalar, whose powers come from the C library, as in plain Python. The powers of an array,
+    even of one without dimensions, may differ in the last bit.
     """
 
     def call(columns: Work) -> Values:

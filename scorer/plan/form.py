@@ -1,4 +1,4 @@
-"""The form of a plan file: which keys stand where, and of what type. What they mean is `plan`'s."""
+"""The form of a plan file: its keys and their types. `plan` interprets them."""
 
 import reprlib
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Texts = Annotated[list[Text], Field(min_length=1)]
 
 
 def _category(value: object) -> str | int:
-    """Return text or a whole number as it is; pydantic's own union would tell two errors for one item."""
+    """Accept text or a whole number; pydantic's own union would report two errors for one item."""
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and _fits_long(value)):
         return value
     raise PydanticCustomError("category", _CATEGORY)
@@ -69,13 +69,13 @@ class _PlanForm(_Form):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A plan file as far as it has the right form.
+    """The parts of a plan file that have a valid form.
 
-    entities: name and form of each; no form where it has problems.
-    columns:  name and form of each, in order; no form where it has problems.
-    problems: everything that has not the right form.
-    keys:     name and key template of the entities without a form, where there is one.
-    events:   index and event field of the columns without a form, where there is one.
+    entities: the name and form of each entity; the form is None if it has problems.
+    columns:  the name and form of each column, in order; the form is None if it has problems.
+    problems: all problems of form.
+    keys:     the name and key template of entities with problems, if they have a key.
+    events:   the index and event field of columns with problems, if they have an event field.
     """
 
     entities: Sequence[tuple[str, EntityForm | None]]
@@ -120,13 +120,13 @@ def read(text: str, where: str) -> Form:
 
 
 def place(where: str, *path: str | int) -> str:
-    """A place in a plan as its writer would look for it: `plan.yaml: columns[3].entity`."""
+    """Return a place in a plan, such as `plan.yaml: columns[3].entity`."""
     steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return f"{where}: {steps.lstrip('.')}" if path else where
 
 
 def column_step(index: int, name: str | None) -> str:
-    """Return a column as a step of a `place`, by its index and its name: `columns[3] 'seats'`."""
+    """Return the step of a `place` that names a column, such as `columns[3] 'seats'`."""
     return f"columns[{index}]" + (f" {reprlib.repr(name)}" if name else "")
 
 

@@ -1,7 +1,7 @@
-"""Key templates: how the name of an entity in Redis is made of the fields of an event.
+"""Key templates: build an entity's key in Redis from the fields of an event.
 
 `weather:{origin}:{hour|%Y%m%d%H}` has two parts, `origin` as its text and `hour` in a format of strftime, in UTC.
-`{{` and `}}` stand for braces. What a part may be is checked against the event schema before anything runs.
+`{{` and `}}` stand for braces. The parts are checked against the event schema at the start.
 """
 
 import re
@@ -14,10 +14,12 @@ from scorer.errors import Problem
 
 _PIECE = re.compile(r"(\{\{|\}\})|\{([^{}]*)\}|([{}])")
 _DIRECTIVE = re.compile(r"%-?(.)?", re.DOTALL)
-# Every directive that is let in, and within how many seconds, from midnight, its text stays the same; 0: not even one.
-_OF_DATES = dict.fromkeys("aAwdbBmyYjUWGVuDFCeh", 86400)
-_OF_TIMES = {"H": 3600, "I": 3600, "p": 3600, "M": 60, "R": 60, "S": 1, "T": 1, "X": 1, "r": 1, "f": 0, "%": 86400}
-_STEPS = _OF_DATES | _OF_TIMES | {"c": 1, "x": 86400, "z": 86400, "Z": 86400}
+# Every allowed directive, and the seconds, counted from midnight, for which its text stays the same; 0: under a second.
+_DATE_DIRECTIVES = dict.fromkeys("aAwdbBmyYjUWGVuDFCeh", 86400)
+_TIME_DIRECTIVES = (
+    dict.fromkeys("HIp", 3600) | dict.fromkeys("MR", 60) | dict.fromkeys("STXr", 1) | {"f": 0, "%": 86400}
+)
+_STEPS = _DATE_DIRECTIVES | _TIME_DIRECTIVES | {"c": 1, "x": 86400, "z": 86400, "Z": 86400}
 
 _TEXTS = {Kind.TEXT, Kind.ENUM, Kind.INTEGER, Kind.BOOLEAN}
 _MOMENTS = {Kind.DATE, Kind.TIME, Kind.TIMESTAMP}
@@ -25,27 +27,27 @@ _MOMENTS = {Kind.DATE, Kind.TIME, Kind.TIMESTAMP}
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One field of a key: `{path}` as its text, or `{path|format}` where it is a date or a time."""
+    """One field of a key: `{path}` as its text, or `{path|format}` for a date or a time."""
 
     path: str
     format: str | None = None
 
     @property
     def step(self) -> int:
-        """Within how many seconds, from midnight, the formatted text stays the same; 0 where it tells microseconds."""
+        """The interval in seconds, from midnight, in which the formatted text stays the same; 0 for microseconds."""
         return min((_STEPS[directive] for directive in _directives(self.format or "")), default=86400)
 
     def text(self, moment: datetime) -> bytes:
-        """The formatted text of a moment."""
+        """Format a moment."""
         return moment.astimezone(UTC).strftime(self.format or "").encode()
 
 
 @dataclass(frozen=True, slots=True)
 class KeyTemplate:
-    """A key as literal text around parts.
+    """A key that consists of literal text and parts.
 
-    text:   as it stands in the plan.
-    pieces: what a key is made of, in order: literal text, and parts; no part where all events share one key.
+    text:   the text in the plan.
+    pieces: literal text and parts, in order; without parts, all events share one key.
     """
 
     text: str
@@ -53,10 +55,10 @@ class KeyTemplate:
 
     @classmethod
     def parse(cls, text: str) -> "KeyTemplate":
-        """Read a template.
+        """Parse a template.
 
         Raises:
-            ValueError: it is not one; the text says where and what was expected.
+            ValueError: the template is invalid; the text says where, and what was expected.
         """
         if not text:
             raise ValueError("is empty; expected a key such as 'plane:{tailnum}'")
@@ -67,33 +69,33 @@ class KeyTemplate:
             at = found.end()
             brace, inside, stray = found.groups()
             if stray is not None:
-                raise ValueError(f"has a lone {stray!r} at character {at}; write {stray * 2!r} for a brace")
+                raise ValueError(f"has a single {stray!r} at character {at}; write {stray * 2!r} for a brace")
             pieces.append(_part(inside) if brace is None else brace[0])
         pieces.append(text[at:])
         return cls(text, tuple(piece.encode() if isinstance(piece, str) else piece for piece in pieces if piece))
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The fields in it, in order."""
+        """The parts, in order."""
         return tuple(piece for piece in self.pieces if isinstance(piece, Part))
 
     @property
     def pattern(self) -> bytes:
-        """What SCAN and access control lists take for all keys of this form."""
+        """The glob pattern of all keys of this form, for SCAN and access control lists."""
         special = re.compile(rb"[*?\[\]\\]")
         return b"".join(b"*" if isinstance(each, Part) else special.sub(rb"\\\g<0>", each) for each in self.pieces)
 
     def fill(self, texts: Iterable[bytes]) -> bytes:
-        """The key whose parts have these texts."""
+        """Return the key whose parts have these texts."""
         given = iter(texts)
         return b"".join(next(given) if isinstance(piece, Part) else piece for piece in self.pieces)
 
     def problems(self, fields: Mapping[str, Field], why_not: Callable[[str], str], where: str) -> Iterator[Problem]:
-        """What of this template does not fit the event schema."""
+        """Yield where this template does not match the event schema."""
         for part in self.parts:
             shown = f"'{{{part.path}}}'"
             if part.path not in fields:
-                yield Problem(where, f"{shown}: {why_not(part.path)}", "a key is made of fields of the event")
+                yield Problem(where, f"{shown}: {why_not(part.path)}", "expected a field of the event")
             else:
                 reason = _misfit(part, fields[part.path].kind)
                 if reason:
@@ -103,7 +105,7 @@ class KeyTemplate:
 def _part(inside: str) -> Part:
     path, bar, layout = inside.partition("|")
     if not path:
-        raise ValueError(f"'{{{inside}}}' names no field; expected '{{field}}' or '{{time|%Y%m%d}}'")
+        raise ValueError(f"'{{{inside}}}' has no field name; expected '{{field}}' or '{{time|%Y%m%d}}'")
     if not bar:
         return Part(path)
     if "%" not in layout:
@@ -111,7 +113,7 @@ def _part(inside: str) -> Part:
     for directive in _directives(layout):
         if directive not in _STEPS:
             raise ValueError(
-                f"'{{{inside}}}': '%{directive}' is no directive of strftime that means the same everywhere"
+                f"'{{{inside}}}': '%{directive}' is not a directive of strftime that is the same on all platforms"
             )
     return Part(path, layout)
 
@@ -121,17 +123,17 @@ def _directives(layout: str) -> list[str]:
 
 
 def _misfit(part: Part, kind: Kind) -> tuple[str, str] | None:
-    """Why a field of this kind cannot be this part, and what to do."""
+    """Return why a field of this kind cannot be this part, and what to do; None if it can."""
     name = kind.name.lower()
     if part.format is None:
         if kind in _MOMENTS:
-            return f"is a {name}, which has no one text", f"give its format, such as '{{{part.path}|%Y%m%d}}'"
+            return f"is of kind {name}, which needs a format", f"write, for example, '{{{part.path}|%Y%m%d}}'"
         if kind not in _TEXTS:
-            return f"is of kind {name}, which has no one text", "use a string, uuid, enum, int, long or boolean"
+            return f"is of kind {name}, which has no unique text", "use a string, uuid, enum, int, long or boolean"
     elif kind not in _MOMENTS:
-        return f"is of kind {name}, which takes no format", f"write '{{{part.path}}}', or use a date or a time"
+        return f"is of kind {name}, which has no formats", f"write '{{{part.path}}}', or use a date or a time"
     elif kind is Kind.TIME:
-        foreign = [directive for directive in _directives(part.format) if directive not in _OF_TIMES]
+        foreign = [directive for directive in _directives(part.format) if directive not in _TIME_DIRECTIVES]
         if foreign:
             return f"is a time of day, which has no '%{foreign[0]}'", "use directives of time, such as '%H%M'"
     return None

@@ -1,4 +1,4 @@
-"""The plan: where each column of the model comes from, as `plan.yaml` of a bundle says it."""
+"""The plan: where each column of the model comes from, as read from the bundle's `plan.yaml`."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from pathlib import Path
 from scorer.batch import Field
 from scorer.errors import Misconfigured, Problem
 from scorer.plan import form
-from scorer.plan.columns import FromEvent, PlanColumn, read_columns, twice, unknown_field
+from scorer.plan.columns import FromEvent, PlanColumn, duplicates, read_columns, unknown_field
 from scorer.plan.form import EntityForm, Form, column_step, place
 from scorer.plan.keys import KeyTemplate
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """What features belong to, and how its features lie in Redis.
+    """An entity that has features, and how they are stored in Redis.
 
-    name:         as columns, metrics and predictions name it.
-    key:          how the name of its value in Redis is made of the event's fields.
+    name:         the name in columns, metrics and predictions.
+    key:          builds its key in Redis from the event's fields.
     layout:       `hash` (numbers as text) or `packed` (little-endian float32 in the order of `fields`).
     fields:       the names of its features, distinct and at least one.
-    when_missing: `impute` or `dead-letter`; None: as the settings say.
+    when_missing: `impute` or `dead-letter`; None: the settings decide.
     max_age:      seconds after which it is stale; None: never.
-    updated:      the hash field with the Unix seconds of its last change; None where there is no `max_age`.
+    updated:      the hash field with the Unix seconds of its last change; None without `max_age`.
     """
 
     name: str
@@ -40,8 +40,8 @@ class Plan:
     """Where each column of the model comes from.
 
     where:    the plan's file, for errors.
-    entities: what the columns need from Redis; none where Redis is never contacted.
-    columns:  in the model's order.
+    entities: the entities that the columns use; without entities, Redis is never contacted.
+    columns:  the columns in the model's order.
     """
 
     where: str
@@ -53,16 +53,16 @@ class Plan:
         """Read a plan file.
 
         Raises:
-            Misconfigured: with everything that is wrong with it.
+            Misconfigured: with all problems of the plan.
         """
         return Draft.load(path).plan()
 
     @classmethod
     def parse(cls, text: str, where: str) -> "Plan":
-        """Read a plan; `where` is the name of its file for errors.
+        """Parse a plan; `where` is the name of its file for errors.
 
         Raises:
-            Misconfigured: with everything that is wrong with it.
+            Misconfigured: with all problems of the plan.
         """
         return Draft.parse(text, where).plan()
 
@@ -91,15 +91,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A plan file as far as it makes sense: of one that is wrong, the rest can be held against model and schema.
+    """The valid parts of a plan file, which are checked against model and schema even if other parts are wrong.
 
     where:    the plan's file, for errors.
-    entities: those without problems of form.
-    columns:  those that have a meaning, with their indexes.
-    names:    of all columns, in order; empty for one without a name.
-    keys:     of all entities with a key: name and template.
-    events:   of the other columns, those with an event field: index and path.
-    problems: everything that is wrong with the file by itself.
+    entities: the entities without problems of form.
+    columns:  the valid columns, with their indexes.
+    names:    the names of all columns, in order; empty for a column without a name.
+    keys:     the name and key template of all entities with a key.
+    events:   the index and path of invalid columns with an event field.
+    problems: all problems of the file itself.
     """
 
     where: str
@@ -127,7 +127,7 @@ class Draft:
 
     @classmethod
     def parse(cls, text: str, where: str) -> "Draft":
-        """Read a plan; `where` is the name of its file for errors.
+        """Parse a plan; `where` is the name of its file for errors.
 
         Raises:
             Misconfigured: it is not YAML.
@@ -149,31 +149,31 @@ class Draft:
         """Return the plan.
 
         Raises:
-            Misconfigured: with everything that is wrong with it.
+            Misconfigured: with all problems of the plan.
         """
         if self.problems:
             raise Misconfigured(self.problems)
         return Plan(self.where, self.entities, tuple(column for _, column in self.columns))
 
     def schema_problems(self, fields: Mapping[str, Field], why_not: Callable[[str], str]) -> list[Problem]:
-        """Return what does not fit the event schema.
+        """Return where the plan does not match the event schema.
 
         Args:
-            fields: what can be addressed in it, by dotted path.
-            why_not: says why a path that is not among `fields` cannot be used.
+            fields: the usable fields of the schema, by dotted path.
+            why_not: returns why any other path cannot be used.
         """
         found: list[Problem] = []
         for name, key in self.keys:
             found += key.problems(fields, why_not, place(self.where, "entities", name, "key"))
-        of_columns = [
+        found_in_columns = [
             (at, column.source.problems(fields, why_not, self._place(at), numbers=bool(column.numbers)))
             for at, column in self.columns
             if isinstance(column.source, FromEvent)
         ]
-        of_columns += [
+        found_in_columns += [
             (at, [unknown_field(self._place(at), path, why_not)]) for at, path in self.events if path not in fields
         ]
-        for _, problems in sorted(of_columns, key=itemgetter(0)):
+        for _, problems in sorted(found_in_columns, key=itemgetter(0)):
             found += problems
         return found
 
@@ -199,13 +199,13 @@ def _entities(read: Form, where: str) -> tuple[list[Entity], list[Problem]]:
 
 
 def _faults(item: EntityForm) -> Iterator[tuple[str, str, str]]:
-    """What of an entity's keys does not go together: the key, what was found, and what was expected."""
-    for field in twice(item.fields):
-        yield "fields", f"'{field}' stands twice", "expected distinct names"
+    """Yield which keys of an entity cannot be combined: the key, what was found, and what was expected."""
+    for field in duplicates(item.fields):
+        yield "fields", f"duplicate '{field}'", "expected distinct names"
     if item.max_age is not None and item.layout != "hash":
         yield (
             "max_age",
-            f"does not go with layout {item.layout}",
+            f"cannot be combined with layout {item.layout}",
             "only a hash has a field that says when it was updated",
         )
     if item.max_age is not None and item.updated is None:

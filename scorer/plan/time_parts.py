@@ -36,7 +36,7 @@ def _week(days: _Ticks) -> _Ticks:
     return (_yearday(thursday) - 1) // 7 + 1
 
 
-_OF_DATES: Mapping[str, Callable[[_Ticks], _Ticks]] = {
+_DATE_PARTS: Mapping[str, Callable[[_Ticks], _Ticks]] = {
     "year": _year,
     "month": _month,
     "day": _day,
@@ -44,7 +44,7 @@ _OF_DATES: Mapping[str, Callable[[_Ticks], _Ticks]] = {
     "yearday": _yearday,
     "week": _week,
 }
-_OF_TIMES: Mapping[str, Callable[[_Ticks], _Ticks]] = {
+_TIME_PARTS: Mapping[str, Callable[[_Ticks], _Ticks]] = {
     "hour": lambda seconds: seconds // 3600,
     "minute": lambda seconds: seconds // 60 % 60,
     "second": lambda seconds: seconds % 60,
@@ -53,19 +53,19 @@ PARTS = ("year", "month", "day", "hour", "minute", "second", "weekday", "yearday
 
 
 def parts_of(kind: Kind) -> tuple[str, ...]:
-    """The parts that a field of this kind has."""
+    """Return the parts that a field of this kind has."""
     has_date, has_time = kind in {Kind.DATE, Kind.TIMESTAMP}, kind in {Kind.TIME, Kind.TIMESTAMP}
-    return tuple(part for part in PARTS if (has_date and part in _OF_DATES) or (has_time and part in _OF_TIMES))
+    return tuple(part for part in PARTS if (has_date and part in _DATE_PARTS) or (has_time and part in _TIME_PARTS))
 
 
 def take_part(part: str, column: Column) -> _Ticks:
-    """One part of every value of a date, time or timestamp.
+    """Return one part of every value of a date, time or timestamp.
 
     Args:
         part: one of `parts_of(column.field.kind)`; Monday is weekday 0, the first of January is yearday 1.
-        column: with days since the epoch for a date, ticks since midnight or the epoch for the others.
+        column: days since the epoch for a date, ticks since midnight or the epoch for the others.
     """
     field, values = column.field, column.values.astype(np.int64, copy=False)
-    if part in _OF_TIMES:
-        return _OF_TIMES[part](values // field.ticks % _DAY)
-    return _OF_DATES[part](values if field.kind is Kind.DATE else values // (_DAY * field.ticks))
+    if part in _TIME_PARTS:
+        return _TIME_PARTS[part](values // field.ticks % _DAY)
+    return _DATE_PARTS[part](values if field.kind is Kind.DATE else values // (_DAY * field.ticks))

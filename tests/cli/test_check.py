@@ -100,7 +100,7 @@ def test_a_wrong_plan_hides_nothing_that_does_not_fit_the_schema_or_the_model(ch
     for what in (
         "entities.card.layout: found 'hsh'",
         "columns[1] 'amount'.defalt: unknown key 'defalt'; did you mean 'default'?",
-        "entities.shop.fields: 'a' stands twice",
+        "entities.shop.fields: duplicate 'a'",
         "plan.yaml: columns: 'spend' is in the place of",
         "entities.card.key: '{crad}': unknown field 'crad'; did you mean 'card'?",
         "columns[1] 'amount'.event: unknown field 'amuont'; did you mean 'amount'?",

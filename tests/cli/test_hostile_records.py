@@ -14,7 +14,7 @@ from scorer.cli import letters
 from scorer.cli.table import aligned
 from scorer.cli.views import VIEWS, View
 from scorer.kafka import Admin, Letter, Record, Replayed, Topic
-from scorer.kafka.dead_letters.read import NotALetter, open_letter
+from scorer.kafka.dead_letters.read import NotADeadLetter, open_letter
 from scorer.kafka.headers import Headers
 from scorer.sandbox import Kafka
 from scorer.settings import Settings, load
@@ -106,7 +106,7 @@ def test_a_dead_letter_is_shown_or_told_to_be_none(salvage: Salvage, record: Rec
     replayed = Replayed(Topic("dead", 1), ())
     try:
         letter = open_letter(record)
-    except NotALetter:
+    except NotADeadLetter:
         return
     assert 0 <= letter.partition < 2**31
     assert 0 <= letter.offset < 2**63

@@ -18,7 +18,7 @@ mainly_exactly_once = pytest.mark.parametrize("world", mainly("exactly-once"), i
 
 @pytest.fixture
 def make_world(kafka: Kafka, redis_url: str, tmp_path: Path) -> Iterator[MakeWorld]:
-    """Makes worlds on the shared servers, or on given ones."""
+    """Return a function that makes worlds, on the shared servers by default."""
     with ExitStack() as stack:
 
         def make(bootstrap: str = kafka.bootstrap, redis: str = redis_url, **settings: Any) -> World:

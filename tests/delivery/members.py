@@ -28,7 +28,7 @@ class Member:
 
 
 def members_of(bootstrap: str, group: str) -> list[Member]:
-    """Ask until there is an answer."""
+    """Return the members of a group; retry until there is an answer."""
 
     def ask(name: str) -> list[Member]:
         words = [sys.executable, "-c", ASK, bootstrap, name]

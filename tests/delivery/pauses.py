@@ -1,6 +1,7 @@
 """Measures how long events wait during rebalances, on its own servers: `python -m tests.delivery.pauses`.
 
-The wait of an event is from its timestamp to its score. Sessions and heartbeats are those of the tests: 6 s and 0.5 s.
+The wait of an event is the time from its timestamp to its score. As in the tests, the session timeout is 6 s and the
+heartbeat interval 0.5 s.
 """
 
 import sys

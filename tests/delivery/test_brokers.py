@@ -1,4 +1,4 @@
-"""Three brokers, some of which fail: leaders and coordinators move, and writes wait for replicas."""
+"""Three brokers, of which some fail: leaders and coordinators move, and writes wait for in-sync replicas."""
 
 import resource
 from collections.abc import Iterator

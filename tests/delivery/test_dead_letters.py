@@ -69,7 +69,7 @@ def test_kill_9_of_a_replay_loses_and_doubles_nothing(make_world: MakeWorld) -> 
 def test_kill_9_of_a_replay_of_which_some_is_refused_forgets_and_doubles_nothing(make_world: MakeWorld) -> None:
     world = make_world()
     post = Post(world.bootstrap)
-    # Each is smaller than the one before it, so that none is refused without a try.
+    # Each event is smaller than the one before it, so that each is tried before it is refused.
     bad = {number: bytes(9_000 - number) for number in range(250, LETTERS // 2, 500)}
     for number in range(LETTERS // 2):
         headers = letter_headers(world.input, number, "truncated" if number % 3 else "empty", number % world.partitions)

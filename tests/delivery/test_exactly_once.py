@@ -1,4 +1,4 @@
-"""What transactions add: a replaced replica writes nothing, and its open transaction delays nobody for long."""
+"""Transactions: a replaced replica writes nothing, and its open transaction delays nobody for long."""
 
 import signal
 import time
@@ -9,8 +9,8 @@ from scorer.sandbox import freeze
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, shared_by
 
-STANDSTILL_SECONDS = 13  # longer than a session and than a transaction's timeout
-ABORTED_SECONDS = 15  # a transaction's timeout, the second in which the sandbox's brokers look for such, and some more
+STANDSTILL_SECONDS = 13  # longer than the session timeout and the transaction timeout
+ABORTED_SECONDS = 15  # the transaction timeout, the second between two checks of the brokers, and a margin
 
 
 @pytest.mark.prove
@@ -36,7 +36,7 @@ def test_a_replica_whose_name_another_has_taken_is_fenced_and_says_so(make_world
         world.wait(1_000)
         freeze(zombie)
         world.start("other.log")
-        world.until(lambda: "partitions changed hands" in (world.folder / "other.log").read_text(), "a replacement")
+        world.until(lambda: "partition assignment changed" in (world.folder / "other.log").read_text(), "a replacement")
         zombie.send_signal(signal.SIGCONT)
         assert world.ended(zombie) == 1
     world.wait_committed()

@@ -113,13 +113,13 @@ def test_a_full_or_read_only_redis_is_read_as_ever(make_world: MakeWorld, own_re
 
 @pytest.mark.parametrize("delivery", mainly("exactly-once"))
 def test_a_broker_that_stands_still_is_waited_for(make_world: MakeWorld, own_kafka: Kafka, delivery: str) -> None:
-    # With a session of 45 seconds, the default: who hears nothing for longer takes its partitions for lost.
+    # The default session timeout of 45 seconds: without an answer for longer, a replica considers its partitions lost.
     world = make_world(bootstrap=own_kafka.bootstrap, kafka__delivery=delivery, kafka__properties={})
     with load(world, 500):
         watched = at_work(world)
         before = members(world)
         own_kafka.pause()
-        told = {"kafka", "writes"}  # the latter where a transaction is in hand
+        told = {"kafka", "writes"}  # the latter if a transaction is open
         world.until(lambda: told & set(watched.ready()[1]), "word of the brokers", seconds=20)
         own_kafka.resume()
         watched.until(200)
@@ -154,7 +154,7 @@ class Right:
 
     def forbid(self) -> None:
         """Revoke the right."""
-        allow = AclBinding(*self._everyone, AclOperation.ALL, AclPermissionType.ALLOW)  # else nothing else is
+        allow = AclBinding(*self._everyone, AclOperation.ALL, AclPermissionType.ALLOW)  # allows all else
         deny = AclBinding(*self._everyone, self.operation, AclPermissionType.DENY)
         for made in self.world.admin.create_acls([allow, deny]).values():
             made.result(30)
@@ -183,7 +183,7 @@ def test_a_right_to_read_that_is_lost_is_waited_for(make_world: MakeWorld, guard
         right.give_back()
         watched.until(200)
     world.wait_committed()
-    assert world.log().count("a commit failed") <= 1
+    assert world.log().count("commit failed, will retry") <= 1
     assert watched.unhealthy() == ["kafka"]
     assert world.verify().repeated == 0
 
@@ -214,7 +214,7 @@ def test_a_right_to_the_group_that_is_lost_is_waited_for(make_world: MakeWorld, 
         watched = at_work(world)
         right = Right(world, AclOperation.READ, world.group, ResourceType.GROUP)
         right.forbid()
-        watched.until(503, "assigned", "kafka")  # once the session is over: six seconds, in which nothing is committed
+        watched.until(503, "assigned", "kafka")  # after the session timeout of six seconds
         right.give_back()
         watched.until(200)
     world.wait_committed()

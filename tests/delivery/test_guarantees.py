@@ -1,4 +1,4 @@
-"""The guarantees, tested on the real broker: processes are really killed, and records really counted."""
+"""The guarantees on a real broker: the tests kill real processes and count real records."""
 
 import random
 import signal
@@ -110,13 +110,13 @@ def test_kill_9_loses_nothing(world: World, kills: int) -> None:
     with load(world, 3_000):
         victim = world.start()
         world.wait(1)
-        world.kill_at_work(victim)  # which the random ones may all miss, and a run that missed it has shown nothing
+        world.kill_at_work(victim)  # the random kills may all miss this phase, and such a run would prove nothing
         replicas = [world.start(), world.start()]
         for _ in range(kills):
             time.sleep(chance.uniform(0.3, 2.5))
             victim = replicas.pop(0)
             assert victim.poll() is None, world.log()[-2000:]
-            world.send(range(3_000))  # so that it dies at work
+            world.send(range(3_000))  # so that it dies while it works
             time.sleep(chance.uniform(0, 0.03))
             victim.kill()
             assert world.ended(victim) == -signal.SIGKILL
@@ -132,7 +132,7 @@ def test_kill_9_loses_nothing(world: World, kills: int) -> None:
 @mainly_exactly_once
 def test_sigterm_commits_what_is_acknowledged_within_the_deadline(world: World) -> None:
     world.send(range(EVENTS))
-    replica = world.start(SCORER_BATCH__MAX_RECORDS="5")  # in batches too small for it to be done before it is told
+    replica = world.start(SCORER_BATCH__MAX_RECORDS="5")  # small batches, so that it is busy when it is stopped
     world.wait(1)
     begin = time.monotonic()
     assert world.stop(replica) == 0
@@ -143,7 +143,7 @@ def test_sigterm_commits_what_is_acknowledged_within_the_deadline(world: World) 
     assert world.verify().repeated == 0
 
 
-@pytest.mark.parametrize("seconds", mainly(8, of=[8, 20]))  # both longer than a session
+@pytest.mark.parametrize("seconds", mainly(8, of=[8, 20]))  # both longer than the session timeout
 def test_redis_away_loses_nothing_and_the_member_stays(make_world: MakeWorld, own_redis: Redis, seconds: int) -> None:
     world = make_world(redis=own_redis.url)
     with load(world, 1_000):
@@ -169,7 +169,7 @@ def test_a_batch_that_has_to_wait_is_scored_in_the_end(make_world: MakeWorld, ow
     world.send(range(100))
     world.start()
     world.until(lambda: "features" in world.log(), "word of the features")
-    time.sleep(2)  # the word may be of a look without events; these have been read by now
+    time.sleep(2)  # the log line may come from a poll without events; by now these have been read
     own_redis.resume()
     world.wait(100)
     assert world.verify().repeated == 0
@@ -220,7 +220,7 @@ def test_redis_away_under_dead_letter_makes_dead_letters(make_world: MakeWorld, 
     world.start()
     world.wait(200)
     ledger = world.ledger()
-    cards = [number for number in range(200) if card(number) is not None]  # who has none has nothing to look up
+    cards = [number for number in range(200) if card(number) is not None]  # events without a card look nothing up
     assert reasons(ledger) == {"no-features": len(cards)}
     assert len(ledger.predictions) == 200 - len(cards)
 

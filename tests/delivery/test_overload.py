@@ -10,12 +10,12 @@ from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, resident_megabytes
 
 HOT = 80_000
-AHEAD = 30_000  # the producer's own batches have up to 10,000 events, and brokers deliver no part of one
+AHEAD = 30_000  # the producer's batches have up to 10,000 events, and brokers deliver only whole batches
 
 
 @pytest.mark.prove
 def test_lag_grows_under_overload_and_memory_does_not(make_world: MakeWorld) -> None:
-    world = make_world(batch__max_records=1)  # a replica that does not keep up
+    world = make_world(batch__max_records=1)  # such a replica cannot keep up
     with load(world, 6_000):
         replica = world.start()
         world.wait(1_000)

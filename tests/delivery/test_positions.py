@@ -19,7 +19,7 @@ def abort(world: World, records: int) -> None:
 
 
 def test_the_lag_behind_a_transaction_that_was_aborted_ends_at_0(world: World) -> None:
-    abort(world, 25)  # so that the group begins with nothing that can be read
+    abort(world, 25)  # so that the group starts with records that cannot be read
     replica = world.start()
     world.wait_committed()
     world.send(list(range(20)))

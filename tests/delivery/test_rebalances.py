@@ -1,4 +1,4 @@
-"""Replicas come and go under load, by both protocols of consumer groups."""
+"""Replicas join and leave under load, with both protocols of consumer groups."""
 
 import time
 
@@ -11,7 +11,7 @@ from tests.delivery.test_guarantees import load, owners, shared_by
 
 PROTOCOLS: dict[str, dict[str, str | int]] = {
     "classic": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500},
-    "consumer": {"group.protocol": "consumer"},  # where the brokers set both
+    "consumer": {"group.protocol": "consumer"},  # the brokers set both timeouts
 }
 
 
@@ -58,7 +58,7 @@ def test_a_named_replica_comes_back_to_its_partitions_and_moves_no_others(make_w
         before, said = owners(world), (world.folder / "stays.log").read_text()
         assert world.stop(leaves) == 0
         world.start("back.log", SCORER_KAFKA__INSTANCE_ID="leaves")
-        world.until(lambda: "partitions changed hands" in (world.folder / "back.log").read_text(), "its return")
+        world.until(lambda: "partition assignment changed" in (world.folder / "back.log").read_text(), "its return")
         world.wait(world.published() + 1_000)
         assert sorted(map(sorted, owners(world).values())) == sorted(map(sorted, before.values()))
         assert (world.folder / "stays.log").read_text() == said
@@ -76,7 +76,7 @@ def test_a_named_replica_that_is_killed_while_it_gives_partitions_up_leaves_none
         dies = world.start("dies.log", SCORER_KAFKA__INSTANCE_ID="dies")
         world.wait(1_000)
         own_redis.pause()
-        time.sleep(2)  # it waits for features, and answers the group alone
+        time.sleep(2)  # it waits for features, and only answers the group
         world.start("joins.log", SCORER_KAFKA__INSTANCE_ID="joins", SCORER_FEATURES__TIMEOUT_MS="100")
         world.until(lambda: '"assigned"' in (world.folder / "joins.log").read_text(), "a share of nothing")
         dies.kill()

@@ -1,4 +1,4 @@
-"""Writes that the brokers refuse: one record's fault costs one dead letter, a topic's fault stops the replica."""
+"""Refused writes: a faulty record becomes one dead letter, a faulty topic stops the replica."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from tests.conftest import mainly
 from tests.delivery.conftest import MakeWorld, mainly_at_least_once, mainly_exactly_once
 from tests.delivery.world import World, body, headers, place, reasons
 
-LARGE_KEY = b"k" * 1_048_450  # which the input topic takes, beside a small value, and the output topic does not
+LARGE_KEY = b"k" * 1_048_450  # with a small value, the input topic accepts this key but the output topic does not
 ANY_TIME = str(2**63 - 1)
 
 
@@ -48,7 +48,7 @@ def test_an_event_whose_prediction_is_too_large_is_a_dead_letter_and_its_neighbo
     (letter,) = ledger.dead_letters[0, 100]
     assert (letter.key(), letter.value()) == (LARGE_KEY, body(100))
     assert "max.message.bytes=1048588" in (dict(headers(letter))["scorer.detail"] or b"").decode()
-    send_unwritable(world, [200])  # alone: no neighbour shows that the topic takes other records
+    send_unwritable(world, [200])  # by itself: no other record shows that the topic accepts some
     world.wait_committed()
     assert reasons(world.verify()) == {"unwritable": 3}
     assert world.stop(replica) == 0

@@ -1,4 +1,4 @@
-"""The rights that a replica needs at the brokers: `check` names each that is missing, and those it names are enough."""
+"""The rights that a replica needs: `check` names each missing right, and the named rights are enough."""
 
 import shlex
 from collections.abc import Iterator
@@ -113,7 +113,7 @@ def check(world: World) -> Report:
 
 
 def lacking(world: World) -> list[Grant]:
-    """Return the missing rights, in the order of the report."""
+    """Return the missing rights in the order of the report."""
     kafka = load_settings(world.folder / "scorer.yaml", environ={}).settings.kafka
     return [Grant.asked_for(failure) for failure in examine_rights(kafka, Cluster(1)).missing]
 
@@ -146,7 +146,7 @@ def test_each_missing_right_is_named_and_a_replica_runs_with_exactly_those(
     world.send([*range(500), b"not an event"])
     replica = world.start()
     world.wait_committed()
-    assert check(world).failures == []  # under the name of the replica that runs: nothing may happen to that
+    assert check(world).failures == []  # the same transactional.id as the running replica, which must not be disturbed
     world.send(range(500, 1_000))
     world.wait_committed()
     assert world.stop(replica) == 0

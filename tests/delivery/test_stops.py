@@ -15,8 +15,8 @@ from tests.delivery.test_rebalances import PROTOCOLS as QUICK
 from tests.delivery.world import World
 
 RATE = 1_300
-# The replica that joins hears of the rebalance's second round with its next heartbeat, 3 s after the first round. Until
-# then no commit of the other replica succeeds.
+# The joining replica learns of the second round of the rebalance with its next heartbeat, 3 s after the first round.
+# Until then no commit of the other replica succeeds.
 PROTOCOLS: dict[str, dict[str, str | int]] = {
     "classic": {"session.timeout.ms": 45_000, "heartbeat.interval.ms": 3_000},
     "consumer": {"group.protocol": "consumer"},
@@ -28,7 +28,7 @@ COMBINATIONS = [
     pytest.param("consumer", "at-least-once", marks=pytest.mark.prove),
     ("consumer", "exactly-once"),
 ]
-SOON = {"session.timeout.ms": 10_000}  # for so long the brokers wait for a replica that could not leave in time
+SOON = {"session.timeout.ms": 10_000}  # the brokers wait for so long for a replica that could not leave in time
 
 
 def said(world: World, name: str = "replicas.log") -> list[dict[str, Any]]:
@@ -47,9 +47,9 @@ def stop_in_a_rebalance(world: World) -> None:
     world.wait(2 * RATE)
     world.start("second.log")
     world.until(lambda: was_revoked(world), "a rebalance")
-    time.sleep(0.2)  # so that something is written, and not committed
+    time.sleep(0.2)  # so that something is written but not committed
     first.send_signal(signal.SIGTERM)
-    first.send_signal(signal.SIGTERM)  # an impatient supervisor changes nothing
+    first.send_signal(signal.SIGTERM)  # a second signal must change nothing
     assert world.ended(first) == 0
 
 
@@ -97,7 +97,7 @@ def test_a_stop_after_the_partitions_were_lost_commits_nothing_of_them(make_worl
         freeze(first)
         second = world.start("second.log")
         world.until(lambda: took_all(world), "one replica that has all partitions")
-        freeze(second)  # so that it does not at once mend what the first would break
+        freeze(second)  # so that it cannot immediately repair what the first replica would break
         committed = world.committed()
         first.send_signal(signal.SIGTERM)
         first.send_signal(signal.SIGCONT)

@@ -54,17 +54,17 @@ ASK_SECONDS = 5.0
 
 
 def amount(number: int) -> float:
-    """The amount in the event of this number."""
+    """Return the amount in the event with this number."""
     return (number * 7919 % 1000) / 10
 
 
 def card(number: int) -> int | None:
-    """The card of the event; some events have none, and some cards are not in the feature store."""
+    """Return the card of the event; some events have none, and some cards are not in the feature store."""
     return None if number % 17 == 0 else number % (CARDS + 5)
 
 
 def body(number: int) -> bytes:
-    """The event as Avro."""
+    """Return the event as Avro."""
     out = io.BytesIO()
     held = card(number)
     event = {"id": f"payment-{number}", "amount": amount(number), "card": None if held is None else str(held)}
@@ -93,7 +93,7 @@ class World:
         stem = f"world-{random.getrandbits(48):x}"
         self.bootstrap, self.folder, self.partitions = bootstrap, folder, partitions
         self.input, self.output, self.dead, self.group = (f"{stem}.{end}" for end in ("in", "out", "dead", "group"))
-        # Not a line for each broker that a test takes away.
+        # Otherwise the client logs a line for each broker that a test stops.
         client: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap, "log_level": 2}
         self.admin = AdminClient(client)
         topics = [NewTopic(name, partitions) for name in (self.input, self.output, self.dead)]
@@ -103,7 +103,7 @@ class World:
         self.sent: dict[tuple[int, int], int | bytes | None] = {}  # number of the event, or the bytes of a bad one
         self.replicas: list[subprocess.Popen[bytes]] = []
         self.exactly_once = settings.get("kafka__delivery") == "exactly-once"
-        self._observer = Consumer(client | {"group.id": self.group})  # never a member of it
+        self._observer = Consumer(client | {"group.id": self.group})  # it never joins the group
         self._producer = Producer(
             client | {"linger.ms": 20, "enable.idempotence": True, "message.max.bytes": 10_000_000}
         )
@@ -179,7 +179,7 @@ class World:
     def _end(self, place: TopicPartition) -> int:
         try:
             return int(self._observer.get_watermark_offsets(place, ASK_SECONDS)[1])
-        except KafkaException:  # what a client has heard of a topic that was just made it may believe for long
+        except KafkaException:  # a client may cache for long that a new topic does not exist
             self._observer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.group})
             raise
 
@@ -189,7 +189,7 @@ class World:
 
     def published(self) -> int:
         """Return the number of predictions and dead letters."""
-        if self.exactly_once:  # offsets count what was aborted and the marks of transactions, too
+        if self.exactly_once:  # offsets also count aborted records and transaction markers
             return sum(self.committed().values())
         return sum(self.ends(self.output).values()) + sum(self.ends(self.dead).values())
 
@@ -239,7 +239,7 @@ class World:
     def verify(self) -> Ledger:
         """Check that every event has its prediction or dead letter and that every score is right; return the ledger.
 
-        It was a prediction or a dead letter and not both; under exactly-once, one of it.
+        Each event has predictions or dead letters but not both; under exactly-once it has exactly one output.
         """
         ledger = self.ledger()
         if self.exactly_once:
@@ -260,7 +260,7 @@ class World:
         return ledger
 
     def scores(self, numbers: list[int]) -> NDArray[np.float32]:
-        """The offline scores of events, float32 [events]."""
+        """Return the offline scores of events, float32 [events]."""
         spend = [float(card(number) or 0) * 3 if known(number) else np.nan for number in numbers]
         matrix = np.array([[amount(number) for number in numbers], spend], np.float32).T
         booster = xgboost.Booster(model_file=self.folder / "models/fraud/1/model.ubj")
@@ -269,7 +269,7 @@ class World:
     def refuse(self, topic: str) -> None:
         """Make the broker refuse every write to a topic permanently, with an error that no client retries.
 
-        In a transaction all but the broker's own markers of 78 bytes: once refused, those are never tried again.
+        Transaction markers of 78 bytes are still accepted, because brokers never retry a refused marker.
         """
         self.alter(topic, "max.message.bytes", "100" if self.exactly_once else "1")
 
@@ -307,7 +307,7 @@ class World:
 
         def at_work() -> bool:
             committed = sum(self.committed().values())
-            time.sleep(0.2)  # for a commit that was on its way when the replica was frozen
+            time.sleep(0.2)  # for a commit that was in flight when the replica was frozen
             return sum(self.committed().values()) == committed < self.published()
 
         if self.exactly_once:
@@ -365,7 +365,7 @@ class World:
                 "properties": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500},
             },
             "events": {"schema": "event.avsc", "id": "id"},
-            "features": {"url": redis_url, "timeout_ms": 1000},  # not to be missed on a busy machine
+            "features": {"url": redis_url, "timeout_ms": 1000},  # long enough for a busy machine
             "model": {"path": "models/fraud"},
             "http": None,
         }  # fmt: skip

@@ -7,7 +7,7 @@ from scorer.settings import KafkaSettings
 
 
 def settings(bootstrap: str, **properties: str) -> KafkaSettings:
-    """Settings of a unique group; properties have `_` for `.`."""
+    """Settings with a unique group; property names have `_` instead of `.`."""
     return KafkaSettings(
         bootstrap_servers=bootstrap,
         group_id=f"group-{uuid4().hex}",

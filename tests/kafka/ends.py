@@ -1,4 +1,4 @@
-"""The ends of topics, for consumers of committed records and of all records."""
+"""The ends of topics, for read_committed and read_uncommitted consumers."""
 
 import time
 from collections.abc import Callable
@@ -22,14 +22,14 @@ def ends(admin: AdminClient, topic: str, partitions: int, *, committed: bool) ->
 
 
 def is_open(admin: AdminClient, topic: str, partitions: int) -> bool:
-    """Whether a transaction that wrote to a topic has not ended: its end is marked a moment after it was answered."""
+    """Whether a transaction that wrote to a topic is open: its end marker follows a moment after the answer."""
     written = ends(admin, topic, partitions, committed=False)
     stable = ends(admin, topic, partitions, committed=True)
     return any(stable[number] < end for number, end in written.items())
 
 
 def wait_ended(bootstrap: str, topic: str, partitions: int) -> None:
-    """Wait until no transaction is open that wrote to a topic."""
+    """Wait until every transaction that wrote to a topic has ended."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while patiently(lambda written: is_open(_client(bootstrap), written, partitions), topic):
         assert time.monotonic() < deadline, f"a transaction in {topic} is still open after {PATIENCE_SECONDS} s"
@@ -37,17 +37,17 @@ def wait_ended(bootstrap: str, topic: str, partitions: int) -> None:
 
 
 def wait_led(bootstrap: str, topic: str, partitions: int) -> None:
-    """Wait until each partition of a topic that was just made has a leader that knows it."""
+    """Wait until each partition of a new topic has a leader that knows it."""
     patiently(lambda made: ends(_client(bootstrap), made, partitions, committed=False), topic)
 
 
 def _client(bootstrap: str) -> AdminClient:
-    """Make one for a single question: a client believes for long what it has heard of leaders."""
+    """Make a client for a single request, because a client caches leaders for long."""
     return AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
 
 
 def patiently(ask: Callable[[Question], Answer], question: Question) -> Answer:
-    """Ask a broker that was just started, or that has just made a topic, until it knows."""
+    """Retry a request to a broker that just started, or that just created a topic, until it succeeds."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:

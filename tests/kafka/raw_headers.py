@@ -1,4 +1,4 @@
-"""Writes records whose header names are no text, which the Python client refuses: by its own librdkafka, in C."""
+"""Writes records with header names that are not UTF-8, through librdkafka's C functions: the Python client refuses."""
 
 import ctypes
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ PRODUCER = 0
 def write_raw(
     bootstrap: str, topic: str, records: Sequence[tuple[bytes, Sequence[tuple[bytes, bytes | None]]]]
 ) -> None:
-    """Write records of values and headers to a topic, all acknowledged."""
+    """Write records with values and headers to a topic, and wait until all are acknowledged."""
     library = _library()
     configuration = library.rd_kafka_conf_new()
     library.rd_kafka_conf_set(configuration, b"bootstrap.servers", bootstrap.encode(), None, 0)

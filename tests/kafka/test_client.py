@@ -1,4 +1,4 @@
-"""Questions to brokers among which partitions and groups move."""
+"""Requests to brokers while partitions and groups move."""
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -10,7 +10,7 @@ from tests.kafka.conftest import settings
 
 
 class Moving:
-    """Answers once it was asked some times."""
+    """Answers after some failed attempts."""
 
     def __init__(self, code: int, times: int) -> None:
         self._errors = iter([code] * times)

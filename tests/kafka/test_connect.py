@@ -17,7 +17,7 @@ def test_what_a_client_would_print_goes_to_the_log(capfd: pytest.CaptureFixture[
         consumer.close()
     assert "%" not in capfd.readouterr().err
     by_facility = {line["facility"]: line for line in lines}
-    # That nobody answers is told by the error callback, and by this again and again.
+    # The error callback reports unavailable brokers, too; the log would repeat it.
     assert by_facility["FAIL"]["log_level"] == "debug"
     assert "Connection refused" in by_facility["FAIL"]["message"]
     assert by_facility["CONFWARN"]["log_level"] == "warning"

@@ -1,4 +1,4 @@
-"""Each guarantee's test can fail: a copy of the project is broken in one place, and the test must turn red."""
+"""Proves that each guarantee's test can fail: breaks a copy of the project in one place and runs the test."""
 
 from tests.mutants import consume, dead_letters, delivery, scoring
 

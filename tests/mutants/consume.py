@@ -1,4 +1,4 @@
-"""Mutants of how records are taken in: partitions, their starts and their ends."""
+"""Mutants of the consumer: partitions, their starts and their ends."""
 
 from tests.mutants.mutant import Mutant
 
@@ -67,12 +67,12 @@ MUTANTS = [
         "records are held of a partition that went meanwhile",
         "scorer.kafka.consume.source:Source._take",
         "messages = self._consumer.consume(records, seconds)",
-        "held = self._held; messages = self._consumer.consume(records, seconds); self._held = held",
+        "held = self._buffered; messages = self._consumer.consume(records, seconds); self._buffered = held",
         "tests/kafka/consume/test_source.py",
     ),
     Mutant(
         "records of a partition that came back are kept",
-        "scorer.kafka.consume.assignment:Assignment.gain",
+        "scorer.kafka.consume.assignment:Assignment.assign",
         "self.owned.update(dict.fromkeys(partitions, self.generation))",
         "self.owned.update(dict.fromkeys(partitions, 0))",
         "tests/kafka/consume/test_assignment.py",

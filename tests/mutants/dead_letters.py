@@ -1,4 +1,4 @@
-"""Mutants of dead letters: which events become one, and how they are replayed."""
+"""Mutants of dead letters and their replay."""
 
 from tests.mutants.mutant import Mutant
 
@@ -8,8 +8,8 @@ MUTANTS = [
     Mutant(
         "what was replayed is remembered one transaction late",
         "scorer.kafka.dead_letters.replay:Replay._remember",
-        "self.replayed.news()",
-        "self.replayed.news() if self.done else ()",
+        "self.replayed.changes()",
+        "self.replayed.changes() if self.done else ()",
         REPLAY,
     ),
     Mutant(

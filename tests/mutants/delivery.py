@@ -1,4 +1,4 @@
-"""Mutants of how predictions are written and offsets committed."""
+"""Mutants of writing predictions and committing offsets."""
 
 from tests.mutants.mutant import Mutant
 
@@ -18,7 +18,7 @@ MUTANTS = [
     ),
     Mutant(
         "a delivery error counted as an acknowledgement",
-        "scorer.kafka.delivery.sink:Sink._note_prediction",
+        "scorer.kafka.delivery.sink:Sink._prediction_refused",
         "self._refused.append((published, message, error))",
         "published.batch.delivered(None, None)",
         GUARANTEES + "test_a_refused_write_is_never_followed_by_a_commit",
@@ -88,21 +88,21 @@ MUTANTS = [
     ),
     Mutant(
         "a refused prediction is settled without its dead letter",
-        "scorer.kafka.delivery.apart:Apart._settle_one",
+        "scorer.kafka.delivery.refused_writes:RefusedWrites._settle_one",
         "self._write(published, [row])",
         "published.batch.delivered(None, None)",
         REFUSED + "test_an_event_whose_prediction_is_too_large_is_a_dead_letter_and_its_neighbours_are_scored",
     ),
     Mutant(
         "what is refused together is at fault together",
-        "scorer.kafka.delivery.apart:Apart._settle",
+        "scorer.kafka.delivery.refused_writes:RefusedWrites._settle",
         "self._settle(again, published)",
         "[self._settle_one(published, *each) for each in again]",
         REFUSED + "test_a_topic_that_takes_less_at_once_than_when_the_replica_started_gets_each_prediction",
     ),
     Mutant(
         "a transaction is committed without what the client refused to send",
-        "scorer.kafka.delivery.culprits:Reports.wait",
+        "scorer.kafka.delivery.fault_finder:Reports.wait",
         "raise KafkaException(self._failed[0][0])",
         "pass",
         REFUSED + "test_what_no_request_can_carry_is_a_dead_letter_with_its_beginning",
@@ -124,20 +124,20 @@ MUTANTS = [
     Mutant(
         "a batch that has to wait is dropped",
         "scorer.pipeline:_score_when_possible",
-        "parts.source.hold(records, WAIT_SECONDS)",
-        "parts.source.hold(None, WAIT_SECONDS)",
+        "parts.source.keep_alive(records, WAIT_SECONDS)",
+        "parts.source.keep_alive(None, WAIT_SECONDS)",
         GUARANTEES + "test_a_batch_that_has_to_wait_is_scored_in_the_end",
     ),
     Mutant(
         "a producer is used again after a transaction whose end was not heard of",
-        "scorer.kafka.delivery.transactions:Transactions._lose",
+        "scorer.kafka.delivery.transactions:Transactions._mark_unusable",
         "State.FENCED if error.code() in FENCED else State.LOST",
         "State.RECOVERED",
         TRANSACTIONS,
     ),
     Mutant(
         "an end that was not heard of is taken for a failure",
-        "scorer.kafka.delivery.transactions:Transactions._lose",
+        "scorer.kafka.delivery.transactions:Transactions._mark_unusable",
         "State.FENCED if error.code() in FENCED else State.LOST",
         "State.DISCARDED",
         TRANSACTIONS,

@@ -1,7 +1,7 @@
-"""Mutants: places in the code that are broken, each found by its function and its syntax.
+"""Mutants: changes that break the code, each anchored by its function and its syntax.
 
-A mutant survives other formatting, other comments and other lines around it. It has to be looked at again when its
-function is renamed, or when the very code that it breaks is written in another way.
+Changes to formatting, comments and neighbouring lines do not affect a mutant. It must be adapted when its function is
+renamed, or when the code that it breaks is rewritten.
 """
 
 import ast
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 
 
 class Misfit(Exception):
-    """A mutant's code does not stand exactly once in its function."""
+    """A mutant's code does not occur exactly once in its function."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One place that is broken, and the test that must see it.
+    """One change that breaks the code, and the test that must detect it.
 
     Attributes:
         name: what goes wrong.
-        where: `package.module:Class.function`, or `package.module:` for what stands outside of functions.
-        code: an expression, or statements, to be found there exactly once. Compared as syntax.
-        broken: what takes its place: an expression for an expression, else statements.
+        where: `package.module:Class.function`, or `package.module:` for code outside of functions.
+        code: an expression or statements, compared as syntax, which occur there exactly once.
+        broken: the replacement: an expression for an expression, otherwise statements.
         test: a file of tests or one test, for pytest.
     """
 
@@ -71,7 +71,7 @@ class Mutant:
 
 
 class _Swap(ast.NodeTransformer):
-    """Replaces what is the same as the code, and counts how often it was there."""
+    """Replaces every occurrence of the code, and counts them."""
 
     found = 0
 
@@ -106,7 +106,7 @@ class _SwapStatements(_Swap):
 
 
 def _definitions(scope: ast.AST) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
-    """The classes and functions of a scope, also under an `if` or a `try`, without what is inside of them."""
+    """Yield the classes and functions of a scope, also under an `if` or a `try`, without their bodies."""
     for each in ast.iter_child_nodes(scope):
         if isinstance(each, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield each

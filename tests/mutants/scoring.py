@@ -1,4 +1,4 @@
-"""Mutants of scoring and of the features that it asks for."""
+"""Mutants of scoring and of reading features."""
 
 from tests.mutants.mutant import Mutant
 

@@ -1,4 +1,4 @@
-"""Whether each mutant still fits: a second after a refactoring, and not only when the long proofs run."""
+"""Each mutant still fits the code. This check takes a second, so a refactoring need not wait for the long proofs."""
 
 import ast
 from pathlib import Path

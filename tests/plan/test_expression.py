@@ -1,4 +1,4 @@
-"""Expressions against numpy's own evaluation of the same text, and all that is refused."""
+"""Expressions compared with numpy's own evaluation of the same text, and the expressions that are refused."""
 
 import warnings
 
@@ -30,7 +30,7 @@ leaves = st.sampled_from(NAMES[:2]) | numbers
 
 
 def grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """One operation on smaller expressions."""
+    """Return a strategy for one operation on smaller expressions."""
     return st.one_of(
         st.builds("({} {} {})".format, inner, st.sampled_from(["+", "-", "*", "/", "**"]), inner),
         st.builds("truth({} {} {})".format, inner, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), inner),
@@ -94,15 +94,15 @@ def test_what_an_expression_gives(text: str, value: float) -> None:
     [
         ("distnce + a", "'distnce' at character 1 is not a column above; did you mean 'distance'?"),
         ("é + nothing", "'nothing' at character 5 is not a column above"),
-        ("a + later", "'later' at character 5 stands below"),
+        ("a + later", "'later' at character 5 is a column below"),
         ("a.real", "'a.real' at character 1 is not allowed"),
         ("card.spend", "(column 'card.spend' cannot be used: its name is not letters, digits and _)"),
         ("wind speed", "(column 'wind speed' cannot be used"),
         ("np.log(a)", "is not allowed"),
         ("lg(a)", "calls an unknown function; did you mean 'log'?"),
         ("__import__('os')", "calls an unknown function"),
-        ("log(a, 2)", "is not how log is called: it takes 1 arguments"),
-        ("log(x=a)", "is not how log is called"),
+        ("log(a, 2)", "is not a valid call: log takes 1 positional argument"),
+        ("log(x=a)", "is not a valid call"),
         ("log(*a)", "'*a' at character 5 is not allowed"),
         ("1 < a < 2", "chains comparisons"),
         ("a if a else 1", "is not allowed"),
@@ -128,18 +128,18 @@ def test_what_an_expression_gives(text: str, value: float) -> None:
         ("lambda: a", "is not allowed"),
         ("1e999", "is beyond float64"),
         ("1" + "0" * 400, "is beyond float64"),
-        ("1" + "0" * 5000, "cannot be read"),
-        ("", "cannot be read"),
-        ("a +", "cannot be read"),
-        ("a; a", "cannot be read"),
-        ("a = 1", "cannot be read"),
-        ("a # + 1", "has a comment in it"),
-        ("a \x00", "cannot be read"),
+        ("1" + "0" * 5000, "cannot be parsed"),
+        ("", "cannot be parsed"),
+        ("a +", "cannot be parsed"),
+        ("a; a", "cannot be parsed"),
+        ("a = 1", "cannot be parsed"),
+        ("a # + 1", "contains a comment"),
+        ("a \x00", "cannot be parsed"),
         ("(" * 150 + "a" + ")" * 150, None),
-        ("(" * 300 + "a" + ")" * 300, "cannot be read"),
-        ("-" * 9000 + "a", "cannot be read"),
-        ("-" * 300 + "a", "nested more than 200 deep"),
-        (" + ".join(["a"] * 300), "nested more than 200 deep"),
+        ("(" * 300 + "a" + ")" * 300, "cannot be parsed"),
+        ("-" * 9000 + "a", "cannot be parsed"),
+        ("-" * 300 + "a", "nested more than 200 levels deep"),
+        (" + ".join(["a"] * 300), "nested more than 200 levels deep"),
         ("a + " * 3000 + "a", "has 12001 characters"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Keys of a batch against a slow and obvious way to make them."""
+"""Keys of a batch compared with a slow and simple way to build them."""
 
 import re
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ pieces = st.lists(
 
 
 def as_moment(field: Field, value: int) -> datetime | None:
-    """The moment of a value, None where no calendar or clock has it."""
+    """Return the moment of a value, or None if no calendar or clock has it."""
     try:
         if field.kind is Kind.DATE:
             return EPOCH + timedelta(days=value)
@@ -105,7 +105,7 @@ def keys_of(template: str, rows: Sequence[Row | None]) -> tuple[list[int], list[
 
 
 @given(pieces, rows)
-def test_keys_are_those_that_each_row_would_have_alone(pieces: list[str], rows: list[Row | None]) -> None:
+def test_keys_are_those_that_each_row_would_have_asingle(pieces: list[str], rows: list[Row | None]) -> None:
     template = "".join(pieces)
     slots, keys = keys_of(template, rows)
     slow = [slow_key(KeyTemplate.parse(template), row) for row in rows]
@@ -114,7 +114,7 @@ def test_keys_are_those_that_each_row_would_have_alone(pieces: list[str], rows: 
 
 
 def hashes(letters: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Of texts [letters, texts], all at once."""
+    """Return the hashes of texts [letters, texts]."""
 
     def mixed(hashed: NDArray[np.int64]) -> NDArray[np.int64]:
         hashed = (hashed * 0x2C1B3C6D) & 0xFFFFFFFF
@@ -208,17 +208,17 @@ def test_a_template_is_filled_in_order() -> None:
     ("template", "reason"),
     [
         ("", "empty"),
-        ("plane:{tailnum", "lone '{' at character 7"),
-        ("plane:tailnum}", "lone '}' at character 14"),
-        ("{{a}", "lone '}' at character 4"),
-        ("{a{b}}", "lone '{' at character 1"),
-        ("plane:{}", "names no field"),
-        ("{|%Y}", "names no field"),
+        ("plane:{tailnum", "single '{' at character 7"),
+        ("plane:tailnum}", "single '}' at character 14"),
+        ("{{a}", "single '}' at character 4"),
+        ("{a{b}}", "single '{' at character 1"),
+        ("plane:{}", "has no field name"),
+        ("{|%Y}", "has no field name"),
         ("{hour|}", "no format"),
         ("{hour|H}", "no format"),
-        ("{hour|%Y%}", "'%' is no directive"),
-        ("{hour|%s}", "'%s' is no directive"),
-        ("{hour|%Q}", "'%Q' is no directive"),
+        ("{hour|%Y%}", "'%' is not a directive"),
+        ("{hour|%s}", "'%s' is not a directive"),
+        ("{hour|%Q}", "'%Q' is not a directive"),
     ],
 )
 def test_what_is_no_template_is_refused(template: str, reason: str) -> None:
@@ -230,15 +230,15 @@ def test_what_is_no_template_is_refused(template: str, reason: str) -> None:
     ("template", "reason"),
     [
         ("{nothing}", "'{nothing}': no such field"),
-        ("{distance}", "of kind float, which has no one text"),
+        ("{distance}", "of kind float, which has no unique text"),
         ("{fare}", "of kind decimal"),
         ("{photo}", "of kind bytes"),
-        ("{day}", "date, which has no one text; give its format"),
-        ("{gate_closes}", "time, which has no one text; give its format"),
-        ("{departure}", "timestamp, which has no one text; give its format"),
-        ("{origin|%Y}", "of kind text, which takes no format"),
-        ("{card.number|%Y}", "of kind integer, which takes no format"),
-        ("{photo|%Y}", "of kind bytes, which takes no format"),
+        ("{day}", "kind date, which needs a format"),
+        ("{gate_closes}", "time, which needs a format"),
+        ("{departure}", "timestamp, which needs a format"),
+        ("{origin|%Y}", "of kind text, which has no formats"),
+        ("{card.number|%Y}", "of kind integer, which has no formats"),
+        ("{photo|%Y}", "of kind bytes, which has no formats"),
         ("{gate_closes|%Y%H}", "a time of day, which has no '%Y'"),
         ("{gate_closes|%c}", "a time of day, which has no '%c'"),
     ],

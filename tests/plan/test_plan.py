@@ -1,4 +1,4 @@
-"""What a plan says, and everything that can be wrong with one."""
+"""Valid plans, and the problems of invalid ones."""
 
 import contextlib
 import math
@@ -107,13 +107,13 @@ def test_numbers_are_read_as_yaml_1_2_has_them(text: str, value: float) -> None:
         ("columns: [{name: a, event: b}]\nentities: [a]", "plan.yaml: entities: found ['a']; expected a mapping"),
         ("columns: [{name: a, event: b}]\nentities: {1: {}}", "plan.yaml: entities[1]: found 1; expected text"),
         ("columns: [{name: a, event: b}]\nentities: {'': {}}", "expected text with at least one character"),
-        ("columns:\n  - {name: a, name: c, event: b}", "plan.yaml: line 2: key 'name' stands twice"),
+        ("columns:\n  - {name: a, name: c, event: b}", "plan.yaml: line 2: duplicate key 'name'"),
         (
             "columns: [{name: a, event: b}]\ncolumns: [{name: a, event: b}]",
-            "plan.yaml: line 2: key 'columns' stands twice",
+            "plan.yaml: line 2: duplicate key 'columns'",
         ),
-        (r'columns: [{name: a, event: "\ud800"}]', "plan.yaml: has a value that is not of its type"),
-        ("columns: [{name: a, event: !!bool maybe}]", "plan.yaml: has a value that is not of its type"),
+        (r'columns: [{name: a, event: "\ud800"}]', "plan.yaml: has an invalid value"),
+        ("columns: [{name: a, event: !!bool maybe}]", "plan.yaml: has an invalid value"),
         ("columns: [{name: a, event: !!python/name:os.abort }]", "plan.yaml: line 1, column 28: is not YAML"),
         ("columns: [{name: a, event: b}]\n---\n", "is not YAML"),
         ("columns: [{name: a, event: b, ? [c] : d}]", "is not YAML: found unhashable key"),
@@ -132,12 +132,12 @@ def test_a_file_that_is_no_plan(text: str, problem: str) -> None:
         ("key: k, layout: hash", "entities.plane: the key 'fields' is missing"),
         ("key: 3, layout: hash, fields: [a]", "entities.plane.key: found 3; expected text"),
         ("key: '', layout: hash, fields: [a]", "entities.plane.key: found ''; expected text"),
-        ("key: '{a', layout: hash, fields: [a]", "entities.plane.key: has a lone '{' at character 1"),
+        ("key: '{a', layout: hash, fields: [a]", "entities.plane.key: has a single '{' at character 1"),
         ("key: k, layout: has, fields: [a]", "entities.plane.layout: found 'has'; did you mean 'hash'?"),
         ("key: k, layout: hash, fields: []", "entities.plane.fields: found []; expected at least one item"),
         ("key: k, layout: hash, fields: a", "entities.plane.fields: found 'a'; expected a list"),
         ("key: k, layout: hash, fields: [a, 2]", "entities.plane.fields[1]: found 2; expected text"),
-        ("key: k, layout: hash, fields: [a, b, a]", "entities.plane.fields: 'a' stands twice"),
+        ("key: k, layout: hash, fields: [a, b, a]", "entities.plane.fields: duplicate 'a'"),
         (
             "key: k, layout: hash, fields: [a], when_missing: wait",
             "entities.plane.when_missing: found 'wait'; expected",
@@ -153,7 +153,7 @@ def test_a_file_that_is_no_plan(text: str, problem: str) -> None:
         ("key: k, layout: hash, fields: [a], updated: u", "entities.plane.updated: needs `max_age`"),
         (
             "key: k, layout: packed, fields: [a], max_age: 5, updated: u",
-            "entities.plane.max_age: does not go with layout packed",
+            "entities.plane.max_age: cannot be combined with layout packed",
         ),
         (
             "key: k, layout: hash, fields: [a], mx_age: 5",
@@ -188,10 +188,10 @@ def test_an_entity_that_is_wrong(entity: str, problem: str) -> None:
         ("event: a, categories: []", "columns[1] 'x'.categories: found []; expected at least one item"),
         ("event: a, categories: [a, 1]", "columns[1] 'x'.categories[1]: found 1; expected text, in quotes"),
         ("event: a, categories: [a, true]", "columns[1] 'x'.categories[1]: found True; expected text, in quotes"),
-        ("event: a, categories: [a, b, a]", "columns[1] 'x'.categories: 'a' stands twice"),
-        ("event: a, categories: [a], part: year", "columns[1] 'x'.part: does not go with `categories`"),
+        ("event: a, categories: [a, b, a]", "columns[1] 'x'.categories: duplicate 'a'"),
+        ("event: a, categories: [a], part: year", "columns[1] 'x'.part: cannot be combined with text `categories`"),
         ("event: a, part: yr", "columns[1] 'x'.part: found 'yr'; did you mean 'year'?; expected 'year', 'month'"),
-        ("entity: plane, field: year, part: year", "columns[1] 'x'.part: does not go with `entity`"),
+        ("entity: plane, field: year, part: year", "columns[1] 'x'.part: cannot be combined with `entity`"),
         (
             "event: a, categories: [1, a]",
             "columns[1] 'x'.categories[1]: found 'a'; expected a whole number, as the first is",
@@ -203,16 +203,16 @@ def test_an_entity_that_is_wrong(entity: str, problem: str) -> None:
             "event: a, categories: [9223372036854775808]",
             "columns[1] 'x'.categories[0]: found 9223372036854775808; expected text",
         ),
-        ("event: a, categories: [7, 8, 7]", "columns[1] 'x'.categories: '7' stands twice"),
+        ("event: a, categories: [7, 8, 7]", "columns[1] 'x'.categories: duplicate '7'"),
         (
             "event: a, categories: [7, 8], default: 7",
-            "columns[1] 'x'.default: found 7, which is the index of no category",
+            "columns[1] 'x'.default: found 7, which is not the index of a category",
         ),
-        ("event: a, categories: [7, 8], default: 0.5", "columns[1] 'x'.default: found 0.5, which is the index of no"),
-        ("entity: plane, field: year, categories: [a]", "columns[1] 'x'.categories: does not go with `entity`"),
-        ("expression: first, categories: [a]", "columns[1] 'x'.categories: does not go with `expression`"),
-        ("expression: first, default: 1", "columns[1] 'x'.default: does not go with `expression`"),
-        ("expression: x + 1", "columns[1] 'x'.expression: 'x' at character 1 stands below"),
+        ("event: a, categories: [7, 8], default: 0.5", "columns[1] 'x'.default: found 0.5, which is not the index of"),
+        ("entity: plane, field: year, categories: [a]", "columns[1] 'x'.categories: cannot be combined with `entity`"),
+        ("expression: first, categories: [a]", "columns[1] 'x'.categories: cannot be combined with `expression`"),
+        ("expression: first, default: 1", "columns[1] 'x'.default: cannot be combined with `expression`"),
+        ("expression: x + 1", "columns[1] 'x'.expression: 'x' at character 1 is a column below"),
         (
             "expression: firts",
             "columns[1] 'x'.expression: 'firts' at character 1 is not a column above; did you mean 'first'?",
@@ -223,7 +223,7 @@ def test_an_entity_that_is_wrong(entity: str, problem: str) -> None:
         ("event: a, default: .inf", "columns[1] 'x'.default: found inf, which float32 cannot hold"),
         ("event: a, default: -1e39", "columns[1] 'x'.default: found -1e+39, which float32 cannot hold"),
         ("event: a, default: 1" + "0" * 999, "columns[1] 'x'.default: found 1000"),
-        ("event: a}\n  - {name: first, event: b", "columns[2] 'first'.name: 'first' is the name of columns[0] too"),
+        ("event: a}\n  - {name: first, event: b", "columns[2] 'first'.name: 'first' is also the name of columns[0]"),
         ("event: a}\n  - {event: b", "columns[2]: the key 'name' is missing"),
         ("event: a}\n  - {name: '', event: b", "columns[2].name: found ''; expected text"),
     ],
@@ -344,11 +344,11 @@ columns:
     problems = Draft.parse(text, "plan.yaml").schema_problems(FIELDS, lambda path: f"unknown field '{path}'")
     usable = "use a string, uuid, enum, int, long or boolean"
     assert [str(problem) for problem in problems] == [
-        "plan.yaml: entities.plane.key: '{tail}': unknown field 'tail'; a key is made of fields of the event",
-        f"plan.yaml: entities.plane.key: '{{distance}}' is of kind float, which has no one text; {usable}",
-        "plan.yaml: columns[0] 'a'.event: unknown field 'distanc'; a column is made of a scalar field of the event",
-        "plan.yaml: columns[1] 'b'.event: 'origin' is of kind text, which is no number; give its `categories`",
-        "plan.yaml: columns[3] 'd'.event: 'photo' holds bytes, which are no number; use another field",
+        "plan.yaml: entities.plane.key: '{tail}': unknown field 'tail'; expected a field of the event",
+        f"plan.yaml: entities.plane.key: '{{distance}}' is of kind float, which has no unique text; {usable}",
+        "plan.yaml: columns[0] 'a'.event: unknown field 'distanc'; expected a scalar field of the event",
+        "plan.yaml: columns[1] 'b'.event: 'origin' is of kind text, which is not a number; give its `categories`",
+        "plan.yaml: columns[3] 'd'.event: 'photo' is of kind bytes, which is not a number; use another field",
     ]
 
 
@@ -385,7 +385,7 @@ columns:
         "entities.card.key: '{nmber}': unknown field 'nmber'",
         "columns[1] 'b'.event: unknown field 'distanc'",
         "columns[2].event: unknown field 'orgin'",
-        "columns[4] 'e'.event: 'photo' holds bytes, which are no number",
+        "columns[4] 'e'.event: 'photo' is of kind bytes, which is not a number",
         "columns[6] 'g'.event: unknown field 'nothing'",
     ]
     with pytest.raises(Misconfigured) as caught:

@@ -1,4 +1,4 @@
-"""Parts of times against Python's datetime."""
+"""Parts of times compared with Python's datetime."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta

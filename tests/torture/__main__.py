@@ -1,4 +1,4 @@
-"""`make torture`: a number of kills in each mode of delivery, and a page with the results."""
+"""`make torture`: kills replicas in each mode of delivery, and writes a page with the results."""
 
 import argparse
 import sys
@@ -14,11 +14,11 @@ from tests.torture.torture import prepared
 
 PAGE = Path(__file__).parents[2] / "benchmarks/torture.md"
 MODES = ("at-least-once", "exactly-once")
-SECONDS_A_KILL = 30.0  # at most, on a slow machine
+SECONDS_A_KILL = 30.0  # the maximum on a slow machine
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run, write the page, and return 1 if an error was found, or none could have been."""
+    """Run, write the page, and return 1 if an error was found or the run was not convincing."""
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="of replicas, in each mode (default 200)")
     parser.add_argument("--seed", type=int, default=1, help="of all that is done in the first run (default 1)")
@@ -33,7 +33,7 @@ def main(words: Sequence[str] | None = None) -> int:
         running = [pool.submit(run, -(-chosen.kills // chosen.runs), *each) for each in wanted]
         for ended in as_completed(running):
             if error := ended.exception():
-                sys.stdout.write(f"failed: {error}\n")  # at once, while others may still run
+                sys.stdout.write(f"failed: {error}\n")  # immediately, while other runs may continue
         found = [each.result() for each in running]
     runs = [together([each for each in found if each.delivery == mode]) for mode in modes]
     chosen.page.write_text(page(runs))
@@ -42,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def run(kills: int, delivery: str, seed: int) -> Totals:
-    """Run until there were this many kills."""
+    """Run until this many replicas were killed."""
     with (
         tempfile.TemporaryDirectory(prefix="torture-") as folder,
         prepared(Path(folder), delivery, seed, sayer(f"{delivery}, seed {seed}: ")) as torture,

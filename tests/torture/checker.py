@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 Place = tuple[int, int]  # partition and offset of an input
-SHOWN = 3  # examples of a finding
+SHOWN = 3  # the number of examples shown for each finding
 
 
 class Output(NamedTuple):
@@ -23,7 +23,7 @@ class Output(NamedTuple):
     source: Place
     uid: str
     model: str
-    score: float  # NaN of a dead letter
+    score: float  # NaN for a dead letter
 
 
 class Sample(NamedTuple):
@@ -32,7 +32,7 @@ class Sample(NamedTuple):
     committed: Mapping[int, int]  # by source partition
     ends: Mapping[
         tuple[bool, int], int
-    ]  # by (dead, partition), those not visible to readers of committed data included
+    ]  # by (dead, partition), including records that read_committed consumers do not see
 
 
 class Kind(StrEnum):
@@ -54,9 +54,9 @@ class History:
     """One run.
 
     Args:
-        acknowledged: number of each input that the brokers acknowledged, as the ledger says.
-        inputs: number of each input, as its topic says; more than were acknowledged where brokers were away.
-        scores: what an independent predictor says of each input that is an event; the others are to be dead letters.
+        acknowledged: the number of each acknowledged input, from the ledger.
+        inputs: the number of each input in its topic; more than were acknowledged if brokers were unavailable.
+        scores: the independent score of each input that is an event; the others must become dead letters.
         model: name and version of all predictions.
         outputs: what a reader of committed data sees, each partition in its order.
         samples: taken while it ran, in the order of time.
@@ -86,7 +86,7 @@ class History:
 
 
 def uid(number: int) -> str:
-    """Return the id of the input of this number."""
+    """Return the id of the input with this number."""
     return f"payment-{number}"
 
 
@@ -135,7 +135,7 @@ def _repeats(history: History) -> Findings:
 
 
 def _reordered(history: History) -> Findings:
-    """Whether first occurrences ascend: what is repeated after a fault begins again further back, and adds nothing."""
+    """Check that first occurrences ascend. Repeats after a fault start further back, and are ignored."""
     last: dict[tuple[bool, int, int], int] = {}
     seen: set[Place] = set()
     for output in history.outputs:
@@ -159,7 +159,7 @@ def _wrong(history: History) -> Findings:
 
 
 def _commits(history: History) -> Findings:
-    """Whether what was committed had been written: its output lies below the end that was read after the commit."""
+    """Check that committed inputs were written: their outputs are below the ends that were read after the commit."""
     checked: dict[int, int] = defaultdict(int)
     for number, sample in enumerate(history.samples):
         for partition, committed in sample.committed.items():

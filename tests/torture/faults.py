@@ -1,4 +1,4 @@
-"""The faults of a run and their times, which depend only on its seed."""
+"""The faults of a run and their times, all derived from its seed."""
 
 import random
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 
 
 SESSION_SECONDS = 3.0
-SECONDS: dict[Kind, tuple[float, float]] = {  # how long each lasts, from and to; the others are done at once
+SECONDS: dict[Kind, tuple[float, float]] = {  # the shortest and longest duration; the other faults have no duration
     Kind.STALL: (0.1, 1.0),
     Kind.LONG_STALL: (1.3 * SESSION_SECONDS, 2 * SESSION_SECONDS),
     Kind.REDIS_PAUSE: (0.2, 2.0),
@@ -33,19 +33,19 @@ SECONDS: dict[Kind, tuple[float, float]] = {  # how long each lasts, from and to
     Kind.BROKER_PAUSE: (0.1, 1.5),
     Kind.REFUSE: (0.3, 1.5),
 }
-AGAIN = [*[Kind.KILL] * 6, Kind.RESIZE]  # what a deck has besides one of each
+AGAIN = [*[Kind.KILL] * 6, Kind.RESIZE]  # the cards of a deck beyond one of each kind
 PAUSE_SECONDS = (0.05, 0.6)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One of them.
+    """A fault.
 
     Args:
-        after: seconds from the one before.
-        kind: what.
+        after: seconds after the previous fault.
+        kind: the kind of fault.
         seconds: how long it lasts.
-        chance: from 0 to 1, for choosing among what is there to choose from.
+        chance: a number from 0 to 1 that selects the target.
     """
 
     after: float
@@ -59,7 +59,7 @@ class Fault:
 
 def faults(seed: int) -> Iterator[Fault]:
     """Yield faults for ever, from one shuffled deck after another, so that even a short run has every kind."""
-    chance = random.Random(seed)  # noqa: S311  for the same run again, not for secrets
+    chance = random.Random(seed)  # noqa: S311  makes a run reproducible, no secret
     while True:
         deck = [*Kind, *AGAIN]
         chance.shuffle(deck)

@@ -1,4 +1,4 @@
-"""The replicas of a run, and their supervisor, which restarts those that have ended."""
+"""The replicas of a run, and the supervisor that restarts them."""
 
 import json
 import signal
@@ -12,12 +12,12 @@ from scorer.sandbox import freeze
 from tests.delivery.world import PATIENCE_SECONDS, World
 
 LEAST, MOST = 2, 3
-FAILED_STARTS = 10  # in a row, after which a replica is taken to be broken and not unlucky
+FAILED_STARTS = 10  # consecutive failures after which a replica counts as broken
 
 
 @dataclass
 class Replica:
-    """One process in a slot."""
+    """A replica's process in a slot."""
 
     slot: str
     process: subprocess.Popen[bytes]
@@ -41,7 +41,7 @@ class Replica:
         """The partitions that it owns, from its log."""
         owned: set[int] = set()
         for line in self.said():
-            if line["event"] == "partitions changed hands" and line["partitions"] != "none":
+            if line["event"] == "partition assignment changed" and line["partitions"] != "none":
                 changed = {int(name.rpartition("-")[2]) for name in line["partitions"].split()}
                 owned = owned | changed if line["kind"] == "assigned" else owned - changed
         return owned
@@ -77,8 +77,8 @@ class Fleet:
     tell: Callable[[str], None]
     replicas: list[Replica] = field(default_factory=list)
     gone: list[Replica] = field(default_factory=list)
-    exits: int = 0  # of serving replicas, by themselves
-    refusals: int = 0  # that were inflicted so far: the one reason to end while serving
+    exits: int = 0  # serving replicas that exited by themselves
+    refusals: int = 0  # refusals injected so far: the only reason to exit while serving
     _failed_starts: int = 0
 
     def start(self, slot: str) -> None:
@@ -123,9 +123,9 @@ class Fleet:
                 assert since is None or time.monotonic() - since < PATIENCE_SECONDS, f"{replica.log.name} does not end"
                 continue
             code, words = self._ended(replica), replica.log.read_text()[-1500:]
-            # One that has not yet begun to serve may not yet listen to signals, and has nothing to leave in order.
+            # A replica that is not serving yet may not handle signals yet, and has nothing to finish.
             ends = {0} if replica.serving else {0, -signal.SIGTERM}
-            if since is None or code not in ends:  # a write may be refused while it ends in order
+            if since is None or code not in ends:  # a write may be refused during an orderly stop
                 self._excuse(replica, code, words)
             if replica.replaced:
                 self.start(replica.slot)
@@ -133,7 +133,7 @@ class Fleet:
             self._failed_starts = 0
 
     def _excuse(self, replica: Replica, code: int, words: str) -> None:
-        """Note a replica that exited by itself, or fail if no fault explains it."""
+        """Note that a replica exited by itself, and fail if no fault explains it."""
         name = replica.log.name
         assert code == 1, f"{name} ended with {code}: {words}"
         self.tell(f"{name} ended by itself, and is started again: {words[-200:]}")

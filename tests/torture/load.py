@@ -13,8 +13,8 @@ from tests.delivery.world import body, place
 from tests.torture.checker import Place
 
 TICK_SECONDS = 0.05
-LARGEST_TICK = 60  # events; half of it on average
-BURST = 1_000  # events at once, now and then, so that batches are full and several are in flight
+LARGEST_TICK = 60  # events of a tick at most; half as many on average
+BURST = 1_000  # events of an occasional burst, which fills batches and keeps several in flight
 BURST_CHANCE = 0.03
 KEYS = 64
 END_SECONDS = 120.0
@@ -44,7 +44,7 @@ def number_of(value: bytes) -> int:
 
 
 class Ledger:
-    """Lines `number partition offset` of acknowledged inputs, on the disk before anything relies on them."""
+    """Lines `number partition offset` of acknowledged inputs, synced to disk before anything relies on them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -68,8 +68,8 @@ class Load(threading.Thread):
     def __init__(self, bootstrap: str, topic: str, partitions: int, ledger: Ledger, seed: int) -> None:
         super().__init__(name="load", daemon=True)
         self._topic, self._partitions, self._ledger = topic, partitions, ledger
-        self._chance = random.Random(f"load {seed}")  # noqa: S311  the same load for the same seed
-        # A write that is repeated after a broker's crash must not become two inputs, of which one is in no ledger.
+        self._chance = random.Random(f"load {seed}")  # noqa: S311  makes the load reproducible
+        # A retry after a broker's crash must not write an input twice, since the ledger would miss one of the two.
         self._producer = Producer(
             {"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5, "log_level": 2}
         )
@@ -119,7 +119,7 @@ class Load(threading.Thread):
 
     def _delivered(self, number: int) -> Callable[[KafkaError | None, Message], None]:
         def report(error: KafkaError | None, message: Message) -> None:
-            if error is None:  # otherwise it may be an input or not, and the input topic says which
+            if error is None:  # otherwise only the input topic shows whether it was written
                 partition, offset = place(message)
                 self._acknowledged.append(f"{number} {partition} {offset}\n")
 

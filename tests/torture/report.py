@@ -1,4 +1,4 @@
-"""The totals of long runs as a page."""
+"""Renders the totals of long runs as a page."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ faults are done to all of them. What is checked and how to read this stands in [
 
 
 def page(runs: Sequence[Totals]) -> str:
-    """Return the page of some runs, a column for each."""
+    """Return the page of some runs, with a column for each run."""
     rows: list[tuple[str, Sequence[object]]] = [
         ("seeds", [", ".join(map(str, run.seeds)) for run in runs]),
         ("seconds of faults", [round(run.seconds) for run in runs]),

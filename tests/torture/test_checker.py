@@ -1,4 +1,4 @@
-"""Each kind of error is found in a history that is otherwise right."""
+"""The checker finds each kind of error in a history that is otherwise correct."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +10,7 @@ from tests.torture.checker import History, Kind, Output, Place, Sample, check, t
 
 MODEL = "fraud 1"
 PARTITIONS, EVENTS = 2, 6
-BAD = (1, 4)  # the one input that is no event
+BAD = (1, 4)  # the only input that is not an event
 NUMBERS: dict[Place, int] = {(p, o): 100 * p + o for p in range(PARTITIONS) for o in range(EVENTS)}
 
 

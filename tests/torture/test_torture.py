@@ -1,4 +1,4 @@
-"""Random faults from a seed, in both modes of delivery: no errors, in runs that could have found some."""
+"""Random faults from a seed, in both modes of delivery, cause no errors in convincing runs."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.torture.evidence import totals
 from tests.torture.torture import prepared
 
 pytestmark = pytest.mark.prove
-PATIENCE = 6  # times the wanted time, for a run on a slow machine to become convincing
+PATIENCE = 6  # how many times the requested duration a run may take on a slow machine
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -18,7 +18,7 @@ def test_nothing_is_lost_doubled_or_reordered_whatever_is_done(
     tmp_path: Path, delivery: str, seed: int, request: pytest.FixtureRequest
 ) -> None:
     wanted: float = request.config.getoption("--torture-seconds")
-    with prepared(tmp_path, delivery, seed, print) as run:  # which is shown where it fails
+    with prepared(tmp_path, delivery, seed, print) as run:  # pytest shows the output if the test fails
         seconds = run.run(lambda: run.convincing and run.seconds > wanted, PATIENCE * wanted)
         told = totals(run, seconds)
     assert not told.found, f"seed {seed}, {delivery}: {tell(told.found)}\n{told}"

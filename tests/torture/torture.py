@@ -17,11 +17,11 @@ from tests.torture.load import Ledger, Load
 from tests.torture.watch import Phase, Watch
 
 MAX_RECORDS = 200
-PARTITIONS = 8  # more than a producer's requests in flight, so that a batch can be written in part
-SETTLE_SECONDS = 180.0  # for all to be committed after the last fault, on a slow machine too
-START_SECONDS = 180.0  # for a replica to be at work
-HUNT_SECONDS = 3.0  # for a replica to be seen in the phase in which it is to be killed
-IDLE_SECONDS = 20.0  # the same where that is to have nothing to do: what is there must be worked off before
+PARTITIONS = 8  # more than a producer's requests in flight, so that a batch can be partly written
+SETTLE_SECONDS = 180.0  # the time to commit everything after the last fault on a slow machine
+START_SECONDS = 180.0  # the time for a replica to start working
+HUNT_SECONDS = 3.0  # the time to catch a replica in the phase in which to kill it
+IDLE_SECONDS = 20.0  # the same for the idle phase: the backlog must be processed first
 TURN_SECONDS = 0.02
 SETTINGS: dict[str, Any] = {
     "partitions": PARTITIONS,
@@ -29,7 +29,7 @@ SETTINGS: dict[str, Any] = {
     "kafka__properties": {
         "session.timeout.ms": int(SESSION_SECONDS * 1000),
         "heartbeat.interval.ms": 300,
-        # For so long, and five minutes by default, a group may wait for a member that died while it joined.
+        # A group may wait for so long (by default five minutes) for a member that died while it joined.
         "max.poll.interval.ms": 20_000,
     },
 }
@@ -62,9 +62,9 @@ class Torture:
         self.watch = Watch(world)
         self.ledger = Ledger(world.folder / "ledger")
         self.load = Load(world.bootstrap, world.input, world.partitions, self.ledger, seed)
-        self.kills: Counter[Phase | None] = Counter()  # None: the brokers could not be asked
+        self.kills: Counter[Phase | None] = Counter()  # None: the brokers did not answer
         self.done: Counter[Kind] = Counter()
-        self._moments = random.Random(f"moments {seed}")  # noqa: S311  the moments at which a phase is looked for
+        self._moments = random.Random(f"moments {seed}")  # noqa: S311  makes the moments of the checks reproducible
         self._lasting: list[Lasting] = []
         self._begin = time.monotonic()
 
@@ -168,7 +168,7 @@ class Torture:
         candidates: list[Replica] = []
 
         def found() -> bool:
-            candidates[:] = self.fleet.candidates()  # once: who is at work now may not be a moment later
+            candidates[:] = self.fleet.candidates()  # once, because a replica may stop working at any moment
             return bool(candidates)
 
         self._turn_until(found, START_SECONDS, "replica at work")

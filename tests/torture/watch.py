@@ -14,8 +14,8 @@ from tests.delivery.world import PREDICTION, World, headers, place
 from tests.torture.checker import Output, Place, Sample
 from tests.torture.load import uid_of
 
-SILENT_SECONDS = 10.0  # of brokers to one client, after which another asks
-ASK_SECONDS = 2.0  # that a broker may take to answer; one that is away is asked again later
+SILENT_SECONDS = 10.0  # without an answer, after which another client asks
+ASK_SECONDS = 2.0  # the timeout of a request; an unavailable broker is asked again later
 SAMPLE_SECONDS = 0.1
 CATCH_UP_SECONDS = 5.0
 MODEL = "fraud 1"
@@ -26,9 +26,9 @@ class Phase(StrEnum):
     """The phase of a replica when it was killed, as far as the brokers can tell."""
 
     IDLE = "idle"  # everything was committed
-    BATCH = "batch in hand"  # there were inputs, of which nothing was written
-    WRITES = "writes in flight"  # of what was not committed a part was written
-    COMMIT = "commit in flight"  # all of it was written
+    BATCH = "batch in hand"  # no output of the uncommitted inputs was written
+    WRITES = "writes in flight"  # some outputs of the uncommitted inputs were written
+    COMMIT = "commit in flight"  # all outputs of the uncommitted inputs were written
 
 
 def output_of(message: Message, *, dead: bool) -> Output:
@@ -56,7 +56,7 @@ class Asker:
         self._answered = time.monotonic()
 
     def committed(self) -> dict[int, int]:
-        """The committed offsets, without waiting for transactions that are open.
+        """Return the committed offsets, without waiting for open transactions.
 
         Raises:
             KafkaException: the brokers do not answer.
@@ -72,7 +72,7 @@ class Asker:
             KafkaException: the brokers do not answer.
         """
         numbers = range(self._world.partitions)
-        # With the end in the place of a time this is one request for all.
+        # OFFSET_END as the timestamp makes this a single request.
         asked = [TopicPartition(topic, number, OFFSET_END) for topic in names for number in numbers]
         answered = self._ask(lambda consumer: consumer.offsets_for_times(asked, ASK_SECONDS))
         return {(names[at.topic], at.partition): at.offset for at in answered}
@@ -81,8 +81,8 @@ class Asker:
         try:
             answered = _answered(ask(self._consumers[-1]))
         except KafkaException:
-            # What a client has heard while brokers came and went it may believe for ever. It is closed in the end:
-            # one that is closed while an answer is on its way may crash.
+            # After brokers failed, a client may cache outdated metadata for ever, so it is replaced. The old one is
+            # closed at the end: a client that is closed while an answer arrives may crash.
             if time.monotonic() > self._answered + SILENT_SECONDS:
                 self._consumers.append(_reader(self._world, self._isolation))
                 self._answered = time.monotonic()
@@ -91,7 +91,7 @@ class Asker:
         return answered
 
     def close(self) -> None:
-        """Close the consumer."""
+        """Close the consumers."""
         for consumer in self._consumers:
             consumer.close()
 
@@ -111,7 +111,7 @@ class Watch(threading.Thread):
         self._reached: dict[End, int] = defaultdict(int)
         self._written: dict[int, dict[int, tuple[End, int]]] = defaultdict(dict)  # the last output of each input
         self._sampled = 0.0
-        self.written = 0  # outputs, those of aborted transactions included
+        self.written = 0  # outputs, including those of aborted transactions
         self._distinct: set[Place] = set()
         self.samples: list[Sample] = []
         self.failure: BaseException | None = None
@@ -149,7 +149,7 @@ class Watch(threading.Thread):
             raise self.failure
 
     def look(self, partitions: Collection[int]) -> Phase | None:
-        """Return the phase of the frozen owner of some partitions; None if the brokers do not tell.
+        """Return the phase of the frozen owner of some partitions; None if the brokers do not answer.
 
         Outputs of transactions that were aborted are no sign of it: they lie below the last stable offset.
         """
@@ -222,7 +222,7 @@ def _reader(world: World, isolation: str) -> Consumer:
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "isolation.level": isolation,
-            "log_level": 2,  # of brokers that are away, which is meant
+            "log_level": 2,  # brokers are unavailable on purpose
         }
     )
 

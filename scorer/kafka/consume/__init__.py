@@ -1,1 +1,1 @@
-"""The consumer: which partitions are ours, where they start, and the records of a batch."""
+"""The consumer: the partitions of this replica, their start offsets, and the records of a batch."""

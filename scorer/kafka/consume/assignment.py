@@ -1,4 +1,4 @@
-"""Which partitions are ours, and which records were read while they were."""
+"""The partitions of this replica, and the records that were read while it owned them."""
 
 from collections.abc import Iterable
 
@@ -10,36 +10,36 @@ from scorer.kafka.offsets import Partition
 
 
 class Assignment:
-    """The partitions of this replica, each with the generation under which it was assigned.
+    """The owned partitions, each with the generation in which it was assigned.
 
-    A generation counts the changes seen here. A record is ours when its partition is, and has been without a break
-    since the record was read: after a break the partition starts again at its committed offset.
+    The generation counts the changes of this assignment. A record is ours if we have owned its partition without a
+    break since the record was read: after a break, the partition starts again at its committed offset.
     """
 
     def __init__(self) -> None:
         self.generation = 0
         self.owned: dict[Partition, int] = {}
-        self.joined = False  # the group gave us our share, which may be nothing (a standby)
+        self.joined = False  # whether the group gave us a share, which may be empty (a standby)
 
-    def gain(self, partitions: Iterable[Partition]) -> None:
-        """Take partitions that were assigned."""
+    def assign(self, partitions: Iterable[Partition]) -> None:
+        """Add partitions that were assigned."""
         self.joined = True
         self.generation += 1
         self.owned.update(dict.fromkeys(partitions, self.generation))
 
-    def let_go(self, partitions: Iterable[Partition]) -> None:
-        """Give up partitions that were revoked."""
+    def revoke(self, partitions: Iterable[Partition]) -> None:
+        """Remove partitions that were revoked."""
         self.generation += 1
         for partition in partitions:
             self.owned.pop(partition, None)
 
     def lose(self, partitions: Iterable[Partition]) -> None:
-        """Give up partitions that the group took away unasked: we are not even a standby until it has us again."""
-        self.let_go(partitions)
+        """Remove partitions that were lost: until we rejoin the group, we are not even a standby."""
+        self.revoke(partitions)
         self.joined = False
 
     def ours(self, records: Records) -> Records | None:
-        """Return the records that are ours, None where none is."""
+        """Return the records that are ours, or None if there are none."""
         never = self.generation + 1
         ours = [
             self.owned.get((records.topics[topic], partition), never) <= records.generation

@@ -1,49 +1,51 @@
-"""How we stand with the brokers, from the little that the client tells of it."""
+"""The status of the connection to the brokers, derived from errors, records and the client's statistics."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, Message
 
-SILENT_SECONDS = 10.0  # after which a broker that is asked and does not answer is away, though connected
-# Each of these is told once, however long it lasts.
+SILENT_SECONDS = 10.0  # a connected broker that leaves a request unanswered for so long counts as unavailable
+# The client reports each of these errors once, however long it lasts.
 LASTING = frozenset({
     KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART,
 })  # fmt: skip
 Place = tuple[str | None, int | None]
-EVERY = None  # partition, of an error that is none of one partition
+EVERY = None  # the partition of an error that concerns all partitions
 
 
 class BrokerStatus:
-    """Passes on why nothing can be read, and the empty text when something can.
+    """Reports why no records can be read.
 
     Args:
-        condition: told so.
+        condition: called with the reason, or with the empty text when records can be read.
     """
 
     def __init__(self, condition: Callable[[str], None]) -> None:
         self._condition = condition
-        self._refused: dict[Place, str] = {}  # until a record of the same place comes
+        self._refused: dict[Place, str] = {}  # lasting errors, each until a record arrives from the same place
 
     def failed(self, message: Message, error: KafkaError) -> None:
-        """Note an error that came in the place of a record."""
+        """Note an error that the client delivered instead of a record."""
         if error.code() in LASTING:
-            topic = message.topic()  # None for an error of the group, whose partition is then any number
+            topic = message.topic()  # None for an error of the group; the partition is then meaningless
             self._refused[topic, EVERY if topic is None else message.partition()] = error.str()
         self._condition(error.str())
 
     def arrived(self, messages: Iterable[Message]) -> None:
-        """Note that records came."""
+        """Note that records arrived."""
         if self._refused:
             for topic, partition in {(message.topic(), message.partition()) for message in messages}:
                 for place in ((topic, partition), (topic, EVERY), (None, EVERY)):
                     self._refused.pop(place, None)
 
     def statistics(self, statistics: Mapping[str, Any]) -> None:
-        """Note the client's statistics: the only sign, while no record comes, of brokers that are back or stand still.
+        """Note the client's statistics.
+
+        While no records arrive, only the statistics show that brokers are available again, or do not respond.
 
         Args:
-            statistics: as librdkafka writes them.
+            statistics: the parsed JSON of librdkafka.
         """
         if self._refused:
             return self._condition("; ".join(sorted(set(self._refused.values()))))

@@ -1,4 +1,4 @@
-"""Events that the brokers deleted before they were read: no client says so, and nothing but a count can tell."""
+"""Detects events that the brokers deleted before they were read, which no client reports."""
 
 from collections.abc import Callable, Iterable
 
@@ -14,33 +14,33 @@ log = structlog.get_logger()
 
 
 class Gaps:
-    """Compares where each partition goes on with where it should.
+    """Compares the offset of the next record of each partition with the expected one.
 
-    An offset that is missing is no sign: compaction and the marks of transactions leave such. A partition whose first
-    offset is beyond where we were is one.
+    A missing offset alone proves nothing, since compaction and transaction markers leave gaps. Events were deleted if
+    the first offset that the partition still has is above the expected one.
 
     Args:
-        commits: tells the first offset of a partition that is still there.
-        deleted: told of a topic, a partition and a number of offsets.
+        commits: returns the first offset that a partition still has.
+        deleted: called with a topic, a partition and the number of deleted offsets.
     """
 
     def __init__(self, commits: Commits, deleted: Callable[[str, int, int], None]) -> None:
         self._commits, self._deleted = commits, deleted
-        self._starts: Offsets = {}  # of partitions of which nothing was read yet
+        self._starts: Offsets = {}  # of partitions from which nothing was read yet
         self._next: Offsets = {}
 
     def begin(self, starts: Offsets) -> None:
-        """Take note of where partitions begin; below 0 where that is at the first record."""
+        """Note the start offsets of partitions; an offset below 0 means the first record."""
         self._starts |= starts
 
-    def look(self, records: Records) -> None:
-        """Take note of a batch, and tell of what is missing before it."""
+    def check(self, records: Records) -> None:
+        """Note a batch, and report events that were deleted before it."""
         for partition, start in first_offsets(records).items():
             self._compare(partition, start)
         self._next |= next_offsets(records)
 
     def advance(self, ends: Offsets) -> Offsets:
-        """Take note of ends that are reached, tell of what is missing before, and return those that are news."""
+        """Note reached ends, report events that were deleted before them, and return the ends that are new."""
         further: Offsets = {}
         for partition, end in ends.items():
             known = self._compare(partition, end)
@@ -50,21 +50,21 @@ class Gaps:
         return further
 
     def _compare(self, partition: Partition, reached: int) -> int:
-        """Tell of what was deleted before an offset that is reached; return where reading was to go on, or -1."""
+        """Report events that were deleted before a reached offset; return the expected offset, or -1 if unknown."""
         begins = partition in self._starts
         expected = self._starts.pop(partition) if begins else self._next.get(partition, -1)
         if 0 <= expected < reached:
             low = min(reached, self._low(partition, ASK_SECONDS if begins else None))
             if expected < low:
-                self._tell(partition, expected, low)
+                self._report(partition, expected, low)
         return expected
 
     def position(self, partition: Partition) -> int | None:
-        """Return the next offset to be read, below 0 where that is the first record; None of an unknown partition."""
+        """Return the next offset to read (below 0: the first record), or None if the partition is unknown."""
         return self._next.get(partition, self._starts.get(partition))
 
     def forget(self, partitions: Iterable[Partition]) -> None:
-        """Start anew with partitions that are no longer ours."""
+        """Drop partitions that are no longer ours."""
         for partition in partitions:
             self._starts.pop(partition, None)
             self._next.pop(partition, None)
@@ -75,11 +75,11 @@ class Gaps:
         except KafkaException:
             return 0
 
-    def _tell(self, partition: Partition, expected: int, low: int) -> None:
+    def _report(self, partition: Partition, expected: int, low: int) -> None:
         topic, number = partition
         self._deleted(topic, number, low - expected)
         log.error(
-            "events were deleted before they were read: the topic keeps them for too short a time",
+            "events were deleted before they were read: the retention of the topic is too short",
             topic=topic,
             partition=number,
             deleted=low - expected,

@@ -1,7 +1,7 @@
-"""Gathers the records of a batch, in steps so small that their keys and headers fit into memory, whatever they are.
+"""Gathers the records of a batch, in steps that are small enough for their keys and headers to fit into memory.
 
-The client unpacks the headers of a record when it hands it over, into some sixty bytes for each: a record of a megabyte
-may take thirty. It counts neither headers nor keys when it bounds what it fetches.
+The client unpacks the headers of a record when it returns it, and needs some sixty bytes for each: a record of one
+megabyte may take thirty. The client's limits on fetching count neither headers nor keys.
 """
 
 import random
@@ -16,17 +16,17 @@ from scorer.settings import BatchSettings
 
 Take = Callable[[int, float], int]
 
-STEP = 32  # records that are taken before anybody looks how large they are
-LONGEST_STEP = 512  # where all that was looked at was small: each step costs a call of the client
+STEP = 32  # records to take before their size is sampled
+LONGEST_STEP = 512  # records to take while all samples are small: each step costs a call of the client
 SMALL_BYTES = 4_096
-HEADER_BYTES = 100  # that a header takes beside its text
+HEADER_BYTES = 100  # memory of a header in addition to its text
 
 
 class Intake:
-    """What is taken for one batch, weighed by samples: to weigh each record might cost more than to score it.
+    """Takes the records of one batch, and samples their sizes: measuring each might cost more than scoring it.
 
     Args:
-        batch: the limits of one.
+        batch: the limits of a batch.
     """
 
     def __init__(self, batch: BatchSettings) -> None:
@@ -36,54 +36,55 @@ class Intake:
         self._stride = STEP
         self.batch_started = self._pace.batch_started
 
-    def gather(self, take: Take, held: Callable[[], int], *, busy: bool, settled: bool) -> None:
-        """Have the records of a batch taken, unless some are held.
+    def gather(self, take: Take, buffered: Callable[[], int], *, busy: bool, settled: bool) -> None:
+        """Take the records of a batch, unless some are buffered.
 
         Args:
-            take: takes at most so many records within some seconds, and returns how many came.
-            held: how many are held.
-            busy: whether something else is to be done soon, so that nothing is waited for.
-            settled: whether partitions are assigned and read; until they are, this returns soon, so that they can be.
+            take: takes a maximum number of records within some seconds, and returns how many arrived.
+            buffered: returns how many records are buffered.
+            busy: whether other work is due soon, so that this does not wait.
+            settled: whether partitions are assigned and none is paused; until then this returns soon, so that the
+                assignment can make progress.
         """
         self._pace.batch_done()
-        if held():
+        if buffered():
             return
         self._bytes = 0
         always_waits = self._pace.fixed and settled
         if not always_waits:
-            self._fill(take, held, 0)
-            if not held():
+            self._fill(take, buffered, 0)
+            if not buffered():
                 take(1, BUSY_SECONDS if busy else IDLE_SECONDS)
-        if held() or always_waits:
-            self._fill(take, held, self._pace.wait_seconds)
+        if buffered() or always_waits:
+            self._fill(take, buffered, self._pace.wait_seconds)
 
-    def _fill(self, take: Take, held: Callable[[], int], seconds: float) -> None:
+    def _fill(self, take: Take, buffered: Callable[[], int], seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while step := self._step(held()):
+        while step := self._step(buffered()):
             if take(step, max(0.0, deadline - time.monotonic())) < step:
                 return
 
-    def _step(self, held: int) -> int:
-        """Return how many records may be taken next; 0 where the batch is full."""
-        if held and self._bytes >= self._max_bytes:
+    def _step(self, buffered: int) -> int:
+        """Return how many records may be taken next; 0 if the batch is full."""
+        if buffered and self._bytes >= self._max_bytes:
             return 0
-        return max(0, min(self._max_records - held, self._stride, self.rows))
+        return max(0, min(self._max_records - buffered, self._stride, self.rows))
 
     @property
     def rows(self) -> int:
-        """The most records of a batch, where they are as large as the last sample."""
+        """The maximum number of records in a batch, if all are as large as the last sample."""
         return max(1, self._max_bytes // self._each)
 
     def weigh(self, messages: Sequence[Message]) -> None:
-        """Take note of what was taken."""
+        """Sample the size of records that were taken."""
         if messages:
-            # One is enough: on average STEP large records are taken before one is met, whatever their share.
+            # One sample is enough: on average STEP large records are taken before one is sampled, whatever their share.
             self._each = _bytes(messages[random.randrange(len(messages))])  # noqa: S311  no secret
             self._bytes += self._each * len(messages)
             self._stride = min(2 * self._stride, LONGEST_STEP) if self._each < SMALL_BYTES else STEP
 
 
 def _bytes(message: Message) -> int:
-    """Return what a record takes beside its value, which the client counts itself."""
-    held = sum(HEADER_BYTES + len(name) + len(value or b"") for name, value in headers_of(message))
-    return 1 + len(message.key() or b"") + held
+    """Return the memory of a record in bytes, without its value, which the client counts itself."""
+    headers = sum(HEADER_BYTES + len(name) + len(value or b"") for name, value in headers_of(message))
+    return 1 + len(message.key() or b"") + headers

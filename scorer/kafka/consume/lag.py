@@ -1,4 +1,4 @@
-"""How far the partitions of this replica are behind."""
+"""The lag of this replica's partitions."""
 
 import time
 from collections.abc import Callable, Collection
@@ -8,24 +8,24 @@ from confluent_kafka import Consumer, TopicPartition
 from scorer.kafka.observer import Observer
 from scorer.kafka.offsets import Partition
 
-LAG_SECONDS = 1.0  # between two looks at the watermarks, which cost a call a partition
+LAG_SECONDS = 1.0  # between two readings of the watermarks, which take one call for each partition
 
 
 class Lag:
-    """Tells the lag of each partition, every so often.
+    """Reports the lag of each partition periodically.
 
     Args:
-        consumer: asked for the ends of partitions.
-        observer: told the lag.
-        position: returns the next offset to be read of a partition; None or below 0 where that is not known.
+        consumer: returns the ends of partitions.
+        observer: receives the lag.
+        position: returns the next offset to read in a partition; None or below 0 if it is unknown.
     """
 
     def __init__(self, consumer: Consumer, observer: Observer, position: Callable[[Partition], int | None]) -> None:
         self._consumer, self._observer, self._position = consumer, observer, position
         self._due = 0.0
 
-    def look(self, owned: Collection[Partition]) -> None:
-        """Tell how many offsets of each partition are still to be read, unless that was told a moment ago."""
+    def report(self, owned: Collection[Partition]) -> None:
+        """Report how many offsets of each partition are still to be read, at most every LAG_SECONDS."""
         now = time.monotonic()
         if now < self._due:
             return

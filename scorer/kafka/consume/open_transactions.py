@@ -1,7 +1,7 @@
-"""Events that cannot be read yet, because the transaction of some other producer is still open.
+"""Detects events that cannot be read yet, because the transaction of another producer is still open.
 
 A consumer with `isolation.level=read_committed` reads up to the last stable offset, below which every transaction has
-ended. A producer that hangs or died in mid-transaction holds back whatever anybody wrote after it, in silence.
+ended. A producer that hangs or dies in the middle of a transaction silently blocks all events written after it.
 """
 
 import time
@@ -13,8 +13,8 @@ import structlog
 
 from scorer.kafka.offsets import Partition
 
-PATIENCE_SECONDS = 10.0  # in which most transactions end
-NAMED = 3  # partitions that are listed by name
+PATIENCE_SECONDS = 10.0  # most transactions end sooner
+NAMED = 3  # the maximum number of partitions that a message names
 ADVICE = (
     "find the producer with `kafka-transactions.sh find-hanging` and end it or abort its transaction; the brokers abort"
     " it after that producer's transaction.timeout.ms"
@@ -24,11 +24,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How a partition waits.
+    """A partition that waits for a transaction to end.
 
-    offset:  the last stable one, up to which everything has been fetched.
-    records: offsets from there to the end, among them those of the transaction.
-    since:   when that began, by the clock.
+    offset:  the last stable offset; all records below it have been fetched.
+    records: the number of offsets from there to the end, including those of the transaction.
+    since:   the time of the clock at which the wait began.
     """
 
     offset: int
@@ -37,27 +37,27 @@ class Wait:
 
 
 class OpenTransactions:
-    """Tells which partitions wait at their last stable offset, for longer than transactions usually take.
+    """Reports partitions that wait at their last stable offset for longer than transactions usually take.
 
     Args:
-        isolation: the consumer's `isolation.level`; None is the client's default, read_committed.
-        tell: told so in words, or the empty text where none waits.
+        isolation: the consumer's `isolation.level`; None means the client's default, read_committed.
+        condition: called with a message, or with the empty text if no partition waits.
         clock: seconds, monotonic.
     """
 
     def __init__(
-        self, isolation: str | None, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+        self, isolation: str | None, condition: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._committed_only = isolation != "read_uncommitted"
-        self._tell, self._clock = tell, clock
+        self._condition, self._clock = condition, clock
         self._waits: dict[Partition, Wait] = {}
-        self._logged_since: float | None = None  # since when events wait of which the log has told
+        self._logged_since: float | None = None  # the start of the wait that was logged, until it ends
 
-    def look(self, statistics: Mapping[str, Any], owned: Collection[Partition]) -> None:
-        """Compare the client's statistics with the last ones.
+    def update(self, statistics: Mapping[str, Any], owned: Collection[Partition]) -> None:
+        """Compare the client's statistics with the previous ones.
 
         Args:
-            statistics: as librdkafka writes them.
+            statistics: the parsed JSON of librdkafka.
             owned: the partitions of this replica.
         """
         if not self._committed_only:
@@ -70,7 +70,7 @@ class OpenTransactions:
         }
         long = {place: wait for place, wait in sorted(self._waits.items()) if now - wait.since >= PATIENCE_SECONDS}
         self._log(long, now)
-        self._tell(_in_words(long))
+        self._condition(_in_words(long))
 
     def _log(self, waits: Mapping[Partition, Wait], now: float) -> None:
         if waits and self._logged_since is None:
@@ -86,12 +86,12 @@ class OpenTransactions:
                 advice=ADVICE,
             )
         elif not waits and self._logged_since is not None:
-            log.info("no more events wait behind an open transaction", lasted_s=round(now - self._logged_since, 1))
+            log.info("events no longer wait behind an open transaction", lasted_s=round(now - self._logged_since, 1))
             self._logged_since = None
 
 
 def _partitions(statistics: Mapping[str, Any]) -> dict[Partition, Mapping[str, Any]]:
-    """Return what is said of each partition; `up` is added: whether its broker is connected."""
+    """Return the statistics of each partition; `up` is added and says whether its broker is connected."""
     up = {broker["nodeid"] for broker in statistics["brokers"].values() if broker["state"] == "UP"}
     return {
         (topic, int(number)): said | {"up": said["broker"] in up}
@@ -101,9 +101,9 @@ def _partitions(statistics: Mapping[str, Any]) -> dict[Partition, Mapping[str, A
 
 
 def _wait(said: Mapping[str, Any], before: Wait | None, now: float) -> Wait | None:
-    """Return how a partition waits whose stable records have all been fetched; None where it does not."""
+    """Return the wait of a partition whose stable records have all been fetched; None if it does not wait."""
     if not said["up"]:
-        return before  # nothing new is known
+        return before  # its statistics are outdated
     offset, end = said["ls_offset"], said["hi_offset"]
     if not 0 <= said["next_offset"] == offset < end:
         return None

@@ -1,10 +1,10 @@
-"""Which partitions are read, and from which offset: each is paused until the consumer was told to seek there.
+"""Pauses each partition until the consumer seeks to the right offset.
 
-The client's own positions are not enough, for two reasons. While a transaction that holds offsets of the group is open,
-the client waits for the committed offsets; where the group rebalances meanwhile, librdkafka (2.16 and before) takes the
-answer "not yet" for "none" and begins at `auto.offset.reset`. And `consume` moves a partition's position after it has
-served callbacks, so records that were fetched before a rebalance may move the position of a partition that was assigned
-after it; a pause then makes the client resume from there, and what is between is never read.
+The client's own positions are not reliable, for two reasons. While a transaction with offsets of the group is open, the
+client waits for the committed offsets; if the group rebalances meanwhile, librdkafka (2.16 and before) mistakes the
+answer "not yet" for "none" and starts at `auto.offset.reset`. And `consume` moves a partition's position after it has
+served callbacks, so records fetched before a rebalance may move the position of a partition that was assigned after it;
+a pause then makes the client resume from there, and the records in between are never read.
 """
 
 import time
@@ -19,14 +19,14 @@ from scorer.kafka.delivery.commits import Commits, topic_partitions
 from scorer.kafka.offsets import Offsets, Partition
 
 ASK_SECONDS = 1.0
-RETRY_SECONDS = 0.2  # between two requests for committed offsets that the brokers do not give
+RETRY_SECONDS = 0.2  # between two requests for committed offsets while the brokers do not return them
 log = structlog.get_logger()
 
 
 class Reading:
-    """Pauses partitions, and resumes each by a seek.
+    """Pauses partitions, and seeks before it resumes them.
 
-    Messages of a paused partition must be dropped: the seek makes the client deliver them again.
+    The caller must drop messages of a paused partition: the seek makes the client deliver them again.
 
     Args:
         consumer: the client.
@@ -37,11 +37,11 @@ class Reading:
 
     def __init__(self, consumer: Consumer, commits: Commits, starts: Starts, gaps: Gaps) -> None:
         self._consumer, self._commits, self._starts, self._gaps = consumer, commits, starts, gaps
-        self._paused: set[Partition] = set()  # in the client, which keeps the flag when it loses a partition
-        self._unknown: set[Partition] = set()  # assigned, and it is not known where they start
-        self._targets: Offsets = {}  # where paused partitions are to be read from
+        self._paused: set[Partition] = set()  # paused in the client, which keeps the flag when it loses a partition
+        self._unknown: set[Partition] = set()  # assigned, but with an unknown start offset
+        self._targets: Offsets = {}  # the offsets from which to resume paused partitions
         self._retry_at = 0.0
-        self._told = False  # that the committed offsets are not known
+        self._logged = False  # whether the wait for committed offsets was logged
 
     @property
     def complete(self) -> bool:
@@ -53,11 +53,11 @@ class Reading:
         return partition in self._paused or partition in self._unknown
 
     def assign(self, partitions: Iterable[Partition]) -> None:
-        """Take partitions from the group; safe within a callback of the client."""
+        """Add assigned partitions; safe within a callback of the client."""
         self._unknown.update(partitions)
 
     def forget(self, partitions: Iterable[Partition]) -> None:
-        """Leave partitions that the group took away; safe within a callback of the client."""
+        """Drop revoked or lost partitions; safe within a callback of the client."""
         for partition in partitions:
             self._unknown.discard(partition)
             self._targets.pop(partition, None)
@@ -67,12 +67,12 @@ class Reading:
         self._pause(self._unknown - self._paused)
 
     def pause(self, positions: Offsets) -> None:
-        """Pause partitions; they are resumed at these offsets."""
+        """Pause partitions, to be resumed later at these offsets."""
         self._targets |= positions
         self._pause(positions)
 
     def resume(self) -> None:
-        """Have all partitions read on that can be, and those that were assigned begin at their start offsets."""
+        """Resume paused partitions, and start assigned ones at their start offsets, as far as these are known."""
         self._find_starts()
         for partition, where in zip(self._targets, topic_partitions(self._targets), strict=True):
             try:
@@ -81,7 +81,7 @@ class Reading:
                 continue
             self._continue([partition])
         self._targets = {partition: at for partition, at in self._targets.items() if partition in self._paused}
-        # Lost partitions, too: else the client would keep them paused when they come back.
+        # This includes lost partitions: otherwise the client would keep them paused when they come back.
         self._continue(self._paused - self._unknown - self._targets.keys())
 
     def _pause(self, partitions: Collection[Partition]) -> None:
@@ -100,12 +100,12 @@ class Reading:
         try:
             starts = self._starts.find(self._commits.read(self._unknown, ASK_SECONDS))
         except KafkaException as error:
-            if not self._told:
+            if not self._logged:
                 reason = error.args[0].str()
                 log.warning("waiting for committed offsets before reading newly assigned partitions", reason=reason)
-            starts, self._told = {}, True
+            starts, self._logged = {}, True
         else:
-            self._told = False
+            self._logged = False
         self._unknown.difference_update(starts)
         self._gaps.begin(starts)
         self._targets |= starts

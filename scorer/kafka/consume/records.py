@@ -1,4 +1,4 @@
-"""What the client delivers, as columns."""
+"""Converts the client's messages to columns."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ from scorer.batch import Records
 def columns(
     messages: Sequence[Message], topics: Sequence[str], max_bytes: int, generation: int, membership: object
 ) -> Records:
-    """Return the first of some messages as one batch: as many as have so many bytes, and at least one.
+    """Return the first messages as one batch: as many as fit into the limit of bytes, and at least one.
 
     Args:
-        messages: none of which is an error.
-        topics: their topics, and perhaps more.
-        max_bytes: of the values and keys together.
-        generation: of the assignment under which they were read.
-        membership: of the group under which they were read.
+        messages: messages without errors.
+        topics: a superset of their topics.
+        max_bytes: the limit on values and keys together.
+        generation: the generation of the assignment in which they were read.
+        membership: the group metadata of the member that read them.
     """
     values, keys = [message.value() or b"" for message in messages], [message.key() for message in messages]
     ends = np.cumsum([len(value) for value in values])
@@ -43,7 +43,7 @@ def columns(
 
 
 def take(records: Records, rows: NDArray[np.intp]) -> Records | None:
-    """Return some rows of a batch as a batch of their own, None for no row."""
+    """Return some rows of a batch as a new batch, or None if there are no rows."""
     if not len(rows):
         return None
     starts = np.concatenate([[0], records.ends[:-1]])

@@ -1,4 +1,4 @@
-"""The consumer: micro-batches of the partitions that are ours, and what happens when those change."""
+"""The consumer: reads micro-batches from the owned partitions, and handles rebalances."""
 
 import json
 import math
@@ -30,10 +30,10 @@ from scorer.kafka.observer import Observer
 from scorer.kafka.offsets import Offsets, Partition
 from scorer.settings import BatchSettings, KafkaSettings
 
-DRAIN_SECONDS = 10.0  # for writes to be acknowledged before partitions that are revoked go; well under a session
+DRAIN_SECONDS = 10.0  # the wait for acknowledgements before partitions are revoked; well under a session timeout
 DELETED = (
-    "an input topic was deleted: this consumer would hear nothing even of a new one of that name;"
-    " `scorer topics --create` makes it, then start again"
+    "an input topic was deleted: a consumer that is already running never sees the topic come back;"
+    " create it with `scorer topics --create`, then start again"
 )
 log = structlog.get_logger()
 
@@ -41,15 +41,15 @@ log = structlog.get_logger()
 class Source:
     """A member of the consumer group.
 
-    Its callbacks run inside `poll` and `hold`, where an exception would destroy the records that were to be returned;
-    so they raise nothing, and what failed in them is raised by the next call.
+    The client's callbacks run inside `poll` and `keep_alive`, where an exception would lose the records to be returned.
+    So the callbacks raise nothing; the next call raises their failure.
 
     Args:
         kafka: topics, group and properties.
         batch: limits of one batch.
-        observer: told of rebalances, commits and lag.
-        condition: told why the brokers cannot be reached, and the empty text when they can.
-        waiting: told which events wait behind an open transaction, and the empty text where none do.
+        observer: receives rebalances, commits and lag.
+        condition: called with the reason why the brokers are unavailable, or the empty text when they are available.
+        waiting: called with a message about events behind an open transaction, or the empty text if there are none.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class Source:
         self._delivery: Delivery | None = None
         self._left: Callable[[], float] = lambda: math.inf
         self.assignment = Assignment()
-        self._held: list[Message] = []  # delivered, and left for the next batch
-        self._failure: Exception | None = None  # raised in a callback
+        self._buffered: list[Message] = []  # delivered by the client, and not returned in a batch yet
+        self._failure: Exception | None = None  # of a callback, to be raised by the next call
         self._consumer = connect(
             Consumer,
             consumer_properties(kafka, batch)
@@ -87,49 +87,49 @@ class Source:
         """Join the group.
 
         Args:
-            delivery: has what is published written and committed when partitions are revoked.
-            left: returns how many seconds are left, where this replica stops.
+            delivery: finishes and commits published batches when partitions are revoked.
+            left: returns the seconds until this replica must have stopped.
         """
         self._delivery, self._left = delivery, left
         self._join()
 
     def poll(self) -> Records | None:
-        """Return the next batch, or None where no record came within the batch's waiting time.
+        """Return the next batch, or None if no record arrived within the batch's waiting time.
 
         Raises:
-            Fatal: the group will not have us.
+            Fatal: the group rejected this replica, or an input topic was deleted.
         """
         if self._unowned.found():
             self._consumer.unsubscribe()
             self._join()
         self._reading.resume()
-        # What was handed out before is now published or abandoned, so delivery knows of it.
-        if self._delivery is not None and (ends := self._ends.passed(self._held)):
+        # All batches returned before are now published or abandoned, so delivery knows about them.
+        if self._delivery is not None and (ends := self._ends.passed(self._buffered)):
             self._delivery.advance(ends)
         settled = bool(self.assignment.owned) and self._reading.complete
-        self._intake.gather(self._take, lambda: len(self._held), busy=self._waits(), settled=settled)
-        self._lag.look(self.assignment.owned)
-        messages, self._held = self._held, []
+        self._intake.gather(self._take, lambda: len(self._buffered), busy=self._waits(), settled=settled)
+        self._lag.report(self.assignment.owned)
+        messages, self._buffered = self._buffered, []
         if not messages:
             return None
         first = messages[: self._intake.rows]
         records = columns(first, self._topics, self._max_bytes, self.assignment.generation, self.membership())
-        self._held = messages[len(records) :]
-        self._gaps.look(records)
+        self._buffered = messages[len(records) :]
+        self._gaps.check(records)
         self._intake.batch_started()
         return records
 
-    def hold(self, records: Records | None, seconds: float) -> Records | None:
-        """Stay in the group for some seconds without reading on; return what is still ours of some records."""
+    def keep_alive(self, records: Records | None, seconds: float) -> Records | None:
+        """Stay in the group for some seconds without reading on; return the given records that are still ours."""
         self._reading.pause(self._positions())
         self._take(1, seconds)
         if records is not None and records.generation != self.assignment.generation:
             records = self.assignment.ours(records)
-        # What is ours now, is ours as the member that we are now.
+        # The records are now owned under the current membership.
         return records and replace(records, membership=self.membership())
 
     def close(self, seconds: float) -> bool:
-        """Leave the group; return whether that ended within the time."""
+        """Leave the group; return whether this ended within the time."""
         self._delivery = None
         return within(seconds, self._consumer.close)
 
@@ -139,9 +139,9 @@ class Source:
         )
 
     def _take(self, records: int, seconds: float) -> int:
-        """Hold what comes within some seconds, so many messages at most; return how many came, ends included."""
+        """Buffer at most `records` messages that arrive within some seconds; return how many came, including ends."""
         generation = self.assignment.generation
-        messages = self._consumer.consume(records, seconds)  # may drop what is held: partitions change hands in it
+        messages = self._consumer.consume(records, seconds)  # a rebalance here may drop buffered messages
         came = len(messages)
         if not self._reading.complete or self.assignment.generation != generation:
             self._reading.pause_assigned()
@@ -149,37 +149,37 @@ class Source:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
-        # Never compared by `==`: a KafkaError that is compared with None leaves an exception behind for the next call.
+        # Not compared by `==`: comparing a KafkaError with None leaves an exception behind for the next call.
         failed = [message for message in messages if message.error() is not None]
         if failed:
             messages = [message for message in messages if message.error() is None]
-            self._note([message for message in failed if not self._ends.reached(message)])
+            self._handle_errors([message for message in failed if not self._ends.reached(message)])
         self._status.arrived(messages)
         self._intake.weigh(messages)
-        self._held += messages
+        self._buffered += messages
         return came
 
     def _is_read(self, message: Message) -> bool:
-        """Whether a message is of a partition that is ours and that was sought to its offset, or of none."""
+        """Whether a message belongs to an owned partition that is not paused, or is an error other than an end."""
         error, partition = message.error(), (message.topic() or "", message.partition() or 0)
         if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own codes are so named
             return True
         return partition in self.assignment.owned and not self._reading.is_paused(partition)
 
     def _positions(self) -> Offsets:
-        """Return the next offset to be delivered of each partition that is read."""
+        """Return the next offset to be delivered in each partition that is not paused."""
         read = [partition for partition in self.assignment.owned if not self._reading.is_paused(partition)]
         positions = {partition: at for partition in read if (at := self._gaps.position(partition)) is not None}
-        for message in self._held if read else ():
+        for message in self._buffered if read else ():
             positions[message.topic() or "", message.partition() or 0] = (message.offset() or 0) + 1
         return {partition: positions[partition] for partition in read if partition in positions}
 
-    def _note(self, failed: list[Message]) -> None:
+    def _handle_errors(self, failed: list[Message]) -> None:
         for message in failed:
             error = message.error()
             assert error is not None  # noqa: S101  the caller's condition
             if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own codes are so named
-                raise Fatal(f"the consumer group refused this replica for good: {error.str()}")
+                raise Fatal(f"the broker permanently rejected this consumer: {error.str()}")
             self._status.failed(message, error)
 
     def _waits(self) -> bool:
@@ -187,16 +187,18 @@ class Source:
         return self._delivery is not None and not self._delivery.idle
 
     def membership(self) -> object:
-        """Return the group's token of this member, as of now; None where no transaction needs it."""
+        """Return the current group metadata of this member; None if there are no transactions that need it."""
         return self._consumer.consumer_group_metadata() if self._transactional else None
 
     def _drop(self, partitions: Collection[Partition]) -> None:
-        self._held = [message for message in self._held if (message.topic(), message.partition()) not in partitions]
+        self._buffered = [
+            message for message in self._buffered if (message.topic(), message.partition()) not in partitions
+        ]
         self._ends.forget(partitions)
 
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._change("assigned", partitions)
-        self.assignment.gain(places(partitions))
+        self.assignment.assign(places(partitions))
         self._reading.assign(places(partitions))
         self._unowned.watch()
 
@@ -206,14 +208,14 @@ class Source:
                 self._delivery.finish(min(DRAIN_SECONDS, self._left()))
         except Exception as error:  # noqa: BLE001  see the class: raised by the next call
             self._failure = error
-        self._let_go("revoked", partitions)
+        self._remove("revoked", partitions)
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        self._let_go("lost", partitions)
+        self._remove("lost", partitions)
 
-    def _let_go(self, kind: Literal["revoked", "lost"], partitions: list[TopicPartition]) -> None:
+    def _remove(self, kind: Literal["revoked", "lost"], partitions: list[TopicPartition]) -> None:
         self._change(kind, partitions)
-        (self.assignment.lose if kind == "lost" else self.assignment.let_go)(places(partitions))
+        (self.assignment.lose if kind == "lost" else self.assignment.revoke)(places(partitions))
         self._reading.forget(places(partitions))
         self._gaps.forget(places(partitions))
         for partition in places(partitions):
@@ -225,12 +227,12 @@ class Source:
         changed = set(places(partitions))
         self._drop(changed)
         self._observer.rebalance(kind)
-        log.info("partitions changed hands", kind=kind, partitions=_named(changed))
+        log.info("partition assignment changed", kind=kind, partitions=_named(changed))
 
     def _on_statistics(self, text: str) -> None:
         statistics = json.loads(text)
         self._status.statistics(statistics)
-        self._transactions.look(statistics, self.assignment.owned)
+        self._transactions.update(statistics, self.assignment.owned)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._UNKNOWN_PARTITION:  # noqa: SLF001  librdkafka's own codes are so named

@@ -1,8 +1,8 @@
-"""Partitions that nobody owns after a named replica was restarted in the middle of a rebalance.
+"""Detects partitions without an owner after a named replica was restarted in the middle of a rebalance.
 
-Under the classic protocol a replica gives partitions up first, and joins again so that others get them. Where it dies
-in between, a replica of the same `kafka.instance_id` takes its place without a rebalance, with the partitions that it
-had kept. Those that it gave up belong to nobody until the next rebalance, whenever that comes.
+Under the classic protocol a replica first gives up partitions, and then rejoins so that other replicas get them. If it
+dies in between, its successor with the same `kafka.instance_id` takes over the partitions that it kept, without a
+rebalance. The partitions that it gave up have no owner until the next rebalance, which may never come.
 """
 
 import time
@@ -16,19 +16,19 @@ from scorer.kafka.brokers.groups import GroupDescription, describe_group
 from scorer.kafka.offsets import Partition
 from scorer.settings import KafkaSettings
 
-LOOK_SECONDS = 5.0  # between two questions, and the limit of one
-LONGEST_SECONDS = 60.0  # between two questions that the brokers do not answer
-PATIENCE_SECONDS = 15.0  # longer than a replica takes to give partitions up, which nobody owns meanwhile
+LOOK_SECONDS = 5.0  # between two requests, and the timeout of each
+LONGEST_SECONDS = 60.0  # the longest backoff while the brokers do not answer
+PATIENCE_SECONDS = 15.0  # longer than partitions have no owner in an ordinary rebalance
 log = structlog.get_logger()
 
 
 class Unowned:
-    """Watches the group in the background, after this replica has joined it, until each partition has an owner.
+    """Watches the group in the background, after this replica has joined, until each partition has an owner.
 
     Args:
         kafka: the group and the input topics.
-        describe: asks the brokers.
-        look_seconds: between two questions.
+        describe: describes the group.
+        look_seconds: between two requests.
         patience_seconds: how long a partition may have no owner.
     """
 
@@ -45,32 +45,32 @@ class Unowned:
         self._found = Event()
 
     def watch(self) -> None:
-        """Start to watch, where such partitions are possible; the second call and later ones do nothing."""
+        """Start to watch if such partitions are possible; only the first call has an effect."""
         if self._possible:
             self._possible = False
             Thread(target=self._watch, name="unowned", daemon=True).start()
 
     def found(self) -> bool:
-        """Return, once, that this replica must leave the group and join it again, so that there is a rebalance."""
+        """Return True once if this replica must leave and rejoin the group, to cause a rebalance."""
         found = self._found.is_set()
         self._found.clear()
         return found
 
     def _watch(self) -> None:
         since, wait = None, self._look_seconds
-        while (unowned := self._look()) != set():
+        while (unowned := self._find()) != set():
             now = time.monotonic()
             since = None if unowned is None else since or now
             wait = min(2 * wait, LONGEST_SECONDS) if unowned is None else self._look_seconds
             if unowned and since is not None and now - since >= self._patience:
                 named = " ".join(f"{topic}-{number}" for topic, number in sorted(unowned))
-                log.warning("joining the group again: partitions have no owner", partitions=named)
+                log.warning("partitions have no owner, rejoining the group", partitions=named)
                 self._found.set()
                 since = None
             time.sleep(wait)
 
-    def _look(self) -> set[Partition] | None:
-        """Return the partitions without an owner; None while the brokers do not say, or the group rebalances."""
+    def _find(self) -> set[Partition] | None:
+        """Return the partitions without an owner; None if the brokers do not answer or the group rebalances."""
         name, topics = self._kafka.group_id, self._kafka.input_topics
         try:
             group = self._describe(self._kafka, name, self._look_seconds, topics=topics)

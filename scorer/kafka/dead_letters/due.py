@@ -1,4 +1,4 @@
-"""Which dead letters are to be replayed, and why the others are not."""
+"""Selects the dead letters to replay, and counts the others by the reason why they are skipped."""
 
 import time
 from collections import Counter
@@ -10,11 +10,13 @@ from scorer.kafka.dead_letters.replayed import Replayed
 
 
 class Due:
-    """The dead letters that are to be replayed, and a count of them and of the others.
+    """The dead letters to replay, with counts of these and of the skipped ones.
+
+    The counts are final once the iteration has ended.
 
     Args:
-        letters: all that were chosen.
-        replayed: which of them were replayed before.
+        letters: all letters that the user chose.
+        replayed: which letters were replayed before.
         inputs: the input topics, by name.
         clock: seconds since the epoch.
     """
@@ -28,14 +30,14 @@ class Due:
     ) -> None:
         self._letters, self._replayed, self._inputs, self._now = letters, replayed, inputs, clock() * 1000
         self.taken: Counter[str] = Counter()  # by reason and input topic
-        self.old = 0  # of those, older than their topic keeps events: the brokers may delete them before they are read
-        self.before = 0  # replayed already
-        self.cut = 0  # that hold a part of their event only
-        self.elsewhere: Counter[str] = Counter()  # by a topic that is none of our inputs: what would score them?
-        self.nowhere: Counter[str] = Counter()  # by input topic: of a partition that it does not have
+        self.old = 0  # taken letters older than their topic's retention: brokers may delete the events before a read
+        self.before = 0  # letters that were replayed already
+        self.cut = 0  # letters that contain only a part of their event
+        self.elsewhere: Counter[str] = Counter()  # letters from topics that are not inputs, by topic
+        self.nowhere: Counter[str] = Counter()  # letters from partitions that do not exist, by input topic
 
     def __iter__(self) -> Iterator[Letter]:
-        """Yield the letters, each counted before it is yielded."""
+        """Yield the letters to replay; each is counted before it is yielded."""
         for letter in self._letters:
             topic = self._inputs.get(letter.topic)
             if letter.cut:

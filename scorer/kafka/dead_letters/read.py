@@ -1,4 +1,4 @@
-"""Dead letters as they are read back."""
+"""Reads dead letters back."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,24 +11,24 @@ from scorer.kafka.writes import CUT, PREFIX
 from scorer.settings import KafkaSettings
 
 _TEXTS = ("reason", "detail", "topic", "model", "version", "time")
-MOST = {"partition": 2**31 - 1, "offset": 2**63 - 1}  # the headers that are numbers, and the largest of each
-_MOST_REPLAYS = 2**63 - 2  # so that one more is a number, too
-_SHOWN_CHARACTERS = 40  # of a header that is not what it should be
+MOST = {"partition": 2**31 - 1, "offset": 2**63 - 1}  # the numeric headers, and the largest value of each
+_MOST_REPLAYS = 2**63 - 2  # leaves room for one more replay
+_SHOWN_CHARACTERS = 40  # the characters of an invalid header that an error shows
 
 
-class NotALetter(ValueError):
-    """A record of the dead-letter topic that is none of ours; the text says why."""
+class NotADeadLetter(ValueError):
+    """A record of the dead-letter topic that is not a dead letter; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
     """A dead letter.
 
-    record:  as it lies in its topic: where it is, and the event.
+    record:  the record in the dead-letter topic, which contains the event.
     reason:  why the event could not be scored; `detail` says more.
-    topic:   where the event was read, with `partition` and `offset`.
-    model:   what was to score it, with `version`.
-    time:    when that was, ISO 8601.
+    topic:   the topic of the event; `partition` and `offset` are its position there.
+    model:   the model that rejected the event; `version` is its version.
+    time:    when the event was rejected, ISO 8601.
     replays: how often the event had been replayed before it became this letter.
     """
 
@@ -45,34 +45,35 @@ class Letter:
 
     @property
     def place(self) -> str:
-        """Where the letter is, as commands take it."""
+        """The position of the letter in the format of the commands, such as `0@17`."""
         return f"{self.record.partition}@{self.record.offset}"
 
     @property
     def cut(self) -> bool:
-        """Whether it holds a part of its event only, since no broker takes the whole."""
-        return self.record.headers[-1][0] == CUT  # one of that name that comes earlier is the event's
+        """Whether it contains only a part of its event, because no broker would accept the whole event."""
+        return self.record.headers[-1][0] == CUT  # an earlier header of that name belongs to the event
 
     @property
     def headers(self) -> Headers:
-        """The headers that the event had when it was written for the first time."""
+        """The headers of the original event."""
         return tuple(header for header in self.record.headers if not header[0].startswith(PREFIX))
 
 
 def open_letter(record: Record) -> Letter:
-    """Return the dead letter that a record is.
+    """Parse a record as a dead letter.
 
     Raises:
-        NotALetter: it has not the headers of one.
+        NotADeadLetter: a header is missing or invalid.
     """
-    # The last of a name: an event may have come with headers of ours, from a dead letter that was copied by hand.
+    # The last header of each name counts: an event may already have such headers if somebody copied a dead letter.
     said = {name.removeprefix(PREFIX): value for name, value in record.headers if name.startswith(PREFIX)}
     if absent := [name for name in (*_TEXTS, *MOST) if name not in said]:
-        raise NotALetter(f"it has no header {PREFIX}{absent[0]}")
+        raise NotADeadLetter(f"it has no header {PREFIX}{absent[0]}")
     text = {name: (said[name] or b"").decode(errors="replace") for name in said}
     partition, offset = (_number(text[name], name) for name in MOST)
     if text["reason"] not in set(Reason):
-        raise NotALetter(f"its header {PREFIX}reason is '{_cut(text['reason'])}'; expected one of {', '.join(Reason)}")
+        expected = f"one of {', '.join(Reason)}"
+        raise NotADeadLetter(f"its header {PREFIX}reason is '{_cut(text['reason'])}'; expected {expected}")
     return Letter(
         record=record,
         reason=Reason(text["reason"]),
@@ -88,7 +89,7 @@ def open_letter(record: Record) -> Letter:
 
 
 def whole_number(text: str, most: int) -> int | None:
-    """Return the number that a text is, None where it is none from 0 to `most`; of a text of any length."""
+    """Parse a text of any length as a number; return None if it is not a number from 0 to `most`."""
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))):
         return None
     number = int(text)
@@ -99,7 +100,7 @@ def _number(text: str, name: str) -> int:
     number = whole_number(text, MOST[name])
     if number is None:
         expected = f"a number from 0 to {MOST[name]}"
-        raise NotALetter(f"its header {PREFIX}{name} is '{_cut(text)}'; expected {expected}")
+        raise NotADeadLetter(f"its header {PREFIX}{name} is '{_cut(text)}'; expected {expected}")
     return number
 
 
@@ -108,31 +109,31 @@ def _cut(text: str) -> str:
 
 
 class Letterbox:
-    """The dead letters that there are when reading begins, in the order of each partition.
+    """The dead letters that exist when reading starts, in the order of each partition.
 
     Args:
-        kafka: where they are.
-        reason: the only one to read; None reads all.
-        partition: of the dead-letter topic, in the same way.
+        kafka: the brokers and the dead-letter topic.
+        reason: the only reason to read; None reads all.
+        partition: the only partition of the dead-letter topic to read; None reads all.
     """
 
     def __init__(self, kafka: KafkaSettings, reason: Reason | None = None, partition: int | None = None) -> None:
         self._kafka, self._reason, self._partition = kafka, reason, partition
-        self.unrecognised = 0  # records that are no dead letters
-        self.first_unrecognised = ""  # where the first of them is, and why it is none
+        self.unrecognised = 0  # records that are not dead letters
+        self.first_unrecognised = ""  # the position of the first of them, and why it is not a dead letter
 
     def __iter__(self) -> Iterator[Letter]:
         """Yield the letters.
 
         Raises:
             Unavailable: the brokers do not answer.
-            Fatal: the topic or the partition is not there, or we may not read it.
+            Fatal: the topic or the partition does not exist, or we may not read it.
         """
         with closing(Reader(self._kafka, [self._kafka.dead_letter_topic], self._partition)) as reader:
             for record in reader.read("beginning", follow=False):
                 try:
                     letter = open_letter(record)
-                except NotALetter as error:
+                except NotADeadLetter as error:
                     self.unrecognised += 1
                     self.first_unrecognised = self.first_unrecognised or f"{record.partition}@{record.offset}: {error}"
                     continue

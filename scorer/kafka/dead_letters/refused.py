@@ -1,4 +1,4 @@
-"""Events that their input topic refuses to take back: which they are, and what to change."""
+"""Replayed events that their input topic refuses: which they are, and what to change."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, Message
 
 from scorer.kafka.brokers.topics import AFTER, ANY_TIME, BEFORE, DIFFERENCE, Topic
 from scorer.kafka.dead_letters.read import Letter
-from scorer.kafka.delivery.refusals import ENVELOPE_BYTES, OF_RECORD, OF_SIZE
+from scorer.kafka.delivery.refusals import ENVELOPE_BYTES, RECORD_ERRORS, SIZE_ERRORS
 from scorer.kafka.writes import Write, bytes_of
 
 UNSENT = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001  librdkafka's own codes are so named
@@ -20,7 +20,7 @@ Report = Callable[[KafkaError | None, Message], None]
 class Reports:
     """The delivery reports of one transaction.
 
-    The callbacks only collect: they may be called while an error of the client is being raised.
+    The callbacks only collect, because they may run while an error of the client is being raised.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Reports:
 
     @property
     def settled(self) -> bool:
-        """Whether the report of every write has come: counted, since an empty queue proves nothing."""
+        """Whether the report of every write has arrived. Reports are counted: an empty queue proves nothing."""
         return self._acknowledged + len(self._failures) == self.expected
 
     @property
@@ -39,11 +39,11 @@ class Reports:
 
     @property
     def refused(self) -> dict[int, KafkaError]:
-        """The writes that failed for their own sake, and why; the others were not sent any more."""
+        """The errors of the refused writes, by number; writes that were not sent are left out."""
         return {write: error for write, error in self._failures if error.code() not in UNSENT}
 
     def of(self, write: int) -> Report:
-        """Return the delivery callback of the write of that number; it is `expected` once it was handed over."""
+        """Return the delivery callback of the write with this number; the caller counts it in `expected`."""
 
         def report(error: KafkaError | None, _: Message) -> None:
             if error is None:
@@ -57,8 +57,8 @@ class Reports:
 class Refusals:
     """The events that were refused in one replay.
 
-    Finding a refused event costs a transaction and half a second. So an event that must fail like an earlier one is not
-    tried: one of the same topic that is as large, has a timestamp as far off, or has no key either.
+    Each refused event costs a transaction and half a second. So an event is not tried if it must fail like an earlier
+    one of its topic: because it is as large, has a timestamp as far off, or has no key either.
 
     Args:
         inputs: the input topics, by name.
@@ -74,7 +74,7 @@ class Refusals:
         return bool(self._kinds)
 
     def known(self, event: Write) -> KafkaError | None:
-        """Return why an event will be refused; None where it may be taken."""
+        """Return the error with which an event will be refused; None if it may be accepted."""
         kinds = (kind for (topic, _), kind in self._kinds.items() if topic == event["topic"])
         return next((kind.error for kind in kinds if self._fails(event, kind)), None)
 
@@ -87,15 +87,15 @@ class Refusals:
             kind.least = event
 
     def texts(self) -> Iterator[str]:
-        """Say which events each topic refused, why, and what to change."""
+        """Yield which events each topic refused, why, and what to change."""
         for (topic, _), kind in self._kinds.items():
             letters = f"{len(kind.places):,} events of dead letters {', '.join(kind.places)}"
             yield f"{letters}: topic {topic} refused them ({kind.error.str()}); {self._advice(topic, kind)}"
 
     def _fails(self, event: Write, kind: "_Kind") -> bool:
-        """Whether an event fails as one of its topic did."""
+        """Whether an event must fail like the events of this kind."""
         code, refused = kind.error.code(), kind.least
-        if code in OF_SIZE:
+        if code in SIZE_ERRORS:
             return not self._compressed and bytes_of(event) >= bytes_of(refused)
         if code == KafkaError.INVALID_TIMESTAMP and "timestamp" in event and "timestamp" in refused:
             past = refused["timestamp"] < time.time() * 1000
@@ -108,25 +108,25 @@ class Refusals:
 
     def _advice(self, topic: str, kind: "_Kind") -> str:
         config, code = self._inputs[topic].config, kind.error.code()
-        if code in OF_SIZE:
+        if code in SIZE_ERRORS:
             limit = config.get("max.message.bytes", "too small")
             return f"its max.message.bytes is {limit}: set that to {kind.largest + ENVELOPE_BYTES} or more"
         if code == KafkaError.INVALID_TIMESTAMP:
             names = [name for name in (AFTER, BEFORE, DIFFERENCE) if name in config] or [AFTER, BEFORE]
             return f"set its {' and '.join(names)} to {ANY_TIME}"
         if kind.least["key"] is None and self._is_compacted(topic):
-            return "a compacted topic takes no event without a key: set its cleanup.policy to delete"
+            return "a compacted topic accepts no event without a key: set its cleanup.policy to delete"
         return "the brokers' log says which check the events failed"
 
 
 @dataclass(slots=True)
 class _Kind:
-    """Events that a topic refused with the same code.
+    """Events that a topic refused with the same error code.
 
-    error:   as it came first.
-    least:   the event that was refused for the least: any that exceeds it is refused, too.
-    places:  of the dead letters.
-    largest: bytes of the largest event.
+    error:   the first error.
+    least:   the refused event closest to the limit: any event that exceeds it is refused, too.
+    places:  the positions of the dead letters.
+    largest: the bytes of the largest event.
     """
 
     error: KafkaError
@@ -136,5 +136,5 @@ class _Kind:
 
 
 def concerns_event(error: KafkaError) -> bool:
-    """Whether a topic refused an event for what it is, and may take others."""
-    return error.code() in OF_RECORD
+    """Whether a topic refused an event because of its content, and may accept others."""
+    return error.code() in RECORD_ERRORS

@@ -1,7 +1,7 @@
-"""Replaying dead letters: their events go back to the input topics, each once.
+"""Replays dead letters: writes each of their events back to its input topic once.
 
-What was replayed is remembered in a compacted topic beside the dead-letter topic, by records of the same transactions
-as the events. Whatever interrupts a replay, both are there or neither is, for everyone who reads committed records.
+A compacted topic beside the dead-letter topic records which letters were replayed. Its records are written in the same
+transactions as the events. So if a replay is interrupted, readers of committed records see both or neither.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,32 +16,32 @@ from scorer.kafka.client import LastError, transaction_properties
 from scorer.kafka.connect import connect, no_answer
 from scorer.kafka.dead_letters.read import Letter
 from scorer.kafka.dead_letters.refused import Refusals, Report, Reports, concerns_event
-from scorer.kafka.dead_letters.replayed import memory_of, read_replayed
+from scorer.kafka.dead_letters.replayed import read_replayed, replayed_topic
 from scorer.kafka.writes import PREFIX, Write
 from scorer.settings import KafkaSettings
 
-BATCH_LETTERS = 500  # of one transaction
+BATCH_LETTERS = 500  # the letters of one transaction
 BATCH_BYTES = 8_000_000
-PATIENCE_SECONDS = 30.0  # for brokers that do not answer
+PATIENCE_SECONDS = 30.0  # the wait for brokers that do not answer
 ABORT_SECONDS = 5.0
-TRIES = 3  # of a transaction
+TRIES = 3  # attempts at a transaction
 TURN_SECONDS = 0.1
 ANY_PARTITION = -1
 FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001  librdkafka's own codes are so named
 
 
 class Replay:
-    """Writes events back to their input topics, in transactions of many.
+    """Writes events back to their input topics, with many events in each transaction.
 
     Args:
-        kafka: where the brokers are, and how to log in.
-        admin: makes the topic of what was replayed, where it is not there yet.
+        kafka: the brokers, and how to log in.
+        admin: creates the topic that records the replayed letters, if it does not exist.
         letters: the dead-letter topic.
         inputs: the input topics, by name.
 
     Raises:
         Unavailable: the brokers do not answer.
-        Fatal: they refuse.
+        Fatal: the brokers refuse.
     """
 
     def __init__(self, kafka: KafkaSettings, admin: Admin, letters: Topic, inputs: Mapping[str, Topic]) -> None:
@@ -52,12 +52,12 @@ class Replay:
         self._added: list[Letter] = []
         self._bytes = 0
         self.done = 0
-        if not admin.topics([memory_of(kafka)]):
-            admin.create([Topic(memory_of(kafka), 1, letters.replicas, {"cleanup.policy": "compact"})])
-        # One event a request and one request at a time: what is refused is then that event alone, not its neighbours,
-        # and no write is on its way that would hold up the end of the transaction.
+        if not admin.topics([replayed_topic(kafka)]):
+            admin.create([Topic(replayed_topic(kafka), 1, letters.replicas, {"cleanup.policy": "compact"})])
+        # One event for each request and one request at a time: the brokers then refuse the faulty event without its
+        # neighbours, and no write is in flight that would delay the end of the transaction.
         chosen = {"log_level": 0, "batch.num.messages": 1, "max.in.flight": 1, "error_cb": self._reason}
-        # One id for all who replay these letters: who comes last settles what others left open, and they write no more.
+        # All replays of these letters share one id: a new replay fences an older one and ends its open transaction.
         name = {"transactional.id": f"{letters.name}.replay"}
         self._producer = connect(Producer, chosen | transaction_properties(kafka) | name)
         with self._worded():
@@ -70,10 +70,10 @@ class Replay:
         return len(self._added)
 
     def add(self, letter: Letter) -> None:
-        """Replay a letter, at the latest with the next `commit`.
+        """Replay a letter with the next `commit` or before.
 
         Raises:
-            Unavailable, Fatal: as `commit`.
+            Unavailable, Fatal: see `commit`.
         """
         self._added.append(letter)
         self._bytes += len(letter.record.value or b"")
@@ -81,11 +81,11 @@ class Replay:
             self.commit()
 
     def commit(self) -> None:
-        """Replay what was added, but for the events that their topic refuses: those are in `refused`.
+        """Replay the letters that were added; those whose topic refuses the event are added to `refused`.
 
         Raises:
             Unavailable: the brokers do not answer.
-            Fatal: a topic refuses any event, or another replay has begun. What was not done is to be replayed again.
+            Fatal: a topic refuses all events, or another replay has begun. The remaining letters can be replayed again.
         """
         parts, self._added, self._bytes = [self._added], [], 0
         while parts:
@@ -96,13 +96,13 @@ class Replay:
                 continue
             for at, error in refused.items():
                 self._refuse(part[at], error)
-            # The transaction failed as a whole. In the next one are only events before the first that was refused, so
-            # that no event is tried more than twice.
+            # The whole transaction failed. The next one contains only the events before the first refused one, so that
+            # no event is tried more than twice.
             first = min(refused)
             parts += [[letter for at, letter in enumerate(part) if at > first and at not in refused], part[:first]]
 
     def _without_known_refusals(self, letters: Iterable[Letter]) -> list[Letter]:
-        """Return the letters whose events may be taken; the others are refused without a try."""
+        """Return the letters whose events may be accepted; mark the others as refused without trying them."""
         found = []
         for letter in letters:
             error = self.refused.known(_event(letter))
@@ -117,11 +117,11 @@ class Replay:
         self.replayed.refuse(letter)
 
     def _try(self, letters: Sequence[Letter]) -> dict[int, KafkaError]:
-        """Replay letters in one transaction: all, or where some are returned as refused, none."""
+        """Replay letters in one transaction: all of them, or none if some are returned as refused."""
         for _ in range(TRIES):
             reports = Reports()
             with self._worded(), self._transaction():
-                # Where the event was, so that it stays with the others of its key, whoever chose the partition.
+                # The original partition keeps an event with the others of its key, whatever partitioner was used.
                 writes = ((_event(letter), letter.partition) for letter in letters)
                 if self._write(writes, reports):
                     self._remember(letters)
@@ -134,28 +134,28 @@ class Replay:
                     raise self._refusal(f"topic {letter.topic} refused the event of dead letter {letter.place}", error)
             if reports.refused:
                 return reports.refused
-            # After a refusal the client fails one more transaction, for its sequence numbers, and sends nothing of it.
-        raise Fatal(f"cannot replay: {TRIES} transactions failed; replay again: {self.done:,} are done and stay so")
+            # After a refusal the client's sequence numbers are wrong: it fails one more transaction without sending it.
+        raise Fatal(f"cannot replay: {TRIES} transactions failed; {self._done_so_far()}")
 
     def _remember(self, letters: Iterable[Letter]) -> None:
-        """Write that letters are replayed, within the transaction of their events."""
-        reports, memory = Reports(), memory_of(self._kafka)
+        """Record that letters are replayed, within the transaction of their events."""
+        reports, topic = Reports(), replayed_topic(self._kafka)
         for letter in letters:
             self.replayed.add(letter)
-        news = ((Write(topic=memory, value=value, key=key), ANY_PARTITION) for key, value in self.replayed.news())
-        if not self._write(news, reports):
+        changes = ((Write(topic=topic, value=value, key=key), ANY_PARTITION) for key, value in self.replayed.changes())
+        if not self._write(changes, reports):
             error = next(iter(reports.refused.values()), KafkaError(KafkaError._STATE))  # noqa: SLF001  as above
-            raise self._refusal(f"topic {memory} refused to remember what was replayed", error)
+            raise self._refusal(f"topic {topic} refused the record of what was replayed", error)
 
     def _write(self, writes: Iterable[tuple[Write, int]], reports: Reports) -> bool:
-        """Write to partitions, wait until the report of each write has come, and return whether all is well."""
+        """Write to partitions, wait for all delivery reports, and return whether all writes succeeded."""
         whole = all(self._handed_over(*write, reports.of(at), reports) for at, write in enumerate(writes))
         while not reports.settled:
             self._producer.poll(TURN_SECONDS)
         return whole and reports.good
 
     def _handed_over(self, write: Write, partition: int, report: Report, reports: Reports) -> bool:
-        """Hand a write over to the client; return False where the transaction has failed meanwhile."""
+        """Pass a write to the client; return False if the transaction has failed meanwhile."""
         while True:
             try:
                 self._producer.produce(**write, partition=partition, on_delivery=report)
@@ -172,27 +172,30 @@ class Replay:
     def _refusal(self, what: str, error: KafkaError) -> ScorerError:
         if error.code() in {KafkaError._MSG_TIMED_OUT, *NO_ANSWER, *FENCED}:  # noqa: SLF001  as above
             return self._failure(error)
-        return Fatal(f"{what}: {error.str()}; fix the topic and replay again: {self.done:,} are done and stay so")
+        return Fatal(f"{what}: {error.str()}; fix the topic and {self._done_so_far()}")
+
+    def _done_so_far(self) -> str:
+        return f"replay again: the {self.done:,} events replayed so far are not repeated"
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Begin a transaction, and abort it where an error leaves the block."""
+        """Begin a transaction, and abort it if an error leaves the block."""
         self._producer.begin_transaction()
         try:
             yield
         except BaseException:
-            with suppress(KafkaException):  # then the brokers abort it when its time is over
+            with suppress(KafkaException):  # the brokers abort it when it times out
                 self._producer.abort_transaction(ABORT_SECONDS)
             raise
 
     @contextmanager
     def _worded(self) -> Iterator[None]:
-        """Say what an error of the client means."""
+        """Convert errors of the client to our own."""
         try:
             yield
         except KafkaException as failed:
             raise self._failure(failed.args[0]) from failed
-        except SystemError as failed:  # what Python makes of a client's error in whose place a callback was called
+        except SystemError as failed:  # raised by Python if a callback runs while the client is raising an error
             if not isinstance(failed.__cause__, KafkaException):
                 raise
             raise self._failure(failed.__cause__.args[0]) from failed
@@ -202,14 +205,14 @@ class Replay:
             return no_answer(self._kafka.bootstrap_servers, self._reason.text)
         if error.code() in FENCED:
             return Fatal(
-                "another replay of these dead letters has begun, or this one was stalled for too long; its open "
-                "transaction was undone, and the next replay does it"
+                "another replay of these dead letters has begun, or this one stalled for too long; its open "
+                "transaction was aborted, and the next replay repeats those events"
             )
         return Fatal(f"cannot replay: {error.str()}")
 
 
 def _event(letter: Letter) -> Write:
-    """Return the event as it was, and that it is a replay."""
+    """Return the original event, with a header that counts its replays."""
     record = letter.record
     replays = (PREFIX + "replays", b"%d" % (letter.replays + 1))
     write = Write(topic=letter.topic, value=record.value, key=record.key, headers=[*letter.headers, replays])

@@ -1,7 +1,7 @@
-"""What was replayed, remembered in a compacted topic beside the dead-letter topic.
+"""Which dead letters were replayed, as recorded in a compacted topic beside the dead-letter topic.
 
-Not as committed offsets of a group: brokers forget those of a group without members, after a week by default, and all
-that was ever replayed would be replayed again.
+Committed offsets of a group would not do: brokers delete the offsets of a group without members, after a week by
+default, and every letter would then be replayed again.
 """
 
 from collections.abc import Iterable
@@ -14,31 +14,32 @@ from scorer.kafka.dead_letters.read import Letter
 from scorer.kafka.operate.reader import Reader, Record
 from scorer.settings import KafkaSettings
 
-# Partition of the dead-letter topic, reason, input topic and its partition; None there: all of them, as it was
-# remembered before partitions were told apart.
+# The partition of the dead-letter topic, the reason, the input topic and its partition. Old records have no input
+# partition: None then stands for all.
 Line = tuple[int, Reason, str, int | None]
-REFUSED = b"refused"  # the value of a record whose key ends in an offset
+REFUSED = b"refused"  # the value of a record whose key ends with an offset
 
 
 class Replayed:
-    """Which dead letters were replayed: of each partition, reason and input partition, all below an offset but some.
+    """Knows which dead letters were replayed.
 
-    One offset is enough because a replay takes the letters of a partition in their order, and its filters take all of
-    a reason or none: what one of them leaves out is of another line, and can be replayed later. So is an event whose
-    partition does not exist. The exceptions are events that their input topic refused: each is remembered by its own
-    offset, until it is replayed.
+    A line is a partition of the dead-letter topic, a reason and an input partition. On each line, all letters below an
+    offset were replayed, with exceptions. One offset is enough because a replay takes the letters of a partition in
+    order, and its filters take a whole line or none: letters that a filter skips are on other lines and can be replayed
+    later, and so are events whose partition does not exist. The exceptions are events that their input topic refused:
+    each is recorded by its own offset until it is replayed.
 
     Args:
-        topic: of the dead letters; what was replayed from another topic of its name is not known here.
-        records: what was remembered, oldest first.
+        topic: the dead-letter topic; records about an earlier topic of the same name are ignored.
+        records: the records of the compacted topic, oldest first.
     """
 
     def __init__(self, topic: Topic, records: Iterable[Record]) -> None:
         self._id = topic.id
         self._below: dict[Line, int] = {}
         self._refused: set[tuple[Line, int]] = set()
-        self._news: set[tuple[Line, int | None]] = set()  # lines, or with an offset: what was or was not refused
-        self.unreadable = 0  # records that do not say what was replayed
+        self._changes: set[tuple[Line, int | None]] = set()  # lines; with an offset: letters whose refusal changed
+        self.unreadable = 0  # records of an unknown form
         for record in records:
             try:
                 topic_id, line, refused = _read_key(record.key or b"")
@@ -62,40 +63,40 @@ class Replayed:
         return offset < below and (line, offset) not in self._refused
 
     def add(self, letter: Letter) -> None:
-        """Note that a letter is replayed, and so are all before it on its line but those that were refused."""
+        """Note that a letter and all letters before it on its line are replayed, except those that were refused."""
         line, offset = _line(letter), letter.record.offset
         self._below[line] = max(self._below.get(line, 0), offset + 1)
-        self._news.add((line, None))
+        self._changes.add((line, None))
         self._accept(line, offset)
 
     def refuse(self, letter: Letter) -> None:
-        """Note that a letter is not replayed, whatever is replayed behind it."""
+        """Note that a letter is not replayed, even if later letters of its line are."""
         refused = _line(letter), letter.record.offset
         if refused not in self._refused:
             self._refused.add(refused)
-            self._news.add(refused)
+            self._changes.add(refused)
 
     def forget(self, reason: Reason | None, partition: int | None) -> None:
-        """Take letters for not replayed: those of a reason and a partition, None for all."""
+        """Mark letters as not replayed: those of a reason and a partition, where None means all."""
 
         def chosen(line: Line) -> bool:
             return partition in {None, line[0]} and reason in {None, line[1]}
 
         for line in filter(chosen, self._below):
             self._below[line] = 0
-            self._news.add((line, None))
+            self._changes.add((line, None))
         for line, offset in [refused for refused in self._refused if chosen(refused[0])]:
             self._accept(line, offset)
 
-    def news(self) -> list[tuple[bytes, bytes | None]]:
-        """Return what has changed since the last call, as keys and values of records; None deletes a key."""
-        news, self._news = self._news, set()
-        return [(_key(self._id, line, offset), self._value(line, offset)) for line, offset in news]
+    def changes(self) -> list[tuple[bytes, bytes | None]]:
+        """Return the changes since the last call as keys and values of records; the value None deletes a key."""
+        changes, self._changes = self._changes, set()
+        return [(_key(self._id, line, offset), self._value(line, offset)) for line, offset in changes]
 
     def _accept(self, line: Line, offset: int) -> None:
         if (line, offset) in self._refused:
             self._refused.remove((line, offset))
-            self._news.add((line, offset))
+            self._changes.add((line, offset))
 
     def _value(self, line: Line, offset: int | None) -> bytes | None:
         if offset is None:
@@ -103,21 +104,21 @@ class Replayed:
         return REFUSED if (line, offset) in self._refused else None
 
 
-def memory_of(kafka: KafkaSettings) -> str:
-    """Return the name of the topic in which is remembered what was replayed."""
+def replayed_topic(kafka: KafkaSettings) -> str:
+    """Return the name of the topic that records which letters were replayed."""
     return f"{kafka.dead_letter_topic}.replayed"
 
 
 def read_replayed(kafka: KafkaSettings, admin: Admin, letters: Topic) -> Replayed:
-    """Return what was replayed of a dead-letter topic.
+    """Read which letters of a dead-letter topic were replayed.
 
     Raises:
         Unavailable: the brokers do not answer.
-        Fatal: they refuse to say.
+        Fatal: the brokers refuse the request.
     """
-    if not admin.topics([memory_of(kafka)]):
+    if not admin.topics([replayed_topic(kafka)]):
         return Replayed(letters, ())
-    with closing(Reader(kafka, [memory_of(kafka)])) as reader:
+    with closing(Reader(kafka, [replayed_topic(kafka)])) as reader:
         return Replayed(letters, reader.read("beginning", follow=False))
 
 
@@ -130,10 +131,10 @@ def _key(topic_id: str, line: Line, refused: int | None) -> bytes:
 
 
 def _read_key(key: bytes) -> tuple[str, Line, int | None]:
-    """Return what a key names: the id of the dead-letter topic, a line, and the offset of a letter that was refused.
+    """Parse a key: the id of the dead-letter topic, a line, and the offset of a refused letter or None.
 
     Raises:
-        ValueError: it names nothing.
+        ValueError: the key has an unknown form.
     """
     topic_id, partition, reason, source, *more = key.decode().split(" ")
     source_partition, refused, *rest = [*map(int, more), None, None]
@@ -143,10 +144,10 @@ def _read_key(key: bytes) -> tuple[str, Line, int | None]:
 
 
 def _read_value(value: bytes | None, refused: int | None) -> int:
-    """Return the offset below which all is replayed, 0 where it is known of one letter that it was refused.
+    """Parse a value: the offset below which all letters are replayed; 0 if the record is about one refused letter.
 
     Raises:
-        ValueError: it is not what a key of that kind has.
+        ValueError: the value has an unknown form.
     """
     if refused is None:
         return int(value or b"0")

@@ -1,1 +1,1 @@
-"""The producer, and what may be committed: at least once, or exactly once."""
+"""The producer, and the commits of what it wrote: at-least-once and exactly-once delivery."""

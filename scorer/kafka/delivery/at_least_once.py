@@ -1,4 +1,4 @@
-"""At least once: writes that are acknowledged are committed, in order; a crash between the two repeats events."""
+"""At-least-once delivery: commits acknowledged writes in order; a crash between write and commit repeats events."""
 
 import math
 import time
@@ -14,18 +14,18 @@ from scorer.kafka.offsets import Partition
 
 SERVE_SECONDS = 0.05
 SETTLE_SECONDS = 0.01
-REVOKE_SECONDS = 2.0  # for an outdated epoch to be replaced; a lost membership never is
+REVOKE_SECONDS = 2.0  # the time to replace an outdated epoch; a lost membership is never replaced
 RETRY_SECONDS = 0.05
 
 log = structlog.get_logger()
 
 
 class AtLeastOnce:
-    """Writes each batch at once, and keeps a window of batches in flight.
+    """Writes batches immediately, and keeps a window of batches in flight.
 
     Args:
-        sink: writes.
-        checkpoint: the window, which decides what may be committed.
+        sink: the producer.
+        checkpoint: the window of batches, which decides what may be committed.
     """
 
     transaction_open = False
@@ -40,7 +40,7 @@ class AtLeastOnce:
 
     @property
     def behind(self) -> bool:
-        """Whether commits must be waited for."""
+        """Whether the loop must wait for commits."""
         return self._checkpoint.behind
 
     @property
@@ -60,7 +60,7 @@ class AtLeastOnce:
 
     @property
     def dropped(self) -> int:
-        """How many such events went to other replicas with their partitions."""
+        """How many such events went to other replicas together with their partitions."""
         return self._checkpoint.dropped
 
     def publish(
@@ -69,7 +69,7 @@ class AtLeastOnce:
         """Hand a batch to the producer.
 
         Raises:
-            Fatal: the producer cannot take a write, whatever the time.
+            Fatal: the producer permanently refuses a write.
         """
         self._sink.publish(records, payloads, rejected, self._checkpoint.open(records, len(records), on_written))
 
@@ -82,7 +82,7 @@ class AtLeastOnce:
         self._sink.serve(seconds)
 
     def commit(self) -> None:
-        """Send a commit of what is acknowledged, where none is on its way.
+        """Commit what is acknowledged, unless another commit is in flight.
 
         Raises:
             Fatal: the brokers refused a write.
@@ -90,15 +90,15 @@ class AtLeastOnce:
         self._checkpoint.settle()
 
     def advance(self, positions: Mapping[Partition, int]) -> None:
-        """Commit positions, once all that was published before is written."""
+        """Commit positions once everything published before is written."""
         self._checkpoint.advance(positions)
 
     def committed(self, *, confirmed: bool) -> None:
-        """Take the result of the commit on its way."""
+        """Take the result of the commit in flight."""
         self._checkpoint.committed(confirmed=confirmed)
 
     def finish(self, seconds: float) -> None:
-        """Wait for acknowledgements, then commit; try again where that is refused for a moment.
+        """Wait for acknowledgements, then commit, and retry commits that are refused temporarily.
 
         Raises:
             Fatal: the brokers refused a write.
@@ -108,18 +108,18 @@ class AtLeastOnce:
             self._sink.serve(SERVE_SECONDS)
             self._checkpoint.take_written()
         deadline = time.monotonic() + REVOKE_SECONDS
-        # Only an endless wait will do within a callback, see `Commits.finish`.
+        # A callback must wait without a timeout, see `Commits.finish`.
         while not self._checkpoint.finish(math.inf) and time.monotonic() < deadline:
             time.sleep(RETRY_SECONDS)
 
     def forget(self, partitions: Iterable[Partition]) -> None:
-        """Never commit these partitions again; say how much of them may be scored twice."""
+        """Never commit these partitions again; log how many of their events may be scored twice."""
         if events := self._checkpoint.uncommitted:
-            log.warning("partitions went before their last commit: events are scored again", at_most=events)
+            log.warning("partitions left before their last commit: events will be scored again", at_most=events)
         self._checkpoint.forget(partitions)
 
     def settle(self, seconds: float) -> bool:
-        """Take delivery reports and send a commit; return whether all that is ours is known to be committed.
+        """Take delivery reports and send a commit; return whether everything that is ours is known to be committed.
 
         Raises:
             Fatal: the brokers refused a write.
@@ -129,5 +129,5 @@ class AtLeastOnce:
         return self._checkpoint.clear
 
     def close(self) -> None:
-        """Drop what was not acknowledged."""
+        """Drop unacknowledged writes."""
         self._sink.close()

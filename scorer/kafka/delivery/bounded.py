@@ -1,4 +1,4 @@
-"""Calls of a transactional producer, each bounded in time, those included that the client does not bound."""
+"""Bounds the time of calls to a transactional producer, including those that ignore their timeout."""
 
 import math
 from collections.abc import Callable
@@ -7,23 +7,24 @@ from confluent_kafka import KafkaError, KafkaException
 
 from scorer.kafka.client import within
 
-CALL_SECONDS = 5.0  # that one call of the producer may take; the wait for brokers is the pipeline's, as a member
+CALL_SECONDS = 5.0  # the timeout of one call; the pipeline waits longer for brokers, and stays in the group meanwhile
 
 
 def bounded(
     call: Callable[[], object], seconds: float = CALL_SECONDS, left: Callable[[], float] = lambda: math.inf
 ) -> None:
-    """Run a call of the client that keeps to its time of so many seconds, except where it never ends.
+    """Run a call of the client, and give up if it takes much longer than its timeout.
 
-    librdkafka's `send_offsets_to_transaction` never ends, whatever its timeout, if its broker went while it was idle.
+    librdkafka's `send_offsets_to_transaction` ignores its timeout and never ends if its broker went away while the
+    client was idle.
 
     Args:
-        call: what to run.
-        seconds: the timeout that the call was given.
-        left: returns the seconds that this replica has left to stop; no call is waited for beyond them.
+        call: the call.
+        seconds: the timeout that was passed to the call.
+        left: returns the seconds until this replica must have stopped, which also limits the wait.
 
     Raises:
-        KafkaException: of the call, or that it took too long; the producer may then not be used again.
+        KafkaException: the call failed, or took too long; the producer must then not be used again.
     """
     failed: list[KafkaException] = []
 

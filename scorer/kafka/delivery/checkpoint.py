@@ -1,4 +1,4 @@
-"""What may be committed, and its commit: the one owner of the rule that commit implies written."""
+"""Decides what may be committed. This module alone owns the rule that only written records are committed."""
 
 import math
 import time
@@ -12,14 +12,14 @@ from scorer.errors import Fatal
 from scorer.kafka.delivery.delivery import Written
 from scorer.kafka.offsets import Offsets, Partition, next_offsets
 
-COMMIT_SECONDS = 0.05  # between two commits of small batches: each costs the brokers as much as that of a large one
+COMMIT_SECONDS = 0.05  # between two commits of small batches: each costs the brokers as much as one of a large batch
 
 
 class Committer(Protocol):
-    """Who carries a commit to the brokers."""
+    """Sends commits to the brokers."""
 
     def begin(self, offsets: Mapping[Partition, int]) -> None:
-        """Send a commit; its result comes to `Checkpoint.committed` later."""
+        """Send a commit; `Checkpoint.committed` receives its result later."""
 
     def finish(self, offsets: Mapping[Partition, int], seconds: float) -> bool:
         """Commit and wait; return whether the brokers confirmed it within the time."""
@@ -28,9 +28,9 @@ class Committer(Protocol):
 class InFlight:
     """One published batch whose writes the brokers have not all acknowledged.
 
-    `delivered` is given to the producer as the delivery callback of every write of the batch. It must not raise: an
-    exception would surface in whatever call happens to serve callbacks, in place of what that call had to return.
-    The sink sets `refused` to decide what becomes of a write that failed; by default that ends the replica.
+    `delivered` is the delivery callback of every write of the batch. It must not raise: an exception would surface in
+    the call that happens to serve callbacks, and that call's result would be lost. The sink sets `refused` to handle
+    failed writes; by default a failed write stops the replica.
     """
 
     __slots__ = ("_on_written", "acknowledged", "error", "events", "offsets", "refused", "unwritable", "writes")
@@ -41,7 +41,7 @@ class InFlight:
         self.writes = writes
         self.acknowledged = 0
         self.error: object | None = None
-        self.unwritable: list[Rejected] = []  # rows whose prediction was refused and whose dead letter was not
+        self.unwritable: list[Rejected] = []  # rows with a dead letter because their prediction was refused
         self.refused: Callable[[Any, Any], None] | None = None
         self._on_written = on_written
 
@@ -56,22 +56,22 @@ class InFlight:
 
     @property
     def complete(self) -> bool:
-        """Whether every write was acknowledged: counted, since an empty queue proves nothing."""
+        """Whether every write was acknowledged. Acknowledgements are counted: an empty queue proves nothing."""
         return self.acknowledged == self.writes and self.error is None
 
     def settled(self) -> None:
-        """Say that the whole batch is written."""
-        self.refused = None  # which may refer to this
+        """Report that the whole batch is written."""
+        self.refused = None  # breaks a reference cycle
         self._on_written(self.unwritable)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of what is under way.
+    """Limits on work in flight.
 
-    window: batches that may be unacknowledged.
-    enough: records that are worth a commit at once; fewer wait for COMMIT_SECONDS since the last one.
-    most:   records that may be written and not known to be committed: a crash repeats them.
+    window: how many batches may be unacknowledged.
+    enough: how many records are committed immediately; fewer wait for COMMIT_SECONDS since the last commit.
+    most:   how many records may be written but not known to be committed: a crash repeats them.
     """
 
     window: int
@@ -83,10 +83,10 @@ class Checkpoint:
     """The window of batches in flight, in order, and the offsets that follow from it.
 
     Args:
-        committer: carries commits; at most one is on its way at a time, so they cannot overtake one another.
-        limits: of what is under way.
-        in_flight: told of the number of batches in flight whenever it changes.
-        clock: seconds.
+        committer: sends commits; at most one is in flight at a time, so they cannot overtake one another.
+        limits: limits on work in flight.
+        in_flight: called with the number of batches in flight whenever it changes.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -98,27 +98,28 @@ class Checkpoint:
     ) -> None:
         self._committer = committer
         self._limits = limits
-        self._tell = in_flight
+        self._in_flight = in_flight
         self._batches: deque[InFlight] = deque()
         self._written: Offsets = {}  # acknowledged, and not confirmed as committed
-        self._sent: Offsets | None = None  # the commit on its way
-        self._unsent = 0  # records that are written, and in no commit that was sent
-        self._unconfirmed = self._confirmable = 0  # that are not confirmed as committed; and of the commit on its way
-        self.dropped = 0  # events whose partitions went before their commit: their next owner scores them again
+        self._sent: Offsets | None = None  # the commit in flight
+        self._unsent = 0  # written records that no commit has included yet
+        self._unconfirmed = 0  # written records that are not confirmed as committed
+        self._confirmable = 0  # those of them that are in the commit in flight
+        self.dropped = 0  # events whose partitions left before their commit: the next owner scores them again
         self._clock = clock
         self._due = self._oldest = clock()
 
     def open(self, records: Records, writes: int, on_written: Written = lambda _: None) -> InFlight:
-        """Take a batch into the window before its first write; so many writes must be acknowledged."""
+        """Add a batch to the window before its first write; it is complete after `writes` acknowledgements."""
         batch = InFlight(next_offsets(records), len(records), writes, on_written)
         if not self._batches:
             self._oldest = self._clock()
         self._batches.append(batch)
-        self._tell(len(self._batches))
+        self._in_flight(len(self._batches))
         return batch
 
     def advance(self, positions: Mapping[Partition, int]) -> None:
-        """Commit positions beyond the last records of partitions, once all that was opened before is written."""
+        """Commit positions beyond the last records of partitions once every batch opened before is written."""
         _advance(self._batches[-1].offsets if self._batches else self._written, positions)
 
     @property
@@ -128,7 +129,7 @@ class Checkpoint:
 
     @property
     def behind(self) -> bool:
-        """Whether so much is written that is not known to be committed that commits are to be waited for."""
+        """Whether so many written records are not known to be committed that the loop must wait for commits."""
         return bool(self._written) and self._unconfirmed > self._limits.most
 
     @property
@@ -138,24 +139,24 @@ class Checkpoint:
 
     @property
     def clear(self) -> bool:
-        """Whether every published batch is acknowledged, and all that is ours of it is known to be committed."""
+        """Whether every published batch is acknowledged, and known to be committed as far as it is still ours."""
         return not self._batches and not self._written
 
     @property
     def uncommitted(self) -> int:
-        """How many events are published and not known to be committed: at most so many are published again."""
+        """How many events are published and not known to be committed: at most these are published again."""
         return self._unconfirmed + sum(batch.events for batch in self._batches if batch.offsets)
 
     @property
     def waiting_seconds(self) -> float:
-        """How long the oldest batch in flight has been the oldest; 0 where none is."""
+        """How long the oldest batch in flight has been the oldest; 0 if there is none."""
         return self._clock() - self._oldest if self._batches else 0.0
 
     def take_written(self) -> None:
-        """Take the batches that are written off the front of the window.
+        """Remove written batches from the front of the window.
 
         Raises:
-            Fatal: the brokers refused a write for good. Nothing at or above it is ever committed.
+            Fatal: the brokers permanently refused a write. Nothing at or above it is ever committed.
         """
         while self._batches and self._batches[0].complete:
             batch = self._batches.popleft()
@@ -165,16 +166,16 @@ class Checkpoint:
                 self._unconfirmed += batch.events
             _advance(self._written, batch.offsets)
             batch.settled()
-            self._tell(len(self._batches))
+            self._in_flight(len(self._batches))
         for batch in self._batches:
             if batch.error is not None:
                 raise Fatal(
                     f"the brokers refused a write: {batch.error}. Nothing from there on was committed, so those events"
-                    " are scored again at the next start; first mend the topic (`scorer check` says what it can see)"
+                    " are scored again at the next start; fix the topic first (`scorer check` reports what it can see)"
                 )
 
     def settle(self) -> None:
-        """Take what is written, and send what may be committed.
+        """Remove written batches from the window, and commit what may be committed.
 
         Raises:
             Fatal: as `take_written`.
@@ -186,13 +187,13 @@ class Checkpoint:
             self._committer.begin(self._sent)
 
     def committed(self, *, confirmed: bool) -> None:
-        """Take the result of the commit on its way; what was not confirmed is sent again by the next settle."""
+        """Take the result of the commit in flight; the next `settle` retries a commit that was not confirmed."""
         sent, self._sent = self._sent or {}, None
         if confirmed:
             self._drop_confirmed(sent, self._confirmable)
 
     def finish(self, seconds: float) -> bool:
-        """Commit all that is written, and wait; return whether nothing written is left uncommitted.
+        """Commit everything that is written, and wait; return whether nothing written is left uncommitted.
 
         Raises:
             Fatal: as `take_written`.
@@ -207,7 +208,7 @@ class Checkpoint:
     def forget(self, partitions: Iterable[Partition]) -> None:
         """Never commit these partitions again: they are no longer ours.
 
-        The broker would accept such a commit after a re-join, since it checks the generation and not the owner.
+        The brokers would accept such a commit after a rejoin, since they check the generation and not the owner.
         """
         before = self.uncommitted
         for partition in partitions:

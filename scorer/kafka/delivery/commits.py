@@ -1,4 +1,4 @@
-"""How a commit travels to the brokers, and what its result means."""
+"""Sends commits to the brokers, and interprets the results."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,21 +19,21 @@ log = structlog.get_logger()
 
 
 class Commits:
-    """Carries the checkpoint's commits for one consumer."""
+    """The commits of one consumer."""
 
     def __init__(self, consumer: Consumer, observer: Observer) -> None:
         self._consumer, self.observer = consumer, observer
         self._failing = False
 
     def begin(self, offsets: Mapping[Partition, int]) -> None:
-        """Send a commit and return at once; the consumer's `on_commit` is told the result in a later poll."""
+        """Send a commit and return at once; the consumer's `on_commit` receives the result in a later poll."""
         self._consumer.commit(offsets=topic_partitions(offsets), asynchronous=True)
 
     def finish(self, offsets: Mapping[Partition, int], seconds: float) -> bool:
-        """Commit and wait at most some seconds: librdkafka itself waits for a whole session when brokers are gone.
+        """Commit and wait at most some seconds; librdkafka would wait for a whole session timeout for lost brokers.
 
-        In a callback of the consumer only an infinite wait will do, and ends in milliseconds: until the callback
-        returns, the consumer answers no other thread.
+        A callback of the consumer must wait without a timeout, because the consumer answers no other thread until the
+        callback returns. That wait ends within milliseconds.
         """
         results: list[bool] = []
 
@@ -52,7 +52,7 @@ class Commits:
         return results == [True]
 
     def read(self, partitions: Iterable[Partition], seconds: float) -> Offsets:
-        """Return the committed offsets of some partitions, below 0 where there is none, once no transaction is open.
+        """Return the committed offsets of some partitions, below 0 if there is none, once no transaction is open.
 
         Raises:
             KafkaException: the brokers do not answer within the time.
@@ -65,10 +65,14 @@ class Commits:
         return {(each.topic, each.partition): each.offset for each in answered}
 
     def low(self, partition: Partition, seconds: float | None) -> int:
-        """Return the first offset that a partition still has; as far as the client knows where no time is given.
+        """Return the first offset that a partition still has.
+
+        Args:
+            partition: the partition.
+            seconds: the timeout of the request; None returns what the client last heard, without a request.
 
         Raises:
-            KafkaException: as `read`.
+            KafkaException: the brokers do not answer within the time.
         """
         place = TopicPartition(*partition)
         if seconds is None:
@@ -78,7 +82,7 @@ class Commits:
         return int(low)
 
     def result(self, error: KafkaError | None, partitions: Sequence[TopicPartition] | None) -> bool:
-        """Tell what became of a commit; return whether the brokers confirmed all of it."""
+        """Report the result of a commit; return whether the brokers confirmed all of it."""
         errors = [error, *(partition.error for partition in partitions or ())]
         failed = next((each for each in errors if each is not None), None)
         if failed is None:
@@ -86,20 +90,20 @@ class Commits:
             self.observer.committed("ok")
         elif failed.code() in NOT_OWNER:
             self.observer.committed("not_owner")
-            log.info("commit refused during a rebalance: partitions we keep are committed again", error=failed.str())
+            log.info("commit refused during a rebalance, will retry for kept partitions", error=failed.str())
         else:
             self.observer.committed("failed")
             if not self._failing:
-                log.warning("a commit failed and is sent again until it does not", error=failed.str())
+                log.warning("commit failed, will retry", error=failed.str())
             self._failing = True
         return failed is None
 
 
 def topic_partitions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
-    """Return the client's form of some offsets."""
+    """Convert offsets to the client's type."""
     return [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
 
 
 def places(partitions: Iterable[TopicPartition]) -> list[Partition]:
-    """Return which partitions those are, without their offsets."""
+    """Return the partitions without their offsets."""
     return [(each.topic, each.partition) for each in partitions]

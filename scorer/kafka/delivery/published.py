@@ -1,4 +1,4 @@
-"""One batch as it was handed to the producer, so that the write of each row can be found and made again."""
+"""A published batch, which can find and rebuild the write of each of its rows."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,7 +17,7 @@ class Published:
     """The writes of one batch, one for each row: its prediction, or its dead letter.
 
     Args:
-        topic: of the predictions.
+        topic: the topic of the predictions.
         letters: makes the dead letters.
         records: the batch.
         payloads: its predictions.
@@ -25,7 +25,7 @@ class Published:
         batch: counts the acknowledgements.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917  what a batch is made of
+    def __init__(  # noqa: PLR0913, PLR0917  all parts of a batch
         self,
         topic: str,
         letters: DeadLetters,
@@ -55,7 +55,7 @@ class Published:
         return self.payloads.ordinary or int(np.diff(self.payloads.ends, prepend=0).min(initial=1 << 62))
 
     def write(self, row: int) -> Write:
-        """Return what is to be written for a row."""
+        """Return the write of a row."""
         if (rejected := self._rejected.get(row)) is not None:
             letter = self._letters.write(self.records, rejected)
             return cut(letter) if row in self._cut else letter
@@ -67,40 +67,40 @@ class Published:
         return row in self._rejected
 
     def row_of(self, prediction: bytes) -> int:
-        """Return the row of a prediction; each is unlike all others, since it names its event's offset."""
+        """Return the row of a prediction; predictions are unique, since each contains its event's offset."""
         ends, at = self.payloads.ends, self.payloads.data.index(prediction)
-        while at and at not in ends:  # inside of another
+        while at and at not in ends:  # found inside another prediction
             at = self.payloads.data.index(prediction, at + 1)
         return int(self.payloads.rows[int(np.searchsorted(ends, at, "right"))])
 
     def reject(self, rejected: Rejected) -> None:
-        """Have a dead letter written for a row, and no prediction."""
+        """Replace the prediction of a row by a dead letter."""
         self._rejected[rejected.row] = rejected
         self.batch.unwritable.append(rejected)
         self.payloads = _without(self.payloads, rejected.row)
 
     def is_cut(self, row: int) -> bool:
-        """Whether the dead letter of a row holds a part of its event only."""
+        """Whether the dead letter of a row contains only a part of its event."""
         return row in self._cut
 
     def cut(self, row: int) -> None:
-        """Have the dead letter of a row written with a part of its event only."""
+        """Cut the dead letter of a row, so that it contains only a part of its event."""
         self._cut.add(row)
 
     def place(self, row: int) -> tuple[int, int, int]:
-        """Return where the event of a row was read: topic, by its number in the batch, partition and offset."""
+        """Return the topic (by its index in the batch), the partition and the offset of a row's event."""
         records = self.records
         return int(records.topic[row]), int(records.partition[row]), int(records.offset[row])
 
     def named(self, row: int) -> str:
-        """Return the write of a row in words."""
+        """Describe the write of a row, such as "the prediction of flights-0@17"."""
         records = self.records
         place = f"{records.topics[records.topic[row]]}-{records.partition[row]}@{records.offset[row]}"
         return f"the {'dead letter' if self.is_letter(row) else 'prediction'} of {place}"
 
 
 def _span(payloads: Payloads, row: int) -> tuple[int, int, int]:
-    """Return which prediction is that of a row, and where it begins and ends in the data."""
+    """Return the index of a row's prediction, and its start and end in the data."""
     at = int(np.searchsorted(payloads.rows, row))
     return at, int(payloads.ends[at - 1]) if at else 0, int(payloads.ends[at])
 

@@ -1,4 +1,4 @@
-"""What it means that the brokers refuse a write: whose fault that is, and which property would let it in."""
+"""Interprets refused writes: whether the event or the topic is at fault, and which property would accept the write."""
 
 from confluent_kafka import KafkaError
 
@@ -7,36 +7,36 @@ from scorer.kafka.brokers.topics import AFTER, ANY_TIME, BEFORE, DIFFERENCE
 from scorer.kafka.delivery.topic_limits import TopicLimits
 from scorer.kafka.writes import Write, bytes_of
 
-OF_SIZE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
-# Brokers refuse a request as a whole, with one code for all of its records, for what may be wrong with one of them.
-OF_RECORD = OF_SIZE | {KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}
-ENVELOPE_BYTES = 256  # of a batch of one record, around its key, value and headers
-UNUSUAL_BYTES = 65_536  # a prediction that is so much larger than it has to be owes that to its event
-CHECK = "first mend the topic (`scorer check` says what it can see)"
+SIZE_ERRORS = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+# Brokers refuse a whole request, with one error code for all of its records, if only one of them is faulty.
+RECORD_ERRORS = SIZE_ERRORS | {KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}
+ENVELOPE_BYTES = 256  # the size of a batch of one record, without key, value and headers
+UNUSUAL_BYTES = 65_536  # a prediction that exceeds the ordinary size by more is large because of its event
+CHECK = "fix the topic first (`scorer check` reports what it can see)"
 
 
 class Refusals:
-    """Judges writes that were refused when nothing else was in their request.
+    """Judges writes that were refused by themselves, in a request without other records.
 
     Args:
-        limits: of the topics.
+        limits: the limits of the topics.
     """
 
     def __init__(self, limits: TopicLimits) -> None:
         self._limits = limits
 
     def fault(self, error: KafkaError, prediction: Write, ordinary: int) -> str:
-        """Return why a prediction is refused for its event's sake; empty where the topic would refuse any.
+        """Return why a prediction is refused because of its event; empty if the topic refuses all predictions.
 
         Args:
-            error: the brokers' answer.
-            prediction: with the key of its event.
-            ordinary: bytes of a prediction whose event has neither a key nor an id.
+            error: the brokers' error.
+            prediction: the prediction, with the key of its event.
+            ordinary: the bytes of a prediction whose event has neither a key nor an id.
         """
         topic, size = prediction["topic"], bytes_of(prediction)
         config = self._limits.config(topic)
         limit = int(config["max.message.bytes"]) if "max.message.bytes" in config else None
-        if error.code() in OF_SIZE:
+        if error.code() in SIZE_ERRORS:
             unusual = size > ordinary + UNUSUAL_BYTES
             fits = unusual if limit is None else ordinary + ENVELOPE_BYTES <= limit < size + ENVELOPE_BYTES
             taken = "" if limit is None else f" (max.message.bytes={limit})"
@@ -47,16 +47,16 @@ class Refusals:
         return ""
 
     def is_to_be_cut(self, error: KafkaError, letter: Write) -> bool:
-        """Whether a dead letter is larger than all that the inputs take, so compression let its event in."""
-        return error.code() in OF_SIZE and bytes_of(letter) > self._limits.largest_letter()
+        """Whether a dead letter is larger than the inputs allow, so its event was only accepted compressed."""
+        return error.code() in SIZE_ERRORS and bytes_of(letter) > self._limits.largest_letter()
 
     def fatal(self, error: KafkaError, write: Write, what: str) -> Fatal:
-        """Return the error that ends the replica.
+        """Return the error that stops the replica.
 
         Args:
-            error: the brokers' answer.
-            write: what they refused.
-            what: the same in words, such as "the dead letter of flights-0@17".
+            error: the brokers' error.
+            write: the refused write.
+            what: its description, such as "the dead letter of flights-0@17".
         """
         return Fatal(
             f"the brokers refused a write: {error.str()}: {what} in topic {write['topic']}; "
@@ -65,8 +65,8 @@ class Refusals:
         )
 
     def _advice(self, error: KafkaError, write: Write) -> str:
-        config = self._limits.config(write["topic"]) if error.code() in OF_RECORD else {}
-        if error.code() in OF_SIZE:
+        config = self._limits.config(write["topic"]) if error.code() in RECORD_ERRORS else {}
+        if error.code() in SIZE_ERRORS:
             needed, limit = bytes_of(write) + ENVELOPE_BYTES, config.get("max.message.bytes", "too small")
             return f"max.message.bytes is {limit}; set it to {needed} or more"
         if error.code() == KafkaError.INVALID_TIMESTAMP:

@@ -1,4 +1,4 @@
-"""The producer: predictions and dead letters, every delivery report counted."""
+"""The producer: writes predictions and dead letters, and counts every delivery report."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,29 +11,29 @@ from scorer.kafka.brokers.topics import BATCH_BYTES
 from scorer.kafka.client import LARGEST_MESSAGE, LastError, producer_properties
 from scorer.kafka.connect import connect
 from scorer.kafka.dead_letters.write import DeadLetterLimit, DeadLetters
-from scorer.kafka.delivery.apart import Apart
 from scorer.kafka.delivery.checkpoint import InFlight
 from scorer.kafka.delivery.published import Published, Report
-from scorer.kafka.delivery.refusals import OF_SIZE, Refusals
+from scorer.kafka.delivery.refusals import SIZE_ERRORS, Refusals
+from scorer.kafka.delivery.refused_writes import RefusedWrites
 from scorer.kafka.delivery.topic_limits import TopicLimits
 from scorer.kafka.writes import Write
 from scorer.settings import KafkaSettings
 
 SERVE_SECONDS = 0.05
-REQUEST_OVERHEAD = 4_096  # of a request, around the record that it carries
-SMALLEST_LIMIT = 1_000  # that librdkafka takes for `message.max.bytes`
-QUIET_SECONDS = 5.0  # for what is on its way to be reported, before what was refused is written again
-ANY_PARTITION = -1  # that of the key; by position, because arguments by name make `produce` twice as slow
+REQUEST_OVERHEAD = 4_096  # bytes of a request, without its record
+SMALLEST_LIMIT = 1_000  # the lowest `message.max.bytes` that librdkafka accepts
+QUIET_SECONDS = 5.0  # the wait for outstanding reports before refused writes are retried
+ANY_PARTITION = -1  # the key decides; passed by position, because keyword arguments make `produce` twice as slow
 
 
 class Sink:
-    """Writes what becomes of each batch.
+    """Writes the predictions and dead letters of each batch.
 
     Args:
         kafka: topics and properties.
         dead_letters: makes the dead letters.
-        condition: told why the brokers cannot be reached.
-        limit: told of predictions that become dead letters because their topic refuses them.
+        condition: called with the reason why the brokers are unavailable.
+        limit: counts predictions that become dead letters because their topic refuses them.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class Sink:
         self._limit = limit or DeadLetterLimit(None, 1)
         limits = TopicLimits(kafka)
         self._refusals = Refusals(limits)
-        self._properties = self._chosen(kafka) | {"error_cb": LastError(condition)}
+        self._properties = self._client_properties(kafka) | {"error_cb": LastError(condition)}
         self._properties |= _sizes(kafka, limits, self._properties.get("batch.size"))
         self._producer = connect(Producer, self._properties)
-        self._refused: list[tuple[Published, int | Message, KafkaError]] = []  # a row, or its prediction
+        self._refused: list[tuple[Published, int | Message, KafkaError]] = []  # each with its row, or its prediction
 
     def publish(self, records: Records, payloads: Payloads, rejected: Sequence[Rejected], batch: InFlight) -> None:
-        """Hand over a prediction for each scored row and a dead letter for each rejected one, in the order of rows.
+        """Send a prediction for each scored row and a dead letter for each rejected row, in the order of rows.
 
         Args:
             records: the batch.
@@ -63,17 +63,17 @@ class Sink:
             batch: counts the acknowledgements.
 
         Raises:
-            Fatal: the producer cannot take a write, whatever the time.
+            Fatal: the producer permanently refuses a write.
         """
         published = self._published(records, payloads, rejected, batch)
-        batch.refused = partial(self._note_prediction, published)
+        batch.refused = partial(self._prediction_refused, published)
         try:
-            self._write(published, batch.delivered, lambda row: partial(self._report, published, row))
+            self._write(published, batch.delivered, lambda row: partial(self._letter_report, published, row))
         except KafkaException as error:
             raise Fatal(f"the client refused a write: {error.args[0].str()}") from error
 
     def serve(self, seconds: float = 0.0) -> None:
-        """Take the delivery reports that have come, waiting at most some seconds for one.
+        """Take delivery reports, and wait at most some seconds for one; then retry refused writes.
 
         Raises:
             Fatal: the brokers refused a write.
@@ -82,19 +82,19 @@ class Sink:
         if self._refused and self._producer.flush(QUIET_SECONDS) == 0:
             refused, self._refused = self._refused, []
             rows = [(published, _row(published, at), error) for published, at, error in refused]
-            Apart(self._producer, self._refusals, self._limit).settle(rows)
+            RefusedWrites(self._producer, self._refusals, self._limit).settle(rows)
 
     def poll(self, seconds: float) -> None:
-        """Take delivery reports, and leave what was refused: there is no time to write it again."""
+        """Take delivery reports without retrying refused writes, for which there is no time at a stop."""
         self._producer.poll(seconds)
 
     def close(self) -> None:
-        """Drop what was not acknowledged, so that leaving does not wait for brokers that are away."""
+        """Drop unacknowledged writes, so that the replica stops without waiting for unavailable brokers."""
         self._producer.purge()
         self._producer.flush(1)
 
     @staticmethod
-    def _chosen(kafka: KafkaSettings) -> dict[str, object]:
+    def _client_properties(kafka: KafkaSettings) -> dict[str, object]:
         return producer_properties(kafka)
 
     def _published(
@@ -122,17 +122,17 @@ class Sink:
                 pass_on(reported, refused)
 
     def _write_later(self, write: Write, on_delivery: Report | None) -> None:
-        """Write, at the latest when the client's queue has room again."""
+        """Write, and wait while the client's queue is full."""
         while True:
             try:
                 return self._producer.produce(**write, on_delivery=on_delivery)
             except BufferError:
                 self._producer.poll(SERVE_SECONDS)
 
-    def _note_prediction(self, published: Published, error: KafkaError, message: Message) -> None:
+    def _prediction_refused(self, published: Published, error: KafkaError, message: Message) -> None:
         self._refused.append((published, message, error))
 
-    def _report(self, published: Published, row: int, error: KafkaError | None, message: Message | None) -> None:
+    def _letter_report(self, published: Published, row: int, error: KafkaError | None, message: Message | None) -> None:
         if error is None:
             published.batch.delivered(None, message)
         else:
@@ -140,8 +140,8 @@ class Sink:
 
 
 def pass_on(report: Report | None, refused: KafkaException) -> None:
-    """Tell of a write that the client itself refused, as the brokers would have; raise it where nobody is told."""
-    if report is None or refused.args[0].code() not in OF_SIZE:
+    """Report a write that the client itself refused as if the brokers had; raise the error if there is no callback."""
+    if report is None or refused.args[0].code() not in SIZE_ERRORS:
         raise refused
     report(refused.args[0], None)
 
@@ -151,7 +151,7 @@ def _row(published: Published, at: int | Message) -> int:
 
 
 def _sizes(kafka: KafkaSettings, limits: TopicLimits, chosen: object) -> dict[str, object]:
-    """Return how much is written at once: what each topic takes, so that only a record of its own can be too large."""
+    """Return the producer's size limits, so that only a single record can exceed the limit of its topic."""
     asked = [limits.message_bytes(topic) for topic in (kafka.output_topic, kafka.dead_letter_topic)]
     known = [limit for limit in asked if limit is not None]
     together = min([int(str(chosen or BATCH_BYTES)), *known])

@@ -1,4 +1,4 @@
-"""What the topics and the brokers take, asked when it matters: a limit may have changed since the last write."""
+"""The size limits of topics and brokers, requested when needed, since a limit may change at any time."""
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -12,32 +12,32 @@ ASK_SECONDS = 5.0
 
 
 class TopicLimits:
-    """The limits of the topics of one configuration. An answer that we may not have, or not now, is empty or None.
+    """The limits of the topics of one configuration; empty or None if the brokers refuse to answer or are unavailable.
 
     Args:
-        kafka: the topics, and where the brokers are.
+        kafka: the topics and the brokers.
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
 
     def config(self, topic: str) -> Mapping[str, str]:
-        """Return the properties of a topic, as they are now."""
+        """Return the current properties of a topic."""
         try:
             return self._admin.topics([topic])[topic].config
         except (ScorerError, KeyError):
             return {}
 
     def message_bytes(self, topic: str) -> int | None:
-        """Return the largest batch of records, as it is sent, that a topic takes."""
+        """Return the largest batch of records that a topic accepts, in bytes, after compression."""
         limit = self.config(topic).get("max.message.bytes")
         return None if limit is None else int(limit)
 
     def request_bytes(self, topics: Iterable[int]) -> int:
-        """Return the largest request that the brokers take; on a larger one they close the connection without a word.
+        """Return the largest request in bytes that the brokers accept; on a larger one they silently disconnect.
 
         Args:
-            topics: limits of topics, which show what to expect where we may not read that of the brokers.
+            topics: the limits of topics, from which to estimate if we may not read the brokers' limit.
         """
         try:
             limit = self._admin.cluster().config.get("socket.request.max.bytes")
@@ -46,7 +46,7 @@ class TopicLimits:
         return max([LARGEST_REQUEST, *topics]) if limit is None else int(limit)
 
     def largest_letter(self) -> int:
-        """Return the bytes of the largest dead letter of an event that nobody compressed."""
+        """Return the bytes of the largest dead letter of an event that was sent without compression."""
         try:
             inputs = list(self._admin.topics(self._kafka.input_topics).values())
         except ScorerError:

@@ -32,7 +32,7 @@ def admin(kafka_settings: KafkaSettings) -> Admin:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker that wants a password, and lets only its administrator do anything."""
+    """A broker that requires a password, and allows only its administrator any operation."""
     with Kafka(tmp_path_factory.mktemp("sasl"), SASL) as server:
         yield server.bootstrap
 

@@ -50,9 +50,9 @@ def test_a_topic_that_may_refuse_every_write_is_a_concern(limit: str, concerns: 
     ("dead", "source", "concerns"),
     [
         ({AFTER: "3600000", BEFORE: ANY_TIME}, {AFTER: ANY_TIME}, [f"{AFTER}=3600000"]),
-        ({AFTER: "3600000", BEFORE: ANY_TIME}, {AFTER: "3600000"}, []),  # in time the future only comes nearer
+        ({AFTER: "3600000", BEFORE: ANY_TIME}, {AFTER: "3600000"}, []),  # a timestamp in the future only comes nearer
         ({AFTER: "3600000"}, {AFTER: ANY_TIME, TYPE: "LogAppendTime"}, []),
-        ({BEFORE: "3600000"}, {BEFORE: "3600000"}, [f"{BEFORE}=3600000"]),  # and the past grows older
+        ({BEFORE: "3600000"}, {BEFORE: "3600000"}, [f"{BEFORE}=3600000"]),  # a timestamp in the past only gets older
         ({DIFFERENCE: "3600000"}, {DIFFERENCE: "3600000"}, [f"{DIFFERENCE}=3600000"]),
         ({DIFFERENCE: "3600000", AFTER: ANY_TIME, BEFORE: ANY_TIME}, {AFTER: ANY_TIME}, []),
         ({AFTER: "1", BEFORE: "1", TYPE: "LogAppendTime"}, {AFTER: ANY_TIME}, [f"{TYPE}=LogAppendTime"]),

@@ -13,18 +13,18 @@ def offsets(assignment: Assignment, rows: list[tuple[tuple[str, int], int]], gen
 
 def test_records_of_a_partition_that_went_are_not_ours() -> None:
     assignment = Assignment()
-    assignment.gain([A, B])
+    assignment.assign([A, B])
     read_at = assignment.generation
-    assignment.let_go([A])
+    assignment.revoke([A])
     assert offsets(assignment, [(A, 1), (B, 2), (A, 3)], read_at) == [2]
 
 
 def test_a_partition_that_went_and_came_back_starts_again() -> None:
     assignment = Assignment()
-    assignment.gain([A, B])
+    assignment.assign([A, B])
     read_at = assignment.generation
-    assignment.let_go([A])
-    assignment.gain([A])
+    assignment.revoke([A])
+    assignment.assign([A])
     assert offsets(assignment, [(A, 1), (B, 2)], read_at) == [2]
     assert offsets(assignment, [(A, 1)], assignment.generation) == [1]
 
@@ -37,16 +37,16 @@ def test_nothing_of_ours_is_no_batch() -> None:
 def test_a_standby_has_joined_with_nothing() -> None:
     assignment = Assignment()
     before = assignment.joined
-    assignment.gain([])
+    assignment.assign([])
     assert (before, assignment.joined, assignment.owned) == (False, True, {})
 
 
 def test_who_lost_its_partitions_is_no_standby_until_it_is_assigned_again() -> None:
     assignment = Assignment()
-    assignment.gain([A, B])
-    assignment.let_go([A])
+    assignment.assign([A, B])
+    assignment.revoke([A])
     assert assignment.joined
     assignment.lose([B])
     assert (assignment.joined, assignment.owned) == (False, {})
-    assignment.gain([])
+    assignment.assign([])
     assert assignment.joined

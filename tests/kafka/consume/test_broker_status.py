@@ -7,7 +7,7 @@ DENIED = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
 
 def said(**broker: object) -> dict[str, object]:
-    """Statistics of one broker, which answered what it was asked."""
+    """Statistics of one broker, which has answered all requests."""
     return {"brokers": {"one": {"state": "UP", "waitresp_cnt": 1, "rxidle": 1_000} | broker}}
 
 
@@ -20,7 +20,7 @@ def message(topic: str | None = "in", partition: int = 0) -> Message:
     [
         ({}, [""]),
         ({"rxidle": 11_000_000}, ["connected, and silent for 10 seconds"]),
-        ({"rxidle": 11_000_000, "waitresp_cnt": 0}, [""]),  # it was not asked
+        ({"rxidle": 11_000_000, "waitresp_cnt": 0}, [""]),  # no request is outstanding
         ({"state": "DOWN"}, []),
     ],
 )
@@ -36,7 +36,7 @@ def test_a_broker_answers_when_it_says_something_if_it_is_asked(broker: dict[str
         (message(), [message(partition=1), message("other")]),
         (message(partition=-1), [message("other")]),
         (message(None, -1), []),
-        (message(None, 0), []),  # as the client tells that the group refuses
+        (message(None, 0), []),  # this is how the client reports an error of the group
     ],
 )
 def test_what_is_told_once_lasts_until_a_record_of_the_same_place_comes(failed: Message, others: list[Message]) -> None:

@@ -1,4 +1,4 @@
-"""Committed offsets go to the end of a partition, past what no record tells of, and never past what is not written."""
+"""Committed offsets advance to the end of a partition, past offsets without records, never past unwritten events."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ def group(kafka: Kafka) -> KafkaSettings:
 
 
 def transact(kafka: Kafka, topic: str, *transactions: tuple[int, bool]) -> None:
-    """Write transactions of so many records, each committed or aborted."""
+    """Write transactions with these numbers of records, each committed or aborted."""
     producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": topic})
     producer.init_transactions(60)
     for records, kept in transactions:
@@ -32,12 +32,12 @@ def transact(kafka: Kafka, topic: str, *transactions: tuple[int, bool]) -> None:
 
 
 def committed(member: Member, topic: str) -> int:
-    """What the group has committed of the only partition, below 0 for nothing."""
+    """Return the committed offset of the only partition, below 0 if there is none."""
     return member.source.commits.read([(topic, 0)], 20)[topic, 0]
 
 
 def await_end(member: Member, topic: str) -> None:
-    """Take what comes until the client has reported the end of the only partition."""
+    """Consume until the client has reported the end of the only partition."""
     for _ in range(PATIENCE_POLLS):
         if (topic, 0) in member.source._ends._reached:
             return
@@ -46,7 +46,7 @@ def await_end(member: Member, topic: str) -> None:
 
 
 def turn(member: Member, until: Callable[[], bool]) -> None:
-    """Poll without a record, and commit what may be, until something holds."""
+    """Poll without records, and commit, until a condition holds."""
     for _ in range(PATIENCE_POLLS):
         if until():
             return
@@ -99,7 +99,7 @@ def test_an_end_waits_for_records_that_were_not_handed_out(
             await_end(member, topic)
             assert member.checkpoint.finish(10)
             assert committed(member, topic) == handed_out
-        assert not member.source._held
+        assert not member.source._buffered
         turn(member, lambda: committed(member, topic) == 4)
 
 
@@ -111,7 +111,7 @@ def test_an_end_goes_with_the_records_that_are_dropped_before_it(
     with joined(group, topic, mode="fixed", max_records=10, max_wait_ms=1_000, max_bytes=1) as member:
         member.checkpoint.open(member.poll(), 0)
         await_end(member, topic)
-        assert member.source._held
+        assert member.source._buffered
         member.source._drop([(topic, 0)])
         assert member.source._ends.passed([]) == {}
 

@@ -1,4 +1,4 @@
-"""How many records are taken at once, of those that are small and those that are not."""
+"""The number of records that are taken at once, small and large ones."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +10,12 @@ HEAVY = [("a", b"b")] * 10_000
 
 
 class Queue:
-    """Hands out records as the client does, and holds them as the source does."""
+    """Returns records as the client does, and buffers them as the source does."""
 
     def __init__(self, intake: Intake, headers: Sequence[tuple[str, bytes]]) -> None:
         self._intake, self._headers = intake, headers
         self.held: list[Any] = []
-        self.most = 0  # at once
+        self.most = 0  # without waiting
 
     def take(self, records: int, _: float) -> int:
         taken: list[Any] = [Fake(self._headers) for _ in range(records)]

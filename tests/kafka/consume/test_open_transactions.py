@@ -1,4 +1,4 @@
-"""Events that wait behind somebody's open transaction are told of, and a replica that waits for them stays ready."""
+"""Events behind another producer's open transaction are reported, and a replica that waits for them stays ready."""
 
 from typing import Any, cast
 
@@ -18,10 +18,10 @@ OURS = {("in", 0), ("in", 1), ("in", 2), ("in", 3)}
 
 
 def said(*partitions: dict[str, int], state: str = "UP") -> dict[str, Any]:
-    """Statistics of partitions 0, 1, ... that have read all they may."""
+    """Statistics of partitions 0, 1, ..., of which everything readable has been read."""
     usual = {"broker": 1, "next_offset": 3, "ls_offset": 3, "hi_offset": 54}
     numbered = {str(number): usual | partition for number, partition in enumerate(partitions)}
-    # The client's own place for records of no partition yet.
+    # The client's pseudo-partition for records without a partition.
     none = {"-1": usual | {"broker": -1, "ls_offset": -1001, "hi_offset": -1001}}
     return {
         "brokers": {"one": {"nodeid": 1, "state": state}, "bootstrap": {"nodeid": -1, "state": "INIT"}},
@@ -30,7 +30,7 @@ def said(*partitions: dict[str, int], state: str = "UP") -> dict[str, Any]:
 
 
 class Replica:
-    """Looks at statistics, and keeps what was told."""
+    """Receives statistics, and keeps the reported messages."""
 
     def __init__(self, isolation: str | None = None) -> None:
         self.now, self.told = 0.0, [""]
@@ -38,7 +38,7 @@ class Replica:
 
     def look(self, statistics: dict[str, Any], after: float = 0.0) -> str:
         self.now += after
-        self.transactions.look(statistics, OURS)
+        self.transactions.update(statistics, OURS)
         return self.told[-1]
 
 
@@ -67,7 +67,7 @@ def test_it_is_logged_once_when_it_begins_and_once_when_it_ends() -> None:
 @pytest.mark.parametrize(
     "partition",
     [
-        {"hi_offset": 3},  # nothing is beyond
+        {"hi_offset": 3},  # there is nothing beyond
         {"next_offset": 2},  # there is still something to fetch
         {"ls_offset": -1001},  # not known yet
     ],

@@ -1,4 +1,4 @@
-"""How long a batch waits: a few times what one costs, whatever single ones cost."""
+"""A batch waits for a few times the cost of a batch, and outliers do not change that."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from scorer.settings import BatchSettings
 
 
 class Processor:
-    """Its seconds, as the test spends them."""
+    """A clock of processor seconds, which the test advances."""
 
     def __init__(self) -> None:
         self.spent = 0.0
@@ -29,7 +29,7 @@ def waits(costs: list[float], max_wait_ms: int = 20) -> Iterator[float]:
         pace.batch_started()
         processor.spent += cost
         pace.batch_done()
-        processor.spent += 1.0  # between batches, which is none of theirs
+        processor.spent += 1.0  # work between batches is not part of their cost
         pace.batch_done()
         yield pace.wait_seconds
 

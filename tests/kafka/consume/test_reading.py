@@ -1,4 +1,4 @@
-"""A partition is read from the offset that we seek to, whatever the client makes of rebalances and pauses."""
+"""A partition is read from the offset that we seek to, whatever the client does in rebalances and pauses."""
 
 from collections.abc import Iterable
 from typing import cast
@@ -33,7 +33,7 @@ ZERO, ONE = ("in", 0), ("in", 1)
 
 
 class Client(Commits):
-    """Knows what a group has committed, or fails; and does as a consumer to its partitions."""
+    """A fake consumer: returns committed offsets or fails, and pauses, resumes and seeks partitions."""
 
     def __init__(self, committed: Offsets | None) -> None:
         self.committed, self.started = committed, True
@@ -59,7 +59,7 @@ class Client(Commits):
 
 
 def reading(client: Client, *partitions: Partition) -> Reading:
-    """Return what reads partitions that were just assigned."""
+    """Return a `Reading` whose partitions were just assigned."""
     consumer = cast("Consumer", client)
     starts = Starts(consumer, client, lambda: partitions, latest=False)
     made = Reading(consumer, client, starts, Gaps(client, lambda *_: None))
@@ -69,7 +69,7 @@ def reading(client: Client, *partitions: Partition) -> Reading:
 
 
 def again(made: Reading) -> None:
-    """Resume, though the last try was a moment ago."""
+    """Resume without waiting for the next retry."""
     made._retry_at = 0.0
     made.resume()
 
@@ -142,7 +142,7 @@ def test_paused_partitions_go_on_where_they_were() -> None:
     made.pause({ZERO: 20, ONE: 30})
     assert client.paused == {ZERO, ONE}
     made.forget([ONE])
-    made.assign([ONE])  # it went and came back meanwhile
+    made.assign([ONE])  # it was lost and came back meanwhile
     made.resume()
     assert sorted(client.sought) == [(ZERO, 20), (ONE, 8)]
     assert made.complete
@@ -162,7 +162,7 @@ def test_a_pause_skips_and_repeats_nothing_wherever_the_client_thinks_it_is(
     fill(kafka, topic, sent)
     with joined(group, topic, max_records=20) as member:
         got = values(member.poll())
-        member.source.hold(None, 0)
+        member.source.keep_alive(None, 0)
         member.source._consumer.seek(TopicPartition(topic, 0, where))
         while len(got) < len(sent):
             got += values(member.poll())
@@ -170,7 +170,7 @@ def test_a_pause_skips_and_repeats_nothing_wherever_the_client_thinks_it_is(
 
 
 class Early:
-    """A client that returns messages together with the rebalance that took their partition and brought it back."""
+    """A client whose call returns messages and also revokes and reassigns their partition."""
 
     def __init__(self, member: Member, messages: list[Message], partition: TopicPartition) -> None:
         self._source, self._messages, self._partition = member.source, messages, partition
@@ -199,7 +199,7 @@ def test_messages_from_before_a_partition_was_assigned_again_are_dropped_and_so_
         monkeypatch.setattr(member.source, "_consumer", Early(member, stale, TopicPartition(topic, 0)))
         assert member.source._take(100, 0) == 31
         monkeypatch.undo()
-        assert member.source._held == []
+        assert member.source._buffered == []
         assert member.source._ends.passed([]) == {}
         got: list[bytes] = []
         while len(got) < len(sent):  # nothing was committed
@@ -231,13 +231,13 @@ def test_a_rebalance_while_a_transaction_holds_the_offsets_moves_no_beginning(
                 if not ended and {len(member.source.assignment.owned) for member in (first, second)} == {1}:
                     held.abort_transaction(10)
                     ended = True
-                    for partition in (0, 1):  # under `latest` it takes one to see what was passed over
+                    for partition in (0, 1):  # under `latest` only an event shows what was skipped
                         fill(kafka, topic, [b"more"], partition)
     assert begun == {0: COMMITTED, 1: COMMITTED}
 
 
 def hold_offsets(kafka: Kafka, group: str, topic: str) -> Producer:
-    """Commit an offset of both partitions, and hold a later one in a transaction that is left open."""
+    """Commit an offset of both partitions, and add a later one to a transaction that stays open."""
     servers = {"bootstrap.servers": kafka.bootstrap}
     member = Consumer({**servers, "group.id": group, "partition.assignment.strategy": "cooperative-sticky"})
     member.subscribe([topic])

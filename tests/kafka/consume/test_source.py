@@ -1,4 +1,4 @@
-"""The consumer on a real broker: bounded batches, waiting without leaving, and partitions that come and go."""
+"""The consumer on a real broker: bounded batches, waiting as a member, and partitions that come and go."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ from tests.kafka.conftest import settings
 
 @dataclass
 class Watcher:
-    """Hears what the group does."""
+    """An observer that keeps what it was told."""
 
     kinds: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Watcher:
         self.lags[topic, partition] = records
 
     def forget(self, topic: str, partition: int) -> None:
-        """Of no interest here."""
+        """Ignore that a partition is no longer owned."""
 
     def deleted(self, topic: str, partition: int, offsets: int) -> None:
         self.gaps.append((topic, partition, offsets))
@@ -48,7 +48,7 @@ class Watcher:
 
 @dataclass
 class Member:
-    """A source that has joined, and what its checkpoint was asked."""
+    """A source that has joined a group, with a recording of the calls to its checkpoint."""
 
     source: Source
     checkpoint: Checkpoint
@@ -56,7 +56,7 @@ class Member:
     drained: list[bool] = field(default_factory=list)
 
     def serve(self, _: float) -> None:
-        """Note, as the producer, that acknowledgements are awaited before partitions go."""
+        """Record, in place of the producer, that delivery waits for acknowledgements before a revocation."""
         self.drained.append(self.checkpoint.idle)
 
     def poll(self, seconds: float = 20.0) -> Records:
@@ -158,7 +158,7 @@ def test_nothing_is_read_while_the_committed_offsets_are_not_known(
 
 
 class Taking:
-    """A client that takes a partition away while records are awaited."""
+    """A client that revokes a partition while it waits for records."""
 
     def __init__(self, source: Source, partition: TopicPartition) -> None:
         self._source, self._consumer, self._partition = source, source._consumer, partition
@@ -179,11 +179,11 @@ def test_held_records_of_a_partition_that_goes_while_more_are_awaited_go_with_it
         fill(kafka, topic, [b"a" * 100] * 20, partition)
     with joined(group, topic, mode="fixed", max_records=40, max_wait_ms=60_000, max_bytes=100) as member:
         member.poll()
-        assert {message.partition() for message in member.source._held} == {0, 1}
+        assert {message.partition() for message in member.source._buffered} == {0, 1}
         monkeypatch.setattr(member.source, "_consumer", Taking(member.source, TopicPartition(topic, 0)))
-        member.source.hold(None, 0)
+        member.source.keep_alive(None, 0)
         monkeypatch.undo()
-        assert {message.partition() for message in member.source._held} == {1}
+        assert {message.partition() for message in member.source._buffered} == {1}
 
 
 def test_what_arrives_while_records_are_held_comes_after_them(
@@ -195,7 +195,7 @@ def test_what_arrives_while_records_are_held_comes_after_them(
         first = member.poll()
         fill(kafka, topic, [b"c"])
         for _ in range(5):
-            held = member.source.hold(first, 0.1)
+            held = member.source.keep_alive(first, 0.1)
             assert held is not None
             assert values(held) == [b"a"]
         assert [values(member.poll()) for _ in "bc"] == [[b"b"], [b"c"]]
@@ -207,9 +207,9 @@ def test_a_lost_partition_is_dropped_and_not_drained(kafka: Kafka, make_topic: M
     with joined(group, topic) as member:
         records = member.poll()
         batch = member.checkpoint.open(records, 1)
-        time.sleep(7)  # longer than the group waits for a poll
+        time.sleep(7)  # longer than max.poll.interval.ms
         deadline = time.monotonic() + 10
-        while member.source.hold(records, 0.5) is not None:
+        while member.source.keep_alive(records, 0.5) is not None:
             assert time.monotonic() < deadline, "the group has not told"
         assert member.watcher.kinds[:2] == ["assigned", "lost"]
         assert member.drained == []
@@ -284,7 +284,7 @@ def test_events_that_are_deleted_while_others_are_read_are_counted(
     fill(kafka, topic, [b"0"])
     with joined(group, topic) as member:
         member.poll()
-        member.source.hold(None, 0.1)  # reads no further
+        member.source.keep_alive(None, 0.1)  # does not read on
         fill(kafka, topic, [b"x" * 100_000 for _ in range(300)])
         delete_before(kafka, topic, 301)
         fill(kafka, topic, [b"end"])

@@ -23,7 +23,7 @@ TOPIC = "in"
 
 
 class Broker(Commits):
-    """Has partitions with an end each, and what a group committed of them."""
+    """A fake consumer with the ends of partitions and the committed offsets of a group."""
 
     def __init__(self, committed: Offsets, ends: Offsets) -> None:
         self.committed, self.ends, self.takes_commits = committed, ends, True
@@ -127,7 +127,7 @@ def group(kafka: Kafka) -> KafkaSettings:
 
 
 def settle(*members: Member) -> None:
-    """Poll without a record until the group knows where it starts and each member has partitions."""
+    """Poll without records until the group has decided where it starts and each member has partitions."""
     for _ in range(300):
         if all(member.source.assignment.owned and member.source.starts.decided for member in members):
             return
@@ -142,7 +142,7 @@ def grow(kafka: Kafka, topic: str, partitions: int) -> None:
 
 
 def read(member: Member, records: int) -> dict[int, list[bytes]]:
-    """Read so many records and commit them; by partition."""
+    """Read and commit a number of records; return them by partition."""
     read: dict[int, list[bytes]] = {}
     while sum(map(len, read.values())) < records:
         batch = member.poll()

@@ -1,4 +1,4 @@
-"""A named replica joins its group again where that left partitions without an owner, and only there."""
+"""A named replica rejoins its group if partitions have no owner, and only then."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def named(**properties: str) -> KafkaSettings:
 
 
 class Brokers:
-    """Give one answer after another, and the last one for ever."""
+    """Returns one answer after another, and then repeats the last one."""
 
     def __init__(self, *answers: GroupDescription | Exception) -> None:
         self._answers, self.asked = list(answers), 0

@@ -1,4 +1,4 @@
-"""Dead letters as they lie in their topic, written without the code that makes them."""
+"""Dead letters as stored in their topic, written without the code under test."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from scorer.kafka.operate.reader import Record
 def letter_headers(
     topic: str, offset: int = 0, reason: str = "truncated", partition: int = 0, own: Headers = ()
 ) -> Headers:
-    """The headers of a dead letter, behind those of its event."""
+    """Return the headers of a dead letter, after those of its event."""
     said = {
         "reason": reason,
         "detail": f"why {offset} is {reason}",
@@ -34,18 +34,18 @@ class Post:
         self._producer = Producer({"bootstrap.servers": bootstrap})
 
     def write(self, to: str, headers: Headers, value: bytes | None = b"event", **more: Any) -> None:
-        """Write a record, acknowledged after `done`."""
+        """Write a record; it is acknowledged once `done` returns."""
         self._producer.produce(to, value, headers=list(headers), **more)
         self._producer.poll(0)
 
     def done(self) -> None:
-        """Wait until all are written."""
+        """Wait until all records are written."""
         assert self._producer.flush(30) == 0
 
 
 def letter(
     offset: int = 0, partition: int = 0, reason: Reason = Reason.TRUNCATED, topic: str = "in", source: int = 0
 ) -> Any:
-    """A letter at a place of the dead-letter topic, of an event of a partition `source`."""
+    """Return a letter at an offset of the dead-letter topic, of an event in the partition `source`."""
     headers = letter_headers(topic, offset, reason, source)
     return open_letter(Record("dead", partition, offset, 0, None, b"event", headers))

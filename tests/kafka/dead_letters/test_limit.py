@@ -9,7 +9,7 @@ from scorer.kafka import DeadLetterLimit
 
 
 def batch(first: int, records: int) -> Records:
-    """Records of one partition."""
+    """Return records of one partition."""
     place = np.zeros(records, np.int32)
     offset = np.arange(first, first + records)
     return Records(("in",), place, place, offset, offset, (None,) * records, np.empty(0, np.uint8), offset * 0)

@@ -2,7 +2,7 @@ import pytest
 
 from scorer.batch import Reason
 from scorer.kafka import Letterbox
-from scorer.kafka.dead_letters.read import NotALetter, open_letter
+from scorer.kafka.dead_letters.read import NotADeadLetter, open_letter
 from scorer.kafka.headers import Headers
 from scorer.kafka.operate.reader import Record
 from scorer.sandbox import Kafka
@@ -83,7 +83,7 @@ def test_of_headers_that_are_there_twice_the_last_counts() -> None:
     ],
 )
 def test_what_is_no_letter_says_why(headers: Headers, why: str) -> None:
-    with pytest.raises(NotALetter) as error:
+    with pytest.raises(NotADeadLetter) as error:
         open_letter(record(headers))
     assert str(error.value).startswith(why)
 

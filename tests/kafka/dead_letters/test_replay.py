@@ -19,7 +19,7 @@ from tests.kafka.dead_letters.letters import Post, letter, letter_headers
 
 @pytest.fixture
 def settings(kafka_settings: KafkaSettings) -> KafkaSettings:
-    """Two input partitions, two of dead letters."""
+    """Settings with two input partitions and two partitions of dead letters."""
     events, dead = f"in-{uuid4().hex}", f"dead-{uuid4().hex}"
     Admin(kafka_settings).create([Topic(events, 2), Topic(dead, 2)])
     return kafka_settings.model_copy(update={"input_topics": (events,), "dead_letter_topic": dead})
@@ -34,7 +34,7 @@ def read(settings: KafkaSettings, number: int) -> list[Record]:
     """Return the committed records in the input topic, once there are this many."""
     found: list[Record] = []
     deadline = time.monotonic() + 10
-    while len(found) < number and time.monotonic() < deadline:  # a commit is seen a moment after it was answered
+    while len(found) < number and time.monotonic() < deadline:  # a commit is visible a moment after its acknowledgement
         with closing(Reader(settings, settings.input_topics)) as reader:
             found = list(reader.read("beginning", follow=False))
     assert len(found) == number
@@ -81,20 +81,20 @@ def test_nothing_is_seen_before_it_is_committed_and_then_it_is_remembered(settin
 
 
 def sized(offset: int, size: int, topic: str, key: bytes | None = b"k", timestamp: int = 0) -> Letter:
-    """A letter whose event has so many bytes."""
+    """Return a letter whose event has this number of bytes."""
     plain = letter(offset, topic=topic)
     return open_letter(Record("dead", 0, offset, timestamp, key, b"%d" % offset + bytes(size), plain.record.headers))
 
 
 def narrow(settings: KafkaSettings, config: dict[str, str]) -> KafkaSettings:
-    """Events go back to a topic that refuses some."""
+    """Settings whose input topic refuses some of the events."""
     topic = f"narrow-{uuid4().hex}"
     Admin(settings).create([Topic(topic, 1, config=config)])
     return settings.model_copy(update={"input_topics": (topic,)})
 
 
 def replay_all(settings: KafkaSettings, letters: list[Letter]) -> Replay:
-    """Replay what is due of some letters, as the command does."""
+    """Replay the due letters among some, as the command does."""
     replay = begin(settings)
     for each in Due(letters, replay.replayed, Admin(settings).topics(settings.input_topics)):
         replay.add(each)

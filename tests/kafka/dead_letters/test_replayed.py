@@ -23,7 +23,7 @@ def remembered(memory: list[tuple[bytes, bytes | None]], topic: Topic = DEAD) ->
             st.none() | st.sampled_from(REASONS),
             st.none() | st.integers(0, 2),
             st.none() | st.integers(1, 5),
-            st.booleans(),  # whether the topic is mended by then
+            st.booleans(),  # whether the topic is fixed by then
         ),
         max_size=8,
     ),
@@ -46,7 +46,7 @@ def test_whatever_filters_are_used_and_whatever_is_refused_each_letter_is_replay
             replayed.append(one.place)
             if len(replayed) - done == limit:
                 break
-        memory += known.news()
+        memory += known.changes()
     assert sorted(replayed) == sorted(one.place for one in letters)
 
 
@@ -56,13 +56,13 @@ def test_what_was_refused_is_no_longer_remembered_once_it_is_replayed_or_forgott
         known.refuse(one)
     known.add(letter(5))
     known.add(letter(5, partition=1))
-    memory = known.news()
+    memory = known.changes()
     later = remembered(memory)
     assert [letter(offset) in later for offset in range(7)] == [True, True, True, False, False, True, False]
-    assert later.news() == []
+    assert later.changes() == []
     later.add(letter(3))
     later.forget(None, 1)
-    news = dict(later.news())
+    news = dict(later.changes())
     assert news[b"the-id 0 truncated in 0 3"] is None
     assert news[b"the-id 1 truncated in 0 4"] is None
     last = remembered([*memory, *news.items()])
@@ -74,7 +74,7 @@ def test_an_older_version_reads_the_same_memory_without_what_was_refused() -> No
     known = remembered([])
     known.refuse(letter(3))
     known.add(letter(5))
-    assert dict(known.news()) == {b"the-id 0 truncated in 0": b"6", b"the-id 0 truncated in 0 3": b"refused"}
+    assert dict(known.changes()) == {b"the-id 0 truncated in 0": b"6", b"the-id 0 truncated in 0 3": b"refused"}
 
 
 def test_input_topics_are_remembered_apart() -> None:
@@ -87,7 +87,7 @@ def test_input_topics_are_remembered_apart() -> None:
 def test_what_is_left_out_for_its_partition_can_be_replayed_once_that_exists() -> None:
     known = remembered([])
     known.add(letter(5, source=0))
-    later = remembered(known.news())
+    later = remembered(known.changes())
     assert letter(4, source=0) in later
     assert letter(4, source=7) not in later
 
@@ -96,7 +96,7 @@ def test_what_was_remembered_without_partitions_holds_for_all_of_them() -> None:
     known = remembered([(b"the-id 0 truncated in", b"6")])
     assert (letter(5, source=3) in known, letter(6, source=3) in known) == (True, False)
     known.forget(None, None)
-    later = remembered([(b"the-id 0 truncated in", b"6"), *known.news()])
+    later = remembered([(b"the-id 0 truncated in", b"6"), *known.changes()])
     assert letter(5, source=3) not in later
 
 
@@ -128,11 +128,11 @@ def test_what_was_forgotten_is_to_be_replayed_again_and_that_is_remembered() -> 
     for reason in REASONS:
         for partition in range(3):
             known.add(letter(5, partition, reason))
-    memory = known.news()
+    memory = known.changes()
     again = remembered(memory)
-    assert again.news() == []
+    assert again.changes() == []
     again.forget(Reason.EMPTY, 1)
-    later = remembered(memory + again.news())
+    later = remembered(memory + again.changes())
     forgotten = [
         (reason, partition) for reason in REASONS for partition in range(3) if letter(5, partition, reason) not in later
     ]
@@ -142,4 +142,4 @@ def test_what_was_forgotten_is_to_be_replayed_again_and_that_is_remembered() -> 
 def test_a_topic_of_the_same_name_that_was_made_anew_begins_anew() -> None:
     known = remembered([])
     known.add(letter(5))
-    assert letter(5) not in remembered(known.news(), Topic("dead", 3, id="another-id"))
+    assert letter(5) not in remembered(known.changes(), Topic("dead", 3, id="another-id"))

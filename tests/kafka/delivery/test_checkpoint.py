@@ -1,4 +1,4 @@
-"""The rule that commit implies written, driven through every order of acknowledgements, commits and rebalances."""
+"""Only written records are committed, in every order of acknowledgements, commits and rebalances."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -17,11 +17,11 @@ from scorer.kafka.offsets import Partition, next_offsets
 
 PARTITIONS = [("a", 0), ("a", 1), ("b", 0)]
 TOPICS = ("a", "b")
-MOST, ROWS = 4, 5  # of records that are written and not committed, and of a batch
+MOST, ROWS = 4, 5  # the limits on written but uncommitted records, and on a batch
 
 
 def records(rows: list[tuple[Partition, int]]) -> Records:
-    """A batch that holds these partitions' offsets and nothing else of interest."""
+    """Return a batch with these offsets of partitions and dummy values."""
     return Records(
         topics=TOPICS,
         topic=np.array([TOPICS.index(partition[0]) for partition, _ in rows], np.int32),
@@ -36,7 +36,7 @@ def records(rows: list[tuple[Partition, int]]) -> Records:
 
 
 class Broker:
-    """Takes commits, and confirms or refuses them when told to."""
+    """Receives commits, and confirms or refuses them when the test says so."""
 
     def __init__(self) -> None:
         self.on_its_way: dict[Partition, int] | None = None
@@ -117,7 +117,7 @@ def test_commits_that_fall_behind_are_told_until_they_have_caught_up() -> None:
         checkpoint.open(records([(("a", 0), offset)]), 1).delivered(None, None)
         checkpoint.settle()
 
-    write(0)  # its commit is on its way, and stays there
+    write(0)  # its commit is in flight, and stays so
     write(1)
     told = [checkpoint.behind]
     write(2)
@@ -126,7 +126,7 @@ def test_commits_that_fall_behind_are_told_until_they_have_caught_up() -> None:
     assert not checkpoint.finish(1)
     told.append(checkpoint.behind)
     broker.on_its_way = None
-    checkpoint.committed(confirmed=True)  # of the first alone
+    checkpoint.committed(confirmed=True)  # only of the first
     told.append(checkpoint.behind)
     write(3)
     told.append(checkpoint.behind)
@@ -160,13 +160,13 @@ def test_a_position_is_committed_after_what_was_published_before_it() -> None:
 
 
 class CheckpointMachine(RuleBasedStateMachine):
-    """Batches are opened, acknowledged in any order, lost with their partitions, and commits succeed or fail."""
+    """Opens batches, acknowledges them in any order, loses partitions, and lets commits succeed or fail."""
 
     @initialize()
     def start(self) -> None:
         self.broker = Broker()
         self.counts: list[int] = []
-        # A second passes with each look at the clock, so that no commit waits for its time.
+        # A second passes with each call of the clock, so that every commit is due.
         clock = partial(next, count(0.0))
         self.checkpoint = Checkpoint(self.broker, Limits(3, most=MOST), self.counts.append, clock)
         self.next: dict[Partition, int] = dict.fromkeys(PARTITIONS, 0)
@@ -197,7 +197,7 @@ class CheckpointMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.ours)
     @rule(data=st.data())
     def reach_an_end(self, data: st.DataObject) -> None:
-        """The client passes an offset that holds a marker, for which nothing is to be written."""
+        """Advance past the offset of a transaction marker, for which nothing is written."""
         partition = data.draw(st.sampled_from(sorted(self.ours)))
         self.unreadable[partition].add(self.next[partition])
         self.next[partition] += 1
@@ -229,7 +229,7 @@ class CheckpointMachine(RuleBasedStateMachine):
         partition = data.draw(st.sampled_from(sorted(self.ours)))
         self.ours.discard(partition)
         self.checkpoint.forget([partition])
-        # Another owner works from here on; what we commit there afterwards would be seen as a change.
+        # Another owner continues from here; a later commit of ours would show as a change.
         self.broker.committed[partition] = -1
 
     @invariant()

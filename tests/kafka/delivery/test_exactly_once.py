@@ -1,4 +1,4 @@
-"""Transactions on a real broker: what failed is undone, what succeeded unheard is not done twice."""
+"""Transactions on a real broker: a failed one is undone, and one that succeeded unnoticed is not repeated."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ PAYLOADS = Payloads(rows=np.arange(3), data=bytes(300), ends=np.array([100, 200,
 
 @dataclass
 class Member:
-    """One that has joined its group, and writes."""
+    """A member of a group with its transactional producer."""
 
     kafka: KafkaSettings
     consumer: Consumer
@@ -34,7 +34,7 @@ class Member:
     delivery: ExactlyOnce
 
     def publish(self, first: int = 0) -> None:
-        """Write three predictions, of the records from an offset on."""
+        """Write three predictions, for the records from an offset on."""
         records = Records(
             topics=self.kafka.input_topics,
             topic=np.zeros(3, np.int32),
@@ -49,7 +49,7 @@ class Member:
         self.delivery.publish(records, PAYLOADS, [])
 
     def visible(self) -> int:
-        """How many predictions a reader sees who reads what is committed, once no transaction is open."""
+        """Return how many predictions a read_committed consumer sees, once no transaction is open."""
         wait_ended(self.kafka.bootstrap_servers, self.kafka.output_topic, 1)
         with closing(Reader(self.kafka, [self.kafka.output_topic])) as reader:
             return len(list(reader.read("beginning", follow=False)))
@@ -122,7 +122,7 @@ def test_who_is_fenced_is_undone_and_goes_on_with_a_new_producer(member: Member)
 
 
 class Deaf:
-    """A producer whose commit succeeds, or is aborted by the brokers, without its hearing of it."""
+    """A producer whose commit succeeds, or is aborted by the brokers, but whose answer is lost."""
 
     def __init__(self, producer: Producer, end: Callable[[Producer], None]) -> None:
         self._producer, self._end = producer, end
@@ -147,7 +147,7 @@ def test_an_end_that_was_not_heard_of_is_settled_first(
 
 
 def write_without_end(producer: Producer) -> None:
-    """Leave a transaction open that the brokers know."""
+    """Leave a transaction open that the brokers know about."""
     producer.flush()
 
 
@@ -174,7 +174,7 @@ def test_a_transaction_that_another_of_its_name_has_ended_is_not_waited_for(memb
     with pytest.raises(Aborted):
         member.publish(3)
     assert member.transactions.settle(0)
-    other.begin_transaction()  # it was not fenced in its turn
+    other.begin_transaction()  # the first did not fence it
     other.abort_transaction(10)
 
 
@@ -190,7 +190,7 @@ def test_who_is_no_longer_a_member_writes_nothing(member: Member, monkeypatch: p
 
 
 class Late:
-    """A consumer that still has the token of another membership."""
+    """A consumer that returns the group metadata of an earlier membership."""
 
     def __init__(self, consumer: Consumer, late: object) -> None:
         self._consumer, self._late = consumer, late
@@ -210,17 +210,17 @@ def test_a_transaction_that_the_brokers_never_end_is_told_with_advice(
     with suppress(Aborted, Fatal):
         first.publish()  # refused, and so is the marker that would end the transaction
     monkeypatch.setattr(transactions, "START_SECONDS", 0)
-    with pytest.raises(Aborted, match="have not ended the last one of this replica's name"):
+    with pytest.raises(Aborted, match=r"previous transaction with this transactional\.id is still open"):
         Transactions(first.kafka, DeadLetters("dead", "model", "1"), lambda _: None, first.transactions._commits)
 
 
 def test_a_refused_write_undoes_the_batch_and_is_fatal(kafka: Kafka, make_topic: MakeTopic) -> None:
-    # The marker that ends a transaction, of 78 bytes, is let through: brokers do not try it a second time.
+    # The topic accepts the marker that ends a transaction, of 78 bytes, since brokers do not retry a refused marker.
     member = join(settings(kafka.bootstrap), make_topic("in"), make_topic("out", max_message_bytes="100"))
 
     def publish() -> None:
         while True:
-            with suppress(Aborted):  # where the refusal comes just as the offsets are sent, the client does not say why
+            with suppress(Aborted):  # a refusal that arrives while offsets are sent has no reason
                 return member.publish()
 
     with pytest.raises(Fatal, match="too large"):

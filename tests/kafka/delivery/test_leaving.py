@@ -1,4 +1,4 @@
-"""A replica leaves when all that it published is committed, or when its time is up."""
+"""A replica leaves when everything that it published is committed, or when its time is up."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ EVENTS = 3
 
 
 class Group:
-    """A member of a group, and its producer; each turn of the wait does the next of some things."""
+    """A member of a group and its producer; each turn of the wait runs the next step."""
 
     def __init__(self, *turns: Callable[["Group"], object]) -> None:
         self.broker = Broker()
@@ -39,20 +39,20 @@ class Group:
             self.batch.delivered(None, None)
 
     def answer(self, *, confirmed: bool) -> None:
-        """Answer the commit on its way."""
+        """Answer the commit in flight."""
         assert self.broker.on_its_way is not None
         if confirmed:
             self.broker.committed.update(self.broker.on_its_way)
         self.broker.on_its_way = None
         self.checkpoint.committed(confirmed=confirmed)
 
-    def hold(self, _: None, __: float) -> None:
+    def keep_alive(self, _: None, __: float) -> None:
         self.left -= 1
         if self.turns:
             self.turns.pop(0)(self)
 
     def poll(self, _: float) -> None:
-        """Take delivery reports, as the producer."""
+        """Take delivery reports, in place of the producer."""
 
     def leave(self) -> Leftover:
         return commit_before_leaving(self, self.delivery, lambda: self.left, lambda: None)

@@ -1,4 +1,4 @@
-"""The write of a row is found again."""
+"""A published batch finds the write of each row."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from scorer.kafka.delivery.checkpoint import InFlight
 from scorer.kafka.delivery.published import Published
 
 ROWS = 5
-PREDICTIONS = [b"one", b"a two b", b"two", b"three"]  # of all rows but row 1, which is rejected
+PREDICTIONS = [b"one", b"a two b", b"two", b"three"]  # for all rows except row 1, which is rejected
 
 
 def published() -> Published:

@@ -1,4 +1,4 @@
-"""Whose fault a refused write is, without a broker."""
+"""Decides whether the event or the topic is at fault for a refused write, without a broker."""
 
 from collections.abc import Mapping
 
@@ -15,16 +15,16 @@ TOO_LARGE, INVALID = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), KafkaError(Kafka
 ORDINARY = 200
 
 
-class Told(TopicLimits):
-    """Limits that nobody is asked for."""
+class FixedLimits(TopicLimits):
+    """Fixed limits, for which no broker is asked."""
 
     def __init__(self, config: Mapping[str, str]) -> None:
         super().__init__(settings("nowhere:1"))
-        self._told = config
+        self._config = config
 
     def config(self, topic: str) -> Mapping[str, str]:
         del topic
-        return self._told
+        return self._config
 
     def largest_letter(self) -> int:
         return LARGEST_REQUEST
@@ -38,22 +38,22 @@ def prediction(key: bytes | None) -> Write:
     ("error", "key", "config", "own"),
     [
         (TOO_LARGE, bytes(2_000), {"max.message.bytes": "2000"}, True),
-        (TOO_LARGE, bytes(2_000), {"max.message.bytes": "1"}, False),  # which no prediction fits into
-        (TOO_LARGE, bytes(2_000), {"max.message.bytes": "1048588"}, False),  # into which this one fits
-        (TOO_LARGE, bytes(2_000), {}, False),  # such a key many events may have
+        (TOO_LARGE, bytes(2_000), {"max.message.bytes": "1"}, False),  # too small for any prediction
+        (TOO_LARGE, bytes(2_000), {"max.message.bytes": "1048588"}, False),  # large enough for this prediction
+        (TOO_LARGE, bytes(2_000), {}, False),  # many events may have such a key
         (TOO_LARGE, bytes(1_048_450), {}, True),
         (INVALID, None, {"cleanup.policy": "compact"}, True),
         (INVALID, None, {}, True),
         (INVALID, None, {"cleanup.policy": "delete"}, False),
         (INVALID, b"key", {"cleanup.policy": "compact"}, False),
-        (KafkaError(KafkaError.INVALID_TIMESTAMP), b"key", {}, False),  # it was made just now
+        (KafkaError(KafkaError.INVALID_TIMESTAMP), b"key", {}, False),  # the timestamp is current
         (KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), bytes(2_000_000), {}, False),
     ],
 )
 def test_a_prediction_is_refused_for_its_own_sake_only_where_an_ordinary_one_is_not(
     error: KafkaError, key: bytes | None, config: dict[str, str], *, own: bool
 ) -> None:
-    assert bool(Refusals(Told(config)).fault(error, prediction(key), ORDINARY)) is own
+    assert bool(Refusals(FixedLimits(config)).fault(error, prediction(key), ORDINARY)) is own
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_what_ends_a_replica_names_the_record_and_the_property(
     error: KafkaError, config: dict[str, str], advice: str
 ) -> None:
     key = None if error is INVALID else b"key"
-    text = str(Refusals(Told(config)).fatal(error, prediction(key), "the dead letter of in-0@17"))
+    text = str(Refusals(FixedLimits(config)).fatal(error, prediction(key), "the dead letter of in-0@17"))
     assert text.startswith(f"the brokers refused a write: {error.str()}: the dead letter of in-0@17 in topic scores; ")
     assert advice in text
 

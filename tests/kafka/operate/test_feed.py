@@ -12,7 +12,7 @@ from tests.kafka.conftest import settings
 
 
 def test_every_event_that_is_acknowledged_is_counted_and_there(kafka: Kafka, make_topic: MakeTopic) -> None:
-    # A queue of 100 is full again and again.
+    # A queue of 100 messages fills up repeatedly.
     chosen = settings(kafka.bootstrap, queue_buffering_max_messages="100")
     topic = make_topic(partitions=4)
     written = Feed(chosen, topic)

@@ -20,7 +20,7 @@ Read = Callable[[str], list[Record]]
 
 @pytest.fixture
 def write(kafka: Kafka) -> Write:
-    """Writes so many records, by turns to each of the topic's two partitions."""
+    """Write records to the topic's two partitions in turn."""
     producer = Producer({"bootstrap.servers": kafka.bootstrap})
 
     def records(topic: str, count: int) -> None:
@@ -33,7 +33,7 @@ def write(kafka: Kafka) -> Write:
 
 @pytest.fixture
 def read(kafka_settings: KafkaSettings) -> Read:
-    """Reads a topic to where it ended."""
+    """Read a topic to the end that it had at the start."""
 
     def records(topic: str) -> list[Record]:
         with closing(Reader(kafka_settings, [topic])) as reader:

@@ -1,4 +1,4 @@
-"""Exactly once: finds which write of a transaction the brokers refused, since the transaction fails as a whole."""
+"""Exactly-once delivery: finds the write that the brokers refused when a whole transaction failed."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,30 +7,30 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from scorer.batch import Rejected
 from scorer.kafka.dead_letters.write import DeadLetterLimit
-from scorer.kafka.delivery.apart import amend
 from scorer.kafka.delivery.published import Published, Report
-from scorer.kafka.delivery.refusals import OF_RECORD, OF_SIZE, Refusals
+from scorer.kafka.delivery.refusals import RECORD_ERRORS, SIZE_ERRORS, Refusals
+from scorer.kafka.delivery.refused_writes import replace_refused
 from scorer.kafka.writes import bytes_of
 
 POLL_SECONDS = 0.05
-# One record a request and one request at a time: what is refused is then at fault itself.
-APART: dict[str, object] = {"batch.num.messages": 1, "max.in.flight": 1}
+# One record for each request, and one request at a time: the record in a refused request is then the faulty one.
+ONE_BY_ONE: dict[str, object] = {"batch.num.messages": 1, "max.in.flight": 1}
 Refused = tuple[int, KafkaError]
 
 
 class Reports:
-    """The delivery reports of one transaction, taken only where it is in doubt: they cost time.
+    """The delivery reports of one transaction; requested only after a failed attempt, since they cost time.
 
-    The callbacks call no method: they may be called while an error of the client is being raised.
+    The callbacks call no methods, because they may run while an error of the client is being raised.
     """
 
     def __init__(self, *, wanted: bool) -> None:
         self._wanted, self._came = wanted, 0
         self._expected = 0
-        self._failed: list[tuple[KafkaError, int | Message]] = []  # a row, or its prediction
+        self._failed: list[tuple[KafkaError, int | Message]] = []  # each with its row, or its prediction
 
     def callbacks(self, published: Published) -> tuple[Report | None, Callable[[int], Report | None]]:
-        """Return the delivery callback of the predictions, and what makes that of the dead letter of a row."""
+        """Return the delivery callback of predictions, and a function that returns that of a row's dead letter."""
         if not self._wanted:
             return None, lambda _: None
         self._expected = len(published.rows)
@@ -47,10 +47,11 @@ class Reports:
         return report
 
     def wait(self, producer: Producer, seconds: float, expected: int | None = None) -> bool:
-        """Wait until all reports have come; return whether that was within the time.
+        """Wait for all reports; return whether they arrived within the time.
 
         Raises:
-            KafkaException: of the first write that failed; what the client itself refused fails no transaction.
+            KafkaException: a write failed. This is raised here since the transaction does not fail if the client
+                itself refused the write.
         """
         expected = self._expected if expected is None else expected
         deadline = time.monotonic() + seconds
@@ -63,11 +64,11 @@ class Reports:
         return True
 
     def refused(self, published: Published) -> list[Refused]:
-        """Return the rows in refused requests, ascending; one of each request is at fault."""
+        """Return the rows in refused requests, ascending; one row of each request is faulty."""
         rows = [
             (at if isinstance(at, int) else published.row_of(at.value() or b""), error)
             for error, at in self._failed
-            if error.code() in OF_RECORD
+            if error.code() in RECORD_ERRORS
         ]
         return sorted(rows, key=lambda each: each[0])
 
@@ -77,24 +78,24 @@ class Reports:
             self._failed.append((error, message))
 
 
-class Culprits:
-    """What is known of the batch in hand, over all tries at it.
+class FaultFinder:
+    """The faulty records of the current batch, found over all attempts to write it.
 
     Args:
-        refusals: judges what is refused alone.
-        limit: told of predictions that become dead letters.
-        compressed: whether the producer compresses, so that a larger write may be smaller when it is sent.
+        refusals: decides what to do about a record that is refused by itself.
+        limit: counts predictions that become dead letters.
+        compressed: whether the producer compresses: a larger write may then be smaller when it is sent.
     """
 
     def __init__(self, refusals: Refusals, limit: DeadLetterLimit, *, compressed: bool) -> None:
         self._refusals, self._limit, self._compressed = refusals, limit, compressed
-        self._doubted = False
+        self._needs_reports = False
         self._unwritable: dict[tuple[int, int, int], Rejected] = {}
         self._cut: set[tuple[int, int, int]] = set()
-        self.properties: dict[str, object] = {}  # of the producer, beside its own
+        self.properties: dict[str, object] = {}  # extra properties of the producer
 
     def recall(self, published: Published) -> None:
-        """Apply to a batch that is tried again what was found out before."""
+        """Apply the earlier findings to a batch that is retried."""
         for row in published.rows if self._unwritable or self._cut else ():
             place = published.place(row)
             if (known := self._unwritable.get(place)) is not None and not published.is_letter(row):
@@ -103,23 +104,24 @@ class Culprits:
                 published.cut(row)
 
     def forget(self) -> None:
-        """Start anew: the batch is written."""
-        self._doubted, self.properties = False, {}
+        """Drop all findings, because the batch is written."""
+        self._needs_reports, self.properties = False, {}
         self._unwritable.clear()
         self._cut.clear()
 
     def reports(self) -> Reports:
         """Return the reports of the next transaction."""
-        return Reports(wanted=self._doubted)
+        return Reports(wanted=self._needs_reports)
 
     def concerns(self, error: KafkaError, refused: Sequence[Refused]) -> bool:
-        """Whether a transaction failed because a record of it was refused.
+        """Whether a transaction failed because one of its records was refused.
 
-        Where the refusal comes just as the offsets are sent the client does not say so, thus the next try is in doubt.
+        The client does not report a refusal that arrives while the offsets are sent. So the next attempt requests
+        delivery reports.
         """
-        known = self._doubted
-        self._doubted = True
-        return bool(refused) or (error.code() in OF_RECORD and not known)
+        known = self._needs_reports
+        self._needs_reports = True
+        return bool(refused) or (error.code() in RECORD_ERRORS and not known)
 
     def find(
         self,
@@ -127,35 +129,35 @@ class Culprits:
         refused: Sequence[Refused],
         probe: Callable[[Published, Sequence[int]], Refused | None],
     ) -> None:
-        """Amend what is at fault, for the next try.
+        """Find and replace the faulty writes, for the next attempt.
 
         Args:
             published: the batch.
-            refused: rows of refused requests.
-            probe: writes rows one by one, none of which is committed, and returns the first that is refused.
+            refused: the rows of refused requests.
+            probe: writes rows one by one without committing them, and returns the first refused one.
 
         Raises:
-            Fatal: nothing can be amended.
+            Fatal: a faulty write cannot be replaced.
         """
         if not refused:
             return
-        culprit = refused[0] if len(refused) == 1 else probe(published, [row for row, _ in refused])
-        if culprit is None:
-            self.properties = APART
+        faulty = refused[0] if len(refused) == 1 else probe(published, [row for row, _ in refused])
+        if faulty is None:
+            self.properties = ONE_BY_ONE
             return
-        row, error = culprit
+        row, error = faulty
         alike = [row, *self._alike(published, row, error)]
         for each in alike:
-            amend(published, each, error, self._refusals, self._limit)
+            replace_refused(published, each, error, self._refusals, self._limit)
             self._remember(published, each)
 
-    def _alike(self, published: Published, culprit: int, error: KafkaError) -> list[int]:
-        """Return the other predictions that are refused for the same: as large, or without a key."""
-        if published.is_letter(culprit):
+    def _alike(self, published: Published, faulty: int, error: KafkaError) -> list[int]:
+        """Return the other predictions that will be refused for the same reason: as large, or without a key."""
+        if published.is_letter(faulty):
             return []
-        keys, least = published.records.keys, bytes_of(published.write(culprit))
-        others = [row for row in published.rows if row != culprit and not published.is_letter(row)]
-        if error.code() not in OF_SIZE:
+        keys, least = published.records.keys, bytes_of(published.write(faulty))
+        others = [row for row in published.rows if row != faulty and not published.is_letter(row)]
+        if error.code() not in SIZE_ERRORS:
             return [row for row in others if keys[row] is None]
         return [] if self._compressed else [row for row in others if bytes_of(published.write(row)) >= least]
 
