@@ -41,10 +41,10 @@ def construct(text: str, where: str) -> tuple[object, list[Problem]]:
     except yaml.MarkedYAMLError as error:
         raise _not_yaml(error, where) from None
     except (ValueError, LookupError, AttributeError) as error:  # a number of 5,000 digits, `!!bool maybe`, ...
-        raise Misconfigured([Problem(where, f"has a value that is not of its type: {error}")]) from None
+        raise Misconfigured([Problem(where, f"has an invalid value: {error}")]) from None
     except RecursionError:
         raise Misconfigured([Problem(where, _DEEP)]) from None
-    return value, [Problem(f"{where}: line {line}", f"key {key} stands twice") for line, key in loader.duplicates]
+    return value, [Problem(f"{where}: line {line}", f"duplicate key {key}") for line, key in loader.duplicates]
 
 
 _DEEP = "is not YAML: it is nested too deeply"
