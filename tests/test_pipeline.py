@@ -58,7 +58,6 @@ class Source:
     def poll(self) -> Records | None:
         assert not self._delivery.full, "the window has no room"
         assert not self._delivery.behind, "commits are behind"
-        assert not self._script.stopped
         step = self._step()
         chosen: list[Row] = []
         for partition in sorted(self._delivery.owned) if step == "batch" else ():

@@ -68,14 +68,19 @@ def took_all(world: World) -> bool:
 def test_a_stop_in_the_middle_of_a_rebalance_repeats_nothing(
     make_world: MakeWorld, protocol: str, delivery: str
 ) -> None:
-    world = make_world(kafka__delivery=delivery, kafka__properties=PROTOCOLS[protocol])
-    with load(world, RATE):
-        stop_in_a_rebalance(world)
-    world.wait_committed()
-    assert world.verify().repeated == 0
-    assert said(world)[-1]["event"] == "stopped: everything written is committed"
-    if (protocol, delivery) == ("classic", "at-least-once"):
-        assert refused_while_stopping(world), "the stop missed the pending rebalance"
+    shows_itself = (protocol, delivery) == ("classic", "at-least-once")  # else no commit is refused
+    for _ in range(3 if shows_itself else 1):  # on a busy machine the stop may come when the rebalance has ended
+        world = make_world(kafka__delivery=delivery, kafka__properties=PROTOCOLS[protocol])
+        with load(world, RATE):
+            stop_in_a_rebalance(world)
+        world.wait_committed()
+        assert world.verify().repeated == 0
+        assert said(world)[-1]["event"] == "stopped: everything written is committed"
+        if shows_itself and refused_while_stopping(world):
+            return
+        for replica in [*world.replicas]:
+            assert world.stop(replica) == 0
+    assert not shows_itself, "each stop missed the pending rebalance"
 
 
 def test_a_stop_whose_time_is_up_tells_how_much_is_repeated(make_world: MakeWorld) -> None:
