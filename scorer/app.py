@@ -12,7 +12,7 @@ import structlog
 
 from scorer import pipeline
 from scorer.arrays.kernel import uncached
-from scorer.avro import Encoder
+from scorer.avro import SCHEMA_HEADER, Encoder
 from scorer.check import require_topics
 from scorer.errors import Fatal, Misconfigured
 from scorer.kafka import (
@@ -26,6 +26,7 @@ from scorer.kafka import (
     TransactionalSink,
     TransactionCheckpoint,
     commit_before_leaving,
+    header_reader,
 )
 from scorer.monitor import Health, Metrics, Outages, serve, watched
 from scorer.offline import golden_problems
@@ -49,7 +50,7 @@ def run(settings: Settings) -> bool:
 
     Raises:
         Misconfigured: with everything that is wrong, before anything was read.
-        Unavailable: the brokers cannot be reached, or a topic is missing.
+        Unavailable: the brokers or the schema registry cannot be reached, or a topic is missing.
         Fatal: there was no safe way on.
     """
     if uncached:
@@ -58,9 +59,12 @@ def run(settings: Settings) -> bool:
     if problems := golden_problems(serving):
         raise Misconfigured(problems)
     require_topics(settings.kafka)
+    header = serving.formats.prediction_header()
+    if versions := serving.formats.prefetch():
+        log.info("fetched the schemas of events", versions=versions)
     stop = Stop(settings.shutdown.deadline_s)
     with _signals(stop), ExitStack() as stack:
-        parts = _build(serving, stack, stop)
+        parts = _build(serving, header, stack, stop)
         model, trees = serving.bundle, serving.booster.path
         log.info("serving", model=model.name, version=model.version, trees=trees, group=settings.kafka.group_id)
         gc.collect()
@@ -100,7 +104,7 @@ class Stop:
         return max(0.0, self._deadline - time.monotonic())
 
 
-def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
+def _build(serving: Serving, header: bytes, stack: ExitStack, stop: Stop) -> Parts:
     settings, bundle = serving.settings, serving.bundle
     metrics, health = Metrics(serving.entities), Health(_loop_limit(settings))
     metrics.model(bundle.name, bundle.version, ARM, compiled=serving.booster.compiled)
@@ -109,6 +113,9 @@ def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
         stack.callback(lookups.close)
     for name in ("assigned", "kafka", *(["features"] if lookups else [])):
         health.set(name, False, "not yet known")  # noqa: FBT003  reads as a sentence
+    registry = settings.events.framing == "confluent"
+    if registry:
+        health.set("registry", True, "answering")  # noqa: FBT003  reads as a sentence
     stack.enter_context(watched(health, Outages(log)))
     if settings.http is not None:
         stack.enter_context(serve(settings.http.host, settings.http.port, metrics, health))
@@ -129,15 +136,16 @@ def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
         checkpoint = Checkpoint(source.commits, limits, metrics.in_flight)
     return Parts(
         source=source,
-        decoder=serving.decoder(),
+        decoder=serving.decoder(serving.formats.framing(header_reader(SCHEMA_HEADER))),
         scorer=serving.scorer(lookups.fetch if lookups else None, metrics.stages.stage),
         lookups=lookups,
         limit=limit,
-        encoder=Encoder(settings.predictions.framing),
+        encoder=Encoder(header),
         sink=sink,
         checkpoint=checkpoint,
         metrics=metrics,
         health=health,
+        registry=registry,
         condition=condition,
     )
 

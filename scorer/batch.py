@@ -62,13 +62,13 @@ class Records:
     keys: Sequence[bytes | None]
     data: NDArray[np.uint8]  # [bytes]: every value, end to end; a null value has no bytes
     ends: NDArray[np.int64]  # where each value ends in `data`
-    originals: Sequence[object] = ()  # what the source was given, for dead letters; opaque outside kafka/
+    originals: Sequence[object] = ()  # what the source was given, for dead letters and headers; opaque outside kafka/
     generation: int = 0  # of the assignment under which they were read
     membership: object = None  # the group's token of it, sent with the offsets of a transaction
 
     @classmethod
-    def of(cls, values: Sequence[bytes], first: int = 0) -> Self:
-        """Return values that no topic holds, numbered from `first` on."""
+    def of(cls, values: Sequence[bytes], first: int = 0, originals: Sequence[object] = ()) -> Self:
+        """Return values that no topic holds, numbered from `first` on; `originals` as in the attributes."""
         rows = len(values)
         return cls(
             topics=(),
@@ -79,6 +79,7 @@ class Records:
             keys=[None] * rows,
             data=np.frombuffer(b"".join(values), np.uint8),
             ends=np.cumsum([len(value) for value in values], dtype=np.int64),
+            originals=originals,
         )
 
     @property

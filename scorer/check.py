@@ -4,7 +4,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from functools import partial
 
-from scorer.errors import Fatal, Misconfigured, Problem, ScorerError
+from scorer.errors import Fatal, Misconfigured, Problem, ScorerError, Unavailable
 from scorer.kafka import (
     Admin,
     dead_letter_concerns,
@@ -45,12 +45,19 @@ def examine(settings: Settings, *, offline: bool = False) -> Report:
     """Look at everything that can be looked at; `offline` leaves the servers out."""
     report = Report()
     serving = None
-    try:
-        serving = prepare(settings)
-        report.problems += golden_problems(serving)
-    except Misconfigured as error:
-        report.problems += error.problems
-    report.done.append(f"schema {settings.events.schema_path.name} and model {settings.model.path.name}")
+    path = settings.events.schema_path
+    if path is None and offline:
+        report.warnings.append("the events' schema is in the registry, so offline neither it nor the plan is looked at")
+    else:
+        try:
+            serving = prepare(settings)
+            report.problems += golden_problems(serving)
+        except Misconfigured as error:
+            report.problems += error.problems
+        except Unavailable as error:
+            report.failures.append(str(error))
+    schema = path.name if path else "of the registry"
+    report.done.append(f"schema {schema} and model {settings.model.path.name}")
     if serving:
         report.warnings += map(str, serving.schema.concerns)
     if serving and not serving.bundle.verified:

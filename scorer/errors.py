@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,19 @@ class Misconfigured(ScorerError):
 class Unavailable(ScorerError):
     """A server cannot answer: wait by policy, stay in the group, try again; nothing is dropped."""
 
+    condition: ClassVar[str] = "features"  # the line of /ready that tells of it
+
 
 class Aborted(Unavailable):
     """The writes of a batch are undone, or it is not known yet: try again, with what is still ours."""
+
+    condition = "writes"
+
+
+class RegistryUnavailable(Unavailable):
+    """The schema registry cannot say what a schema is."""
+
+    condition = "registry"
 
 
 class Fatal(ScorerError):

@@ -7,7 +7,7 @@ from functools import partial
 
 from scorer.avro import Decoder, Encoder
 from scorer.batch import Outcome, Records, Rejected
-from scorer.errors import Aborted, Unavailable
+from scorer.errors import Unavailable
 from scorer.kafka import Checkpoint, DeadLetterLimit, Sink, Source
 from scorer.monitor import Health, Metrics
 from scorer.scoring import Scorer
@@ -33,6 +33,7 @@ class Parts:
     checkpoint: Checkpoint
     metrics: Metrics
     health: Health
+    registry: bool  # whether the decoder asks a schema registry
     condition: Callable[[str, str], None]  # told (name, trouble) of each server; no trouble is the empty text
 
 
@@ -65,13 +66,15 @@ def score(parts: Parts, records: Records) -> None:
     """Take one batch from raw bytes to handed-over writes.
 
     Raises:
-        Unavailable: the features cannot be had now, and the policy is to wait; nothing was published.
+        Unavailable: a schema cannot be had now, or the features, and the policy is to wait; nothing was published.
         Aborted: nor is anything of it visible that was.
         Fatal: too many of the last records are rejected; nothing was published.
     """
     stages = parts.metrics.stages
     with stages.decode:
         events = parts.decoder.decode(records)
+    if parts.registry:
+        parts.condition("registry", "")
     outcome = parts.scorer.score(events, time.time())
     if parts.lookups:
         parts.metrics.reused(outcome.found)
@@ -99,7 +102,7 @@ def _score_when_possible(parts: Parts, records: Records | None, stopping: Callab
         try:
             return score(parts, records)
         except Unavailable as error:
-            parts.condition("writes" if isinstance(error, Aborted) else "features", str(error))
+            parts.condition(error.condition, str(error))
             records = parts.source.hold(records, WAIT_SECONDS)
             parts.health.heartbeat()
     return None

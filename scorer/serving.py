@@ -6,9 +6,10 @@ from typing import TypeVar
 
 import structlog
 
-from scorer.avro import MOST_DIGITS, Decoder, Schema
+from scorer.avro import MOST_DIGITS, Decoder, Framing, Schema, unframed
 from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
+from scorer.formats import Formats, open_formats
 from scorer.model import Booster, Bundle, Given, find_bundle, load_booster
 from scorer.plan import Draft, FromEvent, Plan
 from scorer.scoring import Arm, Features, Scorer, Watch, unwatched
@@ -27,10 +28,15 @@ class Serving:
     """One version of a model, ready to score events of one schema."""
 
     settings: Settings
-    schema: Schema
+    formats: Formats
     bundle: Bundle
     plan: Plan
     booster: Booster
+
+    @property
+    def schema(self) -> Schema:
+        """The events' schema: the reader's view."""
+        return self.formats.schema
 
     @property
     def concerns(self) -> list[str]:
@@ -43,14 +49,18 @@ class Serving:
         """The entities' names, in the order of every array that has a line for each."""
         return tuple(entity.name for entity in self.plan.entities)
 
-    def decoder(self) -> Decoder:
-        """Return the decoder of the fields that the plan, the event's id and its time need."""
+    def decoder(self, framing: Framing | None = None) -> Decoder:
+        """Return the decoder of the fields that the plan, the event's id and its time need.
+
+        Args:
+            framing: finds the bodies of events; by default a value is a body.
+        """
         events = self.settings.events
         return Decoder(
             self.schema,
             fields=self.plan.fields,
             texts=self.plan.texts,
-            framing=events.framing,
+            framing=framing or unframed(self.schema),
             max_bytes=events.max_bytes,
             id_field=events.id,
             time_field=events.time,
@@ -96,9 +106,11 @@ def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:
 
     Raises:
         Misconfigured: with every problem of every part.
+        RegistryUnavailable: the registry, which has the schema, does not answer.
     """
     problems: list[Problem] = []
-    schema = _collect(problems, lambda: Schema.load(settings.events.schema_path))
+    formats = _collect(problems, lambda: open_formats(settings))
+    schema = formats and formats.schema
     found = bundle or _collect(problems, lambda: find_bundle(settings.model.path, settings.model.version))
     draft = found and _collect(problems, lambda: Draft.load(found.plan_file))
     plan = draft and _collect(problems, draft.plan)
@@ -115,9 +127,9 @@ def prepare(settings: Settings, bundle: Bundle | None = None) -> Serving:
         _collect(problems, lambda: connect(features.url, features.timeout_ms).close())
     elif draft and draft.keys:
         problems.append(Problem("features", "left out", "the plan has entities, so say where Redis is: features.url"))
-    if problems or not (schema and found and plan and booster):
+    if problems or not (formats and schema and found and plan and booster):
         raise Misconfigured([*problems, *(_related(schema.concerns, problems) if schema else ())])
-    serving = Serving(settings, schema, found, plan, booster)
+    serving = Serving(settings, formats, found, plan, booster)
     for concern in serving.concerns:
         log.warning(concern)
     for doubt in schema.concerns:

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from scorer.avro import Converter, Schema, frame, read_events
+from scorer.avro import Converter, Schema, read_events
 from scorer.batch import Kind
 from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.progress import counting
 from scorer.errors import Fatal, Misconfigured, Problem
+from scorer.formats import Formats, open_formats
 from scorer.kafka import Admin, Feed
-from scorer.settings import Settings
 
 KEYS = {Kind.TEXT, Kind.ENUM, Kind.INTEGER, Kind.BOOLEAN}
 
@@ -32,19 +32,19 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         Misconfigured: a line is no event of the schema, or the key no field whose text can be one.
-        Unavailable: the brokers do not answer.
+        Unavailable: the brokers or the schema registry do not answer.
         Fatal: the topic is missing, or refused an event.
     """
     settings = options.load(args).settings
-    schema = Schema.load(settings.events.schema_path)
-    key = _key(schema, args.key)
+    formats = open_formats(settings)
+    key = _key(formats.schema, args.key)
     topic = settings.kafka.input_topics[0]
     if not Admin(settings.kafka).topics([topic]):
         raise Fatal(f"topic {topic} does not exist; `scorer topics --create` makes it")
     feed = Feed(settings.kafka, topic)
     began = time.monotonic()
     try:
-        _produce(args, settings, schema, key, feed)
+        _produce(args, formats, key, feed)
     finally:
         seconds = max(time.monotonic() - began, 1e-3)
         summary = f"{feed.acknowledged:,} events in {topic}, {feed.acknowledged / seconds:,.0f} a second"
@@ -52,17 +52,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _produce(args: argparse.Namespace, settings: Settings, schema: Schema, key: Key, feed: Feed) -> None:
+def _produce(args: argparse.Namespace, formats: Formats, key: Key, feed: Feed) -> None:
     """Write the events, and wait for the brokers to have all that were written, whatever ends it."""
     pace = 1 / args.rate if args.rate else 0.0
+    header, most = formats.written().header, formats.settings.events.max_bytes
     due = time.monotonic()
     try:
         with counting("events produced") as show:
-            for body in read_events(args.input, schema, settings.events.max_bytes):
+            for body in read_events(args.input, formats.schema, most):
                 if (early := due - time.monotonic()) > 0:  # sleeping for no time at all takes time
                     time.sleep(early)
                 due += pace
-                feed.write(frame(body, schema, settings.events.framing), key(body))
+                feed.write(header + body, key(body))
                 show(feed.acknowledged)
     finally:
         feed.finish()

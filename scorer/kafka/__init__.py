@@ -13,6 +13,7 @@ from scorer.kafka.delivery.checkpoint import Checkpoint, Limits
 from scorer.kafka.delivery.exactly_once import TransactionalSink
 from scorer.kafka.delivery.leaving import commit_before_leaving
 from scorer.kafka.delivery.positions import PositionCommits, TransactionCheckpoint
+from scorer.kafka.headers import header_reader
 from scorer.kafka.operate.client_check import membership_concerns, property_problems
 from scorer.kafka.operate.feed import Feed
 from scorer.kafka.operate.reader import Reader, Record
@@ -46,6 +47,7 @@ __all__ = [
     "dead_letter_topic",
     "durability_concerns",
     "examine_rights",
+    "header_reader",
     "membership_concerns",
     "memory_of",
     "output_concerns",

@@ -1,8 +1,10 @@
 """Every setting: its type, unit, default, limits and meaning. Errors and the reference are worded from here."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from scorer.settings.kinds import (
     Bytes,
@@ -10,6 +12,7 @@ from scorer.settings.kinds import (
     Expects,
     Framing,
     Milliseconds,
+    Optional,
     PathSetting,
     Ratio,
     Records,
@@ -19,9 +22,14 @@ from scorer.settings.kinds import (
     Topic,
     Topics,
     Url,
+    Urls,
     VersionName,
+    Yes,
 )
 from scorer.settings.properties import check_properties
+
+OAUTH_NEEDED = frozenset({"bearer.auth.client.id", "bearer.auth.client.secret", "bearer.auth.issuer.endpoint.url"})
+OAUTH = OAUTH_NEEDED | {"bearer.auth.scope", "bearer.auth.logical.cluster", "bearer.auth.identity.pool.id"}
 
 
 class Group(BaseModel):
@@ -102,8 +110,25 @@ class KafkaSettings(Group):
 class EventSettings(Group):
     """The events: their schema and what is taken from each."""
 
-    schema_path: PathSetting = Field(alias="schema", description="Avro schema (.avsc) of the value.")
-    framing: Framing = Field(default="none", description="What stands before the Avro body.")
+    framing: Framing = Field(
+        default="none",
+        description="What stands around the Avro body. none: nothing. confluent: the id of a schema registry before "
+        "it, or the GUID in the header `__value_schema_id`; each event is read by the schema that it was written with. "
+        "single-object: the marker and fingerprint of the Avro specification.",
+    )
+    schema_path: PathSetting | None = Field(
+        alias="schema",
+        default=None,
+        validate_default=True,
+        description="Avro schema (.avsc) of the value; with `framing: confluent` the reader's view, to which every "
+        "writer's schema is resolved. null, which `framing: confluent` alone allows: the latest version of the "
+        "subject, as it is when a replica starts.",
+    )
+    subject: Text | None = Field(
+        default=None,
+        description="Subject of the events' schema in the registry. null: TOPIC-value, of the first input topic where "
+        "one schema is meant and of each where versions are fetched ahead.",
+    )
     id: Text | None = Field(
         default=None,
         description="Scalar field copied as text into `event_id`; where null, topic-partition-offset is taken.",
@@ -117,11 +142,84 @@ class EventSettings(Group):
         default=1_000_000, ge=1, le=1_000_000_000, description="A larger value is a dead letter `too-large`."
     )
 
+    @field_validator("schema_path")
+    @classmethod
+    def _known(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        if path is None and info.data.get("framing", "confluent") != "confluent":
+            raise PydanticCustomError("missing", "only a registry can give it")
+        return path
+
 
 class PredictionSettings(Group):
     """The predictions."""
 
-    framing: Framing = Field(default="none", description="What stands before the Avro body.")
+    framing: Framing = Field(
+        default="none",
+        description="What stands before the Avro body. confluent: the id of the prediction's schema in the registry.",
+    )
+    subject: Text | None = Field(
+        default=None,
+        description="Subject of the prediction's schema in the registry. null: OUTPUT_TOPIC-value.",
+    )
+    register_schema: Yes = Field(
+        alias="register",
+        default=True,
+        description="Register the prediction's schema at the start, if the subject's rule of compatibility lets it. "
+        "false: it has to be registered already.",
+    )
+
+
+class TlsSettings(Group):
+    """The certificates of a connection, PEM files that are read anew for every connection."""
+
+    ca: PathSetting | None = Field(default=None, description="Authorities that are trusted; null: those of the system.")
+    certificate: PathSetting | None = Field(
+        default=None, description="Certificate of the client, for servers that ask for one; may hold the key, too."
+    )
+    key: PathSetting | None = Field(default=None, description="Private key of the certificate.")
+
+
+class RegistrySettings(Group):
+    """The schema registry, which `framing: confluent` needs. Leave the group out otherwise."""
+
+    url: Urls = Field(description="Where it is; of a list, the next address is asked where one does not answer.")
+    user: Optional = Field(
+        default="",
+        description="`name:password`, for basic authentication. One of `user`, `token` and `oauth` at most.",
+    )
+    token: Optional = Field(default="", description="Token of a bearer.")
+    oauth: Annotated[dict[str, str], Expects("a map of bearer.auth properties")] = Field(
+        default={},
+        description="Client credentials of OAuth 2, by the names of Confluent's clients: `bearer.auth.client.id`, "
+        "`bearer.auth.client.secret`, `bearer.auth.issuer.endpoint.url`, and where the registry wants them "
+        "`bearer.auth.scope`, `bearer.auth.logical.cluster` and `bearer.auth.identity.pool.id`.",
+    )
+    tls: TlsSettings | None = None
+
+    @field_validator("user")
+    @classmethod
+    def _with_password(cls, user: str) -> str:
+        if user and ":" not in user:
+            raise ValueError("expected name:password")
+        return user
+
+    @field_validator("token")
+    @classmethod
+    def _alone(cls, token: str, info: ValidationInfo) -> str:
+        if token and info.data.get("user"):
+            raise ValueError("expected registry.user or registry.token, not both")
+        return token
+
+    @field_validator("oauth")
+    @classmethod
+    def _complete(cls, oauth: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        if oauth and (info.data.get("user") or info.data.get("token")):
+            raise ValueError("expected one of registry.user, registry.token and registry.oauth")
+        if unknown := sorted(set(oauth) - OAUTH):
+            raise ValueError(f"'{unknown[0]}' is unknown; known here: {', '.join(sorted(OAUTH))}")
+        if oauth and (missing := sorted(OAUTH_NEEDED - set(oauth))):
+            raise ValueError(f"expected {', '.join(missing)}, too")
+        return oauth
 
 
 class CacheSettings(Group):
@@ -232,9 +330,18 @@ class Settings(Group):
     kafka: KafkaSettings
     events: EventSettings
     predictions: PredictionSettings = PredictionSettings()
+    registry: RegistrySettings | None = Field(default=None, validate_default=True)
     features: FeatureSettings | None = None
     model: ModelSettings
     batch: BatchSettings = BatchSettings()
     http: HttpSettings | None = HttpSettings()
     log: LogSettings = LogSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
+
+    @field_validator("registry")
+    @classmethod
+    def _there_where_needed(cls, registry: RegistrySettings | None, info: ValidationInfo) -> RegistrySettings | None:
+        groups = (info.data.get(name) for name in ("events", "predictions"))
+        if registry is None and any(group is not None and group.framing == "confluent" for group in groups):
+            raise PydanticCustomError("missing", "framing: confluent needs it")
+        return registry

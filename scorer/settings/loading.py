@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from scorer.errors import Misconfigured, Problem
-from scorer.settings.catalogue import CATALOGUE, Key, Shape
+from scorer.settings.catalogue import ALIASES, CATALOGUE, Key, Shape
 from scorer.settings.document import read_file
 from scorer.settings.groups import Settings
 from scorer.settings.properties import RefusedProperties
@@ -91,8 +91,9 @@ def _worded(details: ErrorDetails, sources: Sources, path: Path) -> Iterator[Pro
     setting = CATALOGUE[key]
     item = "".join(f"[{index}]" for index in details["loc"][len(key) :])
     reason = details.get("ctx", {}).get("error")
-    if details["type"] == "missing":
-        yield Problem(setting.dotted, "missing", f"expected {setting.expects}, in {path.name} or in {setting.variable}")
+    if details["type"] == "missing" and key not in sources.given:
+        expects = setting.expects.removesuffix(" or null")
+        yield Problem(setting.dotted, "missing", f"expected {expects}, in {path.name} or in {setting.variable}")
     elif isinstance(reason, RefusedProperties):
         for name, why in reason.reasons.items():
             inner = (*key, name)
@@ -107,7 +108,7 @@ def _worded(details: ErrorDetails, sources: Sources, path: Path) -> Iterator[Pro
 
 def _key(details: ErrorDetails) -> Key:
     """Return the setting in which pydantic found something."""
-    location = tuple(map(str, details["loc"]))
+    location = tuple(ALIASES.get(str(part), str(part)) for part in details["loc"])
     return next(location[:size] for size in range(len(location), -1, -1) if location[:size] in CATALOGUE)
 
 

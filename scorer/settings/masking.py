@@ -22,6 +22,7 @@ _HOST = r"(?:\[[^\]]*\]|[^:@/?\[,]*)"
 _PORT = re.compile(
     rf"\A(?P<before>[^:]*://(?:{_HOST}(?::\d*)?,)*{_HOST}:)(?P<secret>(?!\d*(?:[,/?]|\Z)|.*@).+)", re.DOTALL
 )
+_PASSWORD = re.compile(r"(?<=:)[^:/@,]+(?=@)")  # of a login in one of several URLs
 _SECRET_NAME = re.compile(
     r"passw|passphrase|(^|_)(pass|pw)(_|\Z)|pwd|secret|token|credential|api_?key|private", re.IGNORECASE
 )
@@ -34,6 +35,10 @@ def masked(key: Key, value: str) -> str:
         return MASK if secret else _without_login(value)
     if key == ("features", "url"):
         return _without_passwords(value)
+    if key == ("registry", "user"):
+        return f"{value.partition(':')[0]}:{MASK}" if value else ""
+    if _is_credential(key):
+        return MASK if value else ""
     return _without_login(value)
 
 
@@ -44,7 +49,9 @@ def mask(settings: Settings) -> dict[str, Any]:
 
 def conceals(key: Key) -> bool:
     """Whether a value of this key is secret, or may have a secret in it."""
-    return key == ("features", "url") or (key[:2] == ("kafka", "properties") and bool(SECRET.search(key[-1])))
+    if key in {("features", "url"), ("registry", "url"), ("registry", "user")} or _is_credential(key):
+        return True
+    return key[:2] == ("kafka", "properties") and bool(SECRET.search(key[-1]))
 
 
 def secrets_in(key: Key, value: str) -> Iterator[str]:
@@ -53,11 +60,22 @@ def secrets_in(key: Key, value: str) -> Iterator[str]:
         found = [match["secret"] for match in (_login(value), *_OPTION.finditer(value)) if match]
     elif key[:2] == ("kafka", "properties") and (SECRET.search(key[-1]) or SECRET_VALUE.search(value)):
         found = [value]
+    elif key == ("registry", "user"):
+        found = [value.partition(":")[2]]
+    elif key == ("registry", "url"):
+        found = [match[0] for match in _PASSWORD.finditer(value)]
+    elif _is_credential(key):
+        found = [value]
     else:
         found = []
     for secret in found:
         yield secret
         yield unquote(secret)
+
+
+def _is_credential(key: Key) -> bool:
+    """Whether a value lets its owner into the schema registry, all of it."""
+    return key == ("registry", "token") or (key[:2] == ("registry", "oauth") and bool(SECRET.search(key[-1])))
 
 
 def is_secret(variable: str) -> bool:
