@@ -49,6 +49,12 @@ class Serving:
         """The entities' names, in the order of every array that has a line for each."""
         return tuple(entity.name for entity in self.plan.entities)
 
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The event's fields that the plan, its id and its time need."""
+        own = (path for path in (self.settings.events.id, self.settings.events.time) if path is not None)
+        return tuple(dict.fromkeys([*self.plan.fields, *self.plan.texts, *own]))
+
     def decoder(self, framing: Framing | None = None) -> Decoder:
         """Return the decoder of the fields that the plan, the event's id and its time need.
 

@@ -4,8 +4,9 @@ from scorer.avro.decimals import MOST_DIGITS
 from scorer.avro.decoder import Decoder
 from scorer.avro.encoder import PREDICTION, PREDICTION_TEXT, Encoder
 from scorer.avro.files import read_events
-from scorer.avro.framing import SCHEMA_HEADER, Confluent, Framing, Writers, single_object, unframed
+from scorer.avro.framing import SCHEMA_HEADER, Confluent, Framing, Writers, read_written, single_object, unframed
 from scorer.avro.jsonl import BadEvent, Converter
+from scorer.avro.mapping import Mapped, has_default, mapped
 from scorer.avro.prediction_json import prediction_json
 from scorer.avro.reread import Reread
 from scorer.avro.salvage import Salvage
@@ -22,12 +23,16 @@ __all__ = [
     "Decoder",
     "Encoder",
     "Framing",
+    "Mapped",
     "Reread",
     "Salvage",
     "Schema",
     "Writers",
+    "has_default",
+    "mapped",
     "prediction_json",
     "read_events",
+    "read_written",
     "single_object",
     "unframed",
 ]

@@ -25,6 +25,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "check": "find what is wrong before anything runs",
         "config": "show the effective settings and where each comes from",
         "topics": "show the topics, or create those that are missing",
+        "schemas": "show the schema registry's versions and what each gives for the plan",
         "models": "list, show, verify and add versions of the model",
         "features": "load features into Redis",
     },

@@ -72,6 +72,12 @@ class Registry:
             found = [self._version(subject, str(int(number))) for number in numbers]
         return [each for each in found if each is not None]
 
+    def level(self, subject: str) -> str:
+        """Return the rule of compatibility of a subject, or the one that holds for all."""
+        with self._understood():
+            answer = self._http.get(f"/config/{_quoted(subject)}?defaultToGlobal=true") or self._http.get("/config")
+            return str(answer["compatibilityLevel"])
+
     def prefetch(self, subjects: Iterable[str]) -> int:
         """Fetch every schema of some subjects, so that no event waits for one of them; return how many."""
         return sum(len(self.versions(subject)) for subject in subjects)

@@ -101,7 +101,7 @@ def evolved(kind: Any, source: random.Random, top: bool = False) -> Any:  # noqa
     return kind
 
 
-NEW = [
+NEW: list[dict[str, Any]] = [
     {"name": "new_text", "type": "string", "default": "é"},
     {"name": "new_number", "type": "double", "default": -1.5},
     {"name": "new_choice", "type": ["int", "null"], "default": 7},
@@ -192,7 +192,7 @@ def test_a_mixed_batch_is_what_fastavro_resolves_row_by_row(case: Case, seeds: l
 
 
 @pytest.mark.prove
-@settings(max_examples=4_000)
+@settings(max_examples=2_000)
 @given(case=cases(wide=False), seeds=st.lists(st.integers(0, 10**9), min_size=3, max_size=3))
 def test_thousands_of_pairs_are_what_fastavro_resolves(case: Case, seeds: list[int]) -> None:
     compare(case, seeds)

@@ -1,6 +1,6 @@
 """What stands around an Avro body, and tells which schema wrote it. A new framing is one new file here."""
 
-from scorer.avro.framing.confluent import SCHEMA_HEADER, Confluent, Writers
+from scorer.avro.framing.confluent import SCHEMA_HEADER, Confluent, Writers, read_written
 from scorer.avro.framing.door import Bodies, Framing, Written
 from scorer.avro.framing.prefix import Prefix, single_object, unframed
 
@@ -12,6 +12,7 @@ __all__ = [
     "Prefix",
     "Writers",
     "Written",
+    "read_written",
     "single_object",
     "unframed",
 ]

@@ -132,7 +132,7 @@ class Confluent:
         if registered is None:
             return _NO_ID
         try:
-            written = _read(registered, _title(key))
+            written = read_written(registered, _title(key))
         except Misconfigured as error:
             self._refused[key] = f"{error.problems[0]}"
             return _NO_ID
@@ -148,13 +148,14 @@ def _title(key: int | str) -> str:
     return f"schema with id {key}" if isinstance(key, int) else f"schema with GUID {key}"
 
 
-def _read(registered: Registered, title: str) -> Written:
+def read_written(registered: Registered, title: str = "") -> Written:
     """Read the schema of a writer, which may declare what one of ours may not.
 
     Raises:
         Misconfigured: it is not Avro.
     """
     name = f"schema id {registered.id}"
+    title = title or name
     if registered.kind != "AVRO":
         raise Misconfigured([Problem(title, f"it is of type {registered.kind}", "expected Avro")])
     return Written(read_schema(registered.text, title, foreign=True, before=registered.references).kind, name)
