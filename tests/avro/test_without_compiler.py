@@ -9,6 +9,8 @@ ROOT = Path(__file__).parents[2]
 TESTS = [
     "tests/avro/test_decoder.py",
     "tests/avro/test_framing.py",
+    "tests/avro/test_evolution.py::test_what_resolves",
+    "tests/avro/test_evolution.py::test_each_id_is_asked_for_once_and_an_unknown_one_is_told",
     "tests/avro/test_decoder_properties.py::test_whatever_becomes_of_the_bytes_the_verdict_is_the_references",
     "tests/avro/test_encoder.py::test_predictions_are_what_fastavro_writes[none]",
 ]
