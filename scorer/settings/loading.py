@@ -101,9 +101,9 @@ def _worded(details: ErrorDetails, sources: Sources, path: Path) -> Iterator[Pro
             yield Problem(where(inner, given.origin.place), f"found {show(inner, given.value)}", why)
     else:
         found = f"found {show(key, details['input'])}"
-        yield Problem(
-            where(key, sources.given[key].origin.place, item), found, str(reason or f"expected {setting.expects}")
-        )
+        # A map has no value of its own, but entries: the place of the first is shown.
+        given = next(value for other, value in sources.given.items() if other[: len(key)] == key)
+        yield Problem(where(key, given.origin.place, item), found, str(reason or f"expected {setting.expects}"))
 
 
 def _key(details: ErrorDetails) -> Key:

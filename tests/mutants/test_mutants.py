@@ -36,6 +36,20 @@ class Mutant:
 
 MUTANTS = [
     Mutant(
+        "a registry in trouble makes dead letters",
+        "scorer/registry/http.py",
+        "if status == 404 and code in _UNKNOWN:",
+        "if status >= 400:",
+        "tests/registry/test_registry.py::test_trouble_is_never_an_unknown_schema",
+    ),
+    Mutant(
+        "a symbol that the reader does not have becomes its first",
+        "scorer/avro/program.py",
+        "known.get(symbol, otherwise)",
+        "known.get(symbol, max(otherwise, 0))",
+        "tests/avro/test_evolution.py::test_what_does_not_resolve_is_told",
+    ),
+    Mutant(
         "commit before acknowledgement",
         "scorer/kafka/delivery/checkpoint.py",
         "return self.acknowledged == self.expected and self.error is None",
