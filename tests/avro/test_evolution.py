@@ -5,16 +5,22 @@ import json
 import math
 import random
 import struct
+import time
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import fastavro
 import numpy as np
 import pytest
+from confluent_kafka.schema_registry import SchemaRegistryClient, header_schema_id_serializer
+from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorer.avro import Confluent, Decoder, Schema
+from scorer.avro import SCHEMA_HEADER, Confluent, Decoder, Schema
+from scorer.avro.framing import confluent
 from scorer.batch import Column, Events, Kind, Reason
 from scorer.errors import RegistryUnavailable
 from scorer.registered import Registered
@@ -304,7 +310,7 @@ def test_the_guid_of_a_header_goes_before_what_the_value_begins_with() -> None:
     decoder = Decoder(reader, ["f0"], (), framing, 100, None, None)
     values = [b"\x02", framed(1, b"\x04"), b"\x02", b"\x02", b"\x08"]
     batch = records(values)
-    batch = type(batch)(**{name: getattr(batch, name) for name in batch.__slots__} | {"originals": range(5)})
+    batch = replace(batch, originals=range(5))
     events = decoder.decode(batch)
     assert [held(events, events.columns["f0"], row) for row in (0, 1, 4)] == [1, 2, 4]
     unknown, bad = events.rejected
@@ -312,6 +318,50 @@ def test_the_guid_of_a_header_goes_before_what_the_value_begins_with() -> None:
     assert "no schema with GUID 00000000-0000-0000-0000-000000000000" in unknown.detail
     assert (bad.row, bad.reason) == (3, Reason.BAD_FRAMING)
     assert "the header __value_schema_id is 07" in bad.detail
+
+
+def test_a_flood_of_unknown_ids_does_not_hold_up_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confluent, "FETCHING_SECONDS", 0.02)
+
+    class Slow(Known):
+        def by_id(self, number: int) -> Registered | None:
+            time.sleep(0.005)
+            return super().by_id(number)
+
+    known, reader = Slow(), schema_of("int")
+    decoder = Decoder(reader, ["f0"], (), Confluent(reader, known), 100, None, None)
+    batch, tries = records([framed(number, b"\x02") for number in range(100, 130)]), 0
+    while tries < 100:
+        tries += 1
+        try:
+            events = decoder.decode(batch)
+        except RegistryUnavailable:
+            continue
+        break
+    assert 1 < tries < 100
+    assert known.asked == list(range(100, 130))  # each once, whatever was tried again
+    assert {each.reason for each in events.rejected} == {Reason.UNKNOWN_SCHEMA}
+    assert len(events.rejected) == 30
+
+
+def test_the_header_of_confluents_own_serializer_is_read() -> None:
+    client = SchemaRegistryClient.new_client({"url": "mock://"})
+    text = json.dumps(declared("int"))
+    serialize = AvroSerializer(client, text, conf={"schema.id.serializer": header_schema_id_serializer})
+    context = SerializationContext("flights", MessageField.VALUE, headers=[])
+    body = serialize({"f0": 7}, context)
+    ((name, header),) = cast("list[tuple[str, bytes]]", context.headers)
+
+    class Mock(Known):
+        def by_guid(self, guid: str) -> Registered | None:
+            return Registered(client.get_schema_by_guid(guid).schema_str or "", 1)
+
+    reader = schema_of("long")
+    framing = Confluent(reader, Mock(), header_of=lambda _: header)
+    batch = replace(records([bytes(body or b"")]), originals=[None])
+    events = Decoder(reader, ["f0"], (), framing, 100, None, None).decode(batch)
+    assert name == SCHEMA_HEADER
+    assert held(events, events.columns["f0"], 0) == 7
 
 
 def test_nothing_is_decided_while_the_registry_is_away() -> None:

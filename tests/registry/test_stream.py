@@ -12,6 +12,7 @@ from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegis
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+from scorer.avro import SCHEMA_HEADER
 from scorer.sandbox.server import free_port
 from tests.delivery.conftest import MakeWorld, make_world
 from tests.delivery.world import World, amount, card, headers, known, place
@@ -54,10 +55,10 @@ def serializer(world: World, url: str, text: str, references: Sequence[SchemaRef
     return run
 
 
-def send(world: World, serialize: Serialize, numbers: Sequence[int]) -> None:
+def send(world: World, serialize: Serialize, numbers: Sequence[int], **write: Any) -> None:
     """Write events, and note which number each record is of."""
     before = set(world.sent)
-    world.send([serialize(number) for number in numbers])
+    world.send([serialize(number) for number in numbers], **write)
     by_value = {serialize(number): number for number in numbers}
     for at in set(world.sent) - before:
         world.sent[at] = by_value[world.sent[at]]  # type: ignore[index]
@@ -112,6 +113,14 @@ def test_schemas_change_in_mid_stream(make_world: MakeWorld, apicurio: Apicurio)
         send(world, second, whole[turn::3])
         send(world, third, range(500 + 100 * turn, 550 + 100 * turn))
         send(world, first, range(1000 + 100 * turn, 1050 + 100 * turn))
+    number = client.lookup_schema(f"{world.input}-value", Schema(FIRST, "AVRO")).schema_id
+    assert number is not None
+    send(
+        world,
+        lambda event: first(event)[5:],
+        [2000, 2001],
+        headers=[(SCHEMA_HEADER, b"\x00" + number.to_bytes(4, "big"))],
+    )
     world.send([_text_amount(apicurio.url, world), b"\x00\x7f\xff\xff\xff\x02", b"\x02no framing"])
     world.wait(len(world.sent))
     world.wait_committed()

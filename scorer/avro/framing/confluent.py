@@ -6,6 +6,7 @@ deserializers do, the header is looked at first.
 """
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -18,10 +19,11 @@ from scorer.avro.reader import read_schema
 from scorer.avro.reading import Fault
 from scorer.avro.schema import Schema
 from scorer.batch import Records
-from scorer.errors import Misconfigured, Problem
+from scorer.errors import Misconfigured, Problem, RegistryUnavailable
 from scorer.registered import Registered
 
 SCHEMA_HEADER = "__value_schema_id"  # of a record
+FETCHING_SECONDS = 5.0  # that new schemas may hold up the consumer group's heartbeat
 _WIDTH: Final = 5  # bytes of the zero and the id
 _ID, _GUID = b"\x00", b"\x01"  # what the record's header begins with
 _GUID_BYTES = 16
@@ -66,6 +68,9 @@ class Confluent:
         self._registry, self._header_of = registry, header_of
         self._numbers: dict[int | str, int] = {}  # in `writers`, by id and by GUID
         self._refused: dict[int | str, str] = {}  # why a schema cannot be used at all
+        # Those that the registry does not have, until the batch is through: tried again, it goes on where it stopped.
+        self._absent: set[int | str] = set()
+        self._began = 0.0
 
     def split(self, records: Records) -> Bodies:
         """Find the bodies of a batch.
@@ -73,7 +78,7 @@ class Confluent:
         Raises:
             Unavailable: the registry cannot say now what one of the schemas is.
         """
-        rows = len(records)
+        rows, self._began = len(records), monotonic()
         starts, ids = begins(records), np.empty(rows, np.int64)
         notes: dict[int, str] = {}
         writers = np.zeros(rows, np.int32)
@@ -91,6 +96,7 @@ class Confluent:
         by_id = numbers[places]
         for row in np.flatnonzero(by_id < 0).tolist():
             starts[row], notes[row] = int(Fault.UNKNOWN_SCHEMA), self._why(int(ids[row]))
+        self._absent.clear()
         return Bodies(starts, np.where(ids == _NO_ID, writers, by_id).astype(np.int32), notes)
 
     def explain(self, fault: Fault, value: bytes) -> str:  # noqa: ARG002  the only fault without a note
@@ -126,10 +132,13 @@ class Confluent:
         known = self._numbers.get(key)
         if known is not None:
             return known
-        if key == _NO_ID or key in self._refused:
+        if key == _NO_ID or key in self._refused or key in self._absent:
             return _NO_ID
+        if monotonic() - self._began > FETCHING_SECONDS:
+            raise RegistryUnavailable(f"one batch has more new schemas than come in {FETCHING_SECONDS:g} seconds")
         registered = self._registry.by_id(key) if isinstance(key, int) else self._registry.by_guid(key)
         if registered is None:
+            self._absent.add(key)
             return _NO_ID
         try:
             written = read_written(registered, _title(key))
