@@ -1,9 +1,9 @@
 """A real schema registry with Confluent's HTTP interface: Apicurio, as a child process."""
 
 import hashlib
-import shutil
 import tarfile
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -39,7 +39,8 @@ def home() -> Path:
         unpacked = Path(temporary) / "unpacked"
         with tarfile.open(file) as archive:
             archive.extractall(unpacked, filter="data")
-        shutil.move(unpacked, folder)
+        with suppress(OSError):  # another process was first
+            unpacked.rename(folder)
     return folder
 
 
