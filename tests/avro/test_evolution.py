@@ -19,7 +19,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorer.avro import SCHEMA_HEADER, Confluent, Decoder, Schema
+from scorer.avro import SCHEMA_HEADER, Confluent, Decoder, Schema, unframed
 from scorer.avro.framing import confluent
 from scorer.batch import Column, Events, Kind, Reason
 from scorer.errors import RegistryUnavailable
@@ -202,6 +202,33 @@ def test_a_mixed_batch_is_what_fastavro_resolves_row_by_row(case: Case, seeds: l
 @given(case=cases(wide=False), seeds=st.lists(st.integers(0, 10**9), min_size=3, max_size=3))
 def test_thousands_of_pairs_are_what_fastavro_resolves(case: Case, seeds: list[int]) -> None:
     compare(case, seeds)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, body: bytes) -> bytes:
+    """A body with some bytes changed, put in or taken out."""
+    out, at = bytearray(body), draw(st.integers(0, len(body)))
+    hostile = st.sampled_from([b"\x01", b"\x80", b"\xff" * 9 + b"\x01", b"\x80" * 8 + b"\x40"])
+    out[at : at + draw(st.integers(0, 2))] = draw(st.binary(max_size=2) | hostile)
+    return bytes(out)
+
+
+@settings(max_examples=100)
+@given(case=cases(), seed=st.integers(0, 10**9), data=st.data())
+def test_the_structure_of_a_writers_bytes_is_judged_by_its_own_schema(
+    case: Case, seed: int, data: st.DataObject
+) -> None:
+    writer = Schema.parse(json.dumps(bare(case.schema)), "writer.avsc")
+    reader = Schema.parse(json.dumps(evolved(bare(case.schema), random.Random(seed), top=True)), "reader.avsc")  # noqa: S311  no secrets
+    bodies = [data.draw(damaged(body)) for body in case.bodies for _ in range(3)] + case.bodies
+    judge = Decoder(writer, (), (), unframed(writer), 10**6, None, None)
+    wrong = {each.row: each.reason for each in judge.decode(records(bodies)).rejected if bodies[each.row]}
+    events = decoded(reader, Known(bare(case.schema)), *(framed(1, body) for body in bodies), used=list(reader.fields))
+    rejected = {each.row: each.reason for each in events.rejected}
+    assert wrong.keys() <= rejected.keys()
+    for row, reason in rejected.items():
+        assert reason in {wrong.get(row), Reason.BAD_VALUE, Reason.UNKNOWN_SCHEMA} or not bodies[row]
+        assert all(column.null[row] for column in events.columns.values())
 
 
 def color(*symbols: str, **more: Any) -> dict[str, Any]:
