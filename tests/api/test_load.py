@@ -111,7 +111,7 @@ print({'pandas', 'pyarrow', 'confluent_kafka'} & sys.modules.keys())
 """
     said = run(code, tmp_path)
     assert said.stdout.splitlines() == ["set()", "set()"]
-    assert "the model is unverified" in said.stderr
+    assert "model is unverified" in said.stderr
 
 
 def test_the_log_of_the_program_stays_its_own(tmp_path: Path) -> None:
@@ -124,5 +124,5 @@ scorer.load("scorer.yaml", features={})
 assert logging.getLogger().handlers == handlers
 """
     said = run(code, tmp_path)
-    assert "the model is unverified" in said.stdout
+    assert "model is unverified" in said.stdout
     assert said.stderr == ""
