@@ -51,7 +51,7 @@ def examine(settings: Settings, *, offline: bool = False) -> Report:
     serving = None
     path = settings.events.schema_path
     if path is None and offline:
-        report.warnings.append("the events' schema is in the registry, so offline neither it nor the plan is looked at")
+        report.warnings.append("the events' schema is in the registry, so --offline checks neither it nor the plan")
     else:
         try:
             serving = prepare(settings)
@@ -151,7 +151,7 @@ def _examine_registry(serving: Serving, report: Report) -> None:
         found = patiently(lambda: registry.compatibility(subject, PREDICTION_TEXT))
         if not found.compatible:
             reasons = f": {'; '.join(found.reasons)}" if found.reasons else ""
-            what = f"{subject} does not let the prediction's schema follow its latest version{reasons}"
+            what = f"the compatibility of {subject} does not allow the prediction's schema as its next version{reasons}"
             report.problems.append(
                 Problem("predictions.subject", what, "choose another subject, or relax its compatibility")
             )

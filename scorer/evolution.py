@@ -1,4 +1,4 @@
-"""What the versions of a registry's subjects mean for the plan, now and as the subject lets them change."""
+"""Compares the versions in the registry with the plan, and finds the changes that a subject's compatibility allows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ _SAFE = frozenset({"FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"}) 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version of a subject, and what it gives.
+    """A version of a subject, and what it provides.
 
-    problem: why it is not a schema of events at all; empty where it is.
+    problem: why it is not a schema of events; empty if it is.
     """
 
     subject: str
     version: int
     id: int
-    reader: bool  # whether it is the reader's view
+    reader: bool  # whether it is the reader's schema
     fields: tuple[Mapped, ...]
     problem: str = ""
 
     @property
     def problems(self) -> list[str]:
-        """Why its events become dead letters, all of them or some."""
+        """The reasons why its events, or some of them, become dead letters."""
         return [self.problem] if self.problem else [each.problem for each in self.fields if each.problem]
 
 
@@ -55,7 +55,7 @@ def versions(serving: Serving) -> Iterator[Version]:
 
 
 def concerns(serving: Serving) -> list[str]:
-    """Say which versions would make dead letters, and which changes the subjects' compatibility lets through.
+    """Return warnings about versions whose events become dead letters, and about compatibility that allows them.
 
     Raises:
         RegistryUnavailable: the registry does not answer.
@@ -73,7 +73,7 @@ def concerns(serving: Serving) -> list[str]:
         level = patiently(partial(registry.level, subject))
         if level not in _SAFE and needed:
             told.append(
-                f"the compatibility of {subject} is {level}: a producer may take away or widen {', '.join(needed)},"
+                f"the compatibility of {subject} is {level}: a producer may remove or widen {', '.join(needed)},"
                 " and its events become dead letters; FORWARD or FULL forbids that"
             )
     return told

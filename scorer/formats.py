@@ -1,4 +1,4 @@
-"""The schemas and the framings of a stream, as the settings and the schema registry have them."""
+"""The schemas and framings of a stream, from the settings and the schema registry."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from scorer.settings import Settings
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Formats:
-    """How events and predictions are written.
+    """The formats of events and predictions.
 
-    settings: where the schemas are.
-    schema:   of the events: the reader's view.
-    registry: None where the settings have none.
-    reader:   the version of a subject that the view is; None where it is a file.
+    settings: name the schemas.
+    schema:   the schema of the events, which is the reader's.
+    registry: None if the settings have none.
+    reader:   the version in the registry that the schema was taken from; None if it is a file.
     """
 
     settings: Settings
@@ -43,7 +43,7 @@ class Formats:
                 return unframed(self.schema)
 
     def written(self) -> Framing:
-        """Return the framing that events are written with; a schema of a file is registered, as every producer does.
+        """Return the framing to write events with; the schema of a file is registered, as every producer does.
 
         Raises:
             Misconfigured: the registry refuses the schema.
@@ -54,7 +54,7 @@ class Formats:
         return Confluent(self.schema, self._asked(), self._number())
 
     def prediction_header(self) -> bytes:
-        """Return what stands before each prediction; its schema is registered where that is wanted.
+        """Return the header of each prediction; its schema is registered if the settings say so.
 
         Raises:
             Misconfigured: the registry refuses the schema, or does not have it.
@@ -77,7 +77,7 @@ class Formats:
         return Confluent(PREDICTION, registry, number).header
 
     def prediction_framing(self) -> Framing:
-        """Return what finds the bodies of predictions; nothing is registered."""
+        """Return the framing to read predictions with; nothing is registered."""
         chosen = self.settings.predictions.framing
         if chosen == "confluent":
             return Confluent(PREDICTION, self._asked())
@@ -91,7 +91,7 @@ class Formats:
         return patiently(lambda: registry.prefetch(event_subjects(self.settings)))
 
     def _number(self) -> int:
-        """Return the number of the schema that events are written with."""
+        """Return the id of the schema that events are written with."""
         if self.reader is not None:
             return self.reader.id
         path = self.settings.events.schema_path
@@ -125,7 +125,7 @@ def open_formats(settings: Settings) -> Formats:
 
 
 def event_subjects(settings: Settings) -> list[str]:
-    """Return the subjects of the events' schemas; the first is that of the reader's view."""
+    """Return the subjects of the events' schemas; the first is the subject of the reader's schema."""
     subject = settings.events.subject
     return [subject] if subject else [f"{topic}-value" for topic in settings.kafka.input_topics]
 
@@ -136,7 +136,7 @@ def prediction_subject(settings: Settings) -> str:
 
 
 def register(registry: Registry, subject: str, text: str, where: str) -> int:
-    """Register a schema, where that is not done yet, and return its number.
+    """Register a schema, unless it is registered already, and return its id.
 
     Raises:
         Misconfigured: the registry refuses it; with its reason.

@@ -1,4 +1,4 @@
-"""A schema as a registry holds it."""
+"""A schema in a registry."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ class Registered:
 
     text:       the schema.
     id:         its number in the registry.
-    subject:    the name that it was asked for by, empty where it was asked for by its number.
-    version:    under the subject, 0 where that is not known.
+    subject:    the subject by which it was requested; empty if it was requested by its id.
+    version:    its version under the subject; 0 if unknown.
     kind:       AVRO, JSON or PROTOBUF.
-    references: the texts of the schemas whose types it uses by name, each behind those that it uses itself.
+    references: the texts of the schemas whose types it uses by name, in an order in which each uses only earlier ones.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""What a writer's schema gives for each field that is needed, in words: for people, one field at a time."""
+"""Describes in words, for `scorer schemas`, what a writer's schema provides for a needed field."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from scorer.avro.schema import Schema
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """Where a field of the reader's comes from.
+    """Where a field of the reader's schema comes from.
 
     field:   its path.
-    source:  the writer's path, empty where the reader's default stands for it.
+    source:  its path in the writer's schema; empty if the reader's default is used.
     kind:    the writer's type.
-    problem: why it cannot be had, or not for every value; empty where it can.
+    problem: why it cannot be provided, or not for every value; empty if it can.
     """
 
     field: str
@@ -26,7 +26,7 @@ class Mapped:
 
 
 def mapped(written: Written, reader: Schema, field: str) -> Mapped:
-    """Return where a field of the reader's comes from."""
+    """Return where a field of the reader's schema comes from."""
     compiler = Compiler(reader.record, {field: 0})
     compiler.add(written.kind, written.name)
     program = compiler.program()
@@ -37,7 +37,7 @@ def mapped(written: Written, reader: Schema, field: str) -> Mapped:
 
 
 def _source(written: object, wanted: Type, names: list[str]) -> str:
-    """Return the writer's path of a reader's; empty where the writer does not have it."""
+    """Return the path of a field in the writer's schema; empty if the writer does not have it."""
     found = []
     for name in names:
         theirs = next((each for each in _choices(written) if isinstance(each, Record)), None)

@@ -1,4 +1,4 @@
-"""Framed values as plain JSON of the reader's schema, whatever schema they were written with: one at a time."""
+"""Converts single framed values to plain JSON of the reader's schema, whatever schema they were written with."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ _WHERE = "the value"
 
 
 class Reread:
-    """Reads values for people.
+    """Converts values to JSON, for people to read.
 
     Args:
         schema: the reader's.
-        framing: finds their bodies, and the schemas that they were written with.
+        framing: finds their bodies, and the schemas they were written with.
     """
 
     def __init__(self, schema: Schema, framing: Framing) -> None:
@@ -34,8 +34,8 @@ class Reread:
             original: the record, as the framing takes it.
 
         Raises:
-            BadEvent: it is not an event that the schema can read.
-            Unavailable: the schema that it was written with is not known yet, and cannot be had now.
+            BadEvent: it is not an event of the schema, or cannot be resolved to one.
+            Unavailable: its writer's schema is not known yet, and the registry does not answer.
         """
         if not value:
             raise BadEvent(_WHERE, "null or no bytes", "")

@@ -1,4 +1,4 @@
-"""`scorer schemas`: the versions of the registry's subjects, and what each gives for the fields that are needed."""
+"""`scorer schemas`: show the versions in the registry, and what each provides for the fields that are needed."""
 
 import argparse
 import json

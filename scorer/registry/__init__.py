@@ -1,4 +1,4 @@
-"""Schema registries: what speaks the HTTP interface of Confluent's, such as that itself, Apicurio and Karapace."""
+"""Schema registries with Confluent's HTTP interface: Confluent's own, Apicurio and Karapace."""
 
 from scorer.registry.http import Refusal
 from scorer.registry.registry import Compatibility, Registry, patiently

@@ -1,4 +1,4 @@
-"""One question to a registry: its addresses in turn, a deadline for each, and what an answer means.
+"""A request to a registry: tries its addresses in turn, each with a deadline, and interprets the response.
 
 Python's own client is enough for six questions, each asked once. The client of confluent-kafka would bring eight more
 packages and a second of CPU time to every start, and it waits between its retries where the consumer group is served.
@@ -42,7 +42,7 @@ class Refusal(Exception):
 class Away(RegistryUnavailable):
     """The registry cannot answer now.
 
-    retry: whether it may answer soon; false where it does not let us in.
+    retry: whether it may answer soon; false if it refuses the credentials.
     after: seconds that it asked us to wait, 0 where it did not say.
     """
 

@@ -1,4 +1,4 @@
-"""Tokens by the client credentials grant of OAuth 2, with the properties of Confluent's own clients."""
+"""Tokens of OAuth 2 client credentials, configured by the properties of Confluent's clients."""
 
 import json
 import time

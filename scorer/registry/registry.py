@@ -1,4 +1,4 @@
-"""The schemas of a registry: each fetched once, and asked for again only after a pause where it could not be had."""
+"""The schemas of a registry: each is fetched once, and a request that failed is retried only after a pause."""
 
 import random
 import time
@@ -32,10 +32,10 @@ class Compatibility:
 
 
 class Registry:
-    """Asks a registry.
+    """The client of a registry.
 
     Args:
-        settings: where it is, and how it lets us in.
+        settings: its addresses and credentials.
     """
 
     def __init__(self, settings: RegistrySettings) -> None:
@@ -73,7 +73,7 @@ class Registry:
         return [each for each in found if each is not None]
 
     def level(self, subject: str) -> str:
-        """Return the rule of compatibility of a subject, or the one that holds for all."""
+        """Return the compatibility of a subject, or the registry's default."""
         with self._understood():
             answer = self._http.get(f"/config/{_quoted(subject)}?defaultToGlobal=true") or self._http.get("/config")
             return str(answer["compatibilityLevel"])
@@ -200,7 +200,7 @@ def patiently(ask: Callable[[], Result], seconds: float = START_SECONDS) -> Resu
     """Return what a registry answers, which is asked again for some time where it may be starting.
 
     Raises:
-        RegistryUnavailable: it does not answer in time, or does not let us in.
+        RegistryUnavailable: it does not answer in time, or refuses the credentials.
     """
     end, pause = time.monotonic() + seconds, _FIRST_PAUSE
     while True:
@@ -215,7 +215,7 @@ def patiently(ask: Callable[[], Result], seconds: float = START_SECONDS) -> Resu
 
 
 def _authorise(settings: RegistrySettings) -> Authorise:
-    """Return what makes the headers that let us in, but for a login by name and password."""
+    """Return a function that makes the headers of a token; basic authentication is left to `Http`."""
     if settings.oauth:
         return Tokens(settings.oauth, settings.tls or TlsSettings()).headers
     return lambda: {"Authorization": f"Bearer {settings.token}"} if settings.token else {}

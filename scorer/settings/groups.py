@@ -112,8 +112,9 @@ class EventSettings(Group):
     framing: Framing = Field(
         default="none",
         description="Header before the Avro body. none: no header. confluent: a zero byte and the id of a schema in "
-        "the registry, or no header and the schema's GUID in the record header `__value_schema_id`; each event is decoded "
-        "with the schema it was written with. single-object: the marker and fingerprint of the Avro specification.",
+        "the registry, or no header and the schema's GUID in the record header `__value_schema_id`; each event is "
+        "decoded with the schema it was written with. single-object: the marker and fingerprint of the Avro "
+        "specification.",
     )
     schema_path: PathSetting | None = Field(
         alias="schema",

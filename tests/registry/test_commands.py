@@ -108,7 +108,7 @@ def test_schemas_and_check_say_what_each_version_gives(world: World, run: Run, a
     code, _, said = run("check")
     said = " ".join(said.split())
     assert f"events of {subject} version 1 (id" in said
-    assert f"the compatibility of {subject} is NONE: a producer may take away or widen amount" in said
+    assert f"the compatibility of {subject} is NONE: a producer may remove or widen amount" in said
     assert code == 0, said
 
 

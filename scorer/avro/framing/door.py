@@ -1,4 +1,4 @@
-"""What every framing can do."""
+"""The interface of a framing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +21,10 @@ class Written(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bodies:
-    """Where the bodies of a batch are, and who wrote them."""
+    """Where the bodies of a batch are, and which schemas they were written with."""
 
     starts: NDArray[np.int64]  # [rows]: where each begins in the data, or a Fault
-    writers: NDArray[np.int32]  # [rows]: which of the framing's writers; of no meaning where there is a fault
+    writers: NDArray[np.int32]  # [rows]: index into the framing's `writers`; meaningless if there is a fault
     notes: Mapping[int, str] = field(default_factory=dict)  # by row, what is wrong with it in words
 
 
@@ -33,15 +33,15 @@ class Framing(Protocol):
 
     @property
     def name(self) -> str:
-        """As the settings have it."""
+        """Its name in the settings."""
 
     @property
     def header(self) -> bytes:
-        """What stands before each body that is written with this framing."""
+        """The bytes before each body that is written with this framing."""
 
     @property
     def writers(self) -> Sequence[Written]:
-        """The writers' schemas so far, the first of them the reader's own. More are added behind the last."""
+        """The writers' schemas so far, in order of appearance; the first is the reader's own."""
 
     def split(self, records: Records) -> Bodies:
         """Find the bodies of a batch.

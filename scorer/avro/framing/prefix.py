@@ -1,4 +1,4 @@
-"""Framings that put the same bytes before every body: none at all, or the single-object header."""
+"""Framings with the same bytes before every body: no bytes, or the single-object header."""
 
 from typing import Final
 
