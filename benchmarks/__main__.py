@@ -11,7 +11,7 @@ from statistics import median
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks import flame, harness, report, stages, startup, sweeps, trees
+from benchmarks import flame, harness, report, schemas, stages, startup, sweeps, trees
 from benchmarks.compare import Wanted, compare
 from benchmarks.contenders import BASE, LAYOUTS, RIVALS, SCORER, contenders, replica
 from benchmarks.peer import BATCHES
@@ -72,6 +72,10 @@ def _trees(_: argparse.Namespace, console: Console) -> int:
     return trees.run(console)
 
 
+def _schemas(_: argparse.Namespace, console: Console) -> int:
+    return schemas.run(console)
+
+
 def _startup(chosen: argparse.Namespace, console: Console) -> int:
     return startup.run(chosen.beside, chosen.repeat, console)
 
@@ -79,6 +83,7 @@ def _startup(chosen: argparse.Namespace, console: Console) -> int:
 WHAT = {
     "compare": _compare,
     "flame": _flame,
+    "schemas": _schemas,
     "stages": _stages,
     "startup": _startup,
     "sweeps": _sweeps,
@@ -104,7 +109,7 @@ def _arguments() -> argparse.ArgumentParser:
         nargs="?",
         choices=WHAT,
         default="compare",
-        help="compare, a flame graph, where the time goes, what a start costs, scale, or trees",
+        help="compare, a flame graph, schemas that change, where the time goes, what a start costs, scale, or trees",
     )
     add("--events", type=positive, default=default.events, metavar="N", help="a backlog, before each one's share")
     add("--repeat", type=positive, default=default.rounds, metavar="N", help="rounds (default: %(default)s)")

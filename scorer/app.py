@@ -12,7 +12,7 @@ import structlog
 
 from scorer import pipeline
 from scorer.arrays.kernel import uncached
-from scorer.avro import Encoder
+from scorer.avro import SCHEMA_HEADER, Encoder
 from scorer.check import require_topics
 from scorer.errors import Fatal, Misconfigured
 from scorer.kafka import (
@@ -27,6 +27,7 @@ from scorer.kafka import (
     Source,
     Transactions,
     commit_before_leaving,
+    header_reader,
 )
 from scorer.monitor import Component, Health, Metrics, Outages, Watch, serve, watched
 from scorer.offline import golden_problems
@@ -51,7 +52,7 @@ def run(settings: Settings) -> bool:
 
     Raises:
         Misconfigured: with every problem, before any record is read.
-        Unavailable: the brokers cannot be reached.
+        Unavailable: the brokers or the schema registry cannot be reached.
         Fatal: a topic is missing, or there was no safe way on.
     """
     serving = prepare(settings)
@@ -60,9 +61,12 @@ def run(settings: Settings) -> bool:
     if problems := golden_problems(serving):
         raise Misconfigured(problems)
     require_topics(settings.kafka)
+    header = serving.formats.prediction_header()
+    if versions := serving.formats.prefetch():
+        log.info("fetched the schemas of events", versions=versions)
     stop = Stop(settings.shutdown.deadline_s)
     with _signals(stop), ExitStack() as stack:
-        parts = _build(serving, stack, stop)
+        parts = _build(serving, header, stack, stop)
         model, trees = serving.bundle, serving.booster.path
         log.info("serving", model=model.name, version=model.version, trees=trees, group=settings.kafka.group_id)
         gc.collect()
@@ -101,7 +105,7 @@ class Stop:
         return max(0.0, self._deadline - time.monotonic())
 
 
-def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
+def _build(serving: Serving, header: bytes, stack: ExitStack, stop: Stop) -> Parts:
     settings, bundle = serving.settings, serving.bundle
     metrics, health = Metrics(serving.entities), Health(_loop_limit(settings))
     metrics.model(bundle.name, bundle.version, ARM, compiled=serving.booster.compiled)
@@ -115,7 +119,9 @@ def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
         stack.enter_context(serve(settings.http.host, settings.http.port, metrics, health))
 
     watch = Watch(metrics.stages, health, Outages(log), [metrics])
-    brokers = partial(watch.status, Component.KAFKA)
+    brokers, registry = partial(watch.status, Component.KAFKA), partial(watch.status, Component.REGISTRY)
+    if settings.events.framing == "confluent":
+        registry()  # it answered when the versions were fetched
     limit = DeadLetterLimit(settings.kafka.max_dead_letter_ratio, settings.kafka.dead_letter_window)
     letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
     source = Source(settings.kafka, settings.batch, metrics, brokers, watch.waiting)
@@ -128,11 +134,11 @@ def _build(serving: Serving, stack: ExitStack, stop: Stop) -> Parts:
         delivery = AtLeastOnce(Sink(settings.kafka, letters, brokers, limit), checkpoint)
     return Parts(
         source=source,
-        decoder=serving.decoder(),
+        decoder=serving.decoder(serving.formats.framing(header_reader(SCHEMA_HEADER), registry)),
         scorer=serving.scorer(lookups.fetch if lookups else None, watch.stage),
         lookups=lookups,
         limit=limit,
-        encoder=Encoder(settings.predictions.framing),
+        encoder=Encoder(header),
         delivery=delivery,
         watch=watch,
     )

@@ -62,12 +62,12 @@ class Records:
     keys: Sequence[bytes | None]
     data: NDArray[np.uint8]  # [bytes]: all values, concatenated; a null value has no bytes
     ends: NDArray[np.int64]  # where each value ends in `data`
-    originals: Sequence[object] = ()  # the client's messages, for dead letters; opaque outside kafka/
+    originals: Sequence[object] = ()  # the client's messages, for dead letters and headers; opaque outside kafka/
     generation: int = 0  # the number of the assignment under which the records were read
     membership: object = None  # the group metadata, sent with the offsets of a transaction
 
     @classmethod
-    def of(cls, values: Sequence[bytes], first: int = 0) -> Self:
+    def of(cls, values: Sequence[bytes], first: int = 0, originals: Sequence[object] = ()) -> Self:
         """Return records for values that did not come from a topic, with offsets from `first` on."""
         rows = len(values)
         return cls(
@@ -79,6 +79,7 @@ class Records:
             keys=[None] * rows,
             data=np.frombuffer(b"".join(values), np.uint8),
             ends=np.cumsum([len(value) for value in values], dtype=np.int64),
+            originals=originals,
         )
 
     @property

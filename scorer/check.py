@@ -4,7 +4,10 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from functools import partial
 
-from scorer.errors import Fatal, Misconfigured, Problem, ScorerError
+from scorer.avro import PREDICTION_TEXT
+from scorer.errors import Fatal, Misconfigured, Problem, ScorerError, Unavailable
+from scorer.evolution import concerns
+from scorer.formats import prediction_subject
 from scorer.kafka import (
     Admin,
     dead_letter_concerns,
@@ -18,6 +21,7 @@ from scorer.kafka import (
 )
 from scorer.offline import golden_problems
 from scorer.plan import Entity
+from scorer.registry import patiently
 from scorer.serving import Serving, prepare
 from scorer.settings import KafkaSettings, Settings
 from scorer.store import connect
@@ -45,12 +49,19 @@ def examine(settings: Settings, *, offline: bool = False) -> Report:
     """Check everything; `offline` skips the servers."""
     report = Report()
     serving = None
-    try:
-        serving = prepare(settings)
-        report.problems += golden_problems(serving)
-    except Misconfigured as error:
-        report.problems += error.problems
-    report.done.append(f"schema {settings.events.schema_path.name} and model {settings.model.path.name}")
+    path = settings.events.schema_path
+    if path is None and offline:
+        report.warnings.append("the events' schema is in the registry, so --offline checks neither it nor the plan")
+    else:
+        try:
+            serving = prepare(settings)
+            report.problems += golden_problems(serving)
+        except Misconfigured as error:
+            report.problems += error.problems
+        except Unavailable as error:
+            report.failures.append(str(error))
+    schema = path.name if path else "of the registry"
+    report.done.append(f"schema {schema} and model {settings.model.path.name}")
     if serving:
         report.warnings += map(str, serving.schema.concerns)
     if serving and not serving.bundle.verified:
@@ -61,6 +72,8 @@ def examine(settings: Settings, *, offline: bool = False) -> Report:
     report.warnings += serving.concerns if serving else []
     report.problems += property_problems(settings.kafka, settings.batch)
     report.warnings += membership_concerns(settings.kafka)
+    if not offline and serving:
+        _guard(report, lambda: _examine_registry(serving, report))
     if not offline:
         _guard(report, lambda: _examine_kafka(settings.kafka, report))
         if settings.features is not None and (serving is None or serving.plan.entities):
@@ -125,6 +138,23 @@ def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:
     outputs = [topic for topic in (output, dead) if topic]
     report.warnings += write_concerns(outputs) + durability_concerns(cluster, inputs, outputs)
     report.problems += transaction_problems(kafka, cluster)
+
+
+def _examine_registry(serving: Serving, report: Report) -> None:
+    registry, predictions = serving.formats.registry, serving.settings.predictions
+    if registry is None:
+        return
+    report.done.append(f"schema registry at {registry.name}")
+    report.warnings += concerns(serving)
+    if predictions.framing == "confluent" and predictions.register_schema:
+        subject = prediction_subject(serving.settings)
+        found = patiently(lambda: registry.compatibility(subject, PREDICTION_TEXT))
+        if not found.compatible:
+            reasons = f": {'; '.join(found.reasons)}" if found.reasons else ""
+            what = f"the compatibility of {subject} does not allow the prediction's schema as its next version{reasons}"
+            report.problems.append(
+                Problem("predictions.subject", what, "choose another subject, or relax its compatibility")
+            )
 
 
 def _examine_redis(settings: Settings, serving: Serving | None, report: Report) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,19 @@ class Misconfigured(ScorerError):
 class Unavailable(ScorerError):
     """A server is unavailable: stay in the group and retry, if the policy is to wait; nothing is dropped."""
 
+    component: ClassVar[str] = "features"  # its name in /ready
+
 
 class Aborted(Unavailable):
     """The transaction of a batch was aborted, or its result is unknown: retry the partitions that are still owned."""
+
+    component = "writes"
+
+
+class RegistryUnavailable(Unavailable):
+    """The schema registry cannot provide a schema now."""
+
+    component = "registry"
 
 
 class Fatal(ScorerError):

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from scorer.avro import Schema
 from scorer.errors import Misconfigured, Problem
+from scorer.formats import open_formats
 from scorer.model import find_bundle
 from scorer.plan import Draft
 from scorer.settings import Settings
@@ -24,11 +24,11 @@ def load_features(
 
     Raises:
         Misconfigured: the settings, the plan or the file are wrong; nothing was written.
-        Unavailable:   Redis does not answer, or refuses a command.
+        Unavailable:   Redis does not answer or refuses a command, or the schema registry does not answer.
     """
     if settings.features is None:
         raise Misconfigured([Problem("features", "missing", "set features.url to the address of Redis")])
-    schema = Schema.load(settings.events.schema_path)
+    schema = open_formats(settings).schema
     draft = Draft.load(find_bundle(settings.model.path, settings.model.version).plan_file)
     if problems := [*draft.problems, *draft.schema_problems(schema.fields, schema.why_not)]:
         raise Misconfigured(problems)

@@ -6,7 +6,7 @@ from time import time
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.avro import BadEvent, Converter, frame, prediction_json
+from scorer.avro import BadEvent, Converter, prediction_json
 from scorer.batch import Outcome, Records
 from scorer.errors import Problem, did_you_mean
 from scorer.model import Golden, read_golden
@@ -40,9 +40,7 @@ class Offline:
         Raises:
             Unavailable: the store is unavailable and the policy is to wait.
         """
-        schema, framing = self._serving.schema, self._serving.settings.events.framing
-        records = Records.of([frame(body, schema, framing) for body in bodies], first)
-        return self._scorer.score(self._decoder.decode(records), time())
+        return self._scorer.score(self._decoder.decode(Records.of(bodies, first)), time())
 
     def predictions(self, bodies: Iterable[bytes]) -> Iterator[dict[str, object]]:
         """Yield each prediction as plain JSON; a rejected event has a null score, a `reason` and a `detail`."""

@@ -7,7 +7,7 @@ from functools import partial
 
 from scorer.avro import Decoder, Encoder
 from scorer.batch import Records
-from scorer.errors import Aborted, Unavailable
+from scorer.errors import Unavailable
 from scorer.kafka import DeadLetterLimit, Delivery, Source
 from scorer.monitor import Component, Watch
 from scorer.scoring import Scorer
@@ -60,7 +60,8 @@ def score(parts: Parts, records: Records) -> None:
     """Take one batch from raw bytes to writes handed to the producer.
 
     Raises:
-        Unavailable: the store is unavailable and the policy is to wait; nothing was published.
+        Unavailable: the store is unavailable and the policy is to wait, or the registry cannot provide a schema now;
+            nothing was published.
         Aborted: the transaction was aborted; no write of the batch becomes visible.
         Fatal: too many of the last records were rejected; nothing was published.
     """
@@ -92,8 +93,7 @@ def _score_when_possible(parts: Parts, records: Records | None, stopping: Callab
         try:
             return score(parts, records)
         except Unavailable as error:
-            component = Component.WRITES if isinstance(error, Aborted) else Component.FEATURES
-            parts.watch.status(component, str(error))
+            parts.watch.status(Component(error.component), str(error))
             records = parts.source.keep_alive(records, WAIT_SECONDS)
             parts.watch.heartbeat()
     return None

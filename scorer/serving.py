@@ -6,9 +6,10 @@ from typing import TypeVar
 
 import structlog
 
-from scorer.avro import MOST_DIGITS, Decoder, Schema
+from scorer.avro import MOST_DIGITS, Decoder, Framing, Schema, unframed
 from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
+from scorer.formats import Formats, open_formats
 from scorer.model import Booster, Bundle, Given, find_bundle, load_booster
 from scorer.plan import Draft, FromEvent, Plan
 from scorer.scoring import Arm, Features, Scorer, Watch, unwatched
@@ -27,10 +28,15 @@ class Serving:
     """One version of a model, ready to score events of one schema."""
 
     settings: Settings
-    schema: Schema
+    formats: Formats
     bundle: Bundle
     plan: Plan
     booster: Booster
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of the events, which is the reader's."""
+        return self.formats.schema
 
     @property
     def concerns(self) -> list[str]:
@@ -43,14 +49,24 @@ class Serving:
         """The entities' names, in the order of the plan, which is that of every array by entity."""
         return tuple(entity.name for entity in self.plan.entities)
 
-    def decoder(self) -> Decoder:
-        """Return a decoder of the fields that the plan, the event's id and its time need."""
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The fields of an event that the plan, the event's id and its time need."""
+        own = (path for path in (self.settings.events.id, self.settings.events.time) if path is not None)
+        return tuple(dict.fromkeys([*self.plan.fields, *self.plan.texts, *own]))
+
+    def decoder(self, framing: Framing | None = None) -> Decoder:
+        """Return a decoder of the fields that the plan, the event's id and its time need.
+
+        Args:
+            framing: finds the body in each value; by default the value is the body.
+        """
         events = self.settings.events
         return Decoder(
             self.schema,
             fields=self.plan.fields,
             texts=self.plan.texts,
-            framing=events.framing,
+            framing=framing or unframed(self.schema),
             max_bytes=events.max_bytes,
             id_field=events.id,
             time_field=events.time,
@@ -97,9 +113,11 @@ def prepare(settings: Settings, bundle: Bundle | None = None, schema: Schema | N
 
     Raises:
         Misconfigured: with every problem of every part.
+        RegistryUnavailable: the schema is in the registry, which does not answer.
     """
     problems: list[Problem] = []
-    schema = schema or _collect(problems, lambda: Schema.load(settings.events.schema_path))
+    formats = Formats(settings, schema, None) if schema else _collect(problems, lambda: open_formats(settings))
+    schema = formats.schema if formats else None
     found = bundle or _collect(problems, lambda: find_bundle(settings.model.path, settings.model.version))
     draft = found and _collect(problems, lambda: Draft.load(found.plan_file))
     plan = draft and _collect(problems, draft.plan)
@@ -118,9 +136,9 @@ def prepare(settings: Settings, bundle: Bundle | None = None, schema: Schema | N
         problems.append(
             Problem("features", "missing", "the plan has entities: set features.url to the address of Redis")
         )
-    if problems or not (schema and found and plan and booster):
+    if problems or not (formats and schema and found and plan and booster):
         raise Misconfigured([*problems, *(_related(schema.concerns, problems) if schema else ())])
-    serving = Serving(settings, schema, found, plan, booster)
+    serving = Serving(settings, formats, found, plan, booster)
     for concern in serving.concerns:
         log.warning("model warning", detail=concern)
     for doubt in schema.concerns:

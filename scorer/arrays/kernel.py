@@ -27,6 +27,7 @@ Floats2: TypeAlias = Annotated[NDArray[np.float64], types.float64[:, ::1]]
 Singles2: TypeAlias = Annotated[NDArray[np.float32], types.float32[:, ::1]]
 Codes: TypeAlias = Annotated[NDArray[np.uint8], types.uint8[::1]]
 Codes2: TypeAlias = Annotated[NDArray[np.uint8], types.uint8[:, ::1]]
+Table32: TypeAlias = Annotated[NDArray[np.int32], types.int32[:, ::1]]
 Flags: TypeAlias = Annotated[NDArray[np.bool_], types.boolean[::1]]
 Flags2: TypeAlias = Annotated[NDArray[np.bool_], types.boolean[:, ::1]]
 
@@ -91,6 +92,8 @@ def _type_of(annotation: Any) -> types.Type:  # noqa: ANN401  an annotation can 
     if isinstance(annotation, type) and issubclass(annotation, tuple):
         fields = get_type_hints(annotation, include_extras=True)
         of = [_type_of(field) for field in fields.values()]
+        if len(set(of)) == 1:  # as numba takes a tuple whose items are alike
+            return cast("types.Type", cast("Any", types.NamedUniTuple)(of[0], len(of), annotation))
         return cast("types.Type", cast("Any", types.NamedTuple)(of, annotation))
     _, meaning = get_args(annotation)
     return cast("types.Type", meaning)

@@ -2,24 +2,37 @@
 
 from scorer.avro.decimals import MOST_DIGITS
 from scorer.avro.decoder import Decoder
-from scorer.avro.encoder import PREDICTION, Encoder
+from scorer.avro.encoder import PREDICTION, PREDICTION_TEXT, Encoder
 from scorer.avro.files import read_events
-from scorer.avro.framing import frame
+from scorer.avro.framing import SCHEMA_HEADER, Confluent, Framing, Writers, read_written, single_object, unframed
 from scorer.avro.jsonl import BadEvent, Converter
+from scorer.avro.mapping import Mapped, has_default, mapped
 from scorer.avro.prediction_json import prediction_json
+from scorer.avro.reread import Reread
 from scorer.avro.salvage import Salvage
 from scorer.avro.schema import Schema
 
 __all__ = [
     "MOST_DIGITS",
     "PREDICTION",
+    "PREDICTION_TEXT",
+    "SCHEMA_HEADER",
     "BadEvent",
+    "Confluent",
     "Converter",
     "Decoder",
     "Encoder",
+    "Framing",
+    "Mapped",
+    "Reread",
     "Salvage",
     "Schema",
-    "frame",
+    "Writers",
+    "has_default",
+    "mapped",
     "prediction_json",
     "read_events",
+    "read_written",
+    "single_object",
+    "unframed",
 ]

@@ -72,12 +72,9 @@ def _looks(value: bytes, expected: Expected) -> Iterator[str]:
 
 def _framed(value: bytes, expected: Expected) -> str:
     """Tell a framing other than that of the settings."""
-    if value[:1] == b"\x00" and len(value) >= REGISTRY_HEADER:
+    if value[:1] == b"\x00" and len(value) >= REGISTRY_HEADER and expected.framing != "confluent":
         number = int.from_bytes(value[1:REGISTRY_HEADER], "big")
-        todo = (
-            "events.framing: confluent is for such values and not available in this version; until it is, write them"
-            " with a serializer that puts nothing before the Avro body"
-        )
+        todo = "set events.framing: confluent, and registry.url"
         if expected.fits(value[REGISTRY_HEADER:]):
             return (
                 f"this is an event in the framing of a schema registry (Confluent's), with schema id {number}: {todo}"

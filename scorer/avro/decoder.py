@@ -7,13 +7,14 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.arrays.kernel import read_only
 from scorer.avro.appearance import Expected, appearance
 from scorer.avro.decimals import read_decimals
-from scorer.avro.framing import header
-from scorer.avro.machine import AT, BLOCK_WIDTH, FAILURE_WIDTH, FAULT, ROW, STEP, run
-from scorer.avro.program import compile_program
+from scorer.avro.framing import Bodies, Framing
+from scorer.avro.machine import AT, BLOCK_WIDTH, FAILURE_WIDTH, FAULT, ROW, STEP, Code, Table, Values, run
+from scorer.avro.program import Compiler
 from scorer.avro.reading import Fault
-from scorer.avro.rejection import VALUE_FAULTS, explain_field, explain_value, reason_of
+from scorer.avro.rejection import FRAMING_FAULTS, VALUE_FAULTS, explain_field, explain_value, reason_of
 from scorer.avro.schema import Schema
 from scorer.avro.texts import write_positions, write_text
 from scorer.batch import NO_TIME, Column, Events, Kind, Records, Rejected
@@ -23,13 +24,21 @@ _NO_VALUES = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Table:
-    """What the kernel fills: a line for each used field, with an item for each row."""
+class _Batch:
+    """A batch on its way."""
 
-    values: NDArray[np.int64]
-    null: NDArray[np.bool_]
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
+    records: Records
+    bodies: Bodies
+    data: NDArray[np.uint8]  # that of the records, and behind it the defaults that programs read
+    table: Table
+
+    def value(self, row: int) -> bytes:
+        """Return the value of a row."""
+        return self.records.data[self.begin(row) : self.records.ends[row]].tobytes()
+
+    def begin(self, row: int) -> int:
+        """Return where it begins."""
+        return int(self.records.ends[row - 1]) if row else 0
 
 
 class Decoder:
@@ -39,7 +48,7 @@ class Decoder:
         schema: of the values.
         fields: the paths whose values are needed; each is in `schema.fields`.
         texts: the paths whose text is needed: of a string, uuid, enum, integer or boolean.
-        framing: what stands before each value, `none` or `single-object`.
+        framing: finds the body in each value, and the schema that it was written with.
         max_bytes: a longer value is rejected.
         id_field: the path whose text is the event's id; None, or a null there: `topic-partition-offset`, or the
             number of a row that no topic holds.
@@ -51,16 +60,17 @@ class Decoder:
         schema: Schema,
         fields: Collection[str],
         texts: Collection[str],
-        framing: str,
+        framing: Framing,
         max_bytes: int,
         id_field: str | None,
         time_field: str | None,
     ) -> None:
         own = [path for path in (id_field, time_field) if path is not None]
         slots = {path: slot for slot, path in enumerate(dict.fromkeys([*fields, *texts, *own]))}
-        self._header, self._max_bytes = np.frombuffer(header(schema, framing), np.uint8), max_bytes
-        self._expected = Expected(framing, schema.fingerprint, self._fits)
-        self._program = compile_program(schema.record, slots)
+        self._framing, self._max_bytes = framing, max_bytes
+        self._expected = Expected(framing.name, schema.fingerprint, self._fits)
+        self._compiler, self._compiled = Compiler(schema.record, slots), 0
+        self._compile()
         self._fields = [schema.fields[path] for path in slots]
         self._scalars = [schema.scalars[path] for path in slots]
         self._decimals = [slot for slot, field in enumerate(self._fields) if field.kind == Kind.DECIMAL]
@@ -70,19 +80,23 @@ class Decoder:
         self._time = None if time_field is None else slots[time_field]
 
     def decode(self, records: Records) -> Events:
-        """Decode a batch; a row that is not an event of the schema is rejected, and null in every column."""
-        table = self._table(records)
-        rejected = [self._explain(records, failure) for failure in self._failures(records, table)]
+        """Decode a batch; a row that is not an event of the schema is rejected, and null in every column.
+
+        Raises:
+            Unavailable: a writer's schema is not known yet, and cannot be had now.
+        """
+        batch = self._open(records, self._framing.split(records))
+        rejected = [self._explain(batch, failure) for failure in self._failures(batch)]
         for slot in self._decimals:
-            rejected += self._read_decimals(records, table, slot)
-        made = [records.data]
+            rejected += self._read_decimals(batch, slot)
+        table, made = batch.table, [batch.data]
         for slot in self._written:
             self._write_text(made, table, slot)
         id_starts, id_ends = self._ids(records, table, made)
         return Events(
             rows=len(records),
             columns={field.path: self._column(table, slot) for slot, field in enumerate(self._fields)},
-            data=np.concatenate(made) if len(made) > 1 else records.data,
+            data=np.concatenate(made) if len(made) > 1 else batch.data,
             id_starts=id_starts,
             id_ends=id_ends,
             time=self._times(records, table),
@@ -90,69 +104,84 @@ class Decoder:
             rejected=sorted(rejected, key=lambda each: each.row),
         )
 
-    def examine(self, value: bytes) -> tuple[int, str]:
-        """Return the byte of a value at which decoding fails, and why; its length and no text where it does not."""
-        records = Records.of([value])
-        failures = self._failures(records, self._table(records))
-        return (failures[0][AT], self._explain(records, failures[0]).detail) if failures else (len(value), "")
+    def examine(self, records: Records) -> tuple[int, str]:
+        """Return the byte of a single value at which decoding fails, and why; its length and no text where none does.
+
+        Raises:
+            Unavailable: as `decode`.
+        """
+        batch = self._open(records, self._framing.split(records))
+        failures = self._failures(batch)
+        end = len(records.data)
+        return (failures[0][AT], self._explain(batch, failures[0]).detail) if failures else (end, "")
 
     def _fits(self, body: bytes) -> bool:
-        """Whether a body, without anything before it, is an event."""
-        records = Records.of([self._header.tobytes() + body])
-        return len(records.data) <= self._max_bytes and not self._failures(records, self._table(records))
+        """Whether a body, without anything around it, is an event of the schema."""
+        records = Records.of([body])
+        alone = Bodies(np.zeros(1, np.int64), np.zeros(1, np.int32))
+        return len(body) <= self._max_bytes and not self._failures(self._open(records, alone))
 
-    def _table(self, records: Records) -> _Table:
+    def _compile(self) -> None:
+        """Compile the schemas of writers that the framing has met since the last time."""
+        for written in self._framing.writers[self._compiled :]:
+            self._compiler.add(written.kind, written.name)
+            self._compiled += 1
+        self._program = program = self._compiler.program()
+        blocks = np.empty((program.levels, BLOCK_WIDTH), np.int64)
+        self._code = Code(program.code, program.tables, program.entries, blocks)
+        self._constants = np.frombuffer(program.constants, np.uint8)
+
+    def _open(self, records: Records, bodies: Bodies) -> _Batch:
+        if len(self._framing.writers) > self._compiled:
+            self._compile()
         shape = len(self._fields), len(records)
-        return _Table(
+        table = Table(
             np.empty(shape, np.int64), np.ones(shape, np.bool_), np.empty(shape, np.int64), np.empty(shape, np.int64)
         )
+        data = np.concatenate([records.data, self._constants]) if len(self._constants) else records.data
+        return _Batch(records, bodies, data, table)
 
-    def _failures(self, records: Records, table: _Table) -> list[list[int]]:
+    def _failures(self, batch: _Batch) -> list[list[int]]:
         """Fill the table, and return what the kernel says of each row that failed."""
+        records, bodies = batch.records, batch.bodies
         failures = np.empty((len(records), FAILURE_WIDTH), np.int64)
-        failed = run(
-            self._program.code,
-            self._program.branches,
-            np.empty((self._program.levels, BLOCK_WIDTH), np.int64),
-            records.data,
-            records.ends,
-            self._header,
-            self._max_bytes,
-            table.values,
-            table.null,
-            table.starts,
-            table.ends,
-            failures,
+        values = Values(
+            read_only(batch.data), len(records.data), records.ends, bodies.starts, bodies.writers, self._max_bytes
         )
+        failed = run(self._code, values, batch.table, failures)
         return cast("list[list[int]]", failures[:failed].tolist())
 
-    def _explain(self, records: Records, failure: list[int]) -> Rejected:
-        return self._rejected(records, failure[ROW], Fault(failure[FAULT]), failure[STEP], failure[AT])
-
-    def _rejected(self, records: Records, row: int, fault: Fault, step: int, at: int) -> Rejected:
-        begin = records.ends[row - 1] if row else 0
-        value = records.data[begin : records.ends[row]].tobytes()
-        if fault in VALUE_FAULTS:
-            detail = explain_value(fault, value, at, self._header.tobytes(), self._max_bytes)
+    def _explain(self, batch: _Batch, failure: list[int]) -> Rejected:
+        row, fault, step, at = failure[ROW], Fault(failure[FAULT]), failure[STEP], failure[AT]
+        value = batch.value(row)
+        if fault in FRAMING_FAULTS:
+            detail = batch.bodies.notes.get(row) or self._framing.explain(fault, value)
+        elif fault in VALUE_FAULTS:
+            detail = explain_value(fault, value, at, self._max_bytes)
+        elif step in self._program.notes:
+            detail = self._program.notes[step]
         else:
-            detail = explain_field(fault, self._program, step, value, at)
+            detail = explain_field(fault, self._program.paths[step], self._program.types[step], value, at)
+        return self._rejected(row, fault, value, detail)
+
+    def _rejected(self, row: int, fault: Fault, value: bytes, detail: str) -> Rejected:
         hint = "" if fault == Fault.EMPTY else appearance(value, self._expected)
         return Rejected(row, reason_of(fault), f"{detail}; {hint}" if hint else detail)
 
-    def _read_decimals(self, records: Records, table: _Table, slot: int) -> list[Rejected]:
-        kind = self._scalars[slot]
+    def _read_decimals(self, batch: _Batch, slot: int) -> list[Rejected]:
+        kind, path, table = self._scalars[slot], self._fields[slot].path, batch.table
         starts, values = table.starts[slot], table.values[slot].view(np.float64)
         faults = read_decimals(
-            records.data, table.null[slot], starts, table.ends[slot], kind.precision, kind.scale, values
+            batch.data, table.null[slot], starts, table.ends[slot], kind.precision, kind.scale, values
         )
         table.null[:, list(faults)] = True
-        step = self._program.paths.index(self._fields[slot].path)
-        return [
-            self._rejected(records, row, fault, step, int(starts[row] - (records.ends[row - 1] if row else 0)))
-            for row, fault in faults.items()
-        ]
+        rejected = []
+        for row, fault in faults.items():
+            value, at = batch.value(row), int(starts[row]) - batch.begin(row)
+            rejected.append(self._rejected(row, fault, value, explain_field(fault, path, kind, value, at)))
+        return rejected
 
-    def _write_text(self, made: list[NDArray[np.uint8]], table: _Table, slot: int) -> None:
+    def _write_text(self, made: list[NDArray[np.uint8]], table: Table, slot: int) -> None:
         base = sum(map(len, made))
         text = write_text(
             self._scalars[slot], self._fields[slot].kind, made[0], base,
@@ -162,7 +191,7 @@ class Decoder:
             made.append(text)
 
     def _ids(
-        self, records: Records, table: _Table, made: list[NDArray[np.uint8]]
+        self, records: Records, table: Table, made: list[NDArray[np.uint8]]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         if self._id is None:
             starts, ends = np.empty(len(records), np.int64), np.empty(len(records), np.int64)
@@ -173,14 +202,14 @@ class Decoder:
             made.append(write_positions(records, unset, sum(map(len, made)), starts, ends))
         return starts, ends
 
-    def _times(self, records: Records, table: _Table) -> NDArray[np.int64]:
+    def _times(self, records: Records, table: Table) -> NDArray[np.int64]:
         of_records = np.where(records.timestamp < 0, NO_TIME, records.timestamp)
         if self._time is None:
             return of_records
         milliseconds = table.values[self._time] // (self._fields[self._time].ticks // 1_000)
         return np.where(table.null[self._time], of_records, milliseconds)
 
-    def _column(self, table: _Table, slot: int) -> Column:
+    def _column(self, table: Table, slot: int) -> Column:
         field, values = self._fields[slot], table.values[slot]
         if field.kind == Kind.TEXT:
             values = _NO_VALUES

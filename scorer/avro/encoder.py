@@ -8,13 +8,13 @@ import numpy as np
 
 from scorer.arrays.kernel import Bytes, BytesOut, Flags2, Ints, Ints2, Ints32, entry, kernel, read_only
 from scorer.avro.binary import pack
-from scorer.avro.framing import header
 from scorer.avro.grammar import Scalar
 from scorer.avro.schema import Schema
 from scorer.avro.texts import end_to_end
 from scorer.batch import NO_TIME, Payloads, Predictions
 
-PREDICTION = Schema.load(Path(__file__).with_name("prediction.avsc"))
+PREDICTION_TEXT = Path(__file__).with_name("prediction.avsc").read_text()
+PREDICTION = Schema.parse(PREDICTION_TEXT, "prediction.avsc")
 _VARINT = 10  # bytes of the longest
 _DOUBLE = 8
 _ARRAY = 2  # the varint of branch 1
@@ -26,11 +26,11 @@ class Encoder:
     """Encodes predictions by `prediction.avsc`.
 
     Args:
-        framing: what stands before each value, `none` or `single-object`.
+        header: what stands before each value.
     """
 
-    def __init__(self, framing: str) -> None:
-        self._header = np.frombuffer(header(PREDICTION, framing), np.uint8)
+    def __init__(self, header: bytes) -> None:
+        self._header = np.frombuffer(header, np.uint8)
 
     def encode(self, predictions: Predictions) -> Payloads:
         """Encode the predictions of a batch.

@@ -7,10 +7,10 @@ from typing import BinaryIO
 from scorer.avro.container import Block, Container
 from scorer.avro.grammar import Record
 from scorer.avro.jsonl import BadEvent
-from scorer.avro.likeness import alike
+from scorer.avro.likeness import Unresolvable, alike
 from scorer.avro.lines import read_lines
 from scorer.avro.reader import read_schema
-from scorer.avro.resolution import Resolution, Unresolvable
+from scorer.avro.resolution import Resolution
 from scorer.avro.schema import Schema
 from scorer.avro.skipping import MOST_EMPTY, Broken
 from scorer.avro.splitting import BadEnd, Splitter

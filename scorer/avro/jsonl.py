@@ -14,6 +14,7 @@ import numpy as np
 
 from scorer.avro.binary import pack, pack_long, unpack, unpack_long
 from scorer.avro.decoder import Decoder
+from scorer.avro.framing import unframed
 from scorer.avro.grammar import NULL, Array, Map, Record, Scalar, Type, Union, without_null
 from scorer.avro.plain import Misfit, expected, from_json, to_json
 from scorer.avro.schema import Schema
@@ -43,7 +44,7 @@ class Converter:
 
     def __init__(self, schema: Schema) -> None:
         self._record = schema.record
-        self._judge = Decoder(schema, (), (), "none", sys.maxsize, None, None)
+        self._judge = Decoder(schema, (), (), unframed(schema), sys.maxsize, None, None)
 
     def to_avro(self, obj: Mapping[str, Any], where: str) -> bytes:
         """Return the Avro body of an event given as plain JSON.

@@ -1,6 +1,6 @@
 """How a type of somebody else's schema compares with one of ours."""
 
-from scorer.avro.grammar import Array, Link, Map, Record, Scalar, Type, Union, short
+from scorer.avro.grammar import Array, Link, Map, Member, Record, Scalar, Type, Union, short
 
 _PROMOTED = {
     "int": {"long", "float", "double"},
@@ -10,6 +10,30 @@ _PROMOTED = {
     "bytes": {"string"},
 }
 _SAME_BYTES = {("int", "long"), ("string", "bytes"), ("bytes", "string")}
+
+
+class Unresolvable(Exception):
+    """A writer's type cannot become one of ours; says where, what each is, and what to do."""
+
+    def __init__(self, path: str, what: str, expected: str) -> None:
+        super().__init__(f"{path}: {what}; {expected}" if path else f"{what}; {expected}")
+        self.path, self.what, self.expected = path, what, expected
+
+
+def paired(written: Record, wanted: Record) -> dict[str, Member]:
+    """Return which of our fields each field of a writer's record is, by the writer's names.
+
+    A field of the same name comes first. One of ours that the writer does not have by its name is found by an alias.
+    """
+    theirs = {member.name for member in written.members}
+    ours = {member.name for member in wanted.members}
+    found = {member.name: member for member in wanted.members if member.name in theirs}
+    for member in wanted.members:
+        if member.name not in theirs:
+            alias = next((each for each in member.aliases if each in theirs and each not in ours), None)
+            if alias is not None:
+                found.setdefault(alias, member)
+    return found
 
 
 def alike(written: Type | Link, wanted: Type, *, named: bool = False) -> bool:
@@ -64,17 +88,24 @@ def clash(written: Scalar, wanted: Scalar) -> bool:
     return (written.meaning, written.ticks, written.scale) != (wanted.meaning, wanted.ticks, wanted.scale)
 
 
-def mismatch(written: Type, wanted: Type) -> tuple[str, str]:
-    """Return what each of two types is, and what to do."""
-    what = f"{words(written)} in the file, {words(wanted)} in the schema"
+def mismatch(written: Type, wanted: Type, theirs: str, ours: str) -> tuple[str, str]:
+    """Return what each of two types is, and what to do.
+
+    Args:
+        written: the writer's type.
+        wanted: ours.
+        theirs: what to call the place of the first, such as "the file".
+        ours: and of the second.
+    """
+    what = f"{words(written)} in {theirs}, {words(wanted)} in {ours}"
     if isinstance(written, Scalar) and isinstance(wanted, Scalar):
         if clash(written, wanted):
             return what, "expected the same: its numbers would be taken for something else"
         if written.base == wanted.base == "fixed" and written.size != wanted.size:
             return what, "expected the same size"
         if written.base == wanted.base and written.base in {"enum", "fixed"}:
-            return what, f'expected the same name, or "aliases": ["{written.name}"] in the schema'
-    return what, "expected a type that Avro turns into that of the schema"
+            return what, f'expected the same name, or "aliases": ["{written.name}"] in {ours}'
+    return what, f"expected a type that Avro turns into that of {ours}"
 
 
 def words(kind: Type) -> str:

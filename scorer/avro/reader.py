@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -29,7 +29,7 @@ class Reading:
     concerns: tuple[Problem, ...]
 
 
-def read_schema(text: str, where: str, *, foreign: bool = False) -> Reading:
+def read_schema(text: str, where: str, *, foreign: bool = False, before: Sequence[str] = ()) -> Reading:
     """Read the text of a schema.
 
     Args:
@@ -37,12 +37,15 @@ def read_schema(text: str, where: str, *, foreign: bool = False) -> Reading:
         where: what errors call it.
         foreign: it is of a container file, whose events were written with it: names and defaults may be anything,
             and types may contain themselves, at a `Link`.
+        before: the texts of schemas whose types it uses by name, each behind those that it uses itself.
 
     Raises:
         Misconfigured: it is not an Avro schema, or too large; with every default that does not fit its type.
     """
     top, reader = Place(where), _Reader(foreign=foreign)
     try:
+        for other in before:
+            reader.read(json.loads(other), top)
         kind = reader.read(json.loads(text), top)
     except (ValueError, OverflowError) as error:
         top.refuse(f"not JSON: {error}", "an Avro schema is JSON")

@@ -33,6 +33,9 @@ class Fault(IntEnum):
     UNKNOWN_SCHEMA = -15
     EMPTY_DECIMAL = -16
     LONG_DECIMAL = -17
+    UNRESOLVED = -18  # the writer's schema cannot give a field that is needed
+    UNEXPECTED_NULL = -19  # where the reader's field is not nullable
+    STRANGE_SYMBOL = -20  # of an enum of the writer's, which the reader's does not have
 
 
 @kernel(refcounts=False)

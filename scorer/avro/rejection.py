@@ -2,11 +2,11 @@
 
 from scorer.avro.binary import unpack_long
 from scorer.avro.grammar import Scalar, Type, Union
-from scorer.avro.program import Program
 from scorer.avro.reading import Fault
 from scorer.batch import Reason
 
-VALUE_FAULTS = frozenset({Fault.EMPTY, Fault.TOO_LARGE, Fault.BAD_FRAMING, Fault.UNKNOWN_SCHEMA, Fault.TRAILING})
+FRAMING_FAULTS = frozenset({Fault.BAD_FRAMING, Fault.UNKNOWN_SCHEMA})
+VALUE_FAULTS = frozenset({Fault.EMPTY, Fault.TOO_LARGE, Fault.TRAILING})
 _REASONS = {
     Fault.TRUNCATED: Reason.TRUNCATED,
     Fault.TRAILING: Reason.TRAILING_BYTES,
@@ -14,6 +14,7 @@ _REASONS = {
     Fault.TOO_LARGE: Reason.TOO_LARGE,
     Fault.BAD_FRAMING: Reason.BAD_FRAMING,
     Fault.UNKNOWN_SCHEMA: Reason.UNKNOWN_SCHEMA,
+    Fault.UNRESOLVED: Reason.UNKNOWN_SCHEMA,
 }
 
 
@@ -22,28 +23,23 @@ def reason_of(fault: Fault) -> Reason:
     return _REASONS.get(fault, Reason.BAD_VALUE)
 
 
-def explain_value(fault: Fault, value: bytes, at: int, header: bytes, max_bytes: int) -> str:
+def explain_value(fault: Fault, value: bytes, at: int, max_bytes: int) -> str:
     """Describe what is wrong with a value as a whole."""
     match fault:
         case Fault.EMPTY:
             return "the value is null or has no bytes; expected an event"
         case Fault.TOO_LARGE:
             return f"the value has {len(value)} bytes; expected at most {max_bytes}"
-        case Fault.BAD_FRAMING:
-            found = value[: len(header)].hex(" ")
-            return f"the value begins with {found} at byte 0; expected the {len(header)} bytes {header.hex(' ')}"
-        case Fault.UNKNOWN_SCHEMA:
-            return f"the schema's fingerprint at byte 2 is {value[2:10].hex(' ')}; expected {header[2:].hex(' ')}"
         case _:
             return f"the event ends at byte {at}, and {len(value) - at} more follow; expected none"
 
 
-def explain_field(fault: Fault, program: Program, step: int, value: bytes, at: int) -> str:
-    """Describe what is wrong with a field: the instruction at `step` cannot read what begins at byte `at`."""
-    return f"{program.paths[step]}: {_explain(fault, program.types[step], value, at)}"
+def explain_field(fault: Fault, path: str, kind: Type, value: bytes, at: int) -> str:
+    """Describe what is wrong with the field at a path, of a type that what begins at byte `at` is not."""
+    return f"{path}: {_explain(fault, kind, value, at)}"
 
 
-def _explain(fault: Fault, kind: Type, value: bytes, at: int) -> str:  # noqa: C901, PLR0911  one a fault
+def _explain(fault: Fault, kind: Type, value: bytes, at: int) -> str:  # noqa: C901, PLR0911, PLR0912  one a fault
     number, behind = unpack_long(value, at)
     match fault:
         case Fault.TRUNCATED:
@@ -68,6 +64,9 @@ def _explain(fault: Fault, kind: Type, value: bytes, at: int) -> str:  # noqa: C
             return f"the items of a block end at byte {at}; expected them to end where the block's size says"
         case Fault.BAD_UTF8:
             return f"a string at byte {at} is not UTF-8; expected text"
+        case Fault.STRANGE_SYMBOL:
+            symbol = kind.symbols[number] if isinstance(kind, Scalar) else ""
+            return f"the symbol {symbol!a} at byte {at}; expected one that the reader's schema has, or a default there"
         case Fault.EMPTY_DECIMAL:
             return f"a decimal at byte {at} has no bytes; expected one at least"
         case _:

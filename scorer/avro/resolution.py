@@ -11,7 +11,7 @@ from scorer.avro.binary import pack_long
 from scorer.avro.container import Block
 from scorer.avro.conversion import Step, conversion
 from scorer.avro.grammar import Array, Link, Map, Record, Scalar, Type, Union
-from scorer.avro.likeness import alike, goes_by, mismatch, promotes
+from scorer.avro.likeness import Unresolvable, alike, goes_by, mismatch, paired, promotes
 from scorer.avro.program import has_bytes
 from scorer.avro.skipping import Broken, Budget, Skip, skipper, take_branch, take_count
 
@@ -19,14 +19,6 @@ _MOST_BYTES = 2**27  # of an event of ours: defaults may be longer than what the
 
 _Field = tuple[str, int | None, Step]  # of the file: its name, its place among ours if it has one, and how it is read
 _KEY = Scalar("string")
-
-
-class Unresolvable(Exception):
-    """A type of the file cannot become one of ours; says where, what each is, and what to do."""
-
-    def __init__(self, path: str, what: str, expected: str) -> None:
-        super().__init__(f"{path}: {what}; {expected}" if path else f"{what}; {expected}")
-        self.path, self.what, self.expected = path, what, expected
 
 
 class Resolution:
@@ -84,7 +76,7 @@ def _resolve(written: Type | Link, wanted: Type, path: str, budget: Budget) -> S
 
 
 def _refuse(written: Type, wanted: Type, path: str) -> NoReturn:
-    raise Unresolvable(path, *mismatch(written, wanted))
+    raise Unresolvable(path, *mismatch(written, wanted, "the file", "the schema"))
 
 
 def _attempt(written: Type | Link, wanted: Type, path: str, budget: Budget) -> Step:
@@ -156,23 +148,23 @@ def _promoted_branch(written: Type, wanted: Union, path: str, budget: Budget) ->
 
 
 def _record(written: Record, wanted: Record, path: str, budget: Budget) -> Step:
-    names = {member.name for member in written.members}
-    places: dict[str, int] = {}
-    parts: list[bytes | bytearray | None] = []
-    for place, member in enumerate(wanted.members):
-        name = next((each for each in (member.name, *member.aliases) if each in names), None)
-        if name is not None:
-            places[name] = place
-        elif member.default is None:
+    found = paired(written, wanted)
+    places: dict[str, int] = {name: wanted.members.index(member) for name, member in found.items()}
+    parts = [member.default for member in wanted.members]
+    for number, member in enumerate(wanted.members):
+        if member.default is None and number not in places.values():
             inner = f"{path}.{member.name}".lstrip(".")
             raise Unresolvable(inner, "the file has no such field", "expected one, or a default in the schema")
-        parts.append(member.default)
     fields: list[_Field] = []
     for theirs in written.members:
-        found = places.get(theirs.name)
+        place = places.get(theirs.name)
         inner = f"{path}.{theirs.name}".lstrip(".")
-        step = None if found is None else _resolve(theirs.type, wanted.members[found].type, inner, budget)
-        fields.append((theirs.name, found, step or _pass_over(skipper(theirs.type, budget))))
+        read = (
+            _pass_over(skipper(theirs.type, budget))
+            if place is None
+            else _resolve(theirs.type, wanted.members[place].type, inner, budget)
+        )
+        fields.append((theirs.name, place, read))
     # Records that are not in an array or a map are as many as events.
     return _fields(fields, parts, budget if "[]" in path else None)
 
@@ -181,13 +173,13 @@ def _pass_over(skip: Skip) -> Step:
     return lambda data, at, out: skip(data, at)  # noqa: ARG005  a step
 
 
-def _fields(fields: list[_Field], parts: list[bytes | bytearray | None], budget: Budget | None) -> Step:
+def _fields(fields: list[_Field], parts: list[bytes | None], budget: Budget | None) -> Step:
     steps = len(fields) + len(parts)
 
     def run(data: bytes, at: int, out: bytearray) -> int:
         if budget is not None:
             budget.spend(steps)
-        found = parts.copy()
+        found: list[bytes | bytearray | None] = [*parts]
         for name, place, step in fields:
             part = bytearray()
             try:

@@ -7,10 +7,11 @@ from typing import Any
 
 from scorer.avro.binary import Raw, unpack, unpack_long
 from scorer.avro.decoder import Decoder
-from scorer.avro.framing import frame
-from scorer.avro.grammar import Array, Map, Record, Scalar, Type, Union
+from scorer.avro.framing import Framing
+from scorer.avro.grammar import Array, Link, Map, Record, Scalar, Type, Union
 from scorer.avro.plain import to_json
 from scorer.avro.schema import Schema
+from scorer.batch import Records
 
 Put = Callable[[Any], object]
 
@@ -22,22 +23,34 @@ class Salvage:
 
     Args:
         schema: of the event.
-        framing: what stands before it, `none` or `single-object`.
+        framing: finds its body, and the schema that it was written with.
     """
 
-    def __init__(self, schema: Schema, framing: str) -> None:
-        self._record, self._header = schema.record, frame(b"", schema, framing)
+    def __init__(self, schema: Schema, framing: Framing) -> None:
+        self._framing = framing
         self._judge = Decoder(schema, (), (), framing, sys.maxsize, None, None)
 
-    def read(self, value: bytes) -> tuple[dict[str, Any], str]:
-        """Return a value's fields as plain JSON up to the one that cannot be read, and why not; empty where all can."""
-        stop, why = self._judge.examine(value)
+    def read(self, value: bytes, original: object = None) -> tuple[dict[str, Any], str]:
+        """Return a value's fields as plain JSON up to the one that cannot be read, and why not; empty where all can.
+
+        Args:
+            value: of the record.
+            original: the record, as the framing takes it.
+
+        Raises:
+            Unavailable: the schema that it was written with is not known yet, and cannot be had now.
+        """
+        records = Records.of([value], originals=[original])
+        stop, why = self._judge.examine(records)
+        bodies = self._framing.split(records)
+        start, writer = int(bodies.starts[0]), self._framing.writers[bodies.writers[0]]
         found: list[dict[str, Any]] = []
         try:
-            _Reading(value, stop).read(self._record, len(self._header), found.append)
+            if start >= 0:
+                _Reading(value, stop).read(writer.kind, start, found.append)
         except _Stopped as stopped:
             why = str(stopped) or why
-        return found[0], why
+        return found[0] if found else {}, why
 
 
 class _Stopped(Exception):
@@ -50,9 +63,11 @@ class _Reading:
     def __init__(self, value: bytes, stop: int) -> None:
         self._value, self._stop = value, stop
 
-    def read(self, kind: Type, at: int, put: Put) -> int:
+    def read(self, kind: Type | Link, at: int, put: Put) -> int:
         """Read what begins at a byte, and return where it ends."""
         match kind:
+            case Link():  # the judge has refused such a value at its first byte
+                raise _Stopped
             case Scalar(base="null"):
                 put(None)
             case Scalar():

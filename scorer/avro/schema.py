@@ -1,6 +1,6 @@
 """The schema of an event: what can be addressed in it, and why the rest cannot."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,18 +64,19 @@ class Schema:
         raise Misconfigured([Problem(str(path), what, "expected an Avro schema, JSON")])
 
     @classmethod
-    def parse(cls, text: str, where: str) -> "Schema":
+    def parse(cls, text: str, where: str, before: Sequence[str] = ()) -> "Schema":
         """Read a schema from its text.
 
         Args:
             text: the schema, JSON.
             where: what errors call it.
+            before: the texts of schemas whose types it uses by name, each behind those that it uses itself.
 
         Raises:
             Misconfigured: it is not an Avro schema, its top level is not a record, it is recursive, or defaults do
                 not fit their types.
         """
-        reading = read_schema(text, where)
+        reading = read_schema(text, where, before=before)
         record = reading.kind
         if not isinstance(record, Record):
             what = f"the top level is {words(record)}"

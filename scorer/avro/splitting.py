@@ -1,21 +1,32 @@
 """Finds where each event ends in a block of a container file, in the stream's way of reading them."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scorer.arrays.kernel import kernel
+from scorer.arrays.kernel import Bytes, Ints, entry
 from scorer.avro.container import Block
 from scorer.avro.grammar import Array, Map, Member, Record, Scalar, Type, Union
-from scorer.avro.machine import BLOCK_WIDTH, Flags, Ints, run_value
-from scorer.avro.program import compile_program
-from scorer.avro.reading import Bytes, Fault
+from scorer.avro.machine import BLOCK_WIDTH, Code, Table, run_value
+from scorer.avro.program import Compiler, Program
+from scorer.avro.reading import Fault
 from scorer.avro.rejection import explain_field
 
 _AT_ONCE: Final = 4096  # events
 _FAULT, _STEP, _AT = range(3)  # the items of what the kernel fills where it fails
+
+
+class _Found(NamedTuple):
+    """The results of the kernel."""
+
+    stops: Ints  # [events]: where each ends
+    failure: Ints  # [3]: the fault, the instruction and the position of the first that has no end
+
+
+_NOTHING: Final = Table(  # a table without columns
+    np.empty((0, 0), np.int64), np.empty((0, 0), np.bool_), np.empty((0, 0), np.int64), np.empty((0, 0), np.int64)
+)
 
 
 class BadEnd(Exception):
@@ -30,8 +41,7 @@ class Splitter:
     """
 
     def __init__(self, record: Record) -> None:
-        self._told = compile_program(record, {})
-        self._program = compile_program(Record(_shapes(record)), {})
+        self._told, self._code = _compiled(record), _code(_compiled(Record(_shapes(record))))
 
     def split(self, block: Block) -> Iterator[bytes]:
         """Yield the bodies of the events of a block.
@@ -40,19 +50,17 @@ class Splitter:
             BadEnd: the next event has no end.
         """
         data, count = block.data, block.count
-        bytes_, at, nothing = np.frombuffer(data, np.uint8), 0, np.empty((0, 0), np.int64)
-        blocks, failure = np.empty((self._program.levels, BLOCK_WIDTH), np.int64), np.zeros(3, np.int64)
-        null = np.empty((0, 0), np.bool_)
+        bytes_, at, failure = np.frombuffer(data, np.uint8), 0, np.zeros(3, np.int64)
         while count > 0:
             stops = np.empty(min(count, _AT_ONCE), np.int64)
-            code, branches = self._program.code, self._program.branches
-            done = _split(code, branches, blocks, bytes_, at, nothing, null, stops, failure)
+            done = _split(self._code, bytes_, at, _NOTHING, _Found(stops, failure))
             for stop in stops[:done].tolist():
                 yield data[at:stop]
                 at = stop
             if done < len(stops):
                 fault, step, where = failure.tolist()
-                raise BadEnd(explain_field(Fault(fault), self._told, step, data[at:], where - at))
+                path, kind = self._told.paths[step], self._told.types[step]
+                raise BadEnd(explain_field(Fault(fault), path, kind, data[at:], where - at))
             count -= done
         if at < len(data):
             raise BadEnd(f"the block has {len(data) - at} bytes behind its last event")
@@ -66,20 +74,27 @@ class Stepper:
     """
 
     def __init__(self, kind: Type) -> None:
-        self._program = compile_program(Record((Member("", _shape(kind)),)), {})
-        self._blocks, self._failure = np.empty((self._program.levels, BLOCK_WIDTH), np.int64), np.zeros(3, np.int64)
-        self._nothing, self._null = np.empty((0, 0), np.int64), np.empty((0, 0), np.bool_)
-        self._stop = np.empty(1, np.int64)
+        self._code = _code(_compiled(Record((Member("value", _shape(kind)),))))
+        self._found = _Found(np.empty(1, np.int64), np.zeros(3, np.int64))
         self._data, self._block = b"", np.empty(0, np.uint8)
 
     def end(self, data: bytes, at: int) -> int | None:
         """Return where the value that begins at a position ends; None where it has no end."""
         if data is not self._data:
             self._data, self._block = data, np.frombuffer(data, np.uint8)
-        code, branches, blocks = self._program.code, self._program.branches, self._blocks
-        nothing, null, stop, failure = self._nothing, self._null, self._stop, self._failure
-        done = _split(code, branches, blocks, self._block, at, nothing, null, stop, failure)
-        return int(stop[0]) if done else None
+        done = _split(self._code, self._block, at, _NOTHING, self._found)
+        return int(self._found.stops[0]) if done else None
+
+
+def _compiled(record: Record) -> Program:
+    compiler = Compiler(record, {})
+    compiler.add(record, "the file's schema")
+    return compiler.program()
+
+
+def _code(program: Program) -> Code:
+    blocks = np.empty((program.levels, BLOCK_WIDTH), np.int64)
+    return Code(program.code, program.tables, program.entries, blocks)
 
 
 def _shapes(record: Record) -> tuple[Member, ...]:
@@ -105,28 +120,21 @@ def _shape(kind: Type) -> Type:  # noqa: PLR0911  one a kind of type
             return kind
 
 
-@kernel(
-    "int64(int32[:, ::1], int32[::1], int64[:, ::1], Array(uint8, 1, 'C', readonly=True), int64, int64[:, ::1], "
-    "boolean[:, ::1], int64[::1], int64[::1])",
-    refcounts=False,
-)
-def _split(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
-    code: NDArray[np.int32],
-    branches: NDArray[np.int32],
-    blocks: Ints,
-    data: Bytes,
-    begin: int,
-    nothing: Ints,
-    null: Flags,
-    stops: Ints,
-    failure: Ints,
-) -> int:
-    """Fill where events end, and return how many do; where it is not all, `failure` says why."""
-    at = np.int64(begin)
+@entry
+def _split(code: Code, data: Bytes, begin: int, nothing: Table, found: _Found) -> int:
+    """Find where events end, and return how many do; where it is not all, `found.failure` says why.
+
+    Args:
+        code: reads one of them.
+        data: uint8 [bytes], the block.
+        begin: where the first one begins.
+        nothing: a table without columns.
+        found: is filled.
+    """
+    at, end = np.int64(begin), np.int64(len(data))
+    stops, failure = found.stops, found.failure
     for row in range(len(stops)):
-        fault, step, at = run_value(
-            code, branches, data, at, np.int64(len(data)), row, nothing, null, nothing, nothing, blocks
-        )
+        fault, step, at = run_value(code, 0, data, len(data), at, end, row, nothing)
         if fault < 0 and fault != Fault.TRAILING:
             failure[_FAULT], failure[_STEP], failure[_AT] = fault, step, at
             return row

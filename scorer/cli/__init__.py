@@ -27,6 +27,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "check": "find problems before anything runs",
         "config": "show the effective settings and where each comes from",
         "topics": "show the topics, or create missing ones",
+        "schemas": "show the versions in the schema registry, and what each provides for the plan",
         "models": "list, show, verify and add versions of the model",
         "features": "load features into Redis",
     },

@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from scorer.avro import Converter, frame, read_events
+from scorer.avro import Converter, read_events
 from scorer.bench import Result, unreachable, work_off
 from scorer.bench.backlog import repeated
 from scorer.bench.budget import MILLION, ROWS
@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     settings = options.load(args).settings
     configure_logging(settings.log.level, settings.log.format)
     serving = prepare(settings)
-    values = [frame(body, serving.schema, settings.events.framing) for body in _bodies(args, serving)]
+    header = serving.formats.written().header
+    values = [header + body for body in _bodies(args, serving)]
     concerns = [f"only {len(values):,} distinct events, so keys repeat"] if len(values) < FEW else []
     with Sandbox() as sandbox:
         features_url = None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
 
-from scorer.avro import Salvage, Schema
+from scorer.avro import SCHEMA_HEADER, Salvage
 from scorer.batch import Reason
 from scorer.cli import options
 from scorer.cli.console import console
@@ -16,7 +16,19 @@ from scorer.cli.progress import counting
 from scorer.cli.table import aligned
 from scorer.cli.views import Document
 from scorer.errors import Fatal
-from scorer.kafka import Admin, Due, Letter, Letterbox, Replay, Replayed, Topic, read_replayed, replayed_topic
+from scorer.formats import open_formats
+from scorer.kafka import (
+    Admin,
+    Due,
+    Letter,
+    Letterbox,
+    Replay,
+    Replayed,
+    Topic,
+    header_reader,
+    read_replayed,
+    replayed_topic,
+)
 from scorer.monitor import configure_logging
 from scorer.printable import printable_json
 from scorer.settings import KafkaSettings, Settings
@@ -96,7 +108,8 @@ def _list(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _show(settings: Settings, args: argparse.Namespace) -> int:
-    salvage = Salvage(Schema.load(settings.events.schema_path), settings.events.framing)
+    formats = open_formats(settings)
+    salvage = Salvage(formats.schema, formats.framing(header_reader(SCHEMA_HEADER)))
     admin, show = Admin(settings.kafka), console(stderr=False).print
     replayed = read_replayed(settings.kafka, admin, _letters_topic(admin, settings.kafka))
     box = Letterbox(settings.kafka, args.reason, args.partition)

@@ -40,7 +40,7 @@ def document(letter: Letter, replayed: Replayed) -> Document:
 def full_document(letter: Letter, replayed: Replayed, salvage: Salvage) -> Document:
     """Return everything about a letter: its `document`, its bytes, and as much of the event as can be decoded."""
     record = letter.record
-    event, why = salvage.read(record.value or b"")
+    event, why = salvage.read(record.value or b"", record)
     return document(letter, replayed) | {
         "key": readable(record.key),
         "timestamp": moment(record) or None,
@@ -54,7 +54,7 @@ def full_document(letter: Letter, replayed: Replayed, salvage: Salvage) -> Docum
 def full_text(letter: Letter, replayed: Replayed, salvage: Salvage) -> str:
     """Return the same as text for people."""
     record = letter.record
-    event, why = salvage.read(record.value or b"")
+    event, why = salvage.read(record.value or b"", record)
     facts: dict[str, Iterable[str]] = {
         "reason": [letter.reason],
         "detail": [letter.detail],

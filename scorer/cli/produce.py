@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from pathlib import Path
 
-from scorer.avro import Converter, Schema, frame, read_events
+from scorer.avro import Converter, Schema, read_events
 from scorer.batch import Kind
 from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.progress import counting
 from scorer.errors import Fatal, Misconfigured, Problem
+from scorer.formats import open_formats
 from scorer.kafka import Admin, Feed
 
 KEYS = {Kind.TEXT, Kind.ENUM, Kind.INTEGER, Kind.BOOLEAN}
@@ -32,13 +33,13 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         Misconfigured: a line is not an event of the schema, or the key's field does not exist or cannot be a key.
-        Unavailable: the brokers do not answer.
+        Unavailable: the brokers or the schema registry do not answer.
         Fatal: the topic is missing, or refused an event.
     """
     settings = options.load(args).settings
-    schema = Schema.load(settings.events.schema_path)
-    key = _key(schema, args.key)
-    bodies = read_events(args.input, schema, settings.events.max_bytes)
+    formats = open_formats(settings)
+    key = _key(formats.schema, args.key)
+    bodies = read_events(args.input, formats.schema, settings.events.max_bytes)
     first = [*islice(bodies, 1)]  # so that a broken file is reported before the brokers are asked
     topic = settings.kafka.input_topics[0]
     if not Admin(settings.kafka).topics([topic]):
@@ -46,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
     feed = Feed(settings.kafka, topic)
     began = time.monotonic()
     try:
-        events = ((frame(body, schema, settings.events.framing), key(body)) for body in chain(first, bodies))
-        _produce(events, args.rate, feed)
+        header = formats.written().header
+        _produce(((header + body, key(body)) for body in chain(first, bodies)), args.rate, feed)
     finally:
         seconds = max(time.monotonic() - began, 1e-3)
         summary = f"{feed.acknowledged:,} events in {topic}, {feed.acknowledged / seconds:,.0f} a second"

@@ -5,9 +5,10 @@ from typing import Any, Protocol
 
 from rich.text import Text
 
-from scorer.avro import PREDICTION, BadEvent, Converter, Schema, frame
+from scorer.avro import PREDICTION, SCHEMA_HEADER, BadEvent, Framing, Reread, Schema
 from scorer.avro.instants import format_timestamp
-from scorer.kafka import Record
+from scorer.formats import open_formats
+from scorer.kafka import Record, header_reader
 from scorer.kafka.dead_letters.read import MOST, whole_number
 from scorer.kafka.writes import PREFIX
 from scorer.printable import printable, printable_json
@@ -42,7 +43,7 @@ class Predictions:
 
     def __init__(self, settings: Settings) -> None:
         self.topics = (settings.kafka.output_topic,)
-        self._bodies = Bodies(PREDICTION, settings.predictions.framing)
+        self._bodies = Bodies(PREDICTION, open_formats(settings).prediction_framing())
 
     def document(self, record: Record) -> Document:
         """Return the prediction."""
@@ -69,7 +70,7 @@ class Events:
 
     def __init__(self, settings: Settings) -> None:
         self.topics = settings.kafka.input_topics
-        self._bodies = Bodies(Schema.load(settings.events.schema_path), settings.events.framing)
+        self._bodies = _event_bodies(settings)
 
     def document(self, record: Record) -> Document:
         """Return the event."""
@@ -89,7 +90,7 @@ class DeadLetters:
 
     def __init__(self, settings: Settings) -> None:
         self.topics = (settings.kafka.dead_letter_topic,)
-        self._bodies = Bodies(Schema.load(settings.events.schema_path), settings.events.framing)
+        self._bodies = _event_bodies(settings)
 
     def document(self, record: Record) -> Document:
         """Return the headers of the dead letter, then key, headers and value of the event."""
@@ -130,24 +131,22 @@ VIEWS: Mapping[str, Callable[[Settings], View]] = {
 class Bodies:
     """Values of one schema and framing, as plain JSON."""
 
-    def __init__(self, schema: Schema, framing: str) -> None:
-        self._converter, self._header = Converter(schema), frame(b"", schema, framing)
+    def __init__(self, schema: Schema, framing: Framing) -> None:
+        self._reread = Reread(schema, framing)
 
     def document(self, record: Record) -> Document:
         """Return a record's value as JSON; or, if it cannot be decoded, why, and the value in hexadecimal."""
         try:
-            return self._read(record.value or b"")
+            return self._reread.to_json(record.value or b"", record)
         except BadEvent as error:
             where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
             value = None if record.value is None else record.value.hex()
             return Unreadable({"unreadable": error.problems[0].what, **where, "value": value})
 
-    def _read(self, value: bytes) -> Document:
-        if not value:
-            raise BadEvent("the value", "null or no bytes", "")
-        if not value.startswith(self._header):
-            raise BadEvent("the value", "its framing or its schema is not that of the configuration", "")
-        return self._converter.to_json(value[len(self._header) :])
+
+def _event_bodies(settings: Settings) -> Bodies:
+    formats = open_formats(settings)
+    return Bodies(formats.schema, formats.framing(header_reader(SCHEMA_HEADER)))
 
 
 def line(*parts: tuple[object, str]) -> Text:

@@ -16,6 +16,7 @@ from scorer.kafka.delivery.exactly_once import ExactlyOnce
 from scorer.kafka.delivery.leaving import commit_before_leaving
 from scorer.kafka.delivery.sink import Sink
 from scorer.kafka.delivery.transactions import Transactions
+from scorer.kafka.headers import header_reader
 from scorer.kafka.operate.client_check import membership_concerns, property_problems
 from scorer.kafka.operate.feed import Feed
 from scorer.kafka.operate.reader import Reader, Record
@@ -50,6 +51,7 @@ __all__ = [
     "dead_letter_topic",
     "durability_concerns",
     "examine_rights",
+    "header_reader",
     "membership_concerns",
     "output_concerns",
     "property_problems",

@@ -1,6 +1,7 @@
 """Headers of records, whose names need not be UTF-8."""
 
 import gc
+from collections.abc import Callable
 from operator import methodcaller
 from typing import cast
 
@@ -29,6 +30,19 @@ def headers_of(message: Message) -> Headers:
         headers = _repaired(_ask(message), _first_name(error))
         message.set_headers(headers)
         return tuple(cast("list[tuple[str, bytes | None]]", headers))
+
+
+def header_reader(name: str) -> Callable[[object], bytes | None]:
+    """Return what reads one header of a record, of several of that name the last; None where there is none.
+
+    The record is a message of the client's, or anything that has `headers`.
+    """
+
+    def read(original: object) -> bytes | None:
+        headers = headers_of(original) if isinstance(original, Message) else getattr(original, "headers", ())
+        return next((value for each, value in reversed(headers) if each == name), None)
+
+    return read
 
 
 def _repaired(broken: list[_Header], first: str) -> list[_Header]:

@@ -18,6 +18,7 @@ class Component(StrEnum):
     FEATURES = "features"
     WRITES = "writes"
     INPUT = "input"
+    REGISTRY = "registry"
 
 
 class Observer(Protocol):

@@ -9,8 +9,10 @@ from scorer.settings.groups import (
     LogSettings,
     ModelSettings,
     PredictionSettings,
+    RegistrySettings,
     Settings,
     ShutdownSettings,
+    TlsSettings,
 )
 from scorer.settings.loading import Loaded, load
 from scorer.settings.masking import mask, secrets_in
@@ -25,8 +27,10 @@ __all__ = [
     "LogSettings",
     "ModelSettings",
     "PredictionSettings",
+    "RegistrySettings",
     "Settings",
     "ShutdownSettings",
+    "TlsSettings",
     "load",
     "mask",
     "secrets_in",

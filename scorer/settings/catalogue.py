@@ -103,6 +103,8 @@ def _limits(metadata: list[Any]) -> str:
     return low + next(f" to {item.le}" for item in metadata if isinstance(item, Le))
 
 
+# What pydantic calls some keys of the file where their default is wrong.
+ALIASES = {"schema_path": "schema", "register_schema": "register"}
 CATALOGUE: Mapping[Key, Setting] = {
     setting.key: setting for setting in _settings_of((), FieldInfo(annotation=Settings))
 }

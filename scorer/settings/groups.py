@@ -1,8 +1,10 @@
 """All settings: type, unit, default, limits and meaning. Errors and the reference take their words from here."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from scorer.settings.kinds import (
     Bytes,
@@ -10,6 +12,7 @@ from scorer.settings.kinds import (
     Expects,
     Framing,
     Milliseconds,
+    Optional,
     PathSetting,
     Ratio,
     Records,
@@ -19,9 +22,14 @@ from scorer.settings.kinds import (
     Topic,
     Topics,
     Url,
+    Urls,
     VersionName,
+    Yes,
 )
 from scorer.settings.properties import check_properties
+
+OAUTH_NEEDED = frozenset({"bearer.auth.client.id", "bearer.auth.client.secret", "bearer.auth.issuer.endpoint.url"})
+OAUTH = OAUTH_NEEDED | {"bearer.auth.scope", "bearer.auth.logical.cluster", "bearer.auth.identity.pool.id"}
 
 
 class Group(BaseModel):
@@ -101,8 +109,26 @@ class KafkaSettings(Group):
 class EventSettings(Group):
     """The events: their schema, framing, id and time."""
 
-    schema_path: PathSetting = Field(alias="schema", description="Avro schema (.avsc) of the value.")
-    framing: Framing = Field(default="none", description="Header before the Avro body.")
+    framing: Framing = Field(
+        default="none",
+        description="Header before the Avro body. none: no header. confluent: a zero byte and the id of a schema in "
+        "the registry, or no header and the schema's GUID in the record header `__value_schema_id`; each event is "
+        "decoded with the schema it was written with. single-object: the marker and fingerprint of the Avro "
+        "specification.",
+    )
+    schema_path: PathSetting | None = Field(
+        alias="schema",
+        default=None,
+        validate_default=True,
+        description="Avro schema (.avsc) of the value. With `framing: confluent` it is the reader's schema, to which "
+        "events of every writer's schema are resolved; only then may it be null, which means the latest version of the "
+        "subject at the start of a replica.",
+    )
+    subject: Text | None = Field(
+        default=None,
+        description="Subject of the events' schema in the registry. If null, it is TOPIC-value: the first input topic "
+        "names the reader's schema, and the versions of every input topic's subject are fetched at the start.",
+    )
     id: Text | None = Field(
         default=None,
         description="Scalar field that is copied as text into `event_id`. If unset, or null in an event, the id is "
@@ -117,11 +143,89 @@ class EventSettings(Group):
         default=1_000_000, ge=1, le=1_000_000_000, description="A larger value is a dead letter `too-large`."
     )
 
+    @field_validator("schema_path")
+    @classmethod
+    def _known(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        if path is None and info.data.get("framing", "confluent") != "confluent":
+            raise PydanticCustomError("missing", "only a registry can give it")
+        return path
+
 
 class PredictionSettings(Group):
     """The predictions."""
 
-    framing: Framing = Field(default="none", description="Header before the Avro body.")
+    framing: Framing = Field(
+        default="none",
+        description="Header before the Avro body, as in `events.framing`. confluent: the id of the prediction's schema "
+        "in the registry.",
+    )
+    subject: Text | None = Field(
+        default=None,
+        description="Subject of the prediction's schema in the registry. If null, it is OUTPUT_TOPIC-value.",
+    )
+    register_schema: Yes = Field(
+        alias="register",
+        default=True,
+        description="Register the prediction's schema at the start, if the subject's compatibility allows it. If "
+        "false, it must be registered already.",
+    )
+
+
+class TlsSettings(Group):
+    """The certificates of TLS connections: PEM files, which are read again for every connection."""
+
+    ca: PathSetting | None = Field(
+        default=None, description="Trusted certificate authorities. If null, those of the system."
+    )
+    certificate: PathSetting | None = Field(
+        default=None, description="Client certificate, for servers that ask for one. The file may contain the key, too."
+    )
+    key: PathSetting | None = Field(default=None, description="Private key of the client certificate.")
+
+
+class RegistrySettings(Group):
+    """The schema registry, which `framing: confluent` requires. Omit the group otherwise."""
+
+    url: Urls = Field(
+        description="Address of the registry. With a list, the next address is tried if one does not answer."
+    )
+    user: Optional = Field(
+        default="",
+        description="`name:password`, for basic authentication. At most one of `user`, `token` and `oauth` may be set.",
+    )
+    token: Optional = Field(default="", description="Bearer token.")
+    oauth: Annotated[dict[str, str], Expects("a map of bearer.auth properties")] = Field(
+        default={},
+        description="Client credentials of OAuth 2, under the names that Confluent's clients use: "
+        "`bearer.auth.client.id`, `bearer.auth.client.secret`, `bearer.auth.issuer.endpoint.url`, and if the registry "
+        "requires them `bearer.auth.scope`, `bearer.auth.logical.cluster` and `bearer.auth.identity.pool.id`.",
+    )
+    tls: TlsSettings | None = None
+
+    @field_validator("user")
+    @classmethod
+    def _with_password(cls, user: str) -> str:
+        if user and ":" not in user:
+            raise ValueError("expected name:password")
+        return user
+
+    @field_validator("token")
+    @classmethod
+    def _alone(cls, token: str, info: ValidationInfo) -> str:
+        if token and info.data.get("user"):
+            raise ValueError("expected registry.user or registry.token, not both")
+        return token
+
+    @field_validator("oauth")
+    @classmethod
+    def _complete(cls, oauth: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        if oauth and (info.data.get("user") or info.data.get("token")):
+            raise ValueError("expected one of registry.user, registry.token and registry.oauth")
+        if unknown := sorted(set(oauth) - OAUTH):
+            raise ValueError(f"'{unknown[0]}' is unknown; known here: {', '.join(sorted(OAUTH))}")
+        if oauth and (missing := sorted(OAUTH_NEEDED - set(oauth))):
+            raise ValueError(f"expected {', '.join(missing)}, too")
+        return oauth
 
 
 class CacheSettings(Group):
@@ -236,9 +340,18 @@ class Settings(Group):
     kafka: KafkaSettings
     events: EventSettings
     predictions: PredictionSettings = PredictionSettings()
+    registry: RegistrySettings | None = Field(default=None, validate_default=True)
     features: FeatureSettings | None = None
     model: ModelSettings
     batch: BatchSettings = BatchSettings()
     http: HttpSettings | None = HttpSettings()
     log: LogSettings = LogSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
+
+    @field_validator("registry")
+    @classmethod
+    def _there_where_needed(cls, registry: RegistrySettings | None, info: ValidationInfo) -> RegistrySettings | None:
+        groups = (info.data.get(name) for name in ("events", "predictions"))
+        if registry is None and any(group is not None and group.framing == "confluent" for group in groups):
+            raise PydanticCustomError("missing", "framing: confluent needs it")
+        return registry

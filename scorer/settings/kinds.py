@@ -37,17 +37,6 @@ def _not_empty(given: object) -> object:
     return given
 
 
-def not_yet(value: str, instead: str) -> BeforeValidator:
-    """Refuse a value that is known but not available yet."""
-
-    def refuse(given: object) -> object:
-        if given == value:
-            raise ValueError(f"not available in this version, use {instead}")
-        return given
-
-    return BeforeValidator(refuse)
-
-
 def _distinct(topics: tuple[str, ...]) -> tuple[str, ...]:
     if twice := sorted({topic for topic in topics if topics.count(topic) > 1}):
         raise ValueError(f"expected each topic once, but {', '.join(twice)} is listed more than once")
@@ -61,6 +50,11 @@ def _without_spaces(url: str) -> str:
         name = names.get(blank[0], "white space")
         raise ValueError(f"expected a URL without {name}: percent-encode it, as {quote(blank[0])}")
     return url
+
+
+def _joined(given: object) -> object:
+    """Take a list of URLs as one text with commas between, as which variables and flags have it."""
+    return ",".join(map(str, given)) if isinstance(given, list) else given
 
 
 Text = Annotated[str, Field(min_length=1), Expects("text")]
@@ -93,8 +87,15 @@ PathSetting = Annotated[
 VersionName = Annotated[
     str, Field(pattern=r"\A(?!\.{1,2}\Z)[^/\\]+\Z"), Expects("latest, or the name of a version's folder")
 ]
-Framing = Annotated[
-    Literal["none", "single-object"], not_yet("confluent", "none (the Avro body alone) or single-object")
+Framing = Literal["none", "confluent", "single-object"]
+Optional = Annotated[str, Expects("text")]
+Yes = Annotated[bool, Expects("true or false")]
+Urls = Annotated[
+    str,
+    BeforeValidator(_joined),
+    AfterValidator(_without_spaces),
+    Field(pattern=r"\Ahttps?://[^\s,]+(,https?://[^\s,]+)*\Z"),
+    Expects("an http:// or https:// URL, or a list of them"),
 ]
 Ratio = Annotated[float, Ge(0), Le(1)]
 Records = Annotated[int, Unit("records")]

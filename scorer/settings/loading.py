@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from scorer.documents.faults import Fault, faults
 from scorer.errors import Misconfigured, Problem
-from scorer.settings.catalogue import CATALOGUE, Key, Shape
+from scorer.settings.catalogue import ALIASES, CATALOGUE, Key, Shape
 from scorer.settings.document import read_file
 from scorer.settings.groups import Settings
 from scorer.settings.properties import RefusedProperties
@@ -91,8 +91,9 @@ def _worded(fault: Fault, sources: Sources, path: Path) -> Iterator[Problem]:
         return
     setting = CATALOGUE[key]
     item = "".join(f"[{index}]" for index in fault.path[len(key) :])
-    if fault.missing:
-        yield Problem(setting.dotted, "missing", f"expected {setting.expects}, in {path.name} or in {setting.variable}")
+    expects = setting.expects.removesuffix(" or null") if fault.missing else setting.expects
+    if fault.missing and key not in sources.given:
+        yield Problem(setting.dotted, "missing", f"expected {expects}, in {path.name} or in {setting.variable}")
     elif isinstance(fault.reason, RefusedProperties):
         for name, why in fault.reason.reasons.items():
             inner = (*key, name)
@@ -100,14 +101,15 @@ def _worded(fault: Fault, sources: Sources, path: Path) -> Iterator[Problem]:
             yield Problem(where(inner, given.origin.place), f"found {show(inner, given.value)}", why)
     else:
         found = f"found {show(key, fault.found)}"
-        yield Problem(
-            where(key, sources.given[key].origin.place, item), found, str(fault.reason or f"expected {setting.expects}")
-        )
+        # A map has no value of its own, only entries: the place of the first one is shown.
+        given = next(value for other, value in sources.given.items() if other[: len(key)] == key)
+        yield Problem(where(key, given.origin.place, item), found, str(fault.reason or f"expected {expects}"))
 
 
 def _key(fault: Fault) -> Key:
     """Return the setting of a fault."""
-    location = (*map(str, fault.path), *filter(None, [fault.missing]))
+    path = (*map(str, fault.path), *filter(None, [fault.missing]))
+    location = tuple(ALIASES.get(name, name) for name in path)
     return next(location[:size] for size in range(len(location), -1, -1) if location[:size] in CATALOGUE)
 
 

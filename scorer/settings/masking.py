@@ -33,6 +33,7 @@ _SHOWN = re.compile(
     re.ASCII,
 )
 _FORM = re.compile(r"\A(?:rediss?(?:\+cluster|\+sentinel)?|unix)://")
+_PASSWORD = re.compile(r"(?<=:)[^:/@,]+(?=@)")  # of a login in one of several URLs
 _SECRET_NAME = re.compile(
     r"passw|passphrase|(^|_)(pass|pw)(_|\Z)|pwd|secret|token|credential|api_?key|private", re.IGNORECASE
 )
@@ -46,6 +47,10 @@ def masked(key: Key, value: str) -> str:
     if key == ("features", "url"):
         shown, form = _without_passwords(value), _FORM.match(value)
         return shown if _SHOWN.fullmatch(shown) else f"{form[0] if form else ''}{MASK}"
+    if key == ("registry", "user"):
+        return f"{value.partition(':')[0]}:{MASK}" if value else ""
+    if _is_credential(key):
+        return MASK if value else ""
     return _without_login(value)
 
 
@@ -56,7 +61,9 @@ def mask(settings: Settings) -> dict[str, Any]:
 
 def conceals(key: Key) -> bool:
     """Whether a value of this key is or may contain a secret."""
-    return key == ("features", "url") or (key[:2] == ("kafka", "properties") and bool(SECRET.search(key[-1])))
+    if key in {("features", "url"), ("registry", "url"), ("registry", "user")} or _is_credential(key):
+        return True
+    return key[:2] == ("kafka", "properties") and bool(SECRET.search(key[-1]))
 
 
 def secrets_in(key: Key, value: str) -> Iterator[str]:
@@ -65,11 +72,22 @@ def secrets_in(key: Key, value: str) -> Iterator[str]:
         found = [match["secret"] for match in (_login(value), *_OPTION.finditer(value)) if match]
     elif key[:2] == ("kafka", "properties") and (SECRET.search(key[-1]) or SECRET_VALUE.search(value)):
         found = [value]
+    elif key == ("registry", "user"):
+        found = [value.partition(":")[2]]
+    elif key == ("registry", "url"):
+        found = [match[0] for match in _PASSWORD.finditer(value)]
+    elif _is_credential(key):
+        found = [value]
     else:
         found = []
     for secret in found:
         yield secret
         yield unquote(secret)
+
+
+def _is_credential(key: Key) -> bool:
+    """Whether a value lets its owner into the schema registry, all of it."""
+    return key == ("registry", "token") or (key[:2] == ("registry", "oauth") and bool(SECRET.search(key[-1])))
 
 
 def is_secret(variable: str) -> bool:

@@ -97,8 +97,9 @@ class Sources:
                 self.refuse(key, origins(key), f"unknown key '{name}'", nearest_key(key))
 
     def _set(self, key: Key, value: Value, origin: Origin) -> None:
-        if isinstance(value, str):
-            redaction.learn(*secrets_in(key, value))
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                redaction.learn(*secrets_in(key, text))
         for size in range(1, len(key)):
             above = self.given.get(key[:size])
             if above and above.value is None:

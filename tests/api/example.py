@@ -146,7 +146,7 @@ class Stream:
     def __init__(self, config: Path) -> None:
         serving = prepare(load_settings(config, environ={}).settings)
         self._lookups = serving.lookups(cached=False)
-        self._decoder, self._encoder = serving.decoder(), Encoder("none")
+        self._decoder, self._encoder = serving.decoder(), Encoder(b"")
         self._scorer = serving.scorer(self._lookups.fetch if self._lookups else None)
 
     def answers(self, events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | str]:

@@ -7,7 +7,7 @@ from typing import Any
 import fastavro
 import numpy as np
 
-from scorer.avro import Decoder, Schema
+from scorer.avro import Decoder, Framing, Schema, single_object, unframed
 from scorer.batch import Events, Reason, Records
 
 
@@ -29,6 +29,19 @@ def varint(number: int) -> bytes:
     return out.getvalue()
 
 
+FRAMINGS = {"none": unframed, "single-object": single_object}
+
+
+def framing_of(name: str, schema: Schema) -> Framing:
+    """The framing of a name."""
+    return FRAMINGS[name](schema)
+
+
+def frame(body: bytes, schema: Schema, name: str) -> bytes:
+    """A body in a framing."""
+    return framing_of(name, schema).header + body
+
+
 def records(bodies: list[bytes], topics: tuple[str, ...] = ("flights",)) -> Records:
     """A batch of one partition."""
     rows = len(bodies)
@@ -46,7 +59,10 @@ def records(bodies: list[bytes], topics: tuple[str, ...] = ("flights",)) -> Reco
 
 def decode(schema: Schema, *values: bytes, used: tuple[str, ...] = (), **settings: Any) -> Events:
     chosen: dict[str, Any] = {"texts": (), "framing": "none", "max_bytes": 1000, "id_field": None, "time_field": None}
-    return Decoder(schema, used, **(chosen | settings)).decode(records(list(values)))
+    chosen |= settings
+    return Decoder(schema, used, **chosen | {"framing": framing_of(chosen["framing"], schema)}).decode(
+        records(list(values))
+    )
 
 
 def only(events: Events) -> tuple[Reason, str]:

@@ -15,9 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorer.avro import frame
 from scorer.batch import Reason
-from tests.avro.batches import declared, decode, only, schema_of
+from tests.avro.batches import declared, decode, frame, only, schema_of
 
 FIELDS: dict[str, Any] = {"id": "string", "amount": "double", "tags": {"type": "array", "items": "string"}}
 FIELDS["note"] = ["null", "string"]
@@ -46,7 +45,7 @@ def detail(value: bytes, framing: str = "none", max_bytes: int = 100_000) -> str
 REGISTRY = "an event in the framing of a schema registry (Confluent's), with schema id"
 MAYBE = "this could be the framing of a schema registry (Confluent's), with schema id"
 EVIDENT = {
-    "registry": (b"\x00" + (7).to_bytes(4, "big") + body(), f"{REGISTRY} 7: events.framing: confluent is for such"),
+    "registry": (b"\x00" + (7).to_bytes(4, "big") + body(), f"{REGISTRY} 7: set events.framing: confluent"),
     "large id": (b"\x00" + (100_042).to_bytes(4, "big") + body(), f"{REGISTRY} 100042: "),
     "other schema": (b"\x00" + (7).to_bytes(4, "big") + b"\xff\xff\xff", f"{MAYBE} 7 and another schema: if so, "),
     "container": (container(), "an Avro container file: write the body of each event by itself"),

@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scorer import avro
-from scorer.avro import PREDICTION, Encoder, frame
+from scorer.avro import PREDICTION, Encoder
 from scorer.batch import NO_TIME, Origin, Predictions
+from tests.avro.batches import frame, framing_of
 
 PUBLISHED = Path(__file__).parents[2] / "schemas" / "prediction.avsc"
 SCHEMA = fastavro.parse_schema(json.loads(PUBLISHED.read_text()))
@@ -63,7 +64,7 @@ def _encoded(batch: dict[str, Any], framing: str, *, writable: bool = False) -> 
         ),
         event_time=np.array(batch["time"], np.int64),
     )  # fmt: skip
-    payloads = Encoder(framing).encode(predictions)
+    payloads = Encoder(framing_of(framing, PREDICTION).header).encode(predictions)
     assert payloads.rows is chosen
     assert len(payloads.data) == max(payloads.ends, default=0)
     ids = [len(texts[row]) for row in batch["rows"]]

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from scorer.avro import Schema, frame
+from scorer.avro import Schema
 from scorer.batch import Reason
-from tests.avro.batches import decode, only, schema_of
+from tests.avro.batches import decode, frame, only, schema_of
 
 ZERO = 0xC15D213AA4D7A795
 MARKER = b"\xc3\x01"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from scorer.avro import Converter, Salvage, Schema, frame
-from tests.avro.batches import schema_of
+from scorer.avro import Converter, Salvage, Schema, single_object, unframed
+from tests.avro.batches import frame, schema_of
 
 CARD = {
     "type": "record",
@@ -44,7 +44,7 @@ BODY = Converter(SCHEMA).to_avro(EVENT, "the test's")
 
 @pytest.fixture
 def salvage() -> Salvage:
-    return Salvage(SCHEMA, "none")
+    return Salvage(SCHEMA, unframed(SCHEMA))
 
 
 def scalars(value: object) -> Iterator[object]:
@@ -112,13 +112,14 @@ def test_what_is_wrong_is_said_and_the_rest_is_there(salvage: Salvage, value: by
     ],
 )
 def test_what_cannot_be_shown_ends_it_and_not_the_command(kind: Any, value: bytes, why: str) -> None:
-    found, said = Salvage(schema_of("int", kind), "none").read(b"\x02" + value)
+    schema = schema_of("int", kind)
+    found, said = Salvage(schema, unframed(schema)).read(b"\x02" + value)
     assert found["f0"] == 1
     assert why in said
 
 
 def test_a_framing_is_looked_at_first() -> None:
-    salvage = Salvage(SCHEMA, "single-object")
+    salvage = Salvage(SCHEMA, single_object(SCHEMA))
     framed = frame(BODY, SCHEMA, "single-object")
     assert salvage.read(framed) == (EVENT, "")
     assert salvage.read(framed[:14])[0] == {"id": "p1", "card": {}}

@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SHORT = [
     "tests/avro/test_framing.py",
+    "tests/avro/test_evolution.py::test_what_resolves",
+    "tests/avro/test_evolution.py::test_each_id_is_asked_for_once_and_an_unknown_one_is_told",
     "tests/avro/test_encoder.py::test_predictions_are_what_fastavro_writes[none]",
 ]
 LONG = [

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from scorer.avro import Salvage, Schema
+from scorer.avro import Salvage, unframed
 from scorer.cli import letters
 from scorer.cli.table import aligned
 from scorer.cli.views import VIEWS, View
+from scorer.formats import open_formats
 from scorer.kafka import Admin, Letter, Record, Replayed, Topic
 from scorer.kafka.dead_letters.read import NotADeadLetter, open_letter
 from scorer.kafka.headers import Headers
@@ -88,7 +89,8 @@ def views(settings: Settings) -> list[View]:
 
 @pytest.fixture(scope="module")
 def salvage(settings: Settings) -> Salvage:
-    return Salvage(Schema.load(settings.events.schema_path), "none")
+    schema = open_formats(settings).schema
+    return Salvage(schema, unframed(schema))
 
 
 @given(record=records)

@@ -1,4 +1,4 @@
-"""Mutants of scoring and of reading features."""
+"""Mutants of decoding and scoring, and of the schemas and features that they ask for."""
 
 from tests.mutants.mutant import Mutant
 
@@ -6,6 +6,20 @@ CACHE = "tests/store/test_cache.py"
 GUARANTEES = "tests/delivery/test_guarantees.py::"
 
 MUTANTS = [
+    Mutant(
+        "a registry in trouble makes dead letters",
+        "scorer.registry.http:_judged",
+        "status == 404 and code in _UNKNOWN",
+        "status >= 400",
+        "tests/registry/test_registry.py::test_trouble_is_never_an_unknown_schema",
+    ),
+    Mutant(
+        "a symbol that the reader does not have becomes its first",
+        "scorer.avro.program:Compiler._symbols",
+        "known.get(symbol, otherwise)",
+        "known.get(symbol, max(otherwise, 0))",
+        "tests/avro/test_evolution.py::test_what_does_not_resolve_is_told",
+    ),
     Mutant(
         "a bad row takes its neighbour along",
         "scorer.scoring.scorer:scored_rows",

@@ -1,0 +1,18 @@
+"""Framings: each finds the Avro body in a value, and the schema it was written with. A new one is a new file here."""
+
+from scorer.avro.framing.confluent import SCHEMA_HEADER, Confluent, Writers, read_written
+from scorer.avro.framing.door import Bodies, Framing, Written
+from scorer.avro.framing.prefix import Prefix, single_object, unframed
+
+__all__ = [
+    "SCHEMA_HEADER",
+    "Bodies",
+    "Confluent",
+    "Framing",
+    "Prefix",
+    "Writers",
+    "Written",
+    "read_written",
+    "single_object",
+    "unframed",
+]

@@ -1,0 +1,77 @@
+"""Framings with the same bytes before every body: no bytes, or the single-object header."""
+
+from typing import Final
+
+import numpy as np
+
+from scorer.arrays.kernel import Bytes, Ints, entry
+from scorer.avro.framing.door import Bodies, Written, begins
+from scorer.avro.reading import Fault
+from scorer.avro.schema import Schema
+from scorer.batch import Records
+
+_MARKER: Final = 2  # bytes of a single-object header before the fingerprint
+_SINGLE_OBJECT = b"\xc3\x01"
+
+
+class Prefix:
+    """One schema wrote all values, and each begins with the same bytes.
+
+    Args:
+        name: of the framing.
+        schema: of the values.
+        header: what they begin with.
+    """
+
+    def __init__(self, name: str, schema: Schema, header: bytes) -> None:
+        self.name, self.header = name, header
+        self.writers = (Written(schema.record, "the schema"),)
+        self._bytes = np.frombuffer(header, np.uint8)
+
+    def split(self, records: Records) -> Bodies:
+        """Find the bodies of a batch."""
+        starts = begins(records)
+        if self.header:
+            _strip(records.data, records.ends, self._bytes, starts)
+        return Bodies(starts, np.zeros(len(records), np.int32))
+
+    def explain(self, fault: Fault, value: bytes) -> str:
+        """Say what is wrong with the beginning of a value."""
+        header = self.header
+        if fault == Fault.UNKNOWN_SCHEMA:
+            return f"the schema's fingerprint at byte 2 is {value[2:10].hex(' ')}; expected {header[2:].hex(' ')}"
+        found = value[: len(header)].hex(" ")
+        return f"the value begins with {found} at byte 0; expected the {len(header)} bytes {header.hex(' ')}"
+
+
+def unframed(schema: Schema) -> Prefix:
+    """Return the framing `none`: a value is a body."""
+    return Prefix("none", schema, b"")
+
+
+def single_object(schema: Schema) -> Prefix:
+    """Return the specification's single-object encoding: a marker and the schema's fingerprint."""
+    return Prefix("single-object", schema, _SINGLE_OBJECT + schema.fingerprint)
+
+
+@entry
+def _strip(data: Bytes, stops: Ints, header: Bytes, starts: Ints) -> None:
+    """Move the start of each value behind the header, or put a fault there.
+
+    Args:
+        data: uint8 [bytes], every value end to end.
+        stops: int64 [rows], where each ends.
+        header: uint8, what each has to begin with.
+        starts: int64 [rows], where each begins; then where its body does.
+    """
+    for row in range(len(stops)):
+        begin = starts[row]
+        fault = np.int64(0)
+        if stops[row] - begin < len(header):
+            fault = np.int64(Fault.BAD_FRAMING)
+        else:
+            for index in range(len(header)):
+                if data[begin + index] != header[index]:
+                    fault = np.int64(Fault.BAD_FRAMING if index < _MARKER else Fault.UNKNOWN_SCHEMA)
+                    break
+        starts[row] = fault if fault < 0 else begin + len(header)

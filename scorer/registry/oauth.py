@@ -1,0 +1,62 @@
+"""Tokens of OAuth 2 client credentials, configured by the properties of Confluent's clients."""
+
+import json
+import time
+from collections.abc import Mapping
+from urllib.parse import urlencode
+from urllib.request import Request
+
+from scorer.registry.http import Away, send
+from scorer.settings import TlsSettings
+
+_RENEW = 0.8  # of a token's life, after which a new one is fetched
+_LIFE_SECONDS = 300.0  # of a token that does not say how long it lives
+
+
+class Tokens:
+    """The headers of requests, with a token that is renewed before it expires.
+
+    Args:
+        properties: `bearer.auth.*`, as the settings' `registry.oauth` has them.
+        tls: the certificates, the registry's.
+    """
+
+    def __init__(self, properties: Mapping[str, str], tls: TlsSettings) -> None:
+        self._properties, self._tls = properties, tls
+        self._token, self._until = "", 0.0
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of a request.
+
+        Raises:
+            Away: no token can be had now.
+        """
+        if time.monotonic() >= self._until:
+            self._renew()
+        headers = {"Authorization": f"Bearer {self._token}"}
+        for header, name in (
+            ("target-sr-cluster", "bearer.auth.logical.cluster"),
+            ("Confluent-Identity-Pool-Id", "bearer.auth.identity.pool.id"),
+        ):
+            if name in self._properties:
+                headers[header] = self._properties[name]
+        return headers
+
+    def _renew(self) -> None:
+        get, url = self._properties.get, self._properties["bearer.auth.issuer.endpoint.url"]
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": get("bearer.auth.client.id", ""),
+            "client_secret": get("bearer.auth.client.secret", ""),
+            "scope": get("bearer.auth.scope", ""),
+        }
+        who, asked = f"the issuer of tokens at {url}", time.monotonic()
+        request = Request(url, urlencode(form).encode(), {"Accept": "application/json"})  # noqa: S310  by settings
+        status, answer, after = send(request, self._tls, who)
+        try:
+            said = json.loads(answer)
+            token, life = said["access_token"], float(said.get("expires_in", _LIFE_SECONDS))
+        except (ValueError, TypeError, KeyError):
+            retry = status >= 500 or status == 429  # noqa: PLR2004  HTTP
+            raise Away(f"{who} gave no token (status {status})", retry=retry, after=after) from None
+        self._token, self._until = str(token), asked + _RENEW * life

@@ -1,0 +1,400 @@
+"""Batches of several writers' schemas: every column is what fastavro resolves, and what cannot be is told."""
+
+import io
+import json
+import math
+import random
+import struct
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import fastavro
+import numpy as np
+import pytest
+from confluent_kafka.schema_registry import SchemaRegistryClient, header_schema_id_serializer
+from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scorer.avro import SCHEMA_HEADER, Confluent, Decoder, Schema, unframed
+from scorer.avro.framing import confluent
+from scorer.batch import Column, Events, Kind, Reason
+from scorer.errors import RegistryUnavailable
+from scorer.registered import Registered
+from tests.avro.batches import declared, only, records, schema_of
+from tests.avro.schemas import Case, bare, cases, scalars
+
+
+class Known:
+    """A registry of some schemas, by the order in which they were given, from 1 on."""
+
+    def __init__(self, *schemas: Any, references: Sequence[str] = ()) -> None:
+        self.schemas, self.references, self.asked = schemas, tuple(references), []
+
+    asked: list[int | str]
+
+    def by_id(self, number: int) -> Registered | None:
+        self.asked.append(number)
+        if not 1 <= number <= len(self.schemas):
+            return None
+        return Registered(json.dumps(self.schemas[number - 1]), number, references=self.references)
+
+    def by_guid(self, guid: str) -> Registered | None:
+        self.asked.append(guid)
+        return Registered(json.dumps(self.schemas[0]), 1) if guid == GUID else None
+
+
+GUID = "eac301c2-a737-43ab-bb88-b0f8eb2783f4"
+
+
+def framed(number: int, body: bytes) -> bytes:
+    return b"\x00" + number.to_bytes(4, "big") + body
+
+
+def by(schema: Any, event: Any) -> bytes:
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(bare(schema)), event)
+    return out.getvalue()
+
+
+def decoded(reader: Schema, known: Known, *values: bytes, used: Sequence[str] = ("f0",), **more: Any) -> Events:
+    texts = [path for path in used if reader.fields[path].kind in {Kind.TEXT, Kind.ENUM}]
+    framing = Confluent(reader, known, **more)
+    return Decoder(reader, used, texts, framing, 10**6, None, None).decode(records(list(values)))
+
+
+def held(events: Events, column: Column, row: int) -> Any:
+    """What a column says of a row, by its kind."""
+    if column.null[row]:
+        return None
+    match column.field.kind:
+        case Kind.FLOAT | Kind.DECIMAL:
+            return float(column.values[row])
+        case Kind.TEXT:
+            assert column.starts is not None
+            assert column.ends is not None
+            return events.data[column.starts[row] : column.ends[row]].tobytes().decode()
+        case Kind.ENUM:
+            return column.field.symbols[int(column.values[row])]
+        case _:
+            return int(column.values[row])
+
+
+def evolved(kind: Any, source: random.Random, top: bool = False) -> Any:  # noqa: FBT001, FBT002  whether it is the event
+    """A schema that can read another, or nearly."""
+    if isinstance(kind, list):
+        others = [evolved(branch, source) for branch in kind if branch != "null"]
+        if source.random() < 0.1 and len(others) == 1 and not isinstance(others[0], list):
+            return others[0]  # null is then what nobody can read
+        return [evolved(branch, source) for branch in kind]
+    if not isinstance(kind, dict):
+        wider = {"int": ["long", "float", "double"], "long": ["float", "double"], "float": ["double"]}
+        return source.choice([kind, kind, *wider.get(kind, {"string": ["bytes"], "bytes": ["string"]}.get(kind, []))])
+    if kind["type"] == "record":
+        fields = [_field(each, source) for each in kind["fields"] if source.random() < 0.85]
+        if top or source.random() < 0.3:
+            fields += source.sample(NEW, 2) if top else []
+        source.shuffle(fields)
+        return {**kind, "fields": fields}
+    if kind["type"] == "enum":
+        symbols = [*kind["symbols"], "NEW"]
+        source.shuffle(symbols)
+        kept = symbols[: max(1, len(symbols) - source.randrange(3))]
+        return {**kind, "symbols": kept, **({"default": kept[0]} if source.random() < 0.6 else {})}
+    return kind
+
+
+NEW: list[dict[str, Any]] = [
+    {"name": "new_text", "type": "string", "default": "é"},
+    {"name": "new_number", "type": "double", "default": -1.5},
+    {"name": "new_choice", "type": ["int", "null"], "default": 7},
+    {"name": "new_null", "type": ["null", "long"], "default": None},
+    {"name": "new_enum", "type": {"type": "enum", "name": "NewE", "symbols": ["X", "Y"]}, "default": "Y"},
+    {
+        "name": "new_record",
+        "type": {
+            "type": "record",
+            "name": "NewR",
+            "fields": [{"name": "a", "type": "int"}, {"name": "b", "type": "string", "default": "inner"}],
+        },
+        "default": {"a": 5, "b": "inner"},  # whole, for fastavro does not fill one
+    },
+]
+
+
+def _field(field: dict[str, Any], source: random.Random) -> dict[str, Any]:
+    kind = evolved(field["type"], source)
+    if source.random() < 0.2 and not isinstance(kind, list) and kind != "null":
+        kind = source.choice([["null", kind], [kind, "null"]])
+    if source.random() < 0.15:
+        return {"name": f"renamed_{field['name']}", "aliases": ["other", field["name"]], "type": kind}
+    return {"name": field["name"], "type": kind}
+
+
+def resolved(writer: Any, reader: Any, body: bytes) -> Any:
+    """What fastavro makes of a body, or the error that it raises."""
+    try:
+        return fastavro.schemaless_reader(
+            io.BytesIO(body), fastavro.parse_schema(bare(writer)), fastavro.parse_schema(bare(reader))
+        )
+    except Exception as error:  # noqa: BLE001  of many kinds
+        return error
+
+
+def at(event: Any, path: str) -> Any:
+    for name in path.split("."):
+        event = None if event is None else event[name]
+    return event
+
+
+def same(found: Any, expected: Any, kind: Any) -> bool:
+    if isinstance(expected, float) and kind == "float":
+        with np.errstate(over="ignore"):
+            expected = float(np.float32(expected))
+    if isinstance(expected, float) and found is not None:
+        return struct.pack("<d", found) == struct.pack("<d", expected) or (math.isnan(found) and math.isnan(expected))
+    return found == expected and (found is None) == (expected is None)
+
+
+def compare(case: Case, seeds: list[int]) -> int:
+    """Hold a batch of several writers against fastavro; returns how many rows could be read."""
+    kept = bare(case.schema)
+    readers = [evolved(kept, random.Random(seed), top=True) for seed in seeds]  # noqa: S311  no secrets
+    # One reads what all have written, each by the schema before its own evolution and by its own.
+    reader, read = readers[0], 0
+    view, kinds = Schema.parse(json.dumps(reader), "reader.avsc"), dict(scalars(reader))
+    writers, values = [kept], []
+    for body in case.bodies:
+        values.append((0, body))
+        for other in readers[1:]:
+            event = resolved(kept, other, body)
+            if not isinstance(event, Exception):
+                writers.append(other)
+                values.append((len(writers) - 1, by(other, event)))
+    used = [path for path, field in view.fields.items() if field.kind != Kind.BYTES]
+    events = decoded(view, Known(*writers), *(framed(n + 1, body) for n, body in values), used=used)
+    rejected = {each.row: each for each in events.rejected}
+    for row, (number, body) in enumerate(values):
+        expected = resolved(writers[number], reader, body)
+        if row in rejected:
+            assert isinstance(expected, Exception), (rejected[row], expected)
+            assert rejected[row].reason in {Reason.UNKNOWN_SCHEMA, Reason.BAD_VALUE}
+            continue
+        if isinstance(expected, Exception):
+            continue  # in what nothing uses: bytes, arrays, and fields without an address
+        read += 1
+        for path, column in events.columns.items():
+            assert same(held(events, column, row), at(expected, path), kinds[path]), (path, writers[number], reader)
+    return read
+
+
+@settings(max_examples=150)
+@given(case=cases(wide=False), seeds=st.lists(st.integers(0, 10**9), min_size=3, max_size=3))
+def test_a_mixed_batch_is_what_fastavro_resolves_row_by_row(case: Case, seeds: list[int]) -> None:
+    compare(case, seeds)
+
+
+@pytest.mark.prove
+@settings(max_examples=2_000)
+@given(case=cases(wide=False), seeds=st.lists(st.integers(0, 10**9), min_size=3, max_size=3))
+def test_thousands_of_pairs_are_what_fastavro_resolves(case: Case, seeds: list[int]) -> None:
+    compare(case, seeds)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, body: bytes) -> bytes:
+    """A body with some bytes changed, put in or taken out."""
+    out, at = bytearray(body), draw(st.integers(0, len(body)))
+    hostile = st.sampled_from([b"\x01", b"\x80", b"\xff" * 9 + b"\x01", b"\x80" * 8 + b"\x40"])
+    out[at : at + draw(st.integers(0, 2))] = draw(st.binary(max_size=2) | hostile)
+    return bytes(out)
+
+
+@settings(max_examples=100)
+@given(case=cases(), seed=st.integers(0, 10**9), data=st.data())
+def test_the_structure_of_a_writers_bytes_is_judged_by_its_own_schema(
+    case: Case, seed: int, data: st.DataObject
+) -> None:
+    writer = Schema.parse(json.dumps(bare(case.schema)), "writer.avsc")
+    reader = Schema.parse(json.dumps(evolved(bare(case.schema), random.Random(seed), top=True)), "reader.avsc")  # noqa: S311  no secrets
+    bodies = [data.draw(damaged(body)) for body in case.bodies for _ in range(3)] + case.bodies
+    judge = Decoder(writer, (), (), unframed(writer), 10**6, None, None)
+    wrong = {each.row: each.reason for each in judge.decode(records(bodies)).rejected if bodies[each.row]}
+    events = decoded(reader, Known(bare(case.schema)), *(framed(1, body) for body in bodies), used=list(reader.fields))
+    rejected = {each.row: each.reason for each in events.rejected}
+    assert wrong.keys() <= rejected.keys()
+    for row, reason in rejected.items():
+        assert reason in {wrong.get(row), Reason.BAD_VALUE, Reason.UNKNOWN_SCHEMA} or not bodies[row]
+        assert all(column.null[row] for column in events.columns.values())
+
+
+def color(*symbols: str, **more: Any) -> dict[str, Any]:
+    return {"type": "enum", "name": "Color", "symbols": list(symbols), **more}
+
+
+CARD = {"type": "record", "name": "Card", "fields": [{"name": "number", "type": "string"}]}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "value", "ours", "expected"),
+    [
+        ("int", b"\x02", "long", 1),
+        ("int", b"\x02", "double", 1.0),
+        ("long", b"\x82\x80\x80\x10", "float", 16777216.0),  # 2**24 + 1, which no float32 is
+        ("float", b"\x00\x00\xc0\x3f", "double", 1.5),
+        ("bytes", b"\x02a", "string", "a"),
+        (["null", "int"], b"\x00", ["long", "null"], None),
+        (["null", "int"], b"\x02\x02", "long", 1),
+        ("int", b"\x02", ["null", "double"], 1.0),
+        (["string", "int", "null"], b"\x02\x02", ["null", "long"], 1),
+        (color("A", "B"), b"\x02", color("B", "A"), "B"),
+        (color("A", "B"), b"\x02", color("A", default="A"), "A"),
+    ],
+)
+def test_what_resolves(theirs: Any, value: bytes, ours: Any, expected: Any) -> None:
+    events = decoded(schema_of(ours, last="int"), Known(declared(theirs, last="int")), framed(1, value + b"\x0e"))
+    assert not events.rejected
+    assert held(events, events.columns["f0"], 0) == expected
+
+
+@pytest.mark.parametrize(
+    ("theirs", "value", "ours", "reason", "detail"),
+    [
+        ("string", b"\x02a", "int", Reason.UNKNOWN_SCHEMA,
+         "schema id 1: f0: string in the writer's schema, int in the reader's; expected a type that"),
+        (color("A", "Z"), b"\x02", color("A"), Reason.BAD_VALUE, "f0: the symbol 'Z' at byte 5; expected one that"),
+        (["null", "int"], b"\x00", "int", Reason.BAD_VALUE, "f0: null in the writer's schema, int in the reader's"),
+        (["null", "string"], b"\x02\x02a", ["null", "int"], Reason.UNKNOWN_SCHEMA, "f0: string in the writer's schema"),
+    ],
+)  # fmt: skip
+def test_what_does_not_resolve_is_told(theirs: Any, value: bytes, ours: Any, reason: Reason, detail: str) -> None:
+    events = decoded(schema_of(ours), Known(declared(theirs)), framed(1, value))
+    found, said = only(events)
+    assert found == reason
+    assert detail in said
+
+
+def test_a_field_that_is_gone_matters_only_where_it_is_needed() -> None:
+    reader, known = schema_of("int", gone="string"), Known(declared("int"))
+    assert not decoded(reader, known, framed(1, b"\x02")).rejected
+    reason, said = only(decoded(reader, known, framed(1, b"\x02"), used=("f0", "gone")))
+    assert reason == Reason.UNKNOWN_SCHEMA
+    assert said.startswith("schema id 1: gone: the writer's schema has no such field; expected one, or a default in")
+
+
+def test_a_writers_own_field_does_not_fill_a_readers_of_another_record() -> None:
+    ours = {"type": "record", "name": "A", "fields": [{"name": "x", "type": "int", "default": 9, "aliases": ["y"]}]}
+    theirs = {"type": "record", "name": "A", "fields": [{"name": "z", "type": "int"}, {"name": "y", "type": "int"}]}
+    events = decoded(schema_of(ours), Known(declared(theirs)), framed(1, b"\x02\x04"), used=("f0.x",))
+    assert held(events, events.columns["f0.x"], 0) == 2
+
+
+def test_a_value_of_a_writer_that_contains_itself_is_told() -> None:
+    tree = {"type": "record", "name": "Tree", "fields": [{"name": "left", "type": ["null", "Tree"]}]}
+    known = Known(declared("int", tree=tree))
+    assert not decoded(schema_of("int"), known, framed(1, b"\x02\x00")).rejected
+    reason, said = only(decoded(schema_of("int"), known, framed(1, b"\x02\x02\x00")))
+    assert reason == Reason.UNKNOWN_SCHEMA
+    assert "'Tree' contains itself" in said
+
+
+def test_types_of_other_subjects_are_known_by_name() -> None:
+    known = Known(declared("int", card="Card"), references=[json.dumps(CARD)])
+    reader = Schema.parse(json.dumps(declared("int", card="Card")), "event.avsc", [json.dumps(CARD)])
+    events = decoded(reader, known, framed(1, b"\x02\x02a"), used=("card.number",))
+    assert held(events, events.columns["card.number"], 0) == "a"
+
+
+def test_each_id_is_asked_for_once_and_an_unknown_one_is_told() -> None:
+    known = Known(declared("int"), declared("long"))
+    reader = schema_of("long")
+    decoder = Decoder(reader, ["f0"], (), Confluent(reader, known), 100, None, None)
+    batch = records([framed(2, b"\x02"), framed(1, b"\x04"), framed(9, b"\x02"), b"\x02", framed(2, b"\x06")])
+    events = decoder.decode(batch)
+    assert [held(events, events.columns["f0"], row) for row in range(5)] == [1, 2, None, None, 3]
+    assert known.asked == [1, 2, 9]
+    unknown, bad = events.rejected
+    assert (unknown.row, unknown.reason) == (2, Reason.UNKNOWN_SCHEMA)
+    assert "the registry has no schema with id 9" in unknown.detail
+    assert (bad.row, bad.reason) == (3, Reason.BAD_FRAMING)
+    assert "the value begins with 02 at byte 0; expected 00 and a schema id of 4 bytes" in bad.detail
+    decoder.decode(batch)
+    assert known.asked == [1, 2, 9, 9]  # how long an unknown one is remembered is the registry's to say
+
+
+def test_the_guid_of_a_header_goes_before_what_the_value_begins_with() -> None:
+    headers = {
+        0: b"\x01" + bytes.fromhex(GUID.replace("-", "")),
+        2: b"\x01" + bytes(16),
+        3: b"\x07",
+        4: b"\x00" * 4 + b"\x01",
+    }
+    known, reader = Known(declared("int")), schema_of("long")
+    framing = Confluent(reader, known, header_of=lambda original: headers.get(int(str(original))))
+    decoder = Decoder(reader, ["f0"], (), framing, 100, None, None)
+    values = [b"\x02", framed(1, b"\x04"), b"\x02", b"\x02", b"\x08"]
+    batch = records(values)
+    batch = replace(batch, originals=range(5))
+    events = decoder.decode(batch)
+    assert [held(events, events.columns["f0"], row) for row in (0, 1, 4)] == [1, 2, 4]
+    unknown, bad = events.rejected
+    assert (unknown.row, unknown.reason) == (2, Reason.UNKNOWN_SCHEMA)
+    assert "no schema with GUID 00000000-0000-0000-0000-000000000000" in unknown.detail
+    assert (bad.row, bad.reason) == (3, Reason.BAD_FRAMING)
+    assert "the header __value_schema_id is 07" in bad.detail
+
+
+def test_a_flood_of_unknown_ids_does_not_hold_up_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confluent, "FETCHING_SECONDS", 0.02)
+
+    class Slow(Known):
+        def by_id(self, number: int) -> Registered | None:
+            time.sleep(0.005)
+            return super().by_id(number)
+
+    known, reader = Slow(), schema_of("int")
+    decoder = Decoder(reader, ["f0"], (), Confluent(reader, known), 100, None, None)
+    batch, tries = records([framed(number, b"\x02") for number in range(100, 130)]), 0
+    while tries < 100:
+        tries += 1
+        try:
+            events = decoder.decode(batch)
+        except RegistryUnavailable:
+            continue
+        break
+    assert 1 < tries < 100
+    assert known.asked == list(range(100, 130))  # each once, whatever was tried again
+    assert {each.reason for each in events.rejected} == {Reason.UNKNOWN_SCHEMA}
+    assert len(events.rejected) == 30
+
+
+def test_the_header_of_confluents_own_serializer_is_read() -> None:
+    client = SchemaRegistryClient.new_client({"url": "mock://"})
+    text = json.dumps(declared("int"))
+    serialize = AvroSerializer(client, text, conf={"schema.id.serializer": header_schema_id_serializer})
+    context = SerializationContext("flights", MessageField.VALUE, headers=[])
+    body = serialize({"f0": 7}, context)
+    ((name, header),) = cast("list[tuple[str, bytes]]", context.headers)
+
+    class Mock(Known):
+        def by_guid(self, guid: str) -> Registered | None:
+            return Registered(client.get_schema_by_guid(guid).schema_str or "", 1)
+
+    reader = schema_of("long")
+    framing = Confluent(reader, Mock(), header_of=lambda _: header)
+    batch = replace(records([bytes(body or b"")]), originals=[None])
+    events = Decoder(reader, ["f0"], (), framing, 100, None, None).decode(batch)
+    assert name == SCHEMA_HEADER
+    assert held(events, events.columns["f0"], 0) == 7
+
+
+def test_nothing_is_decided_while_the_registry_is_away() -> None:
+    class Away(Known):
+        def by_id(self, number: int) -> Registered | None:
+            raise RegistryUnavailable(f"away at {number}")
+
+    with pytest.raises(RegistryUnavailable, match="away at 1"):
+        decoded(schema_of("int"), Away(), framed(1, b"\x02"))
