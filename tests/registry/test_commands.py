@@ -124,7 +124,7 @@ def test_a_prediction_schema_that_the_subject_forbids_is_refused(world: World, r
     assert f"the registry refuses the schema under {subject}: " in " ".join(said.split())
     code, _, said = run("check")
     assert code == 2
-    assert f"{subject} does not let the prediction's schema follow" in " ".join(said.split())
+    assert f"the compatibility of {subject} does not allow the prediction's schema" in " ".join(said.split())
     code, _, said = run("run", "--set", "predictions.register=false")
     assert code == 2
     assert "the registry does not have the prediction's schema" in " ".join(said.split())
