@@ -89,7 +89,10 @@ def evolved(kind: Any, source: random.Random, top: bool = False) -> Any:  # noqa
         others = [evolved(branch, source) for branch in kind if branch != "null"]
         if source.random() < 0.1 and len(others) == 1 and not isinstance(others[0], list):
             return others[0]  # null is then what nobody can read
-        return [evolved(branch, source) for branch in kind]
+        branches = [evolved(branch, source) for branch in kind]
+        types = [branch if isinstance(branch, str) else branch["type"] for branch in branches]
+        unnamed = [each for each in types if each not in {"record", "enum", "fixed"}]
+        return branches if len(set(unnamed)) == len(unnamed) else kind  # only named types may repeat
     if not isinstance(kind, dict):
         wider = {"int": ["long", "float", "double"], "long": ["float", "double"], "float": ["double"]}
         return source.choice([kind, kind, *wider.get(kind, {"string": ["bytes"], "bytes": ["string"]}.get(kind, []))])
