@@ -23,10 +23,17 @@ MUTANTS = [
     ),
     Mutant(
         "a partition that was added starts at its end",
+        "scorer.kafka.consume.starts:Starts.find",
+        "OFFSET_BEGINNING",
+        "OFFSET_END",
+        STARTS + "test_a_partition_that_is_added_starts_at_its_first_record",
+    ),
+    Mutant(
+        "a partition whose committed offset is deleted goes on at its end",
         "scorer.kafka.client:consumer_properties",
         '"earliest"',
         "kafka.start_from",
-        STARTS + "test_a_partition_that_is_added_starts_at_its_first_record",
+        STARTS + "test_retention_beyond_the_committed_offset_skips_nothing_that_is_left",
     ),
     Mutant(
         "every member decides where the group starts",
