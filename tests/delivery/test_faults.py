@@ -5,6 +5,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 import pytest
@@ -19,6 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, t
 )
 
 from scorer.app import UNCOMMITTED_BATCHES, WINDOW
+from scorer.errors import Aborted, Fatal
 from scorer.sandbox import Kafka, Redis
 from scorer.sandbox.proxy import Network, Proxy
 from scorer.sandbox.server import free_port
@@ -27,6 +29,8 @@ from tests.conftest import mainly
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, members
 from tests.delivery.world import World
+from tests.kafka.conftest import settings
+from tests.kafka.delivery.test_exactly_once import Member, join
 
 OUTAGE_SECONDS = 3.0
 
@@ -186,6 +190,30 @@ def test_a_right_to_read_that_is_lost_is_waited_for(make_world: MakeWorld, guard
     assert world.log().count("commit failed, will retry") <= 1
     assert watched.unhealthy() == ["kafka"]
     assert world.verify().repeated == 0
+
+
+def test_a_right_to_write_that_is_lost_is_told_by_a_transaction_that_waits_for_its_reports(
+    make_world: MakeWorld, guarded: Kafka
+) -> None:
+    """The reports only say that the writes were dropped; why is known to the transaction alone."""
+    world = make_world(bootstrap=guarded.bootstrap)
+    member = join(settings(guarded.bootstrap), world.input, world.output)
+    member.publish()
+    right = Right(world, AclOperation.WRITE, world.output)
+    right.forbid()
+    member.transactions._faults._needs_reports = True
+    with closing(member.consumer):
+        with pytest.raises(Fatal, match="refused a write"):
+            publish_or_retry(member)
+        right.give_back()
+        assert member.committed() == 3
+
+
+def publish_or_retry(member: Member) -> None:
+    for _ in range(5):
+        with suppress(Aborted):
+            return member.publish(3)
+    return None
 
 
 @pytest.mark.parametrize("delivery", mainly("at-least-once"))

@@ -103,7 +103,7 @@ MUTANTS = [
     Mutant(
         "a transaction is committed without what the client refused to send",
         "scorer.kafka.delivery.fault_finder:Reports.wait",
-        "raise KafkaException(self._failed[0][0])",
+        "raise KafkaException(refused[0])",
         "pass",
         REFUSED + "test_what_no_request_can_carry_is_a_dead_letter_with_its_beginning",
     ),

@@ -47,11 +47,11 @@ class Reports:
         return report
 
     def wait(self, producer: Producer, seconds: float, expected: int | None = None) -> bool:
-        """Wait for all reports; return whether they arrived within the time.
+        """Wait for all reports, or for one that failed; return whether all writes were acknowledged.
 
         Raises:
-            KafkaException: a write failed. This is raised here since the transaction does not fail if the client
-                itself refused the write.
+            KafkaException: a record was refused. This is raised here since the transaction does not fail if the client
+                itself refused the write. For any other failure the transaction knows the cause; the report does not.
         """
         expected = self._expected if expected is None else expected
         deadline = time.monotonic() + seconds
@@ -59,9 +59,14 @@ class Reports:
             if time.monotonic() > deadline:
                 return False
             producer.poll(POLL_SECONDS)
+        if refused := [error for error, _ in self._failed if error.code() in RECORD_ERRORS]:
+            raise KafkaException(refused[0])
+        return not self._failed
+
+    def require_no_failure(self) -> None:
+        """Raise the error of a write that failed, where the transaction itself has not told it."""
         if self._failed:
             raise KafkaException(self._failed[0][0])
-        return True
 
     def refused(self, published: Published) -> list[Refused]:
         """Return the rows in refused requests, ascending; one row of each request is faulty."""

@@ -178,8 +178,8 @@ class Transactions(Sink):
             self._producer.begin_transaction()
             self._write(published, *reports.callbacks(published))
             reports.wait(self._producer, CALL_SECONDS)
-            commit = partial(_commit, self._producer, topic_partitions(published.batch.offsets))
-            self._bounded(partial(commit, published.records.membership))
+            offsets, membership = topic_partitions(published.batch.offsets), published.records.membership
+            self._bounded(partial(_commit, self._producer, offsets, membership, reports.require_no_failure))
         except KafkaException as failed:
             refused = reports.refused(published)
             if not self._faults.concerns(failed.args[0], refused):
@@ -266,8 +266,12 @@ class Transactions(Sink):
         bounded(call, seconds, self._left)
 
 
-def _commit(producer: Producer, offsets: list[TopicPartition], membership: object) -> None:
-    producer.send_offsets_to_transaction(offsets, membership, CALL_SECONDS)
+def _commit(
+    producer: Producer, offsets: list[TopicPartition], membership: object, check: Callable[[], None] = lambda: None
+) -> None:
+    """Commit a transaction; `check` raises if a write of it failed."""
+    producer.send_offsets_to_transaction(offsets, membership, CALL_SECONDS)  # raises if the transaction has failed
+    check()
     producer.commit_transaction(CALL_SECONDS)
 
 
