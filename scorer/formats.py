@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scorer.avro import PREDICTION, PREDICTION_TEXT, Confluent, Framing, Schema, single_object, unframed
+from scorer.avro import PREDICTION, PREDICTION_TEXT, Confluent, Framing, Schema, prefixed
 from scorer.errors import Misconfigured, Problem
 from scorer.registered import Registered
 from scorer.registry import Refusal, Registry, patiently
@@ -34,13 +34,10 @@ class Formats:
             header_of: returns the header of a record that may name its schema, given what the source keeps of it.
             answered: called after each batch for which the registry had an answer to every question.
         """
-        match self.settings.events.framing:
-            case "confluent":
-                return Confluent(self.schema, self._asked(), None, header_of, answered)
-            case "single-object":
-                return single_object(self.schema)
-            case _:
-                return unframed(self.schema)
+        chosen = self.settings.events.framing
+        if chosen == "confluent":
+            return Confluent(self.schema, self._asked(), None, header_of, answered)
+        return prefixed(chosen, self.schema)
 
     def written(self) -> Framing:
         """Return the framing to write events with; the schema of a file is registered, as every producer does.
@@ -62,7 +59,7 @@ class Formats:
         """
         chosen = self.settings.predictions
         if chosen.framing != "confluent":
-            return (single_object if chosen.framing == "single-object" else unframed)(PREDICTION).header
+            return prefixed(chosen.framing, PREDICTION).header
         subject, registry = prediction_subject(self.settings), self._asked()
         if chosen.register_schema:
             number = register(registry, subject, PREDICTION_TEXT, "predictions.subject")
@@ -81,7 +78,7 @@ class Formats:
         chosen = self.settings.predictions.framing
         if chosen == "confluent":
             return Confluent(PREDICTION, self._asked())
-        return (single_object if chosen == "single-object" else unframed)(PREDICTION)
+        return prefixed(chosen, PREDICTION)
 
     def prefetch(self) -> int:
         """Fetch every version of the events' subjects, so that no event waits for one; return how many there are."""

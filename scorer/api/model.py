@@ -5,16 +5,16 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeVar, overload
 
 from scorer.api.bad_rows import BadRows
-from scorer.api.predictions import Columns, end_to_end, predictions_of
+from scorer.api.predictions import Columns, end_to_end
 from scorer.api.rows import read_rows
 from scorer.api.source import FeatureSource, Named, SchemaSource, open_source
-from scorer.avro import BadEvent, Converter
+from scorer.avro import BadEvent, Converter, prediction_columns
 from scorer.batch import Reason, Rejected
 from scorer.errors import Misconfigured, Problem
 from scorer.offline import Offline
 from scorer.serving import Serving
 from scorer.settings import Settings
-from scorer.store import Fetch, Lookups, MemoryStore
+from scorer.store import Fetch, Lookups, MemoryStore, Reply, Request
 
 Errors = Literal["raise", "null"]
 
@@ -62,6 +62,8 @@ class Model:
         self.name, self.version = serving.bundle.name, serving.bundle.version
         self._serving, self._converter = serving, Converter(serving.schema)
         self._lookups, self._features = lookups, features
+        self._fetch: Fetch | None = None  # of the current call
+        self._offline = Offline(serving, self._look_up if serving.plan.entities else None)
 
     @overload
     def score(
@@ -100,7 +102,8 @@ class Model:
         bodies, bad = self._bodies(given.events)
         if bad and errors == "raise":
             raise BadRows(bad, len(bodies))
-        columns = self._predictions(bodies, bad, self._fetch(features))
+        self._fetch = self._chosen(features)
+        columns = self._predictions(bodies, bad)
         if bad and errors == "raise":
             raise BadRows(bad, len(bodies))
         if errors == "raise":
@@ -129,12 +132,11 @@ class Model:
                 bad[row] = Rejected(row, Reason.BAD_VALUE, str(error).removeprefix(": "))
         return bodies, bad
 
-    def _predictions(self, bodies: Sequence[bytes], bad: dict[int, Rejected], fetch: Fetch | None) -> Columns:
+    def _predictions(self, bodies: Sequence[bytes], bad: dict[int, Rejected]) -> Columns:
         """Score events, and add those that cannot be scored to the bad ones."""
-        offline = Offline(self._serving, fetch)
         batches, first = [], 0
-        for outcome in offline.outcomes(bodies) if bodies else [offline.score(bodies)]:
-            batches.append(predictions_of(outcome))
+        for outcome in self._offline.outcomes(bodies) if bodies else [self._offline.score(bodies)]:
+            batches.append(prediction_columns(outcome))
             for each in outcome.rejected:
                 bad.setdefault(first + each.row, each)
             first += len(batches[-1]["event_id"])
@@ -144,7 +146,11 @@ class Model:
         columns["detail"] = [bad[row].detail if row in bad else None for row in range(first)]
         return columns
 
-    def _fetch(self, features: Mapping[str, Any] | None) -> Fetch | None:
+    def _look_up(self, requests: Sequence[Request], now: float) -> list[Reply]:
+        assert self._fetch is not None  # noqa: S101  `_chosen` raises if the plan has entities and there are no features
+        return self._fetch(requests, now)
+
+    def _chosen(self, features: Mapping[str, Any] | None) -> Fetch | None:
         entities = self._serving.plan.entities
         chosen = self._features if features is None else features
         if chosen is not None:

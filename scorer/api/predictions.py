@@ -4,37 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scorer.batch import NO_TIME, Outcome
-
 Columns = dict[str, list[Any]]  # by field; times are milliseconds since the epoch
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = ("event_time", "scored_at")
-
-
-def predictions_of(outcome: Outcome) -> Columns:
-    """Return the predictions of a batch, one item a row; the scores of rejected rows mean nothing."""
-    each, rows = outcome.predictions, len(outcome.predictions.event_time)
-    text = each.data.tobytes()
-    spans = zip(each.id_starts.tolist(), each.id_ends.tolist(), strict=True)
-    nothing = [None] * rows  # no topic holds these rows
-    return {
-        "event_id": [text[start:end].decode(errors="replace") for start, end in spans],
-        "score": each.scores.tolist(),  # float32 widened
-        "model": [each.model] * rows,
-        "version": [each.version] * rows,
-        "arm": [each.arm] * rows,
-        "missing": [
-            [name for name, gone in zip(each.entities, missing, strict=True) if gone]
-            for missing in each.missing.tolist()
-        ],
-        "degraded": [each.degraded] * rows,
-        "source_topic": nothing,
-        "source_partition": nothing,
-        "source_offset": nothing,
-        "event_time": [None if time == NO_TIME else time for time in each.event_time.tolist()],
-        "scored_at": [each.scored_at] * rows,
-    }
 
 
 def end_to_end(batches: Iterable[Columns]) -> Columns:

@@ -4,10 +4,19 @@ from scorer.avro.decimals import MOST_DIGITS
 from scorer.avro.decoder import Decoder
 from scorer.avro.encoder import PREDICTION, PREDICTION_TEXT, Encoder
 from scorer.avro.files import read_events
-from scorer.avro.framing import SCHEMA_HEADER, Confluent, Framing, Writers, read_written, single_object, unframed
+from scorer.avro.framing import (
+    SCHEMA_HEADER,
+    Confluent,
+    Framing,
+    Writers,
+    prefixed,
+    read_written,
+    single_object,
+    unframed,
+)
 from scorer.avro.jsonl import BadEvent, Converter
 from scorer.avro.mapping import Mapped, has_default, mapped
-from scorer.avro.prediction_json import prediction_json
+from scorer.avro.prediction_json import prediction_columns, prediction_json
 from scorer.avro.reread import Reread
 from scorer.avro.salvage import Salvage
 from scorer.avro.schema import Schema
@@ -30,7 +39,9 @@ __all__ = [
     "Writers",
     "has_default",
     "mapped",
+    "prediction_columns",
     "prediction_json",
+    "prefixed",
     "read_events",
     "read_written",
     "single_object",

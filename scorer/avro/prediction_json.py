@@ -1,6 +1,7 @@
-"""Predictions as plain JSON, one document a row."""
+"""The fields of a prediction as Python values: by column, and as plain JSON, one document a row."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from scorer.avro.grammar import Scalar
 from scorer.avro.plain import to_json
@@ -9,34 +10,52 @@ from scorer.batch import NO_TIME, Outcome
 NUMBER, TIMESTAMP = Scalar("double"), Scalar("long", "timestamp-millis")
 
 
+def prediction_columns(outcome: Outcome) -> dict[str, list[Any]]:
+    """Return the fields of `prediction.avsc`, each with an item a row; times are milliseconds since the epoch.
+
+    The scores of rejected rows mean nothing. `source_*` is null in a row that no topic holds.
+    """
+    each, origin = outcome.predictions, outcome.predictions.origin
+    rows, text, topics = len(each.event_time), each.data.tobytes(), origin.topic.tolist()
+    spans = zip(each.id_starts.tolist(), each.id_ends.tolist(), strict=True)
+    return {
+        "event_id": [text[start:end].decode(errors="replace") for start, end in spans],
+        "score": each.scores.tolist(),  # float32 widened
+        "model": [each.model] * rows,
+        "version": [each.version] * rows,
+        "arm": [each.arm] * rows,
+        "missing": [
+            [name for name, gone in zip(each.entities, missing, strict=True) if gone]
+            for missing in each.missing.tolist()
+        ],
+        "degraded": [each.degraded] * rows,
+        "source_topic": [origin.topics[topic] if topic >= 0 else None for topic in topics],
+        "source_partition": _where_known(topics, origin.partition.tolist()),
+        "source_offset": _where_known(topics, origin.offset.tolist()),
+        "event_time": [None if time == NO_TIME else time for time in each.event_time.tolist()],
+        "scored_at": [each.scored_at] * rows,
+    }
+
+
 def prediction_json(outcome: Outcome) -> Iterator[dict[str, object]]:
     """Yield a document for each row of a batch, with the fields of `prediction.avsc`.
 
-    A rejected row has the score null, a `reason` and a `detail`. `source_*` is null in a row that no topic holds.
+    A rejected row has the score null, a `reason` and a `detail`.
     """
-    each, origin = outcome.predictions, outcome.predictions.origin
+    columns = prediction_columns(outcome)
     rejected = {rejection.row: rejection for rejection in outcome.rejected}
-    text, scored_at = each.data.tobytes(), to_json(TIMESTAMP, each.scored_at)
-    scores, times, topics = each.scores.tolist(), each.event_time.tolist(), origin.topic.tolist()
-    for row, (start, end) in enumerate(zip(each.id_starts.tolist(), each.id_ends.tolist(), strict=True)):
-        known = topics[row] >= 0
-        document: dict[str, object] = {
-            "event_id": text[start:end].decode(errors="replace"),
-            "score": None if row in rejected else _plain(scores[row]),
-            "model": each.model,
-            "version": each.version,
-            "arm": each.arm,
-            "missing": [name for name, gone in zip(each.entities, each.missing[row].tolist(), strict=True) if gone],
-            "degraded": each.degraded,
-            "source_topic": origin.topics[topics[row]] if known else None,
-            "source_partition": int(origin.partition[row]) if known else None,
-            "source_offset": int(origin.offset[row]) if known else None,
-            "event_time": None if times[row] == NO_TIME else to_json(TIMESTAMP, times[row]),
-            "scored_at": scored_at,
-        }
+    columns["score"] = [None if row in rejected else _plain(score) for row, score in enumerate(columns["score"])]
+    columns["event_time"] = [None if time is None else to_json(TIMESTAMP, time) for time in columns["event_time"]]
+    columns["scored_at"] = [to_json(TIMESTAMP, outcome.predictions.scored_at)] * len(columns["scored_at"])
+    for row, values in enumerate(zip(*columns.values(), strict=True)):
+        document: dict[str, object] = dict(zip(columns, values, strict=True))
         if row in rejected:
             document |= {"reason": rejected[row].reason.value, "detail": rejected[row].detail}
         yield document
+
+
+def _where_known(topics: list[int], values: list[int]) -> list[int | None]:
+    return [value if topic >= 0 else None for topic, value in zip(topics, values, strict=True)]
 
 
 def _plain(score: float | list[float]) -> object:

@@ -2,7 +2,7 @@
 
 from scorer.avro.framing.confluent import SCHEMA_HEADER, Confluent, Writers, read_written
 from scorer.avro.framing.door import Bodies, Framing, Written
-from scorer.avro.framing.prefix import Prefix, single_object, unframed
+from scorer.avro.framing.prefix import Prefix, prefixed, single_object, unframed
 
 __all__ = [
     "SCHEMA_HEADER",
@@ -12,6 +12,7 @@ __all__ = [
     "Prefix",
     "Writers",
     "Written",
+    "prefixed",
     "read_written",
     "single_object",
     "unframed",

@@ -54,6 +54,11 @@ def single_object(schema: Schema) -> Prefix:
     return Prefix("single-object", schema, _SINGLE_OBJECT + schema.fingerprint)
 
 
+def prefixed(name: str, schema: Schema) -> Prefix:
+    """Return the framing of this module that has a name in the settings."""
+    return single_object(schema) if name == "single-object" else unframed(schema)
+
+
 @entry
 def _strip(data: Bytes, stops: Ints, header: Bytes, starts: Ints) -> None:
     """Move the start of each value behind the header, or put a fault there.
