@@ -4,6 +4,7 @@ An offset in this module is always the NEXT one to read in a partition. A record
 `next_offsets` converts one to the other.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,11 @@ from scorer.batch import Records
 
 Partition = tuple[str, int]  # topic, number
 Offsets = dict[Partition, int]
+
+
+def named(partitions: Iterable[Partition]) -> str:
+    """Return the names of partitions, in order, as log lines show them."""
+    return " ".join(f"{topic}-{number}" for topic, number in sorted(partitions)) or "none"
 
 
 def first_offsets(records: Records) -> Offsets:

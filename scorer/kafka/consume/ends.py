@@ -26,9 +26,9 @@ class Ends:
 
     def reached(self, message: Message) -> bool:
         """Note an end and return True; return False for any other error that came instead of a record."""
-        error, topic, partition, offset = message.error(), message.topic(), message.partition(), message.offset()
-        if error is None or error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own codes are so named
+        if not is_end(message):
             return False
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
         if topic is not None and partition is not None and offset is not None:
             self._reached[topic, partition] = offset
         return True
@@ -50,3 +50,9 @@ class Ends:
         ends = {place: end for place, end in self._reached.items() if place not in waiting}
         self.forget(ends)
         return self._gaps.advance(ends)
+
+
+def is_end(message: Message) -> bool:
+    """Whether a message reports the end of its partition."""
+    error = message.error()
+    return error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  librdkafka's own codes are so named

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Literal
 
@@ -15,7 +15,7 @@ from scorer.kafka.client import LastError, consumer_properties, within
 from scorer.kafka.connect import connect
 from scorer.kafka.consume.assignment import Assignment
 from scorer.kafka.consume.broker_status import BrokerStatus
-from scorer.kafka.consume.ends import Ends
+from scorer.kafka.consume.ends import Ends, is_end
 from scorer.kafka.consume.gaps import Gaps
 from scorer.kafka.consume.intake import Intake
 from scorer.kafka.consume.lag import Lag
@@ -27,7 +27,7 @@ from scorer.kafka.consume.unowned import Unowned
 from scorer.kafka.delivery.commits import Commits, places
 from scorer.kafka.delivery.delivery import Delivery
 from scorer.kafka.observer import Observer
-from scorer.kafka.offsets import Offsets, Partition
+from scorer.kafka.offsets import Offsets, Partition, named
 from scorer.settings import BatchSettings, KafkaSettings
 
 DRAIN_SECONDS = 10.0  # the wait for acknowledgements before partitions are revoked; well under a session timeout
@@ -161,9 +161,9 @@ class Source:
 
     def _is_read(self, message: Message) -> bool:
         """Whether a message belongs to an owned partition that is not paused, or is an error other than an end."""
-        error, partition = message.error(), (message.topic() or "", message.partition() or 0)
-        if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own codes are so named
+        if message.error() is not None and not is_end(message):
             return True
+        partition = message.topic() or "", message.partition() or 0
         return partition in self.assignment.owned and not self._reading.is_paused(partition)
 
     def _positions(self) -> Offsets:
@@ -227,7 +227,7 @@ class Source:
         changed = set(places(partitions))
         self._drop(changed)
         self._observer.rebalance(kind)
-        log.info("partition assignment changed", kind=kind, partitions=_named(changed))
+        log.info("partition assignment changed", kind=kind, partitions=named(changed))
 
     def _on_statistics(self, text: str) -> None:
         statistics = json.loads(text)
@@ -246,7 +246,3 @@ class Source:
             self._delivery.committed(confirmed=confirmed)
         if any(each is not None and each.code() == KafkaError.UNKNOWN_TOPIC_OR_PART for each in errors):
             self._failure = Fatal(DELETED)
-
-
-def _named(partitions: Iterable[Partition]) -> str:
-    return " ".join(f"{topic}-{partition}" for topic, partition in sorted(partitions)) or "none"

@@ -13,7 +13,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from scorer.kafka.brokers.groups import GroupDescription, describe_group
-from scorer.kafka.offsets import Partition
+from scorer.kafka.offsets import Partition, named
 from scorer.settings import KafkaSettings
 
 LOOK_SECONDS = 5.0  # between two requests, and the timeout of each
@@ -63,8 +63,7 @@ class Unowned:
             since = None if unowned is None else since or now
             wait = min(2 * wait, LONGEST_SECONDS) if unowned is None else self._look_seconds
             if unowned and since is not None and now - since >= self._patience:
-                named = " ".join(f"{topic}-{number}" for topic, number in sorted(unowned))
-                log.warning("partitions have no owner, rejoining the group", partitions=named)
+                log.warning("partitions have no owner, rejoining the group", partitions=named(unowned))
                 self._found.set()
                 since = None
             time.sleep(wait)

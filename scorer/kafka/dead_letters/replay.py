@@ -17,6 +17,7 @@ from scorer.kafka.connect import connect, no_answer
 from scorer.kafka.dead_letters.read import Letter
 from scorer.kafka.dead_letters.refused import Refusals, Report, Reports, concerns_event
 from scorer.kafka.dead_letters.replayed import read_replayed, replayed_topic
+from scorer.kafka.delivery.transactions import FENCED
 from scorer.kafka.writes import PREFIX, Write
 from scorer.settings import KafkaSettings
 
@@ -27,7 +28,6 @@ ABORT_SECONDS = 5.0
 TRIES = 3  # attempts at a transaction
 TURN_SECONDS = 0.1
 ANY_PARTITION = -1
-FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001  librdkafka's own codes are so named
 
 
 class Replay:
@@ -103,6 +103,8 @@ class Replay:
 
     def _without_known_refusals(self, letters: Iterable[Letter]) -> list[Letter]:
         """Return the letters whose events may be accepted; mark the others as refused without trying them."""
+        if not self.refused:
+            return list(letters)
         found = []
         for letter in letters:
             error = self.refused.known(_event(letter))
