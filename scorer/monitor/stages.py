@@ -52,19 +52,7 @@ class Stages(Collector):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._mark = [thread_time()]
-        self._watches = tuple(Stopwatch(self._mark) for _ in STAGES)
-        (
-            self.consume,
-            self.decode,
-            self.keys,
-            self.look_up,
-            self.assemble,
-            self.score,
-            self.encode,
-            self.publish,
-            self.reports,
-            self.commit,
-        ) = self._watches
+        self._watches = {stage: Stopwatch(self._mark) for stage in STAGES}
         # How long one stage took for one batch.
         seconds = Histogram("scorer_stage_seconds", "Seconds of a batch in a stage", BOUNDS, registry, "stage")
         self._series = [seconds.series(stage) for stage in STAGES]
@@ -75,7 +63,7 @@ class Stages(Collector):
 
     def stage(self, name: str) -> Stopwatch:
         """Return the stopwatch of one of STAGES."""
-        return self._watches[STAGES.index(name)]
+        return self._watches[name]
 
     def end_turn(self, *, batch: bool) -> None:
         """End a turn of the loop; `batch` tells whether it had a batch."""
@@ -86,14 +74,14 @@ class Stages(Collector):
             self._cpu[IDLE] += everyone
         else:
             self._cpu[OUTSIDE] += max(0.0, everyone - cpu)
-            for stage, watch, series in zip(STAGES, self._watches, self._series, strict=True):
+            for (stage, watch), series in zip(self._watches.items(), self._series, strict=True):
                 series.observe(watch.wall)
                 self._cpu[stage] += watch.cpu
                 cpu -= watch.cpu
                 wall -= watch.wall
             self._rest.observe(max(0.0, wall))
             self._cpu[REST] += max(0.0, cpu)
-        for watch in self._watches:
+        for watch in self._watches.values():
             watch.cpu = watch.wall = 0.0
 
     def collect(self) -> Iterator[CounterMetricFamily]:

@@ -7,7 +7,7 @@ from typing import Protocol
 from scorer.batch import Outcome, Records, Rejected
 from scorer.monitor.health import Health
 from scorer.monitor.logs import Outages
-from scorer.monitor.stages import STAGES, Stages, Stopwatch
+from scorer.monitor.stages import Stages, Stopwatch
 
 
 class Component(StrEnum):
@@ -51,12 +51,11 @@ class Watch:
     """
 
     def __init__(self, stages: Stages, health: Health, outages: Outages, observers: Sequence[Observer]) -> None:
-        self._stages = {name: stages.stage(name) for name in STAGES}
-        self._health, self._outages, self._observers = health, outages, observers
+        self._stages, self._health, self._outages, self._observers = stages, health, outages, observers
 
     def stage(self, name: str) -> Stopwatch:
         """Return the stopwatch of a stage, which runs during a `with` block."""
-        return self._stages[name]
+        return self._stages.stage(name)
 
     def heartbeat(self) -> None:
         """Say that the loop is alive."""

@@ -8,7 +8,6 @@ from scorer.store.lookups import Lookups
 from scorer.store.memory import MemoryStore, stored
 from scorer.store.protocol import Fetch, Reply, Request, Store
 from scorer.store.redis.connect import connect
-from scorer.store.redis.layouts import layout_of
 
 __all__ = [
     "Cache",
@@ -19,6 +18,5 @@ __all__ = [
     "Request",
     "Store",
     "connect",
-    "layout_of",
     "stored",
 ]

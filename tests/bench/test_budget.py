@@ -22,13 +22,13 @@ def read(metrics: Metrics) -> Reading:
 
 def test_a_budget_is_of_the_batches_between_two_readings(clock: Clock) -> None:
     metrics = Metrics()
-    with metrics.stages.decode:
+    with metrics.stages.stage("decode"):
         clock.spend(50)
     metrics.turn_ended(batch(7))
     before = read(metrics)
-    with metrics.stages.decode:
+    with metrics.stages.stage("decode"):
         clock.spend(2)
-    with metrics.stages.score:
+    with metrics.stages.stage("score"):
         clock.spend(6)
     clock.spend(1)
     metrics.turn_ended(batch(2))

@@ -30,12 +30,12 @@ def by_stage(metrics: Metrics, name: str) -> dict[str, float]:
 
 def test_a_turn_is_divided_among_its_stages_and_the_rest(clock: Clock) -> None:
     metrics = Metrics()
-    with metrics.stages.consume:
+    with metrics.stages.stage("consume"):
         clock.spend(8)
     clock.spend(2)
-    with metrics.stages.decode:
+    with metrics.stages.stage("decode"):
         clock.spend(4)
-    with metrics.stages.decode:  # a second try
+    with metrics.stages.stage("decode"):  # a second try
         clock.spend(4)
     clock.spend(16)
     metrics.turn_ended(batch(3))
@@ -46,7 +46,7 @@ def test_a_turn_is_divided_among_its_stages_and_the_rest(clock: Clock) -> None:
 def test_every_stage_is_observed_once_a_batch(clock: Clock) -> None:
     metrics = Metrics()
     for _ in range(2):
-        with metrics.stages.score:
+        with metrics.stages.stage("score"):
             clock.spend(1)
         metrics.turn_ended(batch(1))
     counts = by_stage(metrics, "scorer_stage_seconds_count")
@@ -55,12 +55,12 @@ def test_every_stage_is_observed_once_a_batch(clock: Clock) -> None:
 
 def test_a_turn_without_a_batch_is_no_cost_of_one(clock: Clock) -> None:
     metrics = Metrics()
-    with metrics.stages.consume:
+    with metrics.stages.stage("consume"):
         clock.spend(8)
     metrics.turn_ended(None)
     assert wall(metrics) == {}
     assert cpu(metrics) == {IDLE: 16}
-    with metrics.stages.consume:
+    with metrics.stages.stage("consume"):
         clock.spend(2)
     metrics.turn_ended(batch(1))
     assert wall(metrics) == {"consume": 2}
@@ -74,7 +74,7 @@ def test_what_fails_is_measured_and_fails(clock: Clock) -> None:
         clock.spend(2)
         raise LookupError
 
-    with pytest.raises(LookupError), metrics.stages.look_up:
+    with pytest.raises(LookupError), metrics.stages.stage("look_up"):
         fail()
     metrics.turn_ended(batch(1))
     assert wall(metrics) == {"look_up": 2}
@@ -83,10 +83,10 @@ def test_what_fails_is_measured_and_fails(clock: Clock) -> None:
 def test_all_processor_time_is_told(clock: Clock) -> None:
     metrics = Metrics()
     for turn, rows in enumerate([0, 5, 0, 7]):
-        with metrics.stages.consume:
+        with metrics.stages.stage("consume"):
             clock.spend(turn)
         clock.spend(1)
-        with metrics.stages.commit:
+        with metrics.stages.stage("commit"):
             clock.spend(turn)
         metrics.turn_ended(batch(rows) if rows else None)
     assert sum(cpu(metrics).values()) == 2 * (clock.seconds - 64)
