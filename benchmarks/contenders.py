@@ -1,7 +1,7 @@
 """The measured programs: this project's replica, and the scripts that people write instead."""
 
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,37 +59,24 @@ class Contender:
         return f"{self.name}, {self.layout}" + (f", {self.batch:,} a batch" if self.batch else "")
 
 
-def replica(
-    layout: str,
-    batch: int,
-    delivery: str = "at-least-once",
-    patience_ms: int = 100,
-    tree: Path | None = None,
-    **limits: int | str,
-) -> Contender:
+def replica(layout: str, most: int, tree: Path | None = None, **groups: Mapping[str, object]) -> Contender:
     """Return this project's replica.
 
     Args:
         layout: of the features.
-        batch: the most events of one.
-        delivery: its mode.
-        patience_ms: how long it waits for Redis.
+        most: events of a batch.
         tree: another checkout of this project, with its own `.venv`, whose replica runs instead.
-        limits: other settings of `batch` that are not the default's.
+        groups: settings that are not the default's, as in the file.
     """
+    groups["batch"] = {"max_records": most, **groups.get("batch", {})}
 
     def command(contract: Contract) -> list[str]:
-        file = peer.configure(
-            contract,
-            kafka={"delivery": delivery},
-            features={"timeout_ms": patience_ms},
-            batch={"max_records": batch, **limits},
-        )
+        file = peer.configure(contract, **groups)
         program = [str(tree.absolute() / ".venv/bin/scorer")] if tree else [sys.executable, "-m", "scorer"]
         return [*program, "run", "-c", str(file)]
 
     name = f"{SCORER} of {tree.name}" if tree else SCORER
-    return Contender(name, layout, Program(3, LAYOUTS, PREDICTIONS, command), batch)
+    return Contender(name, layout, Program(3, LAYOUTS, PREDICTIONS, command), most)
 
 
 def contenders(

@@ -47,7 +47,7 @@ def configure(contract: Contract, **groups: Mapping[str, object]) -> Path:
         "http": None,
     }
     for group, chosen in groups.items():
-        settings[group] = {**settings.get(group, {}), **chosen}
+        settings[group] = {**(settings.get(group) or {}), **chosen}
     file = contract.state_dir / "scorer.yaml"
     file.write_text(yaml.safe_dump(settings, sort_keys=False))
     return file

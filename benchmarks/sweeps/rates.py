@@ -12,9 +12,9 @@ from benchmarks.sweeps.scope import Scope
 from benchmarks.workload import prepare
 
 SETTINGS = {
-    "adaptive": replica("packed", 4000, mode="adaptive", max_wait_ms=20),
-    "fixed, small": replica("packed", 50, mode="fixed", max_wait_ms=2),
-    "fixed, large": replica("packed", 4000, mode="fixed", max_wait_ms=20),
+    "adaptive": replica("packed", 4000, batch={"mode": "adaptive", "max_wait_ms": 20}),
+    "fixed, small": replica("packed", 50, batch={"mode": "fixed", "max_wait_ms": 2}),
+    "fixed, large": replica("packed", 4000, batch={"mode": "fixed", "max_wait_ms": 20}),
 }
 CEILING_MS = 100.0  # of the chart: who falls behind is late without limit
 

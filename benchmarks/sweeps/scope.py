@@ -9,7 +9,7 @@ from benchmarks.contenders import LAYOUTS, Contender, replica
 from benchmarks.peer import BATCHES
 
 # A batch of hashes with hundreds of fields takes Redis more than the default time where it has no core to itself.
-PATIENCE_MS = 2000
+PATIENCE = {"timeout_ms": 2000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Scope:
     @property
     def replicas(self) -> Mapping[str, Contender]:
         """A replica for each layout."""
-        return {layout: replica(layout, self.batch, patience_ms=PATIENCE_MS) for layout in LAYOUTS}
+        return {layout: replica(layout, self.batch, features=PATIENCE) for layout in LAYOUTS}
 
     @property
     def backlog(self) -> int:

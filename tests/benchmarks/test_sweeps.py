@@ -8,9 +8,10 @@ from rich.console import Console
 
 from benchmarks import __main__ as program
 from benchmarks import sweeps
+from benchmarks.clients import Done
 from benchmarks.measure import Measure, Throughput, measuring, spent
 from benchmarks.steady import Sample, Steady
-from benchmarks.sweeps import backlogs, minutes, rates, replicas
+from benchmarks.sweeps import backlogs, http, minutes, rates, replicas
 from benchmarks.sweeps.chart import chart, table
 from benchmarks.sweeps.scope import Scope
 from benchmarks.together import Together, together
@@ -146,3 +147,14 @@ def test_a_wide_workload_has_its_columns_and_is_scored_as_it_should(wide_workloa
     with measuring(wide_workload, 2) as measure:
         assert measure.topics.partitions == 2
         assert measure.throughput(contender, 3000).events == 3000
+
+
+def test_clients_of_the_server_are_compared_with_none() -> None:
+    runs = {
+        ("scrape", 0): http.Run(Throughput(9, 1000.0, 5.0, 200.0), Done(0, 10, 0, 0.004)),
+        ("slow", 1_000): http.Run(Throughput(9, 900.0, 5.5, 201.0), Done(0, 9, 1, 0.5)),
+    }
+    assert cells(http._page(runs)) == [
+        ["none", "1,000", "1.00", "5.00", "200", "0", "10 of 10", "4"],
+        ["1,000 that are slow", "900", "0.90", "5.50", "201", "0", "9 of 10", "500"],
+    ]
