@@ -11,6 +11,7 @@ from scorer.settings.kinds import (
     Entries,
     Expects,
     Framing,
+    Location,
     Milliseconds,
     Optional,
     PathSetting,
@@ -277,7 +278,7 @@ class FeatureSettings(Group):
 class ModelSettings(Group):
     """The model."""
 
-    path: PathSetting = Field(description="Folder of versions; the last part of its path is the model's name.")
+    path: Location = Field(description="Folder of versions; the last part of its path is the model's name.")
     version: VersionName = Field(
         default="latest", description="Version to serve. latest is the last one in natural order: 10 is after 9."
     )

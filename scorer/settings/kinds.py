@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
+
+_SCHEME = re.compile("[a-z][a-z0-9+.-]+:/")  # of an address, such as s3://
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,15 @@ def _not_empty(given: object) -> object:
     if given == "":
         raise ValueError("expected a path")
     return given
+
+
+def _located(given: object, info: ValidationInfo) -> Path | str:
+    """Return an address with a scheme as it is, and anything else as a path."""
+    if isinstance(given, str) and _SCHEME.match(given):
+        return given
+    if not given or not isinstance(given, str | Path):
+        raise ValueError("expected a path")
+    return _absolute(Path(given), info)
 
 
 def _distinct(topics: tuple[str, ...]) -> tuple[str, ...]:
@@ -84,6 +95,7 @@ PathSetting = Annotated[
     AfterValidator(_absolute),
     Expects("a path"),
 ]
+Location = Annotated[Path | str, PlainValidator(_located), Expects("a path")]  # text is an address with a scheme
 VersionName = Annotated[
     str, Field(pattern=r"\A(?!\.{1,2}\Z)[^/\\]+\Z"), Expects("latest, or the name of a version's folder")
 ]

@@ -169,6 +169,11 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: py
     assert load(Path("../scorer.yaml"), {}).settings.model.path == tmp_path / "m"
 
 
+@pytest.mark.parametrize("address", ["s3://bucket/models/x", "mlflow:/x"])
+def test_an_address_of_models_is_no_relative_path(read: Load, address: str) -> None:
+    assert read({"model.path": address}).settings.model.path == address
+
+
 def test_variables_without_the_prefix_are_not_ours(read: Load) -> None:
     read({}, {"KAFKA__GROUP_ID": "x", "SCORERX": "y", "scorer_kafka__x": "z"})
 
