@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -25,6 +26,25 @@ class Expects:
     """The expected value in plain words, where the type alone does not say it."""
 
     words: str
+
+
+class Secret(Enum):
+    """Which part of a value is a secret, where a type or a setting says so."""
+
+    WHOLE = "all of it"
+    LOGIN = "the password of name:password"
+    URLS = "the passwords in a URL, or in several"
+    REDIS_URL = "the passwords in an address of Redis"
+    PROPERTIES = "the values of a map whose names or texts look like a secret"
+
+
+NAMES = "lower-case letters and digits, with single - or _ between them"
+_NAME = r"\A[a-z0-9]+([-_][a-z0-9]+)*\Z"
+
+
+def is_name(text: str) -> bool:
+    """Whether a user may give this name to a group: it must be the same in a file, a flag and a variable."""
+    return re.match(_NAME, text) is not None
 
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:
@@ -68,6 +88,7 @@ def _joined(given: object) -> object:
     return ",".join(map(str, given)) if isinstance(given, list) else given
 
 
+Name = Annotated[str, Field(pattern=_NAME)]  # of a group, in a map of groups
 Text = Annotated[str, Field(min_length=1), Expects("text")]
 Servers = Annotated[
     str, Field(pattern=r"\A[^\s,]+(,[^\s,]+)*\Z"), Expects("host:port, or several with commas between and no spaces")
@@ -88,6 +109,7 @@ Url = Annotated[
     AfterValidator(_without_spaces),
     Field(pattern=r"\A[a-z][a-z0-9+]*://\S+\Z"),
     Expects("a URL such as redis://localhost:6379/0"),
+    Secret.REDIS_URL,
 ]
 PathSetting = Annotated[
     Path,
@@ -108,6 +130,7 @@ Urls = Annotated[
     AfterValidator(_without_spaces),
     Field(pattern=r"\Ahttps?://[^\s,]+(,https?://[^\s,]+)*\Z"),
     Expects("an http:// or https:// URL, or a list of them"),
+    Secret.URLS,
 ]
 Ratio = Annotated[float, Ge(0), Le(1)]
 Records = Annotated[int, Unit("records")]
