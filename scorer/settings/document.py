@@ -52,8 +52,9 @@ class _Document:
         self.lines: dict[Key, int] = {}
 
     def origin(self, key: Key) -> Origin:
-        """Return the line of a key in the file."""
-        return Origin("file", f"{self.name} line {self.lines[key]}")
+        """Return the line of a key in the file; within JSON, that of the text."""
+        line = next(self.lines[key[:size]] for size in range(len(key), -1, -1) if key[:size] in self.lines)
+        return Origin("file", f"{self.name} line {line}")
 
     def value(self, key: Key, node: yaml.Node) -> Value:
         """Return a node's value, with every scalar but null as text."""

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from scorer.settings import Settings, load
 from scorer.settings.groups import CacheSettings, FeatureSettings
-from tests.settings.conftest import RIGHT, Load, changed
+from tests.settings.conftest import RIGHT, Load, Problems, changed
 
 
 def test_the_least_there_can_be_has_the_defaults(read: Load, tmp_path: Path) -> None:
@@ -110,6 +110,15 @@ def test_a_group_or_map_given_as_json_changes_only_the_keys_it_names(read: Load)
     assert loaded.sources["kafka.properties.client.rack"] == "--set"
     assert loaded.sources["kafka.properties.linger.ms"] == "SCORER_KAFKA__PROPERTIES"
     assert loaded.settings.kafka.input_topics == ("x", "y")
+
+
+def test_a_group_is_json_in_the_file_too(read: Load, problems: Problems) -> None:
+    text = changed({}) + """http: '{"port": 7}'\n"""
+    loaded = read(text)
+    assert loaded.settings.http is not None
+    assert (loaded.settings.http.port, loaded.sources["http.port"]) == (7, "file")
+    (problem,) = problems(text.replace("7", "x").replace("x}", '"x"}'))
+    assert problem.where == f"http.port (scorer.yaml line {len(text.splitlines())})"
 
 
 def test_yaml_does_not_guess(read: Load) -> None:

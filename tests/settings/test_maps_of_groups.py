@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
 from scorer import redaction
@@ -277,3 +279,30 @@ def test_the_catalogue_has_a_group_for_all_names_and_finds_it_by_each() -> None:
     assert CATALOGUE.find(("outputs", "NAME")) is None
     assert CATALOGUE.find(("outputs", "eu", "x")) is None
     assert CATALOGUE.around(("outputs", "eu", "x")).key == ("outputs", "eu")
+
+
+STEPS = st.sampled_from(["eu", "us", "NAME", "", "E U", *OutputSettings.model_fields, "schema", "ca", "v1"])
+VALUES = st.none() | st.sampled_from(["a", "1", "{}", "null", '{"eu": {"topic": "b"}}', "redis://h"])
+TREES = st.recursive(
+    VALUES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(STEPS, inner, max_size=3), max_leaves=12
+)
+GROUPS = st.dictionaries(
+    st.sampled_from(["eu", "us"]),
+    st.fixed_dictionaries({"topic": st.just("a")}, optional={"most": VALUES, "tls": VALUES, "properties": TREES}),
+)
+CHANGES = st.lists(st.tuples(st.lists(STEPS, max_size=4), VALUES), max_size=3)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(outputs=GROUPS | TREES, variables=CHANGES, flags=CHANGES)
+def test_nothing_but_misconfigured_is_raised_and_what_is_loaded_has_its_sources(
+    place: Place, outputs: object, variables: list[tuple[list[str], str]], flags: list[tuple[list[str], str]]
+) -> None:
+    environ = {"__".join(["SCORER_OUTPUTS", *path]).upper(): str(value) for path, value in variables}
+    given_flags = [f"outputs.{'.'.join(path)}={value}" for path, value in flags]
+    try:
+        loaded = place.load(changed({"outputs": outputs}), environ, given_flags)
+    except Misconfigured:
+        return
+    shown = mask(loaded.settings)["outputs"]
+    assert {key.split(".")[1] for key in loaded.sources if key.startswith("outputs.")} == shown.keys()
