@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import PurePath
 
 from scorer.avro import PREDICTION_TEXT
 from scorer.errors import Fatal, Misconfigured, Problem, ScorerError, Unavailable
@@ -61,7 +62,7 @@ def examine(settings: Settings, *, offline: bool = False) -> Report:
         except Unavailable as error:
             report.failures.append(str(error))
     schema = path.name if path else "of the registry"
-    report.done.append(f"schema {schema} and model {settings.model.path.name}")
+    report.done.append(f"schema {schema} and model {PurePath(settings.model.path).name}")
     if serving:
         report.warnings += map(str, serving.schema.concerns)
     if serving and not serving.bundle.verified:

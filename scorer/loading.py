@@ -5,7 +5,7 @@ from pathlib import Path
 
 from scorer.errors import Misconfigured, Problem
 from scorer.formats import open_formats
-from scorer.model import find_bundle
+from scorer.model import repository_at
 from scorer.plan import Draft
 from scorer.settings import Settings
 from scorer.store.load.load import Loaded, find_entity, load_file
@@ -29,7 +29,8 @@ def load_features(
     if settings.features is None:
         raise Misconfigured([Problem("features", "missing", "set features.url to the address of Redis")])
     schema = open_formats(settings).schema
-    draft = Draft.load(find_bundle(settings.model.path, settings.model.version).plan_file)
+    bundle = repository_at(settings.model.path).find(settings.model.version)
+    draft = Draft.load(bundle.plan_file)
     if problems := [*draft.problems, *draft.schema_problems(schema.fields, schema.why_not)]:
         raise Misconfigured(problems)
     entity = find_entity(draft.plan(), name)

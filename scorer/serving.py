@@ -10,7 +10,7 @@ from scorer.avro import MOST_DIGITS, Decoder, Framing, Schema, unframed
 from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
 from scorer.formats import Formats, open_formats
-from scorer.model import Booster, Bundle, Given, find_bundle, load_booster
+from scorer.model import Booster, Bundle, Given, load_booster, repository_at
 from scorer.plan import Draft, FromEvent, Plan
 from scorer.scoring import Arm, Features, Scorer, Watch, unwatched
 from scorer.settings import Settings
@@ -118,7 +118,7 @@ def prepare(settings: Settings, bundle: Bundle | None = None, schema: Schema | N
     problems: list[Problem] = []
     formats = Formats(settings, schema, None) if schema else _collect(problems, lambda: open_formats(settings))
     schema = formats.schema if formats else None
-    found = bundle or _collect(problems, lambda: find_bundle(settings.model.path, settings.model.version))
+    found = bundle or _collect(problems, lambda: repository_at(settings.model.path).find(settings.model.version))
     draft = found and _collect(problems, lambda: Draft.load(found.plan_file))
     plan = draft and _collect(problems, draft.plan)
     booster = found and _collect(problems, lambda: load_booster(found.model_file, found.rounds))

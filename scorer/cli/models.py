@@ -16,17 +16,13 @@ from scorer.documents.yaml import construct
 from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.model import (
     Bundle,
+    Repository,
     Rounds,
-    find_bundle,
     load_booster,
     misnamed,
-    new_version_problems,
-    next_version,
     parse_rounds,
     read_golden,
-    resolve_version,
-    versions,
-    write_bundle,
+    repository_at,
 )
 from scorer.monitor import configure_logging
 from scorer.offline import golden_problems
@@ -88,18 +84,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(settings: Settings, _: argparse.Namespace) -> Answer:
-    path = settings.model.path
+    repository = repository_at(settings.model.path)
     try:
-        served = resolve_version(path, settings.model.version)
+        served = repository.resolve(settings.model.version)
     except Misconfigured:
         served = None  # no version can be served; the existing ones are listed all the same
-    listed = [_state(path, version) | {"served": version == served} for version in versions(path)]
-    return {"model": path.name, "path": str(path), "configured": settings.model.version, "versions": listed}
+    listed = [_state(repository, version) | {"served": version == served} for version in repository.versions()]
+    facts = {"model": repository.name, "path": repository.location, "configured": settings.model.version}
+    return facts | {"versions": listed}
 
 
-def _state(path: Path, version: str) -> Answer:
+def _state(repository: Repository, version: str) -> Answer:
     try:
-        bundle = find_bundle(path, version)
+        bundle = repository.find(version)
     except Misconfigured as error:
         return {"version": version, "state": "broken", "why": "; ".join(map(str, error.problems))}
     return {"version": version, "state": "verified" if bundle.verified else "unverified"} | _origin(bundle)
@@ -135,24 +132,24 @@ def _verify(settings: Settings, args: argparse.Namespace) -> Answer:
 
 
 def _add(settings: Settings, args: argparse.Namespace) -> Answer:
-    path = settings.model.path
-    version = next_version(path) if args.version is None else args.version
+    repository = repository_at(settings.model.path)
+    version = repository.next_version() if args.version is None else args.version
     files = {"model" + args.model.suffix: args.model, "plan.yaml": args.plan}
     if args.golden:
         files["golden.jsonl"] = args.golden
-    problems = new_version_problems(path, version)
+    problems = repository.new_version_problems(version)
     problems += [Problem(str(file), "no such file") for file in files.values() if not file.is_file()]
     if args.model.suffix not in {".ubj", ".json"} and args.model.is_file():
         problems.append(Problem("--model", *misnamed(args.model)))
     if problems:
         raise Misconfigured(problems)
     parts = args.model, args.plan, args.golden
-    candidate = Bundle(path.name, version, args.model.parent, *parts, rounds=args.rounds)
+    candidate = Bundle(repository.name, version, args.model.parent, *parts, rounds=args.rounds)
     serving = _checked(settings, candidate)
     try:
-        bundle = write_bundle(path, version, files, serving.booster.objective, args.rounds)
+        bundle = repository.add(version, files, serving.booster.objective, args.rounds)
     except OSError as error:
-        raise Fatal(f"cannot write {path / version}: {error.strerror}; nothing was added") from error
+        raise Fatal(f"cannot write {repository.location}/{version}: {error.strerror}; nothing was added") from error
     served = (
         "at the next start" if settings.model.version in {"latest", version} else f"with model.version: '{version}'"
     )
@@ -173,7 +170,7 @@ def _warnings(concerns: Iterable[str]) -> Answer:
 
 
 def _chosen(settings: Settings, args: argparse.Namespace) -> Bundle:
-    return find_bundle(settings.model.path, args.version or settings.model.version)
+    return repository_at(settings.model.path).find(args.version or settings.model.version)
 
 
 def _checked(settings: Settings, bundle: Bundle) -> Serving:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from scorer.demo import flights, tables
 from scorer.demo.proof import auc, booster_scores
-from scorer.model import write_bundle
+from scorer.model import repository_at
 
 NAME = "flight-delays"
 PLAN_FILE = Path(__file__).with_name("plan.yaml")
@@ -68,7 +68,7 @@ def add(models: Path, version: str) -> Path:
         booster.save_model(model)
         golden.write_text("".join(json.dumps(line) + "\n" for line in _golden(events, found, scores)))
         files = {"model.ubj": model, "plan.yaml": PLAN_FILE, "golden.jsonl": golden}
-        bundle = write_bundle(models / NAME, version, files, str(PARAMETERS["objective"]))
+        bundle = repository_at(models / NAME).add(version, files, str(PARAMETERS["objective"]))
     _report(events, scores)
     return bundle.folder
 

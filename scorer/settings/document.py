@@ -9,13 +9,13 @@ import yaml
 from scorer import redaction
 from scorer.documents.yaml import compose
 from scorer.errors import Misconfigured, Problem
-from scorer.settings.catalogue import CATALOGUE, Key
+from scorer.settings.catalogue import Key
 from scorer.settings.masking import conceals, is_secret
 from scorer.settings.sources import Origin, Sources, Value
 
 _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|\{[^}]*\}?)")
 _STANDARD_TAG = "tag:yaml.org,2002:"
-_DEEPEST = 8  # a configuration has three levels; a YAML alias that refers to a parent has no end
+_DEEPEST = 8  # a configuration has fewer levels; a YAML alias that refers to a parent has no end
 
 
 def read_file(sources: Sources, path: Path, environ: Mapping[str, str]) -> None:
@@ -27,7 +27,7 @@ def read_file(sources: Sources, path: Path, environ: Mapping[str, str]) -> None:
     root = _compose(path)
     if root is not None:
         document = _Document(sources, path.name, environ)
-        sources.put(CATALOGUE[()], document.value((), root), document.origin)
+        sources.put(sources.catalogue[()], document.value((), root), document.origin)
 
 
 def _compose(path: Path) -> yaml.Node | None:
@@ -52,14 +52,15 @@ class _Document:
         self.lines: dict[Key, int] = {}
 
     def origin(self, key: Key) -> Origin:
-        """Return the line of a key in the file."""
-        return Origin("file", f"{self.name} line {self.lines[key]}")
+        """Return the line of a key in the file; within JSON, that of the text."""
+        line = next(self.lines[key[:size]] for size in range(len(key), -1, -1) if key[:size] in self.lines)
+        return Origin("file", f"{self.name} line {line}")
 
     def value(self, key: Key, node: yaml.Node) -> Value:
         """Return a node's value, with every scalar but null as text."""
         self.lines[key] = node.start_mark.line + 1
         if not node.tag.startswith(_STANDARD_TAG):
-            what = "an unknown tag" if conceals(key) else f"unknown tag {node.tag}"
+            what = "an unknown tag" if conceals(key, self.sources.catalogue) else f"unknown tag {node.tag}"
             self._refuse(key, what, "expected a plain value; quote one that begins with !")
         elif len(key) > _DEEPEST:
             self._refuse(key, "nested too deeply", "expected a list or map of plain values")

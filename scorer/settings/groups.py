@@ -11,12 +11,14 @@ from scorer.settings.kinds import (
     Entries,
     Expects,
     Framing,
+    Location,
     Milliseconds,
     Optional,
     PathSetting,
     Ratio,
     Records,
     Seconds,
+    Secret,
     Servers,
     Text,
     Topic,
@@ -78,7 +80,10 @@ class KafkaSettings(Group):
         "moves no partition. Meant for `group.protocol: classic`. It is also the stable part of `transactional.id`.",
     )
     properties: Annotated[
-        dict[str, str], AfterValidator(check_properties), Expects("a map of librdkafka properties")
+        dict[str, str],
+        AfterValidator(check_properties),
+        Expects("a map of librdkafka properties"),
+        Secret.PROPERTIES,
     ] = Field(
         default={},
         description="Any librdkafka property (`security.*`, `sasl.*`, `ssl.*`, `group.protocol`, tuning) except those "
@@ -189,12 +194,12 @@ class RegistrySettings(Group):
     url: Urls = Field(
         description="Address of the registry. With a list, the next address is tried if one does not answer."
     )
-    user: Optional = Field(
+    user: Annotated[Optional, Secret.LOGIN] = Field(
         default="",
         description="`name:password`, for basic authentication. At most one of `user`, `token` and `oauth` may be set.",
     )
-    token: Optional = Field(default="", description="Bearer token.")
-    oauth: Annotated[dict[str, str], Expects("a map of bearer.auth properties")] = Field(
+    token: Annotated[Optional, Secret.WHOLE] = Field(default="", description="Bearer token.")
+    oauth: Annotated[dict[str, str], Expects("a map of bearer.auth properties"), Secret.PROPERTIES] = Field(
         default={},
         description="Client credentials of OAuth 2, under the names that Confluent's clients use: "
         "`bearer.auth.client.id`, `bearer.auth.client.secret`, `bearer.auth.issuer.endpoint.url`, and if the registry "
@@ -277,7 +282,7 @@ class FeatureSettings(Group):
 class ModelSettings(Group):
     """The model."""
 
-    path: PathSetting = Field(description="Folder of versions; the last part of its path is the model's name.")
+    path: Location = Field(description="Folder of versions; the last part of its path is the model's name.")
     version: VersionName = Field(
         default="latest", description="Version to serve. latest is the last one in natural order: 10 is after 9."
     )

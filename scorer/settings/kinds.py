@@ -3,12 +3,15 @@
 import os
 import re
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
+
+_SCHEME = re.compile("[a-z][a-z0-9+.-]+:/")  # of an address, such as s3://
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,25 @@ class Expects:
     words: str
 
 
+class Secret(Enum):
+    """Which part of a value is a secret, where a type or a setting says so."""
+
+    WHOLE = "all of it"
+    LOGIN = "the password of name:password"
+    URLS = "the passwords in a URL, or in several"
+    REDIS_URL = "the passwords in an address of Redis"
+    PROPERTIES = "the values of a map whose names or texts look like a secret"
+
+
+NAMES = "lower-case letters and digits, with single - or _ between them"
+_NAME = r"\A[a-z0-9]+([-_][a-z0-9]+)*\Z"
+
+
+def is_name(text: str) -> bool:
+    """Whether a user may give this name to a group: it must be the same in a file, a flag and a variable."""
+    return re.match(_NAME, text) is not None
+
+
 def _absolute(path: Path, info: ValidationInfo) -> Path:
     folder = (info.context or {}).get("folder", Path())
     return Path(os.path.abspath(folder / path))  # noqa: PTH100  resolve() would follow links, but the path's last part is the model's name
@@ -35,6 +57,15 @@ def _not_empty(given: object) -> object:
     if given == "":
         raise ValueError("expected a path")
     return given
+
+
+def _located(given: object, info: ValidationInfo) -> Path | str:
+    """Return an address with a scheme as it is, and anything else as a path."""
+    if isinstance(given, str) and _SCHEME.match(given):
+        return given
+    if not given or not isinstance(given, str | Path):
+        raise ValueError("expected a path")
+    return _absolute(Path(given), info)
 
 
 def _distinct(topics: tuple[str, ...]) -> tuple[str, ...]:
@@ -57,6 +88,7 @@ def _joined(given: object) -> object:
     return ",".join(map(str, given)) if isinstance(given, list) else given
 
 
+Name = Annotated[str, Field(pattern=_NAME)]  # of a group, in a map of groups
 Text = Annotated[str, Field(min_length=1), Expects("text")]
 Servers = Annotated[
     str, Field(pattern=r"\A[^\s,]+(,[^\s,]+)*\Z"), Expects("host:port, or several with commas between and no spaces")
@@ -77,6 +109,7 @@ Url = Annotated[
     AfterValidator(_without_spaces),
     Field(pattern=r"\A[a-z][a-z0-9+]*://\S+\Z"),
     Expects("a URL such as redis://localhost:6379/0"),
+    Secret.REDIS_URL,
 ]
 PathSetting = Annotated[
     Path,
@@ -84,6 +117,7 @@ PathSetting = Annotated[
     AfterValidator(_absolute),
     Expects("a path"),
 ]
+Location = Annotated[Path | str, PlainValidator(_located), Expects("a path")]  # text is an address with a scheme
 VersionName = Annotated[
     str, Field(pattern=r"\A(?!\.{1,2}\Z)[^/\\]+\Z"), Expects("latest, or the name of a version's folder")
 ]
@@ -96,6 +130,7 @@ Urls = Annotated[
     AfterValidator(_without_spaces),
     Field(pattern=r"\Ahttps?://[^\s,]+(,https?://[^\s,]+)*\Z"),
     Expects("an http:// or https:// URL, or a list of them"),
+    Secret.URLS,
 ]
 Ratio = Annotated[float, Ge(0), Le(1)]
 Records = Annotated[int, Unit("records")]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from scorer.documents.faults import Fault, faults
 from scorer.errors import Misconfigured, Problem
-from scorer.settings.catalogue import ALIASES, CATALOGUE, Key, Shape
+from scorer.settings.catalogue import Catalogue, Key, Setting, Shape, catalogue_of
 from scorer.settings.document import read_file
 from scorer.settings.groups import Settings
 from scorer.settings.properties import RefusedProperties
@@ -31,6 +31,7 @@ def load(
     environ: Mapping[str, str] = os.environ,
     overrides: Iterable[str] = (),
     left_out: list[Problem] | None = None,
+    form: type[Settings] = Settings,
 ) -> Loaded:
     """Return the settings of a file, overridden by `SCORER_` variables, overridden by PATH=VALUE flags.
 
@@ -40,21 +41,22 @@ def load(
         overrides: the flags; the last one wins.
         left_out: if given, wrong keys are left out where possible, and their problems are added to this list; if
             None, they are raised.
+        form: the settings that there are.
 
     Raises:
         Misconfigured: with every problem, each with its key, its source, its value and what was expected.
     """
-    sources = Sources()
+    sources = Sources(catalogue_of(form))
     read_file(sources, path, environ)
     read_environment(sources, environ)
     read_flags(sources, overrides)
     given = sources.given
-    settings, found = _validated(given, path.parent)
+    settings, found = _validated(form, given, path.parent)
     problems = [*sources.problems, *(problem for fault in found for problem in _worded(fault, sources, path))]
     if found and left_out is not None:
-        wrong = {_key(fault) for fault in found}
+        wrong = {_setting(fault, sources.catalogue).key for fault in found}
         given = {key: value for key, value in given.items() if key not in wrong}
-        settings, _ = _validated(given, path.parent)
+        settings, _ = _validated(form, given, path.parent)
     if settings is None or (problems and left_out is None):
         raise Misconfigured(problems)
     if left_out is not None:
@@ -62,18 +64,18 @@ def load(
     return Loaded(settings, _sources_of(settings, given))
 
 
-def _validated(given: Mapping[Key, Given], folder: Path) -> tuple[Settings | None, list[Fault]]:
+def _validated(form: type[Settings], given: Mapping[Key, Given], folder: Path) -> tuple[Settings | None, list[Fault]]:
     try:
-        return Settings.model_validate(_nested(given), context={"folder": folder}), []
+        return form.model_validate(_nested(given, catalogue_of(form)), context={"folder": folder}), []
     except ValidationError as error:
-        return None, list(faults(error, Settings))
+        return None, list(faults(error, form))
 
 
-def _nested(given: Mapping[Key, Given]) -> dict[str, Any]:
-    """Return the values in nested groups, for pydantic; required groups are present even if empty."""
+def _nested(given: Mapping[Key, Given], catalogue: Catalogue) -> dict[str, Any]:
+    """Return the values in nested groups, for pydantic; required groups at the top are present even if empty."""
     tree: dict[str, Any] = {}
-    for setting in CATALOGUE.values():
-        if setting.shape is Shape.GROUP and setting.required and setting.key:
+    for setting in catalogue.values():
+        if setting.shape is Shape.GROUP and setting.required and len(setting.key) == 1:
             tree[setting.key[0]] = {}
     for key in sorted(filter(None, given), key=len):
         group = tree
@@ -86,31 +88,38 @@ def _nested(given: Mapping[Key, Given]) -> dict[str, Any]:
 
 def _worded(fault: Fault, sources: Sources, path: Path) -> Iterator[Problem]:
     """Yield a fault in the words of the catalogue, except for keys with an earlier problem."""
-    key = _key(fault)
+    setting = _setting(fault, sources.catalogue)
+    key = setting.key
     if any(key[:size] in sources.refused for size in range(len(key) + 1)):
         return
-    setting = CATALOGUE[key]
     item = "".join(f"[{index}]" for index in fault.path[len(key) :])
     expects = setting.expects.removesuffix(" or null") if fault.missing else setting.expects
     if fault.missing and key not in sources.given:
         yield Problem(setting.dotted, "missing", f"expected {expects}, in {path.name} or in {setting.variable}")
-    elif isinstance(fault.reason, RefusedProperties):
-        for name, why in fault.reason.reasons.items():
+    elif entries := _wrong_entries(fault, setting):
+        for name, why in entries.items():
             inner = (*key, name)
             given = sources.given[inner]
-            yield Problem(where(inner, given.origin.place), f"found {show(inner, given.value)}", why)
+            found = f"found {show(inner, given.value, sources.catalogue)}"
+            yield Problem(where(inner, given.origin.place), found, why)
     else:
-        found = f"found {show(key, fault.found)}"
+        found = f"found {show(key, fault.found, sources.catalogue)}"
         # A map has no value of its own, only entries: the place of the first one is shown.
         given = next(value for other, value in sources.given.items() if other[: len(key)] == key)
         yield Problem(where(key, given.origin.place, item), found, str(fault.reason or f"expected {expects}"))
 
 
-def _key(fault: Fault) -> Key:
+def _wrong_entries(fault: Fault, setting: Setting) -> Mapping[str, str]:
+    """Return what is wrong with the entries of a map, by their names; empty for any other fault."""
+    if isinstance(fault.reason, RefusedProperties):
+        return fault.reason.reasons
+    steps = fault.path[len(setting.key) :]
+    return {str(steps[0]): f"expected {setting.expects}"} if steps and setting.shape is Shape.MAP else {}
+
+
+def _setting(fault: Fault, catalogue: Catalogue) -> Setting:
     """Return the setting of a fault."""
-    path = (*map(str, fault.path), *filter(None, [fault.missing]))
-    location = tuple(ALIASES.get(name, name) for name in path)
-    return next(location[:size] for size in range(len(location), -1, -1) if location[:size] in CATALOGUE)
+    return catalogue.around((*map(str, fault.path), *filter(None, [fault.missing])))
 
 
 def _sources_of(settings: Settings, given: Mapping[Key, Given]) -> dict[str, str]:

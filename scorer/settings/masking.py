@@ -6,8 +6,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from scorer.redaction import MASK
-from scorer.settings.catalogue import Key
+from scorer.settings.catalogue import CATALOGUE, Catalogue, Key, catalogue_of
 from scorer.settings.groups import Settings
+from scorer.settings.kinds import Secret
 from scorer.settings.properties import SECRET, SECRET_VALUE
 
 # Up to the last @, since a password may not be percent-encoded. Without a scheme, everything before the @.
@@ -39,55 +40,53 @@ _SECRET_NAME = re.compile(
 )
 
 
-def masked(key: Key, value: str) -> str:
-    """Return a value with its secrets masked: a whole property, or the passwords of a URL."""
-    if key[:2] == ("kafka", "properties"):
-        secret = SECRET.search(key[-1]) or SECRET_VALUE.search(value)
-        return MASK if secret else _without_login(value)
-    if key == ("features", "url"):
+def masked(key: Key, value: str, catalogue: Catalogue = CATALOGUE) -> str:
+    """Return a value with its secrets masked; where its setting says nothing of secrets, the login of a URL."""
+    secret = _secret(key, value, catalogue)
+    if secret is Secret.WHOLE:
+        return MASK if value else ""
+    if secret is Secret.LOGIN:
+        return f"{value.partition(':')[0]}:{MASK}" if value else ""
+    if secret is Secret.REDIS_URL:
         shown, form = _without_passwords(value), _FORM.match(value)
         return shown if _SHOWN.fullmatch(shown) else f"{form[0] if form else ''}{MASK}"
-    if key == ("registry", "user"):
-        return f"{value.partition(':')[0]}:{MASK}" if value else ""
-    if _is_credential(key):
-        return MASK if value else ""
     return _without_login(value)
 
 
 def mask(settings: Settings) -> dict[str, Any]:
     """Return the settings as plain data for JSON, by the keys of the file, with secrets masked."""
-    return {name: _mask((name,), value) for name, value in settings.model_dump(mode="json", by_alias=True).items()}
+    shown: dict[str, Any] = _mask((), settings.model_dump(mode="json", by_alias=True), catalogue_of(type(settings)))
+    return shown
 
 
-def conceals(key: Key) -> bool:
+def conceals(key: Key, catalogue: Catalogue = CATALOGUE) -> bool:
     """Whether a value of this key is or may contain a secret."""
-    if key in {("features", "url"), ("registry", "url"), ("registry", "user")} or _is_credential(key):
-        return True
-    return key[:2] == ("kafka", "properties") and bool(SECRET.search(key[-1]))
+    return _secret(key, "", catalogue) is not None
 
 
-def secrets_in(key: Key, value: str) -> Iterator[str]:
+def secrets_in(key: Key, value: str, catalogue: Catalogue = CATALOGUE) -> Iterator[str]:
     """Yield the secrets in a value, as written and decoded."""
-    if key == ("features", "url"):
-        found = [match["secret"] for match in (_login(value), *_OPTION.finditer(value)) if match]
-    elif key[:2] == ("kafka", "properties") and (SECRET.search(key[-1]) or SECRET_VALUE.search(value)):
-        found = [value]
-    elif key == ("registry", "user"):
-        found = [value.partition(":")[2]]
-    elif key == ("registry", "url"):
-        found = [match[0] for match in _PASSWORD.finditer(value)]
-    elif _is_credential(key):
-        found = [value]
-    else:
-        found = []
+    found: list[str] = []
+    match _secret(key, value, catalogue):
+        case Secret.WHOLE:
+            found = [value]
+        case Secret.LOGIN:
+            found = [value.partition(":")[2]]
+        case Secret.URLS:
+            found = _PASSWORD.findall(value)
+        case Secret.REDIS_URL:
+            found = [match["secret"] for match in (_login(value), *_OPTION.finditer(value)) if match]
     for secret in found:
         yield secret
         yield unquote(secret)
 
 
-def _is_credential(key: Key) -> bool:
-    """Whether a value lets its owner into the schema registry, all of it."""
-    return key == ("registry", "token") or (key[:2] == ("registry", "oauth") and bool(SECRET.search(key[-1])))
+def _secret(key: Key, value: str, catalogue: Catalogue) -> Secret | None:
+    """Return which part of a value is a secret; for an entry of a map, its name and its text decide."""
+    secret = catalogue.around(key).secret
+    if secret is Secret.PROPERTIES:
+        return Secret.WHOLE if SECRET.search(key[-1]) or SECRET_VALUE.search(value) else None
+    return secret
 
 
 def is_secret(variable: str) -> bool:
@@ -95,10 +94,10 @@ def is_secret(variable: str) -> bool:
     return _SECRET_NAME.search(variable) is not None
 
 
-def _mask(key: Key, value: Any) -> Any:  # noqa: ANN401  a setting may be any plain data
+def _mask(key: Key, value: Any, catalogue: Catalogue) -> Any:  # noqa: ANN401  a setting may be any plain data
     if isinstance(value, dict):
-        return {name: _mask((*key, name), item) for name, item in value.items()}
-    return masked(key, value) if isinstance(value, str) else value
+        return {name: _mask((*key, name), item, catalogue) for name, item in value.items()}
+    return masked(key, value, catalogue) if isinstance(value, str) else value
 
 
 def _login(url: str) -> re.Match[str] | None:

@@ -4,7 +4,8 @@ import json
 import sys
 from collections.abc import Iterator
 
-from scorer.settings.catalogue import CATALOGUE, Setting, Shape
+from scorer.settings.catalogue import CATALOGUE, Catalogue, Setting, Shape
+from scorer.settings.kinds import NAMES
 from scorer.settings.properties import LIMITED, REFUSED
 
 EXAMPLE = """\
@@ -47,6 +48,11 @@ at once.
   put `enableServiceLinks: false` into the pod.
 """
 
+NAMED = f"""\
+- **NAME** in the path of a setting is a name that you choose: {NAMES}; in capitals in a variable.
+  Another name adds another group. A null removes a group that an earlier source has added.
+"""
+
 REFUSED_INTRODUCTION = """\
 ## Properties that are refused
 
@@ -58,17 +64,24 @@ except these and callbacks. Passwords, secrets and private keys are masked where
 """
 
 
-def markdown() -> str:
+def markdown(catalogue: Catalogue = CATALOGUE) -> str:
     """Return the page."""
-    groups = [setting for setting in CATALOGUE.values() if setting.shape is Shape.GROUP and setting.key]
-    pages = [INTRODUCTION, *map(_group, groups), REFUSED_INTRODUCTION + "".join(_refused())]
+    named = [setting for setting in catalogue.values() if setting.shape is Shape.GROUPS]
+    groups = [setting for setting in catalogue.values() if setting.shape is Shape.GROUP and setting.key]
+    pages = [
+        INTRODUCTION + NAMED * bool(named),
+        *(_group(group, catalogue) for group in groups),
+        REFUSED_INTRODUCTION + "".join(_refused()),
+    ]
     return "\n".join(pages)
 
 
-def _group(group: Setting) -> str:
-    inside = [setting for key, setting in CATALOGUE.items() if key[:-1] == group.key]
+def _group(group: Setting, catalogue: Catalogue) -> str:
+    inside = [setting for key, setting in catalogue.items() if key[:-1] == group.key]
+    above = catalogue[group.key[:-1]]
+    meaning = f"{above.meaning} {group.meaning}" if above.shape is Shape.GROUPS else group.meaning
     columns = "| Setting, variable | Value | Default | Meaning |\n|---|---|---|---|\n"
-    return f"## `{group.dotted}`\n\n{group.meaning}\n\n{columns}{''.join(map(_row, inside))}"
+    return f"## `{group.dotted}`\n\n{meaning}\n\n{columns}{''.join(map(_row, inside))}"
 
 
 def _row(setting: Setting) -> str:

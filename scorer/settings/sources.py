@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from scorer import redaction
 from scorer.errors import Problem
-from scorer.settings.catalogue import CATALOGUE, PREFIX, Key, Setting, Shape
+from scorer.settings.catalogue import PREFIX, Catalogue, Key, Setting, Shape
+from scorer.settings.kinds import NAMES
 from scorer.settings.masking import secrets_in
 from scorer.settings.wording import nearest_key, nearest_or_all, show, where
 
@@ -31,7 +32,7 @@ Origins = Callable[[Key], Origin]  # returns the origin of each key in a value
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One value from a source. The value of a group is {} or null; a map has one value for each entry."""
+    """One value from a source. The value of a group or a map of groups is {} or null; a map has one for each entry."""
 
     value: Value
     origin: Origin
@@ -40,11 +41,14 @@ class Given:
 class Sources:
     """The values given so far. A later value wins; a map or a group changes only the keys that it names.
 
-    problems: the problems of values and keys.
-    refused: the keys with a problem.
+    catalogue: the settings that there are.
+    given:     the values, by their keys.
+    problems:  the problems of values and keys.
+    refused:   the keys with a problem.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
         self.given: dict[Key, Given] = {}
         self.problems: list[Problem] = []
         self.refused: set[Key] = set()
@@ -55,9 +59,12 @@ class Sources:
         if setting.shape is not Shape.SCALAR and isinstance(value, str):
             try:
                 value = _from_json(value)
+            except _DuplicateKey as error:
+                self.refuse(setting.key, origin, f"duplicate key '{error}'", "keep one of them")
+                return
             except (ValueError, RecursionError):
                 # The text of a map is not shown: it may contain a password.
-                found = show(setting.key, value) if setting.shape is Shape.LIST else "text that is not JSON"
+                found = self._show(setting.key, value) if setting.shape is Shape.LIST else "text that is not JSON"
                 self.refuse(setting.key, origin, f"found {found}", f"expected {setting.expects}")
                 return
         if setting.shape in {Shape.SCALAR, Shape.LIST}:
@@ -67,8 +74,10 @@ class Sources:
         elif value is None and setting.nullable:
             self._drop(setting.key)
             self._set(setting.key, None, origin)
+        elif value is None and self.catalogue.around(setting.key[:-1]).shape is Shape.GROUPS:
+            self._drop(setting.key)
         else:
-            self.refuse(setting.key, origin, f"found {show(setting.key, value)}", f"expected {setting.expects}")
+            self.refuse(setting.key, origin, f"found {self._show(setting.key, value)}", f"expected {setting.expects}")
 
     def put_entry(self, key: Key, value: Value, origin: Origin) -> None:
         """Set one entry of a map; null removes it."""
@@ -77,7 +86,7 @@ class Sources:
         elif isinstance(value, str):
             self._set(key, value, origin)
         else:
-            self.refuse(key, origin, f"found {show(key, value)}", "expected text, a number, true or false")
+            self.refuse(key, origin, f"found {self._show(key, value)}", "expected text, a number, true or false")
 
     def refuse(self, key: Key, origin: Origin, what: str, expected: str) -> None:
         """Add a problem of a key or its value."""
@@ -85,26 +94,32 @@ class Sources:
         self.refused.add(key)
 
     def _put_each(self, setting: Setting, values: Mapping[str, Value], origins: Origins) -> None:
-        if setting.shape is Shape.GROUP:
+        if setting.shape is not Shape.MAP:
             self._set(setting.key, {}, origins(setting.key))
         for name, value in values.items():
             key = (*setting.key, name)
+            inner = self.catalogue.find(key)
             if setting.shape is Shape.MAP:
                 self.put_entry(key, value, origins(key))
-            elif key in CATALOGUE:
-                self.put(CATALOGUE[key], value, origins)
+            elif inner:
+                self.put(inner, value, origins)
+            elif setting.shape is Shape.GROUPS:
+                self.refuse(key, origins(key), f"found the name '{name}'", f"expected {NAMES}")
             else:
-                self.refuse(key, origins(key), f"unknown key '{name}'", nearest_key(key))
+                self.refuse(key, origins(key), f"unknown key '{name}'", nearest_key(key, self.catalogue))
 
     def _set(self, key: Key, value: Value, origin: Origin) -> None:
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str):
-                redaction.learn(*secrets_in(key, text))
+                redaction.learn(*secrets_in(key, text, self.catalogue))
         for size in range(1, len(key)):
             above = self.given.get(key[:size])
             if above and above.value is None:
                 self.given[key[:size]] = Given({}, origin)
         self.given[key] = Given(value, origin)
+
+    def _show(self, key: Key, value: Value) -> str:
+        return show(key, value, self.catalogue)
 
     def _drop(self, key: Key) -> None:
         self.given = {other: given for other, given in self.given.items() if other[: len(key)] != key}
@@ -112,42 +127,48 @@ class Sources:
 
 def read_environment(sources: Sources, environ: Mapping[str, str]) -> None:
     """Add the values of the `SCORER_` variables to the sources, groups before their members."""
-    known = {setting.variable: setting for setting in CATALOGUE.values() if setting.key}
     variables = sorted((name for name in environ if name.startswith(PREFIX)), key=lambda name: (name.count("__"), name))
     for name in variables:
-        if name in known:
-            sources.put(known[name], _text(environ[name]), _always(Origin(name, name)))
+        key = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        setting = sources.catalogue.find(key)
+        if setting and setting.variable == name:
+            sources.put(setting, _text(environ[name]), _always(Origin(name, name)))
         else:
-            sources.problems.append(Problem(name, "unknown variable", _variable_hint(name, known)))
+            hint = _variable_hint(name, sources.catalogue.beside(key))
+            sources.problems.append(Problem(name, "unknown variable", hint))
 
 
 def read_flags(sources: Sources, flags: Iterable[str]) -> None:
     """Add the values of the `--set` flags (PATH=VALUE) to the sources, in their order."""
-    known = {setting.dotted: setting for setting in CATALOGUE.values() if setting.key}
-    maps = [setting for setting in known.values() if setting.shape is Shape.MAP]
     for flag in flags:
         path, equals, text = flag.partition("=")
         origin = Origin("--set", f"--set {path}")
-        around = next((setting for setting in maps if path.startswith(f"{setting.dotted}.")), None)
+        key = tuple(path.split("."))
+        setting = sources.catalogue.around(key)
         if not equals:
             shown = re.match(r"[\w.-]*", path)  # the rest may be a value, and secret
             where_given = f"--set {shown[0] if shown else ''}"
             sources.problems.append(Problem(where_given, "no value", "expected --set PATH=VALUE"))
-        elif path in known:
-            sources.put(known[path], _text(text), _always(origin))
-        elif around:
-            sources.put_entry((*around.key, path.removeprefix(f"{around.dotted}.")), _text(text), origin)
+        elif setting.key == key:
+            sources.put(setting, _text(text), _always(origin))
+        elif setting.shape is Shape.MAP:
+            entry = ".".join(key[len(setting.key) :])
+            sources.put_entry((*setting.key, entry), _text(text), origin)
+        elif setting.shape is Shape.GROUPS:
+            what = f"found the name '{key[len(setting.key)]}'"
+            sources.problems.append(Problem(f"--set {path}", what, f"expected {NAMES}"))
         else:
+            known = [setting.dotted for setting in sources.catalogue.beside(key)]
             sources.problems.append(Problem(f"--set {path}", f"unknown key '{path}'", nearest_or_all(path, known)))
 
 
-def _variable_hint(name: str, known: Mapping[str, Setting]) -> str:
+def _variable_hint(name: str, known: Iterable[Setting]) -> str:
     if name.startswith(("SCORER_SERVICE_", "SCORER_PORT")):
         return "Kubernetes sets it for a Service named scorer: put `enableServiceLinks: false` into the pod"
-    for variable, setting in known.items():
-        if setting.shape is Shape.MAP and name.startswith(f"{variable}__"):
-            return f"set {variable} to a JSON map"
-    return nearest_or_all(name.upper(), known)
+    for setting in known:
+        if setting.shape is Shape.MAP and name.startswith(f"{setting.variable}__"):
+            return f"set {setting.variable} to a JSON map"
+    return nearest_or_all(name.upper(), [setting.variable for setting in known])
 
 
 def _always(origin: Origin) -> Origins:
@@ -159,7 +180,22 @@ def _text(value: str) -> Value:
 
 
 def _from_json(text: str) -> Value:
-    return _as_text(json.loads(text, parse_int=str, parse_float=str, parse_constant=str))
+    return _as_text(
+        json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_without_duplicates)
+    )
+
+
+class _DuplicateKey(ValueError):
+    """A JSON object has the same key twice."""
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for name, value in pairs:
+        if name in values:
+            raise _DuplicateKey(name)
+        values[name] = value
+    return values
 
 
 def _as_text(value: object) -> Value:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from scorer.errors import suggestion
-from scorer.settings.catalogue import CATALOGUE, Key
+from scorer.settings.catalogue import Catalogue, Key
 from scorer.settings.masking import masked
 
 _LONGEST = 80  # most characters of a value in a message
@@ -14,10 +14,11 @@ def where(key: Key, place: str, item: str = "") -> str:
     return f"{'.'.join(key)}{item} ({place})" if key else place
 
 
-def nearest_key(key: Key) -> str:
+def nearest_key(key: Key, catalogue: Catalogue) -> str:
     """Return a hint at the nearest known key: the same name elsewhere, or a similar name in the same group."""
-    elsewhere = [setting.dotted for other, setting in CATALOGUE.items() if other[-1:] == key[-1:]]
-    siblings = [other[-1] for other in CATALOGUE if other and other[:-1] == key[:-1]]
+    known = catalogue.beside(key)
+    elsewhere = [setting.dotted for setting in known if setting.key[-1] == key[-1]]
+    siblings = [setting.key[-1] for setting in known if setting.key[:-1] == key[:-1]]
     return f"did you mean '{elsewhere[0]}'?" if elsewhere else nearest_or_all(key[-1], siblings)
 
 
@@ -27,9 +28,9 @@ def nearest_or_all(name: str, known: Iterable[str]) -> str:
     return suggestion(name, known) or f"known keys: {', '.join(known)}"
 
 
-def show(key: Key, value: object) -> str:
+def show(key: Key, value: object, catalogue: Catalogue) -> str:
     """Return a value for a message: its secrets masked, and cut to fit on a line."""
     if isinstance(value, dict | list | tuple):
         return ("a" if value else "an empty") + (" map" if isinstance(value, dict) else " list")
-    text = "null" if value is None else f"'{masked(key, str(value))}'"
+    text = "null" if value is None else f"'{masked(key, str(value), catalogue)}'"
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]}...'"

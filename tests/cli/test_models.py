@@ -97,6 +97,11 @@ def test_nothing_to_list_is_no_error_and_no_folder_is(place: Workplace) -> None:
     assert place.json("list")["versions"] == []
 
 
+def test_an_address_that_nothing_reads_is_refused(place: Workplace) -> None:
+    said = place.run("list", "--set", "model.path=s3://bucket/flight-delays", expect=2)
+    assert said == "error: model.path: cannot read models from 's3:'; expected a folder of versions\n"
+
+
 def test_a_version_is_shown(place: Workplace) -> None:
     place.add()
     shown = place.json("show")

@@ -6,14 +6,14 @@ import pytest
 import xgboost
 
 from scorer.demo import flights, proof, tables, train
-from scorer.model import find_bundle, read_golden
+from scorer.model import read_golden, repository_at
 from tests.demo.conftest import Flights
 
 MODELS = Path(__file__).parents[2] / "models" / train.NAME
 
 
 def test_the_committed_bundle_is_verified_and_has_the_plan_of_the_package() -> None:
-    bundle = find_bundle(MODELS)
+    bundle = repository_at(MODELS).find()
     assert bundle.verified
     assert bundle.plan_file.read_bytes() == train.PLAN_FILE.read_bytes()
     assert bundle.model_file.stat().st_size < 1_000_000

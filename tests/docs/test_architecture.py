@@ -40,5 +40,29 @@ def test_the_picture_of_the_rooms_is_drawn_from_their_imports() -> None:
     assert rooms.drawn(PAGE) == PAGE, "draw it anew: .venv/bin/python -m tests.docs.rooms"
 
 
+def test_what_the_places_to_add_things_name_is_there() -> None:
+    places = re.findall(
+        r"^- \*\*(.*?)\*\*(.*?)(?=^- |\Z)", PAGE.split("## Where to add things")[1], re.MULTILINE | re.DOTALL
+    )
+    assert [place for place, _ in places] == [
+        "A layout",
+        "A framing",
+        "A registry",
+        "A repository",
+        "A driver",
+        "An observer",
+    ]
+    sources = {
+        file.relative_to(ROOT): file.read_text() for top in ("scorer", "tests") for file in (ROOT / top).rglob("*.py")
+    }
+    for place, text in places:
+        for name in names(text):
+            if name.endswith(".py"):
+                assert any(f"/{file}".endswith(f"/{name}") for file in sources), (place, name)
+            elif re.fullmatch(r"\w+", name):
+                declared = re.compile(rf"^ *(class {name}\b|def {name}\(|{name}: |{name} = )", re.MULTILINE)
+                assert any(map(declared.search, sources.values())), (place, name)
+
+
 def names(line: str) -> list[str]:
     return re.findall(r"`([^`]+)`", line)

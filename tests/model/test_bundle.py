@@ -5,7 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from scorer.errors import Misconfigured
-from scorer.model import find_bundle, next_version, versions, write_bundle
+from scorer.model import repository_at
 from scorer.model.manifest import Manifest, sha256
 
 
@@ -21,7 +21,7 @@ def make(path: Path, version: str, *, model: str = "model.ubj", manifest: bool =
 
 def problems(path: Path, version: str = "latest") -> list[str]:
     with pytest.raises(Misconfigured) as caught:
-        find_bundle(path, version)
+        repository_at(path).find(version)
     return [str(problem) for problem in caught.value.problems]
 
 
@@ -41,13 +41,13 @@ def problems(path: Path, version: str = "latest") -> list[str]:
 def test_latest_is_the_last_in_natural_order(tmp_path: Path, names: list[str]) -> None:
     for name in reversed(names):
         make(tmp_path, name)
-    assert versions(tmp_path) == names
-    assert find_bundle(tmp_path).version == names[-1]
+    assert repository_at(tmp_path).versions() == names
+    assert repository_at(tmp_path).find().version == names[-1]
 
 
 def test_a_bundle_names_its_model_version_and_files(tmp_path: Path) -> None:
     folder = make(tmp_path / "delays", "3", model="model.json")
-    bundle = find_bundle(tmp_path / "delays", "3")
+    bundle = repository_at(tmp_path / "delays").find("3")
     assert (bundle.name, bundle.version, bundle.folder) == ("delays", "3", folder)
     assert (bundle.model_file, bundle.plan_file) == (folder / "model.json", folder / "plan.yaml")
     assert bundle.golden_file is None
@@ -57,7 +57,7 @@ def test_a_bundle_names_its_model_version_and_files(tmp_path: Path) -> None:
 def test_a_version_is_found_by_name_though_a_newer_is_there(tmp_path: Path) -> None:
     make(tmp_path, "9")
     make(tmp_path, "10")
-    assert find_bundle(tmp_path, "9").version == "9"
+    assert repository_at(tmp_path).find("9").version == "9"
 
 
 def test_hidden_folders_stray_files_and_the_word_latest_are_not_versions(tmp_path: Path) -> None:
@@ -65,8 +65,8 @@ def test_hidden_folders_stray_files_and_the_word_latest_are_not_versions(tmp_pat
     make(tmp_path, ".2-abc")
     make(tmp_path, "latest")
     (tmp_path / "3").write_text("a file")
-    assert versions(tmp_path) == ["1"]
-    assert find_bundle(tmp_path).version == "1"
+    assert repository_at(tmp_path).versions() == ["1"]
+    assert repository_at(tmp_path).find().version == "1"
 
 
 @pytest.mark.parametrize("there", [[], ["model.ubj"], ["plan.yaml"], ["model.ubj.part", "plan.yaml"]])
@@ -76,7 +76,7 @@ def test_latest_passes_over_a_version_that_is_still_being_copied_and_says_so(tmp
     for name in there:
         (tmp_path / "2" / name).touch()
     with capture_logs() as logs:
-        assert find_bundle(tmp_path).version == "1"
+        assert repository_at(tmp_path).find().version == "1"
     assert [(line["log_level"], line["version"], line["used"]) for line in logs] == [("warning", "2", "1")]
 
 
@@ -134,7 +134,7 @@ def test_two_models_are_ambiguous(tmp_path: Path) -> None:
 def test_a_bundle_without_a_manifest_loads_unverified_with_a_warning(tmp_path: Path) -> None:
     make(tmp_path, "1", manifest=False)
     with capture_logs() as logs:
-        bundle = find_bundle(tmp_path)
+        bundle = repository_at(tmp_path).find()
     assert not bundle.verified
     assert bundle.manifest is None
     assert [line["log_level"] for line in logs] == ["warning"]
@@ -160,7 +160,7 @@ def test_a_sha256_in_capitals_is_the_same(tmp_path: Path) -> None:
     document = json.loads(manifest.read_text())
     document["files"] = {name: digest.upper() for name, digest in document["files"].items()}
     manifest.write_text(json.dumps(document))
-    assert find_bundle(tmp_path).verified
+    assert repository_at(tmp_path).find().verified
 
 
 @pytest.mark.parametrize(
@@ -186,36 +186,36 @@ def test_an_unusable_manifest_says_why(tmp_path: Path, text: str, said: str) -> 
 def test_a_written_bundle_is_verified_and_leaves_nothing_else(tmp_path: Path) -> None:
     source = make(tmp_path / "source", "x")
     files = {name: source / name for name in ("model.ubj", "plan.yaml")}
-    bundle = write_bundle(tmp_path / "delays", "1", files, "binary:logistic")
+    bundle = repository_at(tmp_path / "delays").add("1", files, "binary:logistic")
     assert bundle.verified
     assert bundle.manifest is not None
     assert bundle.manifest.objective == "binary:logistic"
     assert set(bundle.manifest.files) == {"model.ubj", "plan.yaml"}
-    assert find_bundle(tmp_path / "delays") == bundle
+    assert repository_at(tmp_path / "delays").find() == bundle
     assert [entry.name for entry in (tmp_path / "delays").iterdir()] == ["1"]
 
 
 def test_a_version_never_changes(tmp_path: Path) -> None:
     source = make(tmp_path, "1")
     with pytest.raises(Misconfigured, match="exists; a version never changes"):
-        write_bundle(tmp_path, "1", {"plan.yaml": source / "plan.yaml"}, "")
-    assert find_bundle(tmp_path).verified
+        repository_at(tmp_path).add("1", {"plan.yaml": source / "plan.yaml"}, "")
+    assert repository_at(tmp_path).find().verified
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        write_bundle(tmp_path / "m", "1", {"model.ubj": tmp_path / "nowhere"}, "")
+        repository_at(tmp_path / "m").add("1", {"model.ubj": tmp_path / "nowhere"}, "")
     assert list((tmp_path / "m").iterdir()) == []
 
 
 @pytest.mark.parametrize("version", ["../1", ".1", "", "latest", "a/b"])
 def test_a_version_must_be_a_name(tmp_path: Path, version: str) -> None:
     with pytest.raises(Misconfigured, match="cannot be a version's name"):
-        write_bundle(tmp_path, version, {}, "")
+        repository_at(tmp_path).add(version, {}, "")
 
 
 def test_the_next_version_is_the_next_natural_number(tmp_path: Path) -> None:
-    assert next_version(tmp_path / "nowhere") == next_version(tmp_path) == "1"
+    assert repository_at(tmp_path / "nowhere").next_version() == repository_at(tmp_path).next_version() == "1"
     for name in ("9", "10", "2024-10", "v99"):
         (tmp_path / name).mkdir()
-    assert next_version(tmp_path) == "11"
+    assert repository_at(tmp_path).next_version() == "11"

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from scorer.settings import Settings, load
 from scorer.settings.groups import CacheSettings, FeatureSettings
-from tests.settings.conftest import RIGHT, Load, changed
+from tests.settings.conftest import RIGHT, Load, Problems, changed
 
 
 def test_the_least_there_can_be_has_the_defaults(read: Load, tmp_path: Path) -> None:
@@ -112,6 +112,15 @@ def test_a_group_or_map_given_as_json_changes_only_the_keys_it_names(read: Load)
     assert loaded.settings.kafka.input_topics == ("x", "y")
 
 
+def test_a_group_is_json_in_the_file_too(read: Load, problems: Problems) -> None:
+    text = changed({}) + """http: '{"port": 7}'\n"""
+    loaded = read(text)
+    assert loaded.settings.http is not None
+    assert (loaded.settings.http.port, loaded.sources["http.port"]) == (7, "file")
+    (problem,) = problems(text.replace("7", "x").replace("x}", '"x"}'))
+    assert problem.where == f"http.port (scorer.yaml line {len(text.splitlines())})"
+
+
 def test_yaml_does_not_guess(read: Load) -> None:
     text = changed({"kafka.group_id": "GROUP", "kafka.input_topics": ["TOPICS"], "model.version": "VERSION"})
     plain = {"GROUP": "010", "TOPICS": "0x10\n  - no\n  - 2024-01-01", "VERSION": "1.10"}
@@ -167,6 +176,11 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: py
     assert settings.events.schema_path == tmp_path.parent / "e.avsc"
     read({"model.path": "./m"})
     assert load(Path("../scorer.yaml"), {}).settings.model.path == tmp_path / "m"
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/models/x", "mlflow:/x"])
+def test_an_address_of_models_is_no_relative_path(read: Load, address: str) -> None:
+    assert read({"model.path": address}).settings.model.path == address
 
 
 def test_variables_without_the_prefix_are_not_ours(read: Load) -> None:

@@ -1,0 +1,88 @@
+"""The interface of a repository: where the versions of a model are kept, and how one of them is opened or added.
+
+A registry is one of schemas, and a store is one of features; models have a repository.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from scorer.errors import Misconfigured, Problem
+from scorer.model.bundle import Bundle
+from scorer.model.folder import FolderRepository
+from scorer.model.rounds import Rounds
+from scorer.model.versions import LATEST
+
+
+class Repository(Protocol):
+    """The versions of one model. A version appears whole or not at all, and never changes."""
+
+    @property
+    def name(self) -> str:
+        """The model's name, which is the last part of the location."""
+
+    @property
+    def location(self) -> str:
+        """Where it is, for people; without secrets."""
+
+    def versions(self) -> list[str]:
+        """List the names of the versions in natural order ("9" before "10").
+
+        Raises:
+            Misconfigured: if the repository cannot be read.
+        """
+
+    def resolve(self, version: str) -> str:
+        """Return the name of the chosen version.
+
+        Args:
+            version: one version's name, or `latest` for the last complete one.
+
+        Raises:
+            Misconfigured: if there is no such version.
+        """
+
+    def find(self, version: str = LATEST) -> Bundle:
+        """Open the chosen version, with its files on this machine and verified against its manifest.
+
+        Args:
+            version: one version's name, or `latest` for the last complete one.
+
+        Raises:
+            Misconfigured: if there is no such bundle or it is broken, with every reason.
+        """
+
+    def next_version(self) -> str:
+        """Return the number after the largest that names a version; "1" if there is none, or no repository yet."""
+
+    def new_version_problems(self, version: str) -> list[Problem]:
+        """Return why a version of this name cannot be added."""
+
+    def add(self, version: str, files: Mapping[str, Path], objective: str, rounds: Rounds | None = None) -> Bundle:
+        """Add a version, in a new repository if there is none.
+
+        Args:
+            version: a new name.
+            files: the files to copy, by their names in the bundle.
+            objective: the model's objective, for the manifest.
+            rounds: which of the model's rounds score; None leaves it open.
+
+        Raises:
+            Misconfigured: if the version exists, or its name cannot be one.
+            OSError: if it cannot be written; nothing was added.
+        """
+
+
+def repository_at(location: Path | str) -> Repository:
+    """Return the repository at a location, without reading it.
+
+    Args:
+        location: a folder, or an address whose scheme names a kind of repository.
+
+    Raises:
+        Misconfigured: if there is no repository of that kind.
+    """
+    if isinstance(location, Path):
+        return FolderRepository(location)
+    what = f"cannot read models from '{location.partition(':')[0]}:'"
+    raise Misconfigured([Problem("model.path", what, "expected a folder of versions")])

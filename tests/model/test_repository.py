@@ -1,0 +1,186 @@
+"""What a repository of models must do, whatever keeps its versions: each test runs on every member."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from structlog.testing import capture_logs
+
+from scorer.errors import Misconfigured
+from scorer.model import Repository, parse_rounds, repository_at
+
+Files = dict[str, Path]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One kind of repository, for a model that is named `delays`.
+
+    location: of a repository that does not exist yet.
+    damage:   changes the model of a version behind the back of the repository.
+    """
+
+    location: Path | str
+    damage: Callable[[str], object]
+
+    def open(self) -> Repository:
+        return repository_at(self.location)
+
+
+def in_a_folder(root: Path) -> Member:
+    path = root / "models/delays"
+    return Member(path, lambda version: (path / version / "model.ubj").write_bytes(b"other trees"))
+
+
+MEMBERS: dict[str, Callable[[Path], Member]] = {"folder": in_a_folder}
+
+
+@pytest.fixture(params=MEMBERS)
+def member(request: pytest.FixtureRequest, tmp_path: Path) -> Member:
+    return MEMBERS[request.param](tmp_path)
+
+
+@pytest.fixture
+def repository(member: Member) -> Repository:
+    return member.open()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    contents = {"model.ubj": b"trees" * 1000, "plan.yaml": b"columns: []\n", "golden.jsonl": b"{}\n"}
+    (tmp_path / "source").mkdir()
+    for name, data in contents.items():
+        (tmp_path / "source" / name).write_bytes(data)
+    return {name: tmp_path / "source" / name for name in contents}
+
+
+def test_a_version_that_was_added_is_found_with_its_files_by_everyone(
+    member: Member, repository: Repository, files: Files
+) -> None:
+    added = repository.add("1", files, "binary:logistic", parse_rounds("best"))
+    for bundle in (added, repository.find(), repository.find("1"), member.open().find("1")):
+        assert (bundle.name, bundle.version, bundle.verified) == ("delays", "1", True)
+        assert bundle.manifest is not None
+        assert bundle.manifest.objective == "binary:logistic"
+        assert str(bundle.rounds) == "best"
+        assert bundle.golden_file is not None
+        found = (bundle.model_file, bundle.plan_file, bundle.golden_file)
+        assert [file.read_bytes() for file in found] == [file.read_bytes() for file in files.values()]
+
+
+def test_it_is_named_after_its_location_and_shows_it(member: Member, repository: Repository) -> None:
+    assert repository.name == "delays"
+    assert repository.location == str(member.location)
+
+
+def test_versions_are_in_natural_order_and_latest_is_the_last(repository: Repository, files: Files) -> None:
+    for version in ("10", "9", "2024-10", "2024-9"):
+        repository.add(version, files, "")
+    assert repository.versions() == ["9", "10", "2024-9", "2024-10"]
+    assert repository.resolve("latest") == repository.find().version == "2024-10"
+    assert repository.resolve("9") == repository.find("9").version == "9"
+
+
+def test_the_next_version_is_the_next_number(repository: Repository, files: Files) -> None:
+    assert repository.next_version() == "1"
+    for version in ("9", "10", "2024-10"):
+        repository.add(version, files, "")
+    assert repository.next_version() == "11"
+
+
+def test_a_repository_that_is_not_there_cannot_be_read_though_added_to(repository: Repository, files: Files) -> None:
+    for read in (repository.versions, repository.find, lambda: repository.resolve("1")):
+        with pytest.raises(Misconfigured, match=r"model\.path: cannot read"):
+            read()
+    assert repository.new_version_problems("1") == []
+    repository.add("1", files, "")
+    assert repository.versions() == ["1"]
+
+
+def test_an_unknown_version_names_the_nearest_and_what_is_there(repository: Repository, files: Files) -> None:
+    repository.add("2024-09", files, "")
+    for read in (repository.resolve, repository.find):
+        with pytest.raises(Misconfigured) as refused:
+            read("2024-19")
+        (problem,) = refused.value.problems
+        assert problem.where == "model.version"
+        assert problem.what == "no version '2024-19'; did you mean '2024-09'?"
+        assert problem.expected == f"{repository.location} has 2024-09"
+
+
+def test_a_version_never_changes(repository: Repository, files: Files) -> None:
+    repository.add("1", files, "")
+    (problem,) = repository.new_version_problems("1")
+    assert (problem.where, problem.what) == ("--version", f"{repository.location}/1 exists")
+    other = files | {"model.ubj": files["plan.yaml"]}
+    with pytest.raises(Misconfigured, match="exists; a version never changes"):
+        repository.add("1", other, "")
+    assert repository.find("1").model_file.read_bytes() == files["model.ubj"].read_bytes()
+
+
+@pytest.mark.parametrize("version", ["../1", "..", ".1", "", "latest", "a/b", "a\\b", "1\n"])
+def test_a_version_has_a_plain_name(repository: Repository, files: Files, version: str) -> None:
+    (problem,) = repository.new_version_problems(version)
+    assert problem.what == f"{version!r} cannot be a version's name"
+    with pytest.raises(Misconfigured, match="cannot be a version's name"):
+        repository.add(version, files, "")
+
+
+def test_a_version_that_cannot_be_written_is_not_there(repository: Repository, files: Files) -> None:
+    repository.add("1", files, "")
+    with pytest.raises(OSError, match="nowhere"):
+        repository.add("2", files | {"plan.yaml": Path("nowhere")}, "")
+    with capture_logs() as logs:
+        assert (repository.versions(), repository.find().version) == (["1"], "1")
+    assert logs == []
+
+
+def test_files_that_differ_from_the_manifest_are_refused(member: Member, repository: Repository, files: Files) -> None:
+    repository.add("1", files, "")
+    member.damage("1")
+    with pytest.raises(Misconfigured, match="was changed since it was added: its sha256 is"):
+        repository.find("1")
+    assert repository.versions() == ["1"]
+
+
+def test_one_of_several_who_add_the_same_version_at_once_succeeds(member: Member, files: Files) -> None:
+    together = Barrier(4)
+
+    def add(number: int) -> str:
+        repository = member.open()
+        together.wait(10)
+        try:
+            repository.add("1", files, f"objective {number}")
+        except Misconfigured as refused:
+            return str(refused)
+        return "added"
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(add, range(4)))
+    assert sorted("exists; a version never changes" in answer for answer in answers) == [False, True, True, True]
+    manifest = member.open().find("1").manifest
+    assert manifest is not None
+    assert manifest.objective == f"objective {answers.index('added')}"
+
+
+def test_a_version_appears_whole(member: Member, repository: Repository, files: Files) -> None:
+    repository.add("0", files, "")
+    versions = [str(number) for number in range(1, 21)]
+    with ThreadPoolExecutor(1) as pool, capture_logs() as logs:
+        adding = pool.submit(lambda: [member.open().add(version, files, "") for version in versions])
+        while not adding.done():
+            assert all(repository.find(version).verified for version in [*repository.versions(), "latest"])
+        adding.result()
+    assert repository.versions() == ["0", *versions]
+    assert logs == []
+
+
+@pytest.mark.parametrize("location", ["s3://key:secret@bucket/models/delays", "gs://bucket/delays", "mlflow:/delays"])
+def test_an_address_of_no_member_is_refused_without_its_secrets(location: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        repository_at(location)
+    scheme = location.partition("/")[0]
+    assert str(refused.value) == f"model.path: cannot read models from '{scheme}'; expected a folder of versions"
