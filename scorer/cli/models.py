@@ -149,7 +149,8 @@ def _add(settings: Settings, args: argparse.Namespace) -> Answer:
     try:
         bundle = repository.add(version, files, serving.booster.objective, args.rounds)
     except OSError as error:
-        raise Fatal(f"cannot write {repository.location}/{version}: {error.strerror}; nothing was added") from error
+        why = error.strerror or error  # an error that is not of a system call has no strerror
+        raise Fatal(f"cannot write {repository.location}/{version}: {why}; nothing was added") from error
     served = (
         "at the next start" if settings.model.version in {"latest", version} else f"with model.version: '{version}'"
     )
