@@ -29,6 +29,7 @@ def test_every_command_of_the_page(tmp_path: Path) -> None:
     (folder / "feast-env").symlink_to(home())
     for language, name, text in BLOCK.findall(PAGE.partition("## Try it")[2]):
         if name:
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text)
         else:
             assert language == "sh", f"a block of {language} is neither a file nor a command"
@@ -41,7 +42,7 @@ def test_every_command_of_the_page(tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     said = run.stdout + run.stderr
