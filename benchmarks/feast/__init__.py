@@ -29,7 +29,7 @@ from scorer.sandbox import Redis
 from scorer.scoring import Features
 from scorer.store import Store, connect
 
-ROWS = (100, 500, 2_000)
+ROWS = (1, 10, 100, 500, 2_000)
 SECONDS = 4.0  # of each row of the table
 LEAST = 7  # times of each at least
 TIMEOUT_MS = 10_000
