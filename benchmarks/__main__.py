@@ -11,7 +11,7 @@ from statistics import median
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks import flame, harness, report, schemas, stages, startup, sweeps, trees
+from benchmarks import feast, flame, harness, report, schemas, stages, startup, sweeps, trees
 from benchmarks.compare import Wanted, compare
 from benchmarks.contenders import BASE, LAYOUTS, RIVALS, SCORER, contenders, replica
 from benchmarks.peer import BATCHES
@@ -76,12 +76,17 @@ def _schemas(_: argparse.Namespace, console: Console) -> int:
     return schemas.run(console)
 
 
+def _feast(_: argparse.Namespace, console: Console) -> int:
+    return feast.run(console)
+
+
 def _startup(chosen: argparse.Namespace, console: Console) -> int:
     return startup.run(chosen.beside, chosen.repeat, console)
 
 
 WHAT = {
     "compare": _compare,
+    "feast": _feast,
     "flame": _flame,
     "schemas": _schemas,
     "stages": _stages,
@@ -109,7 +114,7 @@ def _arguments() -> argparse.ArgumentParser:
         nargs="?",
         choices=WHAT,
         default="compare",
-        help="compare, a flame graph, schemas that change, where the time goes, what a start costs, scale, or trees",
+        help="compare, Feast, a flame graph, schemas that change, stages, what a start costs, scale, or trees",
     )
     add("--events", type=positive, default=default.events, metavar="N", help="a backlog, before each one's share")
     add("--repeat", type=positive, default=default.rounds, metavar="N", help="rounds (default: %(default)s)")

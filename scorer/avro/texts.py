@@ -41,10 +41,10 @@ def write_text(  # noqa: PLR0913, PLR0917  the arrays of a column
         The text, uint8 [bytes]; none where it stands in `data` already.
     """
     match kind:
-        case Kind.TEXT if scalar.base == "string":
-            return np.empty(0, np.uint8)
-        case Kind.TEXT:
+        case Kind.TEXT if scalar.base != "string":
             return _write_uuids(data, null, base, starts, ends)
+        case Kind.TEXT | Kind.BYTES:
+            return np.empty(0, np.uint8)
         case Kind.ENUM:
             return _write_symbols(scalar.symbols, values, null, base, starts, ends)
         case Kind.BOOLEAN:

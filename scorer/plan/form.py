@@ -31,6 +31,16 @@ _CATEGORY = f"{TEXT}, or a whole number that fits a long"
 Category = Annotated[Any, PlainValidator(_category)]
 
 
+def _join_keys(value: object) -> dict[str, object]:
+    """Accept a mapping of names; the items are read one by one, so that an error names its own known keys."""
+    if isinstance(value, dict) and value and all(isinstance(name, str) and name for name in value):
+        return value
+    raise PydanticCustomError("join_keys", "expected join keys and their types in Feast, such as {tailnum: string}")
+
+
+JoinKeys = Annotated[dict[str, Any], PlainValidator(_join_keys)]
+
+
 class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -39,11 +49,29 @@ class EntityForm(_Form):
     """One item of `entities`."""
 
     key: Text
-    layout: Literal["hash", "packed"]
+    layout: Literal["hash", "packed", "feast"]
     fields: Texts
     when_missing: Literal["impute", "dead-letter"] | None = None
     max_age: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     updated: Text | None = None
+
+
+class JoinKeyForm(_Form):
+    """One item of the `key` of an entity of layout feast."""
+
+    type: Literal["string", "bytes", "int32", "int64", "unix_timestamp"]
+    event: Text | None = None
+
+
+class FeastForm(_Form):
+    """One item of `entities` of layout feast."""
+
+    layout: Literal["feast"]
+    project: Text
+    key: JoinKeys
+    fields: Texts
+    when_missing: Literal["impute", "dead-letter"] | None = None
+    max_age: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 class ColumnForm(_Form):
@@ -78,7 +106,7 @@ class Form:
     events:   the index and event field of columns with problems, if they have an event field.
     """
 
-    entities: Sequence[tuple[str, EntityForm | None]]
+    entities: Sequence[tuple[str, EntityForm | FeastForm | None]]
     columns: Sequence[tuple[str | None, ColumnForm | None]]
     problems: Sequence[Problem]
     keys: Sequence[tuple[str, str]] = ()
@@ -100,13 +128,25 @@ def read(text: str, where: str) -> Form:
             problems.extend(_problem(fault, where, path) for fault in faults(error, form))
         return None
 
+    def fit_entity(item: object, *path: str) -> EntityForm | FeastForm | None:
+        if not isinstance(item, dict) or item.get("layout") != "feast":
+            return fit(EntityForm, item, *path)
+        form, given = fit(FeastForm, item, *path), item.get("key")
+        named = given if isinstance(given, dict) else {}
+        keys = {
+            name: fit(JoinKeyForm, key if isinstance(key, dict) else {"type": key}, *path, "key", name)
+            for name, key in named.items()
+            if isinstance(name, str)
+        }
+        return None if form is None or None in keys.values() else form.model_copy(update={"key": keys})
+
     fit(_PlanForm, raw)
     top = raw if isinstance(raw, dict) else {}
     given = top.get("entities")
     items = [(name, item) for name, item in given.items() if isinstance(name, str)] if isinstance(given, dict) else []
     columns = list(top["columns"]) if isinstance(top.get("columns"), list) else []
     names = [_text(item, "name") for item in columns]
-    entity_forms = [fit(EntityForm, item, "entities", name) for name, item in items]
+    entity_forms = [fit_entity(item, "entities", name) for name, item in items]
     column_forms = [fit(ColumnForm, item, column_step(index, names[index])) for index, item in enumerate(columns)]
     keys = [(name, _text(item, "key")) for (name, item), form in zip(items, entity_forms, strict=True) if form is None]
     events = [(at, _text(columns[at], "event")) for at, form in enumerate(column_forms) if form is None]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum, auto
 
 from scorer.batch import Field, Kind
 from scorer.errors import Problem
@@ -25,12 +26,40 @@ _TEXTS = {Kind.TEXT, Kind.ENUM, Kind.INTEGER, Kind.BOOLEAN}
 _MOMENTS = {Kind.DATE, Kind.TIME, Kind.TIMESTAMP}
 
 
+class Encoding(Enum):
+    """How a field stands in a key; numbers are little-endian."""
+
+    TEXT = auto()  # its text
+    SIZED = auto()  # the length of its text in bytes, uint32, then the text
+    INT32 = auto()
+    INT64 = auto()
+    SECONDS = auto()  # a time as Unix seconds, int64
+
+    @property
+    def width(self) -> int:
+        """How many bytes a number has; 0 if it is text."""
+        return {Encoding.INT32: 4, Encoding.INT64: 8, Encoding.SECONDS: 8}.get(self, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One field of a key: `{path}` as its text, or `{path|format}` for a date or a time."""
+    """One field of a key: `{path}` as its text, or `{path|format}` for a date or a time; binary keys encode it."""
 
     path: str
     format: str | None = None
+    encoding: Encoding = Encoding.TEXT
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the key has the text of the field, not something that is made from its value."""
+        return self.format is None and self.encoding.width == 0
+
+    @property
+    def limit(self) -> str:
+        """Which values make no key, beside null; empty if there are none."""
+        if self.format is not None:
+            return "a time out of range"
+        return "beyond 32 bits" if self.encoding is Encoding.INT32 else ""
 
     @property
     def step(self) -> int:
@@ -40,6 +69,14 @@ class Part:
     def text(self, moment: datetime) -> bytes:
         """Format a moment."""
         return moment.astimezone(UTC).strftime(self.format or "").encode()
+
+    def example(self, moment: datetime) -> bytes:
+        """Return this part of an invented key, at a moment if it is a time."""
+        if self.format is not None:
+            return self.text(moment)
+        return {Encoding.TEXT: b"0", Encoding.SIZED: b"\x01\x00\x00\x000"}.get(
+            self.encoding, bytes(self.encoding.width)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +121,19 @@ class KeyTemplate:
         """The glob pattern of all keys of this form, for SCAN and access control lists."""
         special = re.compile(rb"[*?\[\]\\]")
         return b"".join(b"*" if isinstance(each, Part) else special.sub(rb"\\\g<0>", each) for each in self.pieces)
+
+    @property
+    def grant(self) -> bytes:
+        """A pattern of these keys for access control lists that a person can type."""
+        return self.pattern
+
+    def owns(self, key: bytes) -> bool:  # noqa: ARG002  any text may be a key of this form
+        """Whether a key that matches the pattern is one of these."""
+        return True
+
+    def readable(self, key: bytes) -> str:
+        """Return a key as people write it."""
+        return key.decode(errors="backslashreplace")
 
     def fill(self, texts: Iterable[bytes]) -> bytes:
         """Return the key whose parts have these texts."""

@@ -9,7 +9,8 @@ from scorer.batch import Field
 from scorer.errors import Misconfigured, Problem
 from scorer.plan import form
 from scorer.plan.columns import FromEvent, PlanColumn, duplicates, read_columns, unknown_field
-from scorer.plan.form import EntityForm, Form, column_step, place
+from scorer.plan.feast import FeastKey, JoinKey, feature_faults
+from scorer.plan.form import EntityForm, FeastForm, Form, column_step, place
 from scorer.plan.keys import KeyTemplate
 
 
@@ -19,11 +20,13 @@ class Entity:
 
     name:         the name in columns, metrics and predictions.
     key:          builds its key in Redis from the event's fields.
-    layout:       `hash` (numbers as text) or `packed` (little-endian float32 in the order of `fields`).
-    fields:       the names of its features, distinct and at least one.
+    layout:       `hash` (numbers as text), `packed` (little-endian float32 in the order of `fields`), or `feast` (what
+                  Feast's online store holds; the key is a `FeastKey`).
+    fields:       the names of its features, distinct and at least one; `view:feature` in layout feast.
     when_missing: `impute` or `dead-letter`; None: the settings decide.
     max_age:      seconds after which it is stale; None: never.
-    updated:      the hash field with the Unix seconds of its last change; None without `max_age`.
+    updated:      the hash field with the Unix seconds of its last change; None without `max_age`, and in layout feast,
+                  which has a time for each view.
     """
 
     name: str
@@ -74,13 +77,13 @@ class Plan:
     @property
     def fields(self) -> set[str]:
         """The event fields whose values are used."""
-        moments = {part.path for entity in self.entities for part in entity.key.parts if part.format is not None}
-        return moments | {source.path for _, source in self._from_event() if not source.categories}
+        values = {part.path for entity in self.entities for part in entity.key.parts if not part.is_text}
+        return values | {source.path for _, source in self._from_event() if not source.categories}
 
     @property
     def texts(self) -> set[str]:
         """The event fields whose text is used, by keys and categories."""
-        parts = {part.path for entity in self.entities for part in entity.key.parts if part.format is None}
+        parts = {part.path for entity in self.entities for part in entity.key.parts if part.is_text}
         return parts | {source.path for _, source in self._from_event() if source.categories}
 
     def _from_event(self) -> Iterator[tuple[int, FromEvent]]:
@@ -189,19 +192,28 @@ def _entities(read: Form, where: str) -> tuple[list[Entity], list[Problem]]:
             continue
         problems += [Problem(place(where, "entities", name, key), *words) for key, *words in _faults(item)]
         try:
-            key = KeyTemplate.parse(item.key)
+            entities.append(_entity(name, item))
         except ValueError as error:
             problems.append(Problem(place(where, "entities", name, "key"), str(error)))
-        else:
-            fields = tuple(item.fields)
-            entities.append(Entity(name, key, item.layout, fields, item.when_missing, item.max_age, item.updated))
     return entities, problems
 
 
-def _faults(item: EntityForm) -> Iterator[tuple[str, str, str]]:
+def _entity(name: str, item: EntityForm | FeastForm) -> Entity:
+    fields = tuple(item.fields)
+    if isinstance(item, FeastForm):
+        keys = [JoinKey(each, key.type, key.event or each) for each, key in item.key.items()]
+        return Entity(name, FeastKey.of(item.project, keys), item.layout, fields, item.when_missing, item.max_age)
+    key = KeyTemplate.parse(item.key)
+    return Entity(name, key, item.layout, fields, item.when_missing, item.max_age, item.updated)
+
+
+def _faults(item: EntityForm | FeastForm) -> Iterator[tuple[str, str, str]]:
     """Yield which keys of an entity cannot be combined: the key, what was found, and what was expected."""
     for field in duplicates(item.fields):
         yield "fields", f"duplicate '{field}'", "expected distinct names"
+    if isinstance(item, FeastForm):
+        yield from feature_faults(item.fields)
+        return
     if item.max_age is not None and item.layout != "hash":
         yield (
             "max_age",

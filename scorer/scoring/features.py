@@ -177,7 +177,8 @@ def _needed_by(denied: Denied, requests: Sequence[Request], keyed: Sequence[Keye
 def _why(entity: Entity, found: Found, row: int, state: Lookup) -> str:
     slot = found.slots[row]
     if slot == NO_SLOT:
-        null = "null, or a time out of range" if any(part.format for part in entity.key.parts) else "null"
+        limits = " or ".join(dict.fromkeys(part.limit for part in entity.key.parts if part.limit))
+        null = f"null, or {limits}" if limits else "null"
         return f"entity '{entity.name}' is missing: a field in its key '{entity.key.text}' is {null}"
     words = {
         Lookup.MISSING: "no features in Redis at",
@@ -185,5 +186,5 @@ def _why(entity: Entity, found: Found, row: int, state: Lookup) -> str:
         Lookup.INVALID: f"the value in Redis does not match layout {entity.layout} at",
         Lookup.UNAVAILABLE: "Redis did not answer for",
     }
-    key = found.keys[slot].decode(errors="backslashreplace")
+    key = entity.key.readable(found.keys[slot])
     return f"entity '{entity.name}' is {state.name.lower()}: {words[state]} key '{key}'"

@@ -1,6 +1,6 @@
 """From columns of events to the distinct keys of a batch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -10,7 +10,7 @@ from scorer.arrays.distinct import distinct
 from scorer.arrays.kernel import kernel
 from scorer.arrays.spans import Texts, copy
 from scorer.batch import Events, Field, Kind
-from scorer.plan.keys import KeyTemplate, Part
+from scorer.plan.keys import Encoding, KeyTemplate, Part
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = (datetime.min.replace(tzinfo=UTC) - _EPOCH).days
@@ -33,8 +33,8 @@ class Keyring:
 
     def __init__(self, template: KeyTemplate, fields: Mapping[str, Field]) -> None:
         self._paths = [part.path for part in template.parts]
-        self._pieces = [_piece(piece, fields) for piece in template.pieces]
-        self._moments = [piece for piece in self._pieces if isinstance(piece, _Moment)]
+        self._pieces = [each for piece in template.pieces for each in _pieces(piece, fields)]
+        self._limited = [piece for piece in self._pieces if isinstance(piece, _Moment | _Number)]
         self._from_event = np.array([isinstance(piece, _Text) for piece in self._pieces])
 
     def keys(self, events: Events, good: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Texts]:
@@ -46,13 +46,14 @@ class Keyring:
 
         Returns:
             int32 [rows], the index of each row's key; NO_SLOT if the row needs no key, or if a field of the key is null
-            or a time out of range (outside the years 1 to 9999, or outside a day). The distinct keys.
+            or a time out of range (outside the years 1 to 9999, or outside a day), or a number beyond its width. The
+            distinct keys.
         """
         usable = good.copy()
         for path in self._paths:
             usable &= ~events.columns[path].null
-        for moment in self._moments:
-            usable &= moment.known(events)
+        for limited in self._limited:
+            usable &= limited.known(events)
         made = bytearray()
         spans = np.empty((2, len(self._pieces), events.rows), np.int64)
         for at, piece in enumerate(self._pieces):
@@ -87,6 +88,50 @@ class _Text:
         return np.asarray(column.starts), np.asarray(column.ends)
 
 
+class _Length:
+    """A piece of a binary key that is the length of the text that follows."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def spans(self, events: Events, _usable: NDArray[np.bool_], made: bytearray) -> _Spans:
+        column = events.columns[self._path]
+        return _numbers(np.asarray(column.ends) - np.asarray(column.starts), "<u4", made)
+
+
+class _Number:
+    """A piece of a binary key that is a number, or the Unix seconds of a date or a timestamp.
+
+    Args:
+        part: the part of the template, with the encoding.
+        field: an integer, a date or a timestamp.
+    """
+
+    def __init__(self, part: Part, field: Field) -> None:
+        self._path, self._type = part.path, f"<i{part.encoding.width}"
+        self._factor = _SECONDS if part.encoding is Encoding.SECONDS and field.kind is Kind.DATE else 1
+        self._ticks = field.ticks if part.encoding is Encoding.SECONDS else 1
+
+    def known(self, events: Events) -> NDArray[np.bool_]:
+        """Return which values are within the range of the number."""
+        values, limits = events.columns[self._path].values, np.iinfo(self._type)
+        return (values >= limits.min) & (values <= limits.max)
+
+    def spans(self, events: Events, _usable: NDArray[np.bool_], made: bytearray) -> _Spans:
+        values = events.columns[self._path].values.astype(np.int64, copy=False)
+        seconds = values // self._ticks
+        seconds += (values < 0) & (seconds * self._ticks != values)  # towards zero, as Feast rounds
+        return _numbers(seconds * self._factor, self._type, made)
+
+
+def _numbers(values: NDArray[np.int64], dtype: str, made: bytearray) -> _Spans:
+    """Append the number of each row; return where they are."""
+    start = len(made)
+    made += values.astype(dtype).tobytes()
+    starts = np.arange(start, len(made), np.dtype(dtype).itemsize)
+    return starts, starts + np.dtype(dtype).itemsize
+
+
 class _Moment:
     """A piece of the template that is a formatted time; values with the same text are formatted only once.
 
@@ -119,10 +164,20 @@ class _Moment:
         return np.take(edges, each, mode="clip"), np.take(edges, each + 1, mode="clip")
 
 
-def _piece(piece: bytes | Part, fields: Mapping[str, Field]) -> _Literal | _Text | _Moment:
+_Piece = _Literal | _Text | _Length | _Number | _Moment
+
+
+def _pieces(piece: bytes | Part, fields: Mapping[str, Field]) -> Iterator[_Piece]:
     if isinstance(piece, bytes):
-        return _Literal(piece)
-    return _Text(piece.path) if piece.format is None else _Moment(piece, fields[piece.path])
+        yield _Literal(piece)
+    elif piece.format is not None:
+        yield _Moment(piece, fields[piece.path])
+    elif piece.encoding.width:
+        yield _Number(piece, fields[piece.path])
+    else:
+        if piece.encoding is Encoding.SIZED:
+            yield _Length(piece.path)
+        yield _Text(piece.path)
 
 
 @kernel("int64(int64[:, :, ::1], boolean[::1], int64[::1], int64[::1])", refcounts=False)

@@ -21,8 +21,9 @@ class MemoryStore:
 
     Args:
         entities: the entities of the plan.
-        features: entity -> key as in Redis (`plane:N57869`) -> name of a feature -> value. A key that is left out is
-            missing. An entity with a `max_age` needs its `updated` field, as in Redis.
+        features: entity -> key as in Redis (`plane:N57869`; in layout feast `hour=17, origin=JFK`) -> name of a feature
+            -> value. A key that is left out is missing. An entity with a `max_age` needs its `updated` field, as in
+            Redis; in layout feast, `_ts:view` in Unix seconds for each view.
 
     Raises:
         Misconfigured: the mapping is not of this form, or has an entity that the plan does not have.
@@ -44,7 +45,7 @@ class MemoryStore:
     def _reply(self, request: Request, now: float) -> Reply:
         entity = request.entity
         of_entity = self._features.get(entity.name, {})
-        records = [of_entity.get(key.decode(errors="backslashreplace")) for key in request.keys]
+        records = [of_entity.get(entity.key.readable(key)) for key in request.keys]
         try:
             return stored(entity, records, now)
         except TypeError as error:
@@ -77,10 +78,12 @@ def _line(entity: Entity, record: Record, now: float | None) -> tuple[Lookup, li
     nothing: list[float | None] = [None] * len(entity.fields)
     if all(record.get(name) is None for name in entity.fields):
         return Lookup.MISSING, nothing
-    if now is not None and entity.max_age is not None and entity.updated is not None:
-        changed = _number(record.get(entity.updated))
-        if changed is None or not math.isfinite(changed) or now - changed > entity.max_age:
-            return Lookup.STALE, nothing
+    if now is not None and entity.max_age is not None:
+        for time in layout_of(entity).times(entity):
+            changed = _number(record.get(time.name))
+            is_fresh = changed is not None and math.isfinite(changed) and now - changed <= entity.max_age
+            if not is_fresh and any(record.get(name) is not None for name in time.fields):
+                return Lookup.STALE, nothing
     return Lookup.HIT, [_number(record.get(name)) for name in entity.fields]
 
 

@@ -82,3 +82,14 @@ def test_what_stands_in_the_way_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "c").mkdir()
     assert load(configured(tmp_path / "c", "redis://h", PLAN.replace("card.number", "card.nmber")), *cards) == 2
     assert "card.number" in capsys.readouterr().err
+
+
+def test_what_feast_keeps_is_left_to_feast(redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entity = "{layout: feast, project: p, key: {number: {type: int64, event: card.number}}, fields: [stats:spend]}"
+    plan = f"entities: {{card: {entity}}}\ncolumns: [{{name: spend, entity: card, field: stats:spend}}]"
+    assert load(configured(tmp_path, redis_url, plan), tmp_path / "cards.csv", "number,spend\n7,1.5\n") == 2
+    said = capsys.readouterr().err
+    assert "entities.card: its features have layout feast, which `scorer features load` does not write" in said
+    assert "Feast's `materialize` does" in said
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.dbsize() == 0

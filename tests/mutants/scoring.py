@@ -2,6 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
+FEAST = "tests/store/redis/test_feast.py::"
 CACHE = "tests/store/test_cache.py"
 GUARANTEES = "tests/delivery/test_guarantees.py::"
 
@@ -82,5 +83,33 @@ MUTANTS = [
         "heads[line, TAG] == tag and same(data, start, texts, (line + 1) * size - KEY_ROOM, end - start)",
         "heads[line, TAG] == tag",
         CACHE,
+    ),
+    Mutant(
+        "a view of Feast that is too old is used beside a fresh one",
+        "scorer.store.redis.layouts.feast:judge",
+        "min(oldest, parsed.numbers[first + features + views[feature]])",
+        "parsed.numbers[first + features + views[feature]]",
+        FEAST + "test_freshness_must_be_shown_by_each_view",
+    ),
+    Mutant(
+        "a negative int32 of Feast becomes a large number",
+        "scorer.store.redis.layouts.feast_values:number",
+        "TO_NEGATIVE if value >= SIGN_OF_HALF else 0.0",
+        "0.0",
+        FEAST + "test_a_number",
+    ),
+    Mutant(
+        "a number beyond 32 bits is the key of another entity",
+        "scorer.scoring.keyring:_Number.known",
+        "(values >= limits.min) & (values <= limits.max)",
+        "values == values",
+        "tests/plan/test_feast.py::test_an_int32_and_an_int64_are_other_keys_and_what_is_beyond_32_bits_has_none",
+    ),
+    Mutant(
+        "join keys stand in the order of the plan",
+        "scorer.plan.feast:FeastKey.of",
+        "tuple(sorted(join_keys, key=lambda each: each.name))",
+        "tuple(join_keys)",
+        "tests/plan/test_feast.py::test_keys_are_the_bytes_of_real_ones",
     ),
 ]

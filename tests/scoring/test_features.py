@@ -128,6 +128,31 @@ def test_a_rejected_row_says_all_that_it_lacks_and_is_rejected_once() -> None:
     )
 
 
+def test_a_key_of_feast_is_told_as_people_write_it() -> None:
+    plan = """
+entities:
+  plane:
+    layout: feast
+    project: flights
+    key: {tailnum: string, card: {type: int32, event: card.number}}
+    fields: [stats:seats]
+columns:
+  - {name: seats, entity: plane, field: stats:seats}
+"""
+    rows: list[Row | None] = [
+        {"tailnum": "a,\x00", "card.number": -7},
+        {"tailnum": "N1", "card.number": 1 << 31},
+        {"tailnum": None, "card.number": 1},
+    ]
+    matrix = passed(features(Table({"plane": {}}), when_missing="dead-letter", plan=plan), rows)
+    null = "a field in its key 'card={card.number}, tailnum={tailnum} of project flights' is null, or beyond 32 bits"
+    assert {each.row: each.detail for each in matrix.rejected} == {
+        0: "entity 'plane' is missing: no features in Redis at key 'card=-7, tailnum=a\\,\x00'",
+        1: f"entity 'plane' is missing: {null}",
+        2: f"entity 'plane' is missing: {null}",
+    }
+
+
 def test_rows_rejected_before_are_not_looked_up() -> None:
     store = table()
     matrix = passed(features(store, when_missing="dead-letter", when_unavailable="dead-letter"), [None, None])

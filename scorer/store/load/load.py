@@ -14,7 +14,7 @@ from scorer.errors import Misconfigured, Problem, did_you_mean
 from scorer.plan.plan import Entity, Plan
 from scorer.store.load.cells import float32_text, key_text, number_text, seconds_text
 from scorer.store.load.files import Line, read_lines
-from scorer.store.redis.layouts import Stored, layout_of
+from scorer.store.redis.layouts import Stored, writable
 from scorer.store.redis.write import write
 
 Meaning = TypeVar("Meaning", str, bytes)
@@ -62,7 +62,8 @@ def load_file(
         on_progress: called with the number of lines written so far.
 
     Raises:
-        Misconfigured: the file or some of its lines are wrong; nothing was written.
+        Misconfigured: the file or some of its lines are wrong, or the layout is written by another system; nothing was
+            written.
         Unavailable:   the server does not answer, or refuses a command.
     """
     reader = _Reader(entity, fields)
@@ -114,7 +115,7 @@ class _Reader:
     def __init__(self, entity: Entity, fields: Mapping[str, Field]) -> None:
         self._entity, self._now = entity, repr(time.time())
         self._parts = [(part.path, partial(key_text, part=part, field=fields[part.path])) for part in entity.key.parts]
-        self._number = float32_text if layout_of(entity).number_type is np.float32 else number_text
+        self._number = float32_text if writable(entity).number_type is np.float32 else number_text
         self.needed = list(dict.fromkeys([*(path for path, _ in self._parts), *entity.fields]))
         self.updated = entity.updated
 

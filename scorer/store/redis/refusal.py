@@ -32,8 +32,8 @@ UNKNOWN_LOGIN = "AUTH may be renamed there, or it is not Redis; without a login 
 def denied(link: Link, text: str, request: Request, key: bytes | None) -> Denied:
     """Return the error for a key that the user may not read; `key` is None if the server does not say which."""
     entity = request.entity
-    which = f"key '{shown(key)}'" if key is not None else f"one of {len(request.keys)} keys"
-    grant = f"ACL SETUSER {link.user} ~{shown(entity.key.pattern)}"
+    which = f"key '{printable(entity.key.readable(key))}'" if key is not None else f"one of {len(request.keys)} keys"
+    grant = f"ACL SETUSER {link.user} ~{shown(entity.key.grant)}"
     return Denied(
         f"{link.name} answered '{foreign(text)}' for {which} of entity '{entity.name}': grant the user its keys,"
         f" with {grant}",

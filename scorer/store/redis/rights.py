@@ -41,4 +41,4 @@ def reading_concerns(target: Target, timeout_ms: int, entity: Entity, keys: Sequ
 
 def _made_up(entity: Entity) -> bytes:
     now = datetime.now(UTC)
-    return entity.key.fill(part.text(now) if part.format else b"0" for part in entity.key.parts)
+    return entity.key.fill(part.example(now) for part in entity.key.parts)

@@ -5,10 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from scorer.errors import Problem
+from scorer.plan.keys import KeyTemplate
 from scorer.plan.plan import Entity
 from scorer.printable import printable
 from scorer.store.redis.layouts import Finding, layout_of
-from scorer.store.redis.refusal import shown
 from scorer.store.redis.rights import reading_concerns
 from scorer.store.redis.talk import ELSEWHERE, Refused, Talk, talks
 from scorer.store.redis.url import parse
@@ -38,7 +38,7 @@ def sample_problems(url: str, timeout_ms: int, entity: Entity) -> tuple[list[Pro
     where, target = f"plan.yaml: entities.{entity.name}", parse(url)
     with talks(target, timeout_ms) as servers:
         try:
-            keys, refused = _find(servers, entity.key.pattern), ""
+            keys, refused = _find(servers, entity.key), ""
         except Refused as error:
             keys, refused = [], _may_not_look(where, error)
         warnings = reading_concerns(target, timeout_ms, entity, [key for _, key in keys])
@@ -49,7 +49,7 @@ def sample_problems(url: str, timeout_ms: int, entity: Entity) -> tuple[list[Pro
     if refused:
         return [], [*warnings, refused]
     if not keys:
-        nothing = f"{where}: Redis has no key like '{entity.key.text}'; `scorer features load` writes them"
+        nothing = f"{where}: Redis has no key like '{entity.key.text}'; {layout_of(entity).writer} writes them"
         return [], [*warnings, nothing]
     answers = defaultdict(list)
     for finding in findings:
@@ -86,7 +86,7 @@ def _findings(server: Talk, key: bytes, entity: Entity) -> Iterator[Finding]:
 
 
 def _type_findings(server: Talk, key: bytes, entity: Entity) -> Iterator[Finding]:
-    name, layout = shown(key), layout_of(entity)
+    name, layout = printable(entity.key.readable(key)), layout_of(entity)
     kind, expected = printable(server.text(b"TYPE", key).decode(errors="replace")), layout.redis_type
     fits = kind in {expected, "none"}  # a key may have expired meanwhile
     yield Finding("type", "" if fits else f"'{name}' is a {kind}, but layout {entity.layout} needs a {expected}")
@@ -94,13 +94,13 @@ def _type_findings(server: Talk, key: bytes, entity: Entity) -> Iterator[Finding
         yield from layout.findings(server, key, name, entity)
 
 
-def _find(servers: list[Talk], pattern: bytes) -> list[tuple[Talk, bytes]]:
-    """Return some keys that match a pattern, from each server, after a bounded search."""
+def _find(servers: list[Talk], template: KeyTemplate) -> list[tuple[Talk, bytes]]:
+    """Return some keys of a template, from each server, after a bounded search."""
     found: list[tuple[Talk, bytes]] = []
     for server in servers:
         end, keys, cursor = time.monotonic() + SEARCH_SECONDS / len(servers), dict[bytes, None](), b""
         while cursor != b"0" and len(keys) < SAMPLES and time.monotonic() < end:
-            cursor, some = server.scan(cursor or b"0", pattern, SCANNED)
-            keys |= dict.fromkeys(some)
+            cursor, some = server.scan(cursor or b"0", template.pattern, SCANNED)
+            keys |= dict.fromkeys(filter(template.owns, some))
         found += [(server, key) for key in list(keys)[: max(1, SAMPLES // len(servers))]]
     return found

@@ -6,7 +6,7 @@ from itertools import islice
 
 from scorer.errors import Unavailable
 from scorer.plan.plan import Entity
-from scorer.store.redis.layouts import Stored, layout_of
+from scorer.store.redis.layouts import Stored, writable
 from scorer.store.redis.url import parse
 from scorer.store.redis.writer import Write, Writer
 
@@ -26,9 +26,10 @@ def write(url: str, entity: Entity, lines: Iterable[Stored], on_progress: Callab
         How many lines were written.
 
     Raises:
-        Unavailable: the server does not answer, or refuses a command.
+        Misconfigured: another system writes features of this layout.
+        Unavailable:   the server does not answer, or refuses a command.
     """
-    commands_of = layout_of(entity).writes
+    commands_of = writable(entity).writes
     left, done = iter(lines), 0
     try:
         with closing(Writer(parse(url))) as writer:

@@ -16,11 +16,16 @@ from redis.crc import key_slot
 
 from scorer.batch import Lookup
 from scorer.errors import Unavailable
+from scorer.plan.feast import FeastKey, JoinKey
 from scorer.plan.keys import KeyTemplate
+from scorer.plan.plan import Entity
 from scorer.sandbox import Redis
 from scorer.store.protocol import Request, Store
 from scorer.store.redis.connect import connect
+from scorer.store.redis.layouts.feast import _field_of
 from scorer.store.redis.sample import sample_problems
+from tests.plan.test_feast import feast_key
+from tests.store.redis.feast_bytes import timestamp, value
 from tests.store.redis.servers import HASH, PACKED, Custom, Fake, SentinelServer, proof
 
 PLENTY_MS = 30_000
@@ -109,6 +114,24 @@ def test_keys_of_all_nodes_come_in_their_order(cluster: ThreeMasters) -> None:
         assert reply.lookup[-1] == Lookup.MISSING
     assert nothing.values.shape == (0, 3)
     store.close()
+
+
+def test_hashes_of_feast_come_from_all_nodes(cluster: ThreeMasters) -> None:
+    template = FeastKey.of("flights", [JoinKey("tailnum", "string", "tailnum")])
+    entity = Entity("plane", template, "feast", ("stats:seats",), max_age=60.0)
+    keys = [feast_key("flights", {"tailnum": ("string", f"{{N{number}}}")}) for number in range(60)]
+    assert {cluster.owner(key) for key in keys} == {0, 1, 2}
+    for number, key in enumerate(keys):
+        written = {_field_of("stats:seats"): value("int64", number), "_ts:stats": timestamp(1_000 - number)}
+        cluster.clients[cluster.owner(key)].hset(key, mapping=written)
+    store = connect(cluster.url, PLENTY_MS)
+    (reply,) = store.fetch([Request(entity, keys[::-1])], 1_010.0)
+    fresh = [number <= 50 for number in range(60)][::-1]
+    assert [state == Lookup.HIT for state in reply.lookup.tolist()] == fresh
+    np.testing.assert_array_equal(reply.values[:, 0], np.where(fresh, np.arange(60)[::-1], np.nan))
+    store.close()
+    for key in keys:
+        cluster.clients[cluster.owner(key)].delete(key)
 
 
 def test_another_type_is_invalid_here_too(cluster: ThreeMasters) -> None:

@@ -1,7 +1,7 @@
 """Layout `hash`: a Redis hash for each key, with numbers as text."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from scorer.plan.plan import Entity
 from scorer.printable import printable
 from scorer.store.protocol import Reply, Request
 from scorer.store.redis.bounds import VALUE_ROOM
-from scorer.store.redis.layouts.layout import Finding, Server, Stored
+from scorer.store.redis.layouts.layout import LOADING, Dated, Finding, Server, Stored
 from scorer.store.redis.resp import ERROR, VALUE, Cells, command, commands
 
 MOST_NAMES = 1000  # most fields of a hash that are searched for one with a similar name
@@ -26,11 +26,12 @@ class HashLayout:
 
     redis_type = "hash"
     number_type: type[np.float32] | type[np.float64] = np.float64
+    writer = LOADING
 
     def lookups(self, request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:  # noqa: ARG002  always one key a command
         """Return one HMGET for each key."""
-        head, tail, width = _command(fields_asked(request.entity))
-        return commands(request.keys, head, tail), np.full(len(request.keys), width)
+        fields = fields_asked(request.entity)
+        return commands(request.keys, *_command(fields)), np.full(len(request.keys), len(fields))
 
     def is_together(self, request: Request, *, singly: bool) -> bool:  # noqa: ARG002  as above
         """Whether one command has more than one key: never."""
@@ -39,6 +40,10 @@ class HashLayout:
     def most_bytes(self, entity: Entity) -> int:
         """Return how many bytes the fields of one hash may take."""
         return VALUE_ROOM * len(fields_asked(entity))
+
+    def times(self, entity: Entity) -> tuple[Dated, ...]:
+        """Return the one time of all features."""
+        return () if entity.max_age is None or entity.updated is None else (Dated(entity.updated, entity.fields),)
 
     def read(self, entity: Entity, cells: Cells, now: float) -> Reply:
         """Parse the numbers, field by field."""
@@ -68,7 +73,7 @@ class HashLayout:
         texts = server.texts(b"HMGET", key, *(field.encode() for field in fields), count=len(fields))
         for name, text in zip(fields, texts, strict=True):
             if text is None:
-                fault = f"'{shown_key}' has no field '{name}'{did_you_mean(name, _names(server, key))}"
+                fault = f"'{shown_key}' has no field '{name}'{did_you_mean(name, names(server, key))}"
                 yield Finding(name, fault, usual=name != entity.updated)
             else:
                 _, is_number = by_python(text)
@@ -82,13 +87,17 @@ def fields_asked(entity: Entity) -> tuple[str, ...]:
 
 
 @functools.cache
-def _command(fields: tuple[str, ...]) -> tuple[bytes, bytes, int]:
-    """Return the parts before and after the key in the command for the given fields, and the number of fields."""
+def _command(fields: tuple[str, ...]) -> tuple[bytes, bytes]:
+    return hmget([field.encode() for field in fields])
+
+
+def hmget(fields: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Return the parts before and after the key in the command for the given fields."""
     head = b"*%d\r\n$5\r\nHMGET\r\n" % (2 + len(fields))
-    return head, command(*(field.encode() for field in fields)).split(b"\r\n", 1)[1], len(fields)
+    return head, command(*fields).split(b"\r\n", 1)[1]
 
 
-def _names(server: Server, key: bytes) -> list[str]:
+def names(server: Server, key: bytes) -> list[str]:
     """Return the fields of a hash; none if they are too many to search for a similar name."""
     if server.number(b"HLEN", key) > MOST_NAMES:
         return []

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scorer.plan.plan import Entity
 from scorer.store.protocol import Reply, Request
 from scorer.store.redis.resp import Cells
+
+LOADING = "`scorer features load`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,17 @@ class Stored:
     key: bytes
     values: tuple[str, ...]
     updated: str = ""
+
+
+class Dated(NamedTuple):
+    """The time of the last change of some features.
+
+    name:   its name beside the features.
+    fields: the features.
+    """
+
+    name: str
+    fields: tuple[str, ...]
 
 
 class Finding(NamedTuple):
@@ -54,6 +67,7 @@ class Layout(Protocol):
 
     redis_type: str  # of its keys, as TYPE names it
     number_type: type[np.float32] | type[np.float64]  # in which the numbers are kept
+    writer: str  # what writes the features, for messages
 
     def lookups(self, request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
         """Return the commands that look features up, and the widths of their replies for `Inbox.expect`.
@@ -69,6 +83,9 @@ class Layout(Protocol):
     def most_bytes(self, entity: Entity) -> int:
         """Return how many bytes the values of one key's reply may take."""
 
+    def times(self, entity: Entity) -> tuple[Dated, ...]:
+        """Return the times that the `max_age` of an entity is applied to; none if it has no `max_age`."""
+
     def read(self, entity: Entity, cells: Cells, now: float) -> Reply:
         """Decode the replies to a request. A key whose reply is an error is INVALID.
 
@@ -78,8 +95,13 @@ class Layout(Protocol):
             now:    Unix seconds, for `max_age`.
         """
 
-    def writes(self, entity: Entity, stored: Stored) -> list[bytes]:
-        """Return the commands that write the features of one key; a field without a value is removed."""
-
     def findings(self, server: Server, key: bytes, shown_key: str, entity: Entity) -> Iterator[Finding]:
         """Check a key of the right type against the plan."""
+
+
+@runtime_checkable
+class Writable(Layout, Protocol):
+    """A layout that `scorer features load` can write."""
+
+    def writes(self, entity: Entity, stored: Stored) -> list[bytes]:
+        """Return the commands that write the features of one key; a field without a value is removed."""

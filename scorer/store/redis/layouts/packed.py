@@ -11,7 +11,7 @@ from scorer.batch import Lookup
 from scorer.plan.plan import Entity
 from scorer.store.protocol import Reply, Request
 from scorer.store.redis.bounds import VALUE_ROOM
-from scorer.store.redis.layouts.layout import Finding, Server, Stored
+from scorer.store.redis.layouts.layout import LOADING, Dated, Finding, Server, Stored
 from scorer.store.redis.resp import ABSENT, BARE, ERROR, Cells, command, commands
 
 FLOAT32 = 4  # bytes
@@ -27,6 +27,7 @@ class PackedLayout:
 
     redis_type = "string"
     number_type: type[np.float32] | type[np.float64] = np.float32
+    writer = LOADING
 
     def lookups(self, request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:
         """Return one MGET, or a GET for each key."""
@@ -42,6 +43,10 @@ class PackedLayout:
     def most_bytes(self, entity: Entity) -> int:
         """Return how many bytes one value may take."""
         return VALUE_ROOM + FLOAT32 * len(entity.fields)
+
+    def times(self, entity: Entity) -> tuple[Dated, ...]:  # noqa: ARG002  a value has no time
+        """Return no time."""
+        return ()
 
     def read(self, entity: Entity, cells: Cells, now: float) -> Reply:  # noqa: ARG002  a value has no time
         """Copy the words."""
