@@ -30,7 +30,7 @@ from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, members
 from tests.delivery.world import World
 from tests.kafka.conftest import settings
-from tests.kafka.delivery.test_exactly_once import Member, join
+from tests.kafka.delivery.test_exactly_once import Member, fence, join
 
 OUTAGE_SECONDS = 3.0
 
@@ -199,9 +199,11 @@ def test_a_right_to_write_that_is_lost_is_told_by_a_transaction_that_waits_for_i
     world = make_world(bootstrap=guarded.bootstrap)
     member = join(settings(guarded.bootstrap), world.input, world.output)
     member.publish()
+    fence(member.kafka, member.transactions)
+    with pytest.raises(Aborted):
+        member.publish(3)  # so the next attempt asks for reports
     right = Right(world, AclOperation.WRITE, world.output)
     right.forbid()
-    member.transactions._faults._needs_reports = True
     with closing(member.consumer):
         with pytest.raises(Fatal, match="refused a write"):
             publish_or_retry(member)
