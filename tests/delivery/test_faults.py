@@ -25,7 +25,7 @@ from scorer.sandbox import Kafka, Redis
 from scorer.sandbox.proxy import Network, Proxy
 from scorer.sandbox.server import free_port
 from scorer.settings import BatchSettings
-from tests.conftest import mainly
+from tests.conftest import DELIVERIES, mainly
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, members
 from tests.delivery.world import World
@@ -252,7 +252,8 @@ def test_a_right_to_the_group_that_is_lost_is_waited_for(make_world: MakeWorld, 
     assert watched.unhealthy() == ["writes", "kafka"]
 
 
-@pytest.mark.parametrize("delivery", mainly("at-least-once"))
+@pytest.mark.prove
+@pytest.mark.parametrize("delivery", DELIVERIES)
 def test_an_idle_replica_goes_on_after_its_broker_was_away(
     make_world: MakeWorld, own_kafka: Kafka, delivery: str
 ) -> None:
