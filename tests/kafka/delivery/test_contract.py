@@ -96,7 +96,8 @@ def test_nothing_is_committed_before_it_is_acknowledged(replica: Replica) -> Non
     for _ in range(3):
         replica.delivery.commit()
         replica.source.keep_alive(None, 0.05)
-    waiting = not replica.delivery.idle
+    waiting = not replica.transactional  # nobody has taken a delivery report yet
+    assert replica.delivery.idle != waiting
     assert told == ([] if waiting else [[]])
     assert replica.committed() == ({} if waiting else ends([batch]))
     assert replica.delivery.uncommitted == (len(batch) if waiting else 0)
@@ -162,6 +163,7 @@ def test_a_full_window_takes_batches_again_once_it_is_acknowledged(replica: Repl
             replica.publish(batch)
             published.append(batch)
     full = replica.delivery.full
+    assert full != replica.transactional
     assert len(published) == WINDOW if full else sorted(places(published)) == all_events()
     assert full != replica.delivery.idle
     replica.acknowledge()
@@ -181,6 +183,7 @@ def test_commits_are_behind_until_the_consumer_takes_their_answer(replica: Repli
         replica.acknowledge()
         assert replica.delivery.behind == (replica.delivery.uncommitted > MOST)
     behind = replica.delivery.behind
+    assert behind != replica.transactional
     assert replica.delivery.uncommitted == (2 * EVENTS if behind else 0)
     for _ in range(3):
         replica.delivery.serve(0.05)
@@ -223,6 +226,7 @@ def test_what_is_not_committed_of_a_lost_partition_is_dropped_and_read_again(rep
     published, *rest = replica.read(2 * FIRST)
     replica.publish(published)
     uncommitted = replica.delivery.uncommitted
+    assert uncommitted == (0 if replica.transactional else len(published))
     assert replica.lose(rest[0]) is None, "not even what came back is still ours"
     assert (replica.delivery.uncommitted, replica.delivery.dropped) == (0, uncommitted)
     replica.acknowledge()
