@@ -11,6 +11,7 @@ from scorer.errors import Aborted, Fatal
 from scorer.kafka.delivery import transactions
 from tests.kafka import fakes
 from tests.kafka.delivery.replicas import EVENTS, PARTITIONS, Fake, Real, Replica, until
+from tests.kafka.ends import turns
 from tests.kafka.fakes import EACH, MOST, WINDOW, Row, rows
 
 MODES: dict[str, type[fakes.AtLeastOnce | fakes.ExactlyOnce]] = {
@@ -259,10 +260,11 @@ def test_a_write_that_nothing_can_replace_is_fatal_and_never_committed(replica: 
     replica.confirm()
 
     def publish_and_wait() -> None:
-        while True:
+        for _ in turns("a refusal with its reason"):
             with suppress(Aborted):  # the brokers' reason may come with the second attempt only
                 replica.publish(second, large=range(len(second)))
                 return replica.acknowledge()
+        return None
 
     with pytest.raises(Fatal, match="refused"):
         publish_and_wait()

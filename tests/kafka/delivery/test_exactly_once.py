@@ -19,7 +19,7 @@ from scorer.sandbox import Kafka
 from scorer.settings import KafkaSettings
 from tests.conftest import MakeTopic
 from tests.kafka.conftest import settings
-from tests.kafka.ends import wait_ended
+from tests.kafka.ends import turns, wait_ended
 
 PAYLOADS = Payloads(rows=np.arange(3), data=bytes(300), ends=np.array([100, 200, 300]))
 
@@ -223,9 +223,10 @@ def test_a_refused_write_undoes_the_batch_and_is_fatal(kafka: Kafka, make_topic:
     member = join(settings(kafka.bootstrap), make_topic("in"), make_topic("out", max_message_bytes="100"))
 
     def publish() -> None:
-        while True:
-            with suppress(Aborted):  # a refusal that arrives while offsets are sent has no reason
+        for _ in turns("a refusal with its reason"):
+            with suppress(Aborted):  # one that arrives while offsets are sent has no reason
                 return member.publish()
+        return None
 
     with pytest.raises(Fatal, match="too large"):
         publish()
