@@ -26,11 +26,16 @@ demo: $(READY)
 
 PYTEST = $(PYTHON_IN) -m pytest --numprocesses auto --dist worksteal
 
+# Compiles the kernels on two cores, once: otherwise each worker of a fresh clone compiles all of them.
+KERNELS = $(PYTHON_IN) -c 'import scorer.avro' & $(PYTHON_IN) -c 'import scorer.scoring' & wait
+
 test: $(READY)
 	@$(PYTHON_IN) -m compileall -q -j 0 scorer
+	@$(KERNELS)
 	@$(PYTEST) -m 'not prove' $(ARGS)
 
 prove: $(READY)
+	@$(KERNELS)
 	@$(PYTEST) -m prove $(ARGS)
 
 torture: $(READY)

@@ -84,8 +84,9 @@ def coordinator(world: World, brokers: list[Kafka]) -> Kafka:
     return found
 
 
-@pytest.mark.parametrize("protocol", mainly("classic", of=PROTOCOLS))
-@pytest.mark.parametrize("delivery", mainly("at-least-once"))
+@pytest.mark.prove
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("delivery", DELIVERIES)
 def test_a_stop_while_the_coordinator_moves_repeats_nothing(
     make_world: MakeWorld, brokers: list[Kafka], delivery: str, protocol: str
 ) -> None:
@@ -114,7 +115,8 @@ def test_too_few_replicas_in_sync_are_waited_for(make_world: MakeWorld, brokers:
     assert repeats_nothing(world), world.log()
 
 
-@pytest.mark.parametrize("delivery", mainly("at-least-once"))
+@pytest.mark.prove
+@pytest.mark.parametrize("delivery", DELIVERIES)
 def test_a_broker_that_cannot_write_to_its_disk_is_one_that_dies(
     make_world: MakeWorld, own_kafka: Kafka, delivery: str
 ) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 
+import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from tests.delivery.conftest import MakeWorld, mainly_at_least_once, mainly_exactly_once
@@ -66,6 +67,7 @@ def test_kill_9_of_a_replay_loses_and_doubles_nothing(make_world: MakeWorld) -> 
     assert seen.total() > LETTERS, "no kill met an open transaction, so this proved nothing"
 
 
+@pytest.mark.prove
 def test_kill_9_of_a_replay_of_which_some_is_refused_forgets_and_doubles_nothing(make_world: MakeWorld) -> None:
     world = make_world()
     post = Post(world.bootstrap)

@@ -60,6 +60,7 @@ def shared_by(world: World, replicas: int) -> bool:
     return len([held for held in owners(world).values() if held]) == replicas
 
 
+@mainly_exactly_once
 def test_every_event_is_scored_once_and_in_order(world: World) -> None:
     world.send(range(20_000))
     replicas = [world.start(), world.start()]
@@ -88,7 +89,7 @@ def test_a_score_does_not_depend_on_the_size_of_its_batch(make_world: MakeWorld,
     world.verify()
 
 
-@mainly_at_least_once
+@pytest.mark.prove
 def test_a_replica_that_joins_or_leaves_repeats_nothing(world: World) -> None:
     with load(world, 2_000):
         first = world.start()
@@ -104,6 +105,7 @@ def test_a_replica_that_joins_or_leaves_repeats_nothing(world: World) -> None:
     assert world.verify().repeated == 0
 
 
+@mainly_at_least_once
 @pytest.mark.parametrize("kills", KILLS)
 def test_kill_9_loses_nothing(world: World, kills: int) -> None:
     chance = random.Random(5)  # noqa: S311  the moments of the kills, the same in every run
@@ -143,7 +145,8 @@ def test_sigterm_commits_what_is_acknowledged_within_the_deadline(world: World) 
     assert world.verify().repeated == 0
 
 
-@pytest.mark.parametrize("seconds", mainly(8, of=[8, 20]))  # both longer than the session timeout
+@pytest.mark.prove
+@pytest.mark.parametrize("seconds", [8, 20])  # both longer than the session timeout
 def test_redis_away_loses_nothing_and_the_member_stays(make_world: MakeWorld, own_redis: Redis, seconds: int) -> None:
     world = make_world(redis=own_redis.url)
     with load(world, 1_000):
@@ -175,7 +178,7 @@ def test_a_batch_that_has_to_wait_is_scored_in_the_end(make_world: MakeWorld, ow
     assert world.verify().repeated == 0
 
 
-@mainly_at_least_once
+@pytest.mark.prove
 def test_memory_does_not_grow_with_the_backlog(world: World) -> None:
     world.send(range(240_000))
     replica = world.start()

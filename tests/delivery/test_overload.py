@@ -5,7 +5,7 @@ import time
 import pytest
 
 from scorer.sandbox import Redis
-from tests.conftest import mainly
+from tests.conftest import DELIVERIES
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, resident_megabytes
 
@@ -29,7 +29,8 @@ def test_lag_grows_under_overload_and_memory_does_not(make_world: MakeWorld) -> 
     world.verify()
 
 
-@pytest.mark.parametrize("delivery", mainly("at-least-once"))
+@pytest.mark.prove
+@pytest.mark.parametrize("delivery", DELIVERIES)
 def test_a_hot_partition_does_not_starve_the_others(make_world: MakeWorld, delivery: str) -> None:
     # Small batches, so that each costs much more than its events, as they do on a busy machine.
     world = make_world(kafka__delivery=delivery, batch__max_records=20)

@@ -46,7 +46,8 @@ def test_a_killed_replica_of_the_consumer_protocol_is_replaced(make_world: MakeW
     world.verify()
 
 
-@pytest.mark.parametrize("protocol", mainly("classic", of=PROTOCOLS))
+@pytest.mark.prove
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_named_replica_comes_back_to_its_partitions_and_moves_no_others(make_world: MakeWorld, protocol: str) -> None:
     patience = {"session.timeout.ms": 45_000} if protocol == "classic" else {}
     world = make_world(kafka__properties=PROTOCOLS[protocol] | patience)
@@ -66,6 +67,7 @@ def test_a_named_replica_comes_back_to_its_partitions_and_moves_no_others(make_w
     assert world.verify().repeated == 0
 
 
+@pytest.mark.prove
 def test_a_named_replica_that_is_killed_while_it_gives_partitions_up_leaves_none_without_an_owner(
     make_world: MakeWorld, own_redis: Redis
 ) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from scorer.sandbox import freeze
-from tests.conftest import mainly
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load
 from tests.delivery.test_rebalances import PROTOCOLS as QUICK
@@ -83,6 +82,7 @@ def test_a_stop_in_the_middle_of_a_rebalance_repeats_nothing(
     assert not shows_itself, "each stop missed the pending rebalance"
 
 
+@pytest.mark.prove
 def test_a_stop_whose_time_is_up_tells_how_much_is_repeated(make_world: MakeWorld) -> None:
     world = make_world(kafka__properties=PROTOCOLS["classic"] | SOON, shutdown__deadline_s=0.5)
     with load(world, RATE):
@@ -93,7 +93,8 @@ def test_a_stop_whose_time_is_up_tells_how_much_is_repeated(make_world: MakeWorl
     assert 0 < world.verify().repeated <= last["at_most"]
 
 
-@pytest.mark.parametrize("protocol", mainly("classic", of=QUICK))
+@pytest.mark.prove
+@pytest.mark.parametrize("protocol", QUICK)
 def test_a_stop_after_the_partitions_were_lost_commits_nothing_of_them(make_world: MakeWorld, protocol: str) -> None:
     world = make_world(kafka__properties=QUICK[protocol])
     with load(world, RATE):

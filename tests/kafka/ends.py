@@ -1,7 +1,7 @@
 """The ends of topics, for read_committed and read_uncommitted consumers."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
@@ -26,6 +26,14 @@ def is_open(admin: AdminClient, topic: str, partitions: int) -> bool:
     written = ends(admin, topic, partitions, committed=False)
     stable = ends(admin, topic, partitions, committed=True)
     return any(stable[number] < end for number, end in written.items())
+
+
+def turns(what: str) -> Iterator[None]:
+    """Yield for each turn of a wait, and fail by name if what is awaited has not happened in time."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        yield
+        assert time.monotonic() < deadline, f"{what}: not after {PATIENCE_SECONDS} s"
 
 
 def wait_ended(bootstrap: str, topic: str, partitions: int) -> None:

@@ -102,7 +102,7 @@ MUTANTS = [
     ),
     Mutant(
         "a transaction is committed without what the client refused to send",
-        "scorer.kafka.delivery.fault_finder:Reports.wait",
+        "scorer.kafka.delivery.fault_finder:TransactionReports.wait",
         "raise KafkaException(refused[0])",
         "pass",
         REFUSED + "test_what_no_request_can_carry_is_a_dead_letter_with_its_beginning",

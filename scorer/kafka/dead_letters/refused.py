@@ -1,57 +1,15 @@
 """Replayed events that their input topic refuses: which they are, and what to change."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError
 
 from scorer.kafka.brokers.topics import AFTER, ANY_TIME, BEFORE, DIFFERENCE, Topic
 from scorer.kafka.dead_letters.read import Letter
 from scorer.kafka.delivery.refusals import ENVELOPE_BYTES, RECORD_ERRORS, SIZE_ERRORS
 from scorer.kafka.writes import Write, bytes_of
-
-UNSENT = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001  librdkafka's own codes are so named
-
-
-Report = Callable[[KafkaError | None, Message], None]
-
-
-class Reports:
-    """The delivery reports of one transaction.
-
-    The callbacks only collect, because they may run while an error of the client is being raised.
-    """
-
-    def __init__(self) -> None:
-        self.expected = self._acknowledged = 0
-        self._failures: list[tuple[int, KafkaError]] = []
-
-    @property
-    def settled(self) -> bool:
-        """Whether the report of every write has arrived. Reports are counted: an empty queue proves nothing."""
-        return self._acknowledged + len(self._failures) == self.expected
-
-    @property
-    def good(self) -> bool:
-        """Whether no write has failed."""
-        return not self._failures
-
-    @property
-    def refused(self) -> dict[int, KafkaError]:
-        """The errors of the refused writes, by number; writes that were not sent are left out."""
-        return {write: error for write, error in self._failures if error.code() not in UNSENT}
-
-    def of(self, write: int) -> Report:
-        """Return the delivery callback of the write with this number; the caller counts it in `expected`."""
-
-        def report(error: KafkaError | None, _: Message) -> None:
-            if error is None:
-                self._acknowledged += 1
-            else:
-                self._failures.append((write, error))
-
-        return report
 
 
 class Refusals:

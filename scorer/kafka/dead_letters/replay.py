@@ -15,8 +15,10 @@ from scorer.kafka.brokers.topics import Topic
 from scorer.kafka.client import LastError, transaction_properties
 from scorer.kafka.connect import connect, no_answer
 from scorer.kafka.dead_letters.read import Letter
-from scorer.kafka.dead_letters.refused import Refusals, Report, Reports, concerns_event
+from scorer.kafka.dead_letters.refused import Refusals, concerns_event
 from scorer.kafka.dead_letters.replayed import read_replayed, replayed_topic
+from scorer.kafka.delivery.published import Report
+from scorer.kafka.delivery.reports import Reports
 from scorer.kafka.delivery.transactions import FENCED
 from scorer.kafka.writes import PREFIX, Write
 from scorer.settings import KafkaSettings
@@ -28,6 +30,7 @@ ABORT_SECONDS = 5.0
 TRIES = 3  # attempts at a transaction
 TURN_SECONDS = 0.1
 ANY_PARTITION = -1
+UNSENT = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001  librdkafka's own codes are so named
 
 
 class Replay:
@@ -130,12 +133,13 @@ class Replay:
                     self._producer.commit_transaction(PATIENCE_SECONDS)
                     return {}
                 self._producer.abort_transaction(PATIENCE_SECONDS)
-            for at, error in reports.refused.items():
+            refused = _refused(reports)
+            for at, error in refused.items():
                 if not concerns_event(error):
                     letter = letters[at]
                     raise self._refusal(f"topic {letter.topic} refused the event of dead letter {letter.place}", error)
-            if reports.refused:
-                return reports.refused
+            if refused:
+                return refused
             # After a refusal the client's sequence numbers are wrong: it fails one more transaction without sending it.
         raise Fatal(f"cannot replay: {TRIES} transactions failed; {self._done_so_far()}")
 
@@ -146,7 +150,7 @@ class Replay:
             self.replayed.add(letter)
         changes = ((Write(topic=topic, value=value, key=key), ANY_PARTITION) for key, value in self.replayed.changes())
         if not self._write(changes, reports):
-            error = next(iter(reports.refused.values()), KafkaError(KafkaError._STATE))  # noqa: SLF001  as above
+            error = next(iter(_refused(reports).values()), KafkaError(KafkaError._STATE))  # noqa: SLF001  as above
             raise self._refusal(f"topic {topic} refused the record of what was replayed", error)
 
     def _write(self, writes: Iterable[tuple[Write, int]], reports: Reports) -> bool:
@@ -154,7 +158,7 @@ class Replay:
         whole = all(self._handed_over(*write, reports.of(at), reports) for at, write in enumerate(writes))
         while not reports.settled:
             self._producer.poll(TURN_SECONDS)
-        return whole and reports.good
+        return whole and not reports.failed
 
     def _handed_over(self, write: Write, partition: int, report: Report, reports: Reports) -> bool:
         """Pass a write to the client; return False if the transaction has failed meanwhile."""
@@ -211,6 +215,11 @@ class Replay:
                 "transaction was aborted, and the next replay repeats those events"
             )
         return Fatal(f"cannot replay: {error.str()}")
+
+
+def _refused(reports: Reports) -> dict[int, KafkaError]:
+    """Return the errors of the refused writes, by number; writes that were not sent are left out."""
+    return {write: error for write, error in reports.failed if error.code() not in UNSENT}
 
 
 def _event(letter: Letter) -> Write:

@@ -1,15 +1,17 @@
 """Exactly-once delivery: finds the write that the brokers refused when a whole transaction failed."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from scorer.batch import Rejected
 from scorer.kafka.dead_letters.write import DeadLetterLimit
 from scorer.kafka.delivery.published import Published, Report
 from scorer.kafka.delivery.refusals import RECORD_ERRORS, SIZE_ERRORS, Refusals
 from scorer.kafka.delivery.refused_writes import replace_refused
+from scorer.kafka.delivery.reports import Reports
 from scorer.kafka.writes import bytes_of
 
 POLL_SECONDS = 0.05
@@ -18,69 +20,45 @@ ONE_BY_ONE: dict[str, object] = {"batch.num.messages": 1, "max.in.flight": 1}
 Refused = tuple[int, KafkaError]
 
 
-class Reports:
-    """The delivery reports of one transaction; requested only after a failed attempt, since they cost time.
-
-    The callbacks call no methods, because they may run while an error of the client is being raised.
-    """
+class TransactionReports(Reports):
+    """The delivery reports of one transaction, by row; requested only after a failed attempt, since they cost time."""
 
     def __init__(self, *, wanted: bool) -> None:
-        self._wanted, self._came = wanted, 0
-        self._expected = 0
-        self._failed: list[tuple[KafkaError, int | Message]] = []  # each with its row, or its prediction
+        super().__init__()
+        self._wanted = wanted
 
-    def callbacks(self, published: Published) -> tuple[Report | None, Callable[[int], Report | None]]:
-        """Return the delivery callback of predictions, and a function that returns that of a row's dead letter."""
+    def callbacks(self, published: Published) -> tuple[Iterable[Report | None], Callable[[int], Report | None]]:
+        """Return the delivery callback of each prediction, and a function that returns that of a row."""
         if not self._wanted:
-            return None, lambda _: None
-        self._expected = len(published.rows)
-        return self._of_prediction, self.of_row
+            return repeat(None), lambda _: None
+        self.expected = len(published.rows)
+        return map(self.of, published.payloads.rows.tolist()), self.of
 
-    def of_row(self, row: int) -> Report:
-        """Return the delivery callback of one row."""
-
-        def report(error: KafkaError | None, _: Message | None) -> None:
-            self._came += 1
-            if error is not None:
-                self._failed.append((error, row))
-
-        return report
-
-    def wait(self, producer: Producer, seconds: float, expected: int | None = None) -> bool:
+    def wait(self, producer: Producer, seconds: float) -> bool:
         """Wait for all reports, or for one that failed; return whether all writes were acknowledged.
 
         Raises:
             KafkaException: a record was refused. This is raised here since the transaction does not fail if the client
                 itself refused the write. For any other failure the transaction knows the cause; the report does not.
         """
-        expected = self._expected if expected is None else expected
         deadline = time.monotonic() + seconds
-        while self._came < expected and not self._failed:
+        while not self.settled and not self.failed:
             if time.monotonic() > deadline:
                 return False
             producer.poll(POLL_SECONDS)
-        if refused := [error for error, _ in self._failed if error.code() in RECORD_ERRORS]:
+        if refused := [error for _, error in self.failed if error.code() in RECORD_ERRORS]:
             raise KafkaException(refused[0])
-        return not self._failed
+        return not self.failed
 
     def require_no_failure(self) -> None:
         """Raise the error of a write that failed, where the transaction itself has not told it."""
-        if self._failed:
-            raise KafkaException(self._failed[0][0])
+        if self.failed:
+            raise KafkaException(self.failed[0][1])
 
-    def refused(self, published: Published) -> list[Refused]:
+    def refused(self) -> list[Refused]:
         """Return the rows in refused requests, ascending; one row of each request is faulty."""
-        rows = [
-            (at if isinstance(at, int) else published.row_of(at.value() or b""), error)
-            for error, at in self._failed
-            if error.code() in RECORD_ERRORS
-        ]
+        rows = [(row, error) for row, error in self.failed if error.code() in RECORD_ERRORS]
         return sorted(rows, key=lambda each: each[0])
-
-    def _of_prediction(self, error: KafkaError | None, message: Message | None) -> None:
-        self._came += 1
-        if error is not None and message is not None:
-            self._failed.append((error, message))
 
 
 class FaultFinder:
@@ -114,9 +92,9 @@ class FaultFinder:
         self._unwritable.clear()
         self._cut.clear()
 
-    def reports(self) -> Reports:
+    def reports(self) -> TransactionReports:
         """Return the reports of the next transaction."""
-        return Reports(wanted=self._needs_reports)
+        return TransactionReports(wanted=self._needs_reports)
 
     def concerns(self, error: KafkaError, refused: Sequence[Refused]) -> bool:
         """Whether a transaction failed because one of its records was refused.

@@ -1,14 +1,15 @@
 """At-least-once delivery: retries refused writes in ever smaller groups, until each faulty record is found."""
 
 from collections.abc import Sequence
-from functools import partial
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from scorer.batch import Reason, Rejected
 from scorer.kafka.dead_letters.write import DeadLetterLimit
-from scorer.kafka.delivery.published import Published
+from scorer.kafka.delivery.published import Published, Report
 from scorer.kafka.delivery.refusals import RECORD_ERRORS, Refusals
+from scorer.kafka.delivery.reports import Reports
+from scorer.kafka.writes import Write
 
 POLL_SECONDS = 0.05
 PIECES = 8  # the number of parts into which a refused group is divided
@@ -64,30 +65,26 @@ class RefusedWrites:
 
     def _write(self, published: Published, rows: Sequence[int]) -> list[tuple[int, KafkaError]]:
         """Write some rows and wait for all reports; return the refused rows."""
-        reports: dict[int, KafkaError | None] = {}
+        reports = Reports()
         for row in rows:
-            self._produce(published, row, reports)
-        while len(reports) < len(rows):
+            reports.expected += 1
+            self._produce(published.write(row), reports.of(row))
+        while not reports.settled:
             self._producer.poll(POLL_SECONDS)
-        refused = []
-        for row in rows:
-            error = reports[row]
-            if error is None:
-                published.batch.delivered(None, None)
-            else:
-                self._require_retriable(published, row, error)
-                refused.append((row, error))
-        return refused
+        for row, error in reports.failed:
+            self._require_retriable(published, row, error)
+        for _ in range(len(rows) - len(reports.failed)):
+            published.batch.delivered(None, None)
+        return sorted(reports.failed, key=lambda each: each[0])
 
-    def _produce(self, published: Published, row: int, reports: dict[int, KafkaError | None]) -> None:
-        write = published.write(row)
+    def _produce(self, write: Write, report: Report) -> None:
         while True:
             try:
-                return self._producer.produce(**write, on_delivery=partial(_keep_report, reports, row))
+                return self._producer.produce(**write, on_delivery=report)
             except BufferError:
                 self._producer.poll(POLL_SECONDS)
             except KafkaException as refused:  # the client itself refused it
-                return _keep_report(reports, row, refused.args[0], None)
+                return report(refused.args[0], None)
 
     def _require_retriable(self, published: Published, row: int, error: KafkaError) -> None:
         if error.code() not in RECORD_ERRORS:
@@ -111,7 +108,3 @@ def replace_refused(
         published.reject(rejected)
     else:
         raise refusals.fatal(error, write, published.named(row))
-
-
-def _keep_report(reports: dict[int, KafkaError | None], row: int, error: KafkaError | None, _: Message | None) -> None:
-    reports[row] = error

@@ -1,7 +1,8 @@
 """The producer: writes predictions and dead letters, and counts every delivery report."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import repeat
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -68,7 +69,7 @@ class Sink:
         published = self._published(records, payloads, rejected, batch)
         batch.refused = partial(self._prediction_refused, published)
         try:
-            self._write(published, batch.delivered, lambda row: partial(self._letter_report, published, row))
+            self._write(published, repeat(batch.delivered), lambda row: partial(self._letter_report, published, row))
         except KafkaException as error:
             raise Fatal(f"the client refused a write: {error.args[0].str()}") from error
 
@@ -102,11 +103,13 @@ class Sink:
     ) -> Published:
         return Published(self._topic, self._dead_letters, records, payloads, rejected, batch)
 
-    def _write(self, published: Published, on_delivery: Report | None, of_row: Callable[[int], Report | None]) -> None:
+    def _write(
+        self, published: Published, reports: Iterable[Report | None], of_row: Callable[[int], Report | None]
+    ) -> None:
         payloads, keys = published.payloads, published.records.keys
         produce, topic, data = self._producer.produce, self._topic, payloads.data
         start = 0
-        for row, end in zip(payloads.rows.tolist(), payloads.ends.tolist(), strict=True):
+        for row, end, on_delivery in zip(payloads.rows.tolist(), payloads.ends.tolist(), reports, strict=False):
             try:
                 produce(topic, data[start:end], keys[row], ANY_PARTITION, on_delivery)
             except BufferError:

@@ -22,7 +22,7 @@ from scorer.kafka.dead_letters.write import DeadLetterLimit, DeadLetters
 from scorer.kafka.delivery.bounded import CALL_SECONDS, bounded
 from scorer.kafka.delivery.checkpoint import InFlight
 from scorer.kafka.delivery.commits import NOT_OWNER, Commits, topic_partitions
-from scorer.kafka.delivery.fault_finder import ONE_BY_ONE, FaultFinder, Reports
+from scorer.kafka.delivery.fault_finder import ONE_BY_ONE, FaultFinder, TransactionReports
 from scorer.kafka.delivery.published import Published
 from scorer.kafka.delivery.sink import Sink, pass_on
 from scorer.kafka.offsets import Partition
@@ -181,7 +181,7 @@ class Transactions(Sink):
             offsets, membership = topic_partitions(published.batch.offsets), published.records.membership
             self._bounded(partial(_commit, self._producer, offsets, membership, reports.require_no_failure))
         except KafkaException as failed:
-            refused = reports.refused(published)
+            refused = reports.refused()
             if not self._faults.concerns(failed.args[0], refused):
                 self._abort(failed.args[0])
             self._commits.observer.committed("failed")
@@ -193,22 +193,22 @@ class Transactions(Sink):
     def _probe(self, published: Published, rows: Sequence[int]) -> tuple[int, KafkaError] | None:
         """Write rows one by one in a transaction that is never committed; return the first refused row."""
         self._recover(ONE_BY_ONE)
-        self._state, report = State.DISCARDED, Reports(wanted=True)
+        self._state, reports = State.DISCARDED, TransactionReports(wanted=True)
         try:
             self._producer.begin_transaction()
             for row in rows:
+                reports.expected += 1
                 try:
-                    self._write_later(published.write(row), report.of_row(row))
+                    self._write_later(published.write(row), reports.of(row))
                 except KafkaException as refused:  # the client itself refused it
-                    pass_on(report.of_row(row), refused)
-                if not report.wait(self._producer, CALL_SECONDS, expected=1):
+                    pass_on(reports.of(row), refused)
+                if not reports.wait(self._producer, CALL_SECONDS):
                     raise Aborted("the brokers have not reported which write they refused, will retry")
-                report = Reports(wanted=True)
         except KafkaException as failed:
-            if not report.refused(published):
+            if not reports.refused():
                 raise Aborted(f"transaction failed, will retry: {failed.args[0].str()}") from failed
         self._recover()
-        return next(iter(report.refused(published)), None)
+        return next(iter(reports.refused()), None)
 
     def _abort(self, error: KafkaError) -> NoReturn:
         """Abort a failed transaction, or mark the producer as unusable until the outcome is known; then raise."""

@@ -26,6 +26,7 @@ from scorer.settings import KafkaSettings
 from tests.conftest import MakeTopic
 from tests.kafka.conftest import settings
 from tests.kafka.consume.test_source import Member, fill, joined, values
+from tests.kafka.ends import turns
 
 ENDS = 100
 COMMITTED = 60
@@ -194,8 +195,10 @@ def test_messages_from_before_a_partition_was_assigned_again_are_dropped_and_so_
     with joined(group, topic, max_records=20) as member:
         assert values(member.poll()) == sent[:20]
         stale: list[Message] = []
-        while len(stale) < 31:  # the other records, and the end behind them
+        for _ in turns("the other records, and the end behind them"):
             stale += member.source._consumer.consume(31, 1)
+            if len(stale) >= 31:
+                break
         monkeypatch.setattr(member.source, "_consumer", Early(member, stale, TopicPartition(topic, 0)))
         assert member.source._take(100, 0) == 31
         monkeypatch.undo()
@@ -218,12 +221,13 @@ def test_a_rebalance_while_a_transaction_holds_the_offsets_moves_no_beginning(
         fill(kafka, topic, [b"%d" % number for number in range(ENDS)], partition)
     held = hold_offsets(kafka, group.group_id, topic)
     with joined(group, topic) as first:
-        while first.source.assignment.generation < 1:
-            first.source.poll()
+        poll_until_assigned(first)
         with joined(group, topic) as second:
             begun: dict[int, int] = {}
             ended = False
-            while len(begun) < 2:
+            for _ in turns("an event of each partition"):
+                if len(begun) == 2:
+                    break
                 for member in (first, second):
                     if records := member.source.poll():
                         for partition, offset in zip(records.partition.tolist(), records.offset.tolist(), strict=True):
@@ -236,12 +240,21 @@ def test_a_rebalance_while_a_transaction_holds_the_offsets_moves_no_beginning(
     assert begun == {0: COMMITTED, 1: COMMITTED}
 
 
+def poll_until_assigned(member: Member) -> None:
+    for _ in turns("an assignment"):
+        if member.source.assignment.generation:
+            return
+        member.source.poll()
+
+
 def hold_offsets(kafka: Kafka, group: str, topic: str) -> Producer:
     """Commit an offset of both partitions, and add a later one to a transaction that stays open."""
     servers = {"bootstrap.servers": kafka.bootstrap}
     member = Consumer({**servers, "group.id": group, "partition.assignment.strategy": "cooperative-sticky"})
     member.subscribe([topic])
-    while len(member.assignment()) < 2:
+    for _ in turns("an assignment"):
+        if len(member.assignment()) == 2:
+            break
         member.consume(1, 0.1)
     metadata = member.consumer_group_metadata()
     producer = Producer({**servers, "transactional.id": group, "transaction.timeout.ms": 60_000})

@@ -19,7 +19,7 @@ from scorer.sandbox import Kafka
 from scorer.settings import KafkaSettings
 from tests.conftest import MakeTopic
 from tests.kafka.conftest import settings
-from tests.kafka.ends import wait_ended
+from tests.kafka.ends import turns, wait_ended
 
 PAYLOADS = Payloads(rows=np.arange(3), data=bytes(300), ends=np.array([100, 200, 300]))
 
@@ -72,6 +72,14 @@ def join(kafka: KafkaSettings, topic: str, output: str) -> Member:
     return Member(chosen, consumer, made, ExactlyOnce(made, consumer.consumer_group_metadata))
 
 
+def fence(kafka: KafkaSettings, transactions: Transactions) -> Producer:
+    """Return a new producer of the same transactional.id, which fences the one of these transactions."""
+    name = transactions._properties["transactional.id"]
+    other = Producer({"bootstrap.servers": kafka.bootstrap_servers, "transactional.id": name})
+    other.init_transactions(10)
+    return other
+
+
 @pytest.fixture
 def member(kafka: Kafka, make_topic: MakeTopic) -> Member:
     return join(settings(kafka.bootstrap), make_topic("in"), make_topic("out"))
@@ -111,9 +119,7 @@ def test_a_position_that_could_not_be_committed_is_tried_again(member: Member, m
 
 def test_who_is_fenced_is_undone_and_goes_on_with_a_new_producer(member: Member) -> None:
     member.publish()
-    taken = {"bootstrap.servers": member.kafka.bootstrap_servers}
-    other = Producer(taken | {"transactional.id": member.transactions._properties["transactional.id"]})
-    other.init_transactions(10)
+    fence(member.kafka, member.transactions)
     with pytest.raises(Aborted):
         member.publish(3)
     assert (member.visible(), member.committed()) == (3, 3)
@@ -168,9 +174,7 @@ def test_a_transaction_whose_end_was_not_heard_of_is_ended_before_the_replica_le
 
 def test_a_transaction_that_another_of_its_name_has_ended_is_not_waited_for(member: Member) -> None:
     member.publish()
-    taken = {"bootstrap.servers": member.kafka.bootstrap_servers}
-    other = Producer(taken | {"transactional.id": member.transactions._properties["transactional.id"]})
-    other.init_transactions(10)
+    other = fence(member.kafka, member.transactions)
     with pytest.raises(Aborted):
         member.publish(3)
     assert member.transactions.settle(0)
@@ -219,9 +223,10 @@ def test_a_refused_write_undoes_the_batch_and_is_fatal(kafka: Kafka, make_topic:
     member = join(settings(kafka.bootstrap), make_topic("in"), make_topic("out", max_message_bytes="100"))
 
     def publish() -> None:
-        while True:
-            with suppress(Aborted):  # a refusal that arrives while offsets are sent has no reason
+        for _ in turns("a refusal with its reason"):
+            with suppress(Aborted):  # one that arrives while offsets are sent has no reason
                 return member.publish()
+        return None
 
     with pytest.raises(Fatal, match="too large"):
         publish()
