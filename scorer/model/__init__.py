@@ -14,10 +14,11 @@ from scorer.model.bundle import (
 from scorer.model.categories import Given
 from scorer.model.golden import Golden, read_golden
 from scorer.model.load import load_booster, misnamed
-from scorer.model.manifest import Manifest
+from scorer.model.manifest import MODELS, Manifest
 from scorer.model.rounds import Rounds, parse_rounds
 
 __all__ = [
+    "MODELS",
     "Booster",
     "Bundle",
     "Given",

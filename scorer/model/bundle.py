@@ -94,8 +94,9 @@ def versions(path: Path) -> list[str]:
     try:
         names = [entry.name for entry in path.iterdir() if is_version_name(entry.name) and entry.is_dir()]
     except OSError as error:
+        expected = "expected a folder of versions, which `scorer models add` makes"
         raise Misconfigured(
-            [Problem("model.path", f"cannot read the folder {path}: {error.strerror}", "expected a folder of versions")]
+            [Problem("model.path", f"cannot read the folder {path}: {error.strerror}", expected)]
         ) from error
     return sorted(names, key=_natural)
 
