@@ -1,12 +1,13 @@
 """Decides where each column comes from: only what nothing speaks against, and nothing else is like."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from scorer.batch import Field
 from scorer.errors import nearest
 from scorer.init import features, fields, parts
 from scorer.init.features import Holder
-from scorer.init.found import Candidate, Guess, Wanted
+from scorer.init.found import Candidate, Guess, Source, Wanted
 from scorer.init.samples import Samples
 from scorer.init.writing import flow
 
@@ -31,7 +32,7 @@ def decide(
         for guess in first
         if guess.source and guess.source.part and not guess.open and parts.bare(guess.wanted.name)
     }
-    return [judge.guess(guess.wanted, chosen) if guess.open else guess for guess in first]
+    return _single([judge.guess(guess.wanted, chosen) if guess.open else guess for guess in first])
 
 
 class _Judge:
@@ -47,12 +48,13 @@ class _Judge:
         usable = [holder for holder in self._holders if holder.usable]
         of_event = fields.candidates(wanted, self._fields, self._samples)
         of_redis = features.candidates(wanted, usable)
+        closed = features.candidates(wanted, [holder for holder in self._holders if not holder.usable])
         if not of_event:
             of_event = self._times(wanted, set(chosen), alone=not of_redis)
-        if found := [*of_event, *of_redis]:
-            return _judged(wanted, found)
-        closed = features.candidates(wanted, [holder for holder in self._holders if not holder.usable])
-        return _judged(wanted, closed) if closed else self._nothing(wanted)
+        found = [*of_event, *of_redis]
+        if not found or (of_event and all(each.near == 1 for each in of_event)):
+            found += closed
+        return _judged(wanted, found) if found else self._nothing(wanted)
 
     def _times(self, wanted: Wanted, chosen: set[str], *, alone: bool) -> list[Candidate]:
         """Return the parts of times that a column may be; what cannot be is left out if something else can."""
@@ -61,7 +63,9 @@ class _Judge:
         if not alone:
             return found
         left = parts.told_apart(wanted, possible, self._fields, self._samples) if possible else found
-        return parts.related(left, chosen) if len(left) > 1 and possible and parts.bare(wanted.name) else left
+        if len(left) > 1 and possible and parts.bare(wanted.name):
+            left = parts.related(left, chosen)
+        return [parts.doubted(wanted, left[0], self._fields)] if len(left) == 1 else left
 
     def _nothing(self, wanted: Wanted) -> Guess:
         known = [
@@ -79,7 +83,26 @@ def _judged(wanted: Wanted, found: Sequence[Candidate]) -> Guess:
     (only,) = found
     if only.against:
         return Guess(wanted, None, only.why, open=only.against, candidates=[f"if it is right: {flow(only.source)}"])
-    return Guess(wanted, only.source, only.why, only.sure, only.todo)
+    return Guess(wanted, only.source, only.why, only.near, only.sure, only.todo)
+
+
+def _single(guesses: Sequence[Guess]) -> list[Guess]:
+    """Open the columns that have the source of another one, whose name is as near or nearer: one of them is wrong."""
+    of_source: dict[Source, list[Guess]] = defaultdict(list)
+    for guess in guesses:
+        if guess.source is not None and not guess.open:
+            of_source[guess.source].append(guess)
+    found = []
+    for guess in guesses:
+        same = of_source[guess.source] if guess.source is not None and not guess.open else []
+        rivals = [each for each in same if each is not guess and each.near >= guess.near]
+        if rivals and guess.source is not None:
+            why = f"it would be the same as {rivals[0].wanted.name}"
+            hint = f"if it is right: {flow(guess.source)}"
+            found.append(Guess(guess.wanted, None, guess.why, open=why, candidates=[hint]))
+        else:
+            found.append(guess)
+    return found
 
 
 def _shown(candidate: Candidate) -> str:

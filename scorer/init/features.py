@@ -76,7 +76,8 @@ def judged(wanted: Wanted, holder: Holder, name: str, *, qualified: bool) -> Can
     found = holder.found
     style = "with its entity's name" if qualified else f"same name{' in another style' * (name != wanted.name)}"
     why = f"field {name} of hashes {holder.pattern.shown}, {style}"
-    candidate = Candidate(Source(entity=holder.name, field=name), why, isinstance(found, Template) and found.sure)
+    sure = isinstance(found, Template) and found.sure
+    candidate = Candidate(Source(entity=holder.name, field=name), why, 2 if qualified else 1, sure)
     if isinstance(found, Unresolved):
         return candidate.refuted(f"the key of {holder.pattern.shown} is open: {found.why}")
     if wanted.categories:

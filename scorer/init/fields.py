@@ -58,7 +58,7 @@ def candidates(wanted: Wanted, fields: Mapping[str, Field], samples: Samples) ->
 def judged(wanted: Wanted, found: Named, samples: Samples) -> Candidate:
     """Return a field as the source of a column, with what speaks against it."""
     field = found.field
-    candidate = Candidate(Source(event=field.path), found.why, sure=found.nearness == 3)  # noqa: PLR2004  see Named
+    candidate = Candidate(Source(event=field.path), found.why, found.nearness, found.nearness == 3)  # noqa: PLR2004  see Named
     if field.kind is Kind.BYTES:
         return candidate.refuted("it is bytes, from which no number is made")
     if field.kind in MOMENTS:

@@ -52,14 +52,16 @@ class Source:
 class Candidate:
     """A possible source of a column.
 
-    why: how it was found.
-    sure: whether names are the same to the letter, or values confirm it.
+    why:     how it was found.
+    near:    how near the names are: 3 the same, 2 the same in another style or with the owner's, 1 the end of one.
+    sure:    whether names are the same to the letter, or values confirm it.
     against: what speaks against it; empty if nothing does.
-    todo: what is to be added to it; empty if it is complete.
+    todo:    what is to be added to it; empty if it is complete.
     """
 
     source: Source
     why: str
+    near: int = 1
     sure: bool = False
     against: str = ""
     todo: str = ""
@@ -76,13 +78,15 @@ class Guess:
     source:     what the plan has; None or incomplete if it is open.
     open:       why it is left open; empty if it is placed.
     why:        how the source was found.
-    sure:       see `Candidate`.
+    near:       see `Candidate`.
+    sure:       the same.
     candidates: what may be written where it is open.
     """
 
     wanted: Wanted
     source: Source | None
     why: str = ""
+    near: int = 1
     sure: bool = False
     open: str = ""
     candidates: Sequence[str] = field(default=())

@@ -1,6 +1,7 @@
 """Names of columns, fields and keys, compared as their words: `tripDistance` and `trip_distance` are alike."""
 
 import re
+from collections.abc import Iterator
 
 _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
@@ -36,3 +37,36 @@ def endings(path: str) -> list[str]:
     """Return a dotted path and its endings, each as `alike` writes it: the whole first, the last field at the end."""
     steps = path.split(".")
     return ["".join(map(alike, steps[at:])) for at in range(len(steps))]
+
+
+_VERSION = re.compile(r"[a-z]?[0-9]+[a-z]?")  # v1, 7d
+_GENERAL = frozenset(  # words that say nothing of what a key identifies
+    words(
+        "agg aggregate aggregates by count counts daily data feat feats feature features h hash history hourly info "
+        "last meta metric metrics offline online per profile profiles recent rolling score scores set stat stats "
+        "statistics store summary total totals v window"
+    )
+)
+
+
+def is_named(label: str, path: str) -> bool:
+    """Whether a field identifies what a text in a key names: `driver_id` and `driver.id` what `drivers` does."""
+    said = tuple(map(singular, words(label)))
+    return bool(said) and said in _stems(path)
+
+
+def is_among(label: str, path: str) -> bool:
+    """Whether a text in a key names what a field identifies, and nothing else: `driver_stats_7d` names `driver`.
+
+    `driver_orders` may be orders as well as drivers.
+    """
+    said = [word for word in words(label) if word not in _GENERAL and not _VERSION.fullmatch(word)]
+    return tuple(map(singular, said)) in _stems(path)
+
+
+def _stems(path: str) -> Iterator[tuple[str, ...]]:
+    steps = path.split(".")
+    for at in range(len(steps)):
+        found = stem(".".join(steps[at:]))
+        if not set(found) <= IDENTIFIERS:
+            yield found

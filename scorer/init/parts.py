@@ -40,6 +40,14 @@ _LIMITS = {"month": (1, 12), "day": (1, 31), "hour": (0, 23), "minute": (0, 59),
     "yearday": (1, 366),
     "week": (1, 53),
 }
+_OTHER_MOMENTS = frozenset(
+    words(
+        "account birth birthday born cancelled closed deleted dob due deadline end ended expiration expire expires "
+        "expiry first install installed joined last modified next opened previous prev registered registration signup "
+        "since until updated valid warranty"
+    )
+)
+_THE_EVENT_S = frozenset({"event", "local", "utc", "occurred", "record"})
 _MANY = 200  # events whose times tell candidates apart
 _SOME = 50  # events in which candidates are equal
 _TOLD = 2  # thresholds that a candidate cannot explain
@@ -48,8 +56,8 @@ _TOLD = 2  # thresholds that a candidate cannot explain
 def candidates(wanted: Wanted, fields: Mapping[str, Field]) -> list[Candidate]:
     """Return each part of a time that the name of a column may mean."""
     return [
-        replace(_candidate(wanted, field, part), against=_against(wanted, part, doubtful=doubtful and not said))
-        for part, said, doubtful in _readings(wanted.name)
+        replace(_candidate(wanted, field, part), against=_against(wanted, part), near=2 if said else 1)
+        for part, said, _ in _readings(wanted.name)
         for field in fields.values()
         if part in parts_of(field.kind) and (not said or said in _stems(field.path))
     ]
@@ -83,8 +91,23 @@ def _stems(path: str) -> set[str]:
     return found - {""}
 
 
-def _against(wanted: Wanted, part: str, *, doubtful: bool) -> str:
-    """Return what speaks against a part: its name alone, or thresholds that it cannot have."""
+def doubted(wanted: Wanted, candidate: Candidate, fields: Mapping[str, Field]) -> Candidate:
+    """Return a candidate with what speaks against it if the column's name does not say of which time it is a part."""
+    path = str(candidate.source.event)
+    if not bare(wanted.name):
+        return candidate
+    if any(doubtful for _, _, doubtful in _readings(wanted.name)):
+        return candidate.refuted(f"'{wanted.name}' alone may mean something else")
+    said = {word for word in words(path) if word not in _TIME_WORDS}
+    if said & _OTHER_MOMENTS:
+        return candidate.refuted(f"{path} may be another moment than that of the event")
+    if fields[path].kind is not Kind.TIMESTAMP and not said <= _THE_EVENT_S:
+        return candidate.refuted(f"{path} is a {fields[path].kind.name.lower()}, and maybe not that of the event")
+    return candidate
+
+
+def _against(wanted: Wanted, part: str) -> str:
+    """Return what speaks against a part: thresholds that it cannot have."""
     if not wanted.whole_splits:
         return f"the model divides the column between whole numbers, and the {part} is one"
     if part in _LIMITS and wanted.splits:
@@ -95,7 +118,7 @@ def _against(wanted: Wanted, part: str, *, doubtful: bool) -> str:
             )
         if part == "weekday" and wanted.splits[0] > 1:
             return "nothing in the model says whether it counts Monday as 0, as the plan does, or as 1"
-    return f"'{wanted.name}' alone may mean something else" if doubtful else ""
+    return ""
 
 
 def told_apart(

@@ -2,38 +2,27 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
 from scorer.avro import Schema
-from scorer.batch import Field, Kind
+from scorer.batch import Kind
 from scorer.init.fields import named
-from scorer.init.names import IDENTIFIERS, singular, stem, words
+from scorer.init.names import is_among, is_named
 from scorer.init.patterns import Pattern
 from scorer.init.samples import Samples
+from scorer.init.texts import parts_of_texts
 from scorer.plan.keys import Part
 
 Existing = Callable[[Sequence[bytes]], int | None]
+Tried = Mapping[str, tuple[int, int]]  # by template: how many of its keys exist, and how many were tried
 
 MOST_COMBINATIONS = 1_000  # of fields for the places of one key
 TRIED = 30  # keys of sample events for each
 ENOUGH = 10  # keys that prove fields without a name
 FEWEST = 3  # keys that say anything
-_MOST_VALUES = 1_000  # texts of a place that are compared with a type
-_HIT, _RIVAL = 0.5, 0.25  # shares of the keys that exist
-_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
-_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-_FORMATS = {
-    "%Y%m%d": r"[0-9]{8}",
-    "%Y-%m-%d": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
-    "%Y%m%d%H": r"[0-9]{10}",
-    "%Y-%m-%dT%H": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}",
-    "%Y-%m": r"[0-9]{4}-[0-9]{2}",
-    "%Y%m": r"[0-9]{6}",
-}
-_YEARS = range(1990, 2100)  # in which digits may be a date
+_HIT, _RIVAL, _FEW = 0.5, 0.25, 0.2  # shares of the keys that exist: enough, as many as a rival's, too few
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +82,7 @@ class Templates:
 
     def resolve(self, pattern: Pattern) -> Template | Unresolved:
         """Return the template of a pattern, or why it is not certain."""
-        options = [list(self._options(values)) for values in pattern.values]
+        options = [list(parts_of_texts(self._schema, values)) for values in pattern.values]
         if not all(options):
             return Unresolved(pattern, "no event field has texts like those in the keys")
         if doubt := self._constant(pattern):
@@ -113,17 +102,12 @@ class Templates:
         pattern: Pattern,
         by_name: Template | None,
         combinations: Sequence[Template],
-        tried: Mapping[str, tuple[int, int]],
+        tried: Tried,
     ) -> Template | Unresolved:
         good = [each for each in combinations if _share(tried, each, ENOUGH) >= _HIT]
         if by_name is not None:
-            hits, count = tried.get(by_name.text, (0, 0))
-            if count >= FEWEST and hits == 0:
-                return Unresolved(pattern, f"none of {count} keys of sample events is in Redis", (by_name,))
-            if good and _share(tried, by_name, 1) < _HIT:
-                return Unresolved(pattern, "its name and the sample events disagree", (by_name, *good))
-            confirmed = f", and {hits} of {count} keys of sample events are in Redis" if hits else ""
-            return Template(pattern, by_name.parts, by_name.why + confirmed, sure=hits > 0)
+            against = _against(by_name, good, tried)
+            return Unresolved(pattern, against, (by_name, *good)) if against else _confirmed(by_name, tried)
         rivals = [each for each in combinations if _share(tried, each, FEWEST) >= _RIVAL]
         if len(good) == 1 and len(rivals) == 1:
             hits, count = tried[good[0].text]
@@ -147,29 +131,6 @@ class Templates:
         if part not in self._texts:
             self._texts[part] = self._samples.keys(part)
         return self._texts[part]
-
-    def _options(self, values: Sequence[str]) -> Iterator[Part]:
-        """Yield each field whose text a place may have."""
-        texts = values[:: max(1, len(values) // _MOST_VALUES)]
-        for field in self._schema.fields.values():
-            if field.kind in {Kind.DATE, Kind.TIMESTAMP}:
-                for layout in _formats(texts):
-                    if field.kind is Kind.TIMESTAMP or "%H" not in layout:
-                        yield Part(field.path, layout)
-            elif self._fits(field, texts):
-                yield Part(field.path)
-
-    def _fits(self, field: Field, texts: Sequence[str]) -> bool:
-        match field.kind:
-            case Kind.TEXT:
-                return self._schema.scalars[field.path].logical != "uuid" or all(map(_UUID.fullmatch, texts))
-            case Kind.ENUM:
-                return set(texts) <= set(field.symbols)
-            case Kind.INTEGER:
-                return all(map(_INTEGER.fullmatch, texts))
-            case Kind.BOOLEAN:
-                return set(texts) <= {"true", "false"}
-        return False
 
     def _constant(self, pattern: Pattern) -> str:
         """Return a literal text behind the first that looks like a value: too few keys may have been found."""
@@ -201,12 +162,11 @@ class Templates:
         shared = pattern.labels.count(label) > 1
         ways = [
             ([part for part in parts if part.path in repeated], "the hashes repeat it in a field of its name"),
-            ([] if shared else [part for part in parts if _is_named(label, part.path)], f"named like '{label}'"),
-            ([] if shared else [part for part in parts if _is_in(label, part.path)], f"named like '{label}'"),
-            ([part for part in parts if part.format], "the only time of the event, and the keys have dates"),
+            ([] if shared else [part for part in parts if is_named(label, part.path)], f"named like '{label}'"),
+            ([] if shared else [part for part in parts if is_among(label, part.path)], f"named like '{label}'"),
             (
                 [part for part in parts if self._is_enum(part, pattern.values[place])],
-                "the only enum with these symbols",
+                "the only enum with exactly these symbols",
             ),
         ]
         for found, why in ways:
@@ -215,14 +175,34 @@ class Templates:
         return None
 
     def _is_enum(self, part: Part, values: Sequence[str]) -> bool:
-        return self._schema.fields[part.path].kind is Kind.ENUM and len(set(values)) > 1
+        field = self._schema.fields[part.path]
+        return field.kind is Kind.ENUM and len(field.symbols) >= FEWEST and set(values) == set(field.symbols)
+
+
+def _against(by_name: Template, good: Sequence[Template], tried: Tried) -> str:
+    """Return what the keys of sample events say against a template that names tell; empty if they do not."""
+    hits, count = tried.get(by_name.text, (0, 0))
+    if count >= FEWEST and hits == 0:
+        return f"none of {count} keys of sample events is in Redis"
+    if good and _share(tried, by_name, 1) < _HIT:
+        return "its name and the sample events disagree"
+    return (
+        f"only {hits} of {count} keys of sample events are in Redis" if count >= ENOUGH and hits < _FEW * count else ""
+    )
+
+
+def _confirmed(by_name: Template, tried: Tried) -> Template:
+    """Return a template that names tell, with how many keys of sample events exist."""
+    hits, count = tried.get(by_name.text, (0, 0))
+    confirmed = f", and {hits} of {count} keys of sample events are in Redis" if hits else ""
+    return replace(by_name, why=by_name.why + confirmed, sure=_share(tried, by_name, 1) >= _HIT)
 
 
 def _inside(part: Part) -> str:
     return part.path if part.format is None else f"{part.path}|{part.format}"
 
 
-def _share(tried: Mapping[str, tuple[int, int]], template: Template, fewest: int) -> float:
+def _share(tried: Tried, template: Template, fewest: int) -> float:
     hits, count = tried.get(template.text, (0, 0))
     return hits / count if count >= fewest else 0.0
 
@@ -232,36 +212,3 @@ def repeating(pattern: Pattern, place: int) -> list[str]:
     if len(pattern.whole) < 2:  # noqa: PLR2004  one hash may do so by chance
         return []
     return [name for name in pattern.fields if all(fields.get(name) == key[place] for key, fields in pattern.whole)]
-
-
-def _stems(path: str) -> Iterator[tuple[str, ...]]:
-    steps = path.split(".")
-    for at in range(len(steps)):
-        found = stem(".".join(steps[at:]))
-        if not set(found) <= IDENTIFIERS:
-            yield found
-
-
-def _is_named(label: str, path: str) -> bool:
-    """Whether a field identifies what a text in a key names: `driver_id` and `driver.id` what `drivers` does."""
-    said = tuple(map(singular, words(label)))
-    return bool(said) and said in _stems(path)
-
-
-def _is_in(label: str, path: str) -> bool:
-    """Whether a text in a key has the name of what a field identifies among its words: `driver_stats` has `driver`."""
-    said = tuple(map(singular, words(label)))
-    return any(said[at : at + len(each)] == each for each in _stems(path) for at in range(len(said)))
-
-
-def _formats(texts: Sequence[str]) -> list[str]:
-    return [layout for layout, form in _FORMATS.items() if all(_is_date(text, layout, form) for text in texts)]
-
-
-def _is_date(text: str, layout: str, form: str) -> bool:
-    if not re.fullmatch(form, text):
-        return False
-    try:
-        return datetime.strptime(text, layout).replace(tzinfo=UTC).year in _YEARS
-    except ValueError:
-        return False

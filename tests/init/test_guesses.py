@@ -68,7 +68,8 @@ def numbered(prefix: str, count: int = 20, **fields: str) -> dict[str, dict[str,
         ("user_id", {"user_id": "long", "userId": "long"}, "user_id"),
         ("hour", {"at": AT}, "hour of at"),
         ("hour_of_day", {"at": AT, "due": DAY}, "hour of at"),
-        ("dayOfWeek", {"due": DAY}, "weekday of due"),
+        ("dayOfWeek", {"local_date": DAY}, "weekday of local_date"),
+        ("due_day_of_week", {"due": DAY}, "weekday of due"),
         ("pickup_hour", {"pickup_at": AT, "dropoff_at": AT}, "hour of pickup_at"),
         ("hour_of_pickup", {"trip": record("Trip", pickup=AT, dropoff=AT)}, "hour of trip.pickup"),
         ("hour", {"hour": "int", "at": AT}, "hour"),
@@ -88,6 +89,10 @@ def test_what_names_tell_is_placed(column: str | Wanted, fields: Fields, source:
         ("userid", {"user_id": "long", "userId": "long"}, "userId"),
         ("hour", {"created": AT, "updated": AT}, "updated"),
         ("arrival_hour", {"departure_time": AT}, ""),
+        ("hour", {"last_login_at": AT}, "part: hour"),
+        ("hour", {"requested_at": AT, "expires_at": AT}, "part: hour"),
+        ("weekday", {"birth_date": DAY}, "part: weekday"),
+        ("weekday", {"delivery_date": DAY}, "part: weekday"),
         ("hour", {"due": DAY}, ""),
         ("hour_sin", {"at": AT}, ""),
         ("year", {"at": AT}, "part: year"),
@@ -180,6 +185,7 @@ def test_times_that_are_always_equal_are_one(tmp_path: Path) -> None:
         (numbered("drivers:", score="1"), "drivers:{driver_id}"),
         (numbered("feat/v1/driver/", score="1"), "feat/v1/driver/{driver_id}"),
         (numbered("driver_", score="1"), "driver_{driver_id}"),
+        (numbered("driver_stats_7d:", score="1"), "driver_stats_7d:{driver_id}"),
         ({f"driver:{{{number}}}:stats": {"score": "1"} for number in range(9)}, "driver:{{{driver_id}}}:stats"),
         (
             {f"x:{number}": {"driver_id": str(number), "score": "1"} for number in range(9)},
@@ -210,6 +216,13 @@ IDS = {"driver_id": "long", "rider_id": "long", "seats": "int"}
     [
         (IDS, numbered("x:", score="1"), "no event field is named like it"),
         (IDS, numbered("session:", score="1"), "no event field is named like it"),
+        (IDS, numbered("driver_order:", score="1"), "no event field is named like it"),
+        (IDS, {f"day:{20260101 + number}": {"score": "1"} for number in range(9)}, "no event field is named like it"),
+        (
+            {"origin": {"type": "enum", "name": "O", "symbols": ["EWR", "JFK", "LGA"]}, "dest": "string"},
+            {f"airport:{name}": {"score": "1"} for name in ("EWR", "JFK")},
+            "no event field is named like it",
+        ),
         (IDS, numbered("driver:a", score="1"), "no event field has texts like those in the keys"),
         (IDS, {"driver:1": {"score": "1"}}, "no field has this name"),
         (IDS, numbered("driver:", score="high"), "have no number in it"),
@@ -247,6 +260,22 @@ def test_a_part_of_a_time_and_a_feature_of_its_name_are_open(tmp_path: Path) -> 
     assert only("hour", fields, tmp_path, hashes=numbered("plane:", hour="12")).open == "2 candidates"
 
 
+def test_two_columns_have_not_the_same_source(tmp_path: Path) -> None:
+    fields = {"rider": record("Rider", rating="float"), "amount": "double", "pickup_at": AT, "driver_id": "long"}
+    columns = ["rating", "rider_rating", "Amount", "AMOUNT", "hour", "pickup_hour", "trips", "driver_trips"]
+    found = guesses(columns, fields, tmp_path, hashes=numbered("driver:", trips="4"))
+    assert [guess.wanted.name for guess in found if not guess.open] == ["rider_rating", "pickup_hour", "driver_trips"]
+    assert found[0].open == "it would be the same as rider_rating"
+
+
+def test_a_closed_hash_rivals_what_is_only_likely(tmp_path: Path) -> None:
+    fields = {"rider": record("Rider", rating="float"), "at": AT, "seats": "int"}
+    found = guesses(
+        ["rating", "hour", "seats"], fields, tmp_path, hashes=numbered("x:", rating="4", hour="9", seats="2")
+    )
+    assert [guess.open for guess in found] == ["2 candidates", "2 candidates", ""]
+
+
 def events_of(count: int = 40) -> list[dict[str, int]]:
     return [
         {"driver_id": 1 + number % 20, "rider_id": 900 + number, "seats": 1 + number % 4} for number in range(count)
@@ -269,6 +298,12 @@ def test_a_name_that_no_event_confirms_is_open(tmp_path: Path) -> None:
     events = [{**each, "driver_id": 5_000 + each["driver_id"]} for each in events_of()]
     guess = only("score", IDS, tmp_path, hashes=numbered("driver:", score="1"), events=events)
     assert "none of 20 keys of sample events is in Redis" in guess.open
+
+
+def test_a_name_that_few_events_confirm_is_open(tmp_path: Path) -> None:
+    events = [{**each, "driver_id": 18 + number} for number, each in enumerate(events_of())]
+    guess = only("score", IDS, tmp_path, hashes=numbered("driver:", score="1"), events=events)
+    assert "only 3 of 30 keys of sample events are in Redis" in guess.open
 
 
 def test_a_name_that_events_contradict_is_open(tmp_path: Path) -> None:
