@@ -96,9 +96,9 @@ class Draft:
 
     def problems(self) -> list[Problem]:
         """Return what is left to do in the written files, besides the open columns: a check finds the same."""
-        settings = load(self._output / SETTINGS, os.environ | self._known.variables).settings
         bundle = Bundle(self._known.name, "draft", self._output, self.model, self._output / PLAN)
         try:
+            settings = load(self._output / SETTINGS, os.environ | self._known.variables).settings
             prepare(settings, bundle, self._known.schema)
         except Misconfigured as error:
             steps = [column_step(at, guess.wanted.name) for at, guess in enumerate(self.guesses) if guess.open]

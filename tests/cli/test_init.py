@@ -221,3 +221,11 @@ def test_one_json_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert [column["confidence"] for column in document["columns"]] == ["high", "good", "open"]
     assert document["columns"][1]["source"] == {"event": "at", "part": "hour"}
     assert document["problems"] == []
+
+
+def test_a_wrong_variable_is_told_after_the_files_are_written(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCORER_NOTHING", "1")
+    init(folder)
+    assert "wrong   SCORER_NOTHING: unknown variable" in capsys.readouterr().err
