@@ -80,6 +80,7 @@ def test_both_files(folder: Path, redis_url: str, capsys: pytest.CaptureFixture[
         "model": {"path": "models/fraud"},
     }
     text = (folder / "draft/plan.yaml").read_text()
+    assert "4929" not in text, "a key of Redis may be anybody's"
     guesses = [line for line in text.splitlines() if "# guess: " in line]
     assert len([line for line in guesses if line.startswith("  - {name")]) == 3
     assert [line for line in guesses if "key:" in line]
@@ -229,3 +230,16 @@ def test_a_wrong_variable_is_told_after_the_files_are_written(
     monkeypatch.setenv("SCORER_NOTHING", "1")
     init(folder)
     assert "wrong   SCORER_NOTHING: unknown variable" in capsys.readouterr().err
+
+
+def test_an_id_and_a_time_that_are_not_certain_are_open(folder: Path) -> None:
+    schema = payment(
+        {"name": "card_payment_id", "type": "string"},
+        {"name": "booked", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+    )
+    schema["fields"][1]["name"] = "received"
+    (folder / "payment.avsc").write_text(json.dumps(schema))
+    assert init(folder)["scorer.yaml"]["events"] == {"schema": "../payment.avsc"}
+    text = (folder / "draft/scorer.yaml").read_text()
+    assert "# open: id: the field that identifies an event: id or card_payment_id;" in text
+    assert "# open: time: the timestamp of an event: received or booked;" in text
