@@ -9,7 +9,7 @@ import pytest
 from scorer.cli import main
 from scorer.cli.table import aligned
 from tests.init.case import Case, Mark, mark
-from tests.init.cases import CASES, FOREIGN
+from tests.init.cases import CASES, FOREIGN, ROOT
 from tests.registry.stub import serving
 
 HEADER = ("CASE", "COLUMNS", "CAN BE KNOWN", "RIGHT", "OPEN", "WRONG", "RIGHT OF KNOWN")
@@ -52,7 +52,8 @@ def test_nine_of_ten_columns_are_placed_and_none_is_wrong(
         case.fill(redis_url)
         marks[name] = case, run(case, tmp_path / name, redis_url, capsys)
     with capsys.disabled():
-        print(f"\n{table(marks)}")  # noqa: T201  the result, for who reads the log
+        print(f"\n{table(marks)}")  # noqa: T201  the result, for the log
+    assert f"```text\n{table(marks)}\n```" in (ROOT / "docs/init.md").read_text()
     for name, (case, found) in marks.items():
         assert found.wrong == (), name
         assert found.right >= SHARE * case.known, name
