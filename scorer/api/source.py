@@ -11,7 +11,7 @@ import structlog
 from scorer import redaction
 from scorer.avro import Schema
 from scorer.errors import Misconfigured, Problem
-from scorer.model import Bundle, is_bundle, open_bundle, repository_at
+from scorer.model import Bundle, bundle_at
 from scorer.monitor import log_to_stderr
 from scorer.serving import Serving, prepare
 from scorer.settings import EventSettings, FeatureSettings, ModelSettings, Settings, secrets_in
@@ -56,7 +56,7 @@ def _settings_of(source: Named | Settings, schema: SchemaSource | None) -> tuple
         return load_settings(path).settings, None
     if schema is None:
         raise Misconfigured([Problem(str(path), "a bundle does not contain the schema of its events", _SCHEMA)])
-    bundle = open_bundle(path) if is_bundle(path) else repository_at(path).find()
+    bundle = bundle_at(path)
     # The rest of the settings is about a stream, which is not here: what asks for it fails.
     settings = Settings.model_construct(
         events=EventSettings(schema=Path()), features=None, model=ModelSettings(path=bundle.folder.parent)

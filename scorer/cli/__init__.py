@@ -24,6 +24,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "sandbox": "run a real Kafka and a real Redis on this machine until Ctrl-C",
     },
     "Prepare": {
+        "init": "draft a configuration and a plan from a model and a schema",
         "check": "find problems before anything runs",
         "config": "show the effective settings and where each comes from",
         "topics": "show the topics, or create missing ones",

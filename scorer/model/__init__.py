@@ -1,15 +1,16 @@
 """The model: bundles on disk and the booster in memory. Only this room imports xgboost."""
 
 from scorer.model.booster import Booster
-from scorer.model.bundle import Bundle, is_bundle, open_bundle
+from scorer.model.bundle import Bundle
 from scorer.model.categories import Given
 from scorer.model.golden import Golden, read_golden
 from scorer.model.load import load_booster, misnamed
-from scorer.model.manifest import Manifest
-from scorer.model.repository import Repository, repository_at
+from scorer.model.manifest import MODELS, Manifest
+from scorer.model.repository import Repository, bundle_at, repository_at
 from scorer.model.rounds import Rounds, parse_rounds
 
 __all__ = [
+    "MODELS",
     "Booster",
     "Bundle",
     "Given",
@@ -17,10 +18,9 @@ __all__ = [
     "Manifest",
     "Repository",
     "Rounds",
-    "is_bundle",
+    "bundle_at",
     "load_booster",
     "misnamed",
-    "open_bundle",
     "parse_rounds",
     "read_golden",
     "repository_at",

@@ -20,6 +20,7 @@ from scorer.model.forest import NotCovered
 from scorer.model.nodes import Damaged
 from scorer.model.rounds import Rounds, choose_rounds
 from scorer.model.soundness import check
+from scorer.model.splits import Thresholds, read_splits
 
 COMPILED = "compiled"  # the path of a model whose trees are compiled
 
@@ -105,6 +106,10 @@ class Booster:
     def compiled(self) -> bool:
         """Whether compiled trees score; otherwise XGBoost does."""
         return self.path == COMPILED
+
+    def splits(self) -> list[Thresholds]:
+        """Return the thresholds at which the trees divide each column, ascending; see `read_splits`."""
+        return read_splits(_saved(self._booster), self.columns)
 
     def confirm(self, matrix: Rows) -> None:
         """Compare the compiled trees with the booster on the given rows; if they differ, stop using them.

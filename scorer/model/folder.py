@@ -46,7 +46,8 @@ class FolderRepository:
             return in_order(entry.name for entry in self._path.iterdir() if entry.is_dir())
         except OSError as error:
             what = f"cannot read the folder {self._path}: {error.strerror}"
-            raise Misconfigured([Problem("model.path", what, "expected a folder of versions")]) from error
+            expected = "expected a folder of versions, which `scorer models add` makes"
+            raise Misconfigured([Problem("model.path", what, expected)]) from error
 
     def resolve(self, version: str) -> str:
         """Return the name of the chosen version; for `latest`, the last one that is not still being copied."""

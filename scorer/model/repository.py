@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scorer.errors import Misconfigured, Problem
-from scorer.model.bundle import Bundle
+from scorer.model.bundle import Bundle, is_bundle, open_bundle
 from scorer.model.folder import FolderRepository
 from scorer.model.rounds import Rounds
 from scorer.model.versions import LATEST
@@ -86,3 +86,14 @@ def repository_at(location: Path | str) -> Repository:
         return FolderRepository(location)
     what = f"cannot read models from '{location.partition(':')[0]}:'"
     raise Misconfigured([Problem("model.path", what, "expected a folder of versions")])
+
+
+def bundle_at(location: Path | str) -> Bundle:
+    """Open the bundle in a folder, or the latest version of the repository at a location.
+
+    Raises:
+        Misconfigured: if there is neither, or the bundle is broken.
+    """
+    if isinstance(location, Path) and is_bundle(location):
+        return open_bundle(location)
+    return repository_at(location).find()

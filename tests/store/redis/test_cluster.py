@@ -22,6 +22,7 @@ from scorer.plan.plan import Entity
 from scorer.sandbox import Redis
 from scorer.store.protocol import Request, Store
 from scorer.store.redis.connect import connect
+from scorer.store.redis.explore import Stored, exploring
 from scorer.store.redis.layouts.feast import _field_of
 from scorer.store.redis.sample import sample_problems
 from tests.plan.test_feast import feast_key
@@ -143,6 +144,19 @@ def test_another_type_is_invalid_here_too(cluster: ThreeMasters) -> None:
 def test_any_node_tells_the_others(cluster: ThreeMasters) -> None:
     store = connect(f"redis+cluster://127.0.0.1:1,{cluster.nodes[2].address}", PLENTY_MS)
     assert store.fetch([Request(HASH, KEYS)], 0.0)[0].values[:, 0].tolist() == list(range(len(KEYS)))
+
+
+def test_a_search_for_keys_sees_every_node(cluster: ThreeMasters) -> None:
+    texts = [key.decode() for key in KEYS]
+    with exploring(cluster.url, PLENTY_MS) as explorer:
+        search = explorer.search()
+        assert set(texts) <= set(search.keys)
+        assert search.total == 2 * len(KEYS)
+        looked = explorer.look(texts)
+        assert [looked[text] for text in texts] == [
+            Stored("hash", fields={"seats": str(number)}) for number in range(len(KEYS))
+        ]
+        assert explorer.existing([*KEYS, b"nowhere"]) == len(KEYS)
 
 
 def test_a_key_in_a_slot_that_moves_is_asked_of_its_new_node(cluster: ThreeMasters) -> None:

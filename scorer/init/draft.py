@@ -1,0 +1,220 @@
+"""Drafts a configuration and a plan from a model, a schema, and what Redis and sample events hold."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scorer.avro import Schema
+from scorer.errors import Misconfigured, Problem
+from scorer.formats import open_formats
+from scorer.init import features, planning
+from scorer.init.configuration import Known, configuration, topic_name
+from scorer.init.decide import decide
+from scorer.init.features import Holder
+from scorer.init.found import Guess, Wanted, wanted_columns
+from scorer.init.names import words
+from scorer.init.patterns import Pattern, chosen, patterns
+from scorer.init.samples import Samples
+from scorer.init.templates import Templates
+from scorer.model import MODELS, Bundle, bundle_at, load_booster, misnamed
+from scorer.plan.form import column_step
+from scorer.serving import prepare
+from scorer.settings import load
+from scorer.store.redis.explore import Search, exploring
+
+TIMEOUT_MS = 5_000  # of a reply of Redis
+SETTINGS, PLAN = "scorer.yaml", "plan.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a draft is made from.
+
+    model:    a file, a bundle, or a folder of versions.
+    schema:   a file; None if the schema is in the registry.
+    registry: its address; None without one.
+    subject:  of the events' schema in the registry.
+    redis:    its address; None without one.
+    events:   a file of sample events; None without one.
+    output:   the folder of the two files.
+    """
+
+    model: Path
+    schema: Path | None
+    registry: str | None
+    subject: str | None
+    redis: str | None
+    events: Path | None
+    output: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The two files, and what was found.
+
+    settings: the text of `scorer.yaml`.
+    plan:     the text of `plan.yaml`.
+    guesses:  the answer for each column.
+    entities: the key template of each entity that a column may use; empty if it is open.
+    hints:    what Redis has that may hold the open columns.
+    notes:    what the search in Redis left out.
+    model:    the model's file.
+    """
+
+    settings: str
+    plan: str
+    guesses: Sequence[Guess]
+    entities: dict[str, str]
+    hints: Sequence[str]
+    notes: Sequence[str]
+    model: Path
+    _known: Known
+    _output: Path
+
+    def write(self) -> None:
+        """Write the files; none of them may exist.
+
+        Raises:
+            Misconfigured: one exists, or cannot be written.
+        """
+        refuse_existing(self._output)
+        written: list[Path] = []
+        try:
+            self._output.mkdir(parents=True, exist_ok=True)
+            for name, text in ((SETTINGS, self.settings), (PLAN, self.plan)):
+                with (self._output / name).open("x", encoding="utf-8") as file:
+                    written.append(self._output / name)
+                    file.write(text)
+        except OSError as error:
+            for half in written:
+                half.unlink(missing_ok=True)
+            raise Misconfigured(
+                [Problem("--output", f"{error.filename} cannot be written: {error.strerror}")]
+            ) from None
+
+    def problems(self) -> list[Problem]:
+        """Return what is left to do in the written files, besides the open columns: a check finds the same."""
+        bundle = Bundle(self._known.name, "draft", self._output, self.model, self._output / PLAN)
+        try:
+            settings = load(self._output / SETTINGS, os.environ | self._known.variables).settings
+            prepare(settings, bundle, self._known.schema)
+        except Misconfigured as error:
+            steps = [column_step(at, guess.wanted.name) for at, guess in enumerate(self.guesses) if guess.open]
+            return [each for each in error.problems if not any(step in each.where for step in steps)]
+        return []
+
+
+def draft(inputs: Inputs) -> Draft:
+    """Draft both files; nothing is written.
+
+    Raises:
+        Misconfigured: an input is wrong, or a file exists already.
+        Unavailable:   Redis or the registry does not answer.
+    """
+    refuse_existing(inputs.output)
+    model = _model_file(inputs.model)
+    wanted = wanted_columns(load_booster(model))
+    schema = _schema(inputs)
+    samples = Samples.read(inputs.events, schema) if inputs.events else Samples()
+    holders, strings, notes = _explored(inputs.redis, wanted, schema, samples)
+    guesses = decide(wanted, schema.fields, samples, holders)
+    hints = planning.hints(guesses, holders, strings)
+    known = Known(
+        _name(inputs.model, model, schema),
+        schema,
+        inputs.schema,
+        inputs.subject,
+        inputs.registry,
+        inputs.redis,
+        inputs.output,
+    )
+    return Draft(
+        configuration(known),
+        planning.plan(guesses, holders, hints),
+        guesses,
+        {holder.name: planning.template(holder) for holder in holders},
+        [hint.what for hint in hints],
+        notes,
+        model,
+        known,
+        inputs.output,
+    )
+
+
+def refuse_existing(output: Path) -> None:
+    """Refuse to overwrite a file.
+
+    Raises:
+        Misconfigured: with each file that exists.
+    """
+    there = [output / name for name in (SETTINGS, PLAN) if os.path.lexists(output / name)]
+    if there:
+        todo = "nothing is overwritten: move it, or name another folder with --output"
+        raise Misconfigured([Problem(str(file), "exists already", todo) for file in there])
+
+
+def _model_file(model: Path) -> Path:
+    if model.is_dir():
+        return bundle_at(model).model_file
+    if not model.is_file():
+        raise Misconfigured([Problem("--model", f"no file {model}", "expected an XGBoost model, .ubj or .json")])
+    if model.suffix not in {Path(name).suffix for name in MODELS}:
+        raise Misconfigured([Problem("--model", *misnamed(model))])
+    return model
+
+
+def _name(given: Path, file: Path, schema: Schema) -> str:
+    """Return a name for the model: that of its folder of versions or of its file, or the record's."""
+    if given.is_dir():
+        folder = file.parent.absolute()
+        return topic_name((folder if folder == given.absolute().parent else folder.parent).name)
+    if file.name in MODELS and (file.parent / PLAN).exists():
+        return topic_name(file.absolute().parent.parent.name)
+    if file.name in MODELS:
+        return topic_name("-".join(words(schema.record.name.rpartition(".")[2])))
+    return topic_name(file.stem)
+
+
+def _schema(inputs: Inputs) -> Schema:
+    """Read the schema from its file, or from the registry as a replica would, with the login of the environment."""
+    if inputs.schema is not None:
+        return Schema.load(inputs.schema)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, SETTINGS)
+        file.write_text(_STAND_IN)
+        overrides = [f"registry.url={inputs.registry}", f"events.subject={inputs.subject}", "events.schema=null"]
+        return open_formats(load(file, overrides=overrides).settings).schema
+
+
+_STAND_IN = """
+kafka: {bootstrap_servers: "localhost:9092", group_id: g, input_topics: [i], output_topic: o, dead_letter_topic: d}
+events: {framing: confluent}
+model: {path: m}
+"""
+
+
+def _explored(
+    url: str | None, wanted: Sequence[Wanted], schema: Schema, samples: Samples
+) -> tuple[list[Holder], list[Pattern], list[str]]:
+    """Return the hashes and the strings that Redis holds, and what the search left out."""
+    if url is None:
+        return [], [], []
+    with exploring(url, TIMEOUT_MS) as explorer:
+        search = explorer.search()
+        found = patterns(search.keys, explorer.look(chosen(search.keys)))
+        templates = Templates(schema, samples, explorer.existing)
+        holders = features.holders(wanted, [each for each in found if each.kind == "hash"], templates)
+    return holders, [each for each in found if each.kind == "string"], _notes(search)
+
+
+def _notes(search: Search) -> list[str]:
+    notes = []
+    if search.refused:
+        notes.append(f"Redis was not searched: {search.refused}")
+    if search.total > len(search.keys) + search.opaque > 0:
+        notes.append(f"looked at {len(search.keys):,} of {search.total:,} keys in Redis: rare ones may be missing")
+    if search.opaque:
+        notes.append(f"passed over {search.opaque:,} keys that are not UTF-8 or are too long: no event makes them")
+    return notes

@@ -1,0 +1,113 @@
+"""What is found for a column: its place in the plan, or why it is left open."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from scorer.model import Booster
+
+Category = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A column of the model.
+
+    name:        its name.
+    named:       whether the model knows the name; otherwise it is only a number.
+    categories:  those that the model keeps, in the order of their codes; empty if it keeps none.
+    categorical: whether the model takes it for a category.
+    splits:      the thresholds at which the trees divide it, ascending.
+    """
+
+    name: str
+    named: bool = True
+    categories: tuple[Category, ...] = ()
+    categorical: bool = False
+    splits: tuple[float, ...] = ()
+
+    @property
+    def whole_splits(self) -> bool:
+        """Whether each threshold lies at a whole number or in the middle of two, as for whole numbers."""
+        return all(float(2 * split).is_integer() for split in self.splits)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The keys of a column in the plan, next to its name; None where it has not this key."""
+
+    event: str | None = None
+    part: str | None = None
+    categories: tuple[Category, ...] = ()
+    entity: str | None = None
+    field: str | None = None
+
+    def __str__(self) -> str:
+        """As a person would say it."""
+        if self.entity is not None:
+            return f"{self.entity}.{self.field}"
+        return f"{self.part} of {self.event}" if self.part else str(self.event)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A possible source of a column.
+
+    why:     how it was found.
+    near:    how near the names are: 3 the same, 2 the same in another style or with the owner's, 1 the end of one.
+    sure:    whether names are the same to the letter, or values confirm it.
+    against: what speaks against it; empty if nothing does.
+    todo:    what is to be added to it; empty if it is complete.
+    """
+
+    source: Source
+    why: str
+    near: int = 1
+    sure: bool = False
+    against: str = ""
+    todo: str = ""
+
+    def refuted(self, against: str) -> "Candidate":
+        """Return the same with something that speaks against it, unless something does already."""
+        return replace(self, against=self.against or against)
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """The answer for one column.
+
+    source:     what the plan has; None or incomplete if it is open.
+    open:       why it is left open; empty if it is placed.
+    why:        how the source was found.
+    near:       see `Candidate`.
+    sure:       the same.
+    candidates: what may be written where it is open.
+    """
+
+    wanted: Wanted
+    source: Source | None
+    why: str = ""
+    near: int = 1
+    sure: bool = False
+    open: str = ""
+    candidates: Sequence[str] = field(default=())
+
+    @property
+    def confidence(self) -> str:
+        """`high`, `good`, or `open`."""
+        return "open" if self.open else "high" if self.sure else "good"
+
+
+def wanted_columns(booster: Booster) -> list[Wanted]:
+    """Return the columns of a model, in its order."""
+    splits, types = booster.splits(), booster.feature_types
+    names = booster.names or [f"f{number}" for number in range(booster.columns)]
+    return [
+        Wanted(
+            name,
+            booster.names is not None,
+            booster.categories[at] if at < len(booster.categories) else (),
+            types is not None and types[at] == "c",
+            splits[at],
+        )
+        for at, name in enumerate(names)
+    ]

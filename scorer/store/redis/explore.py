@@ -1,0 +1,179 @@
+"""Looks at keys that no plan names yet: a bounded number of them, of their fields, and of bytes."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from scorer.store.redis.talk import ELSEWHERE, Refused, Talk, talks
+from scorer.store.redis.url import parse
+
+MOST_KEYS = 20_000  # keys that a search looks at
+MOST_KEY_BYTES = 1_000  # a longer key is passed over
+MOST_FIELDS = 200  # a hash with more fields is passed over
+LONGEST_NUMBER = 64  # bytes: a longer value is no number, and is not fetched
+SEARCH_SECONDS, LOOK_SECONDS = 5.0, 10.0
+_SCANNED = 1_000  # keys that the server scans in one step
+_SILENT = ("NOPERM", *ELSEWHERE)  # of one key: it is passed over
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a key holds.
+
+    kind:   its type, as TYPE names it.
+    size:   the bytes of a string; 0 for other types.
+    fields: of a hash, each field's text, or None where it is too long for a number.
+    """
+
+    kind: str
+    size: int = 0
+    fields: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The result of a search.
+
+    keys:    some keys, as text.
+    opaque:  how many keys are not UTF-8 or too long.
+    total:   how many keys there are.
+    refused: why the server does not allow the search; empty if it does.
+    """
+
+    keys: tuple[str, ...]
+    opaque: int = 0
+    total: int = 0
+    refused: str = ""
+
+
+class Explorer:
+    """Reads keys of the servers that hold features; writes nothing.
+
+    Args:
+        servers: a connection to each of them.
+    """
+
+    def __init__(self, servers: Sequence[Talk]) -> None:
+        self._servers = servers
+        self._home: dict[bytes, Talk] = {}  # by key: the server that holds it
+
+    def search(self) -> Search:
+        """Return some keys, which SCAN finds in no particular order.
+
+        Raises:
+            Unavailable: a server does not answer.
+        """
+        keys, opaque, total = list[str](), 0, 0
+        try:
+            for server in self._servers:
+                total += server.number(b"DBSIZE")
+        except Refused:
+            total = 0  # a right that nothing else needs
+        try:
+            for key in self._scanned():
+                text = _text(key)
+                if text is None:
+                    opaque += 1
+                else:
+                    keys.append(text)
+        except Refused as error:
+            return Search((), 0, total, str(error))
+        return Search(tuple(keys), opaque, total)
+
+    def look(self, keys: Sequence[str]) -> dict[str, Stored]:
+        """Return what some keys hold, as far as the time allows; a key that may not be read is left out.
+
+        Raises:
+            Unavailable: a server does not answer.
+        """
+        end, found = time.monotonic() + LOOK_SECONDS, dict[str, Stored]()
+        for key in keys:
+            if time.monotonic() > end:
+                break
+            raw = key.encode()
+            try:
+                stored = _stored(self._home[raw], raw)
+            except Refused as error:
+                if not error.text.startswith(_SILENT):
+                    raise
+                continue
+            if stored is not None:
+                found[key] = stored
+        return found
+
+    def existing(self, keys: Sequence[bytes]) -> int | None:
+        """Return how many of some different keys exist; None if the server does not tell.
+
+        Raises:
+            Unavailable: a server does not answer.
+        """
+        try:
+            if len(self._servers) == 1:
+                return self._servers[0].number(b"EXISTS", *keys)
+            return sum(any(_exists(server, key) for server in self._servers) for key in keys)
+        except Refused:
+            return None
+
+    def _scanned(self) -> Iterator[bytes]:
+        for server in self._servers:
+            end, cursor, seen = time.monotonic() + SEARCH_SECONDS / len(self._servers), b"", set[bytes]()
+            most = max(1, MOST_KEYS // len(self._servers))
+            while cursor != b"0" and len(seen) < most and time.monotonic() < end:
+                cursor, some = server.scan(cursor or b"0", b"*", _SCANNED)
+                for key in some:
+                    if key not in seen and len(seen) < most:
+                        seen.add(key)
+                        self._home[key] = server
+                        yield key
+
+
+@contextmanager
+def exploring(url: str, timeout_ms: int) -> Iterator[Explorer]:
+    """Connect to the servers of a URL, and disconnect at the end.
+
+    Args:
+        url:        as `features.url`.
+        timeout_ms: the timeout of each reply.
+
+    Raises:
+        Misconfigured: the URL is wrong.
+        Unavailable:   a server does not answer.
+    """
+    with talks(parse(url), timeout_ms) as servers:
+        yield Explorer(servers)
+
+
+def _text(key: bytes) -> str | None:
+    if len(key) > MOST_KEY_BYTES:
+        return None
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _exists(server: Talk, key: bytes) -> bool:
+    """Whether a node of a cluster has a key; one that belongs to another node is not there."""
+    try:
+        return server.number(b"EXISTS", key) > 0
+    except Refused as error:
+        if error.text.startswith(ELSEWHERE):
+            return False
+        raise
+
+
+def _stored(server: Talk, key: bytes) -> Stored | None:
+    """Return what a key holds; None if it is gone, or has too many fields."""
+    kind = server.text(b"TYPE", key).decode(errors="replace")
+    if kind == "string":
+        return Stored(kind, server.number(b"STRLEN", key))
+    if kind != "hash":
+        return None if kind == "none" else Stored(kind)
+    if server.number(b"HLEN", key) > MOST_FIELDS:
+        return Stored(kind)
+    names = [name for name in server.texts(b"HKEYS", key) if name is not None]
+    short = [name for name in names if server.number(b"HSTRLEN", key, name) <= LONGEST_NUMBER]
+    values = server.texts(b"HMGET", key, *short, count=len(short)) if short else []
+    texts = {name: None if value is None else _text(value) for name, value in zip(short, values, strict=True)}
+    return Stored(kind, fields={text: texts.get(name) for name in names if (text := _text(name)) is not None})
