@@ -1,4 +1,4 @@
-"""Failures of the kernel in words: what, at which field and byte, and what was expected."""
+"""Describes failures of the kernel: what was found, at which field and byte, and what was expected."""
 
 from scorer.avro.binary import unpack_long
 from scorer.avro.grammar import Scalar, Type, Union
@@ -35,12 +35,12 @@ def explain_value(fault: Fault, value: bytes, at: int, max_bytes: int) -> str:
 
 
 def explain_field(fault: Fault, path: str, kind: Type, value: bytes, at: int) -> str:
-    """Describe what is wrong with the field at a path, of a type that what begins at byte `at` is not."""
+    """Describe why the bytes from `at` on are not a value of this type, for the field at a path."""
     return f"{path}: {_explain(fault, kind, value, at)}"
 
 
 def _explain(fault: Fault, kind: Type, value: bytes, at: int) -> str:  # noqa: C901, PLR0911, PLR0912  one a fault
-    number, behind = unpack_long(value, at)
+    number, after = unpack_long(value, at)
     match fault:
         case Fault.TRUNCATED:
             return f"{_words(kind)} begins at byte {at}, and the value ends at byte {len(value)}; expected all of it"
@@ -58,7 +58,7 @@ def _explain(fault: Fault, kind: Type, value: bytes, at: int) -> str:  # noqa: C
         case Fault.NEGATIVE_LENGTH:
             return f"a negative length at byte {at}; expected {_words(kind)}"
         case Fault.BAD_COUNT:
-            left = len(value) - behind
+            left = len(value) - after
             return f"a block of {abs(number)} items at byte {at}, where {left} bytes are left; expected at most as many"
         case Fault.BAD_SIZE:
             return f"the items of a block end at byte {at}; expected them to end where the block's size says"
