@@ -26,7 +26,7 @@ BATCH_BYTES = 8_000_000
 PATIENCE_SECONDS = 30.0  # the wait for brokers that do not answer
 ABORT_SECONDS = 5.0
 TRIES = 3  # attempts at a transaction
-TURN_SECONDS = 0.1
+POLL_SECONDS = 0.1
 ANY_PARTITION = -1
 
 
@@ -153,7 +153,7 @@ class Replay:
         """Write to partitions, wait for all delivery reports, and return whether all writes succeeded."""
         whole = all(self._handed_over(*write, reports.of(at), reports) for at, write in enumerate(writes))
         while not reports.settled:
-            self._producer.poll(TURN_SECONDS)
+            self._producer.poll(POLL_SECONDS)
         return whole and reports.good
 
     def _handed_over(self, write: Write, partition: int, report: Report, reports: Reports) -> bool:
@@ -162,7 +162,7 @@ class Replay:
             try:
                 self._producer.produce(**write, partition=partition, on_delivery=report)
             except BufferError:
-                self._producer.poll(TURN_SECONDS)
+                self._producer.poll(POLL_SECONDS)
             except KafkaException as failed:
                 if failed.args[0].code() != KafkaError._STATE:  # noqa: SLF001  as above
                     raise
