@@ -122,7 +122,7 @@ def test_any_node_tells_the_others(cluster: ThreeMasters) -> None:
     assert store.fetch([Request(HASH, KEYS)], 0.0)[0].values[:, 0].tolist() == list(range(len(KEYS)))
 
 
-def test_a_key_in_a_slot_that_moves_is_asked_of_its_new_node(cluster: ThreeMasters) -> None:
+def test_a_key_in_a_slot_that_moves_is_looked_up_at_its_new_node(cluster: ThreeMasters) -> None:
     key = KEYS[7]
     slot, source = key_slot(key), cluster.owner(key)
     target = (source + 1) % 3
