@@ -89,7 +89,7 @@ def test_another_way_with_errors_is_refused(model: scorer.Model) -> None:
 
 def test_two_columns_of_one_name_are_refused(model: scorer.Model) -> None:
     twice = pd.DataFrame([[1.0, 2.0]], columns=["amount", "amount"])
-    with pytest.raises(scorer.Misconfigured, match="column 'amount': is there more than once; keep one"):
+    with pytest.raises(scorer.Misconfigured, match="column 'amount': occurs more than once; keep one"):
         model.score(twice)
 
 
