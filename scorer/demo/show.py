@@ -210,7 +210,7 @@ class Show:
         ready = sum(replica.state == "ready" for replica in self.replicas)
         return (
             f"{self._watcher.outcomes:,} of {len(self._stream.values):,} done, {self._rates[-1]:,.0f} a second, "
-            f"latency p50 {p50} p99 {p99}, lag {sum(self.lags):,}, {ready} replicas ready"
+            f"latency p50 {p50} p99 {p99}, lag {sum(self.lags):,}, replicas ready: {ready}"
         )
 
 
