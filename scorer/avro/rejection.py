@@ -31,7 +31,7 @@ def explain_value(fault: Fault, value: bytes, at: int, max_bytes: int) -> str:
         case Fault.TOO_LARGE:
             return f"the value has {len(value)} bytes; expected at most {max_bytes}"
         case _:
-            return f"the event ends at byte {at}, and {len(value) - at} more follow; expected none"
+            return f"the event ends at byte {at}, and {len(value) - at} more bytes follow; expected none"
 
 
 def explain_field(fault: Fault, path: str, kind: Type, value: bytes, at: int) -> str:
@@ -43,7 +43,7 @@ def _explain(fault: Fault, kind: Type, value: bytes, at: int) -> str:  # noqa: C
     number, after = unpack_long(value, at)
     match fault:
         case Fault.TRUNCATED:
-            return f"{_words(kind)} begins at byte {at}, and the value ends at byte {len(value)}; expected all of it"
+            return f"{_words(kind)} begins at byte {at}, and the value ends at byte {len(value)}; expected more bytes"
         case Fault.LONG_VARINT:
             return f"a number of more than 64 bits at byte {at}; expected {_words(kind)}"
         case Fault.WIDE_INT:
@@ -59,16 +59,16 @@ def _explain(fault: Fault, kind: Type, value: bytes, at: int) -> str:  # noqa: C
             return f"a negative length at byte {at}; expected {_words(kind)}"
         case Fault.BAD_COUNT:
             left = len(value) - after
-            return f"a block of {abs(number)} items at byte {at}, where {left} bytes are left; expected at most as many"
+            return f"a block of {abs(number)} items at byte {at}, where {left} bytes are left; expected at most {left}"
         case Fault.BAD_SIZE:
             return f"the items of a block end at byte {at}; expected them to end where the block's size says"
         case Fault.BAD_UTF8:
             return f"a string at byte {at} is not UTF-8; expected text"
         case Fault.STRANGE_SYMBOL:
             symbol = kind.symbols[number] if isinstance(kind, Scalar) else ""
-            return f"the symbol {symbol!a} at byte {at}; expected one that the reader's schema has, or a default there"
+            return f"the symbol {symbol!a} at byte {at}; expected a symbol of the reader's schema, or a default in it"
         case Fault.EMPTY_DECIMAL:
-            return f"a decimal at byte {at} has no bytes; expected one at least"
+            return f"a decimal at byte {at} has no bytes; expected at least one"
         case _:
             digits = kind.precision if isinstance(kind, Scalar) else 0
             return f"a decimal at byte {at} has more than {digits} digits; expected at most its precision"

@@ -40,7 +40,7 @@ class Splitter:
     """
 
     def __init__(self, record: Record) -> None:
-        self._told, self._code = _compiled(record), _code(_compiled(Record(_shapes(record))))
+        self._program, self._code = _compiled(record), _code(_compiled(Record(_shapes(record))))
 
     def split(self, block: Block) -> Iterator[bytes]:
         """Yield the bodies of the events of a block.
@@ -58,7 +58,7 @@ class Splitter:
                 at = stop
             if done < len(stops):
                 fault, step, where = failure.tolist()
-                path, kind = self._told.paths[step], self._told.types[step]
+                path, kind = self._program.paths[step], self._program.types[step]
                 raise BadEnd(explain_field(Fault(fault), path, kind, data[at:], where - at))
             count -= done
         if at < len(data):

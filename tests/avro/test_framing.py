@@ -83,9 +83,9 @@ def test_the_fingerprint_of_another_schema_is_an_unknown_schema(other: Schema) -
 @pytest.mark.parametrize(
     ("body", "reason", "detail"),
     [
-        (b"", Reason.TRUNCATED, "f0: an int begins at byte 10, and the value ends at byte 10; expected all of it"),
-        (b"\x80", Reason.TRUNCATED, "f0: an int begins at byte 10, and the value ends at byte 11; expected all of it"),
-        (b"\x02ab", Reason.TRAILING_BYTES, "the event ends at byte 11, and 2 more follow; expected none"),
+        (b"", Reason.TRUNCATED, "f0: an int begins at byte 10, and the value ends at byte 10; expected more bytes"),
+        (b"\x80", Reason.TRUNCATED, "f0: an int begins at byte 10, and the value ends at byte 11; expected more bytes"),
+        (b"\x02ab", Reason.TRAILING_BYTES, "the event ends at byte 11, and 2 more bytes follow; expected none"),
     ],
 )
 def test_a_body_is_decoded_after_its_header(body: bytes, reason: Reason, detail: str) -> None:

@@ -158,7 +158,7 @@ def test_a_letter_is_shown_in_full(stream: Stream, post: Post, capsys: Capture) 
         "  decoded    {",
         '               "id": "p1"',
         "             }",
-        "             amount: a double begins at byte 3, and the value ends at byte 5; expected all of it",
+        "             amount: a double begins at byte 3, and the value ends at byte 5; expected more bytes",
     ]
     assert dead_letters(stream, "show", "--json") == 0
     (document,) = documents(capsys)
@@ -168,7 +168,7 @@ def test_a_letter_is_shown_in_full(stream: Stream, post: Post, capsys: Capture) 
         "headers": [["trace", "0xff"], ["none", None]],
         "value": body()[:5].hex(),
         "event": {"id": "p1"},
-        "unreadable": "amount: a double begins at byte 3, and the value ends at byte 5; expected all of it",
+        "unreadable": "amount: a double begins at byte 3, and the value ends at byte 5; expected more bytes",
     }
 
 
