@@ -125,7 +125,7 @@ class Measure:
         """Compare every output with the expected one, and free the topic's space."""
         outputs = self.topics.read(contract.output_topic)
         verdict = verify(outputs, self.workload, events, contender.program.schema)
-        if not verdict.holds:
+        if not verdict.passed:
             raise Fatal(f"the run of {contender} over {events:,} events failed: {verdict}")
         self.topics.remove(contract.output_topic)
         return verdict

@@ -33,7 +33,7 @@ class Verdict:
     stamps: NDArray[np.int64]
 
     @property
-    def holds(self) -> bool:
+    def passed(self) -> bool:
         """Whether each event has exactly its prediction."""
         return not (self.missing or self.duplicates or self.wrong)
 

@@ -24,7 +24,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a name of the API when it is first asked for: most processes need none of it."""
+    """Import a name of the API at its first use: most processes need none of it."""
     if name not in _HOMES:
         raise AttributeError(f"module 'scorer' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

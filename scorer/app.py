@@ -39,7 +39,7 @@ WINDOW = 4  # batches in flight: enough to hide a broker's round trip, few enoug
 # Most that may be written without being committed: this many batches or this many events, whichever is more. A crash
 # repeats these writes, and those in flight.
 UNCOMMITTED_BATCHES, UNCOMMITTED_EVENTS = 8, 1_000
-LOOP_LIMIT_SECONDS = 60.0  # if one turn of the loop takes longer, /live fails
+LOOP_LIMIT_SECONDS = 60.0  # if one iteration of the loop takes longer, /live fails
 LEAVE_SECONDS = 1.0  # the part of the shutdown deadline reserved for leaving the group
 MAX_POLL_INTERVAL_MS = 300_000  # librdkafka's default, after which the group gives the partitions to another replica
 SLOW_START = "kernels are compiled at each start: set NUMBA_CACHE_DIR to a writable folder, or empty a damaged one"
@@ -53,7 +53,7 @@ def run(settings: Settings) -> bool:
     Raises:
         Misconfigured: with every problem, before any record is read.
         Unavailable: the brokers or the schema registry cannot be reached.
-        Fatal: a topic is missing, or there was no safe way on.
+        Fatal: a topic is missing, or there was no safe way to continue.
     """
     serving = prepare(settings)
     if uncached:
@@ -70,7 +70,7 @@ def run(settings: Settings) -> bool:
         model, trees = serving.bundle, serving.booster.path
         log.info("serving", model=model.name, version=model.version, trees=trees, group=settings.kafka.group_id)
         gc.collect()
-        gc.freeze()  # everything loaded so far stays for good, so later collections can skip it
+        gc.freeze()  # everything loaded so far stays until the end, so later collections can skip it
         parts.source.subscribe(parts.delivery, stop.left)
         try:
             pipeline.run(parts, stop.requested)
@@ -150,7 +150,7 @@ def _limits(batch: BatchSettings) -> Limits:
 
 
 def _loop_limit(settings: Settings) -> float:
-    """Return how long one turn of the loop may take, in seconds: at most half of `max.poll.interval.ms`."""
+    """Return how long one iteration of the loop may take, in seconds: at most half of `max.poll.interval.ms`."""
     max_poll_ms = int(settings.kafka.properties.get("max.poll.interval.ms", MAX_POLL_INTERVAL_MS))
     return min(LOOP_LIMIT_SECONDS, max_poll_ms / 2000)
 

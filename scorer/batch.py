@@ -58,7 +58,7 @@ class Records:
     topic: NDArray[np.int32]
     partition: NDArray[np.int32]
     offset: NDArray[np.int64]
-    timestamp: NDArray[np.int64]  # milliseconds since the epoch, below 0 where the record has none
+    timestamp: NDArray[np.int64]  # milliseconds since the epoch, below 0 if the record has none
     keys: Sequence[bytes | None]
     data: NDArray[np.uint8]  # [bytes]: all values, concatenated; a null value has no bytes
     ends: NDArray[np.int64]  # where each value ends in `data`
@@ -160,7 +160,7 @@ class Found:
     slots: NDArray[np.int32]  # [rows]: the line of each row's key, or NO_SLOT
     values: NDArray[np.float64]  # [keys, fields]
     absent: NDArray[np.bool_]  # [keys, fields]: missing or not a number
-    lookup: NDArray[np.uint8]  # [keys]: a Lookup
+    results: NDArray[np.uint8]  # [keys]: a Lookup each
     keys: Sequence[bytes] = ()  # [keys]: the keys that were looked up
     reused: int | None = None  # how many keys the cache answered; None without a cache
 

@@ -63,7 +63,7 @@ def concerns(serving: Serving) -> list[str]:
     registry = serving.formats.registry
     if registry is None or serving.settings.events.framing != "confluent":
         return []
-    told = [
+    warnings = [
         f"events of {each.subject} version {each.version} (id {each.id}) become dead letters: {problem}"
         for each in versions(serving)
         for problem in each.problems
@@ -72,8 +72,8 @@ def concerns(serving: Serving) -> list[str]:
     for subject in event_subjects(serving.settings):
         level = patiently(partial(registry.level, subject))
         if level not in _SAFE and needed:
-            told.append(
+            warnings.append(
                 f"the compatibility of {subject} is {level}: a producer may remove or widen {', '.join(needed)},"
                 " and its events become dead letters; FORWARD or FULL forbids that"
             )
-    return told
+    return warnings

@@ -92,12 +92,12 @@ class Formats:
         if self.reader is not None:
             return self.reader.id
         path = self.settings.events.schema_path
-        assert path is not None  # noqa: S101  there is a file where there is no version of a subject
+        assert path is not None  # noqa: S101  the schema is from a file or from the registry
         subject = event_subjects(self.settings)[0]
         return register(self._asked(), subject, path.read_text("utf-8-sig"), "events.schema")
 
     def _asked(self) -> Registry:
-        assert self.registry is not None  # noqa: S101  the settings demand one for this framing
+        assert self.registry is not None  # noqa: S101  the settings require one for this framing
         return self.registry
 
 
@@ -111,7 +111,7 @@ def open_formats(settings: Settings) -> Formats:
     registry = Registry(settings.registry) if settings.registry else None
     if settings.events.schema_path is not None:
         return Formats(settings, Schema.load(settings.events.schema_path), registry)
-    assert registry is not None  # noqa: S101  the settings demand one where there is no file
+    assert registry is not None  # noqa: S101  the settings require one if there is no file
     subject = event_subjects(settings)[0]
     reader = patiently(lambda: registry.latest(subject))
     if reader is None:

@@ -105,7 +105,7 @@ def golden_problems(serving: Serving) -> list[Problem]:
 
 
 class GoldenStore:
-    """A store that has the features of one golden event, whatever key is asked for."""
+    """A store that returns the features of one golden event, whatever key is requested."""
 
     def __init__(self) -> None:
         self.features: Mapping[str, Mapping[str, float | None]] = {}

@@ -14,9 +14,9 @@ from scorer.scoring import Scorer
 from scorer.store import Lookups
 
 WAIT_SECONDS = 0.5  # between two retries while a server is unavailable
-COMMIT_TURN_SECONDS = 0.01  # between two checks of a pending commit
+COMMIT_POLL_SECONDS = 0.01  # between two checks of a pending commit
 CATCH_UP_SECONDS = 3.0  # for commits to catch up with the writes: a rebalance may delay them by a heartbeat
-SLOW_WRITE_SECONDS = 10.0  # after which unacknowledged writes make the replica not ready
+SLOW_WRITE_SECONDS = 10.0  # a replica whose writes are unacknowledged for longer is not ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Parts:
     source: Source
     decoder: Decoder
     scorer: Scorer
-    lookups: Lookups | None  # None where the plan has no entities
+    lookups: Lookups | None  # None if the plan has no entities
     limit: DeadLetterLimit
     encoder: Encoder
     delivery: Delivery
@@ -37,10 +37,10 @@ def run(parts: Parts, stopping: Callable[[], bool]) -> None:
     """Score batch after batch until asked to stop; the current batch is then finished, or abandoned uncommitted.
 
     Raises:
-        Fatal: there is no safe way on. Nothing is committed that was not written.
+        Fatal: there is no safe way to continue. Nothing is committed that was not written.
     """
     watch = parts.watch
-    watch.turn_ended(None)  # time spent starting up belongs to no batch
+    watch.iteration_ended(None)  # time spent starting up belongs to no batch
     while not stopping():
         watch.heartbeat()
         batch = _next(parts, stopping)
@@ -53,7 +53,7 @@ def run(parts: Parts, stopping: Callable[[], bool]) -> None:
             parts.delivery.commit()
         assignment, starts = parts.source.assignment, parts.source.starts
         watch.assigned(len(assignment.owned), joined=assignment.joined, decided=starts.decided)
-        watch.turn_ended(batch)
+        watch.iteration_ended(batch)
 
 
 def score(parts: Parts, records: Records) -> None:
@@ -80,7 +80,7 @@ def score(parts: Parts, records: Records) -> None:
 
 
 def _next(parts: Parts, stopping: Callable[[], bool]) -> Records | None:
-    """Poll for the next batch, once the window has room for it; None where none came."""
+    """Poll for the next batch once the window has room for it; return None if no record arrived."""
     if not _room(parts, stopping):
         return None
     with parts.watch.stage("consume"):
@@ -123,7 +123,7 @@ def _caught_up(parts: Parts, stopping: Callable[[], bool]) -> bool:
         with watch.stage("commit"):
             # One commit at a time: when the client retries the first, a second one could overtake it.
             parts.delivery.commit()
-            parts.source.keep_alive(None, COMMIT_TURN_SECONDS)
+            parts.source.keep_alive(None, COMMIT_POLL_SECONDS)
         if time.monotonic() > late_at:
             watch.status(
                 Component.WRITES, "offsets of written records cannot be committed, so no more records are written"

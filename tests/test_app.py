@@ -54,7 +54,7 @@ def start(world: World, **environment: str) -> tuple[subprocess.Popen[bytes], Pa
     return replica, page
 
 
-def test_a_replica_with_a_cache_scores_what_it_knows_while_redis_is_away(world: World, own_redis: Redis) -> None:
+def test_a_replica_scores_cached_keys_while_redis_is_unavailable(world: World, own_redis: Redis) -> None:
     replica, page = start(world, SCORER_FEATURES__CACHE__TTL_MS="3600000")
     world.send(list(range(200)))
     world.wait(200)

@@ -46,7 +46,7 @@ class Watch:
     def __init__(self, script: Script) -> None:
         self._script = script
         self.told: list[tuple[Component, str]] = []
-        self.turns = 0
+        self.iterations = 0
 
     def stage(self, _: str) -> AbstractContextManager[None]:
         return nullcontext()
@@ -67,8 +67,8 @@ class Watch:
     def written(self, *_: object) -> None:
         """Nothing to do."""
 
-    def turn_ended(self, _: Records | None) -> None:
-        self.turns += 1
+    def iteration_ended(self, _: Records | None) -> None:
+        self.iterations += 1
 
 
 class Loop:
@@ -121,12 +121,12 @@ def test_what_stays_ours_is_written_once_and_in_order(mode: type[AtLeastOnce | E
         assert len(loop.broker.predictions) == len(set(loop.broker.predictions)) == loop.delivery.written.total()
 
 
-def test_an_undisturbed_batch_takes_one_turn() -> None:
+def test_an_undisturbed_batch_takes_one_iteration() -> None:
     loop = Loop("batch", "score", "publish", "acknowledge", "commit", "confirm")
     loop.run()
     assert loop.delivery.written == dict.fromkeys(PARTITIONS, 2)
     assert loop.delivery.uncommitted == 0
-    assert loop.watch.turns == 3, "the start, the batch, and the stop"
+    assert loop.watch.iterations == 3, "the start, the batch, and the stop"
 
 
 def test_a_batch_is_scored_again_when_the_store_is_back() -> None:
@@ -149,14 +149,14 @@ def test_a_partition_that_is_lost_and_comes_back_while_its_batch_is_held_is_read
     assert loop.delivery.written == {0: 4, 1: 4, 2: 2}
 
 
-def test_a_full_window_is_waited_for() -> None:
+def test_the_loop_waits_for_room_in_a_full_window() -> None:
     turn = ("batch", "score", "publish", "serve", "commit")
     loop = Loop(*turn, *turn, "serve", "commit", "acknowledge", "commit", "batch", "score", "publish")
     loop.run()
     assert loop.delivery.written == dict.fromkeys(PARTITIONS, 6)
 
 
-def test_commits_that_are_behind_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loop_waits_for_commits_that_are_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "CATCH_UP_SECONDS", -1.0)  # told at once
     turn = ("batch", "score", "publish", "acknowledge", "commit")
     loop = Loop(*turn, *turn, "commit", "keep_alive", "commit", "confirm", "batch", "score", "publish")

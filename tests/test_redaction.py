@@ -94,7 +94,7 @@ def test_short_secrets_are_replaced_as_words_of_others_alone() -> None:
         ("expected redis://[USER:PASSWORD@]HOST:PORT/DB", "expected redis://[USER:PASSWORD@]HOST:PORT/DB"),
     ],
 )
-def test_a_login_in_a_url_is_a_secret_that_nobody_told(text: str, shown: str) -> None:
+def test_an_unregistered_login_in_a_url_is_still_a_secret(text: str, shown: str) -> None:
     assert Secrets().redact(text) == shown
 
 

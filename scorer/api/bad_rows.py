@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from scorer.batch import Rejected
 from scorer.errors import ScorerError
 
-_MOST_REASONS, _MOST_ROWS = 10, 3  # that the text of the error names
+_MOST_REASONS, _MOST_ROWS = 10, 3  # the most that the error's text names
 
 
 class BadRows(ScorerError, ValueError):
@@ -23,7 +23,7 @@ class BadRows(ScorerError, ValueError):
         lines = [f"{_named(of_reason)}: {reason}" for reason, of_reason in list(reasons.items())[:_MOST_REASONS]]
         if len(reasons) > _MOST_REASONS:
             lines.append(f"and {len(reasons) - _MOST_REASONS:,} other reasons")
-        advice = 'errors="null" scores the others and gives these the score null with a reason'
+        advice = 'errors="null" scores the others, and returns a null score with a reason for these'
         super().__init__(f"{len(rows):,} of {of:,} rows cannot be scored; {advice}\n" + "\n".join(lines))
 
 

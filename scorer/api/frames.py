@@ -1,4 +1,4 @@
-"""DataFrames: imported only for a caller who has one, since pandas is not a dependency."""
+"""Converts DataFrames. Imported only if the caller has one, since pandas is not a dependency."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from scorer.api.predictions import Columns
 from scorer.api.values import in_ticks, plain
 from scorer.avro.grammar import Scalar, Type, without_null
 
-_NOT_A_TIME = np.iinfo(np.int64).min  # how numpy holds NaT
+_NOT_A_TIME = np.iinfo(np.int64).min  # numpy's representation of NaT
 
 
 def columns_of(frame: pd.DataFrame, fields: Mapping[str, Type]) -> list[tuple[str, list[Any]]]:

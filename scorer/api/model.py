@@ -62,7 +62,7 @@ class Model:
         self.name, self.version = serving.bundle.name, serving.bundle.version
         self._serving, self._converter = serving, Converter(serving.schema)
         self._lookups, self._features = lookups, features
-        self._fetch: Fetch | None = None  # of the current call
+        self._fetch: Fetch | None = None  # the mapping of the current call
         self._offline = Offline(serving, self._look_up if serving.plan.entities else None)
 
     @overload
@@ -83,16 +83,16 @@ class Model:
         Args:
             rows: a list of dicts, a DataFrame, or a pyarrow Table, with a name or column for each field of the schema.
             features: as in `load`, for this call alone.
-            errors: what becomes of rows that cannot be scored. `raise` raises BadRows, and nothing is returned. `null`
-                gives them a null score with `reason` and `detail`, which are null in the other rows.
+            errors: what to do with rows that cannot be scored. `raise` raises BadRows, and nothing is returned. `null`
+                returns a null score for them, with `reason` and `detail`, which are null in the other rows.
 
         Returns:
             As many rows of the same kind, in their order, with the fields of a prediction.
 
         Raises:
-            BadRows: rows that cannot be scored, under `raise`.
+            BadRows: some rows cannot be scored, and `errors` is `raise`.
             TypeError: the rows are of another kind.
-            Misconfigured: the features are not of their form.
+            Misconfigured: the features do not have the required form.
             Unavailable: Redis does not answer, and `features.when_unavailable` is `wait`.
         """
         if errors not in {"raise", "null"}:
@@ -108,7 +108,7 @@ class Model:
             raise BadRows(bad, len(bodies))
         if errors == "raise":
             del columns["reason"], columns["detail"]
-        return given.give_back(columns)
+        return given.to_callers_form(columns)
 
     def close(self) -> None:
         """Close the connections to Redis; a later call would open them again."""
@@ -122,7 +122,7 @@ class Model:
         self.close()
 
     def _bodies(self, events: Sequence[Any]) -> tuple[list[bytes], dict[int, Rejected]]:
-        """Return events as Avro, without bytes where one does not fit the schema, and why it does not."""
+        """Return events as Avro, an empty body for each that does not fit the schema, and the reasons for those."""
         bodies, bad = [], dict[int, Rejected]()
         for row, event in enumerate(events):
             try:

@@ -11,7 +11,7 @@ _TIMES = ("event_time", "scored_at")
 
 
 def end_to_end(batches: Iterable[Columns]) -> Columns:
-    """Return the columns of batches as one."""
+    """Concatenate the columns of several batches."""
     first, *rest = batches
     joined = {name: list(values) for name, values in first.items()}
     for batch in rest:
@@ -21,7 +21,7 @@ def end_to_end(batches: Iterable[Columns]) -> Columns:
 
 
 def as_dicts(columns: Columns) -> list[dict[str, Any]]:
-    """Return a dict for each row; its times are datetimes in UTC, or milliseconds where no datetime can be."""
+    """Return a dict for each row; its times are datetimes in UTC, or milliseconds if out of the range of datetime."""
     moments = {name: [None if time is None else _moment(time) for time in columns[name]] for name in _TIMES}
     given = columns | moments
     return [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]

@@ -1,4 +1,4 @@
-"""Rows as a caller holds them: a list of dicts, a DataFrame or an Arrow table."""
+"""Reads the caller's rows: a list of dicts, a DataFrame or an Arrow table."""
 
 import sys
 from collections import Counter
@@ -13,10 +13,10 @@ from scorer.errors import Misconfigured, Problem
 
 
 class Rows(NamedTuple):
-    """Rows, and how their predictions are given back."""
+    """Rows, and how to return their predictions."""
 
     events: list[Any]  # each a dict of Python values, unless the caller gave something else
-    give_back: Callable[[Columns], Any]  # predictions in the form in which the rows came
+    to_callers_form: Callable[[Columns], Any]  # converts predictions to the kind of object that the rows were
 
 
 def read_rows(rows: Any, record: Record, *, several: bool) -> Rows:  # noqa: ANN401  any of three kinds
@@ -24,11 +24,11 @@ def read_rows(rows: Any, record: Record, *, several: bool) -> Rows:  # noqa: ANN
 
     Args:
         rows: a DataFrame, a Table, or dicts.
-        record: the schema's.
+        record: the type of an event.
         several: whether a score is a list of numbers.
 
     Raises:
-        TypeError: they are none of these.
+        TypeError: the rows are none of these.
         Misconfigured: two columns have the same name.
     """
     fields = {member.name: member.type for member in record.members}
@@ -51,7 +51,7 @@ def read_rows(rows: Any, record: Record, *, several: bool) -> Rows:  # noqa: ANN
 def _events(columns: list[tuple[str, list[Any]]], rows: int) -> list[dict[str, Any]]:
     names = [name for name, _ in columns]
     if twice := [name for name, number in Counter(names).items() if number > 1]:
-        raise Misconfigured([Problem(f"column '{name}'", "is there more than once", "keep one") for name in twice])
+        raise Misconfigured([Problem(f"column '{name}'", "occurs more than once", "keep one") for name in twice])
     if not columns:
         return [{} for _ in range(rows)]
     return [dict(zip(names, row, strict=True)) for row in zip(*(values for _, values in columns), strict=True)]

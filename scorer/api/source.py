@@ -1,4 +1,4 @@
-"""From what a caller names to the parts that score: a configuration, or the folder of a bundle."""
+"""Loads the parts that score from what the caller gave: a configuration, or the folder of a bundle."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def open_source(
     """Load everything that scoring needs.
 
     Returns:
-        The model, and how its features are read from Redis; None where they are not.
+        The model, and the reader of its features in Redis; None if they are not read from Redis.
 
     Raises:
         Misconfigured: with every problem.
@@ -57,7 +57,7 @@ def _settings_of(source: Named | Settings, schema: SchemaSource | None) -> tuple
     if schema is None:
         raise Misconfigured([Problem(str(path), "a bundle does not contain the schema of its events", _SCHEMA)])
     bundle = bundle_at(path)
-    # The rest of the settings is about a stream, which is not here: what asks for it fails.
+    # The other settings concern a stream, which does not exist here: using them is an error.
     settings = Settings.model_construct(
         events=EventSettings(schema=Path()), features=None, model=ModelSettings(path=bundle.folder.parent)
     )

@@ -1,4 +1,4 @@
-"""Arrow tables: imported only for a caller who has one, since pyarrow is not a dependency."""
+"""Converts Arrow tables. Imported only if the caller has one, since pyarrow is not a dependency."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +28,7 @@ _TYPES = {
 
 
 def columns_of(table: pa.Table, fields: Mapping[str, Type]) -> list[tuple[str, list[Any]]]:
-    """Return the name and the values of each column; None is null, and NaN is NaN.
+    """Return the name and the values of each column; None is null, and NaN stays NaN.
 
     Args:
         table: the rows.
@@ -50,7 +50,7 @@ def as_table(columns: Columns, *, several: bool) -> pa.Table:
 
 
 def _values(column: pa.ChunkedArray, declared: Type | None) -> list[Any]:
-    """Return the values of a column; times as numbers in the unit of the field: exact, and beyond what Python has."""
+    """Return the values of a column, with times as numbers in the field's unit: Python's types are not as exact."""
     match without_null(declared)[0] if declared else None:
         case Scalar(meaning="timestamp", ticks=ticks) if pa.types.is_timestamp(column.type):
             return in_ticks(column.cast(pa.int64()).to_pylist(), column.type.unit, ticks)

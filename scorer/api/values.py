@@ -1,4 +1,4 @@
-"""The values of rows: what numpy and pandas make of a value, as Python has it."""
+"""Converts values in rows from numpy's and pandas' types to Python's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_MISSING = frozenset({"NAType", "NaTType"})  # of pandas, which may not be imported
+_MISSING = frozenset({"NAType", "NaTType"})  # the names of pandas' types, since pandas may not be imported
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401  a cell may hold anything
-    """Return a value with numpy's scalars and arrays, and pandas' nulls, as Python's own; the rest stays as it is."""
+    """Convert numpy's scalars and arrays, and pandas' nulls, to Python's; return any other value unchanged."""
     if type(value) in _PLAIN:
         return value
     match value:
@@ -27,12 +27,12 @@ def plain(value: Any) -> Any:  # noqa: ANN401  a cell may hold anything
 
 
 def in_ticks(numbers: list[int | None], unit: str, ticks: int) -> list[int | None]:
-    """Return times in the ticks of a field; what is finer than a tick is cut off, as in a text.
+    """Convert times to the ticks of a field; fractions of a tick are cut off, as in text.
 
     Args:
-        numbers: since the epoch or midnight; None is null.
-        unit: theirs: `s`, `ms`, `us` or `ns`.
-        ticks: how many of the field's ticks a second has.
+        numbers: the time since the epoch or midnight; None is null.
+        unit: the unit of the numbers: `s`, `ms`, `us` or `ns`.
+        ticks: the number of the field's ticks in a second.
     """
     each = _PER_SECOND[unit]
     return [None if number is None else number * ticks // each for number in numbers]

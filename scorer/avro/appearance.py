@@ -1,4 +1,4 @@
-"""What a value that is not an event of the schema looks like instead, and what to do about it."""
+"""Recognises what a value is that is not an event of the schema, and says what to do about it."""
 
 import base64
 import binascii
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 REGISTRY_HEADER = 5  # bytes: 0 and the schema's id, big-endian
 SINGLE_OBJECT = b"\xc3\x01"
 SINGLE_OBJECT_HEADER = 10  # bytes: the marker and a fingerprint
-LIKELY_ID = 2**24  # ids of a registry are counted from 1
-LONGEST_TEXT = 65_536  # bytes that are read to see whether they are JSON, or an event as text
+LIKELY_ID = 2**24  # registries number schemas from 1, so a larger id is unlikely
+LONGEST_TEXT = 65_536  # bytes: longer values are not parsed as JSON, hexadecimal or base64
 
 _COMPRESSED = "Kafka compresses by itself: set the producer's compression.type, and do not compress values"
 _AS_AVRO = "write the event in Avro; `scorer produce` does so from a file of JSON lines"
@@ -39,7 +39,7 @@ _BASE64 = re.compile(rb"[0-9A-Za-z+/_-]{4,}={0,2}")
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a value should have been: its framing, the schema's fingerprint, and what tells whether a body fits it."""
+    """The expected framing, the schema's fingerprint, and a function that says whether a body fits the schema."""
 
     framing: str
     fingerprint: bytes
@@ -47,7 +47,7 @@ class Expected:
 
 
 def appearance(value: bytes, expected: Expected) -> str:
-    """Return what a rejected value evidently is, and what to do; empty where that is not evident."""
+    """Return what a rejected value evidently is, and what to do; empty if that is not evident."""
     return next(filter(None, _looks(value, expected)), "")
 
 
@@ -71,7 +71,7 @@ def _looks(value: bytes, expected: Expected) -> Iterator[str]:
 
 
 def _framed(value: bytes, expected: Expected) -> str:
-    """Tell a framing other than that of the settings."""
+    """Recognise a framing other than the configured one; return an empty text if there is none."""
     if value[:1] == b"\x00" and len(value) >= REGISTRY_HEADER and expected.framing != "confluent":
         number = int.from_bytes(value[1:REGISTRY_HEADER], "big")
         todo = "set events.framing: confluent, and registry.url"
@@ -123,7 +123,7 @@ def _is_utf_16(value: bytes) -> bool:
 
 
 def _as_text(text: bytes, expected: Expected) -> str:
-    """Tell the bytes of an event that were written as text."""
+    """Recognise an event whose bytes were written as text; return an empty text if it is not one."""
     if len(text) > LONGEST_TEXT:
         return ""
     if _HEX.fullmatch(text) and expected.fits(bytes.fromhex(text.decode())):

@@ -1,10 +1,10 @@
-"""Scalars as Avro writes them, one at a time: for files and examples, not for the stream."""
+"""Encodes and decodes single scalars, for files and examples; the stream uses kernels instead."""
 
 import struct
 
 from scorer.avro.grammar import Scalar
 
-Raw = None | bool | int | float | str | bytes  # what a scalar holds without its logical type; an enum its index
+Raw = None | bool | int | float | str | bytes  # the value of a scalar without its logical type; for an enum, its index
 
 
 def pack_long(number: int) -> bytes:
@@ -19,12 +19,12 @@ def pack_long(number: int) -> bytes:
 
 
 def unpack_long(data: bytes, at: int) -> tuple[int, int]:
-    """Return the number of the varint at a position, and where it ends: it, or what is there of it."""
+    """Return the number of the varint at a position, and the position after it; it may be cut off by the end."""
     number = shift = 0
     for byte in data[at : at + 10]:
         number |= (byte & 0x7F) << shift
         shift += 7
-        if byte < 0x80:  # noqa: PLR2004  the last one
+        if byte < 0x80:  # noqa: PLR2004  the last byte
             break
     return (number >> 1) ^ -(number & 1), at + shift // 7
 
@@ -55,7 +55,7 @@ def pack(kind: Scalar, raw: Raw) -> bytes:  # noqa: PLR0911  one a type
 
 
 def unpack(kind: Scalar, data: bytes, at: int) -> tuple[Raw, int]:  # noqa: PLR0911  one a type
-    """Return the value at a position of data whose structure is known to be right, and where it ends.
+    """Return the value at a position of structurally valid data, and the position after it.
 
     Raises:
         UnicodeDecodeError: a string is not UTF-8.

@@ -1,29 +1,29 @@
-"""The frame of an Avro object container file: its header, and its blocks."""
+"""Reads the header and the blocks of an Avro object container file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
 from scorer.avro.binary import unpack_long
-from scorer.avro.codecs import LARGEST_BLOCK, BadBlock, MissingPackage, Unpack, codec, names
+from scorer.avro.codecs import LARGEST_BLOCK, BadBlock, Decompress, MissingPackage, codec, names
 from scorer.avro.jsonl import BadEvent
 from scorer.avro.signatures import MAGIC, looks_like
 
 _SYNC_BYTES = 16
 _LONGEST_VARINT = 10
 _LARGEST_HEADER = 2**24  # bytes
-_MOST_LINES = 10_000  # of the header, each a name and a value; writers need a handful
-_WHOLE = "expected an Avro container file that is whole"
+_MOST_ENTRIES = 10_000  # in the header, each a name and a value; writers need a handful
+_WHOLE = "expected a complete Avro container file"
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Events end to end.
+    """A block of concatenated events.
 
-    where: the file and the block, for errors.
-    count: how many it says there are, 0 or more.
-    size:  bytes that it takes in the file.
-    data:  unpacked.
+    where: the file and the number of the block, for errors.
+    count: the number of events according to the file, 0 or more.
+    size:  the bytes that the block takes in the file.
+    data:  the events, decompressed.
     """
 
     where: str
@@ -33,17 +33,17 @@ class Block:
 
 
 class Container:
-    """Reads a container file from its beginning.
+    """Reads a container file.
 
     Args:
-        file: at its beginning.
-        name: what errors call it.
+        file: the file, at its beginning.
+        name: the file's name in errors.
 
     Attributes:
         schema: the text of the schema that its events were written with.
 
     Raises:
-        BadEvent: it is not one, is damaged, or is packed with a codec that is not there.
+        BadEvent: the file is not a container, is damaged, or is compressed with a codec that is not available.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
@@ -53,14 +53,14 @@ class Container:
             self._refuse(looks_like(magic + file.read(64)), "expected an Avro container file, which begins with Obj1")
         metadata = self._read_metadata()
         self.schema = self._text(metadata, b"avro.schema")
-        self._unpack = self._codec(self._text(metadata, b"avro.codec") if b"avro.codec" in metadata else "null")
+        self._decompress = self._codec(self._text(metadata, b"avro.codec") if b"avro.codec" in metadata else "null")
         self._sync = self._take(_SYNC_BYTES)
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the blocks, unpacked.
+        """Yield the blocks, decompressed.
 
         Raises:
-            BadEvent: one is damaged, or too large; says which.
+            BadEvent: a block is damaged or too large; the text says which.
         """
         name, number = self._where, 0
         while first := self._file.read(1):
@@ -71,24 +71,24 @@ class Container:
                 self._refuse(f"{count} events in {size} bytes", _WHOLE)
             if size > LARGEST_BLOCK:
                 self._refuse(f"it has {size} bytes", f"expected at most {LARGEST_BLOCK:,} a block")
-            packed = self._take(size)
+            compressed = self._take(size)
             if self._take(_SYNC_BYTES) != self._sync:
-                self._refuse("what stands behind it is not the sync marker of the file", _WHOLE)
+                self._refuse("it is not followed by the sync marker of the file", _WHOLE)
             try:
-                yield Block(self._where, count, size, self._unpack(packed))
+                yield Block(self._where, count, size, self._decompress(compressed))
             except BadBlock as error:
                 self._refuse(str(error), f"{_WHOLE}, with blocks of at most {LARGEST_BLOCK:,} bytes")
 
     def _read_metadata(self) -> dict[bytes, bytes]:
         metadata: dict[bytes, bytes] = {}
-        left, lines = _LARGEST_HEADER, 0
+        left, entries = _LARGEST_HEADER, 0
         while count := self._take_long():
             if count < 0:
                 self._take_long()  # the bytes of the block
             for _ in range(abs(count)):
-                lines += 1
-                if lines > _MOST_LINES:
-                    self._refuse(f"its header has more than {_MOST_LINES:,} lines", _WHOLE)
+                entries += 1
+                if entries > _MOST_ENTRIES:
+                    self._refuse(f"its header has more than {_MOST_ENTRIES:,} entries", _WHOLE)
                 key, value = self._take_bytes(left), self._take_bytes(left)
                 metadata[key] = value
                 left -= len(key) + len(value) + 1
@@ -97,7 +97,7 @@ class Container:
     def _take_bytes(self, most: int) -> bytes:
         size = self._take_long()
         if not 0 <= size <= most:
-            self._refuse(f"its header has a part of {size} bytes", f"expected at most {_LARGEST_HEADER:,} in all")
+            self._refuse(f"its header has an entry of {size} bytes", f"expected at most {_LARGEST_HEADER:,} in total")
         return self._take(size)
 
     def _text(self, metadata: dict[bytes, bytes], key: bytes) -> str:
@@ -108,12 +108,14 @@ class Container:
         except UnicodeDecodeError as error:
             self._refuse(f"{key.decode()} in its header is not UTF-8 at byte {error.start}", _WHOLE)
 
-    def _codec(self, name: str) -> Unpack:
+    def _codec(self, name: str) -> Decompress:
         try:
-            unpack = codec(name)
+            decompress = codec(name)
         except MissingPackage as error:
-            self._refuse(f"it is packed with {name}", str(error))
-        return unpack or self._refuse(f"it is packed with {name[:40]!a}", f"expected one of {', '.join(names())}")
+            self._refuse(f"it is compressed with {name}", str(error))
+        return decompress or self._refuse(
+            f"it is compressed with {name[:40]!a}", f"expected one of {', '.join(names())}"
+        )
 
     def _take_long(self, first: bytes = b"") -> int:
         number = first or self._take(1)
@@ -126,7 +128,7 @@ class Container:
     def _take(self, size: int) -> bytes:
         taken = self._file.read(size)
         if len(taken) < size:
-            self._refuse("the file ends in the middle of it", _WHOLE)
+            self._refuse("the file ends too early", _WHOLE)
         return taken
 
     def _refuse(self, what: str, expected: str) -> NoReturn:

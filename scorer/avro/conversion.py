@@ -1,4 +1,4 @@
-"""Scalars of a file whose values are not ours as they stand: enums with other symbols, and promoted numbers."""
+"""Converts scalars of a file that our schema encodes differently: enums with other symbols, and promoted numbers."""
 
 import struct
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from scorer.avro.grammar import Scalar
 from scorer.avro.likeness import goes_by, promotes, words
 from scorer.avro.skipping import Broken, real, take_long
 
-Step = Callable[[bytes, int, bytearray], int]  # writes the value at a position, and returns where it ends
+Step = Callable[[bytes, int, bytearray], int]  # converts the value at a position, and returns the position after it
 
 
 def conversion(written: Scalar, wanted: Scalar) -> Step | None:
-    """Return what makes values of one scalar of those of another; None where Avro does not."""
+    """Return the function that converts values of one scalar to another; None if Avro has no such conversion."""
     match written.base, wanted.base:
         case "enum", "enum" if goes_by(written.name, wanted):
             return _enum(written, wanted)

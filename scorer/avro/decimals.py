@@ -1,7 +1,7 @@
-"""Decimals as the nearest float64, and as text.
+"""Converts decimals to the nearest float64, and to text.
 
-A value may be as long as an event, and a precision as large as 2^31 - 1. So nothing here takes longer than the bytes
-of a value, but for text: conversions between bases are quadratic, and what is too long for them is refused.
+A value may be as long as an event, and a precision as large as 2^31 - 1. So the time is proportional to the bytes of a
+value, except for text: converting to decimal digits is quadratic, so a number with too many digits is refused.
 """
 
 import math
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from scorer.arrays.kernel import kernel
 from scorer.avro.reading import Fault
 
-SLOW: Final = 1  # in the status of a row: neither exact in the kernel nor known to be wrong
+SLOW: Final = 1  # the status of a row that the kernel can neither convert exactly nor reject
 EXACT: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _DOUBLE_BITS: Final = 53
 _EXACT_POWER: Final = 22  # 10**22 is the last power of ten that a float64 holds exactly
 _INT64: Final = 8  # bytes
-_LONG_DIGITS: Final = 18  # any number of so many digits is an int64
-MOST_DIGITS: Final = 10_000  # of a decimal as text
-_BEYOND: Final = 400  # a number of more digits before the point is infinite in float64; of more zeros behind it, 0
+_LONG_DIGITS: Final = 18  # any number with this many digits fits an int64
+MOST_DIGITS: Final = 10_000  # in a decimal's text
+_BEYOND: Final = 400  # with more digits before the point a float64 is infinite; with more zeros after it, 0
 
 
 def read_decimals(  # noqa: PLR0913, PLR0917  the arrays of a column
@@ -34,26 +34,26 @@ def read_decimals(  # noqa: PLR0913, PLR0917  the arrays of a column
     scale: int,
     values: NDArray[np.float64],
 ) -> dict[int, Fault]:
-    """Read a column of decimals, big-endian two's complement, at which the rows point.
+    """Read a column of decimals, each big-endian two's complement in its row's slice of the data.
 
     Args:
         data: uint8 [bytes].
-        null: [rows]; those rows are left out.
+        null: [rows]; null rows are skipped.
         starts: int64 [rows].
         ends: int64 [rows].
-        precision: the most digits.
-        scale: the digits behind the point.
-        values: [rows], filled with the float64 nearest to each decimal: correctly rounded, infinite beyond its range.
+        precision: the maximum number of digits.
+        scale: the number of digits after the point.
+        values: [rows], output: the float64 nearest to each decimal, correctly rounded, infinite beyond its range.
 
     Returns:
-        What is wrong with the rows that hold no decimal.
+        The fault of each row that does not contain a valid decimal.
     """
     status = np.zeros(len(null), np.int8)
     limit = 10**precision if precision <= _LONG_DIGITS else 0
     divisor = 10.0**scale if scale <= _EXACT_POWER else 0.0
     _decimals(data, null, starts, ends, limit, divisor, values, status)
     faults = {int(row): Fault(int(status[row])) for row in np.flatnonzero(status < 0)}
-    for row in np.flatnonzero(status == SLOW):  # more digits than a float64 holds: rare enough for Python
+    for row in np.flatnonzero(status == SLOW):  # more digits than fit a float64: rare enough for Python
         unscaled = int.from_bytes(data[starts[row] : ends[row]].tobytes(), "big", signed=True)
         if has_more_digits(unscaled, precision):
             faults[int(row)] = Fault.LONG_DECIMAL
@@ -69,14 +69,14 @@ def _nearest(unscaled: int, scale: int) -> float:
     if abs(before) > _BEYOND:
         return sign * (math.inf if before > 0 else 0.0)
     try:
-        return unscaled / _power(scale)  # Python rounds a quotient of integers once
+        return unscaled / _power(scale)  # Python rounds a quotient of integers only once
     except OverflowError:
         return sign * math.inf
 
 
 @lru_cache(maxsize=8)
 def _power(exponent: int) -> int:
-    """Return a power of ten, which takes long for many digits and is the same for every row of a column."""
+    """Return a power of ten. It is cached, since it is slow for many digits and the same for every row of a column."""
     return cast("int", 10**exponent)
 
 
@@ -87,12 +87,12 @@ def decimal_text(unscaled: int, scale: int) -> str:
         ValueError: it has more than MOST_DIGITS digits.
     """
     if max(scale, unscaled.bit_length() * math.log10(2)) > MOST_DIGITS:
-        raise ValueError(f"a decimal of more than {MOST_DIGITS} digits, too many to be shown")
+        raise ValueError(f"a decimal of more than {MOST_DIGITS} digits, too many to show")
     return format(Decimal(unscaled).scaleb(-scale, EXACT), "f")
 
 
 def has_more_digits(number: int, digits: int) -> bool:
-    """Whether a number has more decimal digits than some, without a power of ten much longer than the number."""
+    """Whether a number has more than `digits` decimal digits, without computing a power of ten much larger than it."""
     bits = number.bit_length()
     if bits <= 3 * digits:
         return False
@@ -101,7 +101,7 @@ def has_more_digits(number: int, digits: int) -> bool:
 
 @kernel(refcounts=False)
 def first_digit(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> np.int64:
-    """Return where a number begins behind the bytes that only repeat its sign."""
+    """Return where a number begins after the bytes that only repeat its sign."""
     sign = data[start] >> 7
     filler = 0xFF if sign else 0
     while start + 1 < end and data[start] == filler and data[start + 1] >> 7 == sign:
@@ -124,7 +124,7 @@ def _decimals(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of 
     values: NDArray[np.float64],
     status: NDArray[np.int8],
 ) -> None:
-    """Do the rows that are exact in float64: the number and the power of ten both are, and a division rounds once."""
+    """Convert the rows in which the number and the power of ten are exact in float64, so one division rounds once."""
     for row in range(len(null)):
         if null[row]:
             continue

@@ -25,11 +25,11 @@ _NO_VALUES = np.empty(0, np.int64)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Batch:
-    """A batch on its way."""
+    """A batch that is being decoded."""
 
     records: Records
     bodies: Bodies
-    data: NDArray[np.uint8]  # that of the records, and behind it the defaults that programs read
+    data: NDArray[np.uint8]  # the data of the records, followed by the defaults that programs read
     table: Table
 
     def value(self, row: int) -> bytes:
@@ -37,7 +37,7 @@ class _Batch:
         return self.records.data[self.begin(row) : self.records.ends[row]].tobytes()
 
     def begin(self, row: int) -> int:
-        """Return where it begins."""
+        """Return where the value of a row begins in the data."""
         return int(self.records.ends[row - 1]) if row else 0
 
 
@@ -45,14 +45,15 @@ class Decoder:
     """Decodes batches of records into columns of the fields that are used.
 
     Args:
-        schema: of the values.
+        schema: the reader's schema.
         fields: the paths whose values are needed; each is in `schema.fields`.
-        texts: the paths whose text is needed: of a string, uuid, enum, integer or boolean.
+        texts: the paths whose text is needed; each is a string, uuid, enum, integer or boolean.
         framing: finds the body in each value, and the schema that it was written with.
         max_bytes: a longer value is rejected.
-        id_field: the path whose text is the event's id; None, or a null there: `topic-partition-offset`, or the
-            number of a row that no topic holds.
-        time_field: the path of the timestamp that is the event's time; None, or a null there: the record's.
+        id_field: the path whose text is the event's id. If this is None or the field is null, the id is
+            `topic-partition-offset`, or the number of a row that did not come from a topic.
+        time_field: the path of the timestamp that is the event's time. If this is None or the field is null, the
+            record's timestamp is used.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  what is needed of an event
@@ -83,7 +84,7 @@ class Decoder:
         """Decode a batch; a row that is not an event of the schema is rejected, and null in every column.
 
         Raises:
-            Unavailable: a writer's schema is not known yet, and cannot be had now.
+            Unavailable: a writer's schema is not known yet, and cannot be fetched now.
         """
         batch = self._open(records, self._framing.split(records))
         rejected = [self._explain(batch, failure) for failure in self._failures(batch)]
@@ -105,10 +106,10 @@ class Decoder:
         )
 
     def examine(self, records: Records) -> tuple[int, str]:
-        """Return the byte of a single value at which decoding fails, and why; its length and no text where none does.
+        """Return the byte of a single value at which decoding fails, and why; its length and "" if it decodes.
 
         Raises:
-            Unavailable: as `decode`.
+            Unavailable: see `decode`.
         """
         batch = self._open(records, self._framing.split(records))
         failures = self._failures(batch)
@@ -116,13 +117,13 @@ class Decoder:
         return (failures[0][AT], self._explain(batch, failures[0]).detail) if failures else (end, "")
 
     def _fits(self, body: bytes) -> bool:
-        """Whether a body, without anything around it, is an event of the schema."""
+        """Whether a body without framing is an event of the schema."""
         records = Records.of([body])
         alone = Bodies(np.zeros(1, np.int64), np.zeros(1, np.int32))
         return len(body) <= self._max_bytes and not self._failures(self._open(records, alone))
 
     def _compile(self) -> None:
-        """Compile the schemas of writers that the framing has met since the last time."""
+        """Compile the writers' schemas that are new in the framing since the last call."""
         for written in self._framing.writers[self._compiled :]:
             self._compiler.add(written.kind, written.name)
             self._compiled += 1
@@ -142,7 +143,7 @@ class Decoder:
         return _Batch(records, bodies, data, table)
 
     def _failures(self, batch: _Batch) -> list[list[int]]:
-        """Fill the table, and return what the kernel says of each row that failed."""
+        """Fill the table, and return the kernel's description of each row that failed."""
         records, bodies = batch.records, batch.bodies
         failures = np.empty((len(records), FAILURE_WIDTH), np.int64)
         values = Values(

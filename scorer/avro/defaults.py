@@ -1,7 +1,7 @@
-"""Defaults in a schema as what Avro holds for them.
+"""Encodes the defaults in a schema.
 
-A default is JSON of the type under any logical type: an int has no quotes, and each character of the text of bytes is
-one byte. One of a union may fit any branch, as since Avro 1.12, and is of the first that it fits.
+A default is JSON of the base type, whatever the logical type: an int has no quotes, and in the text for bytes each
+character is one byte. The default of a union may fit any branch (since Avro 1.12); the first that it fits is taken.
 """
 
 import json
@@ -12,12 +12,12 @@ from scorer.avro.grammar import Array, Map, Record, Scalar, Type, Union
 from scorer.avro.plain import Misfit, expected, from_json, to_json
 from scorer.avro.showing import shown
 
-MOST_BYTES = 2**24  # of a default: records in records can have defaults that grow with each
+MOST_BYTES = 2**24  # of an encoded default: nested records can make a small schema's default huge
 _KEY = Scalar("string")
 
 
 class Unfit(Exception):
-    """A default does not fit its type: what stands there, and what was expected."""
+    """A default does not fit its type: what was found, and what was expected."""
 
     def __init__(self, what: str, wanted: str) -> None:
         super().__init__(f"{what}; {wanted}")
@@ -29,11 +29,11 @@ def encode_default(kind: Type, value: Any, path: str = "") -> bytes:  # noqa: AN
 
     Args:
         kind: the field's type.
-        value: the default, JSON.
-        path: where in the default it stands, for errors.
+        value: the default, as JSON.
+        path: the position of the value inside a larger default, for errors.
 
     Raises:
-        Unfit: it does not fit the type.
+        Unfit: the default does not fit the type.
     """
     out = _encode(kind, value, path)
     if len(out) > MOST_BYTES:
@@ -61,7 +61,7 @@ def _encode(kind: Type, value: Any, path: str) -> bytes:  # noqa: ANN401  JSON
 def _encode_record(kind: Record, value: dict[str, Any], path: str) -> bytes:
     names = {member.name for member in kind.members}
     if unknown := next((name for name in value if name not in names), None):
-        raise Unfit(f"the default{_at(path)} has the field {unknown!a}, which the record has not", _a(kind))
+        raise Unfit(f"the default{_at(path)} has the field {unknown!a}, which the record does not have", _a(kind))
     out = b""
     for member in kind.members:
         if member.name in value:
@@ -88,7 +88,7 @@ def _encode_scalar(kind: Scalar, value: Any, path: str) -> bytes:  # noqa: ANN40
     try:
         raw = _raw(kind, value)
         encoded = pack(kind, raw)
-        to_json(kind, raw)  # refuses a decimal that is none
+        to_json(kind, raw)  # raises if the bytes are not a valid decimal
     except Misfit:
         raise _unfit(kind, value, path) from None
     return encoded
@@ -123,7 +123,7 @@ def _a(kind: Type) -> str:
 
 
 def _without_quotes(kind: Type, value: Any) -> str:  # noqa: ANN401  JSON
-    """Say what a text would be without its quotes, where that would fit."""
+    """Return a hint to remove the quotes of a text, if the default would then fit; otherwise an empty text."""
     if not isinstance(value, str):
         return ""
     try:

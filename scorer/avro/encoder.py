@@ -1,4 +1,4 @@
-"""Encodes predictions, the whole batch into one buffer."""
+"""Encodes the predictions of a batch into one buffer."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from scorer.batch import NO_TIME, Payloads, Predictions
 
 PREDICTION_TEXT = Path(__file__).with_name("prediction.avsc").read_text()
 PREDICTION = Schema.parse(PREDICTION_TEXT, "prediction.avsc")
-_VARINT = 10  # bytes of the longest
+_VARINT = 10  # bytes of the longest varint
 _DOUBLE = 8
 _ARRAY = 2  # the varint of branch 1
 _TEXT = Scalar("string")
@@ -26,7 +26,7 @@ class Encoder:
     """Encodes predictions by `prediction.avsc`.
 
     Args:
-        header: what stands before each value.
+        header: the bytes before each value.
     """
 
     def __init__(self, header: bytes) -> None:
@@ -35,7 +35,7 @@ class Encoder:
     def encode(self, predictions: Predictions) -> Payloads:
         """Encode the predictions of a batch.
 
-        Float32 scores are widened. `scored_at` stands for the time of an event that has none.
+        Float32 scores are widened. The time of an event that has none is `scored_at`.
         """
         rows, origin = predictions.rows, predictions.origin
         several = predictions.scores.ndim > 1
@@ -68,14 +68,14 @@ class Encoder:
 
 
 class _Words(NamedTuple):
-    """Texts as Avro writes them, end to end."""
+    """Encoded texts, concatenated."""
 
     data: Bytes
-    ends: Ints  # [words]: where each ends
+    ends: Ints  # [words]: where each ends in `data`
 
 
 class _Rows(NamedTuple):
-    """The columns of the predictions of a batch, one item a row; `Predictions` says what each is."""
+    """The columns of the predictions of a batch, with one item for each row; see `Predictions`."""
 
     id_data: Bytes
     id_starts: Ints
@@ -89,10 +89,10 @@ class _Rows(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """What all predictions of a batch share."""
+    """The values that all predictions of a batch share."""
 
     header: Bytes
-    arm: Bytes  # model, version and arm, as Avro writes them
+    arm: Bytes  # model, version and arm, encoded
     entities: _Words
     topics: _Words
     several: bool  # whether a score is an array
@@ -101,7 +101,7 @@ class _Batch(NamedTuple):
 
 
 def _ordinary(batch: _Batch, columns: _Rows) -> int:
-    """Return bytes enough for a prediction without the id of its event."""
+    """Return the most bytes that a prediction takes without the id of its event."""
     shared: int = len(batch.header) + len(batch.arm) + len(batch.entities.data) + len(batch.topics.data)
     scores: int = _DOUBLE * columns.scores.shape[1]
     return _SMALL + shared + scores
@@ -109,13 +109,13 @@ def _ordinary(batch: _Batch, columns: _Rows) -> int:
 
 @lru_cache(maxsize=64)
 def _words(texts: tuple[str, ...]) -> _Words:
-    """Return texts as Avro writes them; they are the same few in every batch."""
+    """Encode texts. The result is cached, since every batch has the same few."""
     return _Words(*end_to_end([pack(_TEXT, text) for text in texts]))
 
 
 @kernel(refcounts=False)
 def _put_long(value: int, out: BytesOut, at: int) -> int:
-    """Write a varint; returns the next position. So do all that put something."""
+    """Write a varint; like the other `_put` functions, return the position after it."""
     rest = (np.int64(value) << 1) ^ (np.int64(value) >> 63)
     while rest & ~0x7F:
         out[at] = (rest & 0x7F) | 0x80
@@ -139,7 +139,7 @@ def _put_word(words: _Words, index: int, out: BytesOut, at: int) -> int:
 
 @kernel(refcounts=False)
 def _put_scores(bits: Ints2, row: int, several: bool, out: BytesOut, at: int) -> int:  # noqa: FBT001  kernels take no keywords
-    """Write a row's scores, as the branch of the union that holds them."""
+    """Write a row's scores as a branch of the union: a double, or an array of several."""
     out[at] = _ARRAY if several else 0
     at += 1
     if several and bits.shape[1] > 0:
@@ -156,7 +156,7 @@ def _put_scores(bits: Ints2, row: int, several: bool, out: BytesOut, at: int) ->
 
 @kernel(refcounts=False)
 def _put_missing(missing: Flags2, row: int, names: _Words, out: BytesOut, at: int) -> int:
-    """Write the names of the entities that a row misses."""
+    """Write the names of the entities that are missing in a row."""
     count = 0
     for entity in range(missing.shape[1]):
         count += missing[row, entity]
@@ -171,14 +171,14 @@ def _put_missing(missing: Flags2, row: int, names: _Words, out: BytesOut, at: in
 
 @entry
 def _encode(batch: _Batch, columns: _Rows, rows: Ints, out: BytesOut, ends: Ints) -> int:
-    """Write the predictions of some rows by `prediction.avsc`, and return how many bytes they took.
+    """Write the predictions of some rows by `prediction.avsc`, and return their total length in bytes.
 
     Args:
-        batch: what they share.
-        columns: what they are made of.
+        batch: the values that they share.
+        columns: the values of each row.
         rows: int64 [predictions], ascending.
-        out: uint8 [bytes], to be filled, with room for all.
-        ends: int64 [predictions], to be filled: where each ends in `out`.
+        out: uint8 [bytes], output, large enough for all of them.
+        ends: int64 [predictions], output: where each ends in `out`.
     """
     at = 0
     for index in range(len(rows)):

@@ -1,4 +1,4 @@
-"""Reads files of events as bodies of a schema."""
+"""Reads the events of a file as Avro bodies of a schema."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,17 +20,17 @@ _READABLE = "expected Avro that the schema can read"
 
 
 def read_events(path: Path, schema: Schema, max_bytes: int = 0) -> Iterator[bytes]:
-    """Yield the Avro body of each event of a file, in its order.
+    """Yield the Avro body of each event of a file, in order.
 
-    The content of a body may still be wrong in the ways that the decoder rejects.
+    A body may still have invalid values, which the decoder rejects.
 
     Args:
-        path: an Avro object container file where its name ends in `.avro`, else one JSON object a line.
-        schema: of the bodies. A container's own schema is resolved to it as Avro does.
-        max_bytes: of an event, which bounds the lines that are read.
+        path: an Avro object container file if its name ends in `.avro`, otherwise one JSON object a line.
+        schema: the schema of the bodies. A container's own schema is resolved to it by Avro's rules.
+        max_bytes: the maximum size of an event, which limits the length of a line.
 
     Raises:
-        BadEvent: the file cannot be read, or an event does not fit the schema; says which.
+        BadEvent: the file cannot be read, or an event does not fit the schema; the text says which.
     """
     try:
         with path.open("rb") as file:
@@ -56,7 +56,7 @@ def _read_container(file: BinaryIO, name: str, schema: Schema) -> Iterator[bytes
 
 
 def _bodies(split: Splitter | Resolution, block: Block, before: int) -> Iterator[bytes]:
-    """Yield the bodies of a block; so many events came before it."""
+    """Yield the bodies of a block; `before` is the number of events in earlier blocks."""
     number = before
     try:
         for body in split.split(block):

@@ -1,4 +1,4 @@
-"""The types that an Avro schema is made of."""
+"""The types of an Avro schema."""
 
 import math
 from collections.abc import Mapping
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
-LARGEST = 2**31 - 1  # bytes of a fixed, digits of a decimal: an instruction of a program holds int32
+LARGEST = 2**31 - 1  # bytes of a fixed, digits of a decimal: an instruction of a program has 32 bits for each
 UUID_BYTES = 16
 _TICKS = {"millis": 1_000, "micros": 1_000_000, "nanos": 1_000_000_000}
-_UNDER = {  # the type under each logical type, where there is only one
+_UNDER = {  # the base type of each logical type that has only one
     "date": "int",
     "time-millis": "int",
     "time-micros": "long",
@@ -24,7 +24,7 @@ _UNDER = {  # the type under each logical type, where there is only one
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A type without types inside: a primitive, an enum or a fixed."""
+    """A type that contains no other types: a primitive, an enum or a fixed."""
 
     base: str  # a primitive's name, "enum" or "fixed"
     logical: str = ""  # see `logical_type`
@@ -33,17 +33,17 @@ class Scalar:
     precision: int = 0  # of a decimal
     scale: int = 0
     name: str = ""  # the full name of an enum or a fixed
-    aliases: tuple[str, ...] = ()  # full names that it also goes by
-    fallback: str = ""  # of an enum: the symbol for those that it does not know
+    aliases: tuple[str, ...] = ()  # its aliases, as full names
+    fallback: str = ""  # of an enum: the default, which replaces unknown symbols
 
     @property
     def meaning(self) -> str:
-        """What values are: the logical type without unit or zone ("time", "timestamp"), else the base."""
+        """The logical type without unit or zone ("time", "timestamp"); the base type if there is none."""
         return self.logical.removeprefix("local-").partition("-")[0] or self.base
 
     @property
     def ticks(self) -> int:
-        """How many a second has, of a time or timestamp."""
+        """The number of ticks in a second, for a time or timestamp."""
         return _TICKS.get(self.logical.rpartition("-")[2], 1)
 
 
@@ -56,7 +56,7 @@ class Array:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Map:
-    """Any number of values, each under a text."""
+    """Any number of values, each with a text as its key."""
 
     values: "Type"
 
@@ -70,7 +70,7 @@ class Union:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Member:
-    """A field as its record declares it."""
+    """A field of a record."""
 
     name: str
     type: "Type"
@@ -80,11 +80,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """Fields in the order of their values."""
+    """A record: its fields, in the order in which their values are encoded."""
 
     members: tuple[Member, ...]
     name: str = ""  # its full name
-    aliases: tuple[str, ...] = ()  # full names that it also goes by
+    aliases: tuple[str, ...] = ()  # its aliases, as full names
 
 
 Type: TypeAlias = Scalar | Array | Map | Union | Record
@@ -93,16 +93,16 @@ NULL = Scalar("null")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Link:
-    """A type named inside itself: stands in place of a type, in the schemas of container files alone."""
+    """A reference to a type from inside itself; occurs only in the schemas of container files."""
 
     name: str
     named: Mapping[str, Type | None]
 
     @property
     def target(self) -> Type:
-        """The type of that name."""
+        """The type that is referred to."""
         target = self.named[self.name]
-        assert target is not None  # noqa: S101  it was read to its end
+        assert target is not None  # noqa: S101  set once the whole type was read
         return target
 
 
@@ -112,14 +112,14 @@ def short(name: str) -> str:
 
 
 def logical_type(declared: Mapping[str, Any], base: str, size: int = 0) -> str:
-    """Return the logical type that a JSON object declares for a base type: empty where it is unknown or invalid.
+    """Return the logical type that a JSON object declares for a base type; empty if it is unknown or invalid.
 
-    The specification asks to ignore those, and to use the type under them.
+    The specification demands that those are ignored and the base type is used.
 
     Args:
-        declared: the object.
-        base: the type under it.
-        size: bytes of a fixed.
+        declared: the JSON object.
+        base: the base type.
+        size: the bytes of a fixed.
     """
     logical = declared.get("logicalType")
     if logical == "uuid":
@@ -144,7 +144,7 @@ def _is_decimal(precision: object, scale: object, base: str, size: int) -> bool:
 
 
 def without_null(kind: Type) -> tuple[Type, bool]:
-    """Look through a union that only adds null: return the type that values have, and whether they may be null."""
+    """Return the other type of a union with null, or the type itself; and whether a value may be null."""
     if not isinstance(kind, Union):
         return kind, kind == NULL
     others = [branch for branch in kind.branches if branch != NULL]

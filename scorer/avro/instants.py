@@ -1,7 +1,7 @@
-"""Dates and times between ISO 8601 text and ticks; what a text has beyond a tick is cut off.
+"""Converts dates and times between ISO 8601 text and ticks; digits smaller than a tick are cut off.
 
-A text is what `fromisoformat` of Python's date, time and datetime takes. They cut a fraction after its sixth digit; the
-digits of nanoseconds are read here.
+The text must be valid for `fromisoformat` of Python's date, time or datetime. These ignore digits after microseconds,
+so nanoseconds are parsed here.
 """
 
 import re
@@ -20,13 +20,13 @@ def parse_date(text: str) -> int:
     """Return the days since the epoch.
 
     Raises:
-        ValueError: it is not a date. So do the others.
+        ValueError: the text is not a date; the other parsers raise it likewise.
     """
     return date.fromisoformat(text).toordinal() - _DAY_ZERO
 
 
 def parse_time(text: str, ticks: int) -> int:
-    """Return the ticks since midnight; `ticks` are those of a second."""
+    """Return the ticks since midnight; `ticks` is the number in a second."""
     clock = time.fromisoformat(text)
     if clock.tzinfo is not None:
         raise ValueError("a time of day has no zone")
@@ -35,7 +35,7 @@ def parse_time(text: str, ticks: int) -> int:
 
 
 def parse_timestamp(text: str, ticks: int) -> int:
-    """Return the ticks since the epoch; a text without a zone is taken for UTC."""
+    """Return the ticks since the epoch; a text without a zone is in UTC."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         return _to_ticks((moment.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND, text, ticks)
@@ -43,7 +43,7 @@ def parse_timestamp(text: str, ticks: int) -> int:
 
 
 def format_date(days: int) -> str | int:
-    """Return a date as text; beyond the years 1 to 9999, its days since the epoch. The others do the same."""
+    """Return a date as text, or its days since the epoch outside the years 1 to 9999; the other formatters likewise."""
     try:
         return date.fromordinal(days + _DAY_ZERO).isoformat()
     except (ValueError, OverflowError):
@@ -69,7 +69,7 @@ def format_timestamp(since: int, ticks: int, zone: str) -> str | int:
 
 
 def _to_ticks(microseconds: int, text: str, ticks: int) -> int:
-    """Return microseconds in ticks, with the nanoseconds of their text, which has no offset at its end."""
+    """Convert microseconds to ticks, and add the nanoseconds in the text, which must not end in a UTC offset."""
     if ticks <= _MICROSECONDS:
         return microseconds * ticks // _MICROSECONDS
     found = _NANOSECONDS.search(text)

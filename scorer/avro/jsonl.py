@@ -1,7 +1,7 @@
 """Events between plain JSON and Avro.
 
-Plain JSON has no wrapper around the value of a union: the branch is the first that the value fits, closest types first
-(see `_distance`). Dates and times are ISO 8601 text (UTC, or as on the clock for local ones) or numbers in the
+Plain JSON has no wrapper around the value of a union: the branch is the one with the closest type that the value fits
+(see `_distance`). Dates and times are ISO 8601 text (in UTC, or without a zone for local ones) or numbers in the
 schema's unit, decimals text or numbers, bytes base64, and the floating-point values that JSON lacks are "NaN",
 "Infinity" and "-Infinity". A field that is absent takes its default, or null.
 """
@@ -24,7 +24,7 @@ from scorer.batch import Records
 from scorer.errors import Misconfigured, Problem, suggestion
 
 _KEY = Scalar("string")
-_END = pack_long(0)  # of the blocks of an array or a map
+_END = pack_long(0)  # ends the blocks of an array or a map
 _CLOSEST: Mapping[type, tuple[frozenset[str], ...]] = {
     str: (frozenset({"enum", "uuid", "date", "time", "timestamp"}), frozenset({"string"})),
     int: (frozenset({"int", "long"}), frozenset({"date", "time", "timestamp"}), frozenset({"double"})),
@@ -44,17 +44,17 @@ class Converter:
 
     def __init__(self, schema: Schema) -> None:
         self._record = schema.record
-        self._judge = Decoder(schema, (), (), unframed(schema), sys.maxsize, None, None)
+        self._decoder = Decoder(schema, (), (), unframed(schema), sys.maxsize, None, None)
 
     def to_avro(self, obj: Mapping[str, Any], where: str) -> bytes:
         """Return the Avro body of an event given as plain JSON.
 
         Args:
             obj: the event.
-            where: what errors call it.
+            where: the event's name in errors.
 
         Raises:
-            BadEvent: a value does not fit its field, a field is unknown, or one without default is absent.
+            BadEvent: a value does not fit its field, a field is unknown, or a field without a default is absent.
         """
         out = bytearray()
         _Writer(where).write(self._record, obj, "", out)
@@ -64,11 +64,11 @@ class Converter:
         """Return an event's Avro body as plain JSON.
 
         Raises:
-            BadEvent: it is not a body of the schema.
+            BadEvent: the bytes are not a body of the schema.
         """
         none, data = np.zeros(1, np.int64), np.frombuffer(body, np.uint8)
         place = none.astype(np.int32)
-        events = self._judge.decode(Records(("",), place, place, none, none, (None,), data, none + len(body)))
+        events = self._decoder.decode(Records(("",), place, place, none, none, (None,), data, none + len(body)))
         if events.rejected:
             raise BadEvent("the event", events.rejected[0].detail, "")
         try:
@@ -81,7 +81,7 @@ class Converter:
 
 
 class _Writer:
-    """Writes plain JSON as Avro."""
+    """Encodes plain JSON as Avro."""
 
     def __init__(self, where: str) -> None:
         self._where = where
@@ -127,7 +127,7 @@ class _Writer:
             elif without_null(member.type)[1]:
                 self.write(member.type, None, inner, out)
             else:
-                self._fail(inner, "absent", f"expected {_form(member.type)}, for there is no default")
+                self._fail(inner, "absent", f"expected {_form(member.type)}, since there is no default")
 
     def _write_union(self, kind: Union, value: Any, path: str, out: bytearray) -> None:  # noqa: ANN401  JSON
         fitting = [each for each in enumerate(kind.branches) if (each[1] == NULL) == (value is None)]
@@ -153,15 +153,15 @@ class _Writer:
 
 
 def _distance(kind: Type, value: Any) -> int:  # noqa: ANN401  JSON
-    """How far a type is from the JSON type of a value that it may fit."""
+    """Return how far a type is from the JSON type of a value: 0 is the closest."""
     if not isinstance(kind, Scalar):
-        return int(isinstance(kind, Map))  # a record is closer, for it says more
+        return int(isinstance(kind, Map))  # a record is closer than a map, since it is more specific
     closest = _CLOSEST.get(type(value), ())
     return next((rank for rank, meanings in enumerate(closest) if kind.meaning in meanings), len(closest))
 
 
 def _form(kind: Type) -> str:
-    """Say what plain JSON of a type looks like."""
+    """Describe the plain JSON of a type."""
     match kind:
         case Scalar():
             return expected(kind)
@@ -174,10 +174,10 @@ def _form(kind: Type) -> str:
 
 
 def _read(kind: Type, body: bytes, at: int) -> tuple[Any, int]:
-    """Return the value at a position of a body whose structure is known to be right, and where it ends.
+    """Return the value at a position of a structurally valid body, and the position after it.
 
     Raises:
-        ValueError: the content of a string or a decimal is wrong, or it has more items than bytes.
+        ValueError: a string or a decimal is invalid, or an array has more items than the body has bytes.
     """
     match kind:
         case Scalar():
@@ -200,7 +200,7 @@ def _read(kind: Type, body: bytes, at: int) -> tuple[Any, int]:
 
 
 def _read_items(kinds: list[Type], body: bytes, at: int) -> tuple[list[list[Any]], int]:
-    """Return the items of an array or a map, each a list of its parts, and where they end."""
+    """Return the items of an array or a map, each a list of its parts, and the position after them."""
     items: list[list[Any]] = []
     while True:
         count, at = unpack_long(body, at)

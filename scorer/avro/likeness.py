@@ -1,4 +1,4 @@
-"""How a type of somebody else's schema compares with one of ours."""
+"""Compares the types of a writer's schema with those of ours."""
 
 from scorer.avro.grammar import Array, Link, Map, Member, Record, Scalar, Type, Union, short
 
@@ -13,7 +13,7 @@ _SAME_BYTES = {("int", "long"), ("string", "bytes"), ("bytes", "string")}
 
 
 class Unresolvable(Exception):
-    """A writer's type cannot become one of ours; says where, what each is, and what to do."""
+    """A writer's type cannot be converted to ours; the text says where, what each is, and what to do."""
 
     def __init__(self, path: str, what: str, expected: str) -> None:
         super().__init__(f"{path}: {what}; {expected}" if path else f"{what}; {expected}")
@@ -21,9 +21,9 @@ class Unresolvable(Exception):
 
 
 def paired(written: Record, wanted: Record) -> dict[str, Member]:
-    """Return which of our fields each field of a writer's record is, by the writer's names.
+    """Return our field for each field of a writer's record, by the writer's names.
 
-    A field of the same name comes first. One of ours that the writer does not have by its name is found by an alias.
+    A field with the same name is preferred. If the writer does not have one of ours by its name, its aliases are tried.
     """
     theirs = {member.name for member in written.members}
     ours = {member.name for member in wanted.members}
@@ -37,7 +37,7 @@ def paired(written: Record, wanted: Record) -> dict[str, Member]:
 
 
 def alike(written: Type | Link, wanted: Type, *, named: bool = False) -> bool:
-    """Whether every value of a type is one of ours as it stands; `named`: and a record is of our name."""
+    """Whether every encoded value of a type is also one of ours; with `named`, records must have the same name, too."""
     match written, wanted:
         case Scalar(), Scalar():
             return _alike_scalars(written, wanted)
@@ -68,48 +68,48 @@ def _alike_scalars(written: Scalar, wanted: Scalar) -> bool:
 
 
 def promotes(written: Type | Link, wanted: Type) -> bool:
-    """Whether a type is another than ours, and Avro makes one of the other."""
+    """Whether a type differs from ours, and Avro promotes it to ours."""
     if not isinstance(written, Scalar) or not isinstance(wanted, Scalar) or clash(written, wanted):
         return False
     return wanted.base in _PROMOTED.get(written.base, ())
 
 
 def goes_by(name: str, wanted: Type) -> bool:
-    """Whether one of our named types is meant by a name, whose namespace does not count."""
+    """Whether a name, without its namespace, is the name or an alias of one of our types."""
     if not isinstance(wanted, Scalar | Record):
         return False
     return short(name) in {short(own) for own in (wanted.name, *wanted.aliases)}
 
 
 def clash(written: Scalar, wanted: Scalar) -> bool:
-    """Whether the logical types of both say different things of the same number: a unit, or a scale."""
+    """Whether the logical types give the same number different meanings: another unit or scale."""
     if not written.logical or not wanted.logical:
         return False
     return (written.meaning, written.ticks, written.scale) != (wanted.meaning, wanted.ticks, wanted.scale)
 
 
 def mismatch(written: Type, wanted: Type, theirs: str, ours: str) -> tuple[str, str]:
-    """Return what each of two types is, and what to do.
+    """Describe two types that do not match, and what to do.
 
     Args:
         written: the writer's type.
-        wanted: ours.
-        theirs: what to call the place of the first, such as "the file".
-        ours: and of the second.
+        wanted: our type.
+        theirs: where the writer's type is, such as "the file".
+        ours: where our type is.
     """
     what = f"{words(written)} in {theirs}, {words(wanted)} in {ours}"
     if isinstance(written, Scalar) and isinstance(wanted, Scalar):
         if clash(written, wanted):
-            return what, "expected the same: its numbers would be taken for something else"
+            return what, "expected the same: otherwise its numbers would be misread"
         if written.base == wanted.base == "fixed" and written.size != wanted.size:
             return what, "expected the same size"
         if written.base == wanted.base and written.base in {"enum", "fixed"}:
             return what, f'expected the same name, or "aliases": ["{written.name}"] in {ours}'
-    return what, f"expected a type that Avro turns into that of {ours}"
+    return what, f"expected a type that Avro promotes to that of {ours}"
 
 
 def words(kind: Type) -> str:
-    """Return a type in the words of a schema."""
+    """Describe a type briefly, such as `record 'Flight'`."""
     match kind:
         case Scalar(logical="decimal"):
             return f"decimal({kind.precision}, {kind.scale})"

@@ -1,4 +1,4 @@
-"""Reads lines of JSON as events."""
+"""Reads events from lines of JSON."""
 
 import json
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from scorer.avro.schema import Schema
 from scorer.avro.showing import shown
 from scorer.avro.signatures import is_foreign, looks_like
 
-LONGEST_LINE = 2**24  # bytes, where events may not be longer
-_TEXT_BYTES = 8  # of JSON for a byte of Avro, in events so long that this counts
+LONGEST_LINE = 2**24  # bytes: the limit of a line, unless events may be longer
+_TEXT_BYTES = 8  # bytes of JSON allowed for a byte of Avro, in very long events
 _HEAD = 64  # bytes
 
 
@@ -18,13 +18,13 @@ def read_lines(file: BinaryIO, name: str, schema: Schema, max_bytes: int) -> Ite
     """Yield the Avro body of the event of each line.
 
     Args:
-        file: one JSON object a line, UTF-8; lines of white space are passed over.
-        name: what errors call it.
-        schema: of the bodies.
-        max_bytes: of an event; a line may be much longer than one.
+        file: one JSON object a line, UTF-8; blank lines are skipped.
+        name: the file's name in errors.
+        schema: the schema of the bodies.
+        max_bytes: the maximum size of an event; its line may be much longer.
 
     Raises:
-        BadEvent: a line is not an event of the schema, or far too long; says which.
+        BadEvent: a line is not an event of the schema, or far too long; the text says which.
     """
     converter, longest = Converter(schema), max(LONGEST_LINE, _TEXT_BYTES * max_bytes)
     number = 0
@@ -54,10 +54,10 @@ def _parse(line: bytes, where: str) -> Any:  # noqa: ANN401  JSON
 
 
 def _advice(line: bytes) -> str:
-    """Say how to make lines of JSON that is not one object a line."""
+    """Say how to convert JSON to one object a line."""
     begin = line.strip()
     if begin.startswith(b"["):
-        return "expected an object; `jq -c '.[]' FILE` makes lines of a list"
+        return "expected an object; `jq -c '.[]' FILE` converts a list to lines"
     if begin == b"{":
-        return "expected one JSON object a line; `jq -c . FILE` makes that of objects on many lines"
+        return "expected one JSON object a line; `jq -c . FILE` puts each object on one line"
     return ""

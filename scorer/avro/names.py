@@ -1,20 +1,20 @@
-"""Names in a schema, and the namespaces around them."""
+"""Names and namespaces in a schema."""
 
 RULE = "expected letters, digits and _, the first not a digit"
 
 
 def full_name(name: str, space: str) -> str:
-    """Return a name with its namespace, where it has none of its own."""
+    """Return a full name: the namespace is added unless the name has one."""
     return name if "." in name or not space else f"{space}.{name}"
 
 
 def is_name(name: object) -> bool:
-    """Whether a value is one part of a name."""
+    """Whether a value is a valid part of a name."""
     return isinstance(name, str) and name.isidentifier()
 
 
 def bad_name(full: str) -> tuple[str, str] | None:
-    """Return what is wrong with a full name and what can be done about it; None where it is a name."""
+    """Return what is wrong with a full name, and what to do about it; None if it is valid."""
     *parts, last = full.split(".")
     if wrong := next((part for part in parts if not is_name(part)), None) if parts else None:
         space = ".".join(parts)
@@ -29,6 +29,6 @@ def bad_name(full: str) -> tuple[str, str] | None:
 
 
 def _mended(part: str) -> str:
-    """Return a part with _ for what may not be in a name, as Debezium's `schema.name.adjustment.mode: avro` does."""
+    """Replace invalid characters of a part by _, as Debezium's `schema.name.adjustment.mode: avro` does."""
     mended = "".join(letter if letter.isalnum() else "_" for letter in part)
     return f"_{mended}" if mended[:1].isdigit() else mended

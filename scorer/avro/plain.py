@@ -1,4 +1,4 @@
-"""Scalars between plain JSON and what Avro holds; on the way in, Python's own dates, decimals and bytes as well."""
+"""Converts scalars between plain JSON and Avro; also accepts Python's own dates, decimals and bytes."""
 
 import math
 from base64 import b64decode, b64encode
@@ -26,18 +26,18 @@ _EXPECTED = {
     "uuid": "the text of a UUID",
     "date": "a date as ISO 8601 text, or a number of days",
 }
-Misfit = (ValueError, ArithmeticError)  # what `from_json` raises where a value does not fit the type
+Misfit = (ValueError, ArithmeticError)  # raised by `from_json` if a value does not fit the type
 
 
 def expected(kind: Scalar) -> str:
-    """Say what plain JSON of a type looks like."""
+    """Describe the plain JSON of a type."""
     match kind.meaning:
         case "enum":
             return f"one of {', '.join(kind.symbols)}"
         case "fixed":
             return f"base64 text of {kind.size} bytes"
         case "decimal":
-            return f"a decimal as text or a number, of at most {kind.precision} digits, {kind.scale} behind the point"
+            return f"a decimal as text or a number, of at most {kind.precision} digits, {kind.scale} after the point"
         case "time" | "timestamp":
             return f"a {kind.meaning} as ISO 8601 text, or a number of {kind.logical.rpartition('-')[2]}"
         case meaning:
@@ -45,7 +45,7 @@ def expected(kind: Scalar) -> str:
 
 
 def from_json(kind: Scalar, value: Any) -> Raw:  # noqa: ANN401  JSON
-    """Return what Avro holds for a value of plain JSON, or for a Python value of the type's own kind.
+    """Convert a value in plain JSON, or a Python object of the matching type, to the value of the Avro base type.
 
     Raises:
         ValueError, ArithmeticError: the value does not fit the type.
@@ -116,7 +116,7 @@ def _from_text(kind: Scalar, text: str) -> Raw:  # noqa: C901, PLR0911  one a ty
 
 
 def _unscaled(kind: Scalar, value: Decimal) -> bytes:
-    """Return a decimal as Avro holds it: the number without its point, big-endian."""
+    """Encode a decimal as Avro does: the digits as a big-endian integer, without the point."""
     if not value.is_finite() or (value and value.adjusted() >= min(kind.precision, MOST_DIGITS) - kind.scale):
         raise ValueError
     shifted = value.scaleb(kind.scale, EXACT)
@@ -127,10 +127,10 @@ def _unscaled(kind: Scalar, value: Decimal) -> bytes:
 
 
 def to_json(kind: Scalar, raw: Raw) -> Any:  # noqa: ANN401, PLR0911  JSON; one return a type
-    """Return plain JSON for what Avro holds: what `from_json` takes back.
+    """Convert the value of an Avro base type to plain JSON; the reverse of `from_json`.
 
     Raises:
-        ValueError: a decimal has no bytes, more digits than its precision, or more than can be shown.
+        ValueError: a decimal has no bytes, more digits than its precision, or too many to show.
     """
     match kind.meaning, raw:
         case "enum", int():

@@ -1,4 +1,4 @@
-"""The fields of a prediction as Python values: by column, and as plain JSON, one document a row."""
+"""The fields of predictions as Python values: as columns, and as one JSON document for each row."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,9 +11,9 @@ NUMBER, TIMESTAMP = Scalar("double"), Scalar("long", "timestamp-millis")
 
 
 def prediction_columns(outcome: Outcome) -> dict[str, list[Any]]:
-    """Return the fields of `prediction.avsc`, each with an item a row; times are milliseconds since the epoch.
+    """Return the fields of `prediction.avsc`, each with one item for each row; times are milliseconds since the epoch.
 
-    The scores of rejected rows mean nothing. `source_*` is null in a row that no topic holds.
+    The scores of rejected rows are arbitrary. `source_*` is null in a row that did not come from a topic.
     """
     each, origin = outcome.predictions, outcome.predictions.origin
     rows, text, topics = len(each.event_time), each.data.tobytes(), origin.topic.tolist()

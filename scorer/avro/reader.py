@@ -1,4 +1,4 @@
-"""Reads the text of an Avro schema into types, and refuses what is not one."""
+"""Parses the text of an Avro schema into types, and refuses invalid schemas."""
 
 import json
 from collections import Counter
@@ -18,29 +18,29 @@ MOST = 100_000  # types in all, a named one counted wherever it is used
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """A schema that was read.
+class ParsedSchema:
+    """A parsed schema.
 
-    kind:     its top level.
-    concerns: what is allowed in it and hardly meant.
+    kind:     the type at its top level.
+    concerns: warnings about things that are allowed but hardly intended.
     """
 
     kind: Type
     concerns: tuple[Problem, ...]
 
 
-def read_schema(text: str, where: str, *, foreign: bool = False, before: Sequence[str] = ()) -> Reading:
+def read_schema(text: str, where: str, *, foreign: bool = False, before: Sequence[str] = ()) -> ParsedSchema:
     """Read the text of a schema.
 
     Args:
-        text: the schema, JSON.
-        where: what errors call it.
-        foreign: it is of a container file, whose events were written with it: names and defaults may be anything,
-            and types may contain themselves, at a `Link`.
-        before: the texts of schemas whose types it uses by name, each behind those that it uses itself.
+        text: the schema, as JSON.
+        where: the schema's name in errors.
+        foreign: whether it comes from a container file, whose events were written with it. Then names and defaults are
+            not checked, and types may contain themselves, at a `Link`.
+        before: the texts of schemas whose types it uses by name, in an order in which each uses only earlier ones.
 
     Raises:
-        Misconfigured: it is not an Avro schema, or too large; with every default that does not fit its type.
+        Misconfigured: the text is not an Avro schema, or is too large; with every default that does not fit its type.
     """
     top, reader = Place(where), _Reader(foreign=foreign)
     try:
@@ -53,18 +53,18 @@ def read_schema(text: str, where: str, *, foreign: bool = False, before: Sequenc
         top.refuse_depth()
     if reader.problems:
         raise Misconfigured(reader.problems)
-    return Reading(kind, tuple(reader.concerns))
+    return ParsedSchema(kind, tuple(reader.concerns))
 
 
 class _Reader:
-    """Reads JSON into types and remembers the named ones."""
+    """Parses JSON into types, and remembers the named ones."""
 
     def __init__(self, *, foreign: bool) -> None:
         self.problems: list[Problem] = []
         self.concerns: list[Problem] = []
         self._foreign = foreign
         self._named: dict[str, Type | None] = {}  # by full name; None while it is being read
-        self._weights: Counter[str] = Counter()  # types inside each
+        self._weights: Counter[str] = Counter()  # the number of types inside each
         self._count = 0
 
     def read(self, declared: Any, at: Place) -> Type:  # noqa: ANN401  JSON
@@ -89,7 +89,9 @@ class _Reader:
 
     def _reference(self, name: str, at: Place) -> Type:
         if name not in self._named:
-            at.refuse(f"unknown type '{name}'", "expected an Avro type, or a name that stands further up in the schema")
+            at.refuse(
+                f"unknown type '{name}'", "expected an Avro type, or a name that is defined earlier in the schema"
+            )
         kind = self._named[name]
         if kind is None and self._foreign:
             return cast("Type", Link(name, self._named))
@@ -160,7 +162,7 @@ class _Reader:
         return Member(str(name), kind, self._default(field, kind, within), self._aliases(field, within))
 
     def _default(self, field: dict[str, Any], kind: Type, at: Place) -> bytes | None:
-        """Return a default as Avro holds it; what is wrong with one is kept until the whole schema is read."""
+        """Return an encoded default; a problem with it is kept until the whole schema is read."""
         if "default" not in field or self._foreign:
             return None
         default = field["default"]
@@ -191,7 +193,7 @@ class _Reader:
         return tuple(aliases)
 
     def _define(self, declared: dict[str, Any], at: Place) -> tuple[str, tuple[str, ...]]:
-        """Take note of a named type that is about to be read; return its full name, and the aliases of it."""
+        """Register a named type that is about to be read; return its full name and its aliases."""
         name, space = declared.get("name"), declared.get("namespace")
         if not isinstance(name, str) or not isinstance(space, str | None):
             at.refuse(f"a type named {shown(name)} in the namespace {shown(space)}", "expected text for both")
@@ -199,7 +201,7 @@ class _Reader:
         if not self._foreign and (wrong := bad_name(full)):
             at.refuse(*wrong)
         if full in self._named:
-            at.refuse(f"'{full}' is declared twice", "expected its name alone where it is used again")
+            at.refuse(f"'{full}' is declared twice", "use only its name from the second time on")
         self._named[full] = None
         own = full.rpartition(".")[0]
         return full, tuple(full_name(alias, own) for alias in self._aliases(declared, at))
@@ -222,7 +224,7 @@ def _need(key: str, declared: dict[str, Any], at: Place) -> None:
 
 
 def _unnamed(kind: Type | Link) -> str:
-    """The word of a type that can be only once in a union; empty for named ones."""
+    """Return the name of a type that may occur only once in a union; empty for named types."""
     match kind:
         case Scalar(base="enum" | "fixed") | Record() | Link():
             return ""

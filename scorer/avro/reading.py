@@ -1,5 +1,5 @@
 # ruff: noqa: PLR2004  bytes and bits are spelled as in the specification
-"""Reads scalars from bytes, for the decoding kernel: each reader returns a value, and the next position or a fault."""
+"""Reads scalars from bytes, for the decoding kernel: each returns a value, and the next position or a fault."""
 
 from enum import IntEnum
 from typing import TypeAlias
@@ -14,7 +14,7 @@ Bytes: TypeAlias = NDArray[np.uint8]
 
 
 class Fault(IntEnum):
-    """What is wrong with a value; negative, so that a reader returns it in place of the next position."""
+    """What is wrong with a value; negative, so that it can be returned in place of the next position."""
 
     TRUNCATED = -1
     LONG_VARINT = -2
@@ -33,8 +33,8 @@ class Fault(IntEnum):
     UNKNOWN_SCHEMA = -15
     EMPTY_DECIMAL = -16
     LONG_DECIMAL = -17
-    UNRESOLVED = -18  # the writer's schema cannot give a field that is needed
-    UNEXPECTED_NULL = -19  # where the reader's field is not nullable
+    UNRESOLVED = -18  # the writer's schema cannot provide a field that is needed
+    UNEXPECTED_NULL = -19  # null, but the reader's field is not nullable
     STRANGE_SYMBOL = -20  # of an enum of the writer's, which the reader's does not have
 
 
@@ -102,7 +102,7 @@ def read_real(op: np.int32, data: Bytes, at: np.int64, end: np.int64) -> tuple[n
 
 @kernel(refcounts=False)
 def read_span(op: np.int32, size: np.int32, data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
-    """Read bytes, string or fixed; the value is where its content begins."""
+    """Read bytes, string or fixed; the value returned is the position where the content begins."""
     length = np.int64(size)
     if op != Op.FIXED:
         length, at = read_long(data, at, end)

@@ -1,4 +1,4 @@
-"""Failures of the kernel in words: what, at which field and byte, and what was expected."""
+"""Describes failures of the kernel: what was found, at which field and byte, and what was expected."""
 
 from scorer.avro.binary import unpack_long
 from scorer.avro.grammar import Scalar, Type, Union
@@ -31,19 +31,19 @@ def explain_value(fault: Fault, value: bytes, at: int, max_bytes: int) -> str:
         case Fault.TOO_LARGE:
             return f"the value has {len(value)} bytes; expected at most {max_bytes}"
         case _:
-            return f"the event ends at byte {at}, and {len(value) - at} more follow; expected none"
+            return f"the event ends at byte {at}, and {len(value) - at} more bytes follow; expected none"
 
 
 def explain_field(fault: Fault, path: str, kind: Type, value: bytes, at: int) -> str:
-    """Describe what is wrong with the field at a path, of a type that what begins at byte `at` is not."""
+    """Describe why the bytes from `at` on are not a value of this type, for the field at a path."""
     return f"{path}: {_explain(fault, kind, value, at)}"
 
 
 def _explain(fault: Fault, kind: Type, value: bytes, at: int) -> str:  # noqa: C901, PLR0911, PLR0912  one a fault
-    number, behind = unpack_long(value, at)
+    number, after = unpack_long(value, at)
     match fault:
         case Fault.TRUNCATED:
-            return f"{_words(kind)} begins at byte {at}, and the value ends at byte {len(value)}; expected all of it"
+            return f"{_words(kind)} begins at byte {at}, and the value ends at byte {len(value)}; expected more bytes"
         case Fault.LONG_VARINT:
             return f"a number of more than 64 bits at byte {at}; expected {_words(kind)}"
         case Fault.WIDE_INT:
@@ -58,17 +58,17 @@ def _explain(fault: Fault, kind: Type, value: bytes, at: int) -> str:  # noqa: C
         case Fault.NEGATIVE_LENGTH:
             return f"a negative length at byte {at}; expected {_words(kind)}"
         case Fault.BAD_COUNT:
-            left = len(value) - behind
-            return f"a block of {abs(number)} items at byte {at}, where {left} bytes are left; expected at most as many"
+            left = len(value) - after
+            return f"a block of {abs(number)} items at byte {at}, where {left} bytes are left; expected at most {left}"
         case Fault.BAD_SIZE:
             return f"the items of a block end at byte {at}; expected them to end where the block's size says"
         case Fault.BAD_UTF8:
             return f"a string at byte {at} is not UTF-8; expected text"
         case Fault.STRANGE_SYMBOL:
             symbol = kind.symbols[number] if isinstance(kind, Scalar) else ""
-            return f"the symbol {symbol!a} at byte {at}; expected one that the reader's schema has, or a default there"
+            return f"the symbol {symbol!a} at byte {at}; expected a symbol of the reader's schema, or a default in it"
         case Fault.EMPTY_DECIMAL:
-            return f"a decimal at byte {at} has no bytes; expected one at least"
+            return f"a decimal at byte {at} has no bytes; expected at least one"
         case _:
             digits = kind.precision if isinstance(kind, Scalar) else 0
             return f"a decimal at byte {at} has more than {digits} digits; expected at most its precision"

@@ -1,4 +1,4 @@
-"""Converts single framed values to plain JSON of the reader's schema, whatever schema they were written with."""
+"""Converts single framed values to plain JSON of the reader's schema, whatever their writer's schema."""
 
 from typing import Any
 
@@ -18,8 +18,8 @@ class Reread:
     """Converts values to JSON, for people to read.
 
     Args:
-        schema: the reader's.
-        framing: finds their bodies, and the schemas they were written with.
+        schema: the reader's schema.
+        framing: finds the bodies, and the schemas they were written with.
     """
 
     def __init__(self, schema: Schema, framing: Framing) -> None:
@@ -30,11 +30,11 @@ class Reread:
         """Return a value as plain JSON.
 
         Args:
-            value: of the record.
-            original: the record, as the framing takes it.
+            value: the value of the record.
+            original: the record itself, for a framing that reads its headers.
 
         Raises:
-            BadEvent: it is not an event of the schema, or cannot be resolved to one.
+            BadEvent: the value is not an event of the schema, or cannot be resolved to one.
             Unavailable: its writer's schema is not known yet, and the registry does not answer.
         """
         if not value:
@@ -42,8 +42,8 @@ class Reread:
         bodies = self._framing.split(Records.of([value], originals=[original]))
         start, writer = int(bodies.starts[0]), int(bodies.writers[0])
         if start < 0:
-            told = bodies.notes.get(0, "its framing or its schema is not that of the configuration")
-            raise BadEvent(_WHERE, told, "")
+            fault = bodies.notes.get(0, "its framing or its schema is not that of the configuration")
+            raise BadEvent(_WHERE, fault, "")
         body = value[start:]
         return self._converter.to_json(self._resolved(body, writer) if writer else body)
 

@@ -1,4 +1,4 @@
-"""Values that are perhaps no events, as far as they can be read."""
+"""Reads as much as possible of a value that may not be an event."""
 
 import sys
 from collections.abc import Callable
@@ -19,54 +19,54 @@ _KEY = Scalar("string")
 
 
 class Salvage:
-    """Reads what there is of an event.
+    """Reads the fields of a damaged event.
 
     Args:
-        schema: of the event.
-        framing: finds its body, and the schema that it was written with.
+        schema: the reader's schema.
+        framing: finds the body, and the schema that it was written with.
     """
 
     def __init__(self, schema: Schema, framing: Framing) -> None:
         self._framing = framing
-        self._judge = Decoder(schema, (), (), framing, sys.maxsize, None, None)
+        self._decoder = Decoder(schema, (), (), framing, sys.maxsize, None, None)
 
     def read(self, value: bytes, original: object = None) -> tuple[dict[str, Any], str]:
-        """Return a value's fields as plain JSON up to the one that cannot be read, and why not; empty where all can.
+        """Return a value's fields as plain JSON up to the first unreadable one, and its fault; "" if there is none.
 
         Args:
-            value: of the record.
-            original: the record, as the framing takes it.
+            value: the value of the record.
+            original: the record itself, for a framing that reads its headers.
 
         Raises:
-            Unavailable: the schema that it was written with is not known yet, and cannot be had now.
+            Unavailable: the schema that it was written with is not known yet, and cannot be fetched now.
         """
         records = Records.of([value], originals=[original])
-        stop, why = self._judge.examine(records)
+        stop, why = self._decoder.examine(records)
         bodies = self._framing.split(records)
         start, writer = int(bodies.starts[0]), self._framing.writers[bodies.writers[0]]
         found: list[dict[str, Any]] = []
         try:
             if start >= 0:
-                _Reading(value, stop).read(writer.kind, start, found.append)
+                _ValueReader(value, stop).read(writer.kind, start, found.append)
         except _Stopped as stopped:
             why = str(stopped) or why
         return found[0] if found else {}, why
 
 
 class _Stopped(Exception):
-    """What follows cannot be read; the text says why, where that is not known yet."""
+    """The next bytes cannot be read; the text says why, unless the decoder has already said it."""
 
 
-class _Reading:
-    """Reads a value whose structure is right up to some byte; each value is put in its place before its inside."""
+class _ValueReader:
+    """Reads a value whose structure is valid up to some byte; a container is stored before its contents are read."""
 
     def __init__(self, value: bytes, stop: int) -> None:
         self._value, self._stop = value, stop
 
     def read(self, kind: Type | Link, at: int, put: Put) -> int:
-        """Read what begins at a byte, and return where it ends."""
+        """Read the value that begins at a byte, and return the position after it."""
         match kind:
-            case Link():  # the judge has refused such a value at its first byte
+            case Link():  # the decoder has refused such a value at its first byte
                 raise _Stopped
             case Scalar(base="null"):
                 put(None)
@@ -118,8 +118,8 @@ class _Reading:
             if count < 0:
                 _, at = unpack_long(self._value, at)
             items += abs(count)
-            if items > len(self._value):  # of no bytes each
-                raise _Stopped(f"more than {len(self._value)} items in {len(self._value)} bytes, too many to be shown")
+            if items > len(self._value):  # items without bytes
+                raise _Stopped(f"more than {len(self._value)} items in {len(self._value)} bytes, too many to show")
             for _ in range(abs(count)):
                 at = read(at)
 

@@ -1,4 +1,4 @@
-"""The schema of an event: what can be addressed in it, and why the rest cannot."""
+"""The schema of an event: which fields can be addressed, and why the others cannot."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from scorer.batch import Field, Kind
 from scorer.errors import Misconfigured, Problem, did_you_mean
 
 _KINDS = {
-    "null": Kind.FLOAT,  # a field that is always null fits every column of numbers
+    "null": Kind.FLOAT,  # a field that is always null can be used as a number
     "boolean": Kind.BOOLEAN,
     "int": Kind.INTEGER,
     "long": Kind.INTEGER,
@@ -32,15 +32,15 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Schema:
-    """An Avro record schema, read and judged.
+    """A parsed Avro record schema.
 
     Attributes:
         record: the record's type.
         fields: every scalar that can be addressed, by dotted path, in the order of the schema.
-        scalars: the type of each of them.
-        others: what stands at the other paths ("an array"), by dotted path.
+        scalars: the type of each of those fields, by dotted path.
+        others: a description of what is at each other path ("an array"), by dotted path.
         fingerprint: 8 bytes, CRC-64-AVRO of the canonical form, little-endian as in single-object framing.
-        concerns: what is allowed in it and hardly meant, such as a logical type where it has no effect.
+        concerns: warnings about things that are allowed but hardly intended, such as a logical type without effect.
     """
 
     record: Record
@@ -68,13 +68,13 @@ class Schema:
         """Read a schema from its text.
 
         Args:
-            text: the schema, JSON.
-            where: what errors call it.
-            before: the texts of schemas whose types it uses by name, each behind those that it uses itself.
+            text: the schema, as JSON.
+            where: the schema's name in errors.
+            before: the texts of schemas whose types it uses by name, in an order in which each uses only earlier ones.
 
         Raises:
-            Misconfigured: it is not an Avro schema, its top level is not a record, it is recursive, or defaults do
-                not fit their types.
+            Misconfigured: the text is not an Avro schema, its top level is not a record, it is recursive, or defaults
+                do not fit their types.
         """
         reading = read_schema(text, where, before=before)
         record = reading.kind
@@ -93,12 +93,12 @@ class Schema:
         )
 
     def why_not(self, path: str) -> str:
-        """Say why the value at a path cannot be used; empty where it can."""
+        """Return why the value at a path cannot be used; empty if it can."""
         if path in self.fields:
             bare = self.fields[path].kind == Kind.BYTES
-            return f"'{path}' is bytes, from which no number or text is made" if bare else ""
+            return f"'{path}' is bytes, which cannot be used as a number or text" if bare else ""
         if inside := next((each for each in (*self.fields, *self.others) if each.startswith(f"{path}.")), ""):
-            return f"'{path}' is a record; name a field in it, like '{inside}'"
+            return f"'{path}' is a record; name a field in it, such as '{inside}'"
         outer = path
         while outer:
             if outer in self.others:
@@ -110,7 +110,7 @@ class Schema:
 
 
 def _walk(kind: Type, path: str, *, nullable: bool) -> Iterator[tuple[str, Type, bool]]:
-    """Yield each path, from a type down, where records end: its type, and whether something there may be null."""
+    """Yield the path of each value inside a type that is not a record, its type, and whether it may be null."""
     kind, may_be_null = without_null(kind)
     nullable |= may_be_null
     if not isinstance(kind, Record) or not kind.members:
@@ -131,6 +131,6 @@ def _words(kind: Type) -> str:
         case Map():
             return "a map, which has no single value"
         case Union(branches=branches):
-            return f"a union of {len(branches)} types; only one of null and one other type has values of one kind"
+            return f"a union of {len(branches)} types; only a union of null and one other type can be used"
         case _:
             return "a record without fields"

@@ -1,6 +1,6 @@
-"""Steps over values of any schema, recursive ones included, without believing a length or a count.
+"""Skips values of any schema, recursive ones included, without trusting a length or a count.
 
-What is in an array or a record waits on a list, not on Python's stack: whoever wrote the file chose how deep it goes.
+Unfinished arrays and records are kept in a list, not on Python's stack, since the file decides how deeply they nest.
 """
 
 import struct
@@ -12,31 +12,31 @@ from scorer.avro.grammar import NULL, Array, Link, Map, Record, Scalar, Type, Un
 from scorer.avro.program import has_bytes
 from scorer.avro.splitting import Stepper
 
-DEEPEST = 100_000  # values that wait for the end of one inside them
-# Steps in Python that a block may take, about a second of them. A few packed bytes may unpack to a hundred million
-# items, so the steps are bounded by the bytes as they lie in the file, and by the events that come of them.
+DEEPEST = 100_000  # values that may be nested in one another
+# Steps in Python that a block may take, about a second of them. A few compressed bytes may expand to a hundred million
+# items, so the limit depends on the size of the block in the file, and on the number of its events.
 MOST_STEPS = 500_000
 STEPS_OF_BYTE = 16
 STEPS_OF_EVENT = 100
-MOST_EMPTY = 100_000  # items of a block, or events of a file, without bytes: their number is bounded by nothing else
+MOST_EMPTY = 100_000  # items of a block, or events of a file, that take no bytes: nothing else limits their number
 _LONGEST_VARINT = 10
 _WIDTHS = {"null": 0, "boolean": 1, "float": 4, "double": 8}
 
-Skip = Callable[[bytes, int], int]  # from where a value begins to where it ends
+Skip = Callable[[bytes, int], int]  # takes the position where a value begins; returns the position after it
 
 
 class Broken(Exception):
-    """A value has no end, or cannot be converted; says why."""
+    """A value is incomplete, or cannot be converted; the text says why."""
 
     def inside(self, name: str) -> "Broken":
-        """Return the same of a value that contains it under a name."""
+        """Return the same error for the value that contains this one under a name."""
         return Broken(f"{name}.{self}" if ": " in str(self) else f"{name}: {self}")
 
 
 class Budget:
     """The steps that the current block may still take.
 
-    left: how many.
+    left: the number of steps.
     """
 
     __slots__ = ("_empty", "left")
@@ -45,66 +45,66 @@ class Budget:
         self.left = self._empty = 0
 
     def begin(self, size: int) -> None:
-        """Begin a block that has so many bytes in the file."""
+        """Begin a block of this size in the file."""
         self.left, self._empty = MOST_STEPS + STEPS_OF_BYTE * size, MOST_EMPTY
 
     def add_event(self) -> None:
-        """Grant the steps of one more event."""
+        """Allow the steps of one more event."""
         self.left += STEPS_OF_EVENT
 
     def spend(self, steps: int) -> None:
         """Take some steps.
 
         Raises:
-            Broken: there are not so many left.
+            Broken: fewer steps are left.
         """
         self.left -= steps
         if self.left < 0:
-            raise Broken("the block unpacks to more values than can be read in reasonable time for its size")
+            raise Broken("the block decompresses to more values than can be read in reasonable time for its size")
 
     def spend_empty(self, items: int) -> None:
-        """Take some items that have no bytes.
+        """Count items that take no bytes.
 
         Raises:
-            Broken: there have been too many.
+            Broken: there were too many.
         """
         self._empty -= items
         if self._empty < 0:
-            raise Broken(f"more than {MOST_EMPTY:,} items of no bytes")
+            raise Broken(f"more than {MOST_EMPTY:,} items without bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class _Blocks:
-    """The blocks of an array or a map that are still to come."""
+    """The blocks of an array or a map that were not skipped yet."""
 
-    parts: tuple[Type, ...]  # of an item, the last first; without those that have no bytes
+    parts: tuple[Type, ...]  # the parts of an item, last first, without those that take no bytes
 
 
 @dataclass(frozen=True, slots=True)
 class _Items:
-    """The items of a block that are still to come."""
+    """The items of a block that were not skipped yet."""
 
     parts: tuple[Type, ...]
     left: int
 
 
 def take_long(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number and where it ends.
+    """Return a number, and the position after it.
 
     Raises:
-        Broken: it has no end there, or more than 64 bits. So do the others.
+        Broken: the number is incomplete, or has more than 64 bits; the other functions raise it likewise.
     """
-    if at < len(data) and data[at] < 0x80:  # noqa: PLR2004  most have one byte
+    if at < len(data) and data[at] < 0x80:  # noqa: PLR2004  most numbers have one byte
         return (data[at] >> 1) ^ -(data[at] & 1), at + 1
     number, following = unpack_long(data, at)
     if following == at or data[following - 1] & 0x80:
         long = following - at >= _LONGEST_VARINT
-        raise Broken("a number of more than 64 bits" if long else "the block ends in the middle of it")
+        raise Broken("a number of more than 64 bits" if long else "the block ends too early")
     return number, following
 
 
 def take_branch(branches: int, data: bytes, at: int) -> tuple[int, int]:
-    """Return which branch of a union a value has, and where that begins."""
+    """Return the index of a union's branch, and the position where its value begins."""
     index, at = take_long(data, at)
     if not 0 <= index < branches:
         raise Broken(f"branch {index} of a union of {branches}")
@@ -112,12 +112,12 @@ def take_branch(branches: int, data: bytes, at: int) -> tuple[int, int]:
 
 
 def take_count(data: bytes, at: int, *, sized: bool) -> tuple[int, int, int]:
-    """Return the items of a block, where they begin, and where they end: -1 where it does not say.
+    """Return the number of items of a block, where they begin, and where they end (-1 if the block does not say).
 
     Args:
         data: the block of events.
         at: where the block of items begins.
-        sized: whether items have bytes.
+        sized: whether each item takes at least one byte.
     """
     count, at = take_long(data, at)
     end = -1
@@ -130,7 +130,7 @@ def take_count(data: bytes, at: int, *, sized: bool) -> tuple[int, int, int]:
 
 
 def take(kind: Scalar, data: bytes, at: int) -> tuple[int, int]:
-    """Return where the content of a scalar begins and ends."""
+    """Return the positions where the content of a scalar begins and ends."""
     if kind.base in {"int", "long", "enum"}:
         return at, take_long(data, at)[1]
     if kind.base in {"string", "bytes"}:
@@ -140,7 +140,7 @@ def take(kind: Scalar, data: bytes, at: int) -> tuple[int, int]:
 
 
 def real(kind: Scalar, data: bytes, at: int) -> tuple[float, int]:
-    """Return a float or an integer as a number, and where it ends."""
+    """Return the value of a float or an integer, and the position after it."""
     start, end = take(kind, data, at)
     if kind.base == "float":
         return struct.unpack_from("<f", data, start)[0], end
@@ -148,7 +148,7 @@ def real(kind: Scalar, data: bytes, at: int) -> tuple[float, int]:
 
 
 def skipper(kind: Type | Link, budget: Budget) -> Skip:
-    """Return what steps over values of a type."""
+    """Return the function that skips values of a type."""
     if isinstance(kind, Scalar):
         return _scalar_skipper(kind)
     if isinstance(kind, Union) and all(isinstance(branch, Scalar) for branch in kind.branches):
@@ -162,7 +162,7 @@ def skipper(kind: Type | Link, budget: Budget) -> Skip:
 
 
 def _compiled_skipper(kind: Type, explain: Skip) -> Skip:
-    """Return what steps over values in a kernel; where one has no end, `explain` raises why."""
+    """Return the function that skips values in a kernel; if a value is incomplete, `explain` raises the reason."""
     stepper = Stepper(kind)
 
     def skip(data: bytes, at: int) -> int:
@@ -201,7 +201,7 @@ def _choice_skipper(skips: list[Skip]) -> Skip:
 
 def _skip(kind: Type | Link, data: bytes, at: int, inside: dict[Record, tuple[Type, ...]], budget: Budget) -> int:
     waiting: list[Type | Link | _Blocks | _Items] = [kind]
-    idle, before, steps = 0, at, 0  # idle: steps since a byte was read: a type may contain itself and nothing else
+    idle, before, steps = 0, at, 0  # idle: the steps since a byte was read, since a type may contain nothing but itself
     while waiting:
         steps += 1
         if steps > budget.left:
@@ -218,7 +218,7 @@ def _skip(kind: Type | Link, data: bytes, at: int, inside: dict[Record, tuple[Ty
                 waiting += _inside(other, inside)
         idle, before = (0, at) if at != before else (idle + 1, at)
         if max(idle, len(waiting)) > DEEPEST:
-            raise Broken(f"values more than {DEEPEST:,} inside each other")
+            raise Broken(f"values nested more than {DEEPEST:,} deep")
     budget.spend(steps)
     return at
 
@@ -226,7 +226,7 @@ def _skip(kind: Type | Link, data: bytes, at: int, inside: dict[Record, tuple[Ty
 def _inside(
     kind: Record | Array | Map | Link | _Items, known: dict[Record, tuple[Type, ...]]
 ) -> Sequence[Type | _Blocks | _Items]:
-    """Return what is to be stepped over in place of a value that has no bytes of its own, the last first."""
+    """Return the parts to skip in place of a value that has no bytes of its own, last first."""
     match kind:
         case Record():
             if kind not in known:
@@ -257,7 +257,7 @@ def _begin_block(
 
 
 def _sized(*kinds: Type) -> tuple[Type, ...]:
-    """Return the types whose values have bytes, the last first."""
+    """Return the types whose values take bytes, last first."""
     return tuple(kind for kind in reversed(kinds) if kind != NULL and has_bytes(kind))
 
 

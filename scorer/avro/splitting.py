@@ -1,4 +1,4 @@
-"""Finds where each event ends in a block of a container file, in the stream's way of reading them."""
+"""Finds where each event ends in a block of a container file, with the kernel that decodes the stream."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -14,14 +14,14 @@ from scorer.avro.reading import Fault
 from scorer.avro.rejection import explain_field
 
 _AT_ONCE: Final = 4096  # events
-_FAULT, _STEP, _AT = range(3)  # the items of what the kernel fills where it fails
+_FAULT, _STEP, _AT = range(3)  # the items of `_Found.failure`
 
 
 class _Found(NamedTuple):
     """The results of the kernel."""
 
-    stops: Ints  # [events]: where each ends
-    failure: Ints  # [3]: the fault, the instruction and the position of the first that has no end
+    stops: Ints  # [events]: where each event ends
+    failure: Ints  # [3]: fault, instruction and position, for the first event without an end
 
 
 _NOTHING: Final = Table(  # a table without columns
@@ -30,18 +30,17 @@ _NOTHING: Final = Table(  # a table without columns
 
 
 class BadEnd(Exception):
-    """The end of an event cannot be found; says why."""
+    """The end of an event cannot be found; the text says why."""
 
 
 class Splitter:
-    """Splits blocks of events of a record.
+    """Splits blocks of events of one schema.
 
-    What has the wrong content and a length all the same, such as a boolean of 7, is left to the decoder: it concerns
-    one event.
+    An invalid value whose length is known, such as a boolean of 7, is left to the decoder: it concerns only one event.
     """
 
     def __init__(self, record: Record) -> None:
-        self._told, self._code = _compiled(record), _code(_compiled(Record(_shapes(record))))
+        self._program, self._code = _compiled(record), _code(_compiled(Record(_shapes(record))))
 
     def split(self, block: Block) -> Iterator[bytes]:
         """Yield the bodies of the events of a block.
@@ -59,18 +58,18 @@ class Splitter:
                 at = stop
             if done < len(stops):
                 fault, step, where = failure.tolist()
-                path, kind = self._told.paths[step], self._told.types[step]
+                path, kind = self._program.paths[step], self._program.types[step]
                 raise BadEnd(explain_field(Fault(fault), path, kind, data[at:], where - at))
             count -= done
         if at < len(data):
-            raise BadEnd(f"the block has {len(data) - at} bytes behind its last event")
+            raise BadEnd(f"the block has {len(data) - at} bytes after its last event")
 
 
 class Stepper:
-    """Steps over values of a type, in the stream's way of reading them.
+    """Skips values of a type, with the kernel that decodes the stream.
 
     Args:
-        kind: the type; none of a file that contains itself.
+        kind: the type; it must not be recursive.
     """
 
     def __init__(self, kind: Type) -> None:
@@ -79,7 +78,7 @@ class Stepper:
         self._data, self._block = b"", np.empty(0, np.uint8)
 
     def end(self, data: bytes, at: int) -> int | None:
-        """Return where the value that begins at a position ends; None where it has no end."""
+        """Return the position after the value that begins at `at`; None if the value is incomplete."""
         if data is not self._data:
             self._data, self._block = data, np.frombuffer(data, np.uint8)
         done = _split(self._code, self._block, at, _NOTHING, self._found)
@@ -102,7 +101,7 @@ def _shapes(record: Record) -> tuple[Member, ...]:
 
 
 def _shape(kind: Type) -> Type:  # noqa: PLR0911  one a kind of type
-    """Return a type with the same instructions, whose values end where those of another do, whatever is in them."""
+    """Return a type with as many instructions, whose values have the same lengths but no invalid content."""
     match kind:
         case Scalar(base="int" | "enum"):
             return Scalar("long")
@@ -122,14 +121,14 @@ def _shape(kind: Type) -> Type:  # noqa: PLR0911  one a kind of type
 
 @entry
 def _split(code: Code, data: Bytes, begin: int, nothing: Table, found: _Found) -> int:
-    """Find where events end, and return how many do; where it is not all, `found.failure` says why.
+    """Find where events end, and return how many were found; if not all were, `found.failure` says why.
 
     Args:
-        code: reads one of them.
+        code: the program that reads one event.
         data: uint8 [bytes], the block.
-        begin: where the first one begins.
+        begin: where the first event begins.
         nothing: a table without columns.
-        found: is filled.
+        found: output.
     """
     at, end = np.int64(begin), np.int64(len(data))
     stops, failure = found.stops, found.failure

@@ -1,4 +1,4 @@
-"""Text for values that are not text in the data: made beside it, with the rows pointed at it."""
+"""Writes the text of values that are not text in the data to a new buffer, and points the rows at it."""
 
 from collections.abc import Sequence
 from typing import Final, TypeAlias
@@ -29,16 +29,17 @@ def write_text(  # noqa: PLR0913, PLR0917  the arrays of a column
 
     Args:
         scalar: the column's type.
-        kind: and its kind.
-        data: uint8 [bytes], the batch's.
-        base: where the text will stand.
+        kind: the column's kind.
+        data: uint8 [bytes], the data of the batch.
+        base: the position in the batch's data at which the text will be appended.
         values: int64 [rows], the column's numbers, or the bits of its float64.
         null: [rows].
-        starts: int64 [rows], where the content of strings, bytes and fixed begins in `data`; then where the text does.
-        ends: int64 [rows], the same for where it ends.
+        starts: int64 [rows], input: where the content of strings, bytes and fixed begins in `data`; output: where the
+            text begins.
+        ends: int64 [rows], the same for the ends.
 
     Returns:
-        The text, uint8 [bytes]; none where it stands in `data` already.
+        The text, uint8 [bytes]; empty if it is already in `data`.
     """
     match kind:
         case Kind.TEXT if scalar.base != "string":
@@ -49,7 +50,7 @@ def write_text(  # noqa: PLR0913, PLR0917  the arrays of a column
             return _write_symbols(scalar.symbols, values, null, base, starts, ends)
         case Kind.BOOLEAN:
             return _write_symbols(("false", "true"), values, null, base, starts, ends)
-        case Kind.FLOAT | Kind.DECIMAL:  # as an id only, which is rare enough for Python
+        case Kind.FLOAT | Kind.DECIMAL:  # only for an id, which is rare enough for Python
             rows = np.flatnonzero(~null)
             if kind == Kind.FLOAT:
                 words = [repr(value) for value in values.view(np.float64)[rows].tolist()]
@@ -61,7 +62,7 @@ def write_text(  # noqa: PLR0913, PLR0917  the arrays of a column
 
 
 def write_positions(records: Records, wanted: Flags, base: int, starts: Ints, ends: Ints) -> Bytes:
-    """Write `topic-partition-offset` for the rows where it is wanted, or the number of a row that no topic holds.
+    """Write the default id of the wanted rows: `topic-partition-offset`, or the row's number if it has no topic.
 
     Returns:
         The text, as `write_text` does.
@@ -74,7 +75,7 @@ def write_positions(records: Records, wanted: Flags, base: int, starts: Ints, en
 
 
 def end_to_end(words: Sequence[bytes]) -> tuple[Bytes, Ints]:
-    """Return words in one array, and where each ends."""
+    """Concatenate words; return the array, and where each word ends."""
     return np.frombuffer(b"".join(words), np.uint8), np.cumsum([len(word) for word in words], dtype=np.int64)
 
 
@@ -109,7 +110,7 @@ def _write_uuids(data: Bytes, null: Flags, base: int, starts: Ints, ends: Ints) 
 
 @kernel(refcounts=False)
 def put_integer(value: np.int64, out: Bytes, at: int) -> int:
-    """Write an integer in decimal; returns the next position."""
+    """Write an integer in decimal; return the position after it."""
     rest = np.uint64(value) if value >= 0 else np.uint64(-(value + 1)) + np.uint64(1)
     if value < 0:
         out[at] = _MINUS

@@ -7,15 +7,15 @@ from scorer.avro.showing import shown
 
 
 def unwrapped(kind: Union, value: Any) -> str:  # noqa: ANN401  JSON
-    """Say what to write for a value that is wrapped in the name of a branch; empty for other values."""
+    """Return a hint for a value that is wrapped in the name of a branch; empty for other values."""
     if not isinstance(value, dict) or len(value) != 1:
         return ""
     ((name, inner),) = value.items()
     if not any(name in _names(branch) for branch in kind.branches):
         return ""
     return (
-        f"expected the value alone, {shown(inner)}: {name!a} around it is Avro's JSON encoding, of which"
-        " `avro-tools fromjson` makes a container file (.avro) that can be read"
+        f"expected the value alone, {shown(inner)}: {name!a} around it is Avro's JSON encoding, which"
+        " `avro-tools fromjson` converts to a container file (.avro)"
     )
 
 

@@ -1,4 +1,4 @@
-"""The measurement: a real replica works through a real backlog, and its metrics tell where the time goes."""
+"""The measurement: a real replica works through a real backlog, and its metrics show where the time goes."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from scorer import settings as configuration
 from scorer.bench import backlog
-from scorer.bench.budget import Budget, Reading
+from scorer.bench.budget import Budget, Scrape
 from scorer.errors import Fatal, Unavailable
 from scorer.sandbox import Sandbox
 from scorer.sandbox.replica import Replica
 from scorer.settings import FeatureSettings, Settings
 from scorer.store import connect
 
-FIRST_LOOK_SECONDS = 0.05  # between two readings of /metrics, until the first batch is done
-LOOK_SECONDS = 1.0  # between two later readings: rendering /metrics takes the replica some milliseconds
+FIRST_LOOK_SECONDS = 0.05  # between two scrapes of /metrics, until the first batch is done
+LOOK_SECONDS = 1.0  # between two later scrapes: rendering /metrics takes the replica some milliseconds
 STALL_SECONDS = 60.0  # most time without progress: loading, compiling and joining may be slow
 TRIES = 3  # pings of Redis, which may be slow to answer the first
 
@@ -83,12 +83,12 @@ def work_off(
 
 def _measured(replica: Replica, total: int, show: Callable[[int], None]) -> Result:
     """Read the metrics after the first batches and at the end; the difference is the result."""
-    first = now = Reading.parse("")
+    first = now = Scrape.parse("")
     grown = time.monotonic()
     while now.done < total:
         time.sleep(LOOK_SECONDS if now.begun else FIRST_LOOK_SECONDS)
         said = replica.metrics()
-        before, now = now, Reading.parse(said) if said else now
+        before, now = now, Scrape.parse(said) if said else now
         if now.done > before.done:
             grown = time.monotonic()
             show(now.done)

@@ -1,4 +1,4 @@
-"""Microseconds per event in each stage of a replica, from two readings of its /metrics."""
+"""Microseconds per event in each stage of a replica, from two scrapes of its /metrics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ Labels = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One reading of /metrics.
+class Scrape:
+    """One scrape of /metrics.
 
     samples: the values, by name and labels.
     """
@@ -66,8 +66,8 @@ class Budget:
     wall: Mapping[str, float]
 
     @classmethod
-    def between(cls, before: Reading, after: Reading) -> Self:
-        """Return the budget of the batches between two readings."""
+    def between(cls, before: Scrape, after: Scrape) -> Self:
+        """Return the budget of the batches between two scrapes."""
         events = after.begun - before.begun
 
         def spent(name: str, stage: str) -> float:

@@ -172,7 +172,7 @@ def _write_back(replay: Replay, letters: Iterable[Letter], limit: int | None) ->
     finally:
         say(f"{replay.done:,} events replayed")
         for text in replay.refused.texts():
-            say(f"not replayed: {text}; then replay again: only these and new ones are written", style="red")
+            say(f"not replayed: {text}; then run replay again, which writes only these and new ones", style="red")
 
 
 def _tell(due: Due, kafka: KafkaSettings) -> None:
@@ -188,7 +188,7 @@ def _tell(due: Due, kafka: KafkaSettings) -> None:
         )
     if due.cut:
         say(
-            f"not replayed: {due.cut:,} dead letters that hold only part of their event (header scorer.cut); the whole "
+            f"not replayed: {due.cut:,} dead letters with only part of their event (header scorer.cut); the whole "
             "event is in its input topic until retention deletes it",
             style="yellow",
         )
@@ -214,7 +214,7 @@ def _report_unrecognised(kafka: KafkaSettings, box: Letterbox, replayed: Replaye
         say(f"{text}; the first is {box.first_unrecognised}", style="yellow")
     if replayed.unreadable:
         text = f"skipped {replayed.unreadable:,} records of {replayed_topic(kafka)} that scorer did not write"
-        say(f"{text}; the other records tell what was replayed", style="yellow")
+        say(f"{text}; the other records were used", style="yellow")
 
 
 def _letters_topic(admin: Admin, kafka: KafkaSettings) -> Topic:

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(summary.document(), indent=2) + "\n")
     else:
         console.print(summary.panel())
-    return 0 if summary.verdict.holds else 1
+    return 0 if summary.verdict.passed else 1
 
 
 def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:

@@ -47,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         one.set_defaults(act=act)
         return one
 
-    action("list", "list the versions, and which one is served", _list)
+    action("list", "list the versions, and show which one is served", _list)
     for one in (
         action("show", "show the model and the plan of a version", _show),
         action("verify", "check a version: its files, model, plan and golden events", _verify),
@@ -63,7 +63,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="best|all|N",
         help="score with the rounds that early stopping found best, with all rounds (the default), or with the first N",
     )
-    add.add_argument("--version", metavar="NAME", help="the new version's name (default: the next natural number)")
+    add.add_argument("--version", metavar="NAME", help="the new version's name (default: the next number)")
     for name in REFUSED:
         refused = actions.add_parser(name, add_help=False, prefix_chars="\0")  # accepts any option
         refused.add_argument("words", nargs="*")

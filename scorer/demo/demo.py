@@ -44,17 +44,17 @@ def run(wanted: Wanted, console: Console, watching: Callable[[Show], object] = b
         Fatal: a server or a replica failed.
     """
     story = Story(console)
-    story.tell("starting a real Kafka and a real Redis")
+    story.add("starting a real Kafka and a real Redis")
     with stage.opened() as opened:
-        story.tell(f"{opened.servers} are up")
+        story.add(f"{opened.servers} are up")
         play = _prepare(wanted, opened, story)
-        story.tell(f"{wanted.replicas} replicas have joined the group; {play.wanted.rate:,.0f} events a second begin")
+        story.add(f"{wanted.replicas} replicas have joined the group; sending {play.wanted.rate:,.0f} events a second")
         play.watcher.start()
         killed = _play(play, watching)
         for replica in opened.replicas:
             replica.stop()
         play.watcher.stop()
-        story.tell("the replicas have stopped; verifying the result")
+        story.add("the replicas have stopped; verifying the result")
         return _summary(play, killed)
 
 
@@ -66,10 +66,10 @@ def _prepare(wanted: Wanted, opened: Stage, story: Story) -> Play:
     training, later = flights.split(flights.read())
     loaded = tables.as_loaded(training)
     counts = {entity: opened.load(entity, table) for entity, table in loaded.items()}
-    story.tell("features are in Redis: " + ", ".join(f"{count:,} of {entity}" for entity, count in counts.items()))
+    story.add("features are in Redis: " + ", ".join(f"{count:,} for {entity}" for entity, count in counts.items()))
     made = stream.make(wanted.events or len(later), later, loaded, opened.model_file)
-    story.tell(
-        f"{len(made.flights):,} flights of September to December 2013 are encoded, and scored offline for comparison"
+    story.add(
+        f"encoded {len(made.flights):,} flights of September to December 2013, and scored them offline for comparison"
     )
     deadline = time.monotonic() + READY_SECONDS
     while not opened.ready:
@@ -115,16 +115,18 @@ def _kill(play: Play) -> Killed:
     reads = " ".join(map(str, victim.partitions))
     at_ms = time.time_ns() // 1_000_000
     victim.kill()
-    play.story.tell(f"killed {victim.name} (pid {victim.pid}) with SIGKILL; its partitions {reads} wait", "bold red")
+    play.story.add(
+        f"killed {victim.name} (pid {victim.pid}) with SIGKILL; its partitions {reads} are not being read", "bold red"
+    )
     successor = play.stage.start(victim.name)
-    play.story.tell(f"restarted {successor.name} (pid {successor.pid}): under that name it gets the same partitions")
+    play.story.add(f"restarted {successor.name} (pid {successor.pid}): with the same name it gets the same partitions")
     return Killed(victim.name, victim.pid, successor.pid, at_ms)
 
 
 def _summary(play: Play, killed: Killed) -> Summary:
     sender, watcher, opened = play.sender, play.watcher, play.stage
     seen = watcher.seen()
-    verdict = proof.judge(sender.stream.expected, sender.positions[: sender.sent], seen)
+    verdict = proof.compare(sender.stream.expected, sender.positions[: sender.sent], seen)
     first, at = np.unique(seen.numbers, return_index=True)
     at, first = at[first >= 0], first[first >= 0]
     quality = proof.auc(sender.stream.late(first), seen.scores[at])

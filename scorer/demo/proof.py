@@ -65,12 +65,12 @@ class Verdict:
     examples: tuple[str, ...]
 
     @property
-    def holds(self) -> bool:
+    def passed(self) -> bool:
         """Whether every record has its expected outcome."""
         return not self.lost and not self.wrong
 
 
-def judge(expected: Expected, positions: NDArray[np.int64], seen: Seen) -> Verdict:
+def compare(expected: Expected, positions: NDArray[np.int64], seen: Seen) -> Verdict:
     """Compare the outcomes with the expected ones.
 
     Args:

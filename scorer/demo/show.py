@@ -44,7 +44,7 @@ class Story:
         """Seconds since the beginning."""
         return time.monotonic() - self.begin
 
-    def tell(self, text: str, style: str = "") -> None:
+    def add(self, text: str, style: str = "") -> None:
         """Add a line."""
         self.lines.append(self.line(text, style))
         if self.live is None:
@@ -61,7 +61,7 @@ class Show:
     Args:
         story: the events so far.
         title: the title of the view.
-        watcher: has the outcomes, and its sender the records.
+        watcher: has the outcomes; its sender has the records.
         replicas: all replicas that were started; the list grows.
     """
 
@@ -210,7 +210,7 @@ class Show:
         ready = sum(replica.state == "ready" for replica in self.replicas)
         return (
             f"{self._watcher.outcomes:,} of {len(self._stream.values):,} done, {self._rates[-1]:,.0f} a second, "
-            f"latency p50 {p50} p99 {p99}, lag {sum(self.lags):,}, {ready} replicas ready"
+            f"latency p50 {p50} p99 {p99}, lag {sum(self.lags):,}, replicas ready: {ready}"
         )
 
 

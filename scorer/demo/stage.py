@@ -76,7 +76,7 @@ class Stage:
         return replica
 
     def look(self, story: Story) -> None:
-        """Check every replica, and tell which states have changed.
+        """Check every replica, and report which states have changed.
 
         Raises:
             Fatal: a replica exited without being asked to.
@@ -86,7 +86,7 @@ class Stage:
             replica.look()
             if replica.state != before:
                 why = f": {replica.reason}" if replica.state == "waiting" else ""
-                story.tell(f"{replica.name} (pid {replica.pid}) is {replica.state}{why}")
+                story.add(f"{replica.name} (pid {replica.pid}) is {replica.state}{why}")
 
     @property
     def ready(self) -> bool:

@@ -72,17 +72,17 @@ class Summary:
         rows.add_row("predictions", f"{verdict.predictions:,}, {verdict.duplicates:,} of them duplicates")
         rows.add_row("dead letters", f"{verdict.dead_letters}, for records damaged on purpose")
         rows.add_row("latency", f"{_spread(latency.p50_before_kill, latency.p99_before_kill)} before the kill")
-        rows.add_row("", f"{_spread(latency.p50, latency.p99)}, at most {_number(latency.max)} ms in all")
+        rows.add_row("", f"{_spread(latency.p50, latency.p99)}, max {_number(latency.max)} ms overall")
         rows.add_row(
-            "killed", f"{self.killed.replica}, pid {self.killed.pid}; pid {self.killed.replaced_by} took its place"
+            "killed", f"{self.killed.replica}, pid {self.killed.pid}; replaced by pid {self.killed.replaced_by}"
         )
         quality = "unknown" if self.auc is None else f"{self.auc:.4f}"
-        rows.add_row("AUC", f"{quality} on these flights; the model learned from January to August alone")
+        rows.add_row("AUC", f"{quality} on these flights; the model was trained on January to August only")
         rows.add_row("lost", _zero(verdict.lost))
         rows.add_row("wrong", _zero(verdict.wrong))
         conclusion = (
             Text("Proved: each prediction equals booster.predict offline, bit for bit.", "bold green")
-            if verdict.holds
+            if verdict.passed
             else Text("Not proved:\n" + "\n".join(verdict.examples), "bold red")
         )
         title = f"{self.model} on {self.kafka} and {self.redis}, {self.seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a document, for messages in plain words."""
+"""Translates pydantic's errors about a document to plain words."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from scorer.errors import did_you_mean
 
 Step = str | int  # a key, or the position of an item
 
-TEXT = "expected text, in quotes where it looks like something else"
+TEXT = "expected text, in quotes if it looks like something else"
 
 _EXPECTED = {
     "string_type": TEXT,
@@ -30,11 +30,11 @@ _EXPECTED = {
 class Fault:
     """One thing that is wrong with a document.
 
-    path:     where it is; the place that lacks a key, where one is missing.
+    path:     where it is; for a missing key, the group that lacks it.
     missing:  the key that is missing; empty in other faults.
     unknown:  the key that is unknown, which is also the last step of the path; empty in other faults.
     found:    the value there.
-    hint:     a suggestion for an unknown key or a mistyped choice, to append to a message; empty where none is near.
+    hint:     a suggestion for an unknown key or a mistyped choice, to append to a message; empty if none is near.
     expected: what would be right.
     reason:   the error that a validator of ours raised; None in other faults.
     """
@@ -52,8 +52,8 @@ def faults(error: ValidationError, form: type[BaseModel]) -> Iterator[Fault]:
     """Yield everything that is wrong with a document.
 
     Args:
-        error: what its form says of it.
-        form: that of the document, which names the known keys.
+        error: pydantic's error.
+        form: the model of the document, which has the known keys.
     """
     return (_fault(details, list(form.model_fields)) for details in error.errors())
 

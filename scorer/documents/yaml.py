@@ -1,4 +1,4 @@
-"""YAML as people mean it, which is the core of YAML 1.2: `NO` is text, `1e-3` is a number, and a key appears once."""
+"""Reads the core of YAML 1.2, as people mean it: `NO` is text, `1e-3` is a number, and a key appears once."""
 
 import re
 import reprlib
@@ -7,12 +7,12 @@ import yaml
 
 from scorer.errors import Misconfigured, Problem
 
-MOST_CHARACTERS = 4_000_000  # a plan of thirty thousand columns; a longer text is refused
-_NAME = re.compile(r""" (?:'[^'<]{2,}'|"[^"<]{2,}")""")  # in an error of PyYAML
+MOST_CHARACTERS = 4_000_000  # enough for a plan of thirty thousand columns; a longer text is refused
+_NAME = re.compile(r""" (?:'[^'<]{2,}'|"[^"<]{2,}")""")  # a quoted name in an error of PyYAML
 
 
 def compose(text: str, where: str) -> yaml.Node | None:
-    """Return YAML as nodes, which know their lines and what is quoted; None where there is nothing.
+    """Parse YAML into nodes, which keep line numbers and quotes; return None for an empty document.
 
     Args:
         text: the document.

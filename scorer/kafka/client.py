@@ -21,7 +21,7 @@ MOVING = frozenset({
     KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH,
 })  # fmt: skip
-TURN_SECONDS = 0.05
+POLL_SECONDS = 0.05
 JOIN_SECONDS = 0.5
 
 # librdkafka accepts any property for any client, but logs a warning if it does not apply.
@@ -139,7 +139,7 @@ def settled(ask: Callable[[], Answer], seconds: float) -> Answer:
         except KafkaException as failed:
             if failed.args[0].code() not in MOVING or time.monotonic() >= deadline:
                 raise
-        time.sleep(TURN_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 class LastError:

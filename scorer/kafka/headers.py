@@ -1,4 +1,4 @@
-"""Headers of records, whose names need not be UTF-8."""
+"""Reads headers of records, whose names may not be UTF-8."""
 
 import gc
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from confluent_kafka import Message
 Headers = tuple[tuple[str, bytes | None], ...]
 _Header = tuple[str, str | bytes | None]  # a header in the client's types
 
-MOST_HEADERS = 100_000  # librdkafka returns no headers of a record that has more
+MOST_HEADERS = 100_000  # librdkafka returns no headers of a record with more than these
 UNKNOWN_NAME = r"\x.."
 # In code that runs often, the interpreter calls the method directly and does not notice the client's failure: the
 # exception would then be raised by the next operation. `methodcaller` prevents that.
@@ -33,9 +33,9 @@ def headers_of(message: Message) -> Headers:
 
 
 def header_reader(name: str) -> Callable[[object], bytes | None]:
-    """Return what reads one header of a record, of several of that name the last; None where there is none.
+    """Return a function that reads one header of a record: the last of that name, or None if there is none.
 
-    The record is a message of the client's, or anything that has `headers`.
+    The record is a message of the client, or any object with a method `headers`.
     """
 
     def read(original: object) -> bytes | None:

@@ -42,7 +42,7 @@ _PAGE = Contents("", "it is a web page, perhaps a login page or an error page", 
 
 
 def _archive(name: str) -> Contents:
-    return Contents("", f"it is compressed ({name})", "unpack it, and use the model in it")
+    return Contents("", f"it is compressed ({name})", "decompress it, and use the model in it")
 
 
 def _other(name: str) -> Contents:

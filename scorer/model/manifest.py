@@ -54,7 +54,7 @@ class _Form(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The contents of manifest.json; all but `files` and `rounds` is for people."""
+    """The contents of manifest.json; everything but `files` and `rounds` is for people."""
 
     files: Mapping[str, str]  # name -> sha256, lower-case hex
     xgboost: str | None = None  # the version that wrote the bundle

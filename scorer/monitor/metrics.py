@@ -129,12 +129,12 @@ class Metrics:
         self.lookups(outcome.matrix.lookups)
         self.end_to_end(self._clock() - records.timestamp[records.timestamp >= 0] / 1000)
 
-    def turn_ended(self, records: Records | None) -> None:
-        """End a turn of the loop; `batch` is None if it had no batch."""
+    def iteration_ended(self, records: Records | None) -> None:
+        """End an iteration of the loop; `records` is None if it had no batch."""
         if records is not None:
             self._batch_records.observe(len(records))
             self._batch_bytes.observe(len(records.data))
-        self.stages.end_turn(batch=records is not None)
+        self.stages.end_iteration(batch=records is not None)
 
     def acknowledged(self, predicted: int, rejected: Sequence[Rejected]) -> None:
         """Count the predictions and dead letters of a batch that the brokers acknowledged."""

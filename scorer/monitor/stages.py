@@ -10,9 +10,9 @@ from prometheus_client.registry import Collector
 from scorer.monitor.histogram import Histogram
 
 STAGES = ("consume", "decode", "keys", "look_up", "assemble", "score", "encode", "publish", "reports", "commit")
-REST = "rest"  # time of a turn with a batch that is in no stage, such as waiting for an unavailable server
-IDLE = "idle"  # CPU time of all threads at start-up and in turns without a batch
-OUTSIDE = "outside"  # CPU time of all other threads in a turn with a batch: the Kafka clients', the HTTP server's
+REST = "rest"  # time of an iteration with a batch that is in no stage, such as waiting for an unavailable server
+IDLE = "idle"  # CPU time of all threads at start-up and in iterations without a batch
+OUTSIDE = "outside"  # CPU time of all other threads in an iteration with a batch: Kafka clients, HTTP server
 
 BOUNDS = (*(step * 10.0**power for power in range(-5, 1) for step in (1, 2, 5)), 10.0)  # seconds: 10 us to 10 s
 
@@ -41,10 +41,10 @@ class Stopwatch:
 
 
 class Stages(Collector):
-    """A stopwatch for each stage, read at the end of every turn of the loop.
+    """A stopwatch for each stage, read at the end of every iteration of the loop.
 
-    The stages of a turn without a batch are counted as idle. The CPU time of the stages, rest, idle and outside adds up
-    to that of the process; the wall time of the stages and rest adds up to that of the turns with a batch.
+    The stages of an iteration without a batch are counted as idle. The CPU time of the stages, rest, idle and outside
+    adds up to that of the process; the wall time of the stages and rest adds up to that of the iterations with a batch.
 
     Args:
         registry: the registry to join.
@@ -58,18 +58,18 @@ class Stages(Collector):
         self._series = [seconds.series(stage) for stage in STAGES]
         self._rest = seconds.series(REST)
         self._cpu = dict.fromkeys((*STAGES, REST, IDLE, OUTSIDE), 0.0)
-        self._turn = thread_time(), perf_counter(), process_time()
+        self._started = thread_time(), perf_counter(), process_time()
         registry.register(self)
 
     def stage(self, name: str) -> Stopwatch:
         """Return the stopwatch of one of STAGES."""
         return self._watches[name]
 
-    def end_turn(self, *, batch: bool) -> None:
-        """End a turn of the loop; `batch` tells whether it had a batch."""
-        began, ended = self._turn, (thread_time(), perf_counter(), process_time())
+    def end_iteration(self, *, batch: bool) -> None:
+        """End an iteration of the loop; `batch` says whether it had a batch."""
+        began, ended = self._started, (thread_time(), perf_counter(), process_time())
         cpu, wall, everyone = (after - before for before, after in zip(began, ended, strict=True))
-        self._turn, self._mark[0] = ended, ended[0]
+        self._started, self._mark[0] = ended, ended[0]
         if not batch:
             self._cpu[IDLE] += everyone
         else:

@@ -1,4 +1,4 @@
-"""Log that the loop is stuck while there is time: before the group gives the partitions to another replica."""
+"""Logs that the loop is stuck while there is still time: before the group reassigns the partitions."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ LOOK_SECONDS = 1.0
 
 @contextmanager
 def watched(health: Health, outages: Outages) -> Iterator[None]:
-    """Log, from a separate thread, when the loop is stuck and when it turns again."""
+    """Log, from a separate thread, when the loop is stuck and when it continues."""
     done = threading.Event()
 
     def watch() -> None:

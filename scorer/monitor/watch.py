@@ -1,4 +1,4 @@
-"""What the loop tells of its work: stages, the health of components, and what became of each batch."""
+"""What the loop reports: the time of each stage, the health of components, and the outcome of each batch."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -22,7 +22,7 @@ class Component(StrEnum):
 
 
 class Observer(Protocol):
-    """Is told what became of each batch, on the loop's thread: it must be quick and raise nothing."""
+    """Receives the outcome of each batch, on the loop's thread: it must be quick and raise nothing."""
 
     def scored(self, outcome: Outcome) -> None:
         """A batch was scored; it may be scored again if it cannot be published."""
@@ -36,18 +36,18 @@ class Observer(Protocol):
             unwritable: rows whose prediction was refused, so that they became dead letters.
         """
 
-    def turn_ended(self, records: Records | None) -> None:
-        """A turn of the loop ended, which had a batch or none."""
+    def iteration_ended(self, records: Records | None) -> None:
+        """An iteration of the loop ended; `records` is None if it had no batch."""
 
 
 class Watch:
-    """Passes on what happens to the metrics, to /ready and /live, to the log, and to other observers.
+    """Passes on the loop's reports to the stopwatches, to /ready and /live, to the log, and to the observers.
 
     Args:
         stages: measures stages.
         health: keeps the status of components.
-        outages: logs it when it changes.
-        observers: are told of each batch, in this order.
+        outages: logs changes of that status.
+        observers: receive the outcome of each batch, in this order.
     """
 
     def __init__(self, stages: Stages, health: Health, outages: Outages, observers: Sequence[Observer]) -> None:
@@ -58,7 +58,7 @@ class Watch:
         return self._stages.stage(name)
 
     def heartbeat(self) -> None:
-        """Say that the loop is alive."""
+        """Report that the loop is alive."""
         self._health.heartbeat()
 
     def status(self, component: Component, reason: str = "") -> None:
@@ -79,12 +79,12 @@ class Watch:
         self._health.set(Component.INPUT, True, reason or "no events are waiting")  # noqa: FBT003  reads as a sentence
 
     def assigned(self, partitions: int, *, joined: bool, decided: bool) -> None:
-        """Say what this replica has of the group.
+        """Report this replica's share of the group's partitions.
 
         Args:
             partitions: how many it owns.
-            joined: whether the group gave it its share, which may be nothing.
-            decided: whether the group has decided where it starts.
+            joined: whether the group gave it a share, which may be empty.
+            decided: whether the group has decided at which offsets it starts.
         """
         undecided = "" if decided else ", and where the group starts is not decided"
         self._health.set(Component.ASSIGNED, joined and decided, f"{partitions} partitions{undecided}")
@@ -99,7 +99,7 @@ class Watch:
         for observer in self._observers:
             observer.written(records, outcome, unwritable)
 
-    def turn_ended(self, records: Records | None) -> None:
-        """Tell the observers that a turn of the loop ended."""
+    def iteration_ended(self, records: Records | None) -> None:
+        """Tell the observers that an iteration of the loop ended."""
         for observer in self._observers:
-            observer.turn_ended(records)
+            observer.iteration_ended(records)

@@ -17,7 +17,7 @@ from scorer.sandbox.jars import cache_folder
 from scorer.sandbox.kafka import Kafka
 from scorer.sandbox.watchdog import watchdog
 
-_KEPT = 2  # caches of 60 MB each, so that two environments in turn each keep theirs
+_KEPT = 2  # caches of 60 MB each: enough for two environments that are used alternately
 _STOP_S = 600.0  # the broker writes the cache while it stops, and may get little CPU
 
 

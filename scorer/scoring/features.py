@@ -97,7 +97,7 @@ class Features:
         lookups = np.zeros((len(found), len(Lookup)), np.int64)
         counts = _Counts(states, missing, lookups)
         for at, each in enumerate(found):
-            count_outcomes(each.slots, each.lookup, good, at, counts)
+            count_outcomes(each.slots, each.results, good, at, counts)
         scored, rejected = good, list[Rejected]()
         if lookups[self._refused].any():
             rejected = list(self._without_features(found, states, good))
@@ -145,18 +145,18 @@ class _Counts(NamedTuple):
 
 
 @entry
-def count_outcomes(slots: Ints32, lookup: Codes, good: Flags, entity: int, counts: _Counts) -> None:
+def count_outcomes(slots: Ints32, results: Codes, good: Flags, entity: int, counts: _Counts) -> None:
     """Note and count the look-up results of one entity by row; a row without a key is MISSING.
 
     Args:
         slots: [rows], the line of each row's key, or NO_SLOT.
-        lookup: [lines], a Lookup.
+        results: [lines], a Lookup each.
         good: [rows], the rows to count.
         entity: the entity's number.
         counts: output; only what belongs to this entity is written.
     """
     for row in range(len(slots)):
-        state = lookup[slots[row]] if slots[row] != NO_SLOT else MISSING
+        state = results[slots[row]] if slots[row] != NO_SLOT else MISSING
         counts.states[entity, row] = state
         counts.missing[row, entity] = good[row] and state != HIT
         counts.lookups[entity, state] += good[row]

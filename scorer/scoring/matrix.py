@@ -130,7 +130,7 @@ class _Chosen(NamedTuple):
 
     features: Ints  # [chosen]: which feature of the entity
     columns: Ints  # [chosen]: its column
-    defaults: Floats  # [chosen]: its value where it is absent
+    defaults: Floats  # [chosen]: its value if the feature is absent
 
 
 @entry

@@ -19,7 +19,7 @@ class Lookups:
         store: where features are read from.
         when_unavailable: `wait`, `impute` or `dead-letter`; under `wait`, a look-up raises while the store is
             unavailable.
-        cache: keeps answers; None where every batch asks for all its keys.
+        cache: caches replies; None if every batch asks for all its keys.
         monotonic: a clock in seconds, for the retries of a store that failed and the pings of an idle one.
     """
 
@@ -36,11 +36,11 @@ class Lookups:
 
     @property
     def fallback_reason(self) -> str:
-        """Why batches get no features and the policy is to go on; empty while the store answers, or under `wait`."""
+        """Why batches are scored without features; empty while the store answers, and always under `wait`."""
         return self._fallback.reason if self._fallback else ""
 
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
-        """Return a reply for each request, as `Store.fetch`; without a round trip where all keys are cached.
+        """Return a reply for each request, as `Store.fetch` does; without a round trip if all keys are cached.
 
         Raises:
             Unavailable: the store cannot answer, and the policy is to wait.

@@ -58,8 +58,8 @@ def stored(entity: Entity, records: Iterable[Record | None], now: float | None) 
 
     Args:
         entity: the entity of the features.
-        records: the features of each key; None where a key is missing.
-        now: Unix seconds, for `max_age`; None where age does not matter.
+        records: the features of each key; None if a key is missing.
+        now: Unix seconds, for `max_age`; None if age does not matter.
 
     Raises:
         TypeError: a value is neither a number nor text.
@@ -68,7 +68,7 @@ def stored(entity: Entity, records: Iterable[Record | None], now: float | None) 
     shape = len(lines), len(entity.fields)
     values = np.array([values for _, values in lines], np.float64).reshape(shape)
     with np.errstate(over="ignore"):
-        values = values.astype(layout_of(entity).number_type).astype(np.float64)  # as Redis holds them
+        values = values.astype(layout_of(entity).number_type).astype(np.float64)  # with the precision that Redis has
     absent = np.array([[value is None for value in values] for _, values in lines], np.bool_).reshape(shape)
     return Reply(values, absent, np.array([lookup for lookup, _ in lines], np.uint8))
 

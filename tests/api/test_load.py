@@ -58,7 +58,7 @@ def test_features_come_from_the_url_that_is_given(tmp_path: Path, redis_url: str
         model.score([row()])
 
 
-def test_features_that_nobody_gave_are_asked_for(tmp_path: Path) -> None:
+def test_missing_features_are_requested_in_the_error(tmp_path: Path) -> None:
     model = scorer.load(write_example(tmp_path, None))
     with pytest.raises(scorer.Misconfigured, match=r"the plan has entities: shop, day; give features="):
         model.score([row()])

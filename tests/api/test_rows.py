@@ -33,8 +33,9 @@ def test_a_row_with_an_error_is_named_with_its_field_value_and_what_was_expected
     rows = [row(), row(amount="much"), row(amont=1), row(country=7), *[row(pieces=1.5)] * 5, row(amount=float("inf"))]
     with pytest.raises(scorer.BadRows) as error:
         model.score(rows)
+    advice = 'errors="null" scores the others, and returns a null score with a reason for these'
     assert str(error.value).splitlines() == [
-        '8 of 10 rows cannot be scored; errors="null" scores the others and gives these the score null with a reason',
+        f"8 of 10 rows cannot be scored; {advice}",
         'row 1: amount: "much"; expected a number',
         "row 2: unknown field 'amont'; did you mean 'amount'?",
         "row 3: country: 7; expected text",
@@ -89,7 +90,7 @@ def test_another_way_with_errors_is_refused(model: scorer.Model) -> None:
 
 def test_two_columns_of_one_name_are_refused(model: scorer.Model) -> None:
     twice = pd.DataFrame([[1.0, 2.0]], columns=["amount", "amount"])
-    with pytest.raises(scorer.Misconfigured, match="column 'amount': is there more than once; keep one"):
+    with pytest.raises(scorer.Misconfigured, match="column 'amount': occurs more than once; keep one"):
         model.score(twice)
 
 

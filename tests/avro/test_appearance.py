@@ -77,7 +77,7 @@ EVIDENT = {
 
 @pytest.mark.parametrize("name", EVIDENT)
 @pytest.mark.parametrize("framing", ["none", "single-object"])
-def test_what_a_value_evidently_is_stands_in_the_detail(name: str, framing: str) -> None:
+def test_the_detail_says_what_a_value_evidently_is(name: str, framing: str) -> None:
     value, said = EVIDENT[name]
     assert said in detail(value, framing)
 

@@ -70,19 +70,21 @@ def test_a_codec_of_any_writer_is_read(codec: str, read: Callable[..., list[byte
 
 
 @pytest.mark.parametrize("codec", PACKERS)
-def test_a_block_that_unpacks_to_too_much_is_refused_before_it_does(
+def test_a_block_that_decompresses_to_too_much_is_refused_before_it_does(
     codec: str, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(codecs, "LARGEST_BLOCK", 10**6)
     bomb = PACKERS[codec](bytes(10**7))
     assert len(bomb) < 10**6
     content = container(declared("int"), (1, PACKERS[codec](b"\x02")), (10**7, bomb), codec=codec)
-    assert refusal(content, "int").startswith("events.avro, block 2: it unpacks to more than 1,000,000 bytes; expected")
+    assert refusal(content, "int").startswith(
+        "events.avro, block 2: it decompresses to more than 1,000,000 bytes; expected"
+    )
 
 
 @pytest.mark.parametrize("codec", PACKERS)
 @pytest.mark.parametrize("damage", [lambda packed: packed[:-1], lambda _: b"", lambda _: b"\xff" * 20])
-def test_a_block_that_cannot_be_unpacked_is_named(
+def test_a_block_that_cannot_be_decompressed_is_named(
     codec: str, damage: Callable[[bytes], bytes], refusal: Callable[..., str]
 ) -> None:
     packed = damage(PACKERS[codec](b"\x02" * 100))
@@ -92,7 +94,7 @@ def test_a_block_that_cannot_be_unpacked_is_named(
 def test_a_checksum_of_snappy_is_checked(refusal: Callable[..., str]) -> None:
     packed = snappy(b"\x02")[:-4] + bytes(4)
     said = refusal(container(declared("int"), (1, packed), codec="snappy"), "int")
-    assert said.startswith("events.avro, block 1: its checksum is another")
+    assert said.startswith("events.avro, block 1: its checksum is wrong")
 
 
 @pytest.mark.parametrize("codec", ["snappy", "zstandard"])
@@ -101,7 +103,7 @@ def test_a_codec_that_needs_a_package_names_the_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, "cramjam", None)
     said = refusal(container(declared("int"), codec=codec), "int")
-    assert said.startswith(f"events.avro: it is packed with {codec}; pip install 'scorer[files]'")
+    assert said.startswith(f"events.avro: it is compressed with {codec}; pip install 'scorer[files]'")
 
 
 def test_metadata_may_be_anything_but_text(read: Callable[..., list[bytes]]) -> None:
@@ -161,9 +163,9 @@ def test_a_recursive_type_in_a_field_that_is_not_ours_is_stepped_over(
     ("kind", "value", "said"),
     [
         (LIST, b"\x02" * 10**4 + b"\x03", "gone: branch -2 of a union of 2"),
-        (TREE, b"\x02" * 10**6, "gone: values more than 100,000 inside each other"),
+        (TREE, b"\x02" * 10**6, "gone: values nested more than 100,000 deep"),
         (TREE, varint(2**50), "gone: 1125899906842624 items where 1 bytes are left"),
-        (ENDLESS, b"", "gone: values more than 100,000 inside each other"),
+        (ENDLESS, b"", "gone: values nested more than 100,000 deep"),
         (LIST, b"\x04", "gone: branch 2 of a union of 2"),
         ("string", varint(2**40), "gone: 1099511627776 bytes where 1 are left"),
         ("string", varint(-1), "gone: a length of -1"),
@@ -195,7 +197,7 @@ def test_a_small_block_of_many_values_is_read_or_refused_in_a_bounded_number_of_
     assert len(content) < 100_000
     if theirs.get("gone", TREE) is TREE:
         with pytest.raises(
-            BadEvent, match=r"event 1: .*the block unpacks to more values than can be read in reasonable"
+            BadEvent, match=r"event 1: .*the block decompresses to more values than can be read in reasonable"
         ):
             read(content, ours)
     else:  # what needs no step in Python may be as long as a block
@@ -212,12 +214,12 @@ def test_a_large_honest_block_is_read(read: Callable[..., list[bytes]]) -> None:
 def test_arrays_without_bytes_inside_each_other_are_bounded_together(refusal: Callable[..., str]) -> None:
     theirs, ours = ({"type": "array", "items": {"type": "array", "items": item}} for item in ("null", ["null", "int"]))
     content = container(declared(theirs), (1, varint(50_000) + (varint(90_000) + b"\x00") * 50_000 + b"\x00"))
-    assert "event 1: f0: more than 100,000 items of no bytes" in refusal(content, ours)
+    assert "event 1: f0: more than 100,000 items without bytes" in refusal(content, ours)
 
 
 def test_a_header_of_many_lines_is_refused(refusal: Callable[..., str]) -> None:
     lines = b"Obj\x01" + varint(10**6) + bytes(2 * 10**6) + b"\x00" + bytes(16)
-    assert refusal(lines, "int").startswith("events.avro: its header has more than 10,000 lines; expected")
+    assert refusal(lines, "int").startswith("events.avro: its header has more than 10,000 entries; expected")
 
 
 def test_a_recursive_type_in_a_field_of_ours_is_read_as_deep_as_ours_goes(read: Callable[..., list[bytes]]) -> None:
@@ -238,7 +240,7 @@ def test_an_array_of_many_nulls_takes_no_time(ours: list[Any], read: Callable[..
         return
     with pytest.raises(BadEvent, match="event 1: f0: a block of 1125899906842624 items at byte 0, where 1 bytes"):
         read(container(declared(NULLS), (1, many)), NULLS)
-    with pytest.raises(BadEvent, match="event 1: f0: more than 100,000 items of no bytes"):
+    with pytest.raises(BadEvent, match="event 1: f0: more than 100,000 items without bytes"):
         read(container(declared(NULLS), (1, many)), {"type": "array", "items": ["null", "int"]})
 
 
@@ -252,7 +254,7 @@ def test_a_default_cannot_make_more_of_an_event_than_a_block_may_have(refusal: C
 
 def test_a_header_of_any_length_is_not_believed(refusal: Callable[..., str]) -> None:
     endless = b"Obj\x01" + varint(2**60) + (text(b"k") + text(b"v" * 10**6)) * 20
-    assert refusal(endless, "int").startswith("events.avro: its header has a part of 1000000 bytes; expected at most")
+    assert refusal(endless, "int").startswith("events.avro: its header has an entry of 1000000 bytes; expected at most")
 
 
 def test_names_in_a_file_may_be_anything(read: Callable[..., list[bytes]]) -> None:

@@ -33,7 +33,7 @@ BAD = [
     ((["null"],), b"\x02", "branch 1 at byte 0"),
     (("string",), b"\x01", "a negative length at byte 0; expected a string"),
     (("int", "bytes"), b"\x00\x01", "f1: a negative length at byte 1; expected bytes"),
-    ((LONGS,), b"\x08\x02\x02\x00", "a block of 4 items at byte 0, where 3 bytes are left; expected at most as many"),
+    ((LONGS,), b"\x08\x02\x02\x00", "a block of 4 items at byte 0, where 3 bytes are left; expected at most 3"),
     ((LONGS,), b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00", "a block of 9223372036854775807 items at byte 0"),
     ((LONGS,), b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02\x00", "a block of 9223372036854775808 items at byte 0"),
     ((LONGS,), b"\x01\x04\x02\x00\x00", "the items of a block end at byte 3; expected them to end where"),
@@ -69,7 +69,7 @@ def test_what_ends_too_early_is_truncated(kind: Any, value: bytes) -> None:
     reason, detail = only(decode(schema_of(kind), value))
     assert reason == Reason.TRUNCATED
     assert detail.startswith(("f0: ", "f0[]: "))
-    assert f"the value ends at byte {len(value)}; expected all of it" in detail
+    assert f"the value ends at byte {len(value)}; expected more bytes" in detail
 
 
 def test_a_nested_field_is_named_by_its_path() -> None:
@@ -80,7 +80,7 @@ def test_a_nested_field_is_named_by_its_path() -> None:
 
 
 def test_bytes_left_over_are_counted() -> None:
-    expected = Reason.TRAILING_BYTES, "the event ends at byte 1, and 2 more follow; expected none"
+    expected = Reason.TRAILING_BYTES, "the event ends at byte 1, and 2 more bytes follow; expected none"
     assert only(decode(schema_of("int"), b"\x02\x00\x00")) == expected
 
 

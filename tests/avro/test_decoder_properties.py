@@ -130,7 +130,7 @@ def _broken(draw: st.DrawFn, body: bytes) -> bytes:
 
 @settings(max_examples=60)
 @given(cases(), st.data())
-def test_a_body_cut_short_or_followed_by_more_is_told_apart(case: Case, data: st.DataObject) -> None:
+def test_truncated_bodies_and_trailing_bytes_are_distinguished(case: Case, data: st.DataObject) -> None:
     schema = Schema.parse(case.text, "random.avsc")
     body = case.bodies[0]
     cut = body[: data.draw(st.integers(0, len(body) - 1))]

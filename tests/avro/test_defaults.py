@@ -57,7 +57,7 @@ MISFITS: list[tuple[Any, Any, str]] = [  # a type, its default, and what is said
     ([], 1, "expected none, for the union is empty"),
     (CARD, {}, "the default has no 'number', which has no default; expected an object"),
     (CARD, {"number": "1"}, "the default of 'number' is the text \"1\"; expected a whole number"),
-    (CARD, {"number": 1, "no": 2}, "the default has the field 'no', which the record has not"),
+    (CARD, {"number": 1, "no": 2}, "the default has the field 'no', which the record does not have"),
     ({"type": "array", "items": "int"}, [1, "2"], "the default of '[1]' is the text \"2\"; expected a whole number"),
     ({"type": "map", "values": "int"}, [], "the default is []; expected an object"),
 ]
@@ -84,7 +84,7 @@ def test_a_default_that_does_not_fit_is_named_with_its_field(kind: Any, default:
     assert said in str(problem)
 
 
-def test_all_defaults_that_do_not_fit_are_told_at_once() -> None:
+def test_all_defaults_that_do_not_fit_are_reported_together() -> None:
     with pytest.raises(Misconfigured) as caught:
         Schema.parse(json.dumps(schema(("int", "0"), ("int", 0), (CARD, None))), "event.avsc")
     assert [problem.where for problem in caught.value.problems] == ["event.avsc: field 'f0'", "event.avsc: field 'f2'"]
@@ -110,7 +110,7 @@ def test_what_is_allowed_and_hardly_meant_is_a_concern() -> None:
     read = Schema.parse(json.dumps({"type": "record", "name": "Event", "fields": fields}), "event.avsc")
     at, paid, when, note = read.concerns
     assert str(at) == (
-        "event.avsc: field 'at': its logicalType 'timestamp-millis' stands beside its type, where Avro ignores it; put "
+        "event.avsc: field 'at': its logicalType 'timestamp-millis' is beside its type, where Avro ignores it; put "
         'it inside the type: {"type": "long", "logicalType": "timestamp-millis"}'
     )
     assert '{"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}' in str(paid)

@@ -268,7 +268,7 @@ def test_what_resolves(theirs: Any, value: bytes, ours: Any, expected: Any) -> N
     [
         ("string", b"\x02a", "int", Reason.UNKNOWN_SCHEMA,
          "schema id 1: f0: string in the writer's schema, int in the reader's; expected a type that"),
-        (color("A", "Z"), b"\x02", color("A"), Reason.BAD_VALUE, "f0: the symbol 'Z' at byte 5; expected one that"),
+        (color("A", "Z"), b"\x02", color("A"), Reason.BAD_VALUE, "f0: the symbol 'Z' at byte 5; expected a symbol"),
         (["null", "int"], b"\x00", "int", Reason.BAD_VALUE, "f0: null in the writer's schema, int in the reader's"),
         (["null", "string"], b"\x02\x02a", ["null", "int"], Reason.UNKNOWN_SCHEMA, "f0: string in the writer's schema"),
     ],

@@ -66,7 +66,7 @@ def test_lines_are_events(jsonl: Path) -> None:
         (b"[1]", "line 2: [1]; expected an object"),
         (b'{"f0": "x"}', 'line 2: f0: "x"; expected a whole number of 32 bits'),
         (b'{"f1": 1}', "line 2: unknown field 'f1'; did you mean 'f0'?"),
-        (b"[" + b"1," * 2**23, "line 2: more than 16,777,216 bytes; expected an object; `jq -c '.[]' FILE` makes"),
+        (b"[" + b"1," * 2**23, "line 2: more than 16,777,216 bytes; expected an object; `jq -c '.[]' FILE` converts"),
         (b"{", "line 2: not JSON: Expecting property name enclosed in double quotes at column 1; expected one JSON "),
         (b'{"f0": ' + b"9" * 5_000 + b"}", "line 2: not JSON: Exceeds the limit"),
         (b'{"f0": ' + b"[" * 500 + b"]" * 500 + b"}", "line 2: f0: [["),
@@ -81,8 +81,8 @@ def test_a_bad_line_is_named(jsonl: Path, line: bytes, said: str) -> None:
     [
         ('{"f0": 1}\n'.encode("utf-16"), "it is UTF-16 text; expected one JSON object a line, UTF-8"),
         ('{"f0": 1}\n'.encode("utf-16-be"), "it is UTF-16 or UTF-32 text"),
-        (b"Obj\x01\x02", "it is an Avro container file, whose name should end in .avro"),
-        (b"\x1f\x8b\x08\x00", "it is packed with gzip: unpack it first"),
+        (b"Obj\x01\x02", "it is an Avro container file; the name of such a file must end in .avro"),
+        (b"\x1f\x8b\x08\x00", "it is compressed with gzip: decompress it first"),
         (b"PAR1", "it is a Parquet file"),
         (b"\x00\x00\x00\x00\x07", "it begins with 00 00 00 00 07"),
         (
@@ -91,7 +91,7 @@ def test_a_bad_line_is_named(jsonl: Path, line: bytes, said: str) -> None:
         ),
     ],
 )
-def test_a_file_that_is_not_lines_of_json_is_told_what_it_is(jsonl: Path, content: bytes, said: str) -> None:
+def test_a_file_that_is_not_lines_of_json_is_recognised(jsonl: Path, content: bytes, said: str) -> None:
     assert refusal(jsonl, content, schema_of("int")).startswith(
         f"events.jsonl{', ' if said.startswith('line') else ': '}{said}"
     )
@@ -225,25 +225,25 @@ def block(count: bytes = COUNT, size: bytes = SIZE, content: bytes = CONTENT, sy
     ("content", "said"),
     [
         (b"", ": the file is empty; expected an Avro container file"),
-        (b'{"f0": 1}', ": it looks like JSON, whose file's name should end in .jsonl"),
-        (b"\x1f\x8b\x08", ": it is packed with gzip"),
-        (b"Obj\x02" + NUMBERS[4:], ": it is an Avro container file of a version that is not known here"),
+        (b'{"f0": 1}', ": it looks like JSON; the name of such a file must end in .jsonl"),
+        (b"\x1f\x8b\x08", ": it is compressed with gzip"),
+        (b"Obj\x02" + NUMBERS[4:], ": it is an Avro container file of an unknown version"),
         (b"Oj\x01\x02" + NUMBERS[4:], ": it begins with 4f 6a 01 02"),
-        (HEAD[:40], ": the file ends in the middle of it"),
-        (NUMBERS[:-1], ", block 2: the file ends in the middle of it"),
-        (NUMBERS[:-20], ", block 2: the file ends in the middle of it"),
+        (HEAD[:40], ": the file ends too early"),
+        (NUMBERS[:-1], ", block 2: the file ends too early"),
+        (NUMBERS[:-20], ", block 2: the file ends too early"),
         (
             NUMBERS.replace(b"null", b"null"[::-1], 1),
-            ": it is packed with 'llun'; expected one of bzip2, deflate, null",
+            ": it is compressed with 'llun'; expected one of bzip2, deflate, null",
         ),
         (NUMBERS.replace(b"null", b"nul\xff", 1), ": avro.codec in its header is not UTF-8 at byte 3"),
         (NUMBERS.replace(b'"int"', b'"i\xffn"'), ": avro.schema in its header is not UTF-8 at byte "),
         (NUMBERS.replace(b'"int"', b'"inn"'), ", its own schema: field 'f0': unknown type 'inn'"),
         (NUMBERS.replace(b"avro.schema", b"avro.schem_"), ": its header has no avro.schema"),
-        (b"Obj\x01" + varint(2) + varint(2**40), ": its header has a part of 1099511627776 bytes"),
+        (b"Obj\x01" + varint(2) + varint(2**40), ": its header has an entry of 1099511627776 bytes"),
         (b"Obj\x01" + b"\xff" * 11, ": a number of more than 64 bits"),
-        (block(sync=SYNC[::-1]), ", block 1: what stands behind it is not the sync marker"),
-        (block(count=varint(49)), ", block 1, event 50: the block has 2 bytes behind its last event"),
+        (block(sync=SYNC[::-1]), ", block 1: it is not followed by the sync marker"),
+        (block(count=varint(49)), ", block 1, event 50: the block has 2 bytes after its last event"),
         (block(count=varint(51)), ", block 1, event 51: f0: an int begins at byte 0, and the value ends at byte 0"),
         (block(count=varint(2**62)), ", block 1: 4,611,686,018,427,387,904 events in 100 bytes"),
         (block(count=varint(-1)), ", block 1: -1 events in 100 bytes"),
@@ -255,5 +255,5 @@ def block(count: bytes = COUNT, size: bytes = SIZE, content: bytes = CONTENT, sy
 def test_a_broken_container_is_an_error_that_says_where(avro: Path, content: bytes, said: str) -> None:
     told = refusal(avro, content, schema_of("int"))
     assert told.startswith(f"events.avro{said}")
-    assert "; expected" in told or "unpack it first" in told
+    assert "; expected" in told or "decompress it first" in told
     assert len(told) < 300

@@ -83,17 +83,17 @@ def test_the_fingerprint_of_another_schema_is_an_unknown_schema(other: Schema) -
 @pytest.mark.parametrize(
     ("body", "reason", "detail"),
     [
-        (b"", Reason.TRUNCATED, "f0: an int begins at byte 10, and the value ends at byte 10; expected all of it"),
-        (b"\x80", Reason.TRUNCATED, "f0: an int begins at byte 10, and the value ends at byte 11; expected all of it"),
-        (b"\x02ab", Reason.TRAILING_BYTES, "the event ends at byte 11, and 2 more follow; expected none"),
+        (b"", Reason.TRUNCATED, "f0: an int begins at byte 10, and the value ends at byte 10; expected more bytes"),
+        (b"\x80", Reason.TRUNCATED, "f0: an int begins at byte 10, and the value ends at byte 11; expected more bytes"),
+        (b"\x02ab", Reason.TRAILING_BYTES, "the event ends at byte 11, and 2 more bytes follow; expected none"),
     ],
 )
-def test_a_body_is_judged_behind_its_header(body: bytes, reason: Reason, detail: str) -> None:
+def test_a_body_is_decoded_after_its_header(body: bytes, reason: Reason, detail: str) -> None:
     assert verdict(schema_of("int"), framed(schema_of("int"), body)) == (reason, detail)
 
 
 @pytest.mark.parametrize("kinds", [(), ("null",)])
-def test_an_event_without_bytes_can_stand_behind_a_header(kinds: tuple[Any, ...]) -> None:
+def test_an_event_without_bytes_can_follow_a_header(kinds: tuple[Any, ...]) -> None:
     schema = schema_of(*kinds)
     assert not decode(schema, framed(schema, b""), framing="single-object").rejected
     assert verdict(schema, b"")[0] == Reason.EMPTY

@@ -95,7 +95,7 @@ ACCEPTED: list[tuple[Any, Any, Any]] = [  # a type, plain JSON, and what Avro ho
     ({"type": "map", "values": MILLIS}, {"": "1970-01-01T00:00:00Z", "b": 2}, {"": 0, "b": 2}),
 ]
 
-BASE64, MONEYS = "base64 text", "a decimal as text or a number, of at most 6 digits, 2 behind the point"
+BASE64, MONEYS = "base64 text", "a decimal as text or a number, of at most 6 digits, 2 after the point"
 REFUSED: list[tuple[Any, Any, str]] = [  # a type, plain JSON, and what is said
     ("null", 0, "f0: 0; expected null"),
     ("boolean", 1, "f0: 1; expected true or false"),
@@ -137,7 +137,7 @@ REFUSED: list[tuple[Any, Any, str]] = [  # a type, plain JSON, and what is said
     ([MILLIS, "null"], "x", "expected a timestamp as ISO 8601 text"),
     (["null", "int", ENUM], "x", 'f0: "x"; expected null or a whole number of 32 bits or one of RED, GREEN'),
     (["null", CARD], {"number": "x"}, 'f0.number: "x"; expected a whole number of 32 bits'),
-    (CARD, {}, "f0.number: absent; expected a whole number of 32 bits, for there is no default"),
+    (CARD, {}, "f0.number: absent; expected a whole number of 32 bits, since there is no default"),
     (CARD, {"number": 1, "nmber": 2}, "f0: unknown field 'nmber'; did you mean 'number'?"),
     (CARD, [1], "f0: [1]; expected an object"),
     ({"type": "array", "items": CARD}, [{"number": 1}, {}], "f0[1].number: absent; expected a whole number"),
@@ -249,7 +249,7 @@ def test_what_is_absent_is_its_default_or_null() -> None:
         ("int", b"\x02\x02", "1 more follow"),
         ("string", b"\x02\xff", "not UTF-8"),
         (MONEY, b"\x00", "a decimal of 0 bytes is not one of 1 to 6 digits"),
-        (ENDLESS_MONEY, varint(10**6) + b"\x11" * 10**6, "a decimal of more than 10000 digits, too many to be shown"),
+        (ENDLESS_MONEY, varint(10**6) + b"\x11" * 10**6, "a decimal of more than 10000 digits, too many to show"),
         (MONEY, b"\x06\x0f\x42\x40", "a decimal of 3 bytes is not one of 1 to 6 digits"),
     ],
 )

@@ -89,7 +89,7 @@ def test_what_resolves(theirs: Any, value: bytes, ours: Any, expected: bytes, re
         ({"type": "fixed", "name": "F", "size": 2}, b"ab", {"type": "fixed", "name": "F", "size": 3},
          "f0: fixed 'F' of 2 bytes in the file, fixed 'F' of 3 bytes in the schema; expected the same size"),
         (MICROS, b"\x02", MILLIS,
-         "f0: timestamp-micros in the file, timestamp-millis in the schema; expected the same: its"),
+         "f0: timestamp-micros in the file, timestamp-millis in the schema; expected the same: otherwise"),
         (MICROS, b"\x02", ["null", MILLIS], "f0: timestamp-micros in the file, timestamp-millis in the schema"),
         (money(2), b"\x02\x01", money(4), "f0: decimal(9, 2) in the file, decimal(9, 4) in the schema"),
         (enum("A", "Z"), b"\x02", enum("A"), "block 1, event 1: f0: the symbol 'Z' is not one of ours, enum 'Color'"),

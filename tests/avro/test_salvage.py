@@ -80,7 +80,7 @@ def test_it_says_where_and_why_it_ends(salvage: Salvage) -> None:
     event, why = salvage.read(BODY[:4])
     assert (event, why) == (
         {"id": "p1", "card": {}},
-        "card.number: a long begins at byte 4, and the value ends at byte 4; expected all of it",
+        "card.number: a long begins at byte 4, and the value ends at byte 4; expected more bytes",
     )
 
 
@@ -91,7 +91,7 @@ def test_it_says_where_and_why_it_ends(salvage: Salvage) -> None:
         (BODY[:3] + b"\x08", {"id": "p1"}, "card: branch 4 at byte 3; expected a union of 2 branches"),
         (b"\x04\xff\xfe" + BODY[3:], {}, "a string at byte 0 is not UTF-8; expected text"),
         (BODY[:-1] + b"\x07", {k: v for k, v in EVENT.items() if k != "good"}, "good: 7 at byte"),
-        (BODY + b"more", EVENT, f"the event ends at byte {len(BODY)}, and 4 more follow; expected none"),
+        (BODY + b"more", EVENT, f"the event ends at byte {len(BODY)}, and 4 more bytes follow; expected none"),
     ],
 )
 def test_what_is_wrong_is_said_and_the_rest_is_there(salvage: Salvage, value: bytes, event: object, why: str) -> None:

@@ -101,7 +101,7 @@ def test_why_not() -> None:
     assert schema.why_not("distanse") == "unknown field 'distanse'; did you mean 'distance'?"
     assert schema.why_not("card.numbr") == "unknown field 'card.numbr'; did you mean 'card.number'?"
     assert schema.why_not("zzz") == "unknown field 'zzz'"
-    assert schema.why_not("card") == "'card' is a record; name a field in it, like 'card.number'"
+    assert schema.why_not("card") == "'card' is a record; name a field in it, such as 'card.number'"
     assert "'card.past' is an array" in schema.why_not("card.past.x")
     assert "'tags' is a map" in schema.why_not("tags")
     assert "'any' is a union of 3 types" in schema.why_not("any")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scorer.batch import Lookup
-from scorer.bench.budget import ROWS, Budget, Reading
+from scorer.bench.budget import ROWS, Budget, Scrape
 from scorer.monitor import Metrics
 from scorer.monitor.stages import OUTSIDE, REST
 from tests.monitor.batches import batch
@@ -16,22 +16,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return told(monkeypatch)
 
 
-def read(metrics: Metrics) -> Reading:
-    return Reading.parse(metrics.render("text/plain")[0].decode())
+def read(metrics: Metrics) -> Scrape:
+    return Scrape.parse(metrics.render("text/plain")[0].decode())
 
 
 def test_a_budget_is_of_the_batches_between_two_readings(clock: Clock) -> None:
     metrics = Metrics()
     with metrics.stages.stage("decode"):
         clock.spend(50)
-    metrics.turn_ended(batch(7))
+    metrics.iteration_ended(batch(7))
     before = read(metrics)
     with metrics.stages.stage("decode"):
         clock.spend(2)
     with metrics.stages.stage("score"):
         clock.spend(6)
     clock.spend(1)
-    metrics.turn_ended(batch(2))
+    metrics.iteration_ended(batch(2))
     budget = Budget.between(before, read(metrics))
     assert budget.events == 2
     assert {stage: wall for stage, wall in budget.wall.items() if wall} == {"decode": 1e6, "score": 3e6, REST: 5e5}
@@ -43,8 +43,8 @@ def test_a_budget_is_of_the_batches_between_two_readings(clock: Clock) -> None:
     assert list(budget.cpu) == list(budget.wall) == list(ROWS)
 
 
-def test_what_is_not_told_yet_is_nothing() -> None:
-    reading = Reading.parse("")
+def test_a_missing_sample_counts_as_zero() -> None:
+    reading = Scrape.parse("")
     assert (reading.begun, reading.done, reading.hits) == (0, 0, None)
 
 
@@ -55,7 +55,7 @@ def test_events_and_hits_are_those_of_the_metrics() -> None:
     counts[:, Lookup.HIT] = 4, 2
     counts[1, Lookup.MISSING] = 2
     metrics.lookups(counts)
-    metrics.turn_ended(batch(4))
+    metrics.iteration_ended(batch(4))
     metrics.acknowledged(2, [])
     reading = read(metrics)
     assert (reading.begun, reading.done, reading.hits) == (4, 2, 0.75)

@@ -36,4 +36,4 @@ def test_a_rival_scores_as_it_should(
     values = [workload.event(number)[1] for number in range(events)]
     outputs = [Output(0, *each) for start in range(0, events, 500) for each in score(values[start : start + 500])]
     verdict = verify(outputs, workload, events, SCORES)
-    assert verdict.holds, verdict
+    assert verdict.passed, verdict

@@ -38,7 +38,7 @@ def encoded(record: dict[str, Any], schema: Path) -> bytes:
 
 def counts(*outputs: Output, schema: Path = SCORES) -> tuple[int, int, int]:
     verdict = verify(outputs, WORKLOAD, EVENTS, schema)
-    assert verdict.holds == (counted(verdict) == (0, 0, 0))
+    assert verdict.passed == (counted(verdict) == (0, 0, 0))
     return counted(verdict)
 
 

@@ -123,7 +123,7 @@ def test_events_that_are_none_are_wrong_usage(
     assert told in capsys.readouterr().err
 
 
-def test_a_replica_that_ends_by_itself_is_told(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_replica_that_exits_by_itself_is_reported(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = ["--set", "kafka.max_dead_letter_ratio=0", "--set", "features.when_missing=dead-letter"]
     assert main(["bench", "-c", str(config), "--input", payments(config.parent, 10), *settings]) == 1
     said = capsys.readouterr().err

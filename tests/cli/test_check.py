@@ -77,7 +77,7 @@ def test_the_address_of_the_features_is_read_without_a_server(check: Check, url:
     assert problem.startswith("features.url: ")
 
 
-def test_everything_wrong_is_told_at_once(check: Check) -> None:
+def test_all_problems_are_reported_together(check: Check) -> None:
     plan = {"entities": {"card": CARD | {"key": "card:{crad}"}}, "columns": [SPEND, AMOUNT]}
     code, lines = check(OFFLINE, plan=plan, kafka={"properties": {"lingerms": "5"}}, features={"url": "redis://h/x"})
     text = "\n".join(told(lines, "wrong"))
@@ -127,7 +127,7 @@ def test_a_plan_without_entities_needs_no_redis(check: Check) -> None:
     assert "kafka: 127.0.0.1:1 does not answer" in failures[0]
 
 
-def test_what_two_looks_find_is_told_once(check: Check) -> None:
+def test_a_problem_that_two_checks_find_is_reported_once(check: Check) -> None:
     code, lines = check(kafka={"properties": {"lingerms": "5"}}, features={"url": "redis://localhost/three"})
     assert code == 2
     assert ["lingerms" in line or "database" in line for line in told(lines, "wrong")] == [True, True]
@@ -167,7 +167,7 @@ def test_topics_that_work_and_may_surprise_are_warned_of(
     assert not any(dead in warning for warning in warnings)
 
 
-def test_what_the_brokers_tell_about_the_guarantees_is_told(
+def test_properties_of_the_brokers_that_weaken_the_guarantees_are_reported(
     check: Check, kafka: Kafka, make_topic: MakeTopic, redis_url: str
 ) -> None:
     names = {

@@ -63,7 +63,7 @@ def test_the_configuration_of_the_current_folder_is_the_default(
     assert capsys.readouterr().err == "error: scorer.yaml: no such file; name the configuration with -c FILE\n"
 
 
-def test_what_is_wrong_is_told_at_once_with_2(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_problems_are_reported_together_with_exit_code_2(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--set", "batch.max_records=abc", "--set", "log.levl=info"]
     assert main(["config", "-c", config, *flags]) == 2
     captured = capsys.readouterr()

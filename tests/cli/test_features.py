@@ -64,7 +64,7 @@ def test_wrong_lines_are_wrong_usage(redis_url: str, tmp_path: Path, capsys: pyt
         assert client.dbsize() == 0
 
 
-def test_what_stands_in_the_way_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_whatever_prevents_loading_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cards = tmp_path / "cards.csv", "card.number,spend\n7,1.5\n"
     (tmp_path / "a").mkdir()
     assert load(configured(tmp_path / "a", "redis://:s3cret@127.0.0.1:1"), *cards) == 1

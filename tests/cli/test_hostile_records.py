@@ -104,7 +104,7 @@ def test_tail_shows_every_record_on_a_line_of_its_own(views: list[View], record:
 
 
 @given(record=records)
-def test_a_dead_letter_is_shown_or_told_to_be_none(salvage: Salvage, record: Record) -> None:
+def test_a_dead_letter_is_shown_or_reported_as_invalid(salvage: Salvage, record: Record) -> None:
     replayed = Replayed(Topic("dead", 1), ())
     try:
         letter = open_letter(record)

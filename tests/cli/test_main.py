@@ -134,7 +134,7 @@ def test_what_nobody_expected_is_one_line_too(lag: Behave, capsys: pytest.Captur
     assert err.count("\n") == 1
 
 
-def test_a_traceback_is_there_for_who_asks(lag: Behave, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_traceback_is_printed_if_requested(lag: Behave, capsys: pytest.CaptureFixture[str]) -> None:
     lag(raiser(Unavailable("no broker answers")))
     assert main(["lag", "--traceback"]) == 1
     err = capsys.readouterr().err
@@ -200,7 +200,7 @@ def test_a_signal_ends_a_command_with_0_and_is_handled_as_before_afterwards(
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_leaves_is_no_error(unbuffered: str) -> None:
+def test_a_reader_that_closes_stdout_is_not_an_error(unbuffered: str) -> None:
     environ = os.environ | {"PYTHONUNBUFFERED": unbuffered}
     reading, writing = os.pipe()
     os.close(reading)

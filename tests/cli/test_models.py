@@ -91,7 +91,7 @@ def test_versions_are_listed_in_natural_order_with_their_state(place: Workplace)
     assert "was changed since it was added" in lines[-2]
 
 
-def test_nothing_to_list_is_no_error_and_no_folder_is(place: Workplace) -> None:
+def test_an_empty_folder_lists_nothing_and_a_missing_one_is_an_error(place: Workplace) -> None:
     assert "cannot read the folder" in place.run("list", expect=2)
     place.models.mkdir(parents=True)
     assert place.json("list")["versions"] == []

@@ -151,7 +151,7 @@ def test_other_categories_are_refused_wherever_a_bundle_is_read(
     assert said in place.run(*commands[how], expect=2)
 
 
-def test_early_stopping_is_told_and_the_manifest_says_what_scores(place: Place) -> None:
+def test_early_stopping_is_reported_and_the_manifest_says_which_rounds_score(place: Place) -> None:
     booster = place.train(["a", "b"], early=True)
     place.plan("event: text, categories: [a, b]")
     said = "all of its 6 rounds, but early stopping found the first 2 best"

@@ -43,7 +43,7 @@ def test_a_file_stays_as_it_was_where_anything_fails(file: Path, error: type[Bas
     assert (file.read_text(), parts(file)) == ("before", [])
 
 
-def test_a_link_goes_on_to_lead_to_its_file(file: Path) -> None:
+def test_a_link_still_leads_to_its_file(file: Path) -> None:
     link = file.with_name("link")
     link.symlink_to(file.name)
     with replacing(link, "--output") as out:
@@ -74,7 +74,7 @@ def test_a_file_that_cannot_be_moved_to_is_written(file: Path, monkeypatch: pyte
     assert (file.read_text(), parts(file)) == ("after", [])
 
 
-def test_a_full_disk_is_told() -> None:
+def test_a_full_disk_is_reported() -> None:
     def fill() -> None:
         with replacing(Path("/dev/full"), "--output") as out:
             out.write("x" * 10**6)

@@ -85,7 +85,7 @@ def test_events_are_framed_as_configured(kafka: Kafka, tmp_path: Path) -> None:
     assert {(record.value or b"")[:2] for record in there(stream)} == {b"\xc3\x01"}
 
 
-def test_the_first_line_that_is_no_event_ends_it(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
+def test_producing_ends_at_the_first_invalid_line(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(stream, [*PAYMENTS[:5], {**PAYMENTS[5], "amount": "much"}, *PAYMENTS[6:]])
     assert stream.run("produce", "--input", file) == 2
     said = capsys.readouterr().err
@@ -102,7 +102,7 @@ def test_the_first_line_that_is_no_event_ends_it(stream: Stream, capsys: pytest.
         ("amount", "is of kind float"),
     ],
 )
-def test_a_key_that_is_no_plain_field_is_wrong_usage(
+def test_a_key_that_is_not_a_scalar_field_is_wrong_usage(
     nowhere: Stream, capsys: pytest.CaptureFixture[str], key: str, told: str
 ) -> None:
     assert nowhere.run("produce", "--input", write(nowhere, PAYMENTS), "--key", key) == 2

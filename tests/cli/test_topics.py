@@ -42,7 +42,7 @@ def test_create_makes_what_is_missing_and_only_that(stream: Stream, capsys: pyte
     assert "warning" not in said
 
 
-def test_the_number_of_partitions_is_that_asked_for(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
+def test_topics_have_the_requested_number_of_partitions(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
     assert stream.run("topics", "--create", "--partitions", "7") == 0
     assert {topic.partitions for topic in Admin(stream.kafka).topics(names(stream)).values()} == {7}
     assert stream.run("topics", "--create", "--partitions", "9") == 0

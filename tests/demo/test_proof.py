@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scorer.demo import proof
-from scorer.demo.proof import Expected, Seen, judge
+from scorer.demo.proof import Expected, Seen, compare
 
 SCORES = np.array([0.1, 0.2, 0.3], np.float32).astype(np.float64)
 EXPECTED = Expected(
@@ -23,34 +23,34 @@ def only(rows: list[int]) -> Seen:
     return Seen(RIGHT.numbers[rows], RIGHT.scores[rows], RIGHT.missing[rows], RIGHT.sources[rows], RIGHT.rejected)
 
 
-def test_what_is_right_holds() -> None:
-    verdict = judge(EXPECTED, POSITIONS, RIGHT)
-    assert verdict.holds
+def test_correct_outcomes_pass() -> None:
+    verdict = compare(EXPECTED, POSITIONS, RIGHT)
+    assert verdict.passed
     assert (verdict.events, verdict.predictions, verdict.dead_letters) == (3, 3, 1)
     assert (verdict.lost, verdict.duplicates, verdict.wrong) == (0, 0, 0)
 
 
 def test_a_lost_event_is_lost() -> None:
-    verdict = judge(EXPECTED, POSITIONS, only([0, 2]))
-    assert not verdict.holds
+    verdict = compare(EXPECTED, POSITIONS, only([0, 2]))
+    assert not verdict.passed
     assert (verdict.events, verdict.predictions, verdict.lost, verdict.wrong) == (3, 2, 1, 0)
 
 
 def test_a_bad_record_without_a_dead_letter_is_lost() -> None:
-    assert judge(EXPECTED, POSITIONS, replace(RIGHT, rejected=[])).lost == 1
+    assert compare(EXPECTED, POSITIONS, replace(RIGHT, rejected=[])).lost == 1
 
 
 def test_a_duplicate_is_counted_and_no_fault() -> None:
-    verdict = judge(EXPECTED, POSITIONS, only([0, 1, 1, 2, 1]))
-    assert verdict.holds
+    verdict = compare(EXPECTED, POSITIONS, only([0, 1, 1, 2, 1]))
+    assert verdict.passed
     assert (verdict.predictions, verdict.duplicates) == (5, 2)
 
 
 def test_a_score_that_differs_in_its_last_bit_is_wrong() -> None:
     scores = RIGHT.scores.copy()
     scores[1] = np.nextafter(np.float32(scores[1]), np.float32(1))
-    verdict = judge(EXPECTED, POSITIONS, replace(RIGHT, scores=scores))
-    assert not verdict.holds
+    verdict = compare(EXPECTED, POSITIONS, replace(RIGHT, scores=scores))
+    assert not verdict.passed
     assert verdict.wrong == 1
     assert verdict.examples == ("b has another score than booster.predict",)
 
@@ -59,7 +59,7 @@ def test_a_duplicate_with_a_wrong_score_is_wrong() -> None:
     twice = only([0, 1, 2, 2])
     scores = twice.scores.copy()
     scores[3] = np.nan
-    assert judge(EXPECTED, POSITIONS, replace(twice, scores=scores)).wrong == 1
+    assert compare(EXPECTED, POSITIONS, replace(twice, scores=scores)).wrong == 1
 
 
 @pytest.mark.parametrize(
@@ -76,20 +76,20 @@ def test_a_duplicate_with_a_wrong_score_is_wrong() -> None:
 def test_what_a_prediction_or_dead_letter_says_is_held_against_what_was_sent(
     change: dict[str, object], fault: str
 ) -> None:
-    verdict = judge(EXPECTED, POSITIONS, replace(RIGHT, **change))  # type: ignore[arg-type]
-    assert not verdict.holds
+    verdict = compare(EXPECTED, POSITIONS, replace(RIGHT, **change))  # type: ignore[arg-type]
+    assert not verdict.passed
     assert verdict.examples == (fault,)
 
 
 def test_an_event_that_is_a_dead_letter_is_lost_and_wrong() -> None:
-    verdict = judge(EXPECTED, POSITIONS, replace(only([0, 1]), rejected=[*RIGHT.rejected, (3, "bad-value", True)]))
+    verdict = compare(EXPECTED, POSITIONS, replace(only([0, 1]), rejected=[*RIGHT.rejected, (3, "bad-value", True)]))
     assert (verdict.lost, verdict.wrong) == (1, 1)
     assert verdict.examples == ("c is a dead letter for bad-value, expected a prediction",)
 
 
-def test_only_what_was_sent_is_asked_for() -> None:
-    verdict = judge(EXPECTED, POSITIONS[:2], replace(only([0, 1]), rejected=[]))
-    assert verdict.holds
+def test_outcomes_are_expected_only_for_sent_records() -> None:
+    verdict = compare(EXPECTED, POSITIONS[:2], replace(only([0, 1]), rejected=[]))
+    assert verdict.passed
     assert verdict.events == 2
 
 

@@ -40,7 +40,7 @@ def watcher(data: Flights) -> Watcher:
 
 def shown(watcher: Watcher, width: int = 110) -> str:
     story = Story(Console(quiet=True))
-    story.tell("a replica was killed")
+    story.add("a replica was killed")
     show = Show(story, "the title", watcher, [Named("replica-1", Path(), Path(), "killed")])
     show.look()
     console = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None)
@@ -69,9 +69,7 @@ def test_a_view_of_nothing_yet_can_be_shown(data: Flights) -> None:
     assert "p50 -  p99 -" in text
 
 
-def test_elsewhere_than_on_a_terminal_a_plain_line_says_how_it_stands(
-    watcher: Watcher, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_off_a_terminal_a_plain_line_shows_the_state(watcher: Watcher, capsys: pytest.CaptureFixture[str]) -> None:
     with Show(Story(Console(stderr=True, width=300)), "the title", watcher, []) as show:
         show.look()
         show.look()
@@ -81,7 +79,7 @@ def test_elsewhere_than_on_a_terminal_a_plain_line_says_how_it_stands(
     assert "lag 1,234" in captured.err
 
 
-def test_a_flight_is_told_in_words(data: Flights) -> None:
+def test_a_flight_is_described_in_words(data: Flights) -> None:
     made = stream.make(3, data.later, data.loaded, MODEL)
     number = made.expected.ids.index("UA1545-2013-09-01-EWR")
     assert describe(made, number) == "UA 1545 EWR→IAH 05:16, plane N57869, left 8 min early"

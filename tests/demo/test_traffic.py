@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from scorer import avro
 from scorer.demo import stage, stream
-from scorer.demo.proof import Verdict, judge
+from scorer.demo.proof import Verdict, compare
 from scorer.demo.stream import Stream
 from scorer.demo.traffic import Sender, Watcher
 from scorer.sandbox import Kafka
@@ -93,12 +93,12 @@ def played(kafka: Kafka, make_topic: MakeTopic, made: Stream, copies: dict[int, 
     watcher.stop()
     assert sender.failure is watcher.failure is None
     assert sum(sender.arrived) == sender.sent == len(made.values)
-    return judge(made.expected, sender.positions[: sender.sent], watcher.seen()), watcher
+    return compare(made.expected, sender.positions[: sender.sent], watcher.seen()), watcher
 
 
 def test_what_is_sent_and_answered_rightly_is_proved(kafka: Kafka, make_topic: MakeTopic, made: Stream) -> None:
     verdict, watcher = played(kafka, make_topic, made, {})
-    assert verdict.holds, verdict.examples
+    assert verdict.passed, verdict.examples
     assert (verdict.events, verdict.predictions, verdict.dead_letters) == (EVENTS, EVENTS, 12)
     assert watcher.outcomes == len(made.values)
     waits = watcher.latency_ms()
@@ -123,7 +123,7 @@ def test_no_more_is_sent_after_a_stop(kafka: Kafka, make_topic: MakeTopic, made:
     assert (sender.positions[: sender.sent] >= 0).all()
 
 
-def test_a_topic_that_the_client_does_not_know_yet_is_asked_for_again(
+def test_a_topic_that_the_client_does_not_know_yet_is_requested_again(
     made: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers: list[Any] = [KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION)), (0, 7)]

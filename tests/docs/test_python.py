@@ -26,7 +26,7 @@ def run(code: str, folder: Path, **variables: str) -> str:
     return process.stdout
 
 
-def test_the_code_of_the_page_prints_what_stands_there() -> None:
+def test_the_code_of_the_page_prints_the_output_shown() -> None:
     blocks = BLOCK.findall((ROOT / "docs/python.md").read_text())
     assert {language for language, _ in blocks} == {"python", "text"}
     printed = run("".join(text for language, text in blocks if language == "python"), ROOT)

@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text()
 SOURCES = "\n".join(file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
 
 
-def test_check_says_of_the_example_what_stands_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_prints_for_the_example_what_the_readme_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = re.findall(r"^```yaml\n# scorer.yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     document = yaml.safe_load(block)
     for folder in ("models", "schemas"):

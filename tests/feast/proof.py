@@ -168,4 +168,4 @@ def assert_equal(found: Found, answers: Mapping[str, Sequence[Any]]) -> None:
     )
     nothing = [all(value is None for value in row) for row in zip(*answers.values(), strict=True)]
     states = [Lookup.MISSING if missing else Lookup.HIT for missing in nothing]
-    assert found.lookup[found.slots].tolist() == states
+    assert found.results[found.slots].tolist() == states

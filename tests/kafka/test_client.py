@@ -24,7 +24,7 @@ class Moving:
 
 
 @pytest.mark.parametrize("code", sorted(MOVING))
-def test_what_moves_is_asked_again_until_it_has_moved(code: int) -> None:
+def test_a_request_is_retried_while_partitions_move(code: int) -> None:
     assert settled(Moving(code, 3), 10) == "answer"
 
 
@@ -35,7 +35,7 @@ def test_what_moves_for_too_long_is_an_error() -> None:
     assert moving.asked > 1
 
 
-def test_another_error_is_not_asked_again() -> None:
+def test_other_errors_are_not_retried() -> None:
     refusing = Moving(KafkaError.TOPIC_AUTHORIZATION_FAILED, 1)
     with pytest.raises(KafkaException):
         settled(refusing, 10)

@@ -196,7 +196,7 @@ def test_a_truncated_model_is_a_problem(ending: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"hello", b"{L\x00"])
-def test_what_is_no_model_is_a_problem_with_the_reason(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_a_problem_with_the_reason(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "model.ubj"
     file.write_bytes(content)
     what = why_not(file)

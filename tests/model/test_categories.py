@@ -45,9 +45,7 @@ def test_the_models_categories_are_read_in_the_order_of_their_codes(
 
 
 @pytest.mark.parametrize("values", [["é", "ü"], ["aé", "日本", "x"], ["x", "", "日本"], ["straße", "strasse"]])
-def test_names_beyond_ascii_that_xgboost_keeps_cut_are_told_apart_all_the_same(
-    values: list[str], tmp_path: Path
-) -> None:
+def test_non_ascii_names_that_xgboost_truncates_are_still_distinguished(values: list[str], tmp_path: Path) -> None:
     booster = fit(values, tmp_path)
     assert said(booster, tuple(values)) == ""
     problem = said(booster, tuple(reversed(values)))
@@ -131,7 +129,7 @@ def test_columns_are_found_by_name_where_the_model_has_names_else_by_number(tmp_
     assert problem.where == "plan.yaml: columns[1].categories"
 
 
-def test_a_feature_that_is_no_category_to_the_model_may_have_categories(tmp_path: Path) -> None:
+def test_a_feature_that_is_numeric_to_the_model_may_have_categories(tmp_path: Path) -> None:
     booster = fit(["US", "FR"], tmp_path)
     given = [Given("amount", ("low", "high"), computed=False), Given("place", ("US", "FR"), computed=False)]
     assert booster.category_problems(given) == []

@@ -38,7 +38,7 @@ class Bomb:
         (pickle.dumps(Bomb(), 0), "it is a pickle", SAVE),
         (b"booster[0]:\n0:[alpha<0.5] yes=1,no=2,missing=2\n", "it is the output of `dump_model`", SAVE),
         (b'[\n  { "nodeid": 0, "depth": 0', "it is the output of `dump_model`", SAVE),
-        (gzip.compress(b"{}", mtime=0), "it is compressed (gzip)", "unpack it"),
+        (gzip.compress(b"{}", mtime=0), "it is compressed (gzip)", "decompress it"),
         (POINTER, "a Git LFS pointer", "git lfs pull"),
         (b"<!DOCTYPE html><html>", "a web page", "download the file itself"),
         (b"\n<html lang=en>", "a web page", "download the file itself"),
@@ -50,14 +50,14 @@ class Bomb:
         (b"[]", "neither JSON nor UBJSON", SAVE),
     ],
 )
-def test_what_is_no_model_is_named_with_what_to_do(content: bytes, what: str, todo: str, ending: str) -> None:
+def test_a_file_that_is_not_a_model_is_recognised(content: bytes, what: str, todo: str, ending: str) -> None:
     found = mistaken(content, ending)
     assert what in found[0]
     assert todo in found[1]
 
 
 @pytest.mark.parametrize(("kind", "ending"), [("ubj", ".ubj"), ("json", ".json")])
-def test_a_model_is_told_by_its_content_and_its_name_must_say_the_same(kind: str, ending: str) -> None:
+def test_a_model_is_recognised_by_its_content_and_its_name_must_match(kind: str, ending: str) -> None:
     content = bytes(train("logistic").save_raw(kind))
     assert mistaken(content, ending) == ("", "")
     for other in {".ubj", ".json", ".model", ""} - {ending}:
@@ -71,7 +71,7 @@ def test_json_that_was_laid_out_anew_is_a_model() -> None:
     assert mistaken(text.encode(), ".json") == ("", "")
 
 
-def test_the_output_of_other_methods_is_told_apart(tmp_path: Path) -> None:
+def test_the_output_of_other_save_methods_is_recognised(tmp_path: Path) -> None:
     booster = train("logistic")
     for form in ("json", "text", "dot"):
         booster.dump_model(tmp_path / "dump", dump_format=form)

@@ -39,7 +39,7 @@ def test_the_first_rounds_score_as_xgboost_scores_with_them(kind: str, tmp_path:
 
 
 @pytest.mark.parametrize(("asked", "used"), [(1, 1), (ROUNDS, ROUNDS), ("all", ROUNDS), (None, ROUNDS)])
-def test_as_many_rounds_score_as_are_asked_for(asked: Rounds | None, used: int, tmp_path: Path) -> None:
+def test_the_requested_number_of_rounds_scores(asked: Rounds | None, used: int, tmp_path: Path) -> None:
     file = save(grow("logistic", ROUNDS, {}), tmp_path, best=2)
     booster = load_booster(file, asked)
     assert same_bits(booster.score(rows(50)).values, expected(file, rows(50), used))

@@ -27,7 +27,7 @@ def test_a_starting_replica_is_alive_and_not_ready(health: Health, clock: Clock)
     assert not health.ready()[0]
 
 
-def test_a_loop_that_turns_is_alive_until_its_limit(health: Health, clock: Clock) -> None:
+def test_a_loop_is_alive_until_its_limit(health: Health, clock: Clock) -> None:
     health.heartbeat()
     clock.now += 10
     assert health.live()[0]
@@ -35,7 +35,7 @@ def test_a_loop_that_turns_is_alive_until_its_limit(health: Health, clock: Clock
     clock.now += 0.1
     live, words = health.live()
     assert not live
-    assert words == {"live": False, "conditions": {"loop": "turned 10.1 s ago, the limit is 10 s"}}
+    assert words == {"live": False, "conditions": {"loop": "last iteration 10.1 s ago, the limit is 10 s"}}
     assert not health.ready()[0]
     health.heartbeat()
     assert health.live()[0]

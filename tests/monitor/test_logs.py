@@ -52,7 +52,7 @@ def test_on_a_terminal_it_is_coloured_text(monkeypatch: pytest.MonkeyPatch) -> N
     assert "\x1b[" in terminal.getvalue()
 
 
-def test_text_that_is_asked_for_has_no_colours_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+def test_requested_text_has_no_colours_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "text")
     structlog.get_logger().info("joined the group", topic="flights")
     written = capsys.readouterr().err

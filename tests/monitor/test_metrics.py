@@ -25,7 +25,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
     return samples(metrics)[name, frozenset(labels.items())]
 
 
-def test_every_series_that_can_be_known_stands_at_zero_from_the_start() -> None:
+def test_every_known_series_starts_at_zero() -> None:
     found = samples(Metrics(entities=["plane"]))
     expected = {
         *(("scorer_records_total", "outcome", outcome) for outcome in ("predicted", "dead_letter")),
@@ -115,8 +115,8 @@ def test_gauges_and_rebalances() -> None:
 
 def test_a_batch_is_observed_in_records_and_bytes() -> None:
     metrics = Metrics()
-    metrics.turn_ended(batch(500, size=100_000))
-    metrics.turn_ended(None)
+    metrics.iteration_ended(batch(500, size=100_000))
+    metrics.iteration_ended(None)
     assert value(metrics, "scorer_batch_records_bucket", le="200.0") == 0
     assert value(metrics, "scorer_batch_records_bucket", le="500.0") == 1
     assert value(metrics, "scorer_batch_records_count") == 1
@@ -145,7 +145,7 @@ def test_openmetrics_is_the_answer_by_default(accept: str) -> None:
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "text/html,application/xhtml+xml,*/*;q=0.8"])
-def test_the_older_text_is_written_for_who_asks_for_text_only(accept: str) -> None:
+def test_the_older_format_is_rendered_for_clients_that_accept_only_text(accept: str) -> None:
     text, content_type = Metrics().render(accept)
     names = {
         sample.name for family in parser.text_string_to_metric_families(text.decode()) for sample in family.samples

@@ -27,7 +27,7 @@ def refusal(head: bytes) -> Response:
         (b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", Request("GET", "/", body=True)),
     ],
 )
-def test_what_is_asked_for(head: bytes, request_: Request) -> None:
+def test_a_request_is_parsed(head: bytes, request_: Request) -> None:
     assert read_request(head) == request_
 
 

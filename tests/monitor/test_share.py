@@ -14,7 +14,7 @@ class Time:
         self.now += seconds
 
 
-def test_a_thread_that_rests_as_it_is_told_has_its_share() -> None:
+def test_a_thread_that_sleeps_as_told_stays_within_its_share() -> None:
     time = Time()
     share = Share(0.05, 0.1, lambda: time.worked, lambda: time.now)
     for _ in range(1_000):

@@ -28,7 +28,7 @@ def by_stage(metrics: Metrics, name: str) -> dict[str, float]:
     return {dict(labels)["stage"]: found for (of, labels), found in samples(metrics).items() if of == name and found}
 
 
-def test_a_turn_is_divided_among_its_stages_and_the_rest(clock: Clock) -> None:
+def test_an_iteration_is_divided_among_its_stages_and_the_rest(clock: Clock) -> None:
     metrics = Metrics()
     with metrics.stages.stage("consume"):
         clock.spend(8)
@@ -38,7 +38,7 @@ def test_a_turn_is_divided_among_its_stages_and_the_rest(clock: Clock) -> None:
     with metrics.stages.stage("decode"):  # a second try
         clock.spend(4)
     clock.spend(16)
-    metrics.turn_ended(batch(3))
+    metrics.iteration_ended(batch(3))
     assert wall(metrics) == {"consume": 8, "decode": 8, REST: 18}
     assert cpu(metrics) == {"consume": 4, "decode": 5, REST: 8, OUTSIDE: 51}  # what leads to a stage is counted with it
 
@@ -48,21 +48,21 @@ def test_every_stage_is_observed_once_a_batch(clock: Clock) -> None:
     for _ in range(2):
         with metrics.stages.stage("score"):
             clock.spend(1)
-        metrics.turn_ended(batch(1))
+        metrics.iteration_ended(batch(1))
     counts = by_stage(metrics, "scorer_stage_seconds_count")
     assert counts == dict.fromkeys((*STAGES, REST), 2)
 
 
-def test_a_turn_without_a_batch_is_no_cost_of_one(clock: Clock) -> None:
+def test_an_iteration_without_a_batch_is_counted_as_idle(clock: Clock) -> None:
     metrics = Metrics()
     with metrics.stages.stage("consume"):
         clock.spend(8)
-    metrics.turn_ended(None)
+    metrics.iteration_ended(None)
     assert wall(metrics) == {}
     assert cpu(metrics) == {IDLE: 16}
     with metrics.stages.stage("consume"):
         clock.spend(2)
-    metrics.turn_ended(batch(1))
+    metrics.iteration_ended(batch(1))
     assert wall(metrics) == {"consume": 2}
     assert cpu(metrics) == {"consume": 1, IDLE: 16, OUTSIDE: 3}
 
@@ -76,11 +76,11 @@ def test_what_fails_is_measured_and_fails(clock: Clock) -> None:
 
     with pytest.raises(LookupError), metrics.stages.stage("look_up"):
         fail()
-    metrics.turn_ended(batch(1))
+    metrics.iteration_ended(batch(1))
     assert wall(metrics) == {"look_up": 2}
 
 
-def test_all_processor_time_is_told(clock: Clock) -> None:
+def test_all_cpu_time_is_counted(clock: Clock) -> None:
     metrics = Metrics()
     for turn, rows in enumerate([0, 5, 0, 7]):
         with metrics.stages.stage("consume"):
@@ -88,5 +88,5 @@ def test_all_processor_time_is_told(clock: Clock) -> None:
         clock.spend(1)
         with metrics.stages.stage("commit"):
             clock.spend(turn)
-        metrics.turn_ended(batch(rows) if rows else None)
+        metrics.iteration_ended(batch(rows) if rows else None)
     assert sum(cpu(metrics).values()) == 2 * (clock.seconds - 64)

@@ -14,7 +14,7 @@ def until(holds: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def test_a_standstill_is_told_once_and_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stuck_loop_is_logged_once_and_so_is_its_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standstill, "LOOK_SECONDS", 0.01)
     now = [0.0]
     health = Health(30, clock=lambda: now[0])
@@ -26,7 +26,7 @@ def test_a_standstill_is_told_once_and_its_end(monkeypatch: pytest.MonkeyPatch) 
         until(lambda: told)
         time.sleep(0.1)
         assert [(entry["event"], entry["component"]) for entry in told] == [("component unhealthy", "loop")]
-        assert told[0]["reason"] == "turned 31.0 s ago, the limit is 30 s"
+        assert told[0]["reason"] == "last iteration 31.0 s ago, the limit is 30 s"
         health.heartbeat()
         until(lambda: len(told) == 2)
         assert (told[1]["event"], told[1]["component"]) == ("component recovered", "loop")

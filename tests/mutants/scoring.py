@@ -33,14 +33,14 @@ MUTANTS = [
         "scorer.store.redis.link:Link.ask",
         "self._refuse_unasked()",
         "pass",
-        "tests/store/redis/test_hostile.py::test_what_comes_behind_an_answer_is_taken_for_no_other",
+        "tests/store/redis/test_hostile.py::test_bytes_after_a_reply_are_never_taken_for_another_reply",
     ),
     Mutant(
         "what comes before an answer is taken for it",
         "scorer.store.redis.link:Link._check_proof",
         "cells.text(0).encode() != self._proof",
         "not cells.text(0)",
-        "tests/store/redis/test_hostile.py::test_what_comes_between_a_question_and_its_answer_is_taken_for_no_answer",
+        "tests/store/redis/test_hostile.py::test_bytes_between_a_request_and_its_reply_are_never_taken_for_the_reply",
     ),
     Mutant(
         "an answer is used after its time",

@@ -82,6 +82,6 @@ def test_code_is_found_by_its_syntax(where: str, code: str, broken: str, then: s
         ("Window.drain", "rows", "some/module.py has 0 definitions of 'drain' for some.module:Window.drain"),
     ],
 )
-def test_what_does_not_fit_is_told(where: str, code: str, told: str) -> None:
+def test_whatever_does_not_fit_is_reported(where: str, code: str, told: str) -> None:
     with pytest.raises(Misfit, match=told):
         mutated(where, code, "pass")

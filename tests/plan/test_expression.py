@@ -153,6 +153,6 @@ def test_anything_else_is_refused(text: str, reason: str | None) -> None:
         assert len(problems[0]) < 400
 
 
-def test_everything_wrong_is_told_at_once() -> None:
+def test_all_problems_are_reported_together() -> None:
     _, problems = Expression.parse("foo(a.b) + bar + 'x'", [])
     assert [problem.split(" at ")[0] for problem in problems] == ["'foo(a.b)'", "'bar'", "''x''"]

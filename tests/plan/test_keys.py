@@ -129,7 +129,7 @@ def hashes(letters: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     return mixed(hashed)
 
 
-def test_equal_hashes_are_not_taken_for_equal_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_with_equal_hashes_stay_distinct(monkeypatch: pytest.MonkeyPatch) -> None:
     seed = 12_345
     monkeypatch.setattr(distinct, "SEED", seed)
     letters = np.random.default_rng(1).integers(97, 123, (10, 400_000))
@@ -145,7 +145,7 @@ def test_equal_hashes_are_not_taken_for_equal_keys(monkeypatch: pytest.MonkeyPat
     assert keys_of("{origin}", rows + rows) == ([*range(len(rows)), *range(len(rows))], texts)
 
 
-def test_texts_are_told_apart_when_all_hashes_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_stay_distinct_when_all_hashes_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distinct, "hash_of", lambda *_: np.int64(7))
     monkeypatch.setattr(distinct, "number_texts", getattr(distinct.number_texts, "py_func", distinct.number_texts))
     texts = ["ab", "a", "", "abc", "a", "b", "ab"]
@@ -221,7 +221,7 @@ def test_a_template_is_filled_in_order() -> None:
         ("{hour|%Q}", "'%Q' is not a directive"),
     ],
 )
-def test_what_is_no_template_is_refused(template: str, reason: str) -> None:
+def test_an_invalid_template_is_refused(template: str, reason: str) -> None:
     with pytest.raises(ValueError, match=re.escape(reason)):
         KeyTemplate.parse(template)
 

@@ -233,7 +233,7 @@ def test_a_column_that_is_wrong(column: str, problem: str) -> None:
     assert found.startswith(f"plan.yaml: {problem}")
 
 
-def test_everything_wrong_is_told_at_once_and_nothing_twice() -> None:
+def test_all_problems_are_reported_together_and_none_twice() -> None:
     text = """
 entities:
   plane: {key: "plane:{tailnum", layout: hash, fields: [seats], when_missing: dead-leter}

@@ -13,7 +13,7 @@ from scorer.sandbox import Sandbox
 from scorer.sandbox.replica import Replica
 
 
-def test_a_replica_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Path) -> None:
+def test_a_replica_that_exits_by_itself_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     replica = Replica("replica-1", tmp_path / "absent.yaml", tmp_path / "replica.log")
     with pytest.raises(Fatal, match=r"replica-1 .* exited with code 2") as told:  # noqa: PT012  it takes a while
         deadline = time.monotonic() + 30
@@ -27,7 +27,7 @@ class _Page(BaseHTTPRequestHandler):
     """The /ready page of a replica without features."""
 
     def do_GET(self) -> None:
-        conditions = {"loop": "turned", "features": "redis://cache refused the connection"}
+        conditions = {"loop": "last iteration 0.1 s ago", "features": "redis://cache refused the connection"}
         body = json.dumps({"ready": False, "failed": ["features"], "conditions": conditions}).encode()
         self.send_response(503 if self.path == "/ready" else 200)
         self.end_headers()

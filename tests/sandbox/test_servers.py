@@ -63,7 +63,7 @@ def test_redis_comes_back_from_a_crash_with_its_values_at_the_same_address(own_r
         assert client.get("plane:N1") == b"150"
 
 
-def test_a_paused_server_is_silent_and_goes_on_when_resumed(own_redis: Redis) -> None:
+def test_a_paused_server_is_silent_and_continues_when_resumed(own_redis: Redis) -> None:
     with redis.Redis.from_url(own_redis.url, socket_timeout=0.2, retry=None) as client:
         client.ping()
         own_redis.pause()
@@ -162,7 +162,7 @@ def states(process: int) -> set[str]:
     return {file.read_text().rpartition(")")[2].split()[0] for file in threads}
 
 
-def test_what_is_frozen_stands_still_in_every_thread_and_may_have_ended() -> None:
+def test_a_frozen_process_is_stopped_in_every_thread_or_has_exited() -> None:
     with subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE) as busy:
         assert busy.stdout
         busy.stdout.readline()

@@ -67,7 +67,7 @@ def counts(**entities: dict[Lookup, int]) -> list[list[int]]:
     return [[of_entity.get(lookup, 0) for lookup in Lookup] for of_entity in entities.values()]
 
 
-def test_each_key_is_asked_for_once_and_all_in_one_round_trip() -> None:
+def test_each_key_is_requested_once_and_all_in_one_round_trip() -> None:
     store = table()
     asking = features(store)
     found = asking.look_up(events(ROWS))
@@ -81,7 +81,7 @@ def test_each_key_is_asked_for_once_and_all_in_one_round_trip() -> None:
     assert [each.entity for each in found] == ["plane", "route"]
     assert found[0].slots.tolist() == [0, 1, NO_SLOT, NO_SLOT, 2, 3, 0]
     assert list(found[0].keys) == store.asked[0]["plane"]
-    assert found[0].lookup.tolist() == [Lookup.HIT, Lookup.STALE, Lookup.MISSING, Lookup.HIT]
+    assert found[0].results.tolist() == [Lookup.HIT, Lookup.STALE, Lookup.MISSING, Lookup.HIT]
 
 
 def test_missing_entities_are_imputed_named_and_counted() -> None:
@@ -188,7 +188,7 @@ def test_wait_hands_the_outage_on_and_asks_again_at_once() -> None:
     assert len(store.asked) == 4
 
 
-def test_impute_goes_on_without_features_whatever_the_policy_for_missing_ones() -> None:
+def test_impute_scores_without_features_whatever_the_policy_for_missing_ones() -> None:
     store = table()
     store.down = True
     rows: list[Row | None] = [{"tailnum": "N1", "origin": "JFK"}, None, {"tailnum": "N2", "origin": "LGA"}]
@@ -283,7 +283,7 @@ def test_a_plan_without_entities_needs_none() -> None:
 
 
 @pytest.mark.parametrize("policy", ["wait", "impute", "dead-letter"])
-def test_a_store_that_nobody_asks_is_asked_now_and_then(policy: str) -> None:
+def test_an_idle_store_is_pinged_now_and_then(policy: str) -> None:
     store, now = table(), [0.0]
     through = features(store, when_unavailable=policy, seconds=now)
     assert through.ping_if_idle() == ""
@@ -296,7 +296,7 @@ def test_a_store_that_nobody_asks_is_asked_now_and_then(policy: str) -> None:
     assert through.ping_if_idle() == ""
 
 
-def test_a_store_that_batches_ask_is_not_asked_beside_them() -> None:
+def test_a_store_that_batches_use_is_not_pinged() -> None:
     store, now = table(), [0.0]
     through = features(store, seconds=now)
     passed(through)
@@ -307,7 +307,7 @@ def test_a_store_that_batches_ask_is_not_asked_beside_them() -> None:
     assert through.ping_if_idle() == ""
 
 
-def test_where_a_plan_has_no_entities_no_store_is_asked() -> None:
+def test_a_plan_without_entities_uses_no_store() -> None:
     without = Plan.parse("columns: [{name: distance, event: distance}]", "plan.yaml")
     for policy in (FeatureSettings(url="redis://nobody:1"), None):
         settings = cast("Settings", SimpleNamespace(features=policy))

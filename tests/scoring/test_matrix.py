@@ -198,7 +198,7 @@ def test_an_infinity_costs_its_row_alone_and_is_named(distance: float, shown: st
     assert f"column 'far' is {shown}" in rejected.detail
 
 
-def test_an_infinity_that_does_not_reach_the_matrix_is_no_matter() -> None:
+def test_an_infinity_that_does_not_reach_the_matrix_is_accepted() -> None:
     text = "columns: [{name: a, event: distance}, {name: b, expression: 1 / (1 / (a - a))}]"
     matrix = assembled([{"distance": 2.0}], Table({}), Plan.parse(text, "plan.yaml"))
     np.testing.assert_array_equal(matrix.values, [[2, 0]])

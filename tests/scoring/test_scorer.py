@@ -69,7 +69,7 @@ def test_the_time_that_it_is_given_is_the_one_that_look_ups_get(booster: Booster
     assert store.times == [12.25]
 
 
-def test_a_store_that_is_away_is_the_callers_to_wait_for(booster: Booster) -> None:
+def test_an_unavailable_store_is_left_to_the_caller(booster: Booster) -> None:
     store = table()
     store.down = True
     with pytest.raises(Unavailable, match="nobody at home"):

@@ -103,12 +103,12 @@ def test_its_time_begins_before_the_question_is_sent() -> None:
     assert len(replica.store.asked) == 2
 
 
-def test_only_what_is_not_known_is_asked_for_and_in_one_round_trip() -> None:
+def test_only_uncached_keys_are_requested_and_in_one_round_trip() -> None:
     replica = Replica(wire())
     replica.score(N1)
     plane, route = replica.look_up(N1, N2, {"tailnum": "N3", "origin": "LGA"})
     assert replica.store.asked == [BOTH_KEYS, [b"plane:N2", b"plane:N3", b"route:LGA"]]
-    assert plane.lookup.tolist() == [Lookup.HIT, Lookup.HIT, Lookup.MISSING]
+    assert plane.results.tolist() == [Lookup.HIT, Lookup.HIT, Lookup.MISSING]
     np.testing.assert_array_equal(plane.values, [[100, np.nan], [200, np.nan], [np.nan, np.nan]])
     np.testing.assert_array_equal(route.values, [[1.5, 2], [np.nan, np.nan]])
     assert (plane.reused, route.reused) == (1, 1)
@@ -118,11 +118,11 @@ def test_without_a_cache_nothing_is_said_of_one() -> None:
     assert [found.reused for found in Replica(wire(), max_entries=None).look_up(N1)] == [None, None]
 
 
-def test_that_there_is_nothing_is_an_answer_and_so_is_that_it_is_no_features() -> None:
+def test_missing_and_invalid_results_are_cached_too() -> None:
     replica = Replica(Wire({b"plane:N2": b"text", b"route:EWR": packed(1.0)}))
     rows: list[Row] = [{"tailnum": "N1", "origin": "JFK"}, {"tailnum": "N2", "origin": "EWR"}]
     states = [replica.look_up(*rows) for _ in range(2)]
-    assert [[found.lookup.tolist() for found in state] for state in states] == [
+    assert [[found.results.tolist() for found in state] for state in states] == [
         [[Lookup.MISSING, Lookup.INVALID]] * 2
     ] * 2
     assert len(replica.store.asked) == 1
@@ -132,16 +132,16 @@ def test_what_is_kept_grows_stale() -> None:
     replica = Replica(Wire({b"plane:N1": hashed(100, changed=-58), b"plane:N2": hashed(200, changed=-60.25)}))
     replica.now = 2.0
     plane = replica.look_up(N1, N2)[0]
-    assert plane.lookup.tolist() == [Lookup.HIT, Lookup.STALE]
+    assert plane.results.tolist() == [Lookup.HIT, Lookup.STALE]
     replica.now = 2.25
     plane = replica.look_up(N1, N2)[0]
     assert plane.reused == 2
-    assert plane.lookup.tolist() == [Lookup.STALE, Lookup.STALE]
+    assert plane.results.tolist() == [Lookup.STALE, Lookup.STALE]
     assert np.isnan(plane.values).all()
     assert plane.absent.all()
 
 
-def test_while_the_store_is_away_a_batch_is_scored_whose_answers_are_all_known() -> None:
+def test_while_the_store_is_unavailable_a_fully_cached_batch_is_scored() -> None:
     replica = Replica(wire())
     first = replica.score(N1).values
     replica.store.down, replica.now = True, TTL - 0.25
@@ -217,7 +217,7 @@ def test_a_key_is_known_by_its_bytes_and_not_by_its_hash() -> None:
     assert replica.store.asked[1] == [b"plane:N1"]
 
 
-def test_a_store_that_was_not_asked_because_all_was_known_is_asked_now_and_then() -> None:
+def test_a_store_that_is_idle_because_of_the_cache_is_pinged() -> None:
     replica = Replica(wire())
     replica.look_up(N1)
     replica.now = PING_SECONDS - 0.25
@@ -282,9 +282,9 @@ class AnyStream(RuleBasedStateMachine):
             return
         oracle = self.oracle.look_up(*rows)
         for mine, other in zip(found, oracle, strict=True):
-            known = mine.lookup != Lookup.UNAVAILABLE
+            known = mine.results != Lookup.UNAVAILABLE
             assert mine.values[known].tobytes() == other.values[known].tobytes()
-            assert mine.lookup[known].tolist() == other.lookup[known].tolist()
+            assert mine.results[known].tolist() == other.results[known].tolist()
             self.assert_fresh([key for key, there in zip(mine.keys, known, strict=True) if there])
 
     @precondition(lambda self: not self.cached.store.down)

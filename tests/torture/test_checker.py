@@ -48,7 +48,7 @@ def test_what_is_right_is_found_right() -> None:
     assert check(right((0, 4), (1, 4), (0, 5))) == {}
 
 
-def test_what_was_written_and_never_acknowledged_is_no_stranger() -> None:
+def test_a_write_that_was_never_acknowledged_is_not_an_unknown_record() -> None:
     history = right()
     acknowledged = {place: number for place, number in NUMBERS.items() if place != (0, 3)}
     assert check(replace(history, acknowledged=acknowledged)) == {}
@@ -119,6 +119,6 @@ def test_a_commit_is_held_against_the_ends_of_its_own_time() -> None:
     assert set(check(replace(history, samples=[late, history.samples[-1]]))) == {Kind.AHEAD}
 
 
-def test_findings_are_told_with_examples() -> None:
+def test_findings_are_reported_with_examples() -> None:
     found = check(replace(right(), outputs=()))
     assert tell(found).startswith("12 x lost: the input at ")

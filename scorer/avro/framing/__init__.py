@@ -1,4 +1,4 @@
-"""Framings: each finds the Avro body in a value, and the schema it was written with. A new one is a new file here."""
+"""Framings: each finds the Avro body in a value, and its writer's schema. A new framing is a new file here."""
 
 from scorer.avro.framing.confluent import SCHEMA_HEADER, Confluent, Writers, read_written
 from scorer.avro.framing.door import Bodies, Framing, Written

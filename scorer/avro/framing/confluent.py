@@ -1,4 +1,4 @@
-"""The framing of Confluent's serializers: the schema's number in a registry before the body, or in a header.
+"""The framing of Confluent's serializers: the schema's id in a registry before the body, or in a header.
 
 By default a value begins with a zero byte and the id, four bytes big-endian. Newer serializers can put a byte of 1 and
 the schema's GUID into the record's header `__value_schema_id` instead; the value is then the body alone. As their own
@@ -22,19 +22,19 @@ from scorer.batch import Records
 from scorer.errors import Misconfigured, Problem, RegistryUnavailable
 from scorer.registered import Registered
 
-SCHEMA_HEADER = "__value_schema_id"  # of a record
-FETCHING_SECONDS = 5.0  # that new schemas may hold up the consumer group's heartbeat
-_WIDTH: Final = 5  # bytes of the zero and the id
-_ID, _GUID = b"\x00", b"\x01"  # what the record's header begins with
+SCHEMA_HEADER = "__value_schema_id"  # the record's header
+FETCHING_SECONDS = 5.0  # how long fetching new schemas may keep the loop from polling the group
+_WIDTH: Final = 5  # bytes: the zero and the id
+_ID, _GUID = b"\x00", b"\x01"  # the first byte of the record's header
 _GUID_BYTES = 16
 _NO_ID: Final = -1
 
 
 class Writers(Protocol):
-    """A registry of schemas."""
+    """A schema registry."""
 
     def by_id(self, number: int) -> Registered | None:
-        """Return a schema by its number; None where the registry has none.
+        """Return a schema by its id; None if the registry does not have it.
 
         Raises:
             Unavailable: the registry cannot answer now.
@@ -45,14 +45,14 @@ class Writers(Protocol):
 
 
 class Confluent:
-    """Values name the schema that they were written with, each its own.
+    """Each value names the schema that it was written with.
 
     Args:
-        schema: the reader's.
-        registry: knows the writers' schemas.
-        number: of the schema that bodies are written with; None where none are.
-        header_of: returns a record's header `SCHEMA_HEADER`, given what the source keeps of the record.
-        answered: called after each batch for which the registry had an answer to every question.
+        schema: the reader's schema.
+        registry: has the writers' schemas.
+        number: the id of the schema that bodies are written with; None if none are written.
+        header_of: returns the header `SCHEMA_HEADER` of a record, given the client's message.
+        answered: called after each batch whose schemas the registry could all answer for.
     """
 
     name = "confluent"
@@ -68,9 +68,9 @@ class Confluent:
         self.header = b"" if number is None else _ID + number.to_bytes(4, "big")
         self.writers = [Written(schema.record, "the reader's schema")]
         self._registry, self._header_of, self._answered = registry, header_of, answered
-        self._numbers: dict[int | str, int] = {}  # in `writers`, by id and by GUID
+        self._numbers: dict[int | str, int] = {}  # index into `writers`, by id and by GUID
         self._refused: dict[int | str, str] = {}  # why a schema cannot be used at all
-        # Those that the registry does not have, until the batch is through: tried again, it goes on where it stopped.
+        # Schemas that the registry does not have, kept until the batch is done, so that a retry does not ask again.
         self._absent: set[int | str] = set()
         self._began = 0.0
 
@@ -78,7 +78,7 @@ class Confluent:
         """Find the bodies of a batch.
 
         Raises:
-            Unavailable: the registry cannot say now what one of the schemas is.
+            Unavailable: the registry cannot return one of the schemas now.
         """
         rows, self._began = len(records), monotonic()
         starts, ids = begins(records), np.empty(rows, np.int64)
@@ -102,8 +102,8 @@ class Confluent:
         self._answered()
         return Bodies(starts, np.where(ids == _NO_ID, writers, by_id).astype(np.int32), notes)
 
-    def explain(self, fault: Fault, value: bytes) -> str:  # noqa: ARG002  the only fault without a note
-        """Say what is wrong with the beginning of a value."""
+    def explain(self, fault: Fault, value: bytes) -> str:  # noqa: ARG002  only one fault has no note
+        """Say what is wrong with the first bytes of a value."""
         found = value[:_WIDTH].hex(" ")
         expected = f"expected 00 and a schema id of 4 bytes, or the header {SCHEMA_HEADER}"
         return f"the value begins with {found} at byte 0; {expected}"
@@ -111,7 +111,7 @@ class Confluent:
     def _named(
         self, records: Records, starts: NDArray[np.int64], notes: dict[int, str]
     ) -> dict[int, tuple[int, int | str]]:
-        """Return by row where a body begins, or a fault, and its schema's id or GUID, of records that have a header."""
+        """Return, for the rows with a header, where the body begins, or a fault; and the schema's id or GUID."""
         found: dict[int, tuple[int, int | str]] = {}
         header_of = self._header_of
         for row, original in enumerate(records.originals):
@@ -131,7 +131,7 @@ class Confluent:
         return found
 
     def _writer(self, key: int | str) -> int:
-        """Return the writer's number of an id or a GUID; below 0 where there is none."""
+        """Return the index in `writers` for an id or a GUID; a negative number if it cannot be used."""
         known = self._numbers.get(key)
         if known is not None:
             return known
@@ -161,10 +161,10 @@ def _title(key: int | str) -> str:
 
 
 def read_written(registered: Registered, title: str = "") -> Written:
-    """Read the schema of a writer, which may declare what one of ours may not.
+    """Read the schema of a writer, to which fewer rules apply than to ours.
 
     Raises:
-        Misconfigured: it is not Avro.
+        Misconfigured: it is not an Avro schema.
     """
     name = f"schema id {registered.id}"
     title = title or name
@@ -175,13 +175,13 @@ def read_written(registered: Registered, title: str = "") -> Written:
 
 @entry
 def _strip(data: Bytes, stops: Ints, starts: Ints, ids: Ints) -> None:
-    """Move the start of each value behind its prefix, or put a fault there.
+    """Move the start of each value past its prefix, or replace it by a fault.
 
     Args:
-        data: uint8 [bytes], every value end to end.
-        stops: int64 [rows], where each ends.
-        starts: int64 [rows], where each begins; then where its body does.
-        ids: int64 [rows], to be filled: the schema's id, or below 0 where there is a fault.
+        data: uint8 [bytes], all values, concatenated.
+        stops: int64 [rows], where each value ends.
+        starts: int64 [rows], input: where each value begins; output: where its body begins.
+        ids: int64 [rows], output: the schema's id; negative if there is a fault.
     """
     for row in range(len(stops)):
         begin = starts[row]

@@ -13,19 +13,19 @@ from scorer.batch import Records
 
 
 class Written(NamedTuple):
-    """The schema of a writer."""
+    """A writer's schema."""
 
     kind: Type | Link
-    name: str  # what errors call it
+    name: str  # its name in errors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bodies:
-    """Where the bodies of a batch are, and which schemas they were written with."""
+    """Where the bodies of a batch begin, and which schemas they were written with."""
 
-    starts: NDArray[np.int64]  # [rows]: where each begins in the data, or a Fault
+    starts: NDArray[np.int64]  # [rows]: where each body begins in the data, or a Fault
     writers: NDArray[np.int32]  # [rows]: index into the framing's `writers`; meaningless if there is a fault
-    notes: Mapping[int, str] = field(default_factory=dict)  # by row, what is wrong with it in words
+    notes: Mapping[int, str] = field(default_factory=dict)  # by row: a description of its fault
 
 
 class Framing(Protocol):
@@ -47,11 +47,11 @@ class Framing(Protocol):
         """Find the bodies of a batch.
 
         Raises:
-            Unavailable: a writer's schema is not known yet, and cannot be had now.
+            Unavailable: a writer's schema is not known yet, and cannot be fetched now.
         """
 
     def explain(self, fault: Fault, value: bytes) -> str:
-        """Say what is wrong with the framing of a value of which `Bodies` has no note."""
+        """Describe a fault in the framing of a value for which `Bodies` has no note."""
 
 
 def begins(records: Records) -> NDArray[np.int64]:

@@ -15,12 +15,12 @@ _SINGLE_OBJECT = b"\xc3\x01"
 
 
 class Prefix:
-    """One schema wrote all values, and each begins with the same bytes.
+    """All values were written with one schema, and begin with the same bytes.
 
     Args:
-        name: of the framing.
-        schema: of the values.
-        header: what they begin with.
+        name: the name of the framing.
+        schema: the schema of the values.
+        header: the bytes that they begin with.
     """
 
     def __init__(self, name: str, schema: Schema, header: bytes) -> None:
@@ -36,7 +36,7 @@ class Prefix:
         return Bodies(starts, np.zeros(len(records), np.int32))
 
     def explain(self, fault: Fault, value: bytes) -> str:
-        """Say what is wrong with the beginning of a value."""
+        """Say what is wrong with the first bytes of a value."""
         header = self.header
         if fault == Fault.UNKNOWN_SCHEMA:
             return f"the schema's fingerprint at byte 2 is {value[2:10].hex(' ')}; expected {header[2:].hex(' ')}"
@@ -45,7 +45,7 @@ class Prefix:
 
 
 def unframed(schema: Schema) -> Prefix:
-    """Return the framing `none`: a value is a body."""
+    """Return the framing `none`: a value consists of the body alone."""
     return Prefix("none", schema, b"")
 
 
@@ -55,19 +55,19 @@ def single_object(schema: Schema) -> Prefix:
 
 
 def prefixed(name: str, schema: Schema) -> Prefix:
-    """Return the framing of this module that has a name in the settings."""
+    """Return the framing with this name in the settings: `none` or `single-object`."""
     return single_object(schema) if name == "single-object" else unframed(schema)
 
 
 @entry
 def _strip(data: Bytes, stops: Ints, header: Bytes, starts: Ints) -> None:
-    """Move the start of each value behind the header, or put a fault there.
+    """Move the start of each value past the header, or replace it by a fault.
 
     Args:
-        data: uint8 [bytes], every value end to end.
-        stops: int64 [rows], where each ends.
-        header: uint8, what each has to begin with.
-        starts: int64 [rows], where each begins; then where its body does.
+        data: uint8 [bytes], all values, concatenated.
+        stops: int64 [rows], where each value ends.
+        header: uint8 [bytes], the bytes that each must begin with.
+        starts: int64 [rows], input: where each value begins; output: where its body begins.
     """
     for row in range(len(stops)):
         begin = starts[row]

@@ -18,7 +18,7 @@ from scorer.errors import Fatal, ScorerError
 from scorer.kafka.brokers.cluster import Cluster
 from scorer.kafka.brokers.groups import describe_group
 from scorer.kafka.brokers.topics import AFTER, BEFORE, DIFFERENCE, Topic
-from scorer.kafka.client import TURN_SECONDS, Answer, LastError, properties, settled
+from scorer.kafka.client import POLL_SECONDS, Answer, LastError, properties, settled
 from scorer.kafka.connect import connect, no_answer
 from scorer.kafka.offsets import Partition
 from scorer.settings import KafkaSettings
@@ -132,7 +132,7 @@ class Admin:
         created = [name for name, future in futures.items() if future.exception() is None]
         deadline = time.monotonic() + seconds
         while len(self.topics(created)) < len(created) and time.monotonic() < deadline:
-            time.sleep(TURN_SECONDS)  # the brokers learn of a topic a moment after the controller
+            time.sleep(POLL_SECONDS)  # the brokers learn of a topic a moment after the controller
         return created
 
     def lag(self, group: str, topics: Iterable[Topic], start_from: str) -> GroupLag:
@@ -212,7 +212,7 @@ class Admin:
     def _done(self, future: Future[Any]) -> Future[Any]:
         """Return the future when it is done, serving the client's callbacks meanwhile."""
         while not future.done() and not self._hopeless:
-            wait([future], timeout=TURN_SECONDS)
+            wait([future], timeout=POLL_SECONDS)
             self._client.poll(0)
         if not future.done():
             raise no_answer(self._servers, self._reason.text)

@@ -24,7 +24,7 @@ class GroupDescription:
     """A consumer group.
 
     state:      the state, such as `stable`, `empty` or `dead`.
-    operations: the operations that the user is allowed, such as `READ`; empty if not requested or not told.
+    operations: the operations that the user is allowed, such as `READ`; empty if not requested or not reported.
     owners:     by partition, the group.instance.id or member id of its member, and the member's host.
     sizes:      the number of partitions, by requested topic.
     """

@@ -28,7 +28,7 @@ BATCH_BYTES = 8_000_000
 PATIENCE_SECONDS = 30.0  # the wait for brokers that do not answer
 ABORT_SECONDS = 5.0
 TRIES = 3  # attempts at a transaction
-TURN_SECONDS = 0.1
+POLL_SECONDS = 0.1
 ANY_PARTITION = -1
 UNSENT = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001  librdkafka's own codes are so named
 
@@ -157,7 +157,7 @@ class Replay:
         """Write to partitions, wait for all delivery reports, and return whether all writes succeeded."""
         whole = all(self._handed_over(*write, reports.of(at), reports) for at, write in enumerate(writes))
         while not reports.settled:
-            self._producer.poll(TURN_SECONDS)
+            self._producer.poll(POLL_SECONDS)
         return whole and not reports.failed
 
     def _handed_over(self, write: Write, partition: int, report: Report, reports: Reports) -> bool:
@@ -166,7 +166,7 @@ class Replay:
             try:
                 self._producer.produce(**write, partition=partition, on_delivery=report)
             except BufferError:
-                self._producer.poll(TURN_SECONDS)
+                self._producer.poll(POLL_SECONDS)
             except KafkaException as failed:
                 if failed.args[0].code() != KafkaError._STATE:  # noqa: SLF001  as above
                     raise

@@ -15,8 +15,8 @@ def bounded(
 ) -> None:
     """Run a call of the client, and give up if it takes much longer than its timeout.
 
-    librdkafka's `send_offsets_to_transaction` ignores its timeout and never ends if its broker went away while the
-    client was idle.
+    librdkafka's `send_offsets_to_transaction` ignores its timeout, and never returns if its broker became unavailable
+    while the client was idle.
 
     Args:
         call: the call.

@@ -17,7 +17,7 @@ import structlog
 
 from scorer.kafka.delivery.delivery import Delivery
 
-TURN_SECONDS = 0.01
+POLL_SECONDS = 0.01
 QUIET_SECONDS = 0.5  # an ordinary stop takes less, and logs nothing
 
 log = structlog.get_logger()
@@ -44,7 +44,7 @@ class Leftover:
 
 
 def commit_before_leaving(
-    member: Member, delivery: Delivery, left: Callable[[], float], on_turn: Callable[[], None]
+    member: Member, delivery: Delivery, left: Callable[[], float], on_poll: Callable[[], None]
 ) -> Leftover:
     """Stay in the group, paused, until everything published is committed or the time is up; return what is left.
 
@@ -52,7 +52,7 @@ def commit_before_leaving(
         member: stays in the group meanwhile, so that a rebalance can complete.
         delivery: takes acknowledgements, and commits what is written and still ours.
         left: returns how many seconds are left.
-        on_turn: called in each turn of the wait.
+        on_poll: called after each poll.
 
     Raises:
         Fatal: the brokers refused a write, or the group refused this replica.
@@ -61,8 +61,8 @@ def commit_before_leaving(
     while True:
         if delivery.settle(left()) or left() <= 0:
             return Leftover(delivery.uncommitted + delivery.dropped - dropped, delivery.transaction_open)
-        member.keep_alive(None, TURN_SECONDS)
-        on_turn()
+        member.keep_alive(None, POLL_SECONDS)
+        on_poll()
         if time.monotonic() > explain_at:
             explain_at = math.inf
             log.info("waiting to commit before leaving the group", events=delivery.uncommitted)

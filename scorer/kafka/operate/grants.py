@@ -1,4 +1,4 @@
-"""What the brokers allow a replica's user to do, found by asking them, or by trying if they do not tell.
+"""Finds out what the brokers allow a replica's user to do: by asking them, or by trying if they do not say.
 
 This has no side effects: no group is joined, no record is written and no transaction is begun.
 """
@@ -16,7 +16,7 @@ from scorer.errors import Fatal
 from scorer.kafka.brokers.admin import ABSENT, DENIED, Admin
 from scorer.kafka.brokers.cluster import Cluster
 from scorer.kafka.brokers.groups import describe_group
-from scorer.kafka.client import TURN_SECONDS, producer_properties, transaction_properties
+from scorer.kafka.client import POLL_SECONDS, producer_properties, transaction_properties
 from scorer.kafka.connect import connect
 from scorer.settings import KafkaSettings
 
@@ -31,7 +31,7 @@ class Grants(Admin):
     """Asks the brokers for the operations that its user is allowed."""
 
     def on_topics(self, names: Iterable[str]) -> dict[str, Operations]:
-        """Return the allowed operations on each topic that exists, if the brokers tell.
+        """Return the allowed operations on each topic that exists, if the brokers report them.
 
         Raises:
             Unavailable: the brokers do not answer.
@@ -51,7 +51,7 @@ class Grants(Admin):
         return found | {name: NOTHING for name, asked in futures.items() if _code(asked) in DENIED}
 
     def on_group(self, group: str) -> Operations | None:
-        """Return the allowed operations on a consumer group, or None if the brokers do not tell.
+        """Return the allowed operations on a consumer group, or None if the brokers do not report them.
 
         Raises:
             Unavailable: the brokers do not answer.
@@ -96,7 +96,7 @@ def takes_transactions(kafka: KafkaSettings, cluster: Cluster, seconds: float) -
         if error.code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
             return False
         if error.code() != KafkaError.INVALID_TRANSACTION_TIMEOUT:
-            raise Fatal(f"kafka: no transaction can be begun: {error.str()}") from refused
+            raise Fatal(f"kafka: cannot begin a transaction: {error.str()}") from refused
     return True
 
 
@@ -105,19 +105,19 @@ def takes_idempotent_writes(kafka: KafkaSettings, seconds: float) -> bool:
 
     Args:
         kafka: the settings, with the login.
-        seconds: the timeout; brokers that have not refused by then are taken to accept it.
+        seconds: the timeout; brokers that have not refused by then are assumed to accept it.
     """
     assigned: list[bool] = []  # whether the producer has its id, at each report of the statistics
 
     def on_statistics(text: str) -> None:
         assigned.append(json.loads(text)["eos"]["idemp_state"] == "Assigned")
 
-    told = {"statistics.interval.ms": 50, "stats_cb": on_statistics}
-    producer = connect(Producer, TRIED | producer_properties(kafka) | told)
+    statistics = {"statistics.interval.ms": 50, "stats_cb": on_statistics}
+    producer = connect(Producer, TRIED | producer_properties(kafka) | statistics)
     deadline = time.monotonic() + seconds
     try:
         while not any(assigned) and time.monotonic() < deadline:
-            producer.poll(TURN_SECONDS)
+            producer.poll(POLL_SECONDS)
     except KafkaException as refused:
         return bool(refused.args[0].code() != KafkaError.CLUSTER_AUTHORIZATION_FAILED)
     return True

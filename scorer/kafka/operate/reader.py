@@ -17,7 +17,7 @@ from scorer.settings import KafkaSettings
 
 Start = Literal["beginning", "end"]
 
-TURN_SECONDS = 0.2  # how soon Ctrl-C is noticed
+POLL_SECONDS = 0.2  # how soon Ctrl-C is noticed
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Reader:
         self._consumer.assign([TopicPartition(*partition, offset) for partition, offset in first.items()])
         left = {} if follow else {partition: end for partition, end in ends.items() if end > 0}
         while follow or left:
-            for message in self._consumer.consume(STEP, TURN_SECONDS):
+            for message in self._consumer.consume(STEP, POLL_SECONDS):
                 partition = cast("Partition", (message.topic(), message.partition()))
                 reached = cast("int", message.offset())
                 if _is_record(message):

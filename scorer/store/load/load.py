@@ -37,7 +37,7 @@ def find_entity(plan: Plan, name: str) -> Entity:
     """Return the entity of a name.
 
     Raises:
-        Misconfigured: the plan has none of that name.
+        Misconfigured: the plan has no entity of that name.
     """
     known = {entity.name: entity for entity in plan.entities}
     if name not in known:
@@ -67,7 +67,7 @@ def load_file(
         Unavailable:   the server does not answer, or refuses a command.
     """
     reader = _Reader(entity, fields)
-    columns, undated = _judge(reader, file)
+    columns, undated = _check_file(reader, file)
     lines = write(url, entity, reader.read_all(file), on_progress)
     notes = []
     if unused := [column for column in columns if column not in reader.columns]:
@@ -77,7 +77,7 @@ def load_file(
     return Loaded(lines, tuple(notes))
 
 
-def _judge(reader: "_Reader", file: Path) -> tuple[list[str], int]:
+def _check_file(reader: "_Reader", file: Path) -> tuple[list[str], int]:
     """Check a whole file; return its columns, and how many lines have no time of the last change.
 
     Raises:

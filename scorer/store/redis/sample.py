@@ -54,9 +54,9 @@ def sample_problems(url: str, timeout_ms: int, entity: Entity) -> tuple[list[Pro
     answers = defaultdict(list)
     for finding in findings:
         answers[finding.check].append(finding)
-    judged = [_judge(where, same) for same in answers.values()]
-    problems = [each for each in judged if isinstance(each, Problem)]
-    return problems, warnings + [each for each in judged if isinstance(each, str)]
+    results = [_overall(where, same) for same in answers.values()]
+    problems = [each for each in results if isinstance(each, Problem)]
+    return problems, warnings + [each for each in results if isinstance(each, str)]
 
 
 def _may_not_look(where: str, error: Refused) -> str:
@@ -66,7 +66,7 @@ def _may_not_look(where: str, error: Refused) -> str:
     return f"{where}: no samples were taken: {error}"
 
 
-def _judge(where: str, findings: list[Finding]) -> Problem | str | None:
+def _overall(where: str, findings: list[Finding]) -> Problem | str | None:
     """Return the overall result of one check of all keys: a problem, a warning or nothing."""
     faulty = [finding for finding in findings if finding.fault]
     unusual = [finding for finding in faulty if not finding.usual]

@@ -166,12 +166,12 @@ def test_a_broker_that_hangs_is_unavailable_after_the_limit(own_kafka: Kafka) ->
         own_kafka.resume()
 
 
-def test_a_wrong_password_is_told_as_such(guarded: str) -> None:
+def test_a_wrong_password_is_reported_as_such(guarded: str) -> None:
     with pytest.raises(Unavailable, match=r"Authentication failed: Invalid username or password.*sasl\.\*"):
         login(guarded, "guest", "wrong").topics(["flights"])
 
 
-def test_what_is_not_allowed_is_told_as_such(guarded: str) -> None:
+def test_a_missing_right_is_reported_as_such(guarded: str) -> None:
     with pytest.raises(Fatal, match=r"cannot describe topic flights: .*authorization failed; `scorer check`"):
         login(guarded, "guest", "g").topics(["flights"])
     assert login(guarded, "a", "a").topics(["flights"]) == {}

@@ -7,7 +7,7 @@ THREE = Cluster(3, {"transaction.max.timeout.ms": "900000"})
 SAFE = {"min.insync.replicas": "2", "unclean.leader.election.enable": "false", "retention.ms": "86400000"}
 
 
-def test_topics_on_which_everything_can_rest_raise_no_concern() -> None:
+def test_safe_topics_cause_no_warning() -> None:
     inputs = [Topic("in", 4, 3, SAFE), Topic("kept", 4, 3, {"retention.ms": "-1"}), Topic("secret", 4, 3)]
     assert durability_concerns(THREE, inputs, [Topic("out", 4, 3, SAFE), Topic("secret", 4, 5)]) == []
 

@@ -29,7 +29,7 @@ def test_a_partition_that_went_and_came_back_starts_again() -> None:
     assert offsets(assignment, [(A, 1)], assignment.generation) == [1]
 
 
-def test_nothing_of_ours_is_no_batch() -> None:
+def test_without_records_of_ours_there_is_no_batch() -> None:
     assignment = Assignment()
     assert offsets(assignment, [(A, 1)], 0) == []
 
@@ -41,7 +41,7 @@ def test_a_standby_has_joined_with_nothing() -> None:
     assert (before, assignment.joined, assignment.owned) == (False, True, {})
 
 
-def test_who_lost_its_partitions_is_no_standby_until_it_is_assigned_again() -> None:
+def test_a_replica_that_lost_its_partitions_is_not_a_standby_until_the_next_assignment() -> None:
     assignment = Assignment()
     assignment.assign([A, B])
     assignment.revoke([A])

@@ -24,7 +24,7 @@ def message(topic: str | None = "in", partition: int = 0) -> Message:
         ({"state": "DOWN"}, []),
     ],
 )
-def test_a_broker_answers_when_it_says_something_if_it_is_asked(broker: dict[str, object], told: list[str]) -> None:
+def test_a_broker_is_available_when_it_answers_a_request(broker: dict[str, object], told: list[str]) -> None:
     heard: list[str] = []
     BrokerStatus(heard.append).statistics(said(**broker))
     assert heard == told
@@ -39,7 +39,7 @@ def test_a_broker_answers_when_it_says_something_if_it_is_asked(broker: dict[str
         (message(None, 0), []),  # this is how the client reports an error of the group
     ],
 )
-def test_what_is_told_once_lasts_until_a_record_of_the_same_place_comes(failed: Message, others: list[Message]) -> None:
+def test_a_lasting_error_ends_when_a_record_arrives(failed: Message, others: list[Message]) -> None:
     heard: list[str] = []
     status = BrokerStatus(heard.append)
     status.failed(failed, DENIED)
@@ -51,7 +51,7 @@ def test_what_is_told_once_lasts_until_a_record_of_the_same_place_comes(failed: 
     assert not heard[-1]
 
 
-def test_what_passes_is_told_until_a_broker_answers() -> None:
+def test_a_temporary_error_lasts_until_a_broker_answers() -> None:
     heard: list[str] = []
     status = BrokerStatus(heard.append)
     status.failed(message(), KafkaError(KafkaError._TRANSPORT))

@@ -42,7 +42,7 @@ class Replica:
         return self.told[-1]
 
 
-def test_a_transaction_that_stays_open_is_told_in_words() -> None:
+def test_a_transaction_that_stays_open_is_reported() -> None:
     replica = Replica()
     assert not replica.look(said({}))
     assert not replica.look(said({}), after=PATIENCE_SECONDS - 1)
@@ -77,7 +77,7 @@ def test_who_has_something_to_read_or_nothing_at_all_does_not_wait(partition: di
     assert not any(replica.look(said(partition), after=PATIENCE_SECONDS) for _ in range(3))
 
 
-def test_transactions_that_come_and_go_are_not_told() -> None:
+def test_short_transactions_are_not_reported() -> None:
     replica = Replica()
     for offset in range(10):
         assert not replica.look(said({"next_offset": offset, "ls_offset": offset}), after=PATIENCE_SECONDS - 1)
@@ -91,7 +91,7 @@ def test_a_partition_of_another_replica_is_none_of_ours() -> None:
     assert "in-2 at offset 3, 51 records held back and 1 more partitions; find" in told
 
 
-def test_a_broker_that_is_away_ends_no_waiting_and_begins_none() -> None:
+def test_an_unavailable_broker_neither_ends_nor_begins_a_wait() -> None:
     replica = Replica()
     for _ in range(3):
         assert not replica.look(said({}, state="DOWN"), after=PATIENCE_SECONDS)

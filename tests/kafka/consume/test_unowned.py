@@ -63,7 +63,7 @@ def test_partitions_that_stay_without_an_owner_are_reason_to_join_again() -> Non
     until(lambda: brokers.asked >= 9)
 
 
-def test_a_group_whose_partitions_all_have_owners_is_asked_once() -> None:
+def test_a_group_whose_partitions_all_have_owners_is_described_once() -> None:
     brokers = Brokers(group(ZERO, ONE))
     unowned = watching(brokers)
     time.sleep(0.2)

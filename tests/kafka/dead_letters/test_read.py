@@ -82,7 +82,7 @@ def test_of_headers_that_are_there_twice_the_last_counts() -> None:
         (letter_headers("flights", reason="bad"), "its header scorer.reason is 'bad'; expected one of empty, "),
     ],
 )
-def test_what_is_no_letter_says_why(headers: Headers, why: str) -> None:
+def test_a_record_that_is_not_a_dead_letter_says_why(headers: Headers, why: str) -> None:
     with pytest.raises(NotADeadLetter) as error:
         open_letter(record(headers))
     assert str(error.value).startswith(why)

@@ -22,7 +22,7 @@ def test_a_property_of_any_client_is_tried(name: str, value: str, said: str) -> 
     assert said in problem.what
 
 
-def test_properties_of_both_clients_are_told_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+def test_problems_of_both_clients_are_reported_together(capfd: pytest.CaptureFixture[str]) -> None:
     problems = property_problems(settings(NOWHERE, session_timeout_ms="x", linger_ms="y"), BatchSettings())
     assert [("session.timeout.ms" in each.what, "queue.buffering" in each.what) for each in problems] == [
         (True, False),

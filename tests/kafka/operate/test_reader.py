@@ -73,7 +73,7 @@ def test_records_keep_key_value_timestamp_and_headers(kafka: Kafka, make_topic: 
     assert read(topic) == [Record(topic, 0, 0, 1234, b"key", None, tuple(headers))]  # type: ignore[arg-type]
 
 
-def test_what_comes_while_it_reads_is_not_waited_for(
+def test_records_that_arrive_during_a_read_are_not_waited_for(
     kafka_settings: KafkaSettings, make_topic: MakeTopic, write: Write
 ) -> None:
     topic = make_topic(partitions=2)

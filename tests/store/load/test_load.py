@@ -157,7 +157,7 @@ def test_many_problems_are_counted(tmp_path: Path) -> None:
         (CARD, {"updated_at": "nan"}, "expected Unix seconds"),
     ],
 )
-def test_what_does_not_fit_is_told(entity: Entity, cells: dict[str, str], expected: str, tmp_path: Path) -> None:
+def test_a_misfit_is_reported(entity: Entity, cells: dict[str, str], expected: str, tmp_path: Path) -> None:
     good = {
         "weather": {"origin": "JFK", "departure": "2013-01-01T00:00:00Z", "temp": "1", "wind": ""},
         "card": {"card.number": "7", "spend": "1", "updated_at": "1577836800"},
@@ -182,11 +182,11 @@ def test_what_does_not_fit_is_told(entity: Entity, cells: dict[str, str], expect
         ("f.json", "{}", "unknown kind of file '.json'; expected .csv or .jsonl"),
     ],
 )
-def test_a_file_that_is_none_is_told(name: str, text: str, expected: str, tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(name: str, text: str, expected: str, tmp_path: Path) -> None:
     assert expected in "\n".join(refused(PLANE, tmp_path / name, text))
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     for file, expected in ((tmp_path / "none.csv", "No such file"), (tmp_path / "latin.csv", "UTF-8")):
         if file.name == "latin.csv":
             file.write_bytes(b"tailnum,seats,engines\n\xe9,1,2\n")

@@ -159,7 +159,7 @@ def test_a_search_for_keys_sees_every_node(cluster: ThreeMasters) -> None:
         assert explorer.existing([*KEYS, b"nowhere"]) == len(KEYS)
 
 
-def test_a_key_in_a_slot_that_moves_is_asked_of_its_new_node(cluster: ThreeMasters) -> None:
+def test_a_key_in_a_slot_that_moves_is_looked_up_at_its_new_node(cluster: ThreeMasters) -> None:
     key = KEYS[7]
     slot, source = key_slot(key), cluster.owner(key)
     target = (source + 1) % 3

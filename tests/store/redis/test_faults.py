@@ -74,7 +74,7 @@ def test_what_never_answers_ends_with_the_timeout(script: Script, login: str) ->
         assert len(server.connections) == 2
 
 
-def test_a_long_answer_is_waited_for_while_it_arrives() -> None:
+def test_the_call_waits_for_a_long_reply_while_it_arrives() -> None:
     whole = seats(7)
     with Fake(arrives(whole, pieces=len(whole), pause_s=0.03)) as server:
         assert len(whole) * 30 > 4 * SHORT_MS
@@ -135,7 +135,7 @@ def test_a_server_that_is_full_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "nonsense", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x01", b"*4\r\n", b"+OK\r\n", seats(1) + b"$-1\r\n"]
 )
-def test_what_is_no_reply_costs_the_connection(nonsense: bytes) -> None:
+def test_an_invalid_reply_closes_the_connection(nonsense: bytes) -> None:
     with Fake(answers(nonsense), answers(seats(7))) as server:
         store = connect(server.url, PLENTY_MS)
         with pytest.raises(Unavailable, match=r"does not answer as Redis does, with .*; check host, port and TLS"):

@@ -122,7 +122,7 @@ def surplus(more: bytes, go: threading.Event, gone: threading.Event) -> Script:
 
 
 @pytest.mark.parametrize("more", [seats(1), b"*", b"-ERR shutting down\r\n", b""])
-def test_what_comes_behind_an_answer_is_taken_for_no_other(more: bytes) -> None:
+def test_bytes_after_a_reply_are_never_taken_for_another_reply(more: bytes) -> None:
     go, gone = threading.Event(), threading.Event()
     with Fake(surplus(more, go, gone), answers(seats(2))) as server:
         store = connect(server.url, PLENTY_MS)
@@ -134,7 +134,7 @@ def test_what_comes_behind_an_answer_is_taken_for_no_other(more: bytes) -> None:
 
 
 @pytest.mark.parametrize("more", ["a reply", "all replies to the last request"])
-def test_what_comes_between_a_question_and_its_answer_is_taken_for_no_answer(more: str) -> None:
+def test_bytes_between_a_request_and_its_reply_are_never_taken_for_the_reply(more: str) -> None:
     def script(connection: socket.socket) -> None:
         last = connection.recv(1 << 20)
         connection.sendall(seats(1) + proof(last))
@@ -170,7 +170,7 @@ def test_a_proxy_that_does_not_repeat_and_a_user_who_may_not_ping_get_their_feat
     assert [b"PING" in request for request in asked] == [True, again, again]
 
 
-def test_what_comes_before_the_first_question_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_before_the_first_request_are_not_a_reply(monkeypatch: pytest.MonkeyPatch) -> None:
     greeted = threading.Event()
     look = Link._refuse_unasked
 
@@ -203,7 +203,7 @@ def test_what_comes_before_the_first_question_is_no_answer(monkeypatch: pytest.M
     ],
 )
 @pytest.mark.parametrize("form", FORMS)
-def test_an_answer_without_end_is_not_taken_to_its_end(form: str, head: bytes, piece: bytes, most: int) -> None:
+def test_an_endless_reply_is_cut_off(form: str, head: bytes, piece: bytes, most: int) -> None:
     in_sockets = 16 << 20  # what the kernel takes of it
     sent: list[int] = []
     with Fake(floods(head, piece, sent)) as server:
@@ -255,9 +255,7 @@ Call = Callable[[str, Path], list[str]]
 
 
 @pytest.mark.parametrize(("form", "question", "call"), ASKED)
-def test_a_malformed_answer_is_unavailable_and_nothing_else(
-    form: str, question: str, call: Call, tmp_path: Path
-) -> None:
+def test_a_malformed_reply_is_always_unavailable(form: str, question: str, call: Call, tmp_path: Path) -> None:
     replies = right(0)
     with Fake(knows(replies)) as server:
         for malformed in MALFORMED:
@@ -318,7 +316,7 @@ def test_a_server_that_repeats_the_password_is_not_repeated(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_echo_is_no_answer_and_is_not_repeated(form: str, tmp_path: Path) -> None:
+def test_an_echo_is_not_a_reply_and_is_not_shown(form: str, tmp_path: Path) -> None:
     with Fake(echoes) as server:
         said = everything(form.format(f"me:{IN_URL}@", server.port), tmp_path)
     assert len(said) == 5

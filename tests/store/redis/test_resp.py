@@ -123,7 +123,7 @@ def test_the_room_grows_with_what_arrives() -> None:
         (2, b"*2\r\n$1\r\n1\r\n$1\r\n2\r\n$-1\r\n"),
     ],
 )
-def test_what_is_no_such_reply_is_malformed(width: int, arrived: bytes) -> None:
+def test_any_other_reply_is_malformed(width: int, arrived: bytes) -> None:
     with pytest.raises(Malformed):
         receive(Inbox(), [width], [arrived])
 
@@ -139,7 +139,7 @@ def test_commands_differ_by_their_keys(keys: list[bytes]) -> None:
     assert commands(keys, head, tail) == b"".join(command(b"HGET", key, b"f") for key in keys)
 
 
-def test_replies_take_what_was_asked_for_and_no_more() -> None:
+def test_replies_may_take_only_what_was_requested() -> None:
     """A long value is accepted, but an endless one is not, and the buffer stops growing before the timeout."""
     inbox, piece = Inbox(), b"x" * (1 << 20)
     inbox.expect(np.array([1]), most=10 * VALUE_ROOM)

@@ -76,7 +76,7 @@ def test_a_line_is_a_text() -> None:
         b"+" + b"x" * (LONGEST_LINE + 10),
     ],
 )
-def test_what_is_no_reply_is_malformed(arrived: bytes) -> None:
+def test_an_invalid_reply_is_malformed(arrived: bytes) -> None:
     with pytest.raises(Malformed):
         received(TreeInbox(), arrived)
 

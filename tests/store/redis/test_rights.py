@@ -91,7 +91,7 @@ def test_a_user_of_just_the_keys_that_are_there_is_warned(user: User, redis_url:
 
 
 @pytest.mark.parametrize("rules", [["+hmget", "+mget"], ["+@read"], ["+hmget", "+mget", "+ping", "+select"]])
-def test_a_user_who_may_look_up_is_good_enough(user: User, rules: list[str]) -> None:
+def test_a_user_who_may_only_look_up_is_sufficient(user: User, rules: list[str]) -> None:
     user.may("~plane:*", "~route:*", *rules)
     for entity in (HASH, PACKED):
         for said in user.problems(entity):

@@ -109,7 +109,7 @@ def test_special_characters_of_a_pattern_are_themselves(redis_url: str, client: 
     assert look(redis_url, odd) == ([], [])
 
 
-def test_a_user_who_may_not_look_is_a_warning(redis_url: str, client: redis.Redis) -> None:
+def test_a_user_who_may_not_sample_keys_causes_a_warning(redis_url: str, client: redis.Redis) -> None:
     client.acl_setuser("reader", enabled=True, passwords=["+pw"], commands=["+hmget", "+mget", "+select"], keys=["*"])
     url = redis_url.replace("redis://", "redis://reader:pw@")
     problems, (warning,) = look(url, HASH)

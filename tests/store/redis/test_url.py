@@ -213,7 +213,7 @@ ANYTHING = st.text(st.sampled_from("ab:@/?#[]%,&=.0196+\u2100\n é") | st.charac
 
 
 @given(st.sampled_from([*FORMS, "http"]), ANYTHING)
-def test_whatever_stands_there_is_a_target_or_misconfigured(scheme: str, rest: str) -> None:
+def test_any_text_is_a_valid_target_or_misconfigured(scheme: str, rest: str) -> None:
     with contextlib.suppress(Misconfigured):
         parse(f"{scheme}://{rest}")
 
