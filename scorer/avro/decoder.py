@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from scorer.arrays.kernel import read_only
 from scorer.avro.appearance import Expected, appearance
+from scorer.avro.compiler import Compiler
 from scorer.avro.decimals import read_decimals
 from scorer.avro.framing import Bodies, Framing
 from scorer.avro.machine import AT, BLOCK_WIDTH, FAILURE_WIDTH, FAULT, ROW, STEP, Code, Table, Values, run
-from scorer.avro.program import Compiler
 from scorer.avro.reading import Fault
 from scorer.avro.rejection import FRAMING_FAULTS, VALUE_FAULTS, explain_field, explain_value, reason_of
 from scorer.avro.schema import Schema

@@ -10,9 +10,8 @@ from typing import NoReturn
 from scorer.avro.binary import pack_long
 from scorer.avro.container import Block
 from scorer.avro.conversion import Step, conversion
-from scorer.avro.grammar import Array, Link, Map, Record, Scalar, Type, Union
+from scorer.avro.grammar import Array, Link, Map, Record, Scalar, Type, Union, has_bytes
 from scorer.avro.likeness import Unresolvable, alike, goes_by, mismatch, paired, promotes
-from scorer.avro.program import has_bytes
 from scorer.avro.skipping import Broken, Budget, Skip, skipper, take_branch, take_count
 
 _MOST_BYTES = 2**27  # of an event of ours: defaults may be longer than what they stand for

@@ -6,10 +6,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from scorer.arrays.kernel import Bytes, Ints, entry
+from scorer.avro.compiler import Compiler
 from scorer.avro.container import Block
 from scorer.avro.grammar import Array, Map, Member, Record, Scalar, Type, Union
 from scorer.avro.machine import BLOCK_WIDTH, Code, Table, run_value
-from scorer.avro.program import Compiler, Program
+from scorer.avro.program import Program
 from scorer.avro.reading import Fault
 from scorer.avro.rejection import explain_field
 
