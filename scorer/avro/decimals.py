@@ -7,12 +7,14 @@ of a value, but for text: conversions between bases are quadratic, and what is t
 import math
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from functools import lru_cache
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scorer.arrays.kernel import kernel
+from scorer.arrays.kernel import Bytes, Flags, Floats, Ints, entry, kernel, read_only
+from scorer.arrays.spans import Spans
+from scorer.avro.grammar import Scalar
+from scorer.avro.machine import Line
 from scorer.avro.reading import Fault
 
 SLOW: Final = 1  # in the status of a row: neither exact in the kernel nor known to be wrong
@@ -25,33 +27,22 @@ MOST_DIGITS: Final = 10_000  # of a decimal as text
 _BEYOND: Final = 400  # a number of more digits before the point is infinite in float64; of more zeros behind it, 0
 
 
-def read_decimals(  # noqa: PLR0913, PLR0917  the arrays of a column
-    data: NDArray[np.uint8],
-    null: NDArray[np.bool_],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    precision: int,
-    scale: int,
-    values: NDArray[np.float64],
-) -> dict[int, Fault]:
+def read_decimals(data: Bytes, line: Line, kind: Scalar) -> dict[int, Fault]:
     """Read a column of decimals, big-endian two's complement, at which the rows point.
 
     Args:
         data: uint8 [bytes].
-        null: [rows]; those rows are left out.
-        starts: int64 [rows].
-        ends: int64 [rows].
-        precision: the most digits.
-        scale: the digits behind the point.
-        values: [rows], filled with the float64 nearest to each decimal: correctly rounded, infinite beyond its range.
+        line: the column. Its values are filled with the bits of the float64 nearest to each decimal: correctly rounded,
+            infinite beyond its range. Rows that are null are left out.
+        kind: the decimal, with the most digits that it has and those behind the point.
 
     Returns:
         What is wrong with the rows that hold no decimal.
     """
-    status = np.zeros(len(null), np.int8)
-    limit = 10**precision if precision <= _LONG_DIGITS else 0
-    divisor = 10.0**scale if scale <= _EXACT_POWER else 0.0
-    _decimals(data, null, starts, ends, limit, divisor, values, status)
+    starts, ends, precision, scale = line.starts, line.ends, kind.precision, kind.scale
+    values, status = line.values.view(np.float64), np.zeros(len(line.null), np.int64)
+    digits = _Digits(10**precision if precision <= _LONG_DIGITS else 0, 10.0**scale if scale <= _EXACT_POWER else 0.0)
+    _decimals(Spans(read_only(data), starts, ends), line.null, digits, values, status)
     faults = {int(row): Fault(int(status[row])) for row in np.flatnonzero(status < 0)}
     for row in np.flatnonzero(status == SLOW):  # more digits than a float64 holds: rare enough for Python
         unscaled = int.from_bytes(data[starts[row] : ends[row]].tobytes(), "big", signed=True)
@@ -99,9 +90,15 @@ def has_more_digits(number: int, digits: int) -> bool:
     return bits > 4 * digits or abs(number) >= _power(digits)
 
 
-@kernel(refcounts=False)
-def first_digit(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> np.int64:
-    """Return where a number begins behind the bytes that only repeat its sign."""
+@kernel
+def first_digit(data: Bytes, start: np.int64, end: np.int64) -> np.int64:
+    """Return where a number begins behind the bytes that only repeat its sign.
+
+    Args:
+        data: uint8 [bytes].
+        start: where the bytes of the number begin; there is at least one.
+        end: where they end.
+    """
     sign = data[start] >> 7
     filler = 0xFF if sign else 0
     while start + 1 < end and data[start] == filler and data[start + 1] >> 7 == sign:
@@ -109,22 +106,25 @@ def first_digit(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> np.i
     return start
 
 
-@kernel(
-    "void(Array(uint8, 1, 'C', readonly=True), boolean[::1], int64[::1], int64[::1], int64, float64, float64[::1], "
-    "int8[::1])",
-    refcounts=False,
-)
-def _decimals(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
-    data: NDArray[np.uint8],
-    null: NDArray[np.bool_],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    limit: int,
-    divisor: float,
-    values: NDArray[np.float64],
-    status: NDArray[np.int8],
-) -> None:
-    """Do the rows that are exact in float64: the number and the power of ten both are, and a division rounds once."""
+class _Digits(NamedTuple):
+    """How many digits a decimal may have, as far as the kernel can use it."""
+
+    limit: int  # the power of ten that every number is below; 0 where no int64 reaches it
+    divisor: float  # what an unscaled number is divided by; 0 where that is not exact in float64
+
+
+@entry
+def _decimals(texts: Spans, null: Flags, digits: _Digits, values: Floats, status: Ints) -> None:
+    """Do the rows that are exact in float64: the number and the power of ten both are, and a division rounds once.
+
+    Args:
+        texts: [rows], the bytes of each decimal.
+        null: bool [rows], the rows that are left out.
+        digits: of the column.
+        values: float64 [rows], output.
+        status: int64 [rows], all 0; output: a fault, or SLOW where Python has to read the number.
+    """
+    data, starts, ends, limit, divisor = texts.data, texts.starts, texts.ends, digits.limit, digits.divisor
     for row in range(len(null)):
         if null[row]:
             continue

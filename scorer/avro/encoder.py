@@ -10,7 +10,7 @@ from scorer.arrays.kernel import Bytes, BytesOut, Flags2, Ints, Ints2, Ints32, e
 from scorer.avro.binary import pack
 from scorer.avro.grammar import Scalar
 from scorer.avro.schema import Schema
-from scorer.avro.texts import end_to_end
+from scorer.avro.texts import Words, end_to_end
 from scorer.batch import NO_TIME, Payloads, Predictions
 
 PREDICTION_TEXT = Path(__file__).with_name("prediction.avsc").read_text()
@@ -67,13 +67,6 @@ class Encoder:
         return Payloads(rows, out[:end].tobytes(), ends, ordinary)
 
 
-class _Words(NamedTuple):
-    """Texts as Avro writes them, end to end."""
-
-    data: Bytes
-    ends: Ints  # [words]: where each ends
-
-
 class _Rows(NamedTuple):
     """The columns of the predictions of a batch, one item a row; `Predictions` says what each is."""
 
@@ -93,8 +86,8 @@ class _Batch(NamedTuple):
 
     header: Bytes
     arm: Bytes  # model, version and arm, as Avro writes them
-    entities: _Words
-    topics: _Words
+    entities: Words  # as Avro writes them
+    topics: Words  # the same
     several: bool  # whether a score is an array
     degraded: bool
     scored_at: int
@@ -108,14 +101,14 @@ def _ordinary(batch: _Batch, columns: _Rows) -> int:
 
 
 @lru_cache(maxsize=64)
-def _words(texts: tuple[str, ...]) -> _Words:
+def _words(texts: tuple[str, ...]) -> Words:
     """Return texts as Avro writes them; they are the same few in every batch."""
-    return _Words(*end_to_end([pack(_TEXT, text) for text in texts]))
+    return end_to_end([pack(_TEXT, text) for text in texts])
 
 
-@kernel(refcounts=False)
+@kernel
 def _put_long(value: int, out: BytesOut, at: int) -> int:
-    """Write a varint; returns the next position. So do all that put something."""
+    """Write a varint to `out`, uint8 [bytes], from a position; returns the next one. So do all that put something."""
     rest = (np.int64(value) << 1) ^ (np.int64(value) >> 63)
     while rest & ~0x7F:
         out[at] = (rest & 0x7F) | 0x80
@@ -125,21 +118,31 @@ def _put_long(value: int, out: BytesOut, at: int) -> int:
     return at + 1
 
 
-@kernel(refcounts=False)
+@kernel
 def _put_bytes(source: Bytes, start: int, end: int, out: BytesOut, at: int) -> int:
+    """Write a slice of `source`, uint8 [bytes]."""
     for index in range(start, end):
         out[at + index - start] = source[index]
     return at + end - start
 
 
-@kernel(refcounts=False)
-def _put_word(words: _Words, index: int, out: BytesOut, at: int) -> int:
+@kernel
+def _put_word(words: Words, index: int, out: BytesOut, at: int) -> int:
+    """Write one of several texts, as it stands."""
     return _put_bytes(words.data, words.ends[index - 1] if index > 0 else 0, words.ends[index], out, at)
 
 
-@kernel(refcounts=False)
+@kernel
 def _put_scores(bits: Ints2, row: int, several: bool, out: BytesOut, at: int) -> int:  # noqa: FBT001  kernels take no keywords
-    """Write a row's scores, as the branch of the union that holds them."""
+    """Write a row's scores, as the branch of the union that holds them.
+
+    Args:
+        bits: int64 [rows, outputs], those of float64.
+        row: the row.
+        several: whether a score is an array.
+        out: uint8 [bytes], output.
+        at: the position in `out`.
+    """
     out[at] = _ARRAY if several else 0
     at += 1
     if several and bits.shape[1] > 0:
@@ -154,9 +157,17 @@ def _put_scores(bits: Ints2, row: int, several: bool, out: BytesOut, at: int) ->
     return at
 
 
-@kernel(refcounts=False)
-def _put_missing(missing: Flags2, row: int, names: _Words, out: BytesOut, at: int) -> int:
-    """Write the names of the entities that a row misses."""
+@kernel
+def _put_missing(missing: Flags2, row: int, names: Words, out: BytesOut, at: int) -> int:
+    """Write the names of the entities that a row misses.
+
+    Args:
+        missing: bool [rows, entities].
+        row: the row.
+        names: [entities], as Avro writes them.
+        out: uint8 [bytes], output.
+        at: the position in `out`.
+    """
     count = 0
     for entity in range(missing.shape[1]):
         count += missing[row, entity]

@@ -17,10 +17,10 @@ Flags: TypeAlias = Annotated[NDArray[np.bool_], types.boolean[::1]]
 Floats: TypeAlias = Annotated[NDArray[np.float64], types.float64[::1]]
 
 MODULE = """
-from scorer.arrays.kernel import kernel, uncached
+from scorer.arrays.kernel import entry, uncached
 
-@kernel("int64(int64)")
-def twice(number):
+@entry
+def twice(number: int) -> int:
     return 2 * number
 
 print(twice(21), uncached, sum(twice.stats.cache_hits.values()))
