@@ -3,7 +3,8 @@
 Kernels take and return arrays and numbers, never Python objects, and only read and write items of their arrays. One
 that Python calls is an `@entry`: it is compiled at import for the types of its annotations. Otherwise numba would
 compile it again for every new layout of an argument, which would stall a running replica. One that other kernels call
-is a `@kernel`, and becomes part of them. Arrays that belong together are passed as a NamedTuple of such types.
+is a `@kernel`, and becomes part of them. Arrays that belong together are passed as a NamedTuple of such types; no two
+classes may have the same name and the same types, since numba takes a value of one for one of the other.
 """
 
 from collections.abc import Callable
@@ -42,6 +43,8 @@ _SCALARS: dict[object, types.Type] = {
     bool: types.boolean,
     type(None): types.void,
 }
+
+_tuples: dict[tuple[object, ...], type] = {}  # by name and types
 
 uncached: list[str] = []  # kernels that were compiled without a cache
 
@@ -98,6 +101,8 @@ def _type_of(annotation: Any) -> types.Type:  # noqa: ANN401  an annotation can 
     if isinstance(annotation, type) and issubclass(annotation, tuple):
         fields = get_type_hints(annotation, include_extras=True)
         of = [_type_of(field) for field in fields.values()]
+        if _tuples.setdefault((annotation.__name__, *of), annotation) is not annotation:
+            raise TypeError(f"another NamedTuple is a {annotation.__name__} of the same types: rename one")
         if len(set(of)) == 1:  # as numba takes a tuple whose items are alike
             return cast("types.Type", cast("Any", types.NamedUniTuple)(of[0], len(of), annotation))
         return cast("types.Type", cast("Any", types.NamedTuple)(of, annotation))
