@@ -50,7 +50,7 @@ def versions(serving: Serving) -> Iterator[Version]:
             except Misconfigured as error:
                 yield Version(subject, found.version, found.id, is_reader, (), str(error))
                 continue
-            fields = tuple(mapped(written, serving.schema, field) for field in serving.needed)
+            fields = mapped(written, serving.schema, serving.needed)
             yield Version(subject, found.version, found.id, is_reader, fields)
 
 

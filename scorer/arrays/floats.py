@@ -9,7 +9,8 @@ either by one exact multiplication or division of two float64 (Clinger, "How to 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import kernel
+from scorer.arrays.kernel import Bytes, Codes, Floats, entry, kernel, read_only
+from scorer.arrays.spans import Spans
 
 MAX_DIGITS = 19  # the most decimal digits that always fit in 64 bits
 MAX_POWER = 60  # largest power of ten, positive or negative: with 19 digits no result is subnormal or infinite
@@ -43,7 +44,7 @@ FIVES = np.array(
 )
 
 
-@kernel(refcounts=False)
+@kernel
 def multiply(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
     """Return the high and the low half of the 128-bit product."""
     lows = (a & LOW) * (b & LOW)
@@ -52,7 +53,7 @@ def multiply(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
     return (a >> HALF) * (b >> HALF) + (cross >> HALF) + (middle >> HALF), (middle << HALF) | (lows & LOW)
 
 
-@kernel(refcounts=False)
+@kernel
 def nearest(digits: np.uint64, power: np.int64) -> tuple[np.uint64, np.uint8]:
     """Return the bits of the float64 nearest to digits * 10**power, and HARD if 128 bits are not enough to decide."""
     zeros = np.int64(0)
@@ -83,9 +84,18 @@ def nearest(digits: np.uint64, power: np.int64) -> tuple[np.uint64, np.uint8]:
     return (np.uint64(exponent) << np.uint64(52)) | (mantissa & (HIDDEN_BIT - ONE)), PLAIN
 
 
-@kernel(refcounts=False)
-def plain(data: NDArray[np.uint8], at: int, end: int) -> tuple[np.uint64, np.int64, bool, np.uint8]:
-    """Return the digits, the power of ten and the sign of a text in plain notation; HARD for any other text."""
+@kernel
+def plain(data: Bytes, at: int, end: int) -> tuple[np.uint64, np.int64, bool, np.uint8]:
+    """Read a text in plain notation.
+
+    Args:
+        data: uint8 [bytes].
+        at: where the text starts.
+        end: where it ends.
+
+    Returns:
+        The digits as one number, the power of ten, whether it is negative; PLAIN, or HARD for any other text.
+    """
     negative = at < end and data[at] == ord("-")
     if negative or (at < end and data[at] == ord("+")):
         at += 1
@@ -111,9 +121,9 @@ def plain(data: NDArray[np.uint8], at: int, end: int) -> tuple[np.uint64, np.int
     return digits, power, negative, PLAIN
 
 
-@kernel(refcounts=False)
-def exponent_of(data: NDArray[np.uint8], at: int, end: int) -> tuple[np.int64, np.uint8]:
-    """Return the number in `e-5` or `E+20`; HARD for any other text."""
+@kernel
+def exponent_of(data: Bytes, at: int, end: int) -> tuple[np.int64, np.uint8]:
+    """Return the number in `e-5` or `E+20`, from a position of `data`, uint8 [bytes]; HARD for any other text."""
     exponent = np.int64(0)
     if data[at] != ord("e") and data[at] != ord("E"):
         return exponent, HARD
@@ -131,15 +141,19 @@ def exponent_of(data: NDArray[np.uint8], at: int, end: int) -> tuple[np.int64, n
     return -exponent if negative else exponent, PLAIN
 
 
-@kernel("int64(uint8[::1], int64[::1], int64[::1], float64[::1], uint8[::1])", refcounts=False)
-def read_plain(
-    data: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    values: NDArray[np.float64],
-    status: NDArray[np.uint8],
-) -> int:
-    """Fill in the values of all texts in plain notation; return how many texts were marked HARD instead."""
+@entry
+def read_plain(texts: Spans, values: Floats, status: Codes) -> int:
+    """Read all texts in plain notation.
+
+    Args:
+        texts: [texts]; NO_TEXT is a start where there is none.
+        values: float64 [texts], output: NaN where there is no text, unspecified where a text is HARD.
+        status: uint8 [texts], output: PLAIN, HARD or NONE.
+
+    Returns:
+        How many texts are HARD.
+    """
+    data, starts, ends = texts.data, texts.starts, texts.ends
     bits = values.view(np.uint64)
     hard = 0
     for text in range(len(starts)):
@@ -171,15 +185,15 @@ def parse(
     """Read texts, UTF-8, as numbers.
 
     Args:
-        data:   the bytes that the texts are slices of.
-        starts: [texts] where each text starts in `data`, or NO_TEXT.
-        ends:   [texts] where each text ends.
+        data:   uint8 [bytes], the bytes that the texts are slices of.
+        starts: int64 [texts], where each text starts in `data`, or NO_TEXT.
+        ends:   int64 [texts], where each text ends.
 
     Returns:
-        [texts] the values, NaN if a text is not a number; [texts] whether it is a number.
+        float64 [texts], the values, NaN if a text is not a number; bool [texts], whether it is a number.
     """
     values, status = np.empty(len(starts)), np.empty(len(starts), np.uint8)
-    hard = read_plain(data, starts, ends, values, status)
+    hard = read_plain(Spans(read_only(data), starts, ends), values, status)
     numeric = status == PLAIN
     if hard:
         for text in np.flatnonzero(status == HARD).tolist():

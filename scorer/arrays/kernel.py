@@ -1,8 +1,10 @@
 """How loops over rows and bytes are compiled.
 
-Kernels take and return arrays and numbers, never Python objects. A kernel that Python calls is an `@entry`: it is
-compiled at import for the types of its annotations. Otherwise numba would compile it again for every new layout of an
-argument, which would stall a running replica. Arrays that belong together are passed as a NamedTuple of such types.
+Kernels take and return arrays and numbers, never Python objects, and only read and write items of their arrays. One
+that Python calls is an `@entry`: it is compiled at import for the types of its annotations. Otherwise numba would
+compile it again for every new layout of an argument, which would stall a running replica. One that other kernels call
+is a `@kernel`, and becomes part of them. Arrays that belong together are passed as a NamedTuple of such types; no two
+classes may have the same name and the same types, since numba takes a value of one for one of the other.
 """
 
 from collections.abc import Callable
@@ -21,9 +23,13 @@ Bytes: TypeAlias = Annotated[NDArray[np.uint8], types.Array(types.uint8, 1, "C",
 BytesOut: TypeAlias = Annotated[NDArray[np.uint8], types.uint8[::1]]
 Ints: TypeAlias = Annotated[NDArray[np.int64], types.int64[::1]]
 Ints2: TypeAlias = Annotated[NDArray[np.int64], types.int64[:, ::1]]
+Ints3: TypeAlias = Annotated[NDArray[np.int64], types.int64[:, :, ::1]]
 Ints32: TypeAlias = Annotated[NDArray[np.int32], types.int32[::1]]
+Words: TypeAlias = Annotated[NDArray[np.uint32], types.uint32[::1]]
+Words2: TypeAlias = Annotated[NDArray[np.uint32], types.uint32[:, ::1]]
 Floats: TypeAlias = Annotated[NDArray[np.float64], types.float64[::1]]
 Floats2: TypeAlias = Annotated[NDArray[np.float64], types.float64[:, ::1]]
+Singles: TypeAlias = Annotated[NDArray[np.float32], types.float32[::1]]
 Singles2: TypeAlias = Annotated[NDArray[np.float32], types.float32[:, ::1]]
 Codes: TypeAlias = Annotated[NDArray[np.uint8], types.uint8[::1]]
 Codes2: TypeAlias = Annotated[NDArray[np.uint8], types.uint8[:, ::1]]
@@ -38,6 +44,8 @@ _SCALARS: dict[object, types.Type] = {
     type(None): types.void,
 }
 
+_tuples: dict[tuple[object, ...], type] = {}  # by name and types
+
 uncached: list[str] = []  # kernels that were compiled without a cache
 
 
@@ -49,40 +57,41 @@ def read_only(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def entry(function: Function) -> Function:
-    """Compile a function at import for the types of its annotations, or load it from the cache on disk.
+    """Compile a function that Python calls, at import, for the types of its annotations.
 
-    An annotation is an alias of this module, `int`, `float`, `bool`, or a NamedTuple of those. The function, and
-    everything that it calls, only reads and writes items of its arrays, so no references are counted.
+    It is loaded from the cache on disk where it is there. If the cache folder cannot be written (as in a read-only
+    image), or the cache is damaged, the function is compiled at each start and listed in `uncached`.
+
+    Args:
+        function: each annotation is an alias of this module, `int`, `float`, `bool`, or a NamedTuple of those; the
+            result may be None.
     """
     hints = get_type_hints(function, include_extras=True)
     result = _type_of(hints.pop("return"))
-    return kernel(result(*map(_type_of, hints.values())), refcounts=False)(function)
+    signature = result(*map(_type_of, hints.values()))
+    try:
+        return _compile([signature], cache=True)(function)
+    except Exception:  # noqa: BLE001  no fault of the cache may stop a start; a fault of the code is raised again below
+        uncached.append(function.__name__)
+        return _compile([signature])(function)
 
 
-def kernel(*signatures: object, refcounts: bool = True) -> Callable[[Function], Function]:
-    """Compile a function at import for the given numba signatures, or load it from the cache on disk.
+def kernel(function: Function) -> Function:
+    """Make a function part of every kernel that calls it; annotations are for the reader.
 
-    A function without a signature is compiled into the kernels that call it. If the cache folder cannot be written (as
-    in a read-only image), or the cache is damaged, the function is compiled at each start and listed in `uncached`.
-
-    A kernel that only reads and writes items of its arrays can do without `refcounts`, as can everything that it calls.
-    Otherwise numba counts references to arrays, atomically and in each call, which takes longer than a small call does.
-    Functions without a signature are then inlined, since passing an array means passing ten numbers.
+    Python may call it as well, in a test: it is compiled at the first call then.
     """
-    options = {"nogil": True, "error_model": "numpy"}
-    if not refcounts:
-        options |= {"_nrt": False, "forceinline": not signatures}
-    compile_for = cast("Callable[..., Callable[[Function], Function]]", numba.njit)
+    return _compile(None, forceinline=True)(function)  # a call would pass ten numbers for each array
 
-    def compiled(function: Function) -> Function:
-        chosen = list(signatures) or None
-        try:
-            return compile_for(chosen, cache=True, **options)(function)
-        except Exception:  # noqa: BLE001  no fault of the cache may stop a start; a fault of the code is raised again below
-            uncached.append(function.__name__)
-            return compile_for(chosen, **options)(function)
 
-    return compiled
+def _compile(signatures: list[object] | None, **options: bool) -> Callable[[Function], Function]:
+    """Return numba's decorator.
+
+    Kernels do without its runtime. Otherwise it counts references to arrays, atomically and in each call, which takes
+    longer than a small call does.
+    """
+    decorate = cast("Callable[..., Callable[[Function], Function]]", numba.njit)
+    return decorate(signatures, nogil=True, error_model="numpy", _nrt=False, **options)
 
 
 def _type_of(annotation: Any) -> types.Type:  # noqa: ANN401  an annotation can be any object
@@ -92,6 +101,8 @@ def _type_of(annotation: Any) -> types.Type:  # noqa: ANN401  an annotation can 
     if isinstance(annotation, type) and issubclass(annotation, tuple):
         fields = get_type_hints(annotation, include_extras=True)
         of = [_type_of(field) for field in fields.values()]
+        if _tuples.setdefault((annotation.__name__, *of), annotation) is not annotation:
+            raise TypeError(f"another NamedTuple is a {annotation.__name__} of the same types: rename one")
         if len(set(of)) == 1:  # as numba takes a tuple whose items are alike
             return cast("types.Type", cast("Any", types.NamedUniTuple)(of[0], len(of), annotation))
         return cast("types.Type", cast("Any", types.NamedTuple)(of, annotation))

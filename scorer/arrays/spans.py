@@ -2,12 +2,12 @@
 
 import secrets
 from collections.abc import Sequence
-from typing import Self, overload
+from typing import NamedTuple, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import kernel
+from scorer.arrays.kernel import Bytes, BytesOut, Ints, kernel, read_only
 
 # The hash takes four bytes at a time and keeps 32 bits, in int64 so that no product overflows. Equal hashes prove
 # nothing: texts are always compared. The seed is random, so that nobody can prepare texts that collide.
@@ -15,6 +15,14 @@ SEED = secrets.randbits(32)
 HASH_BITS = 32
 _PRIME = 0x2C1B3C6D
 _BITS = (1 << HASH_BITS) - 1
+
+
+class Spans(NamedTuple):
+    """Slices of one buffer, as kernels take them."""
+
+    data: Bytes  # [bytes]: the buffer
+    starts: Ints  # [slices]: where each starts
+    ends: Ints  # [slices]: where each ends
 
 
 class Texts(Sequence[bytes]):
@@ -51,23 +59,43 @@ class Texts(Sequence[bytes]):
             return [self[each] for each in range(*at.indices(len(self)))]
         return self.data[self.starts[at] : self.ends[at]].tobytes()
 
+    @property
+    def spans(self) -> Spans:
+        """The texts as kernels take them."""
+        return Spans(read_only(self.data), self.starts, self.ends)
+
     def take(self, chosen: NDArray[np.int64]) -> "Texts":
         """Return the texts at the given indexes."""
         return Texts(self.data, self.starts[chosen], self.ends[chosen])
 
 
-@kernel(refcounts=False)
-def copy(source: NDArray[np.uint8], start: int, end: int, target: NDArray[np.uint8], at: int) -> int:
-    """Copy source[start:end] to target[at:]; return the position after the copy."""
+@kernel
+def copy(source: Bytes, start: int, end: int, target: BytesOut, at: int) -> int:
+    """Copy source[start:end] to target[at:]; return the position after the copy.
+
+    Args:
+        source: uint8 [bytes].
+        start: where the slice starts in `source`.
+        end: where it ends.
+        target: uint8 [bytes], output.
+        at: where the copy starts in `target`.
+    """
     first, begin = np.uint64(start), np.uint64(at)  # unsigned: a possibly negative index would prevent vectorisation
     for byte in range(np.uint64(end - start)):
         target[begin + byte] = source[first + byte]
     return at + end - start
 
 
-@kernel(refcounts=False)
-def hash_of(data: NDArray[np.uint8], start: int, end: int, seed: int) -> np.int64:
-    """Return a 32-bit hash of data[start:end]; different texts may have the same."""
+@kernel
+def hash_of(data: Bytes, start: int, end: int, seed: int) -> np.int64:
+    """Return a 32-bit hash of a slice; different slices may have the same.
+
+    Args:
+        data: uint8 [bytes].
+        start: where the slice starts.
+        end: where it ends.
+        seed: 32 bits that change every hash.
+    """
     hashed = np.int64(seed) ^ (end - start)
     at = np.uint64(start)
     for _ in range((end - start) // 4):
@@ -78,25 +106,33 @@ def hash_of(data: NDArray[np.uint8], start: int, end: int, seed: int) -> np.int6
     return _mixed(hashed)
 
 
-@kernel(refcounts=False)
-def word(data: NDArray[np.uint8], at: np.uint64) -> np.int64:
-    """Return four bytes as one number; the compiler turns this into a single load."""
+@kernel
+def word(data: Bytes, at: np.uint64) -> np.int64:
+    """Return four bytes of `data`, uint8 [bytes], as one number; the compiler turns this into a single load."""
     word = np.int64(0)
     for byte in range(4):
         word |= np.int64(data[at + np.uint64(byte)]) << np.int64(8 * byte)
     return word
 
 
-@kernel(refcounts=False)
+@kernel
 def _mixed(hashed: np.int64) -> np.int64:
     """Mix 32 bits: each result bit depends on the bits at and below its place, and up to 15 places above."""
     hashed = (hashed * _PRIME) & _BITS
     return hashed ^ (hashed >> 15)
 
 
-@kernel(refcounts=False)
-def same(data: NDArray[np.uint8], one: int, others: NDArray[np.uint8], other: int, length: int) -> bool:
-    """Return whether data[one:one + length] equals others[other:other + length]."""
+@kernel
+def same(data: Bytes, one: int, others: Bytes, other: int, length: int) -> bool:
+    """Return whether two slices of the same length are equal.
+
+    Args:
+        data: uint8 [bytes], the buffer of the first slice.
+        one: where it starts.
+        others: uint8 [bytes], the buffer of the second.
+        other: where that starts.
+        length: in bytes, of both.
+    """
     first, second = np.uint64(one), np.uint64(other)
     for _ in range(length // 4):
         if word(data, first) != word(others, second):

@@ -2,14 +2,13 @@
 """Strict UTF-8, as Python decodes it: no surrogates, nothing overlong, nothing beyond U+10FFFF."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scorer.arrays.kernel import kernel
+from scorer.arrays.kernel import Bytes, kernel
 
 
-@kernel(refcounts=False)
-def is_utf8(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> bool:
-    """Whether data[start:end] is UTF-8."""
+@kernel
+def is_utf8(data: Bytes, start: np.int64, end: np.int64) -> bool:
+    """Whether a slice of `data`, uint8 [bytes], is UTF-8."""
     seen = np.uint8(0)
     for index in range(start, end):
         seen |= data[index]
@@ -24,9 +23,9 @@ def is_utf8(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> bool:
     return True
 
 
-@kernel(refcounts=False)
-def sequence(data: NDArray[np.uint8], at: np.int64, end: np.int64) -> int:
-    """Return the length in bytes of the character at a position; 0 if there is no valid character."""
+@kernel
+def sequence(data: Bytes, at: np.int64, end: np.int64) -> int:
+    """Return the length in bytes of the character at a position of `data`, uint8 [bytes]; 0 if none is valid there."""
     first = data[at]
     if first < 0x80:
         return 1

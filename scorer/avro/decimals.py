@@ -7,12 +7,14 @@ value, except for text: converting to decimal digits is quadratic, so a number w
 import math
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from functools import lru_cache
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scorer.arrays.kernel import kernel
+from scorer.arrays.kernel import Bytes, Flags, Floats, Ints, entry, kernel, read_only
+from scorer.arrays.spans import Spans
+from scorer.avro.grammar import Scalar
+from scorer.avro.machine import Line
 from scorer.avro.reading import Fault
 
 SLOW: Final = 1  # the status of a row that the kernel can neither convert exactly nor reject
@@ -25,33 +27,22 @@ MOST_DIGITS: Final = 10_000  # in a decimal's text
 _BEYOND: Final = 400  # with more digits before the point a float64 is infinite; with more zeros after it, 0
 
 
-def read_decimals(  # noqa: PLR0913, PLR0917  the arrays of a column
-    data: NDArray[np.uint8],
-    null: NDArray[np.bool_],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    precision: int,
-    scale: int,
-    values: NDArray[np.float64],
-) -> dict[int, Fault]:
+def read_decimals(data: Bytes, line: Line, kind: Scalar) -> dict[int, Fault]:
     """Read a column of decimals, each big-endian two's complement in its row's slice of the data.
 
     Args:
         data: uint8 [bytes].
-        null: [rows]; null rows are skipped.
-        starts: int64 [rows].
-        ends: int64 [rows].
-        precision: the maximum number of digits.
-        scale: the number of digits after the point.
-        values: [rows], output: the float64 nearest to each decimal, correctly rounded, infinite beyond its range.
+        line: the column; null rows are skipped. Its values become the bits of the float64 nearest to each decimal,
+            correctly rounded, infinite beyond its range.
+        kind: the decimal, with its maximum number of digits, and the number of digits after the point.
 
     Returns:
         The fault of each row that does not contain a valid decimal.
     """
-    status = np.zeros(len(null), np.int8)
-    limit = 10**precision if precision <= _LONG_DIGITS else 0
-    divisor = 10.0**scale if scale <= _EXACT_POWER else 0.0
-    _decimals(data, null, starts, ends, limit, divisor, values, status)
+    starts, ends, precision, scale = line.starts, line.ends, kind.precision, kind.scale
+    values, status = line.values.view(np.float64), np.zeros(len(line.null), np.int64)
+    digits = _Digits(10**precision if precision <= _LONG_DIGITS else 0, 10.0**scale if scale <= _EXACT_POWER else 0.0)
+    _decimals(Spans(read_only(data), starts, ends), line.null, digits, values, status)
     faults = {int(row): Fault(int(status[row])) for row in np.flatnonzero(status < 0)}
     for row in np.flatnonzero(status == SLOW):  # more digits than fit a float64: rare enough for Python
         unscaled = int.from_bytes(data[starts[row] : ends[row]].tobytes(), "big", signed=True)
@@ -99,9 +90,15 @@ def has_more_digits(number: int, digits: int) -> bool:
     return bits > 4 * digits or abs(number) >= _power(digits)
 
 
-@kernel(refcounts=False)
-def first_digit(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> np.int64:
-    """Return where a number begins after the bytes that only repeat its sign."""
+@kernel
+def first_digit(data: Bytes, start: np.int64, end: np.int64) -> np.int64:
+    """Return where a number begins after the bytes that only repeat its sign.
+
+    Args:
+        data: uint8 [bytes].
+        start: where the bytes of the number begin; there is at least one.
+        end: where they end.
+    """
     sign = data[start] >> 7
     filler = 0xFF if sign else 0
     while start + 1 < end and data[start] == filler and data[start + 1] >> 7 == sign:
@@ -109,22 +106,25 @@ def first_digit(data: NDArray[np.uint8], start: np.int64, end: np.int64) -> np.i
     return start
 
 
-@kernel(
-    "void(Array(uint8, 1, 'C', readonly=True), boolean[::1], int64[::1], int64[::1], int64, float64, float64[::1], "
-    "int8[::1])",
-    refcounts=False,
-)
-def _decimals(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
-    data: NDArray[np.uint8],
-    null: NDArray[np.bool_],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    limit: int,
-    divisor: float,
-    values: NDArray[np.float64],
-    status: NDArray[np.int8],
-) -> None:
-    """Convert the rows in which the number and the power of ten are exact in float64, so one division rounds once."""
+class _Digits(NamedTuple):
+    """The size of a decimal, as far as the kernel can use it."""
+
+    limit: int  # a power of ten above every number; 0 if it is no int64
+    divisor: float  # of an unscaled number; 0 if it is not exact in float64
+
+
+@entry
+def _decimals(texts: Spans, null: Flags, digits: _Digits, values: Floats, status: Ints) -> None:
+    """Convert the rows in which the number and the power of ten are exact in float64, so one division rounds once.
+
+    Args:
+        texts: [rows], the bytes of each decimal.
+        null: bool [rows], the rows to skip.
+        digits: the size of the column's decimals.
+        values: float64 [rows], output.
+        status: int64 [rows], all 0; output: a fault, or SLOW if Python must read the number.
+    """
+    data, starts, ends, limit, divisor = texts.data, texts.starts, texts.ends, digits.limit, digits.divisor
     for row in range(len(null)):
         if null[row]:
             continue

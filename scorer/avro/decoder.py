@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from scorer.arrays.kernel import read_only
 from scorer.avro.appearance import Expected, appearance
+from scorer.avro.compiler import Compiler
 from scorer.avro.decimals import read_decimals
 from scorer.avro.framing import Bodies, Framing
-from scorer.avro.machine import AT, BLOCK_WIDTH, FAILURE_WIDTH, FAULT, ROW, STEP, Code, Table, Values, run
-from scorer.avro.program import Compiler
+from scorer.avro.machine import AT, BLOCK_WIDTH, FAILURE_WIDTH, FAULT, ROW, STEP, Code, Source, Table, Values, run
 from scorer.avro.reading import Fault
 from scorer.avro.rejection import FRAMING_FAULTS, VALUE_FAULTS, explain_field, explain_value, reason_of
 from scorer.avro.schema import Schema
-from scorer.avro.texts import write_positions, write_text
+from scorer.avro.texts import Ids, write_positions, write_text
 from scorer.batch import NO_TIME, Column, Events, Kind, Records, Rejected
 
 _FLOATS = frozenset({Kind.FLOAT, Kind.DECIMAL})
@@ -146,9 +146,8 @@ class Decoder:
         """Fill the table, and return the kernel's description of each row that failed."""
         records, bodies = batch.records, batch.bodies
         failures = np.empty((len(records), FAILURE_WIDTH), np.int64)
-        values = Values(
-            read_only(batch.data), len(records.data), records.ends, bodies.starts, bodies.writers, self._max_bytes
-        )
+        source = Source(read_only(batch.data), len(records.data))
+        values = Values(source, records.ends, bodies.starts, bodies.writers, self._max_bytes)
         failed = run(self._code, values, batch.table, failures)
         return cast("list[list[int]]", failures[:failed].tolist())
 
@@ -171,23 +170,17 @@ class Decoder:
 
     def _read_decimals(self, batch: _Batch, slot: int) -> list[Rejected]:
         kind, path, table = self._scalars[slot], self._fields[slot].path, batch.table
-        starts, values = table.starts[slot], table.values[slot].view(np.float64)
-        faults = read_decimals(
-            batch.data, table.null[slot], starts, table.ends[slot], kind.precision, kind.scale, values
-        )
+        faults = read_decimals(batch.data, table.line(slot), kind)
         table.null[:, list(faults)] = True
         rejected = []
         for row, fault in faults.items():
-            value, at = batch.value(row), int(starts[row]) - batch.begin(row)
+            value, at = batch.value(row), int(table.starts[slot, row]) - batch.begin(row)
             rejected.append(self._rejected(row, fault, value, explain_field(fault, path, kind, value, at)))
         return rejected
 
     def _write_text(self, made: list[NDArray[np.uint8]], table: Table, slot: int) -> None:
         base = sum(map(len, made))
-        text = write_text(
-            self._scalars[slot], self._fields[slot].kind, made[0], base,
-            table.values[slot], table.null[slot], table.starts[slot], table.ends[slot],
-        )  # fmt: skip
+        text = write_text(self._scalars[slot], self._fields[slot].kind, made[0], base, table.line(slot))
         if len(text):
             made.append(text)
 
@@ -200,7 +193,7 @@ class Decoder:
         else:
             starts, ends, unset = table.starts[self._id].copy(), table.ends[self._id].copy(), table.null[self._id]
         if unset.any():
-            made.append(write_positions(records, unset, sum(map(len, made)), starts, ends))
+            made.append(write_positions(records, Ids(unset, starts, ends), sum(map(len, made))))
         return starts, ends
 
     def _times(self, records: Records, table: Table) -> NDArray[np.int64]:

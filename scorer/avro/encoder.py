@@ -10,7 +10,7 @@ from scorer.arrays.kernel import Bytes, BytesOut, Flags2, Ints, Ints2, Ints32, e
 from scorer.avro.binary import pack
 from scorer.avro.grammar import Scalar
 from scorer.avro.schema import Schema
-from scorer.avro.texts import end_to_end
+from scorer.avro.texts import Words, end_to_end
 from scorer.batch import NO_TIME, Payloads, Predictions
 
 PREDICTION_TEXT = Path(__file__).with_name("prediction.avsc").read_text()
@@ -67,13 +67,6 @@ class Encoder:
         return Payloads(rows, out[:end].tobytes(), ends, ordinary)
 
 
-class _Words(NamedTuple):
-    """Encoded texts, concatenated."""
-
-    data: Bytes
-    ends: Ints  # [words]: where each ends in `data`
-
-
 class _Rows(NamedTuple):
     """The columns of the predictions of a batch, with one item for each row; see `Predictions`."""
 
@@ -93,8 +86,8 @@ class _Batch(NamedTuple):
 
     header: Bytes
     arm: Bytes  # model, version and arm, encoded
-    entities: _Words
-    topics: _Words
+    entities: Words  # encoded
+    topics: Words  # encoded
     several: bool  # whether a score is an array
     degraded: bool
     scored_at: int
@@ -108,14 +101,14 @@ def _ordinary(batch: _Batch, columns: _Rows) -> int:
 
 
 @lru_cache(maxsize=64)
-def _words(texts: tuple[str, ...]) -> _Words:
+def _words(texts: tuple[str, ...]) -> Words:
     """Encode texts. The result is cached, since every batch has the same few."""
-    return _Words(*end_to_end([pack(_TEXT, text) for text in texts]))
+    return end_to_end([pack(_TEXT, text) for text in texts])
 
 
-@kernel(refcounts=False)
+@kernel
 def _put_long(value: int, out: BytesOut, at: int) -> int:
-    """Write a varint; like the other `_put` functions, return the position after it."""
+    """Write a varint to `out`, uint8 [bytes]; like the other `_put` functions, return the position after it."""
     rest = (np.int64(value) << 1) ^ (np.int64(value) >> 63)
     while rest & ~0x7F:
         out[at] = (rest & 0x7F) | 0x80
@@ -125,21 +118,31 @@ def _put_long(value: int, out: BytesOut, at: int) -> int:
     return at + 1
 
 
-@kernel(refcounts=False)
+@kernel
 def _put_bytes(source: Bytes, start: int, end: int, out: BytesOut, at: int) -> int:
+    """Write a slice of `source`, uint8 [bytes]."""
     for index in range(start, end):
         out[at + index - start] = source[index]
     return at + end - start
 
 
-@kernel(refcounts=False)
-def _put_word(words: _Words, index: int, out: BytesOut, at: int) -> int:
+@kernel
+def _put_word(words: Words, index: int, out: BytesOut, at: int) -> int:
+    """Write one of several texts, as it stands."""
     return _put_bytes(words.data, words.ends[index - 1] if index > 0 else 0, words.ends[index], out, at)
 
 
-@kernel(refcounts=False)
+@kernel
 def _put_scores(bits: Ints2, row: int, several: bool, out: BytesOut, at: int) -> int:  # noqa: FBT001  kernels take no keywords
-    """Write a row's scores as a branch of the union: a double, or an array of several."""
+    """Write a row's scores as a branch of the union: a double, or an array of several.
+
+    Args:
+        bits: int64 [rows, outputs], those of float64.
+        row: the row.
+        several: whether a score is an array.
+        out: uint8 [bytes], output.
+        at: the position in `out`.
+    """
     out[at] = _ARRAY if several else 0
     at += 1
     if several and bits.shape[1] > 0:
@@ -154,9 +157,17 @@ def _put_scores(bits: Ints2, row: int, several: bool, out: BytesOut, at: int) ->
     return at
 
 
-@kernel(refcounts=False)
-def _put_missing(missing: Flags2, row: int, names: _Words, out: BytesOut, at: int) -> int:
-    """Write the names of the entities that are missing in a row."""
+@kernel
+def _put_missing(missing: Flags2, row: int, names: Words, out: BytesOut, at: int) -> int:
+    """Write the names of the entities that are missing in a row.
+
+    Args:
+        missing: bool [rows, entities].
+        row: the row.
+        names: [entities], encoded.
+        out: uint8 [bytes], output.
+        at: the position in `out`.
+    """
     count = 0
     for entity in range(missing.shape[1]):
         count += missing[row, entity]

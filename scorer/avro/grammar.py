@@ -151,3 +151,14 @@ def without_null(kind: Type) -> tuple[Type, bool]:
     if len(others) > 1 or not kind.branches:
         return kind, False
     return (others[0] if others else NULL), len(others) < len(kind.branches)
+
+
+def has_bytes(kind: Type | Link) -> bool:
+    """Whether values have bytes: those of a type either all have, or none has."""
+    match kind:
+        case Scalar():
+            return kind != NULL and (kind.base != "fixed" or kind.size > 0)
+        case Record(members=members):
+            return any(has_bytes(member.type) for member in members)
+        case _:
+            return True

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from scorer.arrays.kernel import Bytes, Flags2, Ints, Ints2, Ints32, Table32, entry, kernel
+from scorer.arrays.kernel import Bytes, Flags, Flags2, Ints, Ints2, Ints32, Table32, entry, kernel
 from scorer.arrays.utf8 import is_utf8
 from scorer.avro.program import (
     CHANGE,
@@ -44,17 +44,23 @@ NO_LIMIT: Final = -1
 class Code(NamedTuple):
     """Programs; see `Program`."""
 
-    steps: Table32  # [instructions, columns]
-    tables: Ints32
+    steps: Table32  # [instructions, columns of an instruction]
+    tables: Ints32  # [entries]
     entries: Ints32  # [programs + 1]
     blocks: Ints2  # [levels, BLOCK_WIDTH], for the blocks that are being read
+
+
+class Source(NamedTuple):
+    """The bytes that programs read."""
+
+    data: Bytes  # every value end to end, and behind them the constants of the programs
+    constants: int  # where those begin
 
 
 class Values(NamedTuple):
     """A batch of values."""
 
-    data: Bytes  # every value end to end, and behind them the constants of the programs
-    constants: int  # where those begin
+    source: Source
     stops: Ints  # [rows]: where each value ends
     bodies: Ints  # [rows]: where its body begins, or a fault of its framing
     programs: Ints32  # [rows]: the one that reads it
@@ -64,15 +70,58 @@ class Values(NamedTuple):
 class Table(NamedTuple):
     """What is filled: a line for each column, with an item for each row."""
 
-    values: Ints2  # numbers: integers, or the bits of a float64
-    null: Flags2  # all True; cleared where there is a value
-    starts: Ints2  # where the content of strings, bytes and fixed begins in the data
-    ends: Ints2  # and where it ends
+    values: Ints2  # [columns, rows]: numbers: integers, or the bits of a float64
+    null: Flags2  # [columns, rows]: all True; cleared where there is a value
+    starts: Ints2  # [columns, rows]: where the content of strings, bytes and fixed begins in the data
+    ends: Ints2  # [columns, rows]: and where it ends
+
+    def line(self, slot: int) -> "Line":
+        """Return one column."""
+        return Line(self.values[slot], self.null[slot], self.starts[slot], self.ends[slot])
 
 
-@kernel(refcounts=False)
-def put(code: Code, step: np.int64, value: np.int64, row: int, table: Table) -> np.int64:
-    """Put a value into its column as the reader's type has it; returns a fault, or 0."""
+class Line(NamedTuple):
+    """One column of a table, with an item for each row."""
+
+    values: Ints
+    null: Flags
+    starts: Ints
+    ends: Ints
+
+
+class Body(NamedTuple):
+    """The body of one value."""
+
+    program: int  # the one that reads it
+    row: int  # of the table
+    begin: np.int64  # where it begins in the data
+    end: np.int64
+
+
+class _Span(NamedTuple):
+    """Where a field is read."""
+
+    begin: np.int64
+    limit: np.int64  # nothing behind it is read
+
+
+class _Row(NamedTuple):
+    """A row of a table."""
+
+    table: Table
+    number: int
+
+
+@kernel
+def put(code: Code, step: np.int64, value: np.int64, row: _Row) -> np.int64:
+    """Put a value into its column as the reader's type has it; returns a fault, or 0.
+
+    Args:
+        code: the programs.
+        step: the instruction that has read the value.
+        value: an integer, the bits of a float64, or where content begins in the data.
+        row: filled.
+    """
     slot, change = code.steps[step, SLOT], code.steps[step, CHANGE]
     if change == Change.SYMBOL:
         value = np.int64(code.tables[code.steps[step, TARGET] + value])
@@ -82,15 +131,25 @@ def put(code: Code, step: np.int64, value: np.int64, row: int, table: Table) -> 
         value = np.float64(np.float32(value)).view(np.int64)
     elif change == Change.TO_DOUBLE:
         value = np.float64(value).view(np.int64)
-    table.values[slot, row], table.null[slot, row] = value, False
+    row.table.values[slot, row.number], row.table.null[slot, row.number] = value, False
     return np.int64(0)
 
 
-@kernel(refcounts=False)
-def read_field(  # noqa: PLR0913, PLR0917  a place in a program, one in the data, and one in the table
-    code: Code, step: np.int64, data: Bytes, at: np.int64, end: np.int64, row: int, table: Table
-) -> tuple[np.int64, np.int64]:
-    """Read a value into its column, if it has one; returns where it begins, and the next position or a fault."""
+@kernel
+def read_field(code: Code, step: np.int64, data: Bytes, span: _Span, row: _Row) -> tuple[np.int64, np.int64]:
+    """Read a value into its column, if it has one.
+
+    Args:
+        code: the programs.
+        step: the instruction.
+        data: uint8 [bytes].
+        span: where to read.
+        row: filled.
+
+    Returns:
+        Where the value begins, behind the branch of its union; the next position, or a fault.
+    """
+    at, end = span.begin, span.limit
     steps = code.steps
     op, null_branch, slot = steps[step, OP], steps[step, NULL_BRANCH], steps[step, SLOT]
     if null_branch != NEVER:
@@ -109,16 +168,27 @@ def read_field(  # noqa: PLR0913, PLR0917  a place in a program, one in the data
     if slot == SKIP or following < 0:
         return at, following
     if op >= Op.BYTES:
-        table.starts[slot, row], table.ends[slot, row] = value, following
+        row.table.starts[slot, row.number], row.table.ends[slot, row.number] = value, following
         if op == Op.STRING and not is_utf8(data, value, following):
             return at, np.int64(Fault.BAD_UTF8)
-    fault = put(code, step, value, row, table)
+    fault = put(code, step, value, row)
     return at, fault if fault < 0 else following
 
 
-@kernel(refcounts=False)
+@kernel
 def begin_block(code: Code, step: np.int64, data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
-    """Read the head of a block; returns how many items are to be read, and the next position or a fault."""
+    """Read the head of a block, and note in `code.blocks` what is left of it.
+
+    Args:
+        code: the programs.
+        step: the instruction.
+        data: uint8 [bytes].
+        at: where the block begins.
+        end: nothing behind it is read.
+
+    Returns:
+        How many items the block has; the next position, or a fault.
+    """
     level, blocks = code.steps[step, LEVEL], code.blocks
     count, at = read_long(data, at, end)
     if at >= 0 and (count > end - at or count < at - end):
@@ -138,9 +208,20 @@ def begin_block(code: Code, step: np.int64, data: Bytes, at: np.int64, end: np.i
     return count, at
 
 
-@kernel(refcounts=False)
+@kernel
 def go_on(code: Code, step: np.int64, data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
-    """Do an instruction that reads no value itself; returns the next step, and the next position or a fault."""
+    """Do an instruction that reads no value itself.
+
+    Args:
+        code: the programs.
+        step: the instruction.
+        data: uint8 [bytes].
+        at: the position in `data`.
+        end: nothing behind it is read.
+
+    Returns:
+        The next instruction; the next position, or a fault.
+    """
     steps = code.steps
     op, level, target = steps[step, OP], steps[step, LEVEL], np.int64(steps[step, TARGET])
     if op == Op.UNION:
@@ -162,26 +243,28 @@ def go_on(code: Code, step: np.int64, data: Bytes, at: np.int64, end: np.int64) 
     return target, at
 
 
-@kernel(refcounts=False)
-def run_value(  # noqa: PLR0913, PLR0917  the same
-    code: Code,
-    program: int,
-    data: Bytes,
-    constants: int,
-    at: np.int64,
-    end: np.int64,
-    row: int,
-    table: Table,
-) -> tuple[np.int64, np.int64, np.int64]:
-    """Run a program over one value; returns a fault or 0, and the step and the position that it came to."""
-    step, last = np.int64(code.entries[program]), np.int64(code.entries[program + 1])
+@kernel
+def run_value(code: Code, source: Source, body: Body, table: Table) -> tuple[np.int64, np.int64, np.int64]:
+    """Run a program over one value.
+
+    Args:
+        code: the programs.
+        source: the bytes.
+        body: the value.
+        table: its row is filled.
+
+    Returns:
+        A fault, or 0; the instruction and the position that it came to.
+    """
+    data, at, end, row = source.data, body.begin, body.end, _Row(table, body.row)
+    step, last = np.int64(code.entries[body.program]), np.int64(code.entries[body.program + 1])
     limit, back = end, at
     while step < last:
         following, begin, op = step + 1, at, code.steps[step, OP]
         if op < Op.UNION:
-            begin, at = read_field(code, step, data, at, limit, row, table)
+            begin, at = read_field(code, step, data, _Span(at, limit), row)
         elif op == Op.ENTER:
-            back, at, limit = at, np.int64(constants + code.steps[step, TARGET]), np.int64(len(data))
+            back, at, limit = at, np.int64(source.constants + code.steps[step, TARGET]), np.int64(len(data))
         elif op == Op.LEAVE:
             at, limit = back, end
         else:
@@ -192,9 +275,16 @@ def run_value(  # noqa: PLR0913, PLR0917  the same
     return np.int64(0 if at == end else Fault.TRAILING), step, at
 
 
-@kernel(refcounts=False)
+@kernel
 def judge(begin: np.int64, end: np.int64, body: np.int64, max_bytes: int) -> np.int64:
-    """Look at a value from outside; returns a fault, or 0."""
+    """Look at a value from outside; returns a fault, or 0.
+
+    Args:
+        begin: where it begins in the data.
+        end: where it ends.
+        body: where its body begins, or a fault of its framing.
+        max_bytes: the most it may have.
+    """
     if begin == end:
         return np.int64(Fault.EMPTY)
     if end - begin > max_bytes:
@@ -217,9 +307,8 @@ def run(code: Code, values: Values, table: Table, failures: Ints2) -> int:
         end, step, at = values.stops[row], np.int64(0), begin
         fault = judge(begin, end, values.bodies[row], values.max_bytes)
         if fault == 0:
-            fault, step, at = run_value(
-                code, values.programs[row], values.data, values.constants, values.bodies[row], end, row, table
-            )
+            body = Body(int(values.programs[row]), row, values.bodies[row], end)
+            fault, step, at = run_value(code, values.source, body, table)
         if fault < 0:
             failures[failed, ROW], failures[failed, FAULT] = row, fault
             failures[failed, STEP], failures[failed, AT] = step, at - begin

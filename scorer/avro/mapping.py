@@ -1,11 +1,15 @@
 """Describes in words, for `scorer schemas`, what a writer's schema provides for a needed field."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from scorer.avro.compiler import Compiler
 from scorer.avro.framing.door import Written
 from scorer.avro.grammar import Record, Type, without_null
 from scorer.avro.likeness import paired, words
-from scorer.avro.program import SLOT, Compiler
+from scorer.avro.program import SLOT, Program
 from scorer.avro.schema import Schema
 
 
@@ -25,15 +29,36 @@ class Mapped:
     problem: str = ""
 
 
-def mapped(written: Written, reader: Schema, field: str) -> Mapped:
-    """Return where a field of the reader's schema comes from."""
-    compiler = Compiler(reader.record, {field: 0})
+def mapped(written: Written, reader: Schema, fields: Sequence[str]) -> tuple[Mapped, ...]:
+    """Return where some fields of the reader's schema come from.
+
+    Args:
+        written: a writer's schema.
+        reader: the reader's.
+        fields: paths of the reader's.
+    """
+    program = _program(written, reader, fields)
+    if program.notes and len(fields) > 1:  # it does not say which of the fields has a problem
+        return tuple(each for field in fields for each in mapped(written, reader, [field]))
+    problem = "; ".join(program.notes.values())
+    return tuple(
+        Mapped(field, source, _kind(program, slot) if source else "", problem)
+        for slot, field in enumerate(fields)
+        for source in [_source(written.kind, reader.record, field.split("."))]
+    )
+
+
+def _program(written: Written, reader: Schema, fields: Sequence[str]) -> Program:
+    """Return the program that reads some fields, each into the column of its place among them."""
+    compiler = Compiler(reader.record, {field: slot for slot, field in enumerate(fields)})
     compiler.add(written.kind, written.name)
-    program = compiler.program()
-    source = _source(written.kind, reader.record, field.split("."))
-    steps = [step for step in range(len(program.code)) if program.code[step, SLOT] == 0]
-    kind = " or ".join(dict.fromkeys(words(program.types[step]) for step in steps)) if source else ""
-    return Mapped(field, source, kind, "; ".join(program.notes.values()))
+    return compiler.program()
+
+
+def _kind(program: Program, slot: int) -> str:
+    """Return the writer's type of what a column is read from, in words."""
+    steps = np.flatnonzero(program.code[:, SLOT] == slot)
+    return " or ".join(dict.fromkeys(words(program.types[step]) for step in steps))
 
 
 def _source(written: object, wanted: Type, names: list[str]) -> str:

@@ -1,16 +1,16 @@
 # ruff: noqa: PLR2004  bytes and bits are spelled as in the specification
-"""Reads scalars from bytes, for the decoding kernel: each returns a value, and the next position or a fault."""
+"""Reads scalars from bytes, for the decoding kernel: each function returns a value, and the next position or a fault.
+
+`data` is uint8 [bytes]; a value begins at `at`, and nothing at or after `end` is read. `op` and `size` are the columns
+OP and SIZE of an instruction.
+"""
 
 from enum import IntEnum
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scorer.arrays.kernel import kernel
+from scorer.arrays.kernel import Bytes, kernel
 from scorer.avro.program import Op
-
-Bytes: TypeAlias = NDArray[np.uint8]
 
 
 class Fault(IntEnum):
@@ -38,7 +38,7 @@ class Fault(IntEnum):
     STRANGE_SYMBOL = -20  # of an enum of the writer's, which the reader's does not have
 
 
-@kernel(refcounts=False)
+@kernel
 def read_long_varint(data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
     """Read a varint of any length."""
     value = np.int64(0)
@@ -54,7 +54,7 @@ def read_long_varint(data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64
     return value, np.int64(Fault.LONG_VARINT)
 
 
-@kernel(refcounts=False)
+@kernel
 def read_long(data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
     """Read a varint, most of which have one byte."""
     if at < end and data[at] < 0x80:
@@ -63,7 +63,7 @@ def read_long(data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.in
     return read_long_varint(data, at, end)
 
 
-@kernel(refcounts=False)
+@kernel
 def read_whole(op: np.int32, size: np.int32, data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
     """Read an int, long, enum or boolean."""
     if op == Op.BOOLEAN:
@@ -78,16 +78,16 @@ def read_whole(op: np.int32, size: np.int32, data: Bytes, at: np.int64, end: np.
     return value, following
 
 
-@kernel(refcounts=False)
+@kernel
 def read_bits(data: Bytes, at: np.int64, width: int) -> np.int64:
-    """Read little-endian bits."""
+    """Read `width` bytes as little-endian bits; the caller has checked that they are there."""
     bits = np.int64(0)
     for index in range(width):
         bits |= np.int64(data[at + index]) << (8 * index)
     return bits
 
 
-@kernel(refcounts=False)
+@kernel
 def read_real(op: np.int32, data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
     """Read a float or double, as the bits of a float64."""
     if op == Op.FLOAT:
@@ -100,7 +100,7 @@ def read_real(op: np.int32, data: Bytes, at: np.int64, end: np.int64) -> tuple[n
     return read_bits(data, at, 8), at + 8
 
 
-@kernel(refcounts=False)
+@kernel
 def read_span(op: np.int32, size: np.int32, data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
     """Read bytes, string or fixed; the value returned is the position where the content begins."""
     length = np.int64(size)

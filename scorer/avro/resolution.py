@@ -1,7 +1,10 @@
-"""Events of another schema, resolved to ours as Avro does.
+"""Events of a file that were written with another schema, resolved to ours as Avro does.
 
-What is alike in both is copied as it stands, so that the decoder sees of a file what it would see of the stream. A
-record is told by its fields, whatever its name, as Java does; an enum and a fixed by their names.
+A value whose type is alike in both schemas is copied as it stands, so the decoder sees the same bytes from a file as
+from the stream. Records are matched by their fields, whatever their names, as Java does; enums and fixed by name.
+
+A schema becomes a tree of steps, one for each type. A step reads the value at a position of a block, appends the value
+of our schema to a body, and returns the position behind it.
 """
 
 from collections.abc import Iterator
@@ -10,14 +13,13 @@ from typing import NoReturn
 from scorer.avro.binary import pack_long
 from scorer.avro.container import Block
 from scorer.avro.conversion import Step, conversion
-from scorer.avro.grammar import Array, Link, Map, Record, Scalar, Type, Union
+from scorer.avro.grammar import Array, Link, Map, Record, Scalar, Type, Union, has_bytes
 from scorer.avro.likeness import Unresolvable, alike, goes_by, mismatch, paired, promotes
-from scorer.avro.program import has_bytes
 from scorer.avro.skipping import Broken, Budget, Skip, skipper, take_branch, take_count
 
-_MOST_BYTES = 2**27  # of an event of ours: defaults may be longer than what they stand for
+_MOST_BYTES = 2**27  # of a resolved event: its defaults may be longer than the values that they stand for
 
-_Field = tuple[str, int | None, Step]  # of the file: its name, its place among ours if it has one, and how it is read
+_Field = tuple[str, int | None, Step]  # a field of the file: its name, its place among ours or None, and its step
 _KEY = Scalar("string")
 
 
@@ -26,10 +28,10 @@ class Resolution:
 
     Args:
         written: the schema of the events.
-        record: of the bodies.
+        record: the schema of the bodies.
 
     Raises:
-        Unresolvable: no event of the one can be one of the other.
+        Unresolvable: no event of the first schema can be one of the second.
     """
 
     def __init__(self, written: Type | Link, record: Record) -> None:
@@ -40,7 +42,7 @@ class Resolution:
         """Yield the bodies of the events of a block.
 
         Raises:
-            Broken: the next event has no end, cannot be one of ours, or takes too many steps.
+            Broken: the next event has no end, cannot be resolved, or takes too many steps.
         """
         at, data = 0, block.data
         self._budget.begin(block.size)
@@ -54,6 +56,17 @@ class Resolution:
 
 
 def _resolve(written: Type | Link, wanted: Type, path: str, budget: Budget) -> Step:  # noqa: PLR0911  one a kind of type
+    """Return the step that turns a value of one type into one of another.
+
+    Args:
+        written: the type in the file.
+        wanted: the type in our schema.
+        path: the field, for errors.
+        budget: the steps that a block may take.
+
+    Raises:
+        Unresolvable: it can be none. So do the functions below.
+    """
     while isinstance(written, Link):
         written = written.target
     if alike(written, wanted):
@@ -76,11 +89,12 @@ def _resolve(written: Type | Link, wanted: Type, path: str, budget: Budget) -> S
 
 
 def _refuse(written: Type, wanted: Type, path: str) -> NoReturn:
+    """Raise Unresolvable for a type of the file that cannot become ours."""
     raise Unresolvable(path, *mismatch(written, wanted, "the file", "the schema"))
 
 
 def _attempt(written: Type | Link, wanted: Type, path: str, budget: Budget) -> Step:
-    """Return the step of a branch: one that no value can take is told when a value takes it."""
+    """Return the step of a branch; where the branch cannot be resolved, the step fails when a value takes it."""
     try:
         return _resolve(written, wanted, path, budget)
     except Unresolvable as error:
@@ -94,6 +108,8 @@ def _attempt(written: Type | Link, wanted: Type, path: str, budget: Budget) -> S
 
 
 def _copy(skip: Skip) -> Step:
+    """Return the step that copies a value as it stands."""
+
     def step(data: bytes, at: int, out: bytearray) -> int:
         end = skip(data, at)
         out += data[at:end]
@@ -103,6 +119,8 @@ def _copy(skip: Skip) -> Step:
 
 
 def _any_of(steps: list[Step]) -> Step:
+    """Return the step of a union in the file, given the step of each branch."""
+
     def step(data: bytes, at: int, out: bytearray) -> int:
         index, at = take_branch(len(steps), data, at)
         return steps[index](data, at, out)
@@ -111,7 +129,7 @@ def _any_of(steps: list[Step]) -> Step:
 
 
 def _branch_of(written: Type, wanted: Union, path: str, budget: Budget) -> Step:
-    """Return the step into the branch that Java takes: of the same type, or else the first that it is promoted to."""
+    """Return the step into a union of ours: as Java, into the branch of the same type, else by the first promotion."""
     index, inner = _same_branch(written, wanted, path, budget) or _promoted_branch(written, wanted, path, budget)
     prefix = pack_long(index)
 
@@ -123,6 +141,7 @@ def _branch_of(written: Type, wanted: Union, path: str, budget: Budget) -> Step:
 
 
 def _same_branch(written: Type, wanted: Union, path: str, budget: Budget) -> tuple[int, Step] | None:
+    """Return the branch of the same type, and its step; among records, one of the same name comes first."""
     found: tuple[int, Step] | None = None
     for index, branch in enumerate(wanted.branches):
         if type(branch) is not type(written) or (isinstance(branch, Scalar) and promotes(written, branch)):
@@ -138,16 +157,18 @@ def _same_branch(written: Type, wanted: Union, path: str, budget: Budget) -> tup
 
 
 def _promoted_branch(written: Type, wanted: Union, path: str, budget: Budget) -> tuple[int, Step]:
+    """Return the first branch that a type is promoted to, and its step."""
     for index, branch in enumerate(wanted.branches):
         if promotes(written, branch):
             return index, _resolve(written, branch, path, budget)
     alone = [branch for branch in wanted.branches if branch != Scalar("null")]
-    if len(alone) == 1:  # then what is wrong with it says more
+    if len(alone) == 1:  # the error of the only branch says more than one about the union
         _resolve(written, alone[0], path, budget)
     return _refuse(written, wanted, path)
 
 
 def _record(written: Record, wanted: Record, path: str, budget: Budget) -> Step:
+    """Return the step of a record, which fills fields that the file does not have with our defaults."""
     found = paired(written, wanted)
     places: dict[str, int] = {name: wanted.members.index(member) for name, member in found.items()}
     parts = [member.default for member in wanted.members]
@@ -170,10 +191,18 @@ def _record(written: Record, wanted: Record, path: str, budget: Budget) -> Step:
 
 
 def _pass_over(skip: Skip) -> Step:
+    """Return the step that reads a field which our schema does not have, and appends nothing."""
     return lambda data, at, out: skip(data, at)  # noqa: ARG005  a step
 
 
 def _fields(fields: list[_Field], parts: list[bytes | None], budget: Budget | None) -> Step:
+    """Return the step of a record.
+
+    Args:
+        fields: of the file, in its order.
+        parts: the encoded default of each of our fields, in our order; None for a field that the file has.
+        budget: charged for each record, or None.
+    """
     steps = len(fields) + len(parts)
 
     def run(data: bytes, at: int, out: bytearray) -> int:
@@ -198,6 +227,8 @@ def _fields(fields: list[_Field], parts: list[bytes | None], budget: Budget | No
 
 
 def _items(steps: list[Step], budget: Budget, *, sized: bool) -> Step:
+    """Return the step of an array or a map, given the steps of one item, and whether an item has bytes (`sized`)."""
+
     def run(data: bytes, at: int, out: bytearray) -> int:
         while True:
             count, at, _ = take_count(data, at, sized=sized)

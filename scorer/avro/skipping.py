@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scorer.avro.binary import unpack_long
-from scorer.avro.grammar import NULL, Array, Link, Map, Record, Scalar, Type, Union
-from scorer.avro.program import has_bytes
+from scorer.avro.grammar import NULL, Array, Link, Map, Record, Scalar, Type, Union, has_bytes
 from scorer.avro.splitting import Stepper
 
 DEEPEST = 100_000  # values that may be nested in one another

@@ -6,10 +6,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from scorer.arrays.kernel import Bytes, Ints, entry
+from scorer.avro.compiler import Compiler
 from scorer.avro.container import Block
 from scorer.avro.grammar import Array, Map, Member, Record, Scalar, Type, Union
-from scorer.avro.machine import BLOCK_WIDTH, Code, Table, run_value
-from scorer.avro.program import Compiler, Program
+from scorer.avro.machine import BLOCK_WIDTH, Body, Code, Source, Table, run_value
+from scorer.avro.program import Program
 from scorer.avro.reading import Fault
 from scorer.avro.rejection import explain_field
 
@@ -133,7 +134,7 @@ def _split(code: Code, data: Bytes, begin: int, nothing: Table, found: _Found) -
     at, end = np.int64(begin), np.int64(len(data))
     stops, failure = found.stops, found.failure
     for row in range(len(stops)):
-        fault, step, at = run_value(code, 0, data, len(data), at, end, row, nothing)
+        fault, step, at = run_value(code, Source(data, len(data)), Body(0, row, at, end), nothing)
         if fault < 0 and fault != Fault.TRAILING:
             failure[_FAULT], failure[_STEP], failure[_AT] = fault, step, at
             return row

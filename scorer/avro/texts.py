@@ -1,19 +1,15 @@
 """Writes the text of values that are not text in the data to a new buffer, and points the rows at it."""
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scorer.arrays.kernel import kernel
+from scorer.arrays.kernel import Bytes, BytesOut, Flags, Ints, Ints32, entry, kernel
 from scorer.avro.decimals import decimal_text
 from scorer.avro.grammar import Scalar
+from scorer.avro.machine import Line
 from scorer.batch import Kind, Records
-
-Bytes: TypeAlias = NDArray[np.uint8]
-Ints: TypeAlias = NDArray[np.int64]
-Flags: TypeAlias = NDArray[np.bool_]
 
 _LONGEST_INTEGER: Final = 20  # bytes, the sign included
 _UUID_TEXT: Final = 36
@@ -22,9 +18,30 @@ _MINUS: Final = ord("-")
 _HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
-def write_text(  # noqa: PLR0913, PLR0917  the arrays of a column
-    scalar: Scalar, kind: Kind, data: Bytes, base: int, values: Ints, null: Flags, starts: Ints, ends: Ints
-) -> Bytes:
+class Words(NamedTuple):
+    """Texts end to end."""
+
+    data: Bytes  # [bytes]
+    ends: Ints  # [words]: where each ends
+
+
+class Ids(NamedTuple):
+    """The ids of events, of which some are still to be written."""
+
+    unset: Flags  # [rows]: whether a row has none yet
+    starts: Ints  # [rows]: where each begins in the data
+    ends: Ints  # [rows]: where it ends
+
+
+class _Places(NamedTuple):
+    """Where records come from; see `Records`."""
+
+    topic: Ints32  # [rows]
+    partition: Ints32  # [rows]
+    offset: Ints  # [rows]
+
+
+def write_text(scalar: Scalar, kind: Kind, data: Bytes, base: int, line: Line) -> Bytes:
     """Write the text of every row of a column that is not null.
 
     Args:
@@ -32,65 +49,65 @@ def write_text(  # noqa: PLR0913, PLR0917  the arrays of a column
         kind: the column's kind.
         data: uint8 [bytes], the data of the batch.
         base: the position in the batch's data at which the text will be appended.
-        values: int64 [rows], the column's numbers, or the bits of its float64.
-        null: [rows].
-        starts: int64 [rows], input: where the content of strings, bytes and fixed begins in `data`; output: where the
-            text begins.
-        ends: int64 [rows], the same for the ends.
+        line: the column. Input: its starts and ends are those of the content of strings, bytes and fixed in `data`;
+            output: those of the text.
 
     Returns:
         The text, uint8 [bytes]; empty if it is already in `data`.
     """
     match kind:
         case Kind.TEXT if scalar.base != "string":
-            return _write_uuids(data, null, base, starts, ends)
+            return _write_uuids(data, line, base)
         case Kind.TEXT | Kind.BYTES:
             return np.empty(0, np.uint8)
         case Kind.ENUM:
-            return _write_symbols(scalar.symbols, values, null, base, starts, ends)
+            return _write_symbols(scalar.symbols, line, base)
         case Kind.BOOLEAN:
-            return _write_symbols(("false", "true"), values, null, base, starts, ends)
+            return _write_symbols(("false", "true"), line, base)
         case Kind.FLOAT | Kind.DECIMAL:  # only for an id, which is rare enough for Python
-            rows = np.flatnonzero(~null)
+            rows = np.flatnonzero(~line.null)
             if kind == Kind.FLOAT:
-                words = [repr(value) for value in values.view(np.float64)[rows].tolist()]
+                words = [repr(value) for value in line.values.view(np.float64)[rows].tolist()]
             else:
-                words = [_decimal_text(data[starts[row] : ends[row]], scalar.scale) for row in rows]
-            return _write_words(words, rows, base, starts, ends)
+                words = [_decimal_text(data[line.starts[row] : line.ends[row]], scalar.scale) for row in rows]
+            return _write_words(words, rows, line, base)
         case _:
-            return _write_integers(values, null, base, starts, ends)
+            return _write_integers(line, base)
 
 
-def write_positions(records: Records, wanted: Flags, base: int, starts: Ints, ends: Ints) -> Bytes:
-    """Write the default id of the wanted rows: `topic-partition-offset`, or the row's number if it has no topic.
+def write_positions(records: Records, ids: Ids, base: int) -> Bytes:
+    """Write the default id of rows without one: `topic-partition-offset`, or the row's number if it has no topic.
+
+    Args:
+        records: the batch.
+        ids: the rows to fill.
+        base: the position in the batch's data at which the text will be appended.
 
     Returns:
         The text, as `write_text` does.
     """
-    topics, stops = end_to_end([topic.encode() for topic in records.topics])
-    longest = int(np.diff(stops, prepend=0).max(initial=0)) + 2 * _LONGEST_INTEGER + 2
+    topics = end_to_end([topic.encode() for topic in records.topics])
+    longest = int(np.diff(topics.ends, prepend=0).max(initial=0)) + 2 * _LONGEST_INTEGER + 2
     out = np.empty(longest * len(records), np.uint8)
-    end = _positions(topics, stops, records.topic, records.partition, records.offset, wanted, base, out, starts, ends)
-    return out[:end]
+    places = _Places(records.topic, records.partition, records.offset)
+    return out[: _positions(topics, places, ids, base, out)]
 
 
-def end_to_end(words: Sequence[bytes]) -> tuple[Bytes, Ints]:
-    """Concatenate words; return the array, and where each word ends."""
-    return np.frombuffer(b"".join(words), np.uint8), np.cumsum([len(word) for word in words], dtype=np.int64)
+def end_to_end(words: Sequence[bytes]) -> Words:
+    """Concatenate words."""
+    return Words(np.frombuffer(b"".join(words), np.uint8), np.cumsum([len(word) for word in words], dtype=np.int64))
 
 
-def _write_words(words: Sequence[str], rows: Ints, base: int, starts: Ints, ends: Ints) -> Bytes:
+def _write_words(words: Sequence[str], rows: Ints, line: Line, base: int) -> Bytes:
     made, stops = end_to_end([word.encode() for word in words])
-    starts[rows], ends[rows] = base + np.concatenate(([0], stops))[:-1], base + stops
+    line.starts[rows], line.ends[rows] = base + np.concatenate(([0], stops))[:-1], base + stops
     return made
 
 
-def _write_symbols(  # noqa: PLR0913, PLR0917  the arrays of a column
-    symbols: Sequence[str], values: Ints, null: Flags, base: int, starts: Ints, ends: Ints
-) -> Bytes:
+def _write_symbols(symbols: Sequence[str], line: Line, base: int) -> Bytes:
     made, stops = end_to_end([symbol.encode() for symbol in symbols])
-    index, at = np.where(null, 0, values), base + np.concatenate(([0], stops))
-    starts[:], ends[:] = at[index], at.take(index + 1, mode="clip")
+    index, at = np.where(line.null, 0, line.values), base + np.concatenate(([0], stops))
+    line.starts[:], line.ends[:] = at[index], at.take(index + 1, mode="clip")
     return made
 
 
@@ -98,19 +115,19 @@ def _decimal_text(content: Bytes, scale: int) -> str:
     return decimal_text(int.from_bytes(content.tobytes(), "big", signed=True), scale)
 
 
-def _write_integers(values: Ints, null: Flags, base: int, starts: Ints, ends: Ints) -> Bytes:
-    out = np.empty(_LONGEST_INTEGER * len(values), np.uint8)
-    return out[: _integers(values, null, base, out, starts, ends)]
+def _write_integers(line: Line, base: int) -> Bytes:
+    out = np.empty(_LONGEST_INTEGER * len(line.null), np.uint8)
+    return out[: _integers(line, base, out)]
 
 
-def _write_uuids(data: Bytes, null: Flags, base: int, starts: Ints, ends: Ints) -> Bytes:
-    out = np.empty(_UUID_TEXT * len(starts), np.uint8)
-    return out[: _uuids(data, null, base, out, starts, ends)]
+def _write_uuids(data: Bytes, line: Line, base: int) -> Bytes:
+    out = np.empty(_UUID_TEXT * len(line.null), np.uint8)
+    return out[: _uuids(data, line, base, out)]
 
 
-@kernel(refcounts=False)
-def put_integer(value: np.int64, out: Bytes, at: int) -> int:
-    """Write an integer in decimal; return the position after it."""
+@kernel
+def put_integer(value: np.int64, out: BytesOut, at: int) -> int:
+    """Write an integer in decimal to `out`, uint8 [bytes]; return the position after it."""
     rest = np.uint64(value) if value >= 0 else np.uint64(-(value + 1)) + np.uint64(1)
     if value < 0:
         out[at] = _MINUS
@@ -125,31 +142,39 @@ def put_integer(value: np.int64, out: Bytes, at: int) -> int:
     return end
 
 
-@kernel("int64(int64[::1], boolean[::1], int64, uint8[::1], int64[::1], int64[::1])", refcounts=False)
-def _integers(  # noqa: PLR0913, PLR0917  the arrays of a column
-    values: Ints, null: Flags, base: int, out: Bytes, starts: Ints, ends: Ints
-) -> int:
+@entry
+def _integers(line: Line, base: int, out: BytesOut) -> int:
+    """Write the integers of a column in decimal; returns how many bytes they took.
+
+    Args:
+        line: the column; where each text begins and ends is filled in.
+        base: where the texts will stand.
+        out: uint8 [bytes], output.
+    """
     at = 0
-    for row in range(len(values)):
-        if not null[row]:
-            starts[row] = base + at
-            at = put_integer(values[row], out, at)
-            ends[row] = base + at
+    for row in range(len(line.null)):
+        if not line.null[row]:
+            line.starts[row] = base + at
+            at = put_integer(line.values[row], out, at)
+            line.ends[row] = base + at
     return at
 
 
-@kernel(
-    "int64(Array(uint8, 1, 'C', readonly=True), boolean[::1], int64, uint8[::1], int64[::1], int64[::1])",
-    refcounts=False,
-)
-def _uuids(  # noqa: PLR0913, PLR0917  the arrays of a column
-    data: Bytes, null: Flags, base: int, out: Bytes, starts: Ints, ends: Ints
-) -> int:
+@entry
+def _uuids(data: Bytes, line: Line, base: int, out: BytesOut) -> int:
+    """Write the UUIDs of a column as text; returns how many bytes they took.
+
+    Args:
+        data: uint8 [bytes], the batch's: 16 bytes for each UUID.
+        line: the column, which says where each UUID begins; then where each text begins and ends.
+        base: where the texts will stand.
+        out: uint8 [bytes], output.
+    """
     at = 0
-    for row in range(len(null)):
-        if null[row]:
+    for row in range(len(line.null)):
+        if line.null[row]:
             continue
-        source, starts[row] = starts[row], base + at
+        source, line.starts[row] = line.starts[row], base + at
         for index in range(16):
             if index in (4, 6, 8, 10):
                 out[at] = _MINUS
@@ -157,33 +182,36 @@ def _uuids(  # noqa: PLR0913, PLR0917  the arrays of a column
             byte = np.int64(data[source + index])
             out[at], out[at + 1] = _HEX[byte >> 4], _HEX[byte & 15]
             at += 2
-        ends[row] = base + at
+        line.ends[row] = base + at
     return at
 
 
-@kernel(
-    "int64(Array(uint8, 1, 'C', readonly=True), int64[::1], int32[::1], int32[::1], int64[::1], boolean[::1], int64, "
-    "uint8[::1], int64[::1], int64[::1])",
-    refcounts=False,
-)
-def _positions(  # noqa: PLR0913, PLR0917  the arrays of records and of a column
-    names: Bytes, stops: Ints, topic: NDArray[np.int32], partition: NDArray[np.int32], offset: Ints,
-    wanted: Flags, base: int, out: Bytes, starts: Ints, ends: Ints,
-) -> int:  # fmt: skip
+@entry
+def _positions(topics: Words, places: _Places, ids: Ids, base: int, out: BytesOut) -> int:
+    """Write the ids of the rows that have none; returns how many bytes they took.
+
+    Args:
+        topics: the names of the topics.
+        places: [rows], where each record comes from; below 0 for a record of no topic.
+        ids: [rows]; where each id that is written begins and ends is filled in.
+        base: where they will stand.
+        out: uint8 [bytes], output.
+    """
+    names, stops, topic = topics.data, topics.ends, places.topic
     at = 0
-    for row in range(len(offset)):
-        if not wanted[row]:
+    for row in range(len(places.offset)):
+        if not ids.unset[row]:
             continue
-        starts[row] = base + at
+        ids.starts[row] = base + at
         if topic[row] >= 0:
             begin = stops[topic[row] - 1] if topic[row] > 0 else 0
             for source in range(begin, stops[topic[row]]):
                 out[at] = names[source]
                 at += 1
             out[at] = _MINUS
-            at = put_integer(np.int64(partition[row]), out, at + 1)
+            at = put_integer(np.int64(places.partition[row]), out, at + 1)
             out[at] = _MINUS
             at += 1
-        at = put_integer(offset[row], out, at)
-        ends[row] = base + at
+        at = put_integer(places.offset[row], out, at)
+        ids.ends[row] = base + at
     return at

@@ -5,15 +5,13 @@ is quick, and only the commands of an extra need its packages.
 """
 
 import argparse
-import gc
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module
-from types import ModuleType
 from typing import NoReturn
 
 from scorer import __version__
 from scorer.cli import failures
+from scorer.cli.importing import imported
 from scorer.cli.stopping import at_once, terminable
 from scorer.errors import did_you_mean
 from scorer.redaction import redact
@@ -90,28 +88,12 @@ def _dispatch(words: Sequence[str]) -> int:
 
 def _run(name: str, words: Sequence[str]) -> int:
     with at_once():
-        command = _imported(f"scorer.cli.{name.replace('-', '_')}")
+        command = imported(f"scorer.cli.{name.replace('-', '_')}")
     parser = _Parser(prog=f"scorer {name}", description=COMMANDS[name], allow_abbrev=False)
     command.arguments(parser)
     parser.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
     code: int = command.run(parser.parse_args(words))
     return code
-
-
-def _imported(module: str) -> ModuleType:
-    """Import a module, with the garbage collector kept from what that brings: it stays until the end.
-
-    Looking through it again and again while it is imported, and once more when the process ends, would take a third of
-    the time of a short command.
-    """
-    if module in sys.modules:
-        return sys.modules[module]
-    gc.disable()
-    try:
-        return import_module(module)
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _help() -> str:

@@ -79,16 +79,9 @@ def _pools(forest: Forest) -> list[Rows]:
     pools = [[np.array([np.nan, np.nan, 0, -0.0, 1e-45, -1e-45, _MOST, -_MOST])] for _ in range(used)]
     for place, count in forest.categorical.T:
         pools[place] += [np.arange(count + 2), np.array([-1, -0.5, 0.5, count - 0.5, 2**24, 3e9, 1e20])]
-    copy = forest.column // BLOCK
-    numeric = copy < 2 * used
-    order = np.flatnonzero(numeric)[np.argsort(copy[numeric] % max(1, used), kind="stable")]
-    ends = np.cumsum(np.bincount(copy[order] % max(1, used), minlength=used))
-    for pool, values in zip(pools, np.split(forest.value[order], ends[:-1]), strict=False):
-        thresholds = np.unique(values)
-        pool += [
-            thresholds,
-            *(np.nextafter(thresholds, way) for way in (-_MOST, _MOST)),
-        ]  # infinities are rejected before
+    for pool, thresholds in zip(pools, forest.thresholds(), strict=True):
+        near = (np.nextafter(thresholds, way) for way in (-_MOST, _MOST))  # infinities are rejected before
+        pool += [thresholds, *near]
     return [np.concatenate(pool).astype(np.float32) for pool in pools]
 
 

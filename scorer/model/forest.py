@@ -1,42 +1,110 @@
-"""The trees of a booster as the flat arrays of the kernel in `scorer.model.trees`."""
+"""The trees of a booster as the flat arrays of the kernel in `scorer.model.trees`, and the blocks of rows for it.
 
-from dataclasses import dataclass
+Rows go down the trees BLOCK at a time. A block has a column of BLOCK values for each feature that a split reads, twice,
+since a node reads the copy that sends a missing value in its default direction. With features a and b, of which b has
+categories, too, a block is laid out like this:
+
+    column      low a   low b   high a  high b  nan   left b  right b
+               +-------+-------+-------+-------+-----+-------+-------+
+    a row      |   a   |   b   |   a   |   b   | NaN | code  | code  |
+    missing    | -inf  | -inf  | +inf  | +inf  | NaN | count | count |
+               |       |       |       |       |     |       |  + 1  |
+               +-------+-------+-------+-------+-----+-------+-------+
+    read by     splits by a threshold            leaves  splits by a set
+    missing     left            right                   left    right
+
+A leaf reads NaN, which is never at or above its value, so that it leads to its left child, which is itself. `count` is
+that of the feature's categories. It is the code of an unseen category, too, which goes left.
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.arrays.kernel import Ints32, Singles, Singles2, Table32, Words, kernel
 from scorer.model.nodes import Damaged, Document, Nodes, Places, read_nodes, walk
 
 BLOCK = 128  # rows that go down a tree together
 MOST_WORDS = 1 << 24  # most words for sets of categories: 64 MiB
-
-Ints = NDArray[np.int32]
 
 
 class NotCovered(ValueError):
     """The model is valid, but of a kind that only the booster itself can evaluate."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Forest:
-    """Trees of any shape, concatenated: the nodes of a tree level by level, siblings side by side.
+class Columns(NamedTuple):
+    """The columns of a block: the first of each kind."""
 
-    Rows go down the trees in blocks. A block has columns of BLOCK values: first each of `features` with -inf for a
-    missing value, then each again with +inf, then one column of NaN, then each of `categorical` as a code, with a code
-    that goes left for a missing value, then each again with a code that goes right. A node reads the copy that sends a
-    missing value in its default direction.
+    low: int  # of each feature, with -inf for a missing value
+    high: int  # of each feature, with +inf for a missing value
+    nan: int  # one column of NaN
+    left: int  # of each categorical feature, as a code that goes left for a missing value
+    right: int  # of each categorical feature, as a code that goes right for a missing value
+    end: int  # how many columns there are
+
+    @classmethod
+    def of(cls, features: int, categorical: int) -> "Columns":
+        """Return the columns for a number of features, and for those of them that have categories."""
+        nan = 2 * features
+        return cls(0, features, nan, nan + 1, nan + 1 + categorical, nan + 1 + 2 * categorical)
+
+
+class Forest(NamedTuple):
+    """Trees of any shape, concatenated: the nodes of a tree level by level, siblings side by side.
 
     An unreachable node follows the last one: the kernel may read the right sibling of a root, so it has to exist.
     """
 
-    features: Ints  # [used]: the features that any split reads
-    categorical: Ints  # [2, categorical]: an index in `features`, and how many categories that feature has
-    column: Ints  # [nodes + 1]: where in a block the node's column begins; the NaN column for a leaf
-    value: NDArray[np.float32]  # [nodes + 1]: a split's threshold (smaller values go left), or a leaf's value
-    left: Ints  # [nodes + 1]: the left child, which the right one follows; a leaf is its own left child
-    first: Ints  # [nodes]: where in `words` the set of a categorical split begins; -1 for other nodes
-    words: NDArray[np.uint32]  # sets of codes that go right, as bits
-    trees: Ints  # [4, trees]: root, depth, the output that the tree adds to, whether it has a categorical split
+    features: Ints32  # [used]: the features that any split reads
+    categorical: Table32  # [2, categorical]: an index in `features`, and how many categories that feature has
+    columns: Columns  # of a block
+    column: Ints32  # [nodes + 1]: where in a block the node's column begins
+    value: Singles  # [nodes + 1]: a split's threshold (smaller values go left), or a leaf's value
+    left: Ints32  # [nodes + 1]: the left child, which the right one follows; a leaf is its own left child
+    first: Ints32  # [nodes]: where in `words` the set of a categorical split begins; -1 for other nodes
+    words: Words  # sets of codes that go right, as bits
+    trees: Table32  # [4, trees]: root, depth, the output that the tree adds to, whether it has a categorical split
+
+    def thresholds(self) -> list[NDArray[np.float32]]:
+        """Return the distinct thresholds of each of `features`, ascending."""
+        column, columns = self.column // BLOCK, self.columns
+        feature = np.where(column < columns.high, column - columns.low, column - columns.high)
+        feature[column >= columns.nan] = -1  # a leaf, or a split by a set
+        order = np.argsort(feature, kind="stable")
+        ends = np.searchsorted(feature[order], np.arange(-1, len(self.features)), "right")
+        return [np.unique(self.value[order[start:end]]) for start, end in pairwise(ends)]
+
+
+@kernel
+def fill(rows: Singles2, start: int, count: int, forest: Forest, block: Singles) -> None:
+    """Fill a block from some rows.
+
+    Args:
+        rows: float32 [rows, columns of the model].
+        start: the first of them.
+        count: how many, BLOCK at most.
+        forest: the trees.
+        block: float32 [columns.end * BLOCK], output.
+    """
+    columns, features, categorical = forest.columns, forest.features, forest.categorical
+    block[columns.nan * BLOCK : columns.left * BLOCK] = np.nan
+    for row in range(count):
+        for place in range(len(features)):
+            value = rows[start + row, features[place]]
+            missing = np.isnan(value)
+            block[(columns.low + place) * BLOCK + row] = -np.inf if missing else value
+            block[(columns.high + place) * BLOCK + row] = np.inf if missing else value
+        for place in range(categorical.shape[1]):
+            value = rows[start + row, features[categorical[0, place]]]
+            categories = categorical[1, place]
+            code = np.float32(categories)  # an unseen category
+            if value >= 0 and value < categories:
+                code = np.float32(np.int32(value))
+            block[(columns.left + place) * BLOCK + row] = code
+            missing_code = np.float32(categories + 1)
+            block[(columns.right + place) * BLOCK + row] = missing_code if np.isnan(value) else code
 
 
 def flatten(learner: Document, columns: int, outputs: int) -> Forest:
@@ -80,9 +148,11 @@ def _lay_out(nodes: Nodes, order: Places, level: Places, groups: Places) -> Fore
     place = np.zeros(len(order), np.int64)  # the index of each split's feature in `features`
     place[~leaf] = read
     categorical, code = np.unique(place[by_category], return_inverse=True)
-    column = np.where(nodes.default_left[order], place, place + len(features))
-    column[leaf] = nan = 2 * len(features)
-    column[by_category] = nan + 1 + code + np.where(nodes.default_left[order[by_category]], 0, len(categorical))
+    columns = Columns.of(len(features), len(categorical))
+    default_left = nodes.default_left[order]
+    column = place + np.where(default_left, columns.low, columns.high)
+    column[leaf] = columns.nan
+    column[by_category] = code + np.where(default_left[by_category], columns.left, columns.right)
     member = by_category[moved[nodes.member]] & (order[moved[nodes.member]] == nodes.member)
     counts, first, words = _sets(place, by_category, moved[nodes.member[member]], nodes.category[member])
     roots = np.flatnonzero(level == 0)
@@ -92,7 +162,8 @@ def _lay_out(nodes: Nodes, order: Places, level: Places, groups: Places) -> Fore
     return Forest(
         features=features.astype(np.int32),
         categorical=np.stack([categorical, counts[categorical]]).astype(np.int32),
-        column=(np.append(column, nan) * BLOCK).astype(np.int32),
+        columns=columns,
+        column=(np.append(column, columns.nan) * BLOCK).astype(np.int32),
         value=np.append(nodes.value[order], np.float32(0)),
         left=np.append(left, 0).astype(np.int32),
         first=first.astype(np.int32),

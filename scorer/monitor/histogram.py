@@ -11,7 +11,7 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from scorer.arrays.kernel import kernel
+from scorer.arrays.kernel import Floats, Ints, entry
 
 
 class Series:
@@ -42,8 +42,8 @@ class Series:
             return np.cumsum(self._counts).tolist(), self._sum
 
 
-@kernel("float64(float64[::1], float64[::1], int64[::1])", refcounts=False)
-def count(values: NDArray[np.float64], bounds: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
+@entry
+def count(values: Floats, bounds: Floats, counts: Ints) -> float:
     """Count values by bucket, and return their sum; each search starts at the bucket of the previous value.
 
     Args:

@@ -1,4 +1,4 @@
-"""A request to a registry: tries its addresses in turn, each with a deadline, and interprets the response.
+"""Requests to a registry: tries its addresses in turn, each with a deadline, and interprets the response.
 
 Python's own client is enough for six questions, each asked once. The client of confluent-kafka would bring eight more
 packages and a second of CPU time to every start, and it waits between its retries where the consumer group is served.
@@ -20,12 +20,12 @@ from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Re
 from scorer.errors import RegistryUnavailable
 from scorer.settings import RegistrySettings, TlsSettings
 
-DEADLINE_SECONDS = 3.0  # of a request, from the look-up of the host's name to the last byte of the answer
-MOST_BYTES = 2**24  # of an answer
+DEADLINE_SECONDS = 3.0  # for a request, from the look-up of the host's name to the last byte of the response
+MOST_BYTES = 2**24  # in a response
 _TYPE = "application/vnd.schemaregistry.v1+json"
 _ACCEPT = f"{_TYPE}, application/json"
-_RETRIED = frozenset({408, 425, 429})  # and all from 500 on
-_UNKNOWN = range(40400, 40500)  # error codes that say that something is not there
+_RETRIED = frozenset({408, 425, 429})  # statuses after which a request is retried, besides all from 500 on
+_UNKNOWN = range(40400, 40500)  # the registry's error codes for something that does not exist
 
 Result = TypeVar("Result")
 Authorise = Callable[[], dict[str, str]]  # returns headers; raises RegistryUnavailable
@@ -43,7 +43,7 @@ class Away(RegistryUnavailable):
     """The registry cannot answer now.
 
     retry: whether it may answer soon; false if it refuses the credentials.
-    after: seconds that it asked us to wait, 0 where it did not say.
+    after: the seconds that it asked to wait; 0 if it did not say.
     """
 
     def __init__(self, text: str, *, retry: bool = True, after: float = 0.0) -> None:
@@ -60,7 +60,7 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> "Address":
-        """Take a URL apart."""
+        """Parse a URL, which may end with a slash."""
         parts = urlsplit(url.rstrip("/"))
         login, _, host = parts.netloc.rpartition("@")
         return cls(urlunsplit(parts._replace(netloc=host)), unquote(login))
@@ -70,9 +70,9 @@ class Http:
     """Sends requests to the first address that answers.
 
     Args:
-        settings: addresses, login and certificates. The files of those are read for every request, so that they may
-            be replaced while a replica runs.
-        authorise: returns the headers of a bearer's token.
+        settings: addresses, login and certificates. The files of the certificates are read for every request, so they
+            may be replaced while a replica runs.
+        authorise: returns the headers with a bearer token; no headers if there is none.
     """
 
     def __init__(self, settings: RegistrySettings, authorise: Authorise = dict) -> None:
@@ -85,10 +85,10 @@ class Http:
         return ", ".join(address.url for address in self._addresses)
 
     def get(self, path: str) -> Any:  # noqa: ANN401  JSON
-        """Return the answer to a question; None where what is asked for does not exist.
+        """Send a GET request and return the JSON of its response; None if the registry has no such thing.
 
         Raises:
-            Away: no address gives an answer now.
+            Away: no address answers now, or the registry refuses the request.
         """
         try:
             return self._ask("GET", path, None)
@@ -96,15 +96,20 @@ class Http:
             raise Away(f"the schema registry at {self.name} refuses {path}: {refusal}", retry=False) from None
 
     def post(self, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401  JSON
-        """Return the answer to a request; None where what it is about does not exist.
+        """Send a POST request and return the JSON of its response; None if the registry has no such thing.
+
+        Args:
+            path: the path and the query, quoted.
+            body: sent as JSON.
 
         Raises:
-            Refusal: the registry says why not.
-            Away: no address gives an answer now.
+            Refusal: the registry refuses the request, and says why.
+            Away: no address answers now.
         """
         return self._ask("POST", path, json.dumps(body).encode())
 
     def _ask(self, method: str, path: str, body: bytes | None) -> Any:  # noqa: ANN401  JSON
+        """Send a request to each address until one answers; one that refuses the credentials ends the search."""
         failures: list[Away] = []
         for address in self._addresses:
             try:
@@ -119,6 +124,7 @@ class Http:
         )
 
     def _ask_at(self, address: Address, method: str, path: str, body: bytes | None) -> Any:  # noqa: ANN401  JSON
+        """Send a request to one address; a login in the settings comes before one in the address."""
         headers = {"Accept": _ACCEPT, "Content-Type": _TYPE, **self._authorise()}
         login = self._login or address.login
         if login and "Authorization" not in headers:
@@ -129,15 +135,18 @@ class Http:
 
 
 def send(request: Request, tls: TlsSettings, who: str) -> tuple[int, bytes, float]:
-    """Return a request's status, the body of its answer, and the seconds that the server asks to wait.
+    """Send a request, within a deadline.
 
     Args:
         request: what to send.
         tls: the certificates.
         who: what errors call the server.
 
+    Returns:
+        The status, the body of the response, and the seconds that the server asks to wait; 0 if it does not say.
+
     Raises:
-        Away: there is no whole answer within the deadline.
+        Away: the server cannot be reached, or the response is not complete within the deadline.
     """
     try:
         return _within(DEADLINE_SECONDS, lambda: _send(_opener(tls), request))
@@ -149,6 +158,7 @@ def send(request: Request, tls: TlsSettings, who: str) -> tuple[int, bytes, floa
 
 
 def _send(opener: OpenerDirector, request: Request) -> tuple[int, bytes, float]:
+    """Send a request and return what `send` does; a status that is an error is no exception here."""
     try:
         with opener.open(request, timeout=DEADLINE_SECONDS) as answer:
             return answer.status, answer.read(MOST_BYTES + 1), 0.0
@@ -159,7 +169,21 @@ def _send(opener: OpenerDirector, request: Request) -> tuple[int, bytes, float]:
 
 
 def _judged(status: int, answer: bytes, after: float, who: str) -> Any:  # noqa: ANN401  JSON
-    """Return what an answer says; None where it says that something does not exist."""
+    """Interpret a response.
+
+    Args:
+        status: the HTTP status.
+        answer: the body.
+        after: the seconds that the server asks to wait.
+        who: what errors call the server.
+
+    Returns:
+        The JSON of the body; None if it says that something does not exist.
+
+    Raises:
+        Refusal: the registry refuses the request.
+        Away: it cannot answer now, refuses the credentials, or is no registry.
+    """
     if len(answer) > MOST_BYTES:
         raise Away(f"{who} sent more than {MOST_BYTES:,} bytes", retry=False)
     try:
@@ -177,19 +201,20 @@ def _judged(status: int, answer: bytes, after: float, who: str) -> Any:  # noqa:
         raise Away(f"{told}; check registry.user or registry.token, and what they may read", retry=False)
     if status in _RETRIED or status >= 500:  # noqa: PLR2004  HTTP
         raise Away(told, after=after)
-    if not message:  # not a registry's answer, but of some other server
+    if not message:  # another kind of server, or a proxy
         raise Away(f"{told} and not as a registry does; check registry.url", retry=False)
     raise Refusal(status, message)
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """Follows nothing: the login would be sent to wherever an answer points."""
+    """Follows no redirect: the login would be sent to wherever a response points."""
 
     def redirect_request(self, *_: object) -> None:
         return None
 
 
 def _opener(tls: TlsSettings) -> OpenerDirector:
+    """Return a client with these certificates; OSError if a file of them cannot be read."""
     context = ssl.create_default_context(cafile=None if tls.ca is None else str(tls.ca))
     if tls.certificate is not None:
         context.load_cert_chain(tls.certificate, tls.key)
@@ -197,10 +222,13 @@ def _opener(tls: TlsSettings) -> OpenerDirector:
 
 
 def _within(seconds: float, work: Callable[[], Result]) -> Result:
-    """Return the result of some work, or raise what it raised; TimeoutError where it takes longer.
+    """Do some work in a thread, and return its result or raise its exception.
 
-    The work is left to itself then. A socket's own timeout bounds one read and not all of them, and nothing bounds
-    the look-up of a name.
+    If it takes longer, the thread is left to finish by itself. A socket's own timeout would bound each read but not all
+    of them, and nothing bounds the look-up of a name.
+
+    Raises:
+        TimeoutError: it takes longer than this many seconds.
     """
     done: queue.SimpleQueue[tuple[Sequence[Result], BaseException | None]] = queue.SimpleQueue()
 

@@ -9,16 +9,16 @@ from urllib.request import Request
 from scorer.registry.http import Away, send
 from scorer.settings import TlsSettings
 
-_RENEW = 0.8  # of a token's life, after which a new one is fetched
-_LIFE_SECONDS = 300.0  # of a token that does not say how long it lives
+_RENEW = 0.8  # the part of a token's life after which a new one is fetched
+_LIFE_SECONDS = 300.0  # the life of a token if the issuer does not say
 
 
 class Tokens:
-    """The headers of requests, with a token that is renewed before it expires.
+    """Makes the headers of requests, with a token that is renewed before it expires.
 
     Args:
-        properties: `bearer.auth.*`, as the settings' `registry.oauth` has them.
-        tls: the certificates, the registry's.
+        properties: `bearer.auth.*`, as in the setting `registry.oauth`.
+        tls: the certificates of the registry, which are used for the issuer, too.
     """
 
     def __init__(self, properties: Mapping[str, str], tls: TlsSettings) -> None:
@@ -29,7 +29,7 @@ class Tokens:
         """Return the headers of a request.
 
         Raises:
-            Away: no token can be had now.
+            Away: the issuer gives no token now.
         """
         if time.monotonic() >= self._until:
             self._renew()
@@ -43,6 +43,11 @@ class Tokens:
         return headers
 
     def _renew(self) -> None:
+        """Fetch a token from the issuer.
+
+        Raises:
+            Away: the issuer cannot be reached, or its response has no token.
+        """
         get, url = self._properties.get, self._properties["bearer.auth.issuer.endpoint.url"]
         form = {
             "grant_type": "client_credentials",

@@ -14,10 +14,10 @@ from scorer.registry.http import Authorise, Away, Http, Refusal
 from scorer.registry.oauth import Tokens
 from scorer.settings import RegistrySettings, TlsSettings
 
-START_SECONDS = 30.0  # for a registry that starts at the same time
-UNKNOWN_SECONDS = 30.0  # after which an id that the registry did not know is asked for again
-MOST_UNKNOWN = 10_000  # ids that are remembered as unknown
-MOST_REFERENCES = 1_000  # of a schema, those of its references included
+START_SECONDS = 30.0  # how long to retry at the start, when the registry may be starting, too
+UNKNOWN_SECONDS = 30.0  # how long an id is remembered as unknown before it is requested again
+MOST_UNKNOWN = 10_000  # most ids that are remembered as unknown
+MOST_REFERENCES = 1_000  # most references of a schema, those of its references included
 _FIRST_PAUSE, _LONGEST_PAUSE, _LONGEST_ASKED = 0.5, 10.0, 60.0  # seconds
 
 Result = TypeVar("Result")
@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Compatibility:
-    """Whether a schema may be registered, and why not in the registry's words, where it gives any."""
+    """Whether a schema may be registered; if not, the reasons that the registry gives."""
 
     compatible: bool
     reasons: tuple[str, ...] = ()
@@ -46,23 +46,27 @@ class Registry:
 
     @property
     def name(self) -> str:
-        """Its addresses, as errors show them."""
+        """The addresses, as errors show them."""
         return self._http.name
 
     def by_id(self, number: int) -> Registered | None:
-        """Return a schema by its number; None where the registry has none.
+        """Return the schema with an id; None if the registry has none.
 
         Raises:
-            RegistryUnavailable: it cannot answer now, or it is too early to ask again.
+            RegistryUnavailable: the registry cannot answer now, or the last request failed a moment ago.
         """
         return self._fetch(number, f"/schemas/ids/{number}")
 
     def by_guid(self, guid: str) -> Registered | None:
-        """Return a schema by its GUID, as `by_id` does."""
+        """Return the schema with a GUID, as `by_id` does."""
         return self._fetch(guid, f"/schemas/guids/{guid}")
 
     def latest(self, subject: str) -> Registered | None:
-        """Return the newest schema of a subject; None where there is none."""
+        """Return the newest schema of a subject; None if it has none.
+
+        Raises:
+            RegistryUnavailable: the registry cannot answer now. So do the methods below.
+        """
         return self._version(subject, "latest")
 
     def versions(self, subject: str) -> list[Registered]:
@@ -73,30 +77,30 @@ class Registry:
         return [each for each in found if each is not None]
 
     def level(self, subject: str) -> str:
-        """Return the compatibility of a subject, or the registry's default."""
+        """Return the compatibility level of a subject, or else the registry's default."""
         with self._understood():
             answer = self._http.get(f"/config/{_quoted(subject)}?defaultToGlobal=true") or self._http.get("/config")
             return str(answer["compatibilityLevel"])
 
     def prefetch(self, subjects: Iterable[str]) -> int:
-        """Fetch every schema of some subjects, so that no event waits for one of them; return how many."""
+        """Fetch every schema of some subjects, so that no event waits for them; return how many there are."""
         return sum(len(self.versions(subject)) for subject in subjects)
 
     def lookup(self, subject: str, text: str, kind: str = "AVRO") -> Registered | None:
-        """Return the version of a subject that is this schema; None where none is.
+        """Return the version of a subject that is this schema; None if no version is.
 
         Raises:
-            Refusal: it is not a schema.
+            Refusal: the text is not a schema.
         """
         answer = self._http.post(f"/subjects/{_quoted(subject)}", {"schema": text, "schemaType": kind})
         with self._understood():
             return None if answer is None else Registered(text, int(answer["id"]), subject, int(answer["version"]))
 
     def register(self, subject: str, text: str, kind: str = "AVRO") -> int:
-        """Register a schema, where that is not done yet, and return its number.
+        """Register a schema under a subject, unless it is there already, and return its id.
 
         Raises:
-            Refusal: the registry says why not.
+            Refusal: the registry refuses the schema, and says why.
         """
         answer = self._http.post(f"/subjects/{_quoted(subject)}/versions", {"schema": text, "schemaType": kind})
         if answer is None:
@@ -105,7 +109,7 @@ class Registry:
             return int(answer["id"])
 
     def compatibility(self, subject: str, text: str) -> Compatibility:
-        """Say whether a schema can follow the newest of a subject, by the rule that is set there."""
+        """Return whether a schema may follow the newest of a subject, by the subject's compatibility level."""
         path = f"/compatibility/subjects/{_quoted(subject)}/versions/latest?verbose=true"
         answer = self._http.post(path, {"schema": text})
         if answer is None:  # the first of its subject
@@ -114,6 +118,7 @@ class Registry:
             return Compatibility(bool(answer["is_compatible"]), tuple(map(str, answer.get("messages") or ())))
 
     def _fetch(self, key: int | str, path: str) -> Registered | None:
+        """Return the schema with an id or a GUID; the registry is asked only if the answer is not remembered."""
         if (known := self._known.get(key)) is not None:
             return known
         if self._unknown.get(key, 0.0) > time.monotonic():
@@ -129,7 +134,10 @@ class Registry:
         return None
 
     def _ask(self, key: int | str, path: str) -> Registered | None:
-        """Ask once, unless the last failure is too fresh: a pause that grows, where the batch is tried often."""
+        """Ask the registry, unless the pause after the last failure is not over.
+
+        The loop retries a batch often. The pause doubles with every failure, up to _LONGEST_PAUSE.
+        """
         if time.monotonic() < self._not_before:
             raise RegistryUnavailable(self._trouble)
         try:
@@ -148,7 +156,7 @@ class Registry:
 
     @contextmanager
     def _understood(self) -> Iterator[None]:
-        """Raise RegistryUnavailable where an answer has not the form of a registry's."""
+        """Raise RegistryUnavailable if a response turns out not to have the form of a registry's."""
         try:
             yield
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -157,6 +165,7 @@ class Registry:
             ) from None
 
     def _version(self, subject: str, version: str) -> Registered | None:
+        """Return a version of a subject, a number or `latest`, and remember it by its id and its GUID."""
         with self._understood():
             answer = self._http.get(f"/subjects/{_quoted(subject)}/versions/{version}")
             if answer is None:
@@ -168,6 +177,14 @@ class Registry:
             return found
 
     def _read(self, answer: dict[str, Any], number: int, subject: str = "", version: int = 0) -> Registered:
+        """Return the schema in a response, and fetch the texts that it refers to.
+
+        Args:
+            answer: the JSON of the response.
+            number: the schema's id.
+            subject: its subject; empty if it was not requested by one.
+            version: its version under the subject, or 0.
+        """
         texts: dict[tuple[str, int], str] = {}
         self._refer(answer.get("references") or (), texts)
         return Registered(
@@ -180,7 +197,7 @@ class Registry:
         )
 
     def _refer(self, references: Iterable[dict[str, Any]], texts: dict[tuple[str, int], str]) -> None:
-        """Put the texts of references, each behind those that it refers to itself."""
+        """Add the texts of references to `texts`, by subject and version, each behind those that it refers to."""
         for reference in references:
             subject, version = place = str(reference["subject"]), int(reference["version"])
             if place in texts:
@@ -190,17 +207,21 @@ class Registry:
             answer = self._http.get(f"/subjects/{_quoted(subject)}/versions/{version}")
             if answer is None:
                 raise RegistryUnavailable(f"{self.name} does not have version {version} of {subject}, a reference")
-            texts[place] = ""  # one that refers to itself is not followed for ever
+            texts[place] = ""  # so that a schema that refers to itself is not followed for ever
             self._refer(answer.get("references") or (), texts)
             del texts[place]
             texts[place] = str(answer["schema"])
 
 
 def patiently(ask: Callable[[], Result], seconds: float = START_SECONDS) -> Result:
-    """Return what a registry answers, which is asked again for some time where it may be starting.
+    """Ask a registry that may be starting, and retry for some time.
+
+    Args:
+        ask: the question.
+        seconds: how long to retry.
 
     Raises:
-        RegistryUnavailable: it does not answer in time, or refuses the credentials.
+        RegistryUnavailable: the registry does not answer in time, or refuses the credentials.
     """
     end, pause = time.monotonic() + seconds, _FIRST_PAUSE
     while True:
@@ -215,11 +236,12 @@ def patiently(ask: Callable[[], Result], seconds: float = START_SECONDS) -> Resu
 
 
 def _authorise(settings: RegistrySettings) -> Authorise:
-    """Return a function that makes the headers of a token; basic authentication is left to `Http`."""
+    """Return a function that makes the headers with a bearer token; basic authentication is left to `Http`."""
     if settings.oauth:
         return Tokens(settings.oauth, settings.tls or TlsSettings()).headers
     return lambda: {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
 
 
 def _quoted(subject: str) -> str:
+    """Return a subject as a part of a path."""
     return quote(subject, safe="")

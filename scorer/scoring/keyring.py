@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.arrays.distinct import distinct
-from scorer.arrays.kernel import kernel
+from scorer.arrays.kernel import Bytes, BytesOut, Flags, Ints, Ints3, entry, read_only
 from scorer.arrays.spans import Texts, copy
 from scorer.batch import Events, Field, Kind
 from scorer.plan.keys import Encoding, KeyTemplate, Part
@@ -60,7 +61,8 @@ class Keyring:
             spans[0, at], spans[1, at] = piece.spans(events, usable, made)
         starts, ends = np.empty(events.rows, np.int64), np.empty(events.rows, np.int64)
         data = np.empty(lay_out(spans, usable, starts, ends), np.uint8)
-        write_keys(events.data, np.frombuffer(made, np.uint8), self._from_event, spans, usable, data)
+        texts = read_only(events.data), read_only(np.frombuffer(made, np.uint8))
+        write_keys(_Pieces(*texts, self._from_event, spans), usable, data)
         slots, first = distinct(data, starts, ends, usable)
         return slots, Texts(data, starts[first], ends[first])
 
@@ -180,10 +182,8 @@ def _pieces(piece: bytes | Part, fields: Mapping[str, Field]) -> Iterator[_Piece
         yield _Text(piece.path)
 
 
-@kernel("int64(int64[:, :, ::1], boolean[::1], int64[::1], int64[::1])", refcounts=False)
-def lay_out(
-    spans: NDArray[np.int64], usable: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64]
-) -> int:
+@entry
+def lay_out(spans: Ints3, usable: Flags, starts: Ints, ends: Ints) -> int:
     """Compute where the key of each row starts and ends when all are concatenated; return their total length in bytes.
 
     Args:
@@ -202,29 +202,25 @@ def lay_out(
     return at
 
 
-@kernel(
-    "void(Array(uint8, 1, 'C', readonly=True), Array(uint8, 1, 'C', readonly=True), boolean[::1], int64[:, :, ::1], "
-    "boolean[::1], uint8[::1])",
-    refcounts=False,
-)
-def write_keys(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
-    data: NDArray[np.uint8],
-    made: NDArray[np.uint8],
-    from_event: NDArray[np.bool_],
-    spans: NDArray[np.int64],
-    usable: NDArray[np.bool_],
-    keys: NDArray[np.uint8],
-) -> None:
+class _Pieces(NamedTuple):
+    """The pieces that keys are made of."""
+
+    data: Bytes  # [bytes]: the texts of the events
+    made: Bytes  # [bytes]: the other texts
+    from_event: Flags  # [pieces]: whether a piece is a slice of `data`; otherwise of `made`
+    spans: Ints3  # [2, pieces, rows]: where each piece starts and ends
+
+
+@entry
+def write_keys(pieces: _Pieces, usable: Flags, keys: BytesOut) -> None:
     """Write the keys of all rows, concatenated.
 
     Args:
-        data: uint8 [bytes], the texts of the events.
-        made: uint8 [bytes], the other texts.
-        from_event: bool [pieces], whether a piece is a slice of `data`; otherwise of `made`.
-        spans: int64 [2, pieces, rows], where each piece starts and ends.
+        pieces: of the keys.
         usable: bool [rows], the rows that have a key.
         keys: uint8 [bytes], output.
     """
+    data, made, from_event, spans = pieces.data, pieces.made, pieces.from_event, pieces.spans
     at = 0
     for row in range(len(usable)):
         if usable[row]:

@@ -6,15 +6,15 @@ taken, a new key replaces the oldest reply. So nothing needs to be cleaned up, a
 
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scorer.arrays.kernel import kernel
-from scorer.arrays.spans import HASH_BITS, SEED, Texts, copy, hash_of, same
+from scorer.arrays.kernel import Bytes, BytesOut, Floats, Floats2, Ints, Ints2, entry, kernel
+from scorer.arrays.spans import HASH_BITS, SEED, Spans, Texts, copy, hash_of, same
 from scorer.batch import Lookup
 from scorer.plan.plan import Entity
-from scorer.store.protocol import Reply, Request
+from scorer.store.protocol import Answers, Reply, Request
 
 WAYS = 8  # lines of a set
 KEY_ROOM = 128  # bytes; a longer key is never cached
@@ -24,13 +24,40 @@ NOBODY, NEVER = -1, np.iinfo(np.int64).min  # the head of an unused line
 HIT, STALE, UNAVAILABLE = np.uint8(Lookup.HIT), np.uint8(Lookup.STALE), np.uint8(Lookup.UNAVAILABLE)
 
 Ask = Callable[[Sequence[Request], float], list[Reply]]
-# The heads, int64 [lines, 2]; the time of the last change (Unix seconds) and the values, float64 [lines, 1 + fields];
-# the Lookup, which values are absent, and the key, uint8 [lines * (1 + fields + KEY_ROOM)].
-Lines = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]
-Answers = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.uint8]]  # the first three arrays of a Reply
-_KEYS = "Array(uint8, 1, 'C', readonly=True), int64[::1], int64[::1], int64"
-_LINES = "Tuple((int64[:, ::1], float64[:, ::1], uint8[::1]))"
-_ANSWERS = "Tuple((float64[:, ::1], boolean[:, ::1], uint8[::1]))"
+
+
+class Lines(NamedTuple):
+    """The lines of a cache: a key and its reply each."""
+
+    heads: Ints2  # [lines, 2]: TAG and ASKED
+    numbers: Floats2  # [lines, 1 + fields]: the time of the last change, Unix seconds; the values
+    texts: BytesOut  # [lines * (1 + fields + KEY_ROOM)]: the Lookup, which values are absent, and the key
+    seed: int  # of the hashes
+
+    @classmethod
+    def unused(cls, lines: int, fields: int) -> "Lines":
+        """Return lines without keys."""
+        heads = np.full((lines, 2), NOBODY)
+        heads[:, ASKED] = NEVER
+        room = lines * (1 + fields + KEY_ROOM)
+        return cls(heads, np.empty((lines, 1 + fields)), np.empty(room, np.uint8), SEED)
+
+
+class _Ages(NamedTuple):
+    """What decides whether a reply is too old."""
+
+    since: int  # monotonic nanoseconds; replies requested then or before are too old
+    now: float  # Unix seconds
+    max_age: float  # seconds since the last change of the features, up to `now`
+
+
+class _Received(NamedTuple):
+    """What the store answered for some of the keys."""
+
+    rows: Ints  # [answers]: the index of the key of each
+    answers: Answers  # [answers]; those that are UNAVAILABLE are not cached
+    changed: Floats  # [answers]: Unix seconds of the last change of the features
+    asked: int  # monotonic nanoseconds, when they were requested
 
 
 class Cache:
@@ -86,45 +113,37 @@ class _Shelf:
     def __init__(self, entity: Entity, lines: int) -> None:
         self._max_age = np.inf if entity.max_age is None else float(entity.max_age)
         self._fields = len(entity.fields)
-        heads = np.full((lines, 2), NOBODY)
-        heads[:, ASKED] = NEVER
-        self._lines = (
-            heads,
-            np.empty((lines, 1 + self._fields)),
-            np.empty(lines * (1 + self._fields + KEY_ROOM), np.uint8),
-        )
+        self._lines = Lines.unused(lines, self._fields)
 
-    def recall(self, keys: Texts, since: int, now: float) -> tuple[Reply, NDArray[np.int64]]:
+    def recall(self, keys: Texts, since: int, now: float) -> tuple[Reply, Ints]:
         """Return the replies that were requested after `since`, and the indexes of the keys without one."""
-        count, shape = len(keys), (len(keys), self._fields)
-        reply: Answers = (np.empty(shape), np.empty(shape, np.bool_), np.empty(count, np.uint8))
-        rows = np.empty(count, np.int64)
-        known = recall(keys.data, keys.starts, keys.ends, SEED, since, now, self._max_age, self._lines, reply, rows)
-        return Reply(*reply, reused=known), rows[: count - known]
+        found, rows = Answers.empty(len(keys), self._fields), np.empty(len(keys), np.int64)
+        known = recall(keys.spans, _Ages(since, now, self._max_age), self._lines, found, rows)
+        return Reply(*found, reused=known), rows[: len(keys) - known]
 
-    def keep(self, keys: Texts, rows: NDArray[np.int64], asked: int, answer: Reply, reply: Reply) -> None:
+    def keep(self, keys: Texts, rows: Ints, asked: int, answer: Reply, reply: Reply) -> None:
         """Put the answers for some keys into the reply, and cache them."""
         changed = np.zeros(len(rows)) if answer.changed is None else np.ascontiguousarray(answer.changed)
-        answers = answer.values, answer.absent, answer.lookup
-        replies = reply.values, reply.absent, reply.lookup
-        keep(keys.data, keys.starts, keys.ends, SEED, rows, asked, changed, answers, self._lines, replies)
+        keep(keys.spans, _Received(rows, answer.answers, changed, asked), self._lines, reply.answers)
 
 
-@kernel(refcounts=False)
-def _tag(data: NDArray[np.uint8], start: int, end: int, seed: int) -> np.int64:
-    return hash_of(data, start, end, seed) | np.int64(end - start) << np.int64(HASH_BITS)
+@kernel
+def _tag(keys: Spans, key: int, seed: int) -> np.int64:
+    """Return what the head of a key's line says of it: the hash, below the length."""
+    start, end = keys.starts[key], keys.ends[key]
+    return hash_of(keys.data, start, end, seed) | np.int64(end - start) << np.int64(HASH_BITS)
 
 
-@kernel(refcounts=False)
+@kernel
 def _first(tag: np.int64, lines: int) -> int:
     """Return the first line of a key's set."""
     return int(tag & ((1 << HASH_BITS) - 1)) % (lines // WAYS) * WAYS
 
 
-@kernel(refcounts=False)
-def _line(data: NDArray[np.uint8], start: int, end: int, tag: np.int64, lines: Lines) -> int:
-    """Return the line of a key, or NO_LINE."""
-    heads, _, texts = lines
+@kernel
+def _line(data: Bytes, start: int, end: int, tag: np.int64, lines: Lines) -> int:
+    """Return the line of a key, data[start:end] of uint8 [bytes], or NO_LINE."""
+    heads, texts = lines.heads, lines.texts
     first, size = _first(tag, len(heads)), len(texts) // len(heads)
     for line in range(first, first + WAYS):
         if heads[line, TAG] == tag and same(data, start, texts, (line + 1) * size - KEY_ROOM, end - start):
@@ -132,9 +151,14 @@ def _line(data: NDArray[np.uint8], start: int, end: int, tag: np.int64, lines: L
     return NO_LINE
 
 
-@kernel(refcounts=False)
-def _oldest(first: int, heads: NDArray[np.int64]) -> int:
-    """Return an unused line of a set, or the line whose reply was requested first."""
+@kernel
+def _oldest(first: int, heads: Ints2) -> int:
+    """Return an unused line of the set that begins at `first`, or the line whose reply was requested first.
+
+    Args:
+        first: a line.
+        heads: int64 [lines, 2].
+    """
     oldest = first
     for line in range(first + 1, first + WAYS):
         if heads[line, ASKED] < heads[oldest, ASKED]:
@@ -142,38 +166,23 @@ def _oldest(first: int, heads: NDArray[np.int64]) -> int:
     return oldest
 
 
-@kernel(f"int64({_KEYS}, int64, float64, float64, {_LINES}, {_ANSWERS}, int64[::1])", refcounts=False)
-def recall(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
-    data: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    seed: int,
-    since: int,
-    now: float,
-    max_age: float,
-    lines: Lines,
-    reply: Answers,
-    rows: NDArray[np.int64],
-) -> int:
+@entry
+def recall(keys: Spans, ages: _Ages, lines: Lines, reply: Answers, rows: Ints) -> int:
     """Fill in the cached replies, and return how many keys have one.
 
     Args:
-        data: uint8 [bytes], the bytes that the keys are slices of.
-        starts: int64 [keys], where each key starts in `data`.
-        ends: int64 [keys], where each key ends.
-        seed: the seed of the hash.
-        since: monotonic nanoseconds; replies requested then or before are too old.
-        now: Unix seconds.
-        max_age: seconds.
+        keys: [keys].
+        ages: which replies are too old.
         lines: the cache.
         reply: [keys], output, for the keys that are cached.
         rows: int64 [keys], output: the indexes of the other keys, from the start of the array.
     """
-    heads, numbers, texts = lines
-    values, absent, lookup = reply
+    heads, numbers, texts = lines.heads, lines.numbers, lines.texts
+    values, absent, lookup = reply.values, reply.absent, reply.lookup
+    since, now, max_age = ages.since, ages.now, ages.max_age
     size, unknown = len(texts) // len(heads), 0
-    for key in range(len(starts)):
-        line = _line(data, starts[key], ends[key], _tag(data, starts[key], ends[key], seed), lines)
+    for key in range(len(keys.starts)):
+        line = _line(keys.data, keys.starts[key], keys.ends[key], _tag(keys, key, lines.seed), lines)
         if line == NO_LINE or heads[line, ASKED] <= since:
             rows[unknown] = key
             unknown += 1
@@ -184,54 +193,37 @@ def recall(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of the
         for field in range(values.shape[1]):
             values[key, field] = np.nan if stale else numbers[line, 1 + field]
             absent[key, field] = stale or texts[at + 1 + field] != 0
-    return len(starts) - unknown
+    return len(keys.starts) - unknown
 
 
-@kernel(f"void({_KEYS}, int64[::1], int64, float64[::1], {_ANSWERS}, {_LINES}, {_ANSWERS})", refcounts=False)
-def keep(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
-    data: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    seed: int,
-    rows: NDArray[np.int64],
-    asked: int,
-    changed: NDArray[np.float64],
-    answers: Answers,
-    lines: Lines,
-    reply: Answers,
-) -> None:
+@entry
+def keep(keys: Spans, received: _Received, lines: Lines, reply: Answers) -> None:
     """Copy answers to the reply and to the cache, into the key's line or that of the oldest reply of its set.
 
     Args:
-        data: uint8 [bytes], the bytes that the keys are slices of.
-        starts: int64 [keys], where each key starts in `data`.
-        ends: int64 [keys], where each key ends.
-        seed: the seed of the hash.
-        rows: int64 [answers], the index of the key of each answer.
-        asked: monotonic nanoseconds, when the answers were requested.
-        changed: float64 [answers], Unix seconds of the last change of the features.
-        answers: [answers]; those that are UNAVAILABLE are not cached.
+        keys: [keys].
+        received: the answers.
         lines: the cache, updated in place.
         reply: [keys], output, for the keys with an answer.
     """
-    heads, numbers, texts = lines
-    values, absent, lookup = answers
+    heads, numbers, texts = lines.heads, lines.numbers, lines.texts
+    values, absent, lookup = received.answers.values, received.answers.absent, received.answers.lookup
     size, fields = len(texts) // len(heads), values.shape[1]
-    for row in range(len(rows)):
-        key = rows[row]
-        start, end = starts[key], ends[key]
-        reply[2][key] = lookup[row]
+    for row in range(len(received.rows)):
+        key = received.rows[row]
+        start, end = keys.starts[key], keys.ends[key]
+        reply.lookup[key] = lookup[row]
         for field in range(fields):
-            reply[0][key, field], reply[1][key, field] = values[row, field], absent[row, field]
+            reply.values[key, field], reply.absent[key, field] = values[row, field], absent[row, field]
         if lookup[row] == UNAVAILABLE or end - start > KEY_ROOM:
             continue
-        tag = _tag(data, start, end, seed)
-        line = _line(data, start, end, tag, lines)
+        tag = _tag(keys, key, lines.seed)
+        line = _line(keys.data, start, end, tag, lines)
         if line == NO_LINE:
             line = _oldest(_first(tag, len(heads)), heads)
             heads[line, TAG] = tag
-            copy(data, start, end, texts, (line + 1) * size - KEY_ROOM)
-        heads[line, ASKED], numbers[line, 0] = asked, changed[row]
+            copy(keys.data, start, end, texts, (line + 1) * size - KEY_ROOM)
+        heads[line, ASKED], numbers[line, 0] = received.asked, received.changed[row]
         at = line * size
         texts[at] = lookup[row]
         for field in range(fields):

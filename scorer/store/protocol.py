@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.arrays.kernel import Codes, Flags2, Floats2
 from scorer.errors import Unavailable
 from scorer.plan.plan import Entity
 
@@ -19,6 +20,19 @@ class Request:
     keys: Sequence[bytes]
 
 
+class Answers(NamedTuple):
+    """The arrays of a reply, as kernels read and fill them."""
+
+    values: Floats2  # [keys, fields], NaN where absent
+    absent: Flags2  # [keys, fields]: missing or not a number
+    lookup: Codes  # [keys]: a Lookup
+
+    @classmethod
+    def empty(cls, keys: int, fields: int) -> Self:
+        """Return arrays to be filled."""
+        return cls(np.empty((keys, fields)), np.empty((keys, fields), np.bool_), np.empty(keys, np.uint8))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Reply:
     """The store's reply to a request. If a look-up is not a HIT, all its fields are absent."""
@@ -28,6 +42,11 @@ class Reply:
     lookup: NDArray[np.uint8]  # [keys]: a Lookup
     changed: NDArray[np.float64] | None = None  # [keys]: Unix seconds, or NaN; None without a `max_age`
     reused: int | None = None  # how many keys the cache answered; None without a cache
+
+    @property
+    def answers(self) -> Answers:
+        """Its arrays."""
+        return Answers(self.values, self.absent, self.lookup)
 
 
 class Fetch(Protocol):

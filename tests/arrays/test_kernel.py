@@ -17,10 +17,10 @@ Flags: TypeAlias = Annotated[NDArray[np.bool_], types.boolean[::1]]
 Floats: TypeAlias = Annotated[NDArray[np.float64], types.float64[::1]]
 
 MODULE = """
-from scorer.arrays.kernel import kernel, uncached
+from scorer.arrays.kernel import entry, uncached
 
-@kernel("int64(int64)")
-def twice(number):
+@entry
+def twice(number: int) -> int:
     return 2 * number
 
 print(twice(21), uncached, sum(twice.stats.cache_hits.values()))
@@ -107,3 +107,14 @@ def test_the_types_of_an_entry_are_those_of_its_annotations() -> None:
 def test_an_entry_refuses_arrays_of_other_types(ends: NDArray[np.int64], out: NDArray[np.float64]) -> None:
     with pytest.raises(TypeError, match="No matching definition"):
         weigh(Pieces(np.zeros(2, np.uint8), ends), np.ones(2, np.bool_), 1.0, out)
+
+
+def test_two_tuples_that_numba_takes_for_one_another_are_refused() -> None:
+    alike = type("Pieces", (Pieces,), {})
+
+    def count(pieces: Pieces) -> int:
+        return len(pieces.ends)
+
+    count.__annotations__["pieces"] = alike
+    with pytest.raises(TypeError, match="another NamedTuple is a Pieces of the same types"):
+        entry(count)

@@ -16,7 +16,7 @@ MUTANTS = [
     ),
     Mutant(
         "a symbol that the reader does not have becomes its first",
-        "scorer.avro.program:Compiler._symbols",
+        "scorer.avro.compiler:Compiler._symbols",
         "known.get(symbol, otherwise)",
         "known.get(symbol, max(otherwise, 0))",
         "tests/avro/test_evolution.py::test_what_does_not_resolve_is_told",

@@ -5,12 +5,13 @@ Replies do not become objects: a kernel marks where each value is in the bytes r
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import kernel
-from scorer.arrays.spans import Texts, copy
+from scorer.arrays.kernel import Bytes, BytesOut, Ints, Ints2, entry, kernel
+from scorer.arrays.spans import Spans, Texts, copy
 from scorer.store.redis.bounds import LONGEST_LINE, SHOWN, SLACK, VALUE_ROOM, Malformed
 
 VALUE, ABSENT, ERROR, ARRAY = range(4)  # the kinds of elements; the head of an array fills no cell
@@ -38,11 +39,11 @@ def commands(keys: Sequence[bytes], head: bytes, tail: bytes) -> bytes:
     around = len(head) + len(tail) + len("$\r\n\r\n") + MAX_SIZE_DIGITS
     room = np.empty(len(texts) * around + int((texts.ends - texts.starts).sum()), np.uint8)
     before, after = np.frombuffer(head, np.uint8), np.frombuffer(tail, np.uint8)
-    return room[: write(texts.data, texts.starts, texts.ends, before, after, room)].tobytes()
+    return room[: write(texts.spans, before, after, room)].tobytes()
 
 
-@kernel("int64(int64[::1])", refcounts=False)
-def cell_count(widths: NDArray[np.int64]) -> int:
+@entry
+def cell_count(widths: Ints) -> int:
     """Return the number of values in replies of these widths, int64 [replies]."""
     count = 0
     for width in widths:
@@ -50,12 +51,20 @@ def cell_count(widths: NDArray[np.int64]) -> int:
     return count
 
 
+class Marks(NamedTuple):
+    """The rows of `Cells.marks`, as kernels take them."""
+
+    kinds: Ints  # [cells]: VALUE, ABSENT or ERROR
+    starts: Ints  # [cells]: where the text starts in the data
+    ends: Ints  # [cells]: where it ends
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
     """The values of replies, in the order of their requests."""
 
-    data: NDArray[np.uint8]  # [bytes]: the bytes received
-    marks: NDArray[np.int64]  # [3, cells]: VALUE, ABSENT or ERROR; where the text starts in `data`; where it ends
+    data: Bytes  # [bytes]: the bytes received
+    marks: Ints2  # [3, cells]: VALUE, ABSENT or ERROR; where the text starts in `data`; where it ends
 
     def __getitem__(self, part: slice) -> "Cells":
         return Cells(self.data, self.marks[:, part])
@@ -128,20 +137,17 @@ class Inbox:
         return status == DONE
 
 
-@kernel(
-    "int64(Array(uint8, 1, 'C', readonly=True), int64[::1], int64[::1], "
-    "Array(uint8, 1, 'C', readonly=True), Array(uint8, 1, 'C', readonly=True), uint8[::1])",
-    refcounts=False,
-)
-def write(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
-    data: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    head: NDArray[np.uint8],
-    tail: NDArray[np.uint8],
-    room: NDArray[np.uint8],
-) -> int:
-    """Write the commands of `commands` into `room`, and return their length."""
+@entry
+def write(texts: Spans, head: Bytes, tail: Bytes, room: BytesOut) -> int:
+    """Write the commands of `commands`, and return their length in bytes.
+
+    Args:
+        texts: [commands], the key of each.
+        head: uint8 [bytes], the encoded part before each key.
+        tail: uint8 [bytes], the encoded part after each key.
+        room: uint8 [bytes], output.
+    """
+    data, starts, ends = texts.data, texts.starts, texts.ends
     at = 0
     for text in range(len(starts)):
         at = copy(head, 0, len(head), room, at)
@@ -161,9 +167,9 @@ def write(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
     return at
 
 
-@kernel(refcounts=False)
-def line_end(data: NDArray[np.uint8], at: int, length: int) -> int:
-    """Return the end of the line that starts at a position, or MORE or MALFORMED."""
+@kernel
+def line_end(data: Bytes, at: int, length: int) -> int:
+    """Return the end of the line that starts at a position of `data`, uint8 [bytes], or MORE or MALFORMED."""
     if at < length and data[at] not in (ord("$"), ord("*"), ord("+"), ord("-"), ord(":")):
         return MALFORMED
     last = min(length, at + LONGEST_LINE)
@@ -176,9 +182,9 @@ def line_end(data: NDArray[np.uint8], at: int, length: int) -> int:
     return at if data[at + 1] == LF else MALFORMED
 
 
-@kernel(refcounts=False)
-def size_of(data: NDArray[np.uint8], at: int, end: int) -> np.int64:
-    """Return the size in a line, -1 for a null value, or MALFORMED."""
+@kernel
+def size_of(data: Bytes, at: int, end: int) -> np.int64:
+    """Return the size in a line of `data`, uint8 [bytes]: -1 for a null value, or MALFORMED."""
     if end - at == 2 and data[at] == ord("-") and data[at + 1] == ord("1"):  # noqa: PLR2004  the length of "-1"
         return np.int64(-1)
     size = np.int64(0)
@@ -191,11 +197,13 @@ def size_of(data: NDArray[np.uint8], at: int, end: int) -> np.int64:
     return size
 
 
-@kernel(refcounts=False)
-def element(data: NDArray[np.uint8], at: int, length: int) -> tuple[int, int, int, int]:
-    """Parse the element at a position: return its kind, the start and end of its text, and where the next one starts.
+@kernel
+def element(data: Bytes, at: int, length: int) -> tuple[int, int, int, int]:
+    """Parse the element at a position of `data`, uint8 [bytes], of which `length` were received.
 
-    For an array, the second number is its size. The last number may be MORE or MALFORMED instead.
+    Returns:
+        Its kind, the start and end of its text, and where the next one starts. For an array, the second number is its
+        size. The last number may be MORE or MALFORMED instead.
     """
     stop = line_end(data, at, length)
     kind, start, end, after = VALUE, at + 1, stop, stop + 2
@@ -218,13 +226,17 @@ def element(data: NDArray[np.uint8], at: int, length: int) -> tuple[int, int, in
     return kind, start, end, after
 
 
-@kernel("int64(uint8[::1], int64, int64[::1], int64[::1], int64[:, ::1])", refcounts=False)
-def scan(
-    data: NDArray[np.uint8], length: int, widths: NDArray[np.int64], state: NDArray[np.int64], marks: NDArray[np.int64]
-) -> int:
+@entry
+def scan(data: Bytes, length: int, widths: Ints, state: Ints, marks: Ints2) -> int:
     """Mark the complete values, from where the last call stopped; return DONE, MORE or MALFORMED.
 
-    state: where the next element starts, its reply, its cell, and how many values its array still lacks.
+    Args:
+        data: uint8 [bytes], the buffer.
+        length: how many bytes of it were received.
+        widths: int64 [replies], the length of each reply's array, or BARE.
+        state: int64 [4], updated: where the next element starts, its reply, its cell, and how many values its array
+            still lacks.
+        marks: int64 [3, cells], output: see `Cells`.
     """
     at, reply, cell, coming = state
     after = at

@@ -18,7 +18,7 @@ from scorer.plan.plan import Entity
 from scorer.store.protocol import Reply, Request
 from scorer.store.redis.bounds import VALUE_ROOM
 from scorer.store.redis.layouts.feast_values import NULL, NUMBER, Parsed, parse_values, why_no_number
-from scorer.store.redis.layouts.hash import hmget, names
+from scorer.store.redis.layouts.hash import hmget, max_age_of, names
 from scorer.store.redis.layouts.layout import Dated, Finding, Server
 from scorer.store.redis.resp import ERROR, Cells, commands
 
@@ -59,8 +59,7 @@ class FeastLayout:
         keys = cells.marks.shape[1] // asked.width
         shape = keys, features
         answer = Answer(np.empty(shape), np.empty(shape, np.bool_), np.empty(keys, np.uint8), np.empty(keys))
-        age = np.inf if entity.max_age is None else float(entity.max_age)
-        judge(cells.kinds, parsed, asked.views, asked.width, now, age, answer)
+        judge(_Fields(cells.kinds, asked.views, asked.width), parsed, now, max_age_of(entity), answer)
         return Reply(answer.values, answer.absent, answer.lookup, answer.changed if asked.times else None)
 
     def findings(self, server: Server, key: bytes, shown_key: str, entity: Entity) -> Iterator[Finding]:
@@ -152,24 +151,28 @@ class Answer(NamedTuple):
     changed: Floats  # [keys]
 
 
+class _Fields(NamedTuple):
+    """The fields that were read of each hash: its features and, with a `max_age`, the time of each view."""
+
+    kinds: Ints  # [keys * width]: VALUE, ABSENT or ERROR
+    views: Ints  # [features]: the number of each feature's view, which is that of a time after the features
+    width: int  # how many fields were read of each hash
+
+
 @entry
-def judge(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
-    kinds: Ints, parsed: Parsed, views: Ints, width: int, now: float, max_age: float, answer: Answer
-) -> None:
+def judge(fields: _Fields, parsed: Parsed, now: float, max_age: float, answer: Answer) -> None:
     """Decide the look-up result of each hash, and which of its features are absent.
 
     A key is STALE if any of its views is whose features are there: one time is kept for each key, by the cache as well.
 
     Args:
-        kinds: [keys * width], VALUE, ABSENT or ERROR.
-        parsed: the values.
-        views: [features], the number of each feature's view, and of the time behind the features of a key.
-        width: how many fields of each hash were read: its features and, with a `max_age`, the time of each view.
+        fields: the fields.
+        parsed: [keys * width], their values.
         now: Unix seconds.
         max_age: seconds.
         answer: output.
     """
-    features = len(views)
+    features, width = len(fields.views), fields.width
     for key in range(len(answer.lookup)):
         first = key * width
         state, oldest = MISSING, np.inf
@@ -177,8 +180,8 @@ def judge(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
             if parsed.found[first + feature] != NULL:
                 state = HIT
                 if width > features:
-                    oldest = min(oldest, parsed.numbers[first + features + views[feature]])
-        if kinds[first] == ERROR:
+                    oldest = min(oldest, parsed.numbers[first + features + fields.views[feature]])
+        if fields.kinds[first] == ERROR:
             state = INVALID
         elif state == HIT and width > features and now - oldest > max_age:
             state = STALE

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scorer.arrays.floats import NO_TEXT, parse
 from scorer.arrays.kernel import Bytes, Codes, Floats, Ints, entry, kernel, read_only
 from scorer.arrays.spans import word
-from scorer.store.redis.resp import VALUE, Cells
+from scorer.store.redis.resp import VALUE, Cells, Marks
 
 NULL, NUMBER, TEXT, OTHER = (np.uint8(each) for each in range(4))  # what a value is; an absent one is NULL, too
 STRING_TAG, INT32_TAG, INT64_TAG, DOUBLE_TAG, FLOAT_TAG, BOOL_TAG, TIME_TAG = 0x12, 0x18, 0x20, 0x29, 0x35, 0x38, 0x40
@@ -27,15 +27,6 @@ NO_TIME = np.uint64(1 << 63)
 TO_NEGATIVE = float(1 << 32)
 NANO = 1e9  # in a second
 MALFORMED = -1  # in place of a position
-
-
-class Coded(NamedTuple):
-    """The values of replies, as in `Cells`."""
-
-    data: Bytes
-    kinds: Ints  # [cells]
-    starts: Ints  # [cells]
-    ends: Ints  # [cells]
 
 
 class Parsed(NamedTuple):
@@ -57,10 +48,10 @@ def parse_values(cells: Cells, features: int, width: int) -> Parsed:
         features: how many of the values of a key are features; they come first, and the others are times.
         width:    how many values each key has.
     """
-    kinds, starts, ends = cells.marks
-    parsed = Parsed(np.empty(len(kinds)), np.empty(len(kinds), np.uint8))
-    texts = np.full(len(kinds), NO_TEXT)
-    if decode(Coded(read_only(cells.data), kinds, starts, ends), features, width, parsed, texts):
+    count, ends = len(cells.kinds), cells.marks[2]
+    parsed = Parsed(np.empty(count), np.empty(count, np.uint8))
+    texts = np.full(count, NO_TEXT)
+    if decode(read_only(cells.data), Marks(*cells.marks), _Shape(features, width), parsed, texts):
         numbers, numeric = parse(cells.data, texts, ends)
         parsed.numbers[numeric], parsed.found[numeric] = numbers[numeric], NUMBER
     return parsed
@@ -75,7 +66,7 @@ def why_no_number(value: bytes) -> str:
     return f"{value[:20]!r}" if found == OTHER else ""
 
 
-@kernel(refcounts=False)
+@kernel
 def varint(data: NDArray[np.uint8], at: int, end: int) -> tuple[np.uint64, int]:
     """Return a number of 64 bits and where it ends; MALFORMED if it ends too late or not at all."""
     value, shift = np.uint64(0), np.uint64(0)
@@ -89,7 +80,7 @@ def varint(data: NDArray[np.uint8], at: int, end: int) -> tuple[np.uint64, int]:
     return value, MALFORMED
 
 
-@kernel(refcounts=False)
+@kernel
 def timestamp(data: NDArray[np.uint8], at: int, end: int, bits: NDArray[np.uint64], cell: int) -> float:
     """Return Unix seconds; minus infinity if the message is malformed. What is in the cell is overwritten."""
     seconds, nanos = 0.0, 0.0
@@ -105,14 +96,14 @@ def timestamp(data: NDArray[np.uint8], at: int, end: int, bits: NDArray[np.uint6
     return seconds + nanos / NANO
 
 
-@kernel(refcounts=False)
+@kernel
 def text_start(data: NDArray[np.uint8], start: int, end: int) -> int:
     """Return where the text in a value starts; NO_TEXT if its length is not that of the rest."""
     size, at = varint(data, start + 1, end)
     return at if at != MALFORMED and size == np.uint64(end - at) else NO_TEXT
 
 
-@kernel(refcounts=False)
+@kernel
 def is_null(data: NDArray[np.uint8], start: int, end: int) -> bool:
     """Return whether a value is a null: no bytes, a time that is none, or the message that says so."""
     if start == end:
@@ -124,7 +115,7 @@ def is_null(data: NDArray[np.uint8], start: int, end: int) -> bool:
     return bool(explicit and data[start + 1] == 1 and data[start + 2] == 0)
 
 
-@kernel(refcounts=False)
+@kernel
 def number(data: NDArray[np.uint8], start: int, end: int, bits: NDArray[np.uint64], cell: int) -> np.uint8:
     """Write the bits of a number, and return what the value is; TEXT is not checked any further."""
     tag, at = data[start], start + 1
@@ -154,14 +145,21 @@ def number(data: NDArray[np.uint8], start: int, end: int, bits: NDArray[np.uint6
     return NUMBER
 
 
+class _Shape(NamedTuple):
+    """What the values of a key are, as in `parse_values`."""
+
+    features: int
+    width: int
+
+
 @entry
-def decode(coded: Coded, features: int, width: int, parsed: Parsed, texts: Ints) -> int:
+def decode(data: Bytes, marks: Marks, shape: _Shape, parsed: Parsed, texts: Ints) -> int:
     """Parse all values except texts.
 
     Args:
-        coded: the values, `width` for each key, of which `features` are features.
-        features: see `parse_values`.
-        width: see `parse_values`.
+        data: uint8 [bytes], which contain the values.
+        marks: [cells], the values.
+        shape: what the values of a key are.
         parsed: output.
         texts: [cells], output where a value is a text: where the text starts; it ends where the value does.
 
@@ -170,18 +168,18 @@ def decode(coded: Coded, features: int, width: int, parsed: Parsed, texts: Ints)
     """
     bits = parsed.numbers.view(np.uint64)
     count = 0
-    for cell in range(len(coded.kinds)):
-        start, end = coded.starts[cell], coded.ends[cell]
+    for cell in range(len(marks.kinds)):
+        start, end = marks.starts[cell], marks.ends[cell]
         parsed.found[cell] = NULL
-        if cell % width >= features:
-            there = coded.kinds[cell] == VALUE
-            parsed.numbers[cell] = timestamp(coded.data, start, end, bits, cell) if there else -np.inf
+        if cell % shape.width >= shape.features:
+            there = marks.kinds[cell] == VALUE
+            parsed.numbers[cell] = timestamp(data, start, end, bits, cell) if there else -np.inf
             continue
         parsed.numbers[cell] = np.nan
-        if coded.kinds[cell] == VALUE and not is_null(coded.data, start, end):
-            found = number(coded.data, start, end, bits, cell)
+        if marks.kinds[cell] == VALUE and not is_null(data, start, end):
+            found = number(data, start, end, bits, cell)
             if found == TEXT:
-                texts[cell] = text_start(coded.data, start, end)
+                texts[cell] = text_start(data, start, end)
                 found = TEXT if texts[cell] != NO_TEXT else OTHER
                 count += found == TEXT
             if found != NUMBER:

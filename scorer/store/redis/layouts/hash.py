@@ -2,17 +2,18 @@
 
 import functools
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.arrays.floats import NO_TEXT, by_python, parse
-from scorer.arrays.kernel import kernel
+from scorer.arrays.kernel import Flags, Floats, Ints, entry
 from scorer.batch import Lookup
 from scorer.errors import did_you_mean
 from scorer.plan.plan import Entity
 from scorer.printable import printable
-from scorer.store.protocol import Reply, Request
+from scorer.store.protocol import Answers, Reply, Request
 from scorer.store.redis.bounds import VALUE_ROOM
 from scorer.store.redis.layouts.layout import LOADING, Dated, Finding, Server, Stored
 from scorer.store.redis.resp import ERROR, VALUE, Cells, command, commands
@@ -50,12 +51,10 @@ class HashLayout:
         width, features = len(fields_asked(entity)), len(entity.fields)
         kinds, starts, ends = cells.marks
         numbers, numeric = parse(cells.data, np.where(kinds == VALUE, starts, NO_TEXT), ends)
-        shape = len(kinds) // width, features
         changed = numbers[features::width] if width > features else None
-        reply = Reply(np.empty(shape), np.empty(shape, np.bool_), np.empty(shape[0], np.uint8), changed)
-        age = np.inf if entity.max_age is None else float(entity.max_age)
-        judge(kinds, numbers, numeric, width, now, age, reply.values, reply.absent, reply.lookup)
-        return reply
+        found = Answers.empty(len(kinds) // width, features)
+        judge(_Parsed(kinds, numbers, numeric, width), now, max_age_of(entity), found)
+        return Reply(*found, changed)
 
     def writes(self, entity: Entity, stored: Stored) -> list[bytes]:
         """Return HSET of the fields that have a value, and HDEL of the others."""
@@ -86,6 +85,11 @@ def fields_asked(entity: Entity) -> tuple[str, ...]:
     return entity.fields if entity.max_age is None or entity.updated is None else (*entity.fields, entity.updated)
 
 
+def max_age_of(entity: Entity) -> float:
+    """Return the greatest age of an entity's features, in seconds."""
+    return float("inf") if entity.max_age is None else float(entity.max_age)
+
+
 @functools.cache
 def _command(fields: tuple[str, ...]) -> tuple[bytes, bytes]:
     return hmget([field.encode() for field in fields])
@@ -104,35 +108,27 @@ def names(server: Server, key: bytes) -> list[str]:
     return [printable(name.decode(errors="replace")) for name in server.texts(b"HKEYS", key) if name is not None]
 
 
-@kernel(
-    "void(int64[::1], float64[::1], boolean[::1], int64, float64, float64, float64[:, ::1], boolean[:, ::1], "
-    "uint8[::1])",
-    refcounts=False,
-)
-def judge(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
-    kinds: NDArray[np.int64],
-    numbers: NDArray[np.float64],
-    numeric: NDArray[np.bool_],
-    width: int,
-    now: float,
-    max_age: float,
-    values: NDArray[np.float64],
-    absent: NDArray[np.bool_],
-    lookup: NDArray[np.uint8],
-) -> None:
+class _Parsed(NamedTuple):
+    """The values of all hashes, end to end."""
+
+    kinds: Ints  # [keys * width]: VALUE, ABSENT or ERROR
+    numbers: Floats  # [keys * width]: the parsed values
+    numeric: Flags  # [keys * width]: whether a value is a number
+    width: int  # fields read of each hash: its features and, with a `max_age`, the time of the last change
+
+
+@entry
+def judge(cells: _Parsed, now: float, max_age: float, found: Answers) -> None:
     """Decide the look-up result of each hash, and which of its features are absent.
 
     Args:
-        kinds: int64 [keys * width], VALUE, ABSENT or ERROR.
-        numbers: float64 [keys * width], the parsed values.
-        numeric: bool [keys * width], whether a value is a number.
-        width: how many fields of each hash were read: its features and, with a `max_age`, the time of the last change.
+        cells: the values.
         now: Unix seconds.
         max_age: seconds.
-        values: float64 [keys, features], output.
-        absent: bool [keys, features], output.
-        lookup: uint8 [keys], output.
+        found: [keys], output.
     """
+    kinds, numbers, width = cells.kinds, cells.numbers, cells.width
+    values, absent, lookup = found.values, found.absent, found.lookup
     features = values.shape[1]
     for key in range(len(lookup)):
         first = key * width
@@ -148,5 +144,5 @@ def judge(  # noqa: PLR0913, PLR0917  a kernel takes arrays, not objects of them
                 state = STALE
         lookup[key] = state
         for feature in range(features):
-            absent[key, feature] = state != HIT or not numeric[first + feature]
+            absent[key, feature] = state != HIT or not cells.numeric[first + feature]
             values[key, feature] = numbers[first + feature] if state == HIT else np.nan

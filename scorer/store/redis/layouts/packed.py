@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import kernel
+from scorer.arrays.kernel import Bytes, Codes, Flags2, Words2, entry
 from scorer.arrays.spans import word
 from scorer.batch import Lookup
 from scorer.plan.plan import Entity
 from scorer.store.protocol import Reply, Request
 from scorer.store.redis.bounds import VALUE_ROOM
 from scorer.store.redis.layouts.layout import LOADING, Dated, Finding, Server, Stored
-from scorer.store.redis.resp import ABSENT, BARE, ERROR, Cells, command, commands
+from scorer.store.redis.resp import ABSENT, BARE, ERROR, Cells, Marks, command, commands
 
 FLOAT32 = 4  # bytes
 NAN = np.float32(np.nan).view(np.uint32)  # the bits of a NaN
@@ -52,7 +52,7 @@ class PackedLayout:
         """Copy the words."""
         shape = cells.marks.shape[1], len(entity.fields)
         words, absent, lookup = np.empty(shape, np.uint32), np.empty(shape, np.bool_), np.empty(shape[0], np.uint8)
-        unpack(cells.data, cells.marks, words, absent, lookup)
+        unpack(cells.data, Marks(*cells.marks), words, absent, lookup)
         return Reply(words.view(np.float32).astype(np.float64), absent, lookup)
 
     def writes(self, entity: Entity, stored: Stored) -> list[bytes]:
@@ -68,17 +68,19 @@ class PackedLayout:
         yield Finding("length", "" if length == right else fault)
 
 
-@kernel("void(uint8[::1], int64[:, :], uint32[:, ::1], boolean[:, ::1], uint8[::1])", refcounts=False)
-def unpack(
-    data: NDArray[np.uint8],
-    marks: NDArray[np.int64],
-    words: NDArray[np.uint32],
-    absent: NDArray[np.bool_],
-    lookup: NDArray[np.uint8],
-) -> None:
-    """Copy each packed value of the right length into its row of words, otherwise NaN; note the look-up results."""
+@entry
+def unpack(data: Bytes, marks: Marks, words: Words2, absent: Flags2, lookup: Codes) -> None:
+    """Copy each packed value of the right length into its row of words, otherwise NaN; note the look-up results.
+
+    Args:
+        data: uint8 [bytes], the bytes received.
+        marks: [keys], the value of each key.
+        words: uint32 [keys, fields], output: the bits of float32.
+        absent: bool [keys, fields], output.
+        lookup: uint8 [keys], output: a Lookup.
+    """
     for key in range(len(words)):
-        kind, start, end = marks[0, key], marks[1, key], marks[2, key]
+        kind, start, end = marks.kinds[key], marks.starts[key], marks.ends[key]
         state = HIT
         if kind == ABSENT:
             state = MISSING

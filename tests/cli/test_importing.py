@@ -1,0 +1,46 @@
+"""Commands import no more of xgboost than they use, and fail for no lack of it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scorer.cli import importing
+
+
+@pytest.mark.parametrize("command", ["score", "run"])
+def test_a_command_does_without_what_xgboost_can_do_without(command: str) -> None:
+    look = "print('xgboost' in sys.modules, sorted(unused & set(sys.modules)))"
+    unused = "{'xgboost.plotting', 'xgboost.sklearn', 'scipy.special'}"
+    program = f"import sys; from scorer.cli.importing import imported; imported('scorer.cli.{command}')"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}; unused = {unused}; {look}; import xgboost.plotting"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "True []\n"
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "made_wrappers.py").write_text("")
+    monkeypatch.setattr(importing, "UNUSED", "made_wrappers")
+    for name in ("made_command", "made_wrappers"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return tmp_path
+
+
+def test_a_package_that_needs_what_others_do_not_is_given_it(package: Path) -> None:
+    (package / "made_command.py").write_text("import made_wrappers")
+    command = importing.imported("made_command")
+    assert command.made_wrappers is sys.modules["made_wrappers"]
+
+
+def test_another_module_that_is_not_there_is_an_error(package: Path) -> None:
+    (package / "made_command.py").write_text("import made_nowhere")
+    with pytest.raises(ModuleNotFoundError, match="made_nowhere"):
+        importing.imported("made_command")
+    assert "made_wrappers" not in sys.modules
