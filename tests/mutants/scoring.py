@@ -87,8 +87,8 @@ MUTANTS = [
     Mutant(
         "a view of Feast that is too old is used beside a fresh one",
         "scorer.store.redis.layouts.feast:judge",
-        "min(oldest, parsed.numbers[first + features + views[feature]])",
-        "parsed.numbers[first + features + views[feature]]",
+        "min(oldest, parsed.numbers[first + features + fields.views[feature]])",
+        "parsed.numbers[first + features + fields.views[feature]]",
         FEAST + "test_freshness_must_be_shown_by_each_view",
     ),
     Mutant(
