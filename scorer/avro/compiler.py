@@ -44,7 +44,7 @@ class Compiler:
 
         Args:
             written: the type of the writer's values. If it cannot provide a needed field, its program says so.
-            name: what errors call it.
+            name: its name in errors.
         """
         before = self._listing.mark
         try:
@@ -63,7 +63,7 @@ class Compiler:
 
         Args:
             written: the type.
-            wanted: the reader's type of the field; None where nothing in it is needed.
+            wanted: the reader's type of the field; None if nothing in it is needed.
             path: of the field, by the reader's names where the reader has it.
             level: how many blocks are around.
 

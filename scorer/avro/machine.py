@@ -30,12 +30,12 @@ from scorer.avro.reading import Fault, read_long, read_real, read_span, read_who
 ROW: Final = 0
 FAULT: Final = 1
 STEP: Final = 2  # the instruction
-AT: Final = 3  # where what cannot be read begins, in bytes from the beginning of the value
+AT: Final = 3  # the first unreadable byte, from the beginning of the value
 FAILURE_WIDTH: Final = 4
 
 # The columns of a block.
 LEFT: Final = 0  # items to be read
-LIMIT: Final = 1  # where it ends, or NO_LIMIT where it does not say
+LIMIT: Final = 1  # where it ends; NO_LIMIT if unknown
 BLOCK_WIDTH: Final = 2
 
 NO_LIMIT: Final = -1
@@ -53,7 +53,7 @@ class Code(NamedTuple):
 class Source(NamedTuple):
     """The bytes that programs read."""
 
-    data: Bytes  # every value end to end, and behind them the constants of the programs
+    data: Bytes  # all values, concatenated, followed by the constants of the programs
     constants: int  # where those begin
 
 

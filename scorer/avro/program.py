@@ -1,7 +1,7 @@
-"""Programs for the decoding kernel: one instruction a value, in the order of the bytes.
+"""Programs for the decoding kernel: one instruction for each value, in the order of the bytes.
 
-The programs of all writers stand in one array, so that one batch may mix them. A record has no instruction of its own,
-and neither has null: they have no bytes.
+The programs of all writers are in one array, so that one batch may mix them. Records and null have no
+instructions, since they have no bytes.
 """
 
 from collections.abc import Mapping
@@ -29,11 +29,13 @@ class Op(IntEnum):
     FIXED = 8  # SIZE: how many bytes
     UNION = 9  # SIZE: how many branches; TARGET: their first entry in `tables`
     JUMP = 10  # TARGET: the instruction to go on with
-    BLOCKS = 11  # the next block of an array or map; TARGET: behind its end; SIZE: the least bytes of an item, 0 or 1
+    BLOCKS = (
+        11  # the next block of an array or map; TARGET: the instruction after it; SIZE: an item's least bytes, 0 or 1
+    )
     NEXT = 12  # an item ends; TARGET: its BLOCKS
     ENTER = 13  # what follows is read from a default; TARGET: where that begins in `constants`
     LEAVE = 14  # the default ends: what follows is read from the value again
-    FAIL = 15  # the reader cannot take what stands here; SIZE: the fault
+    FAIL = 15  # the reader cannot accept this type; SIZE: the fault
 
 
 class Change(IntEnum):

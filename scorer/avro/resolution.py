@@ -1,10 +1,10 @@
 """Events of a file that were written with another schema, resolved to ours as Avro does.
 
-A value whose type is alike in both schemas is copied as it stands, so the decoder sees the same bytes from a file as
-from the stream. Records are matched by their fields, whatever their names, as Java does; enums and fixed by name.
+A value with the same encoding in both schemas is copied, so the decoder sees the same bytes from a file as from the
+stream. Records are matched by their fields, whatever their names, as Java does; enums and fixed by name.
 
 A schema becomes a tree of steps, one for each type. A step reads the value at a position of a block, appends the value
-of our schema to a body, and returns the position behind it.
+of our schema to a body, and returns the position after it.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from scorer.avro.grammar import Array, Link, Map, Record, Scalar, Type, Union, h
 from scorer.avro.likeness import Unresolvable, alike, goes_by, mismatch, paired, promotes
 from scorer.avro.skipping import Broken, Budget, Skip, skipper, take_branch, take_count
 
-_MOST_BYTES = 2**27  # of a resolved event: its defaults may be longer than the values that they stand for
+_MOST_BYTES = 2**27  # limit of a resolved event, since defaults may be long
 
 _Field = tuple[str, int | None, Step]  # a field of the file: its name, its place among ours or None, and its step
 _KEY = Scalar("string")
@@ -52,7 +52,7 @@ class Resolution:
             at = self._step(data, at, body)
             yield bytes(body)
         if at < len(data):
-            raise Broken(f"the block has {len(data) - at} bytes behind its last event")
+            raise Broken(f"the block has {len(data) - at} bytes after its last event")
 
 
 def _resolve(written: Type | Link, wanted: Type, path: str, budget: Budget) -> Step:  # noqa: PLR0911  one a kind of type

@@ -140,7 +140,7 @@ def send(request: Request, tls: TlsSettings, who: str) -> tuple[int, bytes, floa
     Args:
         request: what to send.
         tls: the certificates.
-        who: what errors call the server.
+        who: the server's name in errors.
 
     Returns:
         The status, the body of the response, and the seconds that the server asks to wait; 0 if it does not say.
@@ -175,7 +175,7 @@ def _judged(status: int, answer: bytes, after: float, who: str) -> Any:  # noqa:
         status: the HTTP status.
         answer: the body.
         after: the seconds that the server asks to wait.
-        who: what errors call the server.
+        who: the server's name in errors.
 
     Returns:
         The JSON of the body; None if it says that something does not exist.
@@ -202,7 +202,7 @@ def _judged(status: int, answer: bytes, after: float, who: str) -> Any:  # noqa:
     if status in _RETRIED or status >= 500:  # noqa: PLR2004  HTTP
         raise Away(told, after=after)
     if not message:  # another kind of server, or a proxy
-        raise Away(f"{told} and not as a registry does; check registry.url", retry=False)
+        raise Away(f"{told} which is not a registry's response; check registry.url", retry=False)
     raise Refusal(status, message)
 
 

@@ -9,7 +9,7 @@ from urllib.request import Request
 from scorer.registry.http import Away, send
 from scorer.settings import TlsSettings
 
-_RENEW = 0.8  # the part of a token's life after which a new one is fetched
+_RENEW = 0.8  # the share of a token's lifetime after which it is renewed
 _LIFE_SECONDS = 300.0  # the life of a token if the issuer does not say
 
 

@@ -197,7 +197,7 @@ class Registry:
         )
 
     def _refer(self, references: Iterable[dict[str, Any]], texts: dict[tuple[str, int], str]) -> None:
-        """Add the texts of references to `texts`, by subject and version, each behind those that it refers to."""
+        """Add the texts of references to `texts`, by subject and version: each uses only earlier ones."""
         for reference in references:
             subject, version = place = str(reference["subject"]), int(reference["version"])
             if place in texts:

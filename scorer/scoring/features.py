@@ -77,7 +77,7 @@ class Features:
         except Denied as denied:
             raise Unavailable(f"{denied}{_needed_by(denied, requests, keyed, events)}") from None
         return tuple(
-            Found(request.entity.name, slots, reply.values, reply.absent, reply.lookup, request.keys, reply.reused)
+            Found(request.entity.name, slots, reply.values, reply.absent, reply.results, request.keys, reply.reused)
             for request, reply, (slots, _) in zip(requests, replies, keyed, strict=True)
         )
 

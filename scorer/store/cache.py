@@ -178,7 +178,7 @@ def recall(keys: Spans, ages: _Ages, lines: Lines, reply: Answers, rows: Ints) -
         rows: int64 [keys], output: the indexes of the other keys, from the start of the array.
     """
     heads, numbers, texts = lines.heads, lines.numbers, lines.texts
-    values, absent, lookup = reply.values, reply.absent, reply.lookup
+    values, absent, lookup = reply.values, reply.absent, reply.results
     since, now, max_age = ages.since, ages.now, ages.max_age
     size, unknown = len(texts) // len(heads), 0
     for key in range(len(keys.starts)):
@@ -207,12 +207,12 @@ def keep(keys: Spans, received: _Received, lines: Lines, reply: Answers) -> None
         reply: [keys], output, for the keys with an answer.
     """
     heads, numbers, texts = lines.heads, lines.numbers, lines.texts
-    values, absent, lookup = received.answers.values, received.answers.absent, received.answers.lookup
+    values, absent, lookup = received.answers.values, received.answers.absent, received.answers.results
     size, fields = len(texts) // len(heads), values.shape[1]
     for row in range(len(received.rows)):
         key = received.rows[row]
         start, end = keys.starts[key], keys.ends[key]
-        reply.lookup[key] = lookup[row]
+        reply.results[key] = lookup[row]
         for field in range(fields):
             reply.values[key, field], reply.absent[key, field] = values[row, field], absent[row, field]
         if lookup[row] == UNAVAILABLE or end - start > KEY_ROOM:

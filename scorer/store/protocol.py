@@ -25,7 +25,7 @@ class Answers(NamedTuple):
 
     values: Floats2  # [keys, fields], NaN where absent
     absent: Flags2  # [keys, fields]: missing or not a number
-    lookup: Codes  # [keys]: a Lookup
+    results: Codes  # [keys]: a Lookup
 
     @classmethod
     def empty(cls, keys: int, fields: int) -> Self:
@@ -39,14 +39,14 @@ class Reply:
 
     values: NDArray[np.float64]  # [keys, fields], NaN where absent
     absent: NDArray[np.bool_]  # [keys, fields]: missing or not a number
-    lookup: NDArray[np.uint8]  # [keys]: a Lookup
+    results: NDArray[np.uint8]  # [keys]: a Lookup
     changed: NDArray[np.float64] | None = None  # [keys]: Unix seconds, or NaN; None without a `max_age`
     reused: int | None = None  # how many keys the cache answered; None without a cache
 
     @property
     def answers(self) -> Answers:
         """Its arrays."""
-        return Answers(self.values, self.absent, self.lookup)
+        return Answers(self.values, self.absent, self.results)
 
 
 class Fetch(Protocol):

@@ -129,7 +129,7 @@ class Table:
         for line, key in enumerate(request.keys):
             there = self.entities[request.entity.name].get(key, Lookup.MISSING)
             if isinstance(there, Lookup):
-                reply.lookup[line] = there
+                reply.results[line] = there
                 continue
             for number, field in enumerate(request.entity.fields):
                 if field in there:

@@ -55,7 +55,7 @@ def test_a_mapping_answers_as_redis_does(redis_url: str) -> None:
                     put(client, entity, key, record)
             mine, theirs = MemoryStore(ENTITIES, features).fetch(requests, NOW), store.fetch(requests, NOW)
             for one, other in zip(mine, theirs, strict=True):
-                assert one.lookup.tolist() == other.lookup.tolist()
+                assert one.results.tolist() == other.results.tolist()
                 assert one.absent.tolist() == other.absent.tolist()
                 assert bits(one.values[~one.absent]) == bits(other.values[~other.absent])
                 assert np.isnan(one.values[one.absent]).all()

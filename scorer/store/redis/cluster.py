@@ -162,6 +162,6 @@ def _blank(request: Request) -> Reply:
 
 
 def _put(reply: Reply, rows: NDArray[np.int64], part: Reply) -> None:
-    reply.values[rows], reply.absent[rows], reply.lookup[rows] = part.values, part.absent, part.lookup
+    reply.values[rows], reply.absent[rows], reply.results[rows] = part.values, part.absent, part.results
     if reply.changed is not None and part.changed is not None:
         reply.changed[rows] = part.changed

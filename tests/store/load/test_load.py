@@ -52,7 +52,7 @@ def fetched(url: str, entity: Entity, keys: Sequence[bytes]) -> tuple[list[list[
     store = connect(url, PLENTY_MS)
     (reply,) = store.fetch([Request(entity, keys)], time.time())
     store.close()
-    return reply.values.tolist(), [Lookup(state) for state in reply.lookup.tolist()]
+    return reply.values.tolist(), [Lookup(state) for state in reply.results.tolist()]
 
 
 def test_a_hash_from_csv(redis_url: str, client: redis.Redis, tmp_path: Path) -> None:

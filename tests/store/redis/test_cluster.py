@@ -111,8 +111,8 @@ def test_keys_of_all_nodes_come_in_their_order(cluster: ThreeMasters) -> None:
     np.testing.assert_array_equal(packed.values[:-1], np.stack([numbers, -numbers], 1))
     assert hashes.absent[0].tolist() == [False, True, True]
     for reply in (hashes, packed):
-        assert (reply.lookup[:-1] == Lookup.HIT).all()
-        assert reply.lookup[-1] == Lookup.MISSING
+        assert (reply.results[:-1] == Lookup.HIT).all()
+        assert reply.results[-1] == Lookup.MISSING
     assert nothing.values.shape == (0, 3)
     store.close()
 
@@ -128,7 +128,7 @@ def test_hashes_of_feast_come_from_all_nodes(cluster: ThreeMasters) -> None:
     store = connect(cluster.url, PLENTY_MS)
     (reply,) = store.fetch([Request(entity, keys[::-1])], 1_010.0)
     fresh = [number <= 50 for number in range(60)][::-1]
-    assert [state == Lookup.HIT for state in reply.lookup.tolist()] == fresh
+    assert [state == Lookup.HIT for state in reply.results.tolist()] == fresh
     np.testing.assert_array_equal(reply.values[:, 0], np.where(fresh, np.arange(60)[::-1], np.nan))
     store.close()
     for key in keys:
@@ -138,7 +138,7 @@ def test_hashes_of_feast_come_from_all_nodes(cluster: ThreeMasters) -> None:
 def test_another_type_is_invalid_here_too(cluster: ThreeMasters) -> None:
     store = connect(cluster.url, PLENTY_MS)
     hashes, packed = store.fetch([Request(HASH, [cluster.twin(KEYS[0])]), Request(PACKED, [KEYS[0]])], 0.0)
-    assert hashes.lookup.tolist() == packed.lookup.tolist() == [Lookup.INVALID]
+    assert hashes.results.tolist() == packed.results.tolist() == [Lookup.INVALID]
 
 
 def test_any_node_tells_the_others(cluster: ThreeMasters) -> None:

@@ -203,7 +203,7 @@ def test_a_key_is_missing_only_where_no_feature_is_there() -> None:
         [b"", value("null"), value("float", NAN)],
         b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n",
     )
-    assert reply.lookup.tolist() == [HIT, HIT, MISSING, MISSING, INVALID]
+    assert reply.results.tolist() == [HIT, HIT, MISSING, MISSING, INVALID]
     assert reply.absent.tolist() == [[False] * 3, *[[True] * 3] * 4]
     np.testing.assert_array_equal(reply.values, [[150, 1.5, 7], *[[NAN] * 3] * 4])
     assert reply.changed is None
@@ -228,7 +228,7 @@ SOON, OLD = int(NOW) - 60, int(NOW) - 61
 )
 def test_freshness_must_be_shown_by_each_view(stats: bytes | None, history: bytes | None, lookup: Lookup) -> None:
     reply = reply_to(AGED, [value("int64", 1), value("float", 2), value("int64", 3), stats, history])
-    assert reply.lookup.tolist() == [lookup]
+    assert reply.results.tolist() == [lookup]
     np.testing.assert_array_equal(reply.values, [[1, 2, 3] if lookup == HIT else [NAN] * 3])
 
 
@@ -239,7 +239,7 @@ def test_a_view_that_is_not_there_has_no_age() -> None:
         [None, None, value("int64", 3), timestamp(OLD), timestamp(SOON, 500_000_000)],
         [None, None, None, timestamp(SOON), None],
     )
-    assert reply.lookup.tolist() == [HIT, HIT, MISSING]
+    assert reply.results.tolist() == [HIT, HIT, MISSING]
     assert reply.absent.tolist() == [[False, True, True], [True, True, False], [True] * 3]
     assert reply.changed is not None
     assert reply.changed[:2].tolist() == [SOON, SOON + 0.5]
@@ -284,7 +284,7 @@ def test_a_mapping_answers_as_redis_does(redis_url: str, client: redis.Redis) ->
         with closing(connect(redis_url, 10_000)) as store:
             (theirs,) = store.fetch([Request(entity, keys)], NOW)
         expected = [HIT, STALE, MISSING, STALE, MISSING] if entity is AGED else [HIT, HIT, MISSING, HIT, MISSING]
-        assert mine.lookup.tolist() == theirs.lookup.tolist() == expected
+        assert mine.results.tolist() == theirs.results.tolist() == expected
         assert mine.absent.tolist() == theirs.absent.tolist()
         np.testing.assert_array_equal(mine.values, theirs.values)
 
@@ -309,7 +309,7 @@ def test_a_key_that_may_not_be_read_is_named_as_people_write_it(redis_url: str, 
                 store.fetch([Request(PLAIN, [plane("N1")])], NOW)
             asked(client, "ACL", "SETUSER", "app", "~*flights")
             (reply,) = store.fetch([Request(PLAIN, [plane("N1")])], NOW)
-        assert reply.lookup.tolist() == [MISSING]
+        assert reply.results.tolist() == [MISSING]
     finally:
         asked(client, "ACL", "DELUSER", "app")
 

@@ -29,12 +29,12 @@ def reply_to(entity: Entity, keys: int, arrived: bytes, *, singly: bool = False)
 
 
 def assert_reply(reply: Reply, lookup: Sequence[Lookup], values: Sequence[Sequence[float]]) -> None:
-    assert [Lookup(state) for state in reply.lookup.tolist()] == list(lookup)
+    assert [Lookup(state) for state in reply.results.tolist()] == list(lookup)
     np.testing.assert_array_equal(reply.values, np.array(values))
     assert reply.values.dtype == np.float64
     assert reply.absent.dtype == np.bool_
-    assert reply.lookup.dtype == np.uint8
-    assert reply.absent[reply.lookup != Lookup.HIT].all()
+    assert reply.results.dtype == np.uint8
+    assert reply.absent[reply.results != Lookup.HIT].all()
 
 
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=5))
@@ -55,7 +55,7 @@ def test_no_keys_are_no_commands(entity: Entity) -> None:
     assert len(widths) == 0
     reply = read(Request(entity, []), Inbox().cells, NOW)
     assert reply.values.shape == reply.absent.shape == (0, len(entity.fields))
-    assert reply.lookup.shape == (0,)
+    assert reply.results.shape == (0,)
 
 
 def test_a_hash_is_missing_only_where_none_of_its_fields_is_there() -> None:
@@ -128,4 +128,4 @@ def test_packed_values_are_float32_widened() -> None:
 def test_packed_values_keep_every_bit(rows: list[list[float]]) -> None:
     reply = reply_to(PACKED, len(rows), array(*(struct.pack("<2f", *row) for row in rows)))
     np.testing.assert_array_equal(reply.values.astype(np.float32), np.array(rows, np.float32))
-    assert (reply.lookup == Lookup.HIT).all()
+    assert (reply.results == Lookup.HIT).all()

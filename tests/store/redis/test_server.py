@@ -90,7 +90,7 @@ def assert_found(store: Store, client: redis.Redis, requests: list[Request]) -> 
     for request, reply in zip(requests, replies, strict=True):
         for row, key in enumerate(request.keys):
             lookup, values = find(client, request.entity, key)
-            assert reply.lookup[row] == lookup, key
+            assert reply.results[row] == lookup, key
             assert reply.absent[row].tolist() == [value is None for value in values]
             np.testing.assert_array_equal(reply.values[row], [np.nan if value is None else value for value in values])
 

@@ -60,7 +60,7 @@ class FeastLayout:
         shape = keys, features
         answer = Answer(np.empty(shape), np.empty(shape, np.bool_), np.empty(keys, np.uint8), np.empty(keys))
         judge(_Fields(cells.kinds, asked.views, asked.width), parsed, now, max_age_of(entity), answer)
-        return Reply(answer.values, answer.absent, answer.lookup, answer.changed if asked.times else None)
+        return Reply(answer.values, answer.absent, answer.results, answer.changed if asked.times else None)
 
     def findings(self, server: Server, key: bytes, shown_key: str, entity: Entity) -> Iterator[Finding]:
         """Check that each view and feature is there, and that each feature is a number."""
@@ -147,7 +147,7 @@ class Answer(NamedTuple):
 
     values: Floats2  # [keys, features]
     absent: Flags2  # [keys, features]
-    lookup: Codes  # [keys]
+    results: Codes  # [keys]
     changed: Floats  # [keys]
 
 
@@ -173,7 +173,7 @@ def judge(fields: _Fields, parsed: Parsed, now: float, max_age: float, answer: A
         answer: output.
     """
     features, width = len(fields.views), fields.width
-    for key in range(len(answer.lookup)):
+    for key in range(len(answer.results)):
         first = key * width
         state, oldest = MISSING, np.inf
         for feature in range(features):
@@ -185,7 +185,7 @@ def judge(fields: _Fields, parsed: Parsed, now: float, max_age: float, answer: A
             state = INVALID
         elif state == HIT and width > features and now - oldest > max_age:
             state = STALE
-        answer.lookup[key], answer.changed[key] = state, oldest
+        answer.results[key], answer.changed[key] = state, oldest
         for feature in range(features):
             there = state == HIT and parsed.found[first + feature] == NUMBER
             answer.absent[key, feature] = not there

@@ -128,7 +128,7 @@ def judge(cells: _Parsed, now: float, max_age: float, found: Answers) -> None:
         found: [keys], output.
     """
     kinds, numbers, width = cells.kinds, cells.numbers, cells.width
-    values, absent, lookup = found.values, found.absent, found.lookup
+    values, absent, lookup = found.values, found.absent, found.results
     features = values.shape[1]
     for key in range(len(lookup)):
         first = key * width
