@@ -13,6 +13,8 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from scorer.arrays.cache import trusted_folders
+
 Function = TypeVar("Function", bound=Callable[..., object])
 
 # C-contiguous arrays, named by their items and dimensions. `Bytes` is read-only: numba accepts a writable array as an
@@ -62,8 +64,9 @@ def entry(function: Function) -> Function:
 def kernel(*signatures: object, refcounts: bool = True) -> Callable[[Function], Function]:
     """Compile a function at import for the given numba signatures, or load it from the cache on disk.
 
-    A function without a signature is compiled into the kernels that call it. If the cache folder cannot be written (as
-    in a read-only image), or the cache is damaged, the function is compiled at each start and listed in `uncached`.
+    A function without a signature is compiled into the kernels that call it. If the function is not in the cache and
+    cannot be added (the folder is read-only, not trusted, or damaged), it is compiled at each start and listed in
+    `uncached`.
 
     A kernel that only reads and writes items of its arrays can do without `refcounts`, as can everything that it calls.
     Otherwise numba counts references to arrays, atomically and in each call, which takes longer than a small call does.
@@ -72,17 +75,34 @@ def kernel(*signatures: object, refcounts: bool = True) -> Callable[[Function], 
     options = {"nogil": True, "error_model": "numpy"}
     if not refcounts:
         options |= {"_nrt": False, "forceinline": not signatures}
-    compile_for = cast("Callable[..., Callable[[Function], Function]]", numba.njit)
+    njit: Any = numba.njit
 
     def compiled(function: Function) -> Function:
-        chosen = list(signatures) or None
         try:
-            return compile_for(chosen, cache=True, **options)(function)
+            with trusted_folders():
+                cached = njit(cache=True, **options)(function)
+            _compile(cached, signatures)
         except Exception:  # noqa: BLE001  no fault of the cache may stop a start; a fault of the code is raised again below
             uncached.append(function.__name__)
-            return compile_for(chosen, **options)(function)
+            cached = njit(**options)(function)
+            _compile(cached, signatures)
+        return cast("Function", cached)
 
     return compiled
+
+
+def _compile(dispatcher: Any, signatures: tuple[object, ...]) -> None:  # noqa: ANN401  numba has no types
+    """Compile for the signatures, and for no others later; or load what was compiled before."""
+    config: Any = numba.config
+    if not signatures or config.DISABLE_JIT:
+        return
+    for signature in signatures:
+        try:
+            dispatcher.compile(signature)
+        except OSError:  # it was compiled, but the folder can only be read; otherwise it is raised again
+            dispatcher.compile(signature)
+            uncached.append(dispatcher.__name__)
+    dispatcher.disable_compile()
 
 
 def _type_of(annotation: Any) -> types.Type:  # noqa: ANN401  an annotation can be any object
