@@ -54,7 +54,7 @@ def _ensure(folder: Path) -> None:
 
 
 # Whoever can write `__pycache__` beside the source can replace its bytecode as well, so that folder needs no rule.
-_LOCATORS = ",".join([f"{__name__}.Named", InTreeCacheLocator.__name__, f"{__name__}.OfUser"])
+_LOCATORS = ",".join([f"{__name__}.{Named.__name__}", InTreeCacheLocator.__name__, f"{__name__}.{OfUser.__name__}"])
 
 
 @contextmanager
