@@ -116,17 +116,19 @@ def _script(root: Path, mounts: Mapping[str, str], context: Mapping[str, Any], c
         if source not in DEVICES:
             lines += [f"mount -o remount,bind,ro {inside}"]
     lines += [f"ln -s usr/{name} {root}/{name}" for name in ("bin", "lib", "lib64")]
-    lines += [f"mount -o remount,ro {root}", f"exec chroot {root} {shlex.join([*_lowered(context), *command])}"]
+    lines += [f"mount -o remount,bind,ro {root}", f"exec {shlex.join([*_lowered(root, context), *command])}"]
     return "\n".join(lines)
 
 
-def _lowered(context: Mapping[str, Any]) -> list[str]:
-    """Return the command that gives up what the pod's securityContext does not grant."""
+def _lowered(root: Path, context: Mapping[str, Any]) -> list[str]:
+    """Return the command that enters a root, and gives up what the pod's securityContext does not grant."""
     user, group = context["runAsUser"], context["runAsGroup"]
     lowered = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
     if os.geteuid() == 0:
-        return [*lowered, f"--reuid={user}", f"--regid={group}", "--clear-groups", "--"]
-    return ["unshare", "--user", f"--map-user={user}", f"--map-group={group}", *lowered, "--"]
+        return ["chroot", str(root), *lowered, f"--reuid={user}", f"--regid={group}", "--clear-groups", "--"]
+    # A user namespace cannot be made below a root that was changed, so it comes first.
+    entering = ["unshare", "--user", "--keep-caps", f"--map-user={user}", f"--map-group={group}", f"--root={root}"]
+    return [*entering, "--wd=/", *lowered, "--ambient-caps=-all", "--"]
 
 
 def _memory_cgroup(limit: int) -> Path | None:
