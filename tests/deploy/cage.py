@@ -12,12 +12,14 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scorer.sandbox.watchdog import watchdog
 from tests.deploy.dockerfile import Image
 from tests.deploy.pod import Objects, amount
 
@@ -64,9 +66,11 @@ class Caged:
         """Kill it if it is there."""
         self.process.kill()
         self.process.wait()
-        if self.cgroup:
-            with suppress(OSError):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.cgroup and self.cgroup.exists() and time.monotonic() < deadline:
+            with suppress(OSError):  # its last process is still about to end
                 self.cgroup.rmdir()
+            time.sleep(0.05)
 
 
 def cage(image: Image, objects: Objects, folder: Path, pod: str, environment: dict[str, str]) -> Caged:
@@ -101,6 +105,7 @@ def cage(image: Image, objects: Objects, folder: Path, pod: str, environment: di
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            process_group=watchdog().group,
         )
     return Caged(process, log_file, cgroup)
 
@@ -123,7 +128,8 @@ def _script(root: Path, mounts: Mapping[str, str], context: Mapping[str, Any], c
 def _lowered(root: Path, context: Mapping[str, Any]) -> list[str]:
     """Return the command that enters a root, and gives up what the pod's securityContext does not grant."""
     user, group = context["runAsUser"], context["runAsGroup"]
-    lowered = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+    # Whoever becomes another user outlives --kill-child, unless it asks for the same again.
+    lowered = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--pdeathsig=KILL"]
     if os.geteuid() == 0:
         return ["chroot", str(root), *lowered, f"--reuid={user}", f"--regid={group}", "--clear-groups", "--"]
     # A user namespace cannot be made below a root that was changed, so it comes first.
