@@ -2,10 +2,16 @@
 # A replica with its dependencies as deploy/requirements.lock pins them, without a compiler and not as root. Mount the
 # configuration, the schemas and the models, and say which command: docker run -v ./my:/etc/scorer scorer run -c ...
 
-FROM python:3.11-slim AS build
+# By digest, so that each build begins with the same bytes. For a newer one, with the fixes of its packages:
+# docker buildx imagetools inspect python:3.11-slim
+ARG PYTHON=python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
+
+FROM $PYTHON AS build
 ARG PREFIX=/opt/scorer
 ARG KERNELS=/var/cache/scorer
-ENV NUMBA_CACHE_DIR=$KERNELS
+# What the kernels are compiled for: any processor of the architecture. Another name, such as x86-64-v3, needs that one.
+ARG PROCESSOR=generic
+ENV NUMBA_CACHE_DIR=$KERNELS NUMBA_CPU_NAME=$PROCESSOR NUMBA_CPU_FEATURES=
 WORKDIR /src
 COPY deploy/requirements.lock deploy/
 RUN python -m venv $PREFIX && $PREFIX/bin/pip install --no-cache-dir --require-hashes -r deploy/requirements.lock
@@ -16,8 +22,9 @@ RUN awk '/^[^ #]/ { mine = /^setuptools==/ } mine' requirements.lock > build.loc
     && $PREFIX/bin/pip install --no-cache-dir --require-hashes -r build.lock \
     && $PREFIX/bin/pip install --no-cache-dir --no-index --no-deps --no-build-isolation . \
     && $PREFIX/bin/pip uninstall --yes --quiet setuptools pip
-# Compile now what a replica would compile at its first start.
-RUN $PREFIX/bin/python -c "import scorer.app, scorer.store.redis.server"
+# Compile now what a replica would compile at its first start. -P: from where it is installed, not from this folder, since
+# kernels are found by the path of their source.
+RUN $PREFIX/bin/python -P -c "import scorer.app, scorer.store.redis.server"
 
 # For docker-compose's profile `demo`: the image below and the flights.
 FROM build AS build-demo
@@ -25,24 +32,26 @@ ARG PREFIX=/opt/scorer
 COPY deploy/requirements-demo.lock deploy/
 RUN python -m pip --python $PREFIX/bin/python install --no-cache-dir --require-hashes -r deploy/requirements-demo.lock
 
-FROM python:3.11-slim AS demo
+FROM $PYTHON AS demo
 ARG PREFIX=/opt/scorer
 ARG KERNELS=/var/cache/scorer
-ENV PATH=$PREFIX/bin:$PATH NUMBA_CACHE_DIR=$KERNELS
+ARG PROCESSOR=generic
+ENV PATH=$PREFIX/bin:$PATH NUMBA_CACHE_DIR=$KERNELS NUMBA_CPU_NAME=$PROCESSOR NUMBA_CPU_FEATURES=
 COPY --from=build-demo $PREFIX $PREFIX
-COPY --from=build-demo --chown=10001:10001 $KERNELS $KERNELS
+COPY --from=build-demo $KERNELS $KERNELS
 WORKDIR /etc/scorer
 COPY deploy/flights.py deploy/
 USER 10001:10001
 ENTRYPOINT ["python", "deploy/flights.py"]
 
-FROM python:3.11-slim AS scorer
+FROM $PYTHON AS scorer
 ARG PREFIX=/opt/scorer
 ARG KERNELS=/var/cache/scorer
-ENV PATH=$PREFIX/bin:$PATH NUMBA_CACHE_DIR=$KERNELS PYTHONUNBUFFERED=1
+ARG PROCESSOR=generic
+ENV PATH=$PREFIX/bin:$PATH NUMBA_CACHE_DIR=$KERNELS NUMBA_CPU_NAME=$PROCESSOR NUMBA_CPU_FEATURES= PYTHONUNBUFFERED=1
 COPY --from=build $PREFIX $PREFIX
-# The kernels fit the processor that compiled them. On another one they are compiled again, so the user may write here.
-COPY --from=build --chown=10001:10001 $KERNELS $KERNELS
+# They are machine code, so they belong to root: a replica loads them and cannot change them.
+COPY --from=build $KERNELS $KERNELS
 WORKDIR /etc/scorer
 USER 10001:10001
 EXPOSE 9464

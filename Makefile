@@ -6,7 +6,7 @@ READY = .venv/ready
 ARGS =
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test prove torture lint bench lock clean
+.PHONY: help demo test prove torture lint bench audit sbom lock clean
 .SUFFIXES:
 
 help:
@@ -16,6 +16,8 @@ help:
 	@echo 'make torture random faults until 200 replicas were killed in each mode of delivery; about an hour'
 	@echo 'make lint    style, types, imports and dead code'
 	@echo 'make bench   throughput and latency beside other ways to do it'
+	@echo 'make audit   known vulnerabilities of the locked packages, by the package index'
+	@echo 'make sbom    what the image has of Python packages, as CycloneDX: build/sbom.cdx.json'
 	@echo 'make lock    resolve the dependencies anew'
 	@echo 'make clean   remove what these made'
 	@echo
@@ -50,6 +52,12 @@ lint: $(READY)
 
 bench: $(READY)
 	@$(PYTHON_IN) -m benchmarks $(ARGS)
+
+audit: $(READY)
+	@$(PYTHON_IN) .ci/audit.py
+
+sbom: $(READY)
+	@$(PYTHON_IN) deploy/sbom.py -o build/sbom.cdx.json
 
 COMPILE = .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--custom-compile-command 'make lock'

@@ -11,6 +11,7 @@ from functools import partial
 import structlog
 
 from scorer import pipeline
+from scorer.arrays.cache import distrusted
 from scorer.arrays.kernel import uncached
 from scorer.avro import SCHEMA_HEADER, Encoder
 from scorer.check import require_topics
@@ -43,6 +44,7 @@ LOOP_LIMIT_SECONDS = 60.0  # if one iteration of the loop takes longer, /live fa
 LEAVE_SECONDS = 1.0  # the part of the shutdown deadline reserved for leaving the group
 MAX_POLL_INTERVAL_MS = 300_000  # librdkafka's default, after which the group gives the partitions to another replica
 SLOW_START = "kernels are compiled at each start: set NUMBA_CACHE_DIR to a writable folder, or empty a damaged one"
+DISTRUSTED = "compiled kernels are not loaded from a folder that others could have written"
 
 log = structlog.get_logger()
 
@@ -56,6 +58,8 @@ def run(settings: Settings) -> bool:
         Fatal: a topic is missing, or there was no safe way to continue.
     """
     serving = prepare(settings)
+    for reason in distrusted:
+        log.warning(DISTRUSTED, reason=reason)
     if uncached:
         log.warning(SLOW_START, kernels=len(uncached))
     if problems := golden_problems(serving):

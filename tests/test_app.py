@@ -1,7 +1,9 @@
-"""The HTTP pages of a real replica."""
+"""The HTTP pages of a real replica, and what it says at its start."""
 
 import json
+import os
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -98,3 +100,23 @@ def test_a_replica_that_waits_for_anothers_transaction_says_so_and_stays_ready(w
     world.wait_committed()
     assert world.stop(replica) == 0
     world.verify()
+
+
+def test_a_replica_warns_of_a_cache_that_others_can_write(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with subprocess.Popen(
+        [sys.executable, "-m", "scorer", "run", "-c", "deploy/scorer.yaml"],
+        cwd=Path(__file__).parents[1],
+        env=os.environ | {"NUMBA_CACHE_DIR": str(folder), "SCORER_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as replica:
+        assert replica.stderr is not None
+        line = json.loads(replica.stderr.readline())
+        replica.kill()
+    assert line["level"] == "warning"
+    assert line["event"] == "compiled kernels are not loaded from a folder that others could have written"
+    assert line["reason"] == f"{folder} can be written by other users"
+    assert not list(folder.rglob("*.nb?"))

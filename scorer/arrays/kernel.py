@@ -15,6 +15,8 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from scorer.arrays.cache import trusted_folders
+
 Function = TypeVar("Function", bound=Callable[..., object])
 
 # C-contiguous arrays, named by their items and dimensions. `Bytes` is read-only: numba accepts a writable array as an
@@ -59,8 +61,8 @@ def read_only(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def entry(function: Function) -> Function:
     """Compile a function that Python calls, at import, for the types of its annotations.
 
-    It is loaded from the cache on disk where it is there. If the cache folder cannot be written (as in a read-only
-    image), or the cache is damaged, the function is compiled at each start and listed in `uncached`.
+    It is loaded from the cache on disk if it is there. If it cannot be added (the folder is read-only, not trusted, or
+    damaged), the function is compiled at each start and listed in `uncached`.
 
     Args:
         function: each annotation is an alias of this module, `int`, `float`, `bool`, or a NamedTuple of those; the
@@ -70,10 +72,14 @@ def entry(function: Function) -> Function:
     result = _type_of(hints.pop("return"))
     signature = result(*map(_type_of, hints.values()))
     try:
-        return _compile([signature], cache=True)(function)
+        with trusted_folders():
+            compiled = _decorated(function, cache=True)
+        _compile(compiled, signature)
     except Exception:  # noqa: BLE001  no fault of the cache may stop a start; a fault of the code is raised again below
         uncached.append(function.__name__)
-        return _compile([signature])(function)
+        compiled = _decorated(function)
+        _compile(compiled, signature)
+    return cast("Function", compiled)
 
 
 def kernel(function: Function) -> Function:
@@ -81,17 +87,29 @@ def kernel(function: Function) -> Function:
 
     Python may call it as well, in a test: it is compiled at the first call then.
     """
-    return _compile(None, forceinline=True)(function)  # a call would pass ten numbers for each array
+    return cast("Function", _decorated(function, forceinline=True))  # a call would pass ten numbers for each array
 
 
-def _compile(signatures: list[object] | None, **options: bool) -> Callable[[Function], Function]:
-    """Return numba's decorator.
+def _decorated(function: Function, **options: bool) -> Any:  # noqa: ANN401  numba has no types
+    """Decorate a function, without numba's runtime.
 
-    Kernels do without its runtime. Otherwise it counts references to arrays, atomically and in each call, which takes
-    longer than a small call does.
+    Otherwise it counts references to arrays, atomically and in each call, which takes longer than a small call does.
     """
-    decorate = cast("Callable[..., Callable[[Function], Function]]", numba.njit)
-    return decorate(signatures, nogil=True, error_model="numpy", _nrt=False, **options)
+    njit: Any = numba.njit
+    return njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
+
+
+def _compile(dispatcher: Any, signature: object) -> None:  # noqa: ANN401  numba has no types
+    """Compile for one signature, and for no others later; or load what was compiled before."""
+    config: Any = numba.config
+    if config.DISABLE_JIT:
+        return
+    try:
+        dispatcher.compile(signature)
+    except OSError:  # it was compiled, but the folder can only be read; otherwise it is raised again
+        dispatcher.compile(signature)
+        uncached.append(dispatcher.__name__)
+    dispatcher.disable_compile()
 
 
 def _type_of(annotation: Any) -> types.Type:  # noqa: ANN401  an annotation can be any object

@@ -9,6 +9,7 @@ from scorer.avro.grammar import Array, Map, Record, Scalar, Type, Union, without
 from scorer.avro.likeness import words
 from scorer.avro.reader import read_schema
 from scorer.batch import Field, Kind
+from scorer.documents.files import read_text
 from scorer.errors import Misconfigured, Problem, did_you_mean
 
 _KINDS = {
@@ -54,7 +55,7 @@ class Schema:
     def load(cls, path: Path) -> "Schema":
         """Read a schema from a file; see `parse`."""
         try:
-            text = path.read_text("utf-8-sig")
+            text = read_text(path)
         except OSError as error:
             what = f"cannot be read: {error.strerror}"
         except UnicodeDecodeError as error:

@@ -8,6 +8,7 @@ import yaml
 from scorer.errors import Misconfigured, Problem
 
 MOST_CHARACTERS = 4_000_000  # enough for a plan of thirty thousand columns; a longer text is refused
+MOST_VALUES = 300_000  # keys and values, enough for the same plan, which take about 250 MB; a text of more is refused
 _NAME = re.compile(r""" (?:'[^'<]{2,}'|"[^"<]{2,}")""")  # a quoted name in an error of PyYAML
 
 
@@ -58,6 +59,14 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.duplicates: list[tuple[int, str]] = []
+        self._values = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise ValueError(f"it has more than {MOST_VALUES} keys and values")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002  PyYAML's
         seen: set[tuple[str, object]] = set()

@@ -10,7 +10,10 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from scorer.documents.faults import Fault, faults
+from scorer.documents.files import read_bytes
 from scorer.errors import Misconfigured, Problem
+
+MOST_BYTES = 64_000_000  # of a file: tens of thousands of events
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ def read_golden(file: Path) -> list[Golden]:
         Misconfigured: if the file cannot be read, or with a problem for each invalid line.
     """
     try:
-        lines = file.read_bytes().splitlines()
+        lines = read_bytes(file, MOST_BYTES).splitlines()
     except OSError as error:
         raise Misconfigured([Problem(str(file), f"cannot be read: {error.strerror}")]) from error
     rows, problems = [], []

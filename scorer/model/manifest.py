@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, PlainValidator, Vali
 from pydantic_core import PydanticCustomError
 
 from scorer.documents.faults import Fault, faults
+from scorer.documents.files import read_bytes
 from scorer.errors import Misconfigured, Problem
 from scorer.model.rounds import Rounds, parse_rounds
 
@@ -70,7 +71,7 @@ class Manifest:
             Misconfigured: if the file is not a manifest, with every reason.
         """
         try:
-            return cls(**dict(_Form.model_validate(json.loads(file.read_bytes()))))
+            return cls(**dict(_Form.model_validate(json.loads(read_bytes(file)))))
         except OSError as error:
             raise Misconfigured([Problem(str(file), f"cannot be read: {error.strerror}")]) from error
         except ValidationError as error:

@@ -6,6 +6,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from scorer.batch import Field
+from scorer.documents.files import read_text
 from scorer.errors import Misconfigured, Problem
 from scorer.plan import form
 from scorer.plan.columns import FromEvent, PlanColumn, duplicates, read_columns, unknown_field
@@ -121,7 +122,7 @@ class Draft:
             Misconfigured: it cannot be read, or is not YAML.
         """
         try:
-            text = path.read_text("utf-8-sig")
+            text = read_text(path)
         except OSError as error:
             raise Misconfigured([Problem(str(path), f"cannot be read: {error.strerror}")]) from None
         except UnicodeDecodeError:

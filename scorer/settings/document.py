@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from scorer import redaction
+from scorer.documents.files import read_text
 from scorer.documents.yaml import compose
 from scorer.errors import Misconfigured, Problem
 from scorer.settings.catalogue import Key
@@ -33,7 +34,7 @@ def read_file(sources: Sources, path: Path, environ: Mapping[str, str]) -> None:
 def _compose(path: Path) -> yaml.Node | None:
     """Return the file's YAML as nodes, which have their line and whether they are quoted."""
     try:
-        return compose(path.read_text(encoding="utf-8"), str(path))
+        return compose(read_text(path, "utf-8"), str(path))
     except FileNotFoundError:
         raise Misconfigured([Problem(str(path), "no such file", "name the configuration with -c FILE")]) from None
     except OSError as error:

@@ -1,6 +1,7 @@
 """Kernels load with any cache. Each test runs a new process, since kernels are compiled at import."""
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from numba import types
 from numpy.typing import NDArray
 
+from scorer.arrays.cache import doubt
 from scorer.arrays.kernel import Bytes, Ints, entry
 
 Flags: TypeAlias = Annotated[NDArray[np.bool_], types.boolean[::1]]
@@ -33,6 +35,22 @@ def refused(*_, **__):
 
 tempfile.TemporaryFile = refused  # with which numba finds out whether it may write, and which root always may
 """
+
+READ_ONLY = f"""
+{NOWHERE}
+from numba.core.caching import IndexDataCacheFile
+IndexDataCacheFile._open_for_write = refused
+"""
+
+
+class Bomb:
+    """What somebody else would put in place of an index of the cache: code that runs when it is unpickled."""
+
+    def __init__(self, made: Path) -> None:
+        self.made = made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.made,)
 
 
 @pytest.fixture
@@ -71,6 +89,58 @@ def test_a_damaged_cache_is_done_without(folder: Path) -> None:
     for index in cache.rglob("*.nbi"):
         index.write_bytes(b"")
     assert start(folder, cache) == "42 ['twice'] 0"
+
+
+def test_kernels_are_loaded_where_none_can_be_added(folder: Path) -> None:
+    cache = folder / "cache"
+    start(folder, cache)
+    assert start(folder, cache, READ_ONLY) == "42 [] 1"
+    (folder / "made.py").write_text(MODULE.replace("2 * number", "number + number"))
+    assert start(folder, cache, READ_ONLY) == "42 ['twice'] 0"
+
+
+@pytest.mark.parametrize("place", [".", "..", "*.nbi"])
+def test_a_cache_that_others_can_write_runs_no_code_of_theirs(folder: Path, place: str) -> None:
+    cache, exploded = folder / "above/cache", folder / "exploded"
+    start(folder, cache)
+    (index,) = cache.rglob("*.nbi")
+    index.write_bytes(pickle.dumps(Bomb(exploded)))
+    (open_to_all,) = index.parent.glob(place) if place.startswith("*") else [index.parent / place]
+    mode = open_to_all.stat().st_mode
+    open_to_all.chmod(0o777)
+    assert start(folder, cache) == "42 [] 0", "it is kept beside the source instead"
+    assert not exploded.exists()
+    open_to_all.chmod(mode)
+    start(folder, cache)
+    assert exploded.exists(), "the bomb is a dud, and this test proves nothing"
+
+
+def test_a_cache_of_another_user_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doubt(tmp_path) is None
+    if os.geteuid() == 0:  # root alone can give a folder away
+        os.chown(tmp_path, 4242, 4242)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    assert "belongs to user" in str(doubt(tmp_path))
+
+
+def test_a_cache_in_a_folder_of_all_is_trusted_only_if_others_cannot_rename_it(tmp_path: Path) -> None:
+    cache = tmp_path / "mine"
+    cache.mkdir(0o700)
+    tmp_path.chmod(0o1777)
+    assert doubt(cache) is None
+    tmp_path.chmod(0o777)
+    assert doubt(cache) == f"{tmp_path} can be written by other users"
+
+
+def test_a_link_to_a_cache_is_as_safe_as_both_of_its_ends(tmp_path: Path) -> None:
+    cache, link = tmp_path / "mine", tmp_path / "open" / "link"
+    cache.mkdir(0o700)
+    link.parent.mkdir()
+    link.symlink_to(cache)
+    assert doubt(link) is None
+    link.parent.chmod(0o777)
+    assert doubt(link) == f"{link.parent} can be written by other users"
 
 
 def test_code_that_does_not_compile_is_an_error_all_the_same(folder: Path) -> None:

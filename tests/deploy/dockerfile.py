@@ -28,7 +28,8 @@ def parse(file: Path) -> Stages:
         name, _, rest = line.partition(" ")
         if name == "FROM":
             stage = stages.setdefault(rest.split(" AS ")[1], [])
-        stage.append((name, rest.strip()))
+        if stages:  # ARGs before them belong to none
+            stage.append((name, rest.strip()))
     return stages
 
 
@@ -42,6 +43,7 @@ class Image:
     root: Path
     args: Mapping[str, str]
     environment: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)  # of the image alone: what ENV has set
     declared: dict[str, str] = field(default_factory=dict)
     folder: Path = Path()
 
@@ -100,6 +102,7 @@ class Image:
     def _env(self, rest: str) -> None:
         new = dict(word.split("=", 1) for word in shlex.split(self._expand(rest)))
         self.environment.update(new)
+        self.variables.update(new)
 
     def _workdir(self, rest: str) -> None:
         self.folder = self.root / rest.lstrip("/")

@@ -52,6 +52,18 @@ def test_it_does_not_run_as_root_and_is_what_is_built_by_default(stages: Stages)
     assert dict(instructions)["USER"] == "10001:10001"
 
 
+def test_each_stage_begins_with_one_base_by_its_digest(stages: Stages) -> None:
+    bases = [dict(instructions)["FROM"].split(" AS ")[0] for instructions in stages.values()]
+    assert set(bases) - set(stages) == {"$PYTHON"}
+    (base,) = re.findall(r"^ARG PYTHON=(\S+)$", (CONTEXT / "Dockerfile").read_text(), re.MULTILINE)
+    assert re.fullmatch(r"python:3\.11-slim@sha256:[0-9a-f]{64}", base)
+
+
+def test_a_replica_cannot_change_the_kernels_that_it_loads(stages: Stages) -> None:
+    copied = [rest for name, rest in stages["scorer"] if name == "COPY" and "$KERNELS" in rest]
+    assert copied == ["--from=build $KERNELS $KERNELS"], "without --chown they belong to root"
+
+
 def test_the_locks_for_production_are_parts_of_the_one_for_development() -> None:
     def pins(file: str) -> set[str]:
         return set(re.findall(r"^[a-z0-9-]+==\S+", (CONTEXT / file).read_text(), re.MULTILINE))

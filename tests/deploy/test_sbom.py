@@ -1,0 +1,71 @@
+"""The bill of materials: what the lock file pins and nothing else, as CycloneDX has it."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.dockerfile import CONTEXT
+from tests.deploy.tools import home
+
+SCHEMAS = "python/cyclonedx/schema/_res"
+LOCK = (CONTEXT / "deploy/requirements.lock").read_text()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("sbom"))
+
+
+def written(folder: Path) -> Path:
+    file = folder / "made/sbom.cdx.json"
+    subprocess.run([sys.executable, "deploy/sbom.py", "-o", str(file)], cwd=CONTEXT, check=True)
+    return file
+
+
+def check(file: Path) -> "subprocess.CompletedProcess[str]":
+    folder = home() / SCHEMAS
+    command = [sys.executable, "-m", "check_jsonschema", "--base-uri", f"{folder.as_uri()}/"]
+    command += ["--schemafile", str(folder / "bom-1.6.SNAPSHOT.schema.json"), str(file)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_it_follows_the_schema_of_cyclonedx(file: Path, tmp_path: Path) -> None:
+    done = check(file)
+    assert done.returncode == 0, done.stdout + done.stderr
+    wrong: dict[str, Any] = json.loads(file.read_text())
+    wrong["components"][0]["hashes"][0]["content"] = "none"
+    (tmp_path / "wrong.json").write_text(json.dumps(wrong))
+    assert "hashes[0].content" in check(tmp_path / "wrong.json").stdout
+
+
+def test_it_has_what_is_pinned_with_its_hashes_and_nothing_else(file: Path) -> None:
+    components = json.loads(file.read_text())["components"]
+    pinned = re.findall(r"^([a-z0-9.-]+)==([^\s;\\]+)", LOCK, re.MULTILINE)
+    assert [(each["name"], each["version"]) for each in components] == pinned
+    assert sum(len(each["hashes"]) for each in components) == LOCK.count("--hash=sha256:")
+    assert all(each["hashes"] for each in components)
+
+
+def test_everything_is_there_because_something_needs_it(file: Path) -> None:
+    made = json.loads(file.read_text())
+    needs = {each["ref"]: set(each["dependsOn"]) for each in made["dependencies"]}
+    root = made["metadata"]["component"]["bom-ref"]
+    reached, open_ends = {root}, [root]
+    while open_ends:
+        new = needs[open_ends.pop()] - reached
+        reached |= new
+        open_ends += new
+    assert reached == needs.keys() == {root, *(each["bom-ref"] for each in made["components"])}
+    project = tomllib.loads((CONTEXT / "pyproject.toml").read_text())["project"]
+    direct = {re.split(r"[^\w-]", line, maxsplit=1)[0] for line in project["dependencies"]}
+    assert {re.findall(r"pypi/(.*)@", each)[0] for each in needs[root]} == direct
+
+
+def test_it_is_the_same_each_time(file: Path, tmp_path: Path) -> None:
+    assert written(tmp_path).read_bytes() == file.read_bytes()
