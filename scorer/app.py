@@ -116,7 +116,7 @@ def _build(serving: Serving, header: bytes, stack: ExitStack, stop: Stop) -> Par
         health.set(component, False, "not yet known")  # noqa: FBT003  reads as a sentence
     stack.enter_context(watched(health, Outages(log)))
     if settings.http is not None:
-        stack.enter_context(serve(settings.http.host, settings.http.port, metrics, health))
+        stack.enter_context(serve(settings.http, metrics, health))
 
     watch = Watch(metrics.stages, health, Outages(log), [metrics])
     brokers, registry = partial(watch.status, Component.KAFKA), partial(watch.status, Component.REGISTRY)

@@ -19,6 +19,7 @@ from scorer.settings.kinds import (
     Seconds,
     Servers,
     Text,
+    Token,
     Topic,
     Topics,
     Url,
@@ -304,11 +305,36 @@ class BatchSettings(Group):
     )
 
 
+class HttpTlsSettings(Group):
+    """The certificate of the HTTP server: PEM files, which are read again when they are replaced."""
+
+    certificate: PathSetting = Field(
+        description="The certificate, followed by those of its issuers. The file may contain the key, too."
+    )
+    key: PathSetting | None = Field(default=None, description="Private key of the certificate, not encrypted.")
+
+
 class HttpSettings(Group):
     """Metrics and health at /metrics, /live and /ready. `http: null` turns the server off."""
 
     host: Text = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     port: int = Field(default=9464, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
+    token: Token = Field(
+        default="",
+        description="Bearer token that a client must send to see more than the status of /live and /ready. If empty, "
+        "everyone sees everything. At most one of `token` and `token_file` may be set.",
+    )
+    token_file: PathSetting | None = Field(
+        default=None, description="File with the token, which is read again when it is replaced."
+    )
+    tls: HttpTlsSettings | None = None
+
+    @field_validator("token_file")
+    @classmethod
+    def _only_one(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None and info.data.get("token"):
+            raise ValueError("expected http.token or http.token_file, not both")
+        return file
 
 
 class LogSettings(Group):

@@ -48,7 +48,8 @@ def masked(key: Key, value: str) -> str:
         shown, form = _without_passwords(value), _FORM.match(value)
         return shown if _SHOWN.fullmatch(shown) else f"{form[0] if form else ''}{MASK}"
     if key == ("registry", "user"):
-        return f"{value.partition(':')[0]}:{MASK}" if value else ""
+        name, colon, _ = value.partition(":")
+        return f"{name}:{MASK}" if colon else name
     if _is_credential(key):
         return MASK if value else ""
     return _without_login(value)
@@ -86,8 +87,10 @@ def secrets_in(key: Key, value: str) -> Iterator[str]:
 
 
 def _is_credential(key: Key) -> bool:
-    """Whether a value lets its owner into the schema registry, all of it."""
-    return key == ("registry", "token") or (key[:2] == ("registry", "oauth") and bool(SECRET.search(key[-1])))
+    """Whether all of a value is a secret."""
+    if key in {("registry", "token"), ("http", "token")}:
+        return True
+    return key[:2] == ("registry", "oauth") and bool(SECRET.search(key[-1]))
 
 
 def is_secret(variable: str) -> bool:
