@@ -125,8 +125,8 @@ def _caught_up(parts: Parts, stopping: Callable[[], bool]) -> bool:
             parts.delivery.commit()
             parts.source.keep_alive(None, COMMIT_TURN_SECONDS)
         if time.monotonic() > late_at:
-            watch.status(
-                Component.WRITES, "offsets of written records cannot be committed, so no more records are written"
-            )
+            what = "offsets of written records cannot be committed, so no more records are written"
+            why = parts.source.commits.failure
+            watch.status(Component.WRITES, f"{what}: {why}" if why else what)
         watch.heartbeat()
     return not parts.delivery.behind

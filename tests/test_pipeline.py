@@ -45,6 +45,7 @@ class Source:
     """A consumer; partitions change hands inside of its calls alone, as they do in the client."""
 
     starts = SimpleNamespace(decided=True)
+    commits = SimpleNamespace(failure="")
 
     def __init__(self, script: Script, delivery: "Delivery") -> None:
         self._script, self._delivery = script, delivery

@@ -17,6 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, t
 from scorer.errors import Fatal, ScorerError
 from scorer.kafka.brokers.cluster import Cluster
 from scorer.kafka.brokers.groups import describe_group
+from scorer.kafka.brokers.right import Right, principal, to_read, to_write
 from scorer.kafka.brokers.topics import AFTER, BEFORE, DIFFERENCE, Topic
 from scorer.kafka.client import TURN_SECONDS, Answer, LastError, properties, settled
 from scorer.kafka.connect import connect, no_answer
@@ -98,7 +99,7 @@ class Admin:
         futures = self._client.describe_topics(asked, request_timeout=self._seconds)
         found = {}
         for name, future in futures.items():
-            described = self._wait(future, f"describe topic {name}", ABSENT)
+            described = self._wait(future, f"describe topic {name}", ABSENT, self._right(name))
             if described is not None:
                 partitions, replicas = described.partitions, len(described.partitions[0].replicas)
                 found[name] = Topic(name, len(partitions), replicas, self._of_topic(name), str(described.topic_id))
@@ -128,7 +129,8 @@ class Admin:
         seconds = self._seconds
         futures = self._client.create_topics(new, request_timeout=seconds, operation_timeout=seconds)
         for name, future in futures.items():
-            self._wait(future, f"create topic {name}", {KafkaError.TOPIC_ALREADY_EXISTS})
+            right = Right("Create", "topic", name, f"create topic {name}")
+            self._wait(future, f"create topic {name}", {KafkaError.TOPIC_ALREADY_EXISTS}, right)
         created = [name for name, future in futures.items() if future.exception() is None]
         deadline = time.monotonic() + seconds
         while len(self.topics(created)) < len(created) and time.monotonic() < deadline:
@@ -200,14 +202,18 @@ class Admin:
         except KafkaException as failed:
             raise self._failure(failed, doing) from failed
 
-    def _wait(self, future: Future[Any], doing: str, expected: Collection[int] = ()) -> Any:  # noqa: ANN401  the client has no types
+    def _right(self, topic: str) -> Right:
+        """Return the right that a replica needs on one of its topics."""
+        return to_read(topic) if topic in self._kafka.input_topics else to_write(topic)
+
+    def _wait(self, future: Future[Any], doing: str, expected: Collection[int] = (), right: Right | None = None) -> Any:  # noqa: ANN401  the client has no types
         """Return the result, or None for an error with one of the expected codes."""
         try:
             return self._done(future).result()
         except KafkaException as failed:
             if failed.args[0].code() in expected:
                 return None
-            raise self._failure(failed, doing) from failed
+            raise self._failure(failed, doing, right) from failed
 
     def _done(self, future: Future[Any]) -> Future[Any]:
         """Return the future when it is done, serving the client's callbacks meanwhile."""
@@ -218,10 +224,12 @@ class Admin:
             raise no_answer(self._servers, self._reason.text)
         return future
 
-    def _failure(self, failed: KafkaException, doing: str) -> ScorerError:
+    def _failure(self, failed: KafkaException, doing: str, right: Right | None = None) -> ScorerError:
         error: KafkaError = failed.args[0]
         if error.code() in NO_ANSWER:
             return no_answer(self._servers, self._reason.text)
+        if error.code() in DENIED and right is not None:
+            return Fatal(right.lacking(principal(self._kafka.properties), self._servers))
         hint = "; `scorer check` names each right that is missing" if error.code() in DENIED else ""
         return Fatal(f"cannot {doing}: {error.str()}{hint}")
 

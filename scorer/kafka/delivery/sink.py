@@ -7,6 +7,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from scorer.batch import Payloads, Records, Rejected
 from scorer.errors import Fatal
+from scorer.kafka.brokers.denials import Denials
 from scorer.kafka.brokers.topics import BATCH_BYTES
 from scorer.kafka.client import LARGEST_MESSAGE, LastError, producer_properties
 from scorer.kafka.connect import connect
@@ -47,7 +48,8 @@ class Sink:
         self._dead_letters = dead_letters
         self._limit = limit or DeadLetterLimit(None, 1)
         limits = TopicLimits(kafka)
-        self._refusals = Refusals(limits)
+        self._denials = Denials(kafka)
+        self._refusals = Refusals(limits, self._denials.text)
         self._properties = self._client_properties(kafka) | {"error_cb": LastError(condition)}
         self._properties |= _sizes(kafka, limits, self._properties.get("batch.size"))
         self._producer = connect(Producer, self._properties)
