@@ -1,5 +1,6 @@
 """Files that are replaced while a replica runs: certificates, keys, passwords and tokens."""
 
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +22,12 @@ def _look(file: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@functools.cache
+def secret_file(file: Path, setting: str) -> "SecretFile":
+    """Return the file of a secret: the same one for everyone who asks, so that its last secret stays known."""
+    return SecretFile(file, setting)
 
 
 class SecretFile:

@@ -26,7 +26,6 @@ from scorer.settings import KafkaSettings
 
 ABSENT = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART})
 NO_ANSWER = frozenset({KafkaError._TIMED_OUT, KafkaError._TRANSPORT})  # noqa: SLF001  librdkafka's own codes are so named
-HOPELESS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001  the same; waiting does not help
 DENIED = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 OF_TOPICS = (
     "retention.ms", "max.message.bytes", "cleanup.policy", "min.insync.replicas", "unclean.leader.election.enable",
@@ -82,10 +81,9 @@ class Admin:
     def __init__(self, kafka: KafkaSettings, seconds: float = 10.0) -> None:
         self._kafka, self._servers = kafka, kafka.bootstrap_servers
         self._seconds = seconds
-        self._reason = LastError()
-        self._hopeless = False
+        self._reason = LastError(kafka=kafka)
         # No log: the errors that the client would log repeatedly are in the error that is raised.
-        self._properties = {"log_level": 0, **properties(kafka, "admin"), "error_cb": self._on_error}
+        self._properties = {"log_level": 0, **properties(kafka, "admin"), "error_cb": self._reason}
         self._client = connect(AdminClient, self._properties)
 
     def topics(self, names: Iterable[str]) -> dict[str, Topic]:
@@ -203,8 +201,12 @@ class Admin:
             raise self._failure(failed, doing) from failed
 
     def _right(self, topic: str) -> Right:
-        """Return the right that a replica needs on one of its topics."""
-        return to_read(topic) if topic in self._kafka.input_topics else to_write(topic)
+        """Return the right that a replica needs on one of its topics, or to see another one."""
+        if topic in self._kafka.input_topics:
+            return to_read(topic)
+        if topic in {self._kafka.output_topic, self._kafka.dead_letter_topic}:
+            return to_write(topic)
+        return Right("Describe", "topic", topic, f"see topic {topic}")
 
     def _wait(self, future: Future[Any], doing: str, expected: Collection[int] = (), right: Right | None = None) -> Any:  # noqa: ANN401  the client has no types
         """Return the result, or None for an error with one of the expected codes."""
@@ -217,7 +219,7 @@ class Admin:
 
     def _done(self, future: Future[Any]) -> Future[Any]:
         """Return the future when it is done, serving the client's callbacks meanwhile."""
-        while not future.done() and not self._hopeless:
+        while not future.done() and not self._reason.hopeless:
             wait([future], timeout=TURN_SECONDS)
             self._client.poll(0)
         if not future.done():
@@ -232,7 +234,3 @@ class Admin:
             return Fatal(right.lacking(principal(self._kafka.properties), self._servers))
         hint = "; `scorer check` names each right that is missing" if error.code() in DENIED else ""
         return Fatal(f"cannot {doing}: {error.str()}{hint}")
-
-    def _on_error(self, error: KafkaError) -> None:
-        self._reason(error)
-        self._hopeless = self._hopeless or error.code() in HOPELESS

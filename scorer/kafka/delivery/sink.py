@@ -17,6 +17,7 @@ from scorer.kafka.delivery.published import Published, Report
 from scorer.kafka.delivery.refusals import SIZE_ERRORS, Refusals
 from scorer.kafka.delivery.refused_writes import RefusedWrites
 from scorer.kafka.delivery.topic_limits import TopicLimits
+from scorer.kafka.renewal import Login
 from scorer.kafka.writes import Write
 from scorer.settings import KafkaSettings
 
@@ -50,9 +51,9 @@ class Sink:
         limits = TopicLimits(kafka)
         self._denials = Denials(kafka)
         self._refusals = Refusals(limits, self._denials.text)
-        self._properties = self._client_properties(kafka) | {"error_cb": LastError(condition)}
+        self._properties = self._client_properties(kafka) | {"error_cb": LastError(condition, kafka)}
         self._properties |= _sizes(kafka, limits, self._properties.get("batch.size"))
-        self._producer = connect(Producer, self._properties)
+        self._producer, self._login = connect(Producer, self._properties), Login(kafka)
         self._refused: list[tuple[Published, int | Message, KafkaError]] = []  # each with its row, or its prediction
 
     def publish(self, records: Records, payloads: Payloads, rejected: Sequence[Rejected], batch: InFlight) -> None:
@@ -80,6 +81,7 @@ class Sink:
         Raises:
             Fatal: the brokers refused a write.
         """
+        self._login.renew(self._producer)
         self._producer.poll(seconds)
         if self._refused and self._producer.flush(QUIET_SECONDS) == 0:
             refused, self._refused = self._refused, []

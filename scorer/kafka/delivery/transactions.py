@@ -245,7 +245,8 @@ class Transactions(Sink):
             # If another replica has our name, the group rejects our consumer meanwhile; after a mere stall it does not.
             raise Aborted("fenced: another replica has the same kafka.instance_id, or this one stalled for too long")
         within(1.0, partial(_discard, self._producer))
-        self._producer = connect(Producer, {**self._properties, **(properties or self._faults.properties)})
+        chosen = {**self._properties, **self._login.properties(), **(properties or self._faults.properties)}
+        self._producer = connect(Producer, chosen)
         try:
             self._bounded(partial(self._producer.init_transactions, seconds), seconds)
         except KafkaException as failed:

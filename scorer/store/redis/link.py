@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from redis.connection import AbstractConnection
 
 from scorer.errors import Unavailable
-from scorer.redaction import foreign
 from scorer.store.redis.bounds import SHOWN, Malformed
+from scorer.store.redis.handshake import explained
 from scorer.store.redis.resp import BARE, ERROR, Cells, Inbox
 from scorer.store.redis.resp_tree import Tree, TreeInbox
 
@@ -136,7 +136,7 @@ class Link:
             said, advice = f"{self.name} does not answer as Redis does", "check host, port and TLS of features.url"
             raise Unavailable(f"{said}, with {error}; {advice}", f"{said}; {advice}") from None
         except OSError as error:
-            raise Closed(f"the connection to {self.name} broke: {foreign(str(error))}") from None
+            raise Closed(f"the connection to {self.name} broke: {explained(error)}") from None
 
     def watch(self, poll: select.poll) -> None:
         """Register the events that this link waits for."""
@@ -162,7 +162,7 @@ class Link:
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         except OSError as error:
-            raise Closed(f"the connection to {self.name} broke: {foreign(str(error))}") from None
+            raise Closed(f"the connection to {self.name} broke: {explained(error)}") from None
 
     def _send(self) -> None:
         while self._unsent:
