@@ -4,8 +4,9 @@ import gc
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -24,6 +25,7 @@ from scorer.kafka import (
     Delivery,
     ExactlyOnce,
     Limits,
+    Renewal,
     Sink,
     Source,
     Transactions,
@@ -41,11 +43,13 @@ WINDOW = 4  # batches in flight: enough to hide a broker's round trip, few enoug
 # repeats these writes, and those in flight.
 UNCOMMITTED_BATCHES, UNCOMMITTED_EVENTS = 8, 1_000
 LOOP_LIMIT_SECONDS = 60.0  # if one iteration of the loop takes longer, /live fails
+RECONNECT_SECONDS = 10.0  # the wait for acknowledgements and a commit before the clients are created anew
 LEAVE_SECONDS = 1.0  # the part of the shutdown deadline reserved for leaving the group
 MAX_POLL_INTERVAL_MS = 300_000  # librdkafka's default, after which the group gives the partitions to another replica
 SLOW_START = "kernels are compiled at each start: set NUMBA_CACHE_DIR to a writable folder, or empty a damaged one"
 DISTRUSTED = "compiled kernels are not loaded from a folder that others could have written"
 
+MakeClients = Callable[[], tuple[Source, Delivery]]
 log = structlog.get_logger()
 
 
@@ -70,14 +74,19 @@ def run(settings: Settings) -> bool:
         log.info("fetched the schemas of events", versions=versions)
     stop = Stop(settings.shutdown.deadline_s)
     with _signals(stop), ExitStack() as stack:
-        parts = _build(serving, header, stack, stop)
+        renewal = Renewal(settings.kafka, settings.batch)
+        parts, make = _build(serving, header, stack, stop)
         model, trees = serving.bundle, serving.booster.path
         log.info("serving", model=model.name, version=model.version, trees=trees, group=settings.kafka.group_id)
         gc.collect()
         gc.freeze()  # everything loaded so far stays until the end, so later collections can skip it
         parts.source.subscribe(parts.delivery, stop.left)
         try:
-            pipeline.run(parts, stop.requested)
+            while not stop.requested():
+                pipeline.run(parts, lambda: stop.requested() or renewal.due())
+                if not stop.requested():
+                    parts = _reconnect(parts, make, stop)
+                    renewal.done()
             return _finish(parts, stop)
         except Fatal:
             stop.request()
@@ -109,7 +118,7 @@ class Stop:
         return max(0.0, self._deadline - time.monotonic())
 
 
-def _build(serving: Serving, header: bytes, stack: ExitStack, stop: Stop) -> Parts:
+def _build(serving: Serving, header: bytes, stack: ExitStack, stop: Stop) -> tuple[Parts, MakeClients]:
     settings, bundle = serving.settings, serving.bundle
     metrics, health = Metrics(serving.entities), Health(_loop_limit(settings))
     metrics.model(bundle.name, bundle.version, ARM, compiled=serving.booster.compiled)
@@ -120,23 +129,16 @@ def _build(serving: Serving, header: bytes, stack: ExitStack, stop: Stop) -> Par
         health.set(component, False, "not yet known")  # noqa: FBT003  reads as a sentence
     stack.enter_context(watched(health, Outages(log)))
     if settings.http is not None:
-        stack.enter_context(serve(settings.http.host, settings.http.port, metrics, health))
+        stack.enter_context(serve(settings.http, metrics, health))
 
     watch = Watch(metrics.stages, health, Outages(log), [metrics])
-    brokers, registry = partial(watch.status, Component.KAFKA), partial(watch.status, Component.REGISTRY)
+    registry = partial(watch.status, Component.REGISTRY)
     if settings.events.framing == "confluent":
         registry()  # it answered when the versions were fetched
     limit = DeadLetterLimit(settings.kafka.max_dead_letter_ratio, settings.kafka.dead_letter_window)
-    letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
-    source = Source(settings.kafka, settings.batch, metrics, brokers, watch.waiting)
-    delivery: Delivery
-    if settings.kafka.delivery == "exactly-once":
-        transactions = Transactions(settings.kafka, letters, brokers, source.commits, limit, stop.left)
-        delivery = ExactlyOnce(transactions, source.membership)
-    else:
-        checkpoint = Checkpoint(source.commits, _limits(settings.batch), metrics.in_flight)
-        delivery = AtLeastOnce(Sink(settings.kafka, letters, brokers, limit), checkpoint)
-    return Parts(
+    make = partial(_clients, serving, limit, metrics, watch, stop)
+    source, delivery = make()
+    parts = Parts(
         source=source,
         decoder=serving.decoder(serving.formats.framing(header_reader(SCHEMA_HEADER), registry)),
         scorer=serving.scorer(lookups.fetch if lookups else None, watch.stage),
@@ -146,6 +148,39 @@ def _build(serving: Serving, header: bytes, stack: ExitStack, stop: Stop) -> Par
         delivery=delivery,
         watch=watch,
     )
+    return parts, make
+
+
+def _clients(
+    serving: Serving, limit: DeadLetterLimit, metrics: Metrics, watch: Watch, stop: Stop
+) -> tuple[Source, Delivery]:
+    """Create the consumer and the producer."""
+    settings, bundle, brokers = serving.settings, serving.bundle, partial(watch.status, Component.KAFKA)
+    letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
+    source = Source(settings.kafka, settings.batch, metrics, brokers, watch.waiting)
+    if settings.kafka.delivery == "exactly-once":
+        transactions = Transactions(settings.kafka, letters, brokers, source.commits, limit, stop.left)
+        return source, ExactlyOnce(transactions, source.membership)
+    checkpoint = Checkpoint(source.commits, _limits(settings.batch), metrics.in_flight)
+    return source, AtLeastOnce(Sink(settings.kafka, letters, brokers, limit), checkpoint)
+
+
+def _reconnect(parts: Parts, make: MakeClients, stop: Stop) -> Parts:
+    """Leave the group and join it with new clients, which read new certificates."""
+    log.info("files of the kafka clients were replaced: connecting anew")
+    end = time.monotonic() + RECONNECT_SECONDS
+
+    def left() -> float:
+        return max(0.0, min(end - time.monotonic(), stop.left()))
+
+    rest = commit_before_leaving(parts.source, parts.delivery, left, parts.watch.heartbeat)
+    if rest.events:
+        log.warning("connecting anew with uncommitted events: they will be scored again", at_most=rest.events)
+    parts.delivery.close()
+    parts.source.close(LEAVE_SECONDS)
+    source, delivery = make()
+    source.subscribe(delivery, stop.left)
+    return replace(parts, source=source, delivery=delivery)
 
 
 def _limits(batch: BatchSettings) -> Limits:

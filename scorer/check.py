@@ -20,6 +20,7 @@ from scorer.kafka import (
     transaction_problems,
     write_concerns,
 )
+from scorer.monitor import guards
 from scorer.offline import golden_problems
 from scorer.plan import Entity
 from scorer.registry import patiently
@@ -27,6 +28,7 @@ from scorer.serving import Serving, prepare
 from scorer.settings import KafkaSettings, Settings
 from scorer.store import connect
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 START_SECONDS = 30.0  # for brokers that are starting at the same time
 
 
@@ -73,6 +75,7 @@ def examine(settings: Settings, *, offline: bool = False) -> Report:
     report.warnings += serving.concerns if serving else []
     report.problems += property_problems(settings.kafka, settings.batch)
     report.warnings += membership_concerns(settings.kafka)
+    _guard(report, lambda: _examine_http(settings, report))
     if not offline and serving:
         _guard(report, lambda: _examine_registry(serving, report))
     if not offline:
@@ -110,6 +113,16 @@ def _guard(report: Report, look: Callable[[], None]) -> None:
         report.problems += [problem for problem in error.problems if problem not in report.problems]
     except ScorerError as error:
         report.failures.append(str(error))
+
+
+def _examine_http(settings: Settings, report: Report) -> None:
+    if settings.http is None:
+        return
+    guards(settings.http)
+    secret = settings.http.token or settings.http.token_file
+    if secret and settings.http.tls is None and settings.http.host not in LOOPBACK:
+        what = "http.token without http.tls: whoever can see the network can read the token"
+        report.warnings.append(f"{what}; set http.tls, or put a proxy with TLS in front and set http.host to 127.0.0.1")
 
 
 def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:

@@ -36,9 +36,16 @@ class Misconfigured(ScorerError):
 
 
 class Unavailable(ScorerError):
-    """A server is unavailable: stay in the group and retry, if the policy is to wait; nothing is dropped."""
+    """A server is unavailable: stay in the group and retry, if the policy is to wait; nothing is dropped.
+
+    shown: the text for /ready, which has no data of events or features; empty if the text itself has none.
+    """
 
     component: ClassVar[str] = "features"  # its name in /ready
+
+    def __init__(self, text: str, shown: str = "") -> None:
+        super().__init__(text)
+        self.shown = shown
 
 
 class Aborted(Unavailable):

@@ -71,7 +71,7 @@ def score(parts: Parts, records: Records) -> None:
     outcome = parts.scorer.score(events, time.time())
     watch.scored(outcome)
     if parts.lookups:
-        watch.status(Component.FEATURES, parts.lookups.fallback_reason)
+        watch.status(Component.FEATURES, parts.lookups.fallback_reason, parts.lookups.fallback_shown)
     with watch.stage("encode"):
         parts.limit.check(records, outcome.rejected)
         payloads = parts.encoder.encode(outcome.predictions)
@@ -93,7 +93,7 @@ def _score_when_possible(parts: Parts, records: Records | None, stopping: Callab
         try:
             return score(parts, records)
         except Unavailable as error:
-            parts.watch.status(Component(error.component), str(error))
+            parts.watch.status(Component(error.component), str(error), error.shown)
             records = parts.source.keep_alive(records, WAIT_SECONDS)
             parts.watch.heartbeat()
     return None
@@ -125,8 +125,8 @@ def _caught_up(parts: Parts, stopping: Callable[[], bool]) -> bool:
             parts.delivery.commit()
             parts.source.keep_alive(None, COMMIT_POLL_SECONDS)
         if time.monotonic() > late_at:
-            watch.status(
-                Component.WRITES, "offsets of written records cannot be committed, so no more records are written"
-            )
+            what = "offsets of written records cannot be committed, so no more records are written"
+            why = parts.source.commits.failure
+            watch.status(Component.WRITES, f"{what}: {why}" if why else what)
         watch.heartbeat()
     return not parts.delivery.behind

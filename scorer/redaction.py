@@ -23,6 +23,8 @@ _LOGIN = re.compile(r"(?P<before>\w://[^\s:/@\[]*:)\S+(?=@)")
 
 # The value of a name that means a secret, up to a blank or the next option of a URL: however short, known or not.
 _NAMED = re.compile(r"(?P<before>(?:pass|pass?w\w*|passphrase|pwd|secret|token)=)(?!\*{8})[^\s&'\"]+", re.IGNORECASE)
+# A token, which a server may have issued without our knowing it: the JSON in its first part begins with {".
+_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?")
 
 
 class Secrets:
@@ -46,7 +48,7 @@ class Secrets:
 
     def redact(self, text: str) -> str:
         """Return our own text with secrets masked, in whatever form they appear."""
-        known = self._whole.sub(MASK, text)
+        known = _TOKEN.sub(MASK, self._whole.sub(MASK, text))
         return _NAMED.sub(rf"\g<before>{MASK}", _LOGIN.sub(rf"\g<before>{MASK}", known))
 
     def foreign(self, text: str) -> str:

@@ -54,7 +54,7 @@ class Watch:
     def heartbeat(self) -> None:
         self._script.silent = 0
 
-    def status(self, component: Component, reason: str = "") -> None:
+    def status(self, component: Component, reason: str = "", shown: str = "") -> None:  # noqa: ARG002  as `Watch` has it
         self.told.append((component, reason))
 
     def assigned(self, partitions: int, *, joined: bool, decided: bool) -> None:

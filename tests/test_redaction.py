@@ -109,3 +109,9 @@ def test_a_secret_of_signs_that_are_no_text_is_one() -> None:
     secrets = Secrets()
     secrets.learn("abc\udc80def")
     assert "abc" not in secrets.redact("abc\udc80def")
+
+
+def test_a_token_that_nobody_gave_us_is_known_by_its_form(secrets: Secrets) -> None:
+    token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzdmMifQ."  # noqa: S105  unsigned, and for nobody
+    assert secrets.redact(f"got {token} from the issuer") == f"got {MASK} from the issuer"
+    assert secrets.foreign(f"token {token}") == f"token {MASK}"

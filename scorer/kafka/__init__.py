@@ -21,6 +21,7 @@ from scorer.kafka.operate.client_check import membership_concerns, property_prob
 from scorer.kafka.operate.feed import Feed
 from scorer.kafka.operate.reader import Reader, Record
 from scorer.kafka.operate.rights import Rights, examine_rights
+from scorer.kafka.renewal import Renewal
 
 __all__ = [
     "Admin",
@@ -39,6 +40,7 @@ __all__ = [
     "Limits",
     "Reader",
     "Record",
+    "Renewal",
     "Replay",
     "Replayed",
     "Rights",

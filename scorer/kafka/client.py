@@ -9,7 +9,9 @@ from typing import Literal, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
+from scorer.kafka.handshake import Handshakes, is_hopeless
 from scorer.redaction import foreign
+from scorer.rotation import secret_file
 from scorer.settings import BatchSettings, KafkaSettings
 
 Role = Literal["consumer", "producer", "admin"]
@@ -46,8 +48,18 @@ FOREIGN = {"consumer": PRODUCER_ONLY, "producer": CONSUMER_ONLY, "admin": CONSUM
 
 def properties(kafka: KafkaSettings, role: Role) -> dict[str, object]:
     """Return the librdkafka properties of one client: the user's properties for its role, and the brokers."""
-    chosen = {name: value for name, value in kafka.properties.items() if name not in FOREIGN[role]}
+    given = kafka.properties | {name: property_file(kafka, name) for name in kafka.property_files}
+    chosen = {name: value for name, value in given.items() if name not in FOREIGN[role]}
     return {"client.id": f"scorer-{kafka.group_id}", **chosen, "bootstrap.servers": kafka.bootstrap_servers}
+
+
+def property_file(kafka: KafkaSettings, name: str) -> str:
+    """Return the value of a property that is in a file.
+
+    Raises:
+        Misconfigured: there is no such file, or it is empty.
+    """
+    return secret_file(kafka.property_files[name], f"kafka.property_files.{name}").read()
 
 
 def consumer_properties(kafka: KafkaSettings, batch: BatchSettings) -> dict[str, object]:
@@ -143,18 +155,26 @@ def settled(ask: Callable[[], Answer], seconds: float) -> Answer:
 
 
 class LastError:
-    """The last error that a client reported to its `error_cb`.
+    """The last error that a client reported to its `error_cb`, with what to fix.
+
+    text: the error; empty if there was none.
+    hopeless: whether someone has to fix a setting, a certificate or a password: waiting does not help.
 
     librdkafka retries a wrong password or certificate for ever, and no call returns the error: only `error_cb` gets it.
     """
 
-    def __init__(self, then: Callable[[str], object] = bool) -> None:
-        self.text = ""
+    def __init__(self, then: Callable[[str], object] = bool, kafka: KafkaSettings | None = None) -> None:
+        self.text, self.hopeless = "", False
         self._then = then
+        self._handshakes = Handshakes(kafka.properties, kafka.bootstrap_servers) if kafka else Handshakes({}, "")
 
     def __call__(self, error: KafkaError) -> None:
         """Keep an error, and pass the kept text on."""
         # "All brokers are down" says less than what came before it.
-        if error.code() != KafkaError._ALL_BROKERS_DOWN or not self.text:  # noqa: SLF001  librdkafka's own codes are so named
-            self.text = foreign(error.str())
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  librdkafka's own codes are so named
+            self.text = self._handshakes.explained(foreign(error.str()))
+            self.hopeless = self.hopeless or is_hopeless(error.code(), error.str())
+        elif not self.text:
+            why = self._handshakes.silent()
+            self.text, self.hopeless = why or foreign(error.str()), bool(why)
         self._then(self.text)

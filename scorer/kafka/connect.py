@@ -47,5 +47,6 @@ def connect(client: Callable[[dict[str, Any]], Client], properties: dict[str, An
 def no_answer(servers: str, reason: str) -> Unavailable:
     """Return an Unavailable that says which brokers do not answer, why as far as is known, and what to check."""
     why = reason.partition(" (after ")[0] or "no reason given"
-    advice = "check kafka.bootstrap_servers, and security.* and sasl.* in kafka.properties"
-    return Unavailable(f"kafka: {servers} does not answer: {why}; {advice}")
+    advice = "; check kafka.bootstrap_servers, and security.* and sasl.* in kafka.properties"
+    known = "; " in why  # what to fix follows the reason already
+    return Unavailable(f"kafka: {servers} does not answer: {why}{'' if known else advice}")

@@ -1,5 +1,6 @@
 """Observability of a replica: metrics, health, logs, and the HTTP server for metrics and health."""
 
+from scorer.monitor.access import guards
 from scorer.monitor.health import Health
 from scorer.monitor.logs import Outages, log_to_stderr
 from scorer.monitor.logs import configure as configure_logging
@@ -17,6 +18,7 @@ __all__ = [
     "Server",
     "Watch",
     "configure_logging",
+    "guards",
     "log_to_stderr",
     "serve",
     "watched",

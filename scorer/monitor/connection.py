@@ -1,13 +1,15 @@
 """One connection of the HTTP server: read the request, answer it and close, all within time limits."""
 
 import socket
+import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from selectors import EVENT_READ, EVENT_WRITE
 
 from scorer.monitor.request import Refused, Request, Response, head_end, read_request
 
-REQUEST_SECONDS = 5.0  # to receive a whole request, however slowly it arrives
+REQUEST_SECONDS = 5.0  # for the TLS handshake and a whole request, however slowly they arrive
 RESPONSE_SECONDS = 5.0  # to send the response
 DRAIN_SECONDS = 1.0  # to discard a request's body
 DRAIN_BYTES = 65_536
@@ -20,7 +22,7 @@ class Connection:
     """A client's connection; `done` once it only remains to close it.
 
     Args:
-        accepted: the socket, which must not block.
+        accepted: the socket, which must not block; if it speaks TLS, its handshake has not begun.
         now: seconds, monotonic, as every `now` here.
         answer: makes the response to a request.
     """
@@ -29,6 +31,8 @@ class Connection:
         self.socket, self._answer = accepted, answer
         self.deadline = now + REQUEST_SECONDS
         self.done = False
+        self._shaking = isinstance(accepted, ssl.SSLSocket)  # whether the TLS handshake has not ended
+        self._wanted = 0  # the event that TLS waits for; 0 if it waits for none of its own
         self._received = bytearray()
         self._unsent: memoryview | None = None  # None while the request is being read
         self._drained: int | None = None  # bytes discarded after the response; None if nothing needs to be discarded
@@ -36,17 +40,20 @@ class Connection:
     @property
     def interest(self) -> int:
         """The event it waits for: EVENT_READ or EVENT_WRITE."""
-        return EVENT_WRITE if self._unsent else EVENT_READ
+        return self._wanted or (EVENT_WRITE if self._unsent else EVENT_READ)
 
     def advance(self, now: float) -> None:
         """Read or write as far as possible without blocking."""
+        self._wanted = 0
         try:
-            if self._unsent is None:
-                self._read(now)
-            elif self._unsent:
-                self._send(now)
-            else:
-                self._drain()
+            self._step(now)
+            # What TLS has decrypted is not seen by the selector.
+            while self._unsent is None and not self.done and self._decrypted():
+                self._step(now)
+        except ssl.SSLWantReadError:
+            self._wanted = EVENT_READ
+        except ssl.SSLWantWriteError:
+            self._wanted = EVENT_WRITE
         except BlockingIOError:
             pass
         except OSError:  # the client has gone
@@ -62,6 +69,20 @@ class Connection:
     def close(self) -> None:
         """Close the connection."""
         self.socket.close()
+
+    def _step(self, now: float) -> None:
+        if self._shaking and isinstance(self.socket, ssl.SSLSocket):
+            self.socket.do_handshake()
+            self._shaking = False
+        if self._unsent is None:
+            self._read(now)
+        elif self._unsent:
+            self._send(now)
+        else:
+            self._drain()
+
+    def _decrypted(self) -> int:
+        return self.socket.pending() if isinstance(self.socket, ssl.SSLSocket) else 0
 
     def _read(self, now: float) -> None:
         received = self.socket.recv(READ_BYTES)
@@ -91,6 +112,9 @@ class Connection:
         self._unsent = self._unsent[self.socket.send(self._unsent) :]
         if self._unsent:
             return
+        if isinstance(self.socket, ssl.SSLSocket):
+            with suppress(OSError):  # this tells the client that nothing was cut off, and need not hear the same
+                self.socket.unwrap()
         if self._drained is None:
             self.done = True
         else:

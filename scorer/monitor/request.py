@@ -29,6 +29,7 @@ class Request:
     accept: the Accept header.
     fresh:  whether the client refuses a cached response.
     body:   whether a body follows the head.
+    authorization: the Authorization header, a secret.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Request:
     accept: str = ""
     fresh: bool = False
     body: bool = False
+    authorization: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ def read_request(head: bytes) -> Request:
     headers = _read_headers(lines)
     body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     fresh = "no-cache" in headers.get("cache-control", "")
-    return Request(method, path.partition("?")[0] or "/", headers.get("accept", ""), fresh, body)
+    accept, authorization = headers.get("accept", ""), headers.get("authorization", "")
+    return Request(method, path.partition("?")[0] or "/", accept, fresh, body, authorization)
 
 
 def _read_headers(lines: list[bytes]) -> dict[str, str]:

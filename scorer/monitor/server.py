@@ -1,7 +1,11 @@
 """The HTTP server of a replica: /metrics, /live and /ready, in a separate thread.
 
 Its load is bounded: the number of connections, the time and bytes of each, and the thread's share of the CPU; with too
-many connections the oldest one is closed. So neither many scrapers nor slow clients can delay scoring or a probe.
+many connections the oldest one is closed. So neither many scrapers nor slow clients can delay scoring or a probe. A
+client that does not finish its TLS handshake is a slow one.
+
+With a token, /live and /ready still answer everyone, since a kubelet has no secret to send, but only the token's owner
+sees more than which parts have failed.
 """
 
 import errno
@@ -17,20 +21,23 @@ from threading import Event, Thread
 import structlog
 
 from scorer.errors import Fatal
+from scorer.monitor.access import Access, guards, unauthorised
+from scorer.monitor.certificate import Certificate
 from scorer.monitor.connection import Connection
 from scorer.monitor.health import Health
 from scorer.monitor.metrics import Metrics, wants_plain_text
 from scorer.monitor.request import Request, Response
 from scorer.monitor.share import Share
+from scorer.settings import HttpSettings
 
 INDEX = b"""scorer
 /metrics  every metric, OpenMetrics text
-/live     200 while the loop turns within its limit, else 503
+/live     200 while the loop runs within its limit, else 503
 /ready    200 while assigned (or a standby) with model and servers at hand, else 503
 """
 MOST_CONNECTIONS = 128  # at the same time
 BACKLOG = 1024  # connections that wait to be accepted
-TURN_SECONDS = 0.1  # how soon a stop and a deadline are noticed
+POLL_SECONDS = 0.1  # how soon a stop and a deadline are noticed
 SHARE, SAVED_SECONDS = 0.05, 0.1  # the thread's share of one CPU, and how much CPU time it can save up
 SHARED_SECONDS = 1.0  # how long a rendering of the metrics is reused, unless a client refuses cached ones
 
@@ -46,12 +53,23 @@ class Server:
         metrics: the source of /metrics.
         health: the source of /live and /ready.
         clock: seconds, monotonic.
+        access: who may see everything.
+        certificate: for TLS; None without it.
     """
 
-    def __init__(
-        self, host: str, port: int, metrics: Metrics, health: Health, clock: Callable[[], float] = time.monotonic
+    def __init__(  # noqa: PLR0913  all but the first four have defaults
+        self,
+        host: str,
+        port: int,
+        metrics: Metrics,
+        health: Health,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        access: Access | None = None,
+        certificate: Certificate | None = None,
     ) -> None:
         self._metrics, self._health, self._clock = metrics, health, clock
+        self._access, self._certificate = access or Access(), certificate
         self._rendered: dict[bool, tuple[float, Response]] = {}
         self._connections: dict[socket.socket, Connection] = {}  # the oldest first
         self._stopping = Event()
@@ -67,17 +85,21 @@ class Server:
         self._selector = DefaultSelector()
         self._selector.register(self._listener, EVENT_READ)
         self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        scheme = "http" if certificate is None else "https"
+        self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def answer(self, request: Request) -> Response:
         """Return the response to a request."""
+        known = self._access.allows(request.authorization)
         match request.path:
+            case "/live":
+                return _health_page(*self._health.live(), details=known)
+            case "/ready":
+                return _health_page(*self._health.ready(), details=known)
+            case _ if not known:
+                return unauthorised(request.authorization)
             case "/metrics":
                 return self._metrics_page(wants_plain_text(request.accept), request.fresh)
-            case "/live":
-                return _health_page(*self._health.live())
-            case "/ready":
-                return _health_page(*self._health.ready())
             case "/":
                 return Response(HTTPStatus.OK, INDEX)
             case _:
@@ -87,14 +109,15 @@ class Server:
         """Answer requests until `stop` is called."""
         share = Share(SHARE, SAVED_SECONDS)
         while not self._stopping.is_set():
-            for key, _ in self._selector.select(TURN_SECONDS):
+            for key, _ in self._selector.select(POLL_SECONDS):
                 if key.fileobj is self._listener:
                     self._accept()
                 else:
                     self._advance(self._connections.get(key.fileobj))  # type: ignore[call-overload]
+                if pause := share.pause():  # one iteration may have a hundred handshakes; the others wait for the next
+                    self._stopping.wait(pause)
+                    break
             self._expire()
-            if pause := share.pause():
-                self._stopping.wait(pause)
 
     def stop(self) -> None:
         """Let `run` return; any thread may call this."""
@@ -119,13 +142,20 @@ class Server:
             if len(self._connections) >= MOST_CONNECTIONS:
                 self._drop(next(iter(self._connections.values())))
             accepted.setblocking(False)  # noqa: FBT003  the socket's own
+            if self._certificate is not None:
+                try:
+                    accepted = self._certificate.wrap(accepted)
+                except OSError:  # the client has gone
+                    accepted.close()
+                    continue
             connection = Connection(accepted, self._clock(), self._safely)
             self._connections[accepted] = connection
             self._selector.register(accepted, EVENT_READ)
-            self._advance(connection)
+            if self._certificate is None:  # a handshake waits for its turn
+                self._advance(connection)
 
     def _advance(self, connection: Connection | None) -> None:
-        if connection is None:  # it was closed earlier in this turn, to make room
+        if connection is None:  # it was closed earlier in this iteration, to make room
             return
         connection.advance(self._clock())
         self._settle(connection)
@@ -165,22 +195,24 @@ class Server:
 
 
 @contextmanager
-def serve(host: str, port: int, metrics: Metrics, health: Health) -> Iterator[Server]:
+def serve(http: HttpSettings, metrics: Metrics, health: Health) -> Iterator[Server]:
     """Serve /metrics, /live and /ready until the block ends.
 
     Args:
-        host: the address to listen on.
-        port: the port to listen on; 0 takes a free one, which is then in `Server.port`.
+        http: the address to listen on, the token and the certificate; a port of 0 takes a free one, which is then in
+            `Server.port`.
         metrics: the source of /metrics.
         health: the source of /live and /ready.
 
     Raises:
+        Misconfigured: the files of the token or the certificate cannot be used.
         Fatal: the server cannot listen on the address.
     """
+    access, certificate = guards(http)
     try:
-        server = Server(host, port, metrics, health)
+        server = Server(http.host, http.port, metrics, health, access=access, certificate=certificate)
     except OSError as error:
-        raise Fatal(_why_not(host, port, error)) from error
+        raise Fatal(_why_not(http.host, http.port, error)) from error
     thread = Thread(target=server.run, name="http", daemon=True)
     thread.start()
     try:
@@ -191,9 +223,10 @@ def serve(host: str, port: int, metrics: Metrics, health: Health) -> Iterator[Se
         server.close()
 
 
-def _health_page(ok: bool, words: dict[str, object]) -> Response:  # noqa: FBT001  what `Health` says
+def _health_page(ok: bool, words: dict[str, object], *, details: bool) -> Response:  # noqa: FBT001  what `Health` says
     status = HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE
-    return Response(status, json.dumps(words).encode() + b"\n", "application/json")
+    shown = words if details else {name: value for name, value in words.items() if name != "conditions"}
+    return Response(status, json.dumps(shown).encode() + b"\n", "application/json")
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:

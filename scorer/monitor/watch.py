@@ -61,14 +61,15 @@ class Watch:
         """Report that the loop is alive."""
         self._health.heartbeat()
 
-    def status(self, component: Component, reason: str = "") -> None:
+    def status(self, component: Component, reason: str = "", shown: str = "") -> None:
         """Set whether a component is healthy.
 
         Args:
             component: the component.
             reason: why it is not; empty if it is.
+            shown: the reason without data of events or features, for /ready; empty if it has none.
         """
-        self._health.set(component, not reason, reason or "answering")
+        self._health.set(component, not reason, shown or reason or "answering")
         if reason:
             self._outages.unhealthy(component, reason)
         else:

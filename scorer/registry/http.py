@@ -12,13 +12,17 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
 
-from scorer.errors import RegistryUnavailable
+from scorer.errors import Misconfigured, RegistryUnavailable
+from scorer.redaction import foreign
+from scorer.rotation import secret_file
 from scorer.settings import RegistrySettings, TlsSettings
+from scorer.tls import remedy
 
 DEADLINE_SECONDS = 3.0  # for a request, from the look-up of the host's name to the last byte of the response
 MOST_BYTES = 2**24  # in a response
@@ -77,7 +81,7 @@ class Http:
 
     def __init__(self, settings: RegistrySettings, authorise: Authorise = dict) -> None:
         self._addresses = [Address.parse(url) for url in settings.url.split(",")]
-        self._login, self._tls, self._authorise = settings.user, settings.tls or TlsSettings(), authorise
+        self._settings, self._tls, self._authorise = settings, settings.tls or TlsSettings(), authorise
 
     @property
     def name(self) -> str:
@@ -123,15 +127,37 @@ class Http:
             "; ".join(map(str, failures)), retry=failures[-1].retry, after=max(away.after for away in failures)
         )
 
+    def _login(self) -> str:
+        user, file = self._settings.user, self._settings.password_file
+        return user if file is None else f"{user}:{_secret(file, 'registry.password_file')}"
+
     def _ask_at(self, address: Address, method: str, path: str, body: bytes | None) -> Any:  # noqa: ANN401  JSON
         """Send a request to one address; a login in the settings comes before one in the address."""
         headers = {"Accept": _ACCEPT, "Content-Type": _TYPE, **self._authorise()}
-        login = self._login or address.login
+        login = self._login() or address.login
         if login and "Authorization" not in headers:
             headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
         request = Request(address.url + path, body, headers, method=method)  # noqa: S310  http or https, by settings
         status, answer, after = send(request, self._tls, f"the schema registry at {address.url}")
         return _judged(status, answer, after, f"the schema registry at {address.url}")
+
+
+def _secret(file: Path, setting: str) -> str:
+    try:
+        return secret_file(file, setting).read()
+    except Misconfigured as error:
+        raise Away(str(error), retry=False) from None
+
+
+def bearer(settings: RegistrySettings) -> dict[str, str]:
+    """Return the headers of the configured token, which a file may have.
+
+    Raises:
+        Away: there is no token in the file.
+    """
+    file = settings.token_file
+    token = settings.token if file is None else _secret(file, "registry.token_file")
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def send(request: Request, tls: TlsSettings, who: str) -> tuple[int, bytes, float]:
@@ -153,8 +179,10 @@ def send(request: Request, tls: TlsSettings, who: str) -> tuple[int, bytes, floa
     except TimeoutError:
         raise Away(f"{who} did not answer within {DEADLINE_SECONDS:g} seconds") from None
     except (URLError, HTTPException, OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise Away(f"{who} cannot be reached: {getattr(reason, 'strerror', None) or reason}") from None
+        reason = error.reason if isinstance(error, URLError) else error
+        text = foreign(str(getattr(reason, "strerror", None) or reason))
+        advice = remedy(text, ca="registry.tls.ca", certificate="registry.tls.certificate", port="use http://")
+        raise Away(f"{who} cannot be reached: {text}" + (f"; {advice}" if advice else "")) from None
 
 
 def _send(opener: OpenerDirector, request: Request) -> tuple[int, bytes, float]:
@@ -217,7 +245,8 @@ def _opener(tls: TlsSettings) -> OpenerDirector:
     """Return a client with these certificates; OSError if a file of them cannot be read."""
     context = ssl.create_default_context(cafile=None if tls.ca is None else str(tls.ca))
     if tls.certificate is not None:
-        context.load_cert_chain(tls.certificate, tls.key)
+        # With an empty password, an encrypted key is an error instead of a question on the terminal.
+        context.load_cert_chain(tls.certificate, tls.key, password="")
     return build_opener(HTTPSHandler(context=context), _NoRedirect())
 
 

@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from scorer.errors import RegistryUnavailable
 from scorer.registered import Registered
-from scorer.registry.http import Authorise, Away, Http, Refusal
+from scorer.registry.http import Authorise, Away, Http, Refusal, bearer
 from scorer.registry.oauth import Tokens
 from scorer.settings import RegistrySettings, TlsSettings
 
@@ -239,7 +240,7 @@ def _authorise(settings: RegistrySettings) -> Authorise:
     """Return a function that makes the headers with a bearer token; basic authentication is left to `Http`."""
     if settings.oauth:
         return Tokens(settings.oauth, settings.tls or TlsSettings()).headers
-    return lambda: {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
+    return partial(bearer, settings)
 
 
 def _quoted(subject: str) -> str:

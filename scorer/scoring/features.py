@@ -75,7 +75,8 @@ class Features:
         try:
             replies = self._ask(requests, now)
         except Denied as denied:
-            raise Unavailable(f"{denied}{_needed_by(denied, requests, keyed, events)}") from None
+            text = f"{denied}{_needed_by(denied, requests, keyed, events)}"
+            raise Unavailable(text, denied.shown) from None
         return tuple(
             Found(request.entity.name, slots, reply.values, reply.absent, reply.results, request.keys, reply.reused)
             for request, reply, (slots, _) in zip(requests, replies, keyed, strict=True)

@@ -21,6 +21,7 @@ from scorer.settings.kinds import (
     Secret,
     Servers,
     Text,
+    Token,
     Topic,
     Topics,
     Url,
@@ -28,7 +29,7 @@ from scorer.settings.kinds import (
     VersionName,
     Yes,
 )
-from scorer.settings.properties import check_properties
+from scorer.settings.properties import check_names, check_properties
 
 OAUTH_NEEDED = frozenset({"bearer.auth.client.id", "bearer.auth.client.secret", "bearer.auth.issuer.endpoint.url"})
 OAUTH = OAUTH_NEEDED | {"bearer.auth.scope", "bearer.auth.logical.cluster", "bearer.auth.identity.pool.id"}
@@ -89,6 +90,22 @@ class KafkaSettings(Group):
         description="Any librdkafka property (`security.*`, `sasl.*`, `ssl.*`, `group.protocol`, tuning) except those "
         "refused below. A null removes a property that an earlier source has set.",
     )
+    property_files: Annotated[
+        dict[str, PathSetting],
+        AfterValidator(check_names),
+        Expects("a map of librdkafka properties to paths"),
+    ] = Field(
+        default={},
+        description="Properties whose value is the content of a file, such as `sasl.password`. When such a file or one "
+        "that `ssl.*.location` names is replaced, replicas use the new one without a restart.",
+    )
+
+    @field_validator("property_files")
+    @classmethod
+    def _given_once(cls, files: dict[str, Path], info: ValidationInfo) -> dict[str, Path]:
+        if twice := sorted(files.keys() & info.data.get("properties", {}).keys()):
+            raise ValueError(f"expected {', '.join(twice)} here or in kafka.properties, not in both")
+        return files
 
     @field_validator("output_topic")
     @classmethod
@@ -194,11 +211,19 @@ class RegistrySettings(Group):
     url: Urls = Field(
         description="Address of the registry. With a list, the next address is tried if one does not answer."
     )
+    password_file: PathSetting | None = Field(
+        default=None,
+        description="File with the password, read again when it is replaced; `user` is then the name alone.",
+    )
     user: Annotated[Optional, Secret.LOGIN] = Field(
         default="",
+        validate_default=True,
         description="`name:password`, for basic authentication. At most one of `user`, `token` and `oauth` may be set.",
     )
     token: Annotated[Optional, Secret.WHOLE] = Field(default="", description="Bearer token.")
+    token_file: PathSetting | None = Field(
+        default=None, description="File with the bearer token, read again when it is replaced."
+    )
     oauth: Annotated[dict[str, str], Expects("a map of bearer.auth properties"), Secret.PROPERTIES] = Field(
         default={},
         description="Client credentials of OAuth 2, under the names that Confluent's clients use: "
@@ -209,9 +234,14 @@ class RegistrySettings(Group):
 
     @field_validator("user")
     @classmethod
-    def _with_password(cls, user: str) -> str:
-        if user and ":" not in user:
-            raise ValueError("expected name:password")
+    def _with_password(cls, user: str, info: ValidationInfo) -> str:
+        file = info.data.get("password_file")
+        if file is None and user and ":" not in user:
+            raise ValueError("expected name:password, or registry.password_file")
+        if file is not None and not user:
+            raise PydanticCustomError("missing", "whose password it is")
+        if file is not None and ":" in user:
+            raise ValueError("expected the name alone, since registry.password_file has the password")
         return user
 
     @field_validator("token")
@@ -221,10 +251,17 @@ class RegistrySettings(Group):
             raise ValueError("expected registry.user or registry.token, not both")
         return token
 
+    @field_validator("token_file")
+    @classmethod
+    def _alone_too(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None and (info.data.get("user") or info.data.get("token")):
+            raise ValueError("expected one of registry.user, registry.token and registry.token_file")
+        return file
+
     @field_validator("oauth")
     @classmethod
     def _complete(cls, oauth: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        if oauth and (info.data.get("user") or info.data.get("token")):
+        if oauth and any(info.data.get(name) for name in ("user", "token", "token_file")):
             raise ValueError("expected one of registry.user, registry.token and registry.oauth")
         if unknown := sorted(set(oauth) - OAUTH):
             raise ValueError(f"'{unknown[0]}' is unknown; known here: {', '.join(sorted(OAUTH))}")
@@ -309,11 +346,36 @@ class BatchSettings(Group):
     )
 
 
+class HttpTlsSettings(Group):
+    """The certificate of the HTTP server: PEM files, which are read again when they are replaced."""
+
+    certificate: PathSetting = Field(
+        description="The certificate, followed by those of its issuers. The file may contain the key, too."
+    )
+    key: PathSetting | None = Field(default=None, description="Private key of the certificate, not encrypted.")
+
+
 class HttpSettings(Group):
     """Metrics and health at /metrics, /live and /ready. `http: null` turns the server off."""
 
     host: Text = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     port: int = Field(default=9464, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
+    token: Annotated[Token, Secret.WHOLE] = Field(
+        default="",
+        description="Bearer token that a client must send to see more than the status of /live and /ready. If empty, "
+        "everyone sees everything. At most one of `token` and `token_file` may be set.",
+    )
+    token_file: PathSetting | None = Field(
+        default=None, description="File with the token, which is read again when it is replaced."
+    )
+    tls: HttpTlsSettings | None = None
+
+    @field_validator("token_file")
+    @classmethod
+    def _only_one(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None and info.data.get("token"):
+            raise ValueError("expected http.token or http.token_file, not both")
+        return file
 
 
 class LogSettings(Group):

@@ -123,6 +123,7 @@ VersionName = Annotated[
 ]
 Framing = Literal["none", "confluent", "single-object"]
 Optional = Annotated[str, Expects("text")]
+Token = Annotated[str, Field(pattern=r"\A[\x21-\x7e]*\Z"), Expects("printable ASCII without spaces")]
 Yes = Annotated[bool, Expects("true or false")]
 Urls = Annotated[
     str,

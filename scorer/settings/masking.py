@@ -14,9 +14,12 @@ from scorer.settings.properties import SECRET, SECRET_VALUE
 # Up to the last @, since a password may not be percent-encoded. Without a scheme, everything before the @.
 _LOGIN = re.compile(r"\A(?P<before>[^:]*://[^:]*:|)(?P<secret>.*)@", re.DOTALL)
 # Up to the next known option, since a password may contain a # or & that is not percent-encoded.
-_NEXT = r"&(?:client_name|db|password|sentinel_\w+|socket_keepalive|ssl_\w+|username)="
+_NEXT = r"&(?:client_name|db|password(?:_file)?|sentinel_\w+|socket_keepalive|ssl_\w+|username)="
 # Every option that is not known to be harmless is masked, since it may be a misspelled `password`.
-_HARMLESS = r"(?:client_name|db|(?:sentinel_)?username|socket_keepalive|ssl_(?:c|exclude|include|keyfile|min)\w+)="
+_HARMLESS = (
+    r"(?:client_name|db|(?:sentinel_)?(?:password_file|username)|socket_keepalive|"
+    r"ssl_(?:c|exclude|include|keyfile|min)\w+)="
+)
 _OPTION = re.compile(rf"(?P<before>[?&](?!{_HARMLESS})[^=&?#]*=)(?P<secret>.*?)(?={_NEXT}|\Z)", re.DOTALL)
 # A port that is not a number is probably a password: the host is missing.
 _HOST = r"(?:\[[^\]]*\]|[^:@/?\[,]*)"
@@ -46,7 +49,8 @@ def masked(key: Key, value: str, catalogue: Catalogue = CATALOGUE) -> str:
     if secret is Secret.WHOLE:
         return MASK if value else ""
     if secret is Secret.LOGIN:
-        return f"{value.partition(':')[0]}:{MASK}" if value else ""
+        name, colon, _ = value.partition(":")
+        return f"{name}:{MASK}" if colon else name
     if secret is Secret.REDIS_URL:
         shown, form = _without_passwords(value), _FORM.match(value)
         return shown if _SHOWN.fullmatch(shown) else f"{form[0] if form else ''}{MASK}"

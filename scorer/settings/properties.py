@@ -6,6 +6,7 @@ partitioner, bounded memory, a clean stop) or is another setting. Users may tune
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 _COMMITS = "scorer itself commits an offset when everything below it is written"
 _ACKS = "always all: a commit implies that all in-sync replicas have the prediction"
@@ -82,6 +83,18 @@ def check_properties(properties: dict[str, str]) -> dict[str, str]:
     if reasons:
         raise RefusedProperties(reasons)
     return properties
+
+
+def check_names(files: dict[str, Path]) -> dict[str, Path]:
+    """Return the files of properties unchanged.
+
+    Raises:
+        RefusedProperties: some of the properties are refused.
+    """
+    reasons = {name: reason for name in files if (reason := _why_not(name, "1"))}
+    if reasons:
+        raise RefusedProperties(reasons)
+    return files
 
 
 def _why_not(name: str, value: str) -> str:

@@ -16,7 +16,7 @@ COOL_DOWN_SECONDS = 1.0  # a server that never answers then costs one timeout a 
 class FallbackStore:
     """Asks a store, and replies UNAVAILABLE while it fails.
 
-    `reason` says why the store failed; it is empty while the store answers.
+    `reason` says why the store failed, and `shown` says the same for /ready; both are empty while the store answers.
 
     Args:
         store: the store to ask; after a failure it is not asked again for COOL_DOWN_SECONDS.
@@ -26,7 +26,7 @@ class FallbackStore:
     def __init__(self, store: Store, monotonic: Callable[[], float]) -> None:
         self._store, self._monotonic = store, monotonic
         self._failed_at = -math.inf
-        self.reason = ""
+        self.reason = self.shown = ""
 
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
         """As `Store.fetch`, but raises nothing."""
@@ -49,9 +49,9 @@ class FallbackStore:
         try:
             yield
         except Unavailable as error:
-            self._failed_at, self.reason = self._monotonic(), str(error)
+            self._failed_at, self.reason, self.shown = self._monotonic(), str(error), error.shown
             raise
-        self._failed_at, self.reason = -math.inf, ""
+        self._failed_at, self.reason, self.shown = -math.inf, "", ""
 
 
 def unavailable_replies(requests: Sequence[Request]) -> list[Reply]:

@@ -39,6 +39,11 @@ class Lookups:
         """Why batches are scored without features; empty while the store answers, and always under `wait`."""
         return self._fallback.reason if self._fallback else ""
 
+    @property
+    def fallback_shown(self) -> str:
+        """The same for /ready, if it must leave out a part of that."""
+        return self._fallback.shown if self._fallback else ""
+
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
         """Return a reply for each request, as `Store.fetch` does; without a round trip if all keys are cached.
 

@@ -63,8 +63,8 @@ class Denied(Unavailable):
     key:    the key; None if it is one of several and the server does not say which.
     """
 
-    def __init__(self, text: str, entity: str, key: bytes | None) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, entity: str, key: bytes | None, shown: str = "") -> None:
+        super().__init__(text, shown)
         self.entity, self.key = entity, key
 
 

@@ -8,12 +8,13 @@ import pytest
 from benchmarks.clients import Done, command, done
 from benchmarks.process import Process
 from scorer.monitor import Health, Metrics, serve
+from scorer.settings import HttpSettings
 
 
 def load(kind: str, number: int, folder: Path) -> Done:
     """Let clients load a server for some time."""
     log = folder / kind
-    with serve("127.0.0.1", 0, Metrics(), health := Health(60.0)) as server:
+    with serve(HttpSettings(port=0), Metrics(), health := Health(60.0)) as server:
         health.heartbeat()
         with Process(command(kind, number, server.port), {}, log) as process:
             time.sleep(3.0)

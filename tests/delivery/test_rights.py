@@ -17,11 +17,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, t
 
 from scorer.check import Report, examine
 from scorer.kafka import Cluster, examine_rights
-from scorer.kafka.operate.grants import takes_idempotent_writes
+from scorer.kafka.brokers.grants import takes_idempotent_writes
 from scorer.sandbox import Kafka
 from scorer.sandbox.server import HOST, free_port
 from scorer.settings import load as load_settings
-from tests.conftest import mainly
+from tests.conftest import DELIVERIES, mainly
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.world import World
 
@@ -156,6 +156,30 @@ def test_each_missing_right_is_named_and_a_replica_runs_with_exactly_those(
     for grant in asked:
         grant.remove(world.admin)
         assert lacking(world) == [grant]
+        grant.make(world.admin)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_a_replica_names_the_right_that_it_lacks_at_its_start(
+    make_world: MakeWorld, guarded: Guarded, delivery: str
+) -> None:
+    world = make_guarded_world(make_world, guarded, kafka__delivery=delivery)
+    granted = needed(world)
+    for grant in granted:
+        grant.make(world.admin)
+    for grant in granted:
+        grant.remove(world.admin)
+        if grant.option != "--topic":  # without any right a topic is not even seen, with one its use is refused
+            Grant("Describe", grant.option, grant.name, grant.pattern).make(world.admin)
+        log = f"{grant.option}-{grant.name}.log"
+        replica, asked = world.start(log), f"--operation {grant.operation} {grant.option} {grant.name}"
+        if grant.option == "--group":  # it waits until the right is granted
+            world.until(lambda file=log, words=asked: words in (world.folder / file).read_text(), "the right")
+            assert world.stop(replica) == 0
+        else:
+            assert world.ended(replica) == 1
+            assert asked in (world.folder / log).read_text()
         grant.make(world.admin)
 
 

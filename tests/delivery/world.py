@@ -371,7 +371,7 @@ class World:
         }  # fmt: skip
         for path, value in settings.items():
             group, _, key = path.partition("__")
-            held = chosen.setdefault(group, {})
+            held = chosen[group] = chosen.get(group) or {}
             assert isinstance(held, dict)
             held[key] = value
         (self.folder / "scorer.yaml").write_text(yaml.safe_dump(chosen))

@@ -278,6 +278,7 @@ class Source:
     """A consumer; partitions change hands, and commits are answered, in its calls alone, as in the client."""
 
     starts = SimpleNamespace(decided=True)
+    commits = SimpleNamespace(failure="")
 
     def __init__(self, delivery: AtLeastOnce | ExactlyOnce) -> None:
         self._delivery, self._broker = delivery, delivery.broker

@@ -13,6 +13,9 @@ from scorer.errors import Fatal
 from scorer.monitor import Health, Metrics, Server, serve
 from scorer.monitor.request import Request
 from scorer.monitor.server import INDEX, MOST_CONNECTIONS
+from scorer.settings import HttpSettings
+
+FREE = HttpSettings(port=0)
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def health() -> Health:
 
 @pytest.fixture
 def server(health: Health) -> Iterator[Server]:
-    with serve("127.0.0.1", 0, Metrics(), health) as server:
+    with serve(FREE, Metrics(), health) as server:
         yield server
 
 
@@ -64,7 +67,7 @@ def test_a_loop_that_stands_is_503() -> None:
     times = iter([0.0, 61.0])
     standing = Health(limit_s=60, clock=lambda: next(times))
     standing.heartbeat()
-    with serve("127.0.0.1", 0, Metrics(), standing) as server:
+    with serve(FREE, Metrics(), standing) as server:
         assert get(server, "/live")[0] == 503
 
 
@@ -124,7 +127,7 @@ def test_a_request_that_trickles_in_is_ended(server: Server, monkeypatch: pytest
 def test_a_client_that_does_not_take_its_answer_is_ended(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scorer.monitor.connection.RESPONSE_SECONDS", 0.5)
     monkeypatch.setattr(Metrics, "render", lambda *_: (bytes(50_000_000), "text/plain"))
-    with serve("127.0.0.1", 0, Metrics(), health) as server:
+    with serve(FREE, Metrics(), health) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=30) as deaf:
             deaf.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
             deaf.recv(1)
@@ -194,16 +197,16 @@ def test_a_taken_port_is_named_with_the_setting(server: Server, health: Health) 
     with pytest.raises(
         Fatal, match=rf"http\.port: port {server.port} of 127\.0\.0\.1 is taken; choose a free http\.port"
     ):
-        serve("127.0.0.1", server.port, Metrics(), health).__enter__()
+        serve(HttpSettings(port=server.port), Metrics(), health).__enter__()
 
 
 def test_an_address_of_another_machine_is_named_with_the_setting(health: Health) -> None:
     with pytest.raises(Fatal, match=r"cannot listen on 192\.0\.2\.1:0 .*http\.host"):
-        serve("192.0.2.1", 0, Metrics(), health).__enter__()
+        serve(HttpSettings(host="192.0.2.1", port=0), Metrics(), health).__enter__()
 
 
 def test_the_port_is_free_again_afterwards(health: Health) -> None:
-    with serve("127.0.0.1", 0, Metrics(), health) as first:
+    with serve(FREE, Metrics(), health) as first:
         port = first.port
-    with serve("127.0.0.1", port, Metrics(), health) as second:
+    with serve(HttpSettings(port=port), Metrics(), health) as second:
         assert second.port == port

@@ -151,7 +151,7 @@ MUTANTS = [
     ),
     Mutant(
         "a check takes the transactional id of a replica that runs",
-        "scorer.kafka.operate.grants:",
+        "scorer.kafka.brokers.grants:",
         "2**31 - 1",
         "10_000",
         RIGHTS + "test_each_missing_right_is_named_and_a_replica_runs_with_exactly_those[exactly-once]",

@@ -59,7 +59,7 @@ from tests.settings.conftest import Problems
         ("batch.mode", "quick", "found 'quick'", "expected adaptive or fixed"),
         ("batch", ["a"], "found a list", "expected a group with the keys max_records, max_wait_ms, max_bytes, mode"),
         ("kafka", None, "found null", "expected a group with the keys bootstrap_servers, group_id, "),
-        ("http", 5, "found '5'", "expected a group with the keys host, port or null"),
+        ("http", 5, "found '5'", "expected a group with the keys host, port, token, token_file, tls or null"),
     ],
 )
 def test_a_wrong_value_is_told_with_its_key_line_and_what_was_expected(

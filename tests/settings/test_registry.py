@@ -89,3 +89,26 @@ def test_a_secret_in_a_list_of_addresses_is_known(read: Load) -> None:
     settings = read({"registry.url": ["https://x", "https://svc:s3cret@y"]}).settings
     assert "s3cret" not in str(mask(settings))
     assert "s3cret" not in redaction.redact("the registry said s3cret")
+
+
+@pytest.mark.parametrize(
+    ("registry", "where", "told"),
+    [
+        ({"password_file": "f"}, "registry.user", "missing; expected text, in scorer.yaml or in SCORER_REGISTRY__USER"),
+        (
+            {"password_file": "f", "user": "svc:pw"},
+            "registry.user",
+            "expected the name alone, since registry.password_",
+        ),
+        (
+            {"token_file": "f", "token": "t"},
+            "registry.token_file",
+            "expected one of registry.user, registry.token and ",
+        ),
+        ({"token_file": "f", "oauth": OAUTH}, "registry.oauth", "expected one of registry.user, registry.token and "),
+    ],
+)
+def test_a_secret_is_given_once(problems: Problems, registry: dict[str, Any], where: str, told: str) -> None:
+    (problem,) = problems({f"registry.{key}": value for key, value in ({"url": "http://a"} | registry).items()})
+    assert problem.where.startswith(where)
+    assert told in str(problem)

@@ -17,6 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, t
 from scorer.errors import Fatal, ScorerError
 from scorer.kafka.brokers.cluster import Cluster
 from scorer.kafka.brokers.groups import describe_group
+from scorer.kafka.brokers.right import Right, principal, to_read, to_write
 from scorer.kafka.brokers.topics import AFTER, BEFORE, DIFFERENCE, Topic
 from scorer.kafka.client import POLL_SECONDS, Answer, LastError, properties, settled
 from scorer.kafka.connect import connect, no_answer
@@ -25,7 +26,6 @@ from scorer.settings import KafkaSettings
 
 ABSENT = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART})
 NO_ANSWER = frozenset({KafkaError._TIMED_OUT, KafkaError._TRANSPORT})  # noqa: SLF001  librdkafka's own codes are so named
-HOPELESS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001  the same; waiting does not help
 DENIED = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 OF_TOPICS = (
     "retention.ms", "max.message.bytes", "cleanup.policy", "min.insync.replicas", "unclean.leader.election.enable",
@@ -81,10 +81,9 @@ class Admin:
     def __init__(self, kafka: KafkaSettings, seconds: float = 10.0) -> None:
         self._kafka, self._servers = kafka, kafka.bootstrap_servers
         self._seconds = seconds
-        self._reason = LastError()
-        self._hopeless = False
+        self._reason = LastError(kafka=kafka)
         # No log: the errors that the client would log repeatedly are in the error that is raised.
-        self._properties = {"log_level": 0, **properties(kafka, "admin"), "error_cb": self._on_error}
+        self._properties = {"log_level": 0, **properties(kafka, "admin"), "error_cb": self._reason}
         self._client = connect(AdminClient, self._properties)
 
     def topics(self, names: Iterable[str]) -> dict[str, Topic]:
@@ -98,7 +97,7 @@ class Admin:
         futures = self._client.describe_topics(asked, request_timeout=self._seconds)
         found = {}
         for name, future in futures.items():
-            described = self._wait(future, f"describe topic {name}", ABSENT)
+            described = self._wait(future, f"describe topic {name}", ABSENT, self._right(name))
             if described is not None:
                 partitions, replicas = described.partitions, len(described.partitions[0].replicas)
                 found[name] = Topic(name, len(partitions), replicas, self._of_topic(name), str(described.topic_id))
@@ -128,7 +127,8 @@ class Admin:
         seconds = self._seconds
         futures = self._client.create_topics(new, request_timeout=seconds, operation_timeout=seconds)
         for name, future in futures.items():
-            self._wait(future, f"create topic {name}", {KafkaError.TOPIC_ALREADY_EXISTS})
+            right = Right("Create", "topic", name, f"create topic {name}")
+            self._wait(future, f"create topic {name}", {KafkaError.TOPIC_ALREADY_EXISTS}, right)
         created = [name for name, future in futures.items() if future.exception() is None]
         deadline = time.monotonic() + seconds
         while len(self.topics(created)) < len(created) and time.monotonic() < deadline:
@@ -200,31 +200,37 @@ class Admin:
         except KafkaException as failed:
             raise self._failure(failed, doing) from failed
 
-    def _wait(self, future: Future[Any], doing: str, expected: Collection[int] = ()) -> Any:  # noqa: ANN401  the client has no types
+    def _right(self, topic: str) -> Right:
+        """Return the right that a replica needs on one of its topics, or to see another one."""
+        if topic in self._kafka.input_topics:
+            return to_read(topic)
+        if topic in {self._kafka.output_topic, self._kafka.dead_letter_topic}:
+            return to_write(topic)
+        return Right("Describe", "topic", topic, f"see topic {topic}")
+
+    def _wait(self, future: Future[Any], doing: str, expected: Collection[int] = (), right: Right | None = None) -> Any:  # noqa: ANN401  the client has no types
         """Return the result, or None for an error with one of the expected codes."""
         try:
             return self._done(future).result()
         except KafkaException as failed:
             if failed.args[0].code() in expected:
                 return None
-            raise self._failure(failed, doing) from failed
+            raise self._failure(failed, doing, right) from failed
 
     def _done(self, future: Future[Any]) -> Future[Any]:
         """Return the future when it is done, serving the client's callbacks meanwhile."""
-        while not future.done() and not self._hopeless:
+        while not future.done() and not self._reason.hopeless:
             wait([future], timeout=POLL_SECONDS)
             self._client.poll(0)
         if not future.done():
             raise no_answer(self._servers, self._reason.text)
         return future
 
-    def _failure(self, failed: KafkaException, doing: str) -> ScorerError:
+    def _failure(self, failed: KafkaException, doing: str, right: Right | None = None) -> ScorerError:
         error: KafkaError = failed.args[0]
         if error.code() in NO_ANSWER:
             return no_answer(self._servers, self._reason.text)
+        if error.code() in DENIED and right is not None:
+            return Fatal(right.lacking(principal(self._kafka.properties), self._servers))
         hint = "; `scorer check` names each right that is missing" if error.code() in DENIED else ""
         return Fatal(f"cannot {doing}: {error.str()}{hint}")
-
-    def _on_error(self, error: KafkaError) -> None:
-        self._reason(error)
-        self._hopeless = self._hopeless or error.code() in HOPELESS

@@ -19,18 +19,24 @@ class BrokerStatus:
 
     Args:
         condition: called with the reason, or with the empty text when records can be read.
+        worded: returns the text for an error, given its topic if it has one.
     """
 
-    def __init__(self, condition: Callable[[str], None]) -> None:
-        self._condition = condition
+    def __init__(
+        self,
+        condition: Callable[[str], None],
+        worded: Callable[[KafkaError, str | None], str] = lambda error, _: error.str(),
+    ) -> None:
+        self._condition, self._worded = condition, worded
         self._refused: dict[Place, str] = {}  # lasting errors, each until a record arrives from the same place
 
     def failed(self, message: Message, error: KafkaError) -> None:
         """Note an error that the client delivered instead of a record."""
+        topic = message.topic()  # None for an error of the group; the partition is then meaningless
+        text = self._worded(error, topic)
         if error.code() in LASTING:
-            topic = message.topic()  # None for an error of the group; the partition is then meaningless
-            self._refused[topic, EVERY if topic is None else message.partition()] = error.str()
-        self._condition(error.str())
+            self._refused[topic, EVERY if topic is None else message.partition()] = text
+        self._condition(text)
 
     def arrived(self, messages: Iterable[Message]) -> None:
         """Note that records arrived."""

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from scorer.batch import Records
 from scorer.errors import Fatal
+from scorer.kafka.brokers.denials import Denials
 from scorer.kafka.client import LastError, consumer_properties, within
 from scorer.kafka.connect import connect
 from scorer.kafka.consume.assignment import Assignment
@@ -28,6 +29,7 @@ from scorer.kafka.delivery.commits import Commits, places
 from scorer.kafka.delivery.delivery import Delivery
 from scorer.kafka.observer import Observer
 from scorer.kafka.offsets import Offsets, Partition, named
+from scorer.kafka.renewal import Login
 from scorer.settings import BatchSettings, KafkaSettings
 
 DRAIN_SECONDS = 10.0  # the wait for acknowledgements before partitions are revoked; well under a session timeout
@@ -60,21 +62,19 @@ class Source:
         condition: Callable[[str], None],
         waiting: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._topics = tuple(kafka.input_topics)
+        self._topics, denials = tuple(kafka.input_topics), Denials(kafka)
         self._max_bytes, self._intake = batch.max_bytes, Intake(batch)
-        self._observer, self._status, self._last_error = observer, BrokerStatus(condition), LastError(condition)
+        self._observer, self._last_error = observer, LastError(condition, kafka)
+        self._status = BrokerStatus(condition, denials.text)
         self._transactional = kafka.delivery == "exactly-once"
         self._delivery: Delivery | None = None
         self._left: Callable[[], float] = lambda: math.inf
         self.assignment = Assignment()
         self._buffered: list[Message] = []  # delivered by the client, and not returned in a batch yet
         self._failure: Exception | None = None  # of a callback, to be raised by the next call
-        self._consumer = connect(
-            Consumer,
-            consumer_properties(kafka, batch)
-            | {"on_commit": self._on_commit, "error_cb": self._on_error, "stats_cb": self._on_statistics},
-        )
-        self.commits = Commits(self._consumer, observer)
+        called = {"on_commit": self._on_commit, "error_cb": self._on_error, "stats_cb": self._on_statistics}
+        self._consumer = connect(Consumer, consumer_properties(kafka, batch) | called)
+        self._login, self.commits = Login(kafka), Commits(self._consumer, observer, denials.text)
         self._gaps = Gaps(self.commits, observer.deleted)
         self._lag = Lag(self._consumer, observer, self._gaps.position)
         latest = kafka.start_from == "latest"
@@ -231,6 +231,7 @@ class Source:
 
     def _on_statistics(self, text: str) -> None:
         statistics = json.loads(text)
+        self._login.renew(self._consumer)
         self._status.statistics(statistics)
         self._transactions.update(statistics, self.assignment.owned)
 

@@ -51,7 +51,7 @@ class Replay:
         self._kafka = kafka
         compressed = not {"compression.type", "compression.codec"}.isdisjoint(kafka.properties)
         self.refused = Refusals(inputs, compressed=compressed)
-        self._reason = LastError()
+        self._reason = LastError(kafka=kafka)
         self._added: list[Letter] = []
         self._bytes = 0
         self.done = 0

@@ -1,7 +1,7 @@
 """Sends commits to the brokers, and interprets the results."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -19,11 +19,21 @@ log = structlog.get_logger()
 
 
 class Commits:
-    """The commits of one consumer."""
+    """The commits of one consumer.
 
-    def __init__(self, consumer: Consumer, observer: Observer) -> None:
-        self._consumer, self.observer = consumer, observer
-        self._failing = False
+    failure: why the last one failed; empty if it succeeded, or was only refused because of a rebalance.
+
+    Args:
+        consumer: the member of the group.
+        observer: is told of results.
+        worded: returns the text for an error.
+    """
+
+    def __init__(
+        self, consumer: Consumer, observer: Observer, worded: Callable[[KafkaError], str] = KafkaError.str
+    ) -> None:
+        self._consumer, self.observer, self._worded = consumer, observer, worded
+        self.failure = ""
 
     def begin(self, offsets: Mapping[Partition, int]) -> None:
         """Send a commit and return at once; the consumer's `on_commit` receives the result in a later poll."""
@@ -86,16 +96,16 @@ class Commits:
         errors = [error, *(partition.error for partition in partitions or ())]
         failed = next((each for each in errors if each is not None), None)
         if failed is None:
-            self._failing = False
+            self.failure = ""
             self.observer.committed("ok")
         elif failed.code() in NOT_OWNER:
             self.observer.committed("not_owner")
             log.info("commit refused during a rebalance, will retry for kept partitions", error=failed.str())
         else:
             self.observer.committed("failed")
-            if not self._failing:
-                log.warning("commit failed, will retry", error=failed.str())
-            self._failing = True
+            first, self.failure = not self.failure, self._worded(failed)
+            if first:
+                log.warning("commit failed, will retry", error=self.failure)
         return failed is None
 
 

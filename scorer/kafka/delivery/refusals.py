@@ -1,5 +1,7 @@
 """Interprets refused writes: whether the event or the topic is at fault, and which property would accept the write."""
 
+from collections.abc import Callable
+
 from confluent_kafka import KafkaError
 
 from scorer.errors import Fatal
@@ -20,10 +22,15 @@ class Refusals:
 
     Args:
         limits: the limits of the topics.
+        worded: returns the text for an error, given its topic.
     """
 
-    def __init__(self, limits: TopicLimits) -> None:
-        self._limits = limits
+    def __init__(
+        self,
+        limits: TopicLimits,
+        worded: Callable[[KafkaError, str], str] = lambda error, _: error.str(),
+    ) -> None:
+        self._limits, self._worded = limits, worded
 
     def fault(self, error: KafkaError, prediction: Write, ordinary: int) -> str:
         """Return why a prediction is refused because of its event; empty if the topic refuses all predictions.
@@ -59,7 +66,7 @@ class Refusals:
             what: its description, such as "the dead letter of flights-0@17".
         """
         return Fatal(
-            f"the brokers refused a write: {error.str()}: {what} in topic {write['topic']}; "
+            f"the brokers refused a write: {self._worded(error, write['topic'])}: {what} in topic {write['topic']}; "
             f"{self._advice(error, write)}. Nothing from there on was committed, so those events are scored again at "
             "the next start"
         )

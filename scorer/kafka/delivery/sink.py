@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from scorer.batch import Payloads, Records, Rejected
 from scorer.errors import Fatal
+from scorer.kafka.brokers.denials import Denials
 from scorer.kafka.brokers.topics import BATCH_BYTES
 from scorer.kafka.client import LARGEST_MESSAGE, LastError, producer_properties
 from scorer.kafka.connect import connect
@@ -17,6 +18,7 @@ from scorer.kafka.delivery.published import Published, Report
 from scorer.kafka.delivery.refusals import SIZE_ERRORS, Refusals
 from scorer.kafka.delivery.refused_writes import RefusedWrites
 from scorer.kafka.delivery.topic_limits import TopicLimits
+from scorer.kafka.renewal import Login
 from scorer.kafka.writes import Write
 from scorer.settings import KafkaSettings
 
@@ -48,10 +50,11 @@ class Sink:
         self._dead_letters = dead_letters
         self._limit = limit or DeadLetterLimit(None, 1)
         limits = TopicLimits(kafka)
-        self._refusals = Refusals(limits)
-        self._properties = self._client_properties(kafka) | {"error_cb": LastError(condition)}
+        self._denials = Denials(kafka)
+        self._refusals = Refusals(limits, self._denials.text)
+        self._properties = self._client_properties(kafka) | {"error_cb": LastError(condition, kafka)}
         self._properties |= _sizes(kafka, limits, self._properties.get("batch.size"))
-        self._producer = connect(Producer, self._properties)
+        self._producer, self._login = connect(Producer, self._properties), Login(kafka)
         self._refused: list[tuple[Published, int | Message, KafkaError]] = []  # each with its row, or its prediction
 
     def publish(self, records: Records, payloads: Payloads, rejected: Sequence[Rejected], batch: InFlight) -> None:
@@ -79,6 +82,7 @@ class Sink:
         Raises:
             Fatal: the brokers refused a write.
         """
+        self._login.renew(self._producer)
         self._producer.poll(seconds)
         if self._refused and self._producer.flush(QUIET_SECONDS) == 0:
             refused, self._refused = self._refused, []

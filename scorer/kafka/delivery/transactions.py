@@ -24,6 +24,7 @@ from scorer.kafka.delivery.checkpoint import InFlight
 from scorer.kafka.delivery.commits import NOT_OWNER, Commits, topic_partitions
 from scorer.kafka.delivery.fault_finder import ONE_BY_ONE, FaultFinder, TransactionReports
 from scorer.kafka.delivery.published import Published
+from scorer.kafka.delivery.refusals import CHECK
 from scorer.kafka.delivery.sink import Sink, pass_on
 from scorer.kafka.offsets import Partition
 from scorer.settings import KafkaSettings
@@ -221,9 +222,10 @@ class Transactions(Sink):
             self._mark_unusable(error)
         self._commits.observer.committed("not_owner" if error.code() in NOT_OWNER | FENCED else "failed")
         if error.code() in REFUSED:
+            why = self._denials.text(error)
             raise Fatal(
-                f"the brokers refused a write: {error.str()}. Its transaction was aborted, so those events are scored"
-                " again at the next start; fix the topic first (`scorer check` reports what it can see)"
+                f"the brokers refused a write: {why}. Its transaction was aborted, so those events"
+                f" are scored again at the next start; {CHECK}"
             )
         raise Aborted(f"transaction failed, will retry: {error.str()}")
 
@@ -243,13 +245,14 @@ class Transactions(Sink):
             # If another replica has our name, the group rejects our consumer meanwhile; after a mere stall it does not.
             raise Aborted("fenced: another replica has the same kafka.instance_id, or this one stalled for too long")
         within(1.0, partial(_discard, self._producer))
-        self._producer = connect(Producer, {**self._properties, **(properties or self._faults.properties)})
+        chosen = {**self._properties, **self._login.properties(), **(properties or self._faults.properties)}
+        self._producer = connect(Producer, chosen)
         try:
             self._bounded(partial(self._producer.init_transactions, seconds), seconds)
         except KafkaException as failed:
             error: KafkaError = failed.args[0]
             if error.code() in REFUSED:
-                raise Fatal(f"the brokers refuse transactions: {error.str()}") from failed
+                raise Fatal(f"the brokers refuse transactions: {self._denials.text(error)}") from failed
             hint = f" ({NOT_ENDED})" if error.code() == KafkaError.CONCURRENT_TRANSACTIONS else ""
             raise Aborted(f"cannot begin a transaction: {error.str()}{hint}") from failed
         self._state = State.READY if self._state is State.DISCARDED else State.RECOVERED

@@ -1,5 +1,7 @@
 """Checks of a replica's Kafka clients that need no broker."""
 
+from functools import partial
+
 from confluent_kafka import Consumer, Producer
 
 from scorer.errors import Misconfigured, Problem
@@ -14,9 +16,12 @@ def property_problems(kafka: KafkaSettings, batch: BatchSettings) -> list[Proble
     """Create the clients of a replica, and return librdkafka's objections to their properties, without duplicates."""
     writes = transaction_properties if kafka.delivery == "exactly-once" else producer_properties
     problems: dict[Problem, None] = {}
-    for client, properties in ((Consumer, consumer_properties(kafka, batch)), (Producer, writes(kafka))):
+    for client, properties in (
+        (Consumer, partial(consumer_properties, kafka, batch)),
+        (Producer, partial(writes, kafka)),
+    ):
         try:
-            connect(client, SILENT | properties)
+            connect(client, SILENT | properties())
         except Misconfigured as error:
             problems |= dict.fromkeys(error.problems)
     return list(problems)

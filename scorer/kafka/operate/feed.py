@@ -20,7 +20,7 @@ class Feed:
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self._servers, self._topic = kafka.bootstrap_servers, topic
-        self._reason = LastError()
+        self._reason = LastError(kafka=kafka)
         self._refusal: KafkaError | None = None
         self.acknowledged = 0
         chosen = {

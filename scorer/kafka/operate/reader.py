@@ -47,7 +47,7 @@ class Reader:
         self, kafka: KafkaSettings, topics: Sequence[str], partition: int | None = None, seconds: float = 10.0
     ) -> None:
         self._kafka, self._topics, self._partition, self._seconds = kafka, topics, partition, seconds
-        self._reason = LastError()
+        self._reason = LastError(kafka=kafka)
         own: dict[str, Any] = {
             "group.id": kafka.group_id,  # the client requires it, but the group is never joined
             "enable.auto.commit": False,

@@ -1,6 +1,5 @@
 """The rights that a replica needs at the brokers, which of them its user lacks, and what to grant."""
 
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -8,40 +7,11 @@ from confluent_kafka.admin import AclOperation  # type: ignore[attr-defined]  # 
 
 from scorer.errors import Misconfigured, ScorerError
 from scorer.kafka.brokers.cluster import Cluster
-from scorer.kafka.operate.grants import Grants, Operations, takes_idempotent_writes, takes_transactions
+from scorer.kafka.brokers.grants import Grants, Operations, takes_idempotent_writes, takes_transactions
+from scorer.kafka.brokers.right import IDEMPOTENCE, Right, principal, to_begin, to_join, to_read, to_write
 from scorer.settings import KafkaSettings
 
 TRY_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Right:
-    """One operation on one resource.
-
-    operation: its name in `kafka-acls`, such as `Read`.
-    resource:  the type of the resource, such as `topic`.
-    name:      the name of the resource; empty for the cluster.
-    use:       what the right is needed for, as the words after "may not".
-    prefixed:  whether the right is needed for every name with this prefix.
-    """
-
-    operation: str
-    resource: str
-    name: str
-    use: str
-    prefixed: bool = False
-
-    def lacking(self, user: str, servers: str) -> str:
-        """Return a sentence that says that a user lacks the right, with the command that grants it."""
-        name = f" {self.name}{'*' if self.prefixed else ''}" if self.name else ""
-        command = ["kafka-acls", "--bootstrap-server", servers, "--add", "--allow-principal", user or "User:NAME"]
-        command += ["--operation", self.operation, f"--{self.resource.replace(' ', '-')}"]
-        command += [self.name] if self.name else []
-        command += ["--resource-pattern-type", "prefixed"] if self.prefixed else []
-        return (
-            f"kafka: {user or 'this user'} may not {self.use}; grant {self.operation.upper()} on {self.resource}{name}"
-            f" and see that nothing denies it: `{shlex.join(command)}`"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +50,7 @@ def examine_rights(kafka: KafkaSettings, cluster: Cluster, seconds: float = TRY_
         pass
     except ScorerError as error:
         failed.append(str(error))
-    user = _principal(kafka.properties)
+    user = principal(kafka.properties)
     return Rights(
         missing=[right.lacking(user, kafka.bootstrap_servers) for right in lacks] + failed,
         concerns=_unseen(name for name, allowed in topics.items() if AclOperation.DESCRIBE_CONFIGS not in allowed),
@@ -91,33 +61,23 @@ def examine_rights(kafka: KafkaSettings, cluster: Cluster, seconds: float = TRY_
 def _on_topics(kafka: KafkaSettings, topics: Mapping[str, Operations]) -> Iterator[Right]:
     for name, allowed in topics.items():
         if name in kafka.input_topics and AclOperation.READ not in allowed:
-            yield Right("Read", "topic", name, f"read topic {name}")
+            yield to_read(name)
         if name not in kafka.input_topics and AclOperation.WRITE not in allowed:
-            yield Right("Write", "topic", name, f"write to topic {name}")
+            yield to_write(name)
 
 
 def _on_group(kafka: KafkaSettings, allowed: Operations | None) -> Iterator[Right]:
     if allowed is not None and AclOperation.READ not in allowed:
-        yield Right("Read", "group", kafka.group_id, f"join group {kafka.group_id} or commit its offsets")
+        yield to_join(kafka.group_id)
 
 
 def _to_write(kafka: KafkaSettings, cluster: Cluster, seconds: float, *, may_write: bool) -> Iterator[Right]:
     if kafka.delivery == "exactly-once":
         if not takes_transactions(kafka, cluster, seconds):
-            use = f"use the transactional ids of {kafka.group_id}"
-            yield Right("Write", "transactional id", f"{kafka.group_id}-", use, prefixed=True)
+            yield to_begin(kafka.group_id)
     # Since Kafka 2.8 the right to write to any topic is enough, so without that right this cannot be checked yet.
     elif may_write and not takes_idempotent_writes(kafka, seconds):
-        yield Right("IdempotentWrite", "cluster", "", "use an idempotent producer")
-
-
-def _principal(properties: Mapping[str, str]) -> str:
-    """Return the principal of the configured user, or an empty text if only the brokers know it."""
-    protocol = properties.get("security.protocol", "plaintext").lower()
-    if protocol == "plaintext":
-        return "User:ANONYMOUS"
-    name = properties.get("sasl.username", "")
-    return f"User:{name}" if protocol.startswith("sasl") and name else ""
+        yield IDEMPOTENCE
 
 
 def _unseen(topics: Iterable[str]) -> list[str]:

@@ -9,8 +9,9 @@ from redis import RedisError
 from redis import TimeoutError as RedisTimeoutError
 from redis.connection import AbstractConnection
 
-from scorer.errors import Unavailable
-from scorer.redaction import foreign
+from scorer.errors import Misconfigured, Unavailable
+from scorer.rotation import secret_file
+from scorer.store.redis.handshake import explained
 from scorer.store.redis.link import Closed, Deadline, Link, exchange
 from scorer.store.redis.refusal import login_refused, refusal
 from scorer.store.redis.resp import BARE, command
@@ -105,7 +106,7 @@ def _connected(_: AbstractConnection) -> None:
 def _introduce(link: Link, target: Target, deadline: Deadline) -> None:
     """Log in, and select the database."""
     options = target.options
-    login = [options.get("username") or "", options.get("password") or ""]
+    login = [options.get("username") or "", options.get("password") or _password(target)]
     asked = [("AUTH", *login[not login[0] :])] if any(login) else []
     asked += [("CLIENT", "SETNAME", options["client_name"])] if options.get("client_name") else []
     asked += [("SELECT", options["db"])] if options.get("db") else []
@@ -115,6 +116,15 @@ def _introduce(link: Link, target: Target, deadline: Deadline) -> None:
         exchange([link], deadline)
         for cell, text in link.cells.errors():
             raise Unavailable(login_refused(link, text) if asked[cell][0] == "AUTH" else refusal(link, text))
+
+
+def _password(target: Target) -> str:
+    if target.password_file is None:
+        return ""
+    try:
+        return secret_file(target.password_file, "features.url").read()
+    except Misconfigured as error:
+        raise Unavailable(str(error)) from None
 
 
 def connecting(options: Mapping[str, Any], address: Address | None, seconds: float) -> dict[str, Any]:
@@ -133,4 +143,4 @@ def why(name: str, error: Exception, deadline: Deadline) -> str:
     """Return why a connection cannot be made."""
     if isinstance(error, RedisTimeoutError):
         return f"{name} did not answer within {deadline.text}"
-    return f"cannot connect to {name}: {foreign(str(error))}"
+    return f"cannot connect to {name}: {explained(error)}"

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from redis.connection import AbstractConnection
 
 from scorer.errors import Unavailable
-from scorer.redaction import foreign
 from scorer.store.redis.bounds import SHOWN, Malformed
+from scorer.store.redis.handshake import explained
 from scorer.store.redis.resp import BARE, ERROR, Cells, Inbox
 from scorer.store.redis.resp_tree import Tree, TreeInbox
 
@@ -133,11 +133,10 @@ class Link:
             self._send()
             return self._receive(deadline)
         except Malformed as error:
-            raise Unavailable(
-                f"{self.name} does not answer as Redis does, with {error}; check host, port and TLS of features.url"
-            ) from None
+            said, advice = f"{self.name} does not answer as Redis does", "check host, port and TLS of features.url"
+            raise Unavailable(f"{said}, with {error}; {advice}", f"{said}; {advice}") from None
         except OSError as error:
-            raise Closed(f"the connection to {self.name} broke: {foreign(str(error))}") from None
+            raise Closed(f"the connection to {self.name} broke: {explained(error)}") from None
 
     def watch(self, poll: select.poll) -> None:
         """Register the events that this link waits for."""
@@ -150,8 +149,11 @@ class Link:
     def _refuse_unasked(self) -> None:
         unasked = self._waiting()
         if unasked is not None:
-            what = f"sent {Malformed.with_bytes(unasked)} without a request" if unasked else "closed it"
-            raise Closed(f"the connection to {self.name} is closed: the server {what}")
+            closed = f"the connection to {self.name} is closed: the server"
+            if not unasked:
+                raise Closed(f"{closed} closed it")
+            sent = Malformed.with_bytes(unasked)
+            raise Closed(f"{closed} sent {sent} without a request", f"{closed} sent bytes without a request")
 
     def _waiting(self) -> bytes | None:
         """Return bytes that arrived but were not read: None if there are none, b"" if the connection was closed."""
@@ -160,7 +162,7 @@ class Link:
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         except OSError as error:
-            raise Closed(f"the connection to {self.name} broke: {foreign(str(error))}") from None
+            raise Closed(f"the connection to {self.name} broke: {explained(error)}") from None
 
     def _send(self) -> None:
         while self._unsent:

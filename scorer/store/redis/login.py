@@ -59,7 +59,7 @@ def divide(rest: str, *, socket: bool) -> Pieces:
     login = {"username": _decoded(name)} if name else {}
     login |= {"password": _decoded(password)} if colon and password else {}
     options = _options(query)
-    redaction.learn(*(value for option, value in (login | options).items() if "password" in option))
+    redaction.learn(*(value for option, value in (login | options).items() if option.endswith("password")))
     redaction.learn(password)
     return Pieces(login, hosts, path, options)
 

@@ -33,13 +33,9 @@ def denied(link: Link, text: str, request: Request, key: bytes | None) -> Denied
     """Return the error for a key that the user may not read; `key` is None if the server does not say which."""
     entity = request.entity
     which = f"key '{printable(entity.key.readable(key))}'" if key is not None else f"one of {len(request.keys)} keys"
-    grant = f"ACL SETUSER {link.user} ~{shown(entity.key.grant)}"
-    return Denied(
-        f"{link.name} answered '{foreign(text)}' for {which} of entity '{entity.name}': grant the user its keys,"
-        f" with {grant}",
-        entity.name,
-        key,
-    )
+    grant = f"grant the user its keys, with ACL SETUSER {link.user} ~{shown(entity.key.grant)}"
+    said, rest = f"{link.name} answered '{foreign(text)}' for", f"of entity '{entity.name}': {grant}"
+    return Denied(f"{said} {which} {rest}", entity.name, key, f"{said} a key {rest}")
 
 
 def shown(key: bytes) -> str:

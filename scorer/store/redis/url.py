@@ -23,13 +23,13 @@ FORMS = {
     "redis+sentinel": "redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/SERVICE/DB",
     "rediss+sentinel": "rediss+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/SERVICE/DB",
 }
-FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "password_file", "sentinel_password_file")
 OPTIONS = (
     *("client_name", "db", "password", "socket_keepalive", "username"),
     *("ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_check_hostname", "ssl_ciphers", "ssl_exclude_verify_flags"),
-    *("ssl_include_verify_flags", "ssl_min_version", "ssl_password", *FILES),
+    *("ssl_include_verify_flags", "ssl_min_version", "ssl_password", *FILES[:-1]),
 )
-SENTINEL_OPTIONS = ("sentinel_password", "sentinel_username")
+SENTINEL_OPTIONS = ("sentinel_password", "sentinel_username", "sentinel_password_file")
 LONGEST_HOST, LAST_PORT = 255, 65535
 DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "sentinel": 26379}
 
@@ -46,6 +46,8 @@ class Target:
     seeds:     the addresses in the URL, of the server, some nodes or the sentinels; empty for a Unix socket.
     service:   the sentinels' name of the master.
     sentinels: the options of connections to the sentinels.
+    password_file: the file of the password, read for every connection; None if the options have it.
+    sentinel_password_file: the same for the sentinels.
     """
 
     form: str
@@ -54,6 +56,8 @@ class Target:
     seeds: tuple[Address, ...]
     service: str = ""
     sentinels: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    password_file: Path | None = None
+    sentinel_password_file: Path | None = None
 
 
 def announced(host: str, port: str | int) -> Address | None:
@@ -76,7 +80,7 @@ def parse(url: str) -> Target:
     base, _, form = scheme.partition("+")
     pieces = divide(rest, socket=base == "unix")
     query = pieces.options
-    problems = _option_problems(query, base, form)
+    problems = _option_problems(query, base, form) + _twice(query | pieces.login)
     if base == "unix":
         seeds: tuple[Address, ...] = ()
         problems += _socket_problems(pieces)
@@ -85,12 +89,13 @@ def parse(url: str) -> Target:
     service, path = _path(pieces.path, base, form, problems)
     if problems:
         raise Misconfigured(problems)
+    files = {name: Path(query.pop(name)) for name in ("password_file", "sentinel_password_file") if name in query}
     secret = {name: query.pop(name) for name in list(query) if "password" in name or name == "sentinel_username"}
     kind, options = _connection(f"{base}://{'' if base == 'unix' else 'host'}{path}?{urlencode(query)}")
     login = {name.removeprefix("sentinel_"): secret.pop(name) for name in SENTINEL_OPTIONS if name in secret}
     options |= secret | pieces.login
     sentinels = {name: value for name, value in options.items() if name.startswith("ssl_")} | login
-    return Target(form or "single", kind, options, seeds, service, sentinels)
+    return Target(form or "single", kind, options, seeds, service, sentinels, **files)
 
 
 def _socket_problems(pieces: Pieces) -> list[Problem]:
@@ -110,8 +115,17 @@ def _option_problems(query: Mapping[str, str], base: str, form: str) -> list[Pro
         elif name.startswith("ssl_") and base != "rediss":
             problems.append(Problem(WHERE, f"option '{name}' is for TLS", "start the URL with rediss"))
         elif name in FILES and not Path(value).is_file():
-            problems.append(Problem(WHERE, f"{name}: no file {value}", "expected the path of a PEM file"))
+            kind = "PEM file" if name.startswith("ssl_") else "file"
+            problems.append(Problem(WHERE, f"{name}: no file {value}", f"expected the path of a {kind}"))
     return problems
+
+
+def _twice(given: Mapping[str, str]) -> list[Problem]:
+    return [
+        Problem(WHERE, f"it has a {name} and {name}_file", "expected one of them")
+        for name in ("password", "sentinel_password")
+        if name in given and f"{name}_file" in given
+    ]
 
 
 def _unknown_option(name: str, known: tuple[str, ...], query: Mapping[str, str]) -> Problem:

@@ -138,8 +138,11 @@ def test_a_server_that_is_full_says_so(tmp_path: Path) -> None:
 def test_an_invalid_reply_closes_the_connection(nonsense: bytes) -> None:
     with Fake(answers(nonsense), answers(seats(7))) as server:
         store = connect(server.url, PLENTY_MS)
-        with pytest.raises(Unavailable, match=r"does not answer as Redis does, with .*; check host, port and TLS"):
+        with pytest.raises(
+            Unavailable, match=r"does not answer as Redis does, with .*; check host, port and TLS"
+        ) as refused:
             fetched(store)
+        assert refused.value.shown.endswith("does not answer as Redis does; check host, port and TLS of features.url")
         assert fetched(store) == 7
 
 

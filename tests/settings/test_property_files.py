@@ -1,0 +1,71 @@
+"""Properties and secrets whose value is in a file."""
+
+from pathlib import Path
+
+import pytest
+
+from scorer.errors import Misconfigured
+from scorer.kafka.client import consumer_properties
+from scorer.kafka.renewal import LOOK_SECONDS, Renewal
+from scorer.settings import BatchSettings, mask
+from tests.certificates import put
+from tests.settings.conftest import Load, Problems
+
+
+def test_a_property_in_a_file_is_read_when_a_client_is_created(read: Load, tmp_path: Path) -> None:
+    kafka = read({"kafka.property_files": {"sasl.password": "password"}}).settings.kafka
+    with pytest.raises(
+        Misconfigured, match=r"kafka\.property_files\.sasl\.password: .*password cannot be read: No such"
+    ):
+        consumer_properties(kafka, BatchSettings())
+    put(tmp_path / "password", "one\n")
+    assert consumer_properties(kafka, BatchSettings())["sasl.password"] == "one"
+    put(tmp_path / "password", "two\n")
+    assert consumer_properties(kafka, BatchSettings())["sasl.password"] == "two"
+
+
+def test_the_path_is_shown_and_relative_to_the_configuration(read: Load, tmp_path: Path) -> None:
+    settings = read({"kafka.property_files": {"sasl.password": "password"}}).settings
+    assert mask(settings)["kafka"]["property_files"] == {"sasl.password": str(tmp_path / "password")}
+    url = "rediss://scorer@cache:6379/0?password_file=/run/password&ssl_ca_certs=ca.pem"
+    assert mask(read({"features.url": url}).settings)["features"]["url"] == url
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "expected"),
+    [
+        ({"kafka.property_files": {"acks": "f"}}, "kafka.property_files.acks", "refused: always all"),
+        (
+            {"kafka.property_files": {"sasl.password": "f"}, "kafka.properties": {"sasl.password": "s3cret"}},
+            "kafka.property_files",
+            "expected sasl.password here or in kafka.properties, not in both",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told(problems: Problems, changes: dict[str, object], where: str, expected: str) -> None:
+    (problem,) = problems(changes)
+    assert problem.where.startswith(where)
+    assert problem.expected.startswith(expected)
+    assert "s3cret" not in str(problem)
+
+
+def test_new_clients_are_due_once_a_change_has_stayed_and_can_be_used(read: Load, tmp_path: Path) -> None:
+    seconds = [0.0]
+    put(tmp_path / "batch", "1000")
+    kafka = read(
+        {"kafka.property_files": {"batch.num.messages": "batch", "queued.min.messages": "least"}}
+    ).settings.kafka
+    put(tmp_path / "least", "10")
+    renewal = Renewal(kafka, BatchSettings(), clock=lambda: seconds[0])
+
+    def due() -> bool:
+        seconds[0] += LOOK_SECONDS
+        return renewal.due()
+
+    assert not due()
+    put(tmp_path / "least", "no number")
+    assert [due(), due(), due()] == [False, False, False]
+    put(tmp_path / "least", "20")
+    assert [due(), due(), due()] == [False, True, True]
+    renewal.done()
+    assert not due()
