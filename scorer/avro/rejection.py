@@ -31,7 +31,9 @@ def explain_value(fault: Fault, value: bytes, at: int, max_bytes: int) -> str:
         case Fault.TOO_LARGE:
             return f"the value has {len(value)} bytes; expected at most {max_bytes}"
         case _:
-            return f"the event ends at byte {at}, and {len(value) - at} more bytes follow; expected none"
+            more = len(value) - at
+            follow = "byte follows" if more == 1 else "bytes follow"
+            return f"the event ends at byte {at}, and {more} more {follow}; expected none"
 
 
 def explain_field(fault: Fault, path: str, kind: Type, value: bytes, at: int) -> str:

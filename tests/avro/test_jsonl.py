@@ -246,7 +246,7 @@ def test_what_is_absent_is_its_default_or_null() -> None:
     [
         ("int", b"", "no bytes"),
         ("int", b"\x80", "f0: an int begins at byte 0, and the value ends at byte 1"),
-        ("int", b"\x02\x02", "1 more follow"),
+        ("int", b"\x02\x02", "1 more byte follows"),
         ("string", b"\x02\xff", "not UTF-8"),
         (MONEY, b"\x00", "a decimal of 0 bytes is not one of 1 to 6 digits"),
         (ENDLESS_MONEY, varint(10**6) + b"\x11" * 10**6, "a decimal of more than 10000 digits, too many to show"),

@@ -4,14 +4,20 @@ from pathlib import Path
 import pytest
 
 from scorer.sandbox import Kafka, java, training
-from scorer.sandbox.jars import cache_folder
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the start-up cache of this test is; there is none yet."""
+def locks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the lock of the training is."""
+    return tmp_path_factory.mktemp("locks")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, locks: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the start-up cache of this test is; there is none yet, and no other process makes one."""
     file = tmp_path / "startup-test.aot"
     monkeypatch.setattr(java, "startup_cache", lambda: file)
+    monkeypatch.setattr(training, "cache_folder", lambda: locks)
     return file
 
 
@@ -24,8 +30,8 @@ def test_training_makes_a_cache_that_java_starts_with(cache: Path, tmp_path: Pat
         assert b"[aot]" not in server.log.read_bytes()  # where Java complains of it
 
 
-def test_only_one_process_trains_at_a_time(cache: Path) -> None:
-    with (cache_folder() / "training.lock").open("w") as lock:
+def test_only_one_process_trains_at_a_time(cache: Path, locks: Path) -> None:
+    with (locks / "training.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         training._train()
     assert not cache.exists()
