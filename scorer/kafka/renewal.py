@@ -80,7 +80,7 @@ class Login:
         self._looked_at, self._told = clock(), self._read()
 
     def renew(self, client: Consumer | Producer) -> None:
-        """Tell a client the login of the files, if it has changed; cheap enough for every turn of the loop."""
+        """Tell a client the login of the files, if it has changed; cheap enough for every iteration of the loop."""
         if not self._from_files or self._clock() - self._looked_at < LOGIN_SECONDS:
             return
         self._looked_at, login = self._clock(), self._read()
