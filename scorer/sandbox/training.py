@@ -18,6 +18,7 @@ from scorer.sandbox.kafka import Kafka
 from scorer.sandbox.watchdog import watchdog
 
 _KEPT = 2  # caches of 60 MB each: enough for two environments that are used alternately
+_PRIORITY = ("nice", "-n", "19")
 _STOP_S = 600.0  # the broker writes the cache while it stops, and may get little CPU
 
 
@@ -32,7 +33,7 @@ class _Trainee(Kafka):
         return [f"-XX:AOTCacheOutput={self.result}"]
 
     def _command(self) -> list[str]:
-        return ["nice", "-n", "19", *super()._command()]
+        return [*_PRIORITY, *super()._command()]
 
 
 @functools.cache

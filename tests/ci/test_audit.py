@@ -157,7 +157,9 @@ def test_what_could_not_be_looked_up_is_never_taken_for_sound(
     ("target", "command"), [("audit", ".ci/audit.py"), ("sbom", "deploy/sbom.py -o build/sbom.cdx.json")]
 )
 def test_make_runs_the_script(target: str, command: str) -> None:
-    said = subprocess.check_output(["/usr/bin/env", "make", "--dry-run", target], cwd=ROOT, text=True)
+    said = subprocess.check_output(
+        ["/usr/bin/env", "make", "--no-print-directory", "--dry-run", target], cwd=ROOT, text=True
+    )
     assert said.splitlines()[-1] == f".venv/bin/python {command}"
 
 

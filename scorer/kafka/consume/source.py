@@ -141,6 +141,7 @@ class Source:
     def _take(self, records: int, seconds: float) -> int:
         """Buffer at most `records` messages that arrive within some seconds; return how many came, including ends."""
         generation = self.assignment.generation
+        self._login.renew(self._consumer)  # never in a callback: the client aborts the process at the next one
         messages = self._consumer.consume(records, seconds)  # a rebalance here may drop buffered messages
         came = len(messages)
         if not self._reading.complete or self.assignment.generation != generation:
@@ -231,7 +232,6 @@ class Source:
 
     def _on_statistics(self, text: str) -> None:
         statistics = json.loads(text)
-        self._login.renew(self._consumer)
         self._status.statistics(statistics)
         self._transactions.update(statistics, self.assignment.owned)
 

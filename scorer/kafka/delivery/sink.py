@@ -74,7 +74,7 @@ class Sink:
         try:
             self._write(published, repeat(batch.delivered), lambda row: partial(self._letter_report, published, row))
         except KafkaException as error:
-            raise Fatal(f"the client refused a write: {error.args[0].str()}") from error
+            raise Fatal(f"the client refused a write: {self._denials.text(error.args[0])}") from error
 
     def serve(self, seconds: float = 0.0) -> None:
         """Take delivery reports, and wait at most some seconds for one; then retry refused writes.

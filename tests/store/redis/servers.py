@@ -17,6 +17,7 @@ from scorer.sandbox import Redis
 from scorer.sandbox.server import free_port
 
 Script = Callable[[socket.socket], None]
+ALERT_SECONDS = 5.0  # for the client to read why a handshake failed
 BUS = 10_000  # how far above the port of a node of a cluster its other port lies, on which nodes talk to each other
 
 HASH = Entity("plane", KeyTemplate.parse("plane:{tailnum}"), "hash", ("seats", "engines", "year"))
@@ -95,8 +96,12 @@ class Fake:
     def _serve(self, connection: socket.socket, script: Script) -> None:
         try:
             if self._context is not None:
-                connection = self._context.wrap_socket(connection, server_side=True)
+                connection = self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                connection.do_handshake()
             script(connection)
+        except ssl.SSLError:
+            self._stopped.wait(ALERT_SECONDS)  # closing at once could take the alert away from the client
+            return
         except OSError:
             return
 
