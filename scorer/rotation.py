@@ -1,7 +1,7 @@
 """Files that are replaced while a replica runs: certificates, keys, passwords and tokens."""
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import structlog
@@ -40,10 +40,13 @@ class SecretFile:
     Args:
         file: the path.
         setting: the key of the setting that names it, for messages.
+        secrets: returns what is never shown of the content, which is all of it by default.
     """
 
-    def __init__(self, file: Path, setting: str) -> None:
-        self._file, self._setting = file, setting
+    def __init__(
+        self, file: Path, setting: str, secrets: Callable[[str], Iterable[str]] = lambda content: [content]
+    ) -> None:
+        self._file, self._setting, self._secrets = file, setting, secrets
         self._secret, self._seen, self._warned = "", Look(), Look()
 
     def read(self) -> str:
@@ -76,6 +79,6 @@ class SecretFile:
             return f"{self._file} is not UTF-8"
         if not secret:
             return f"{self._file} is empty"
-        redaction.learn(secret)
+        redaction.learn(*self._secrets(secret))
         self._secret = secret
         return ""
