@@ -1,16 +1,19 @@
 """How the HTTP server is guarded: by a bearer token that its clients send, and by TLS."""
 
 import hmac
+import re
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 
+from scorer.errors import Misconfigured, Problem
 from scorer.monitor.certificate import Certificate
 from scorer.monitor.request import Response
 from scorer.rotation import SecretFile
 from scorer.settings import HttpSettings
 
 _REALM = 'Bearer realm="scorer"'
+_SENDABLE = re.compile(r"[\x21-\x7e]+")
 
 
 class Access:
@@ -48,7 +51,9 @@ def guards(http: HttpSettings) -> tuple[Access, Certificate | None]:
     token: Callable[[], str] | None = None
     if http.token_file is not None:
         token = SecretFile(http.token_file, "http.token_file").read
-        token()
+        if not _SENDABLE.fullmatch(token()):
+            what = f"the token in {http.token_file} has a space or another character that no client can send"
+            raise Misconfigured([Problem("http.token_file", what, "expected printable ASCII without spaces")])
     elif http.token:
         token = partial(str, http.token)
     tls = http.tls
