@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
+from scorer.errors import Misconfigured, Problem
 from scorer.kafka.handshake import Handshakes, is_hopeless
 from scorer.redaction import foreign
 from scorer.rotation import SecretFile
@@ -55,8 +56,20 @@ def properties(kafka: KafkaSettings, role: Role) -> dict[str, object]:
 
 
 def given(kafka: KafkaSettings) -> dict[str, str]:
-    """Return the user's properties, including those in files."""
-    return kafka.properties | {name: property_file(kafka, name) for name in kafka.property_files}
+    """Return the user's properties, including those in files.
+
+    Raises:
+        Misconfigured: with every file that is missing or empty.
+    """
+    chosen, problems = dict(kafka.properties), list[Problem]()
+    for name in kafka.property_files:
+        try:
+            chosen[name] = property_file(kafka, name)
+        except Misconfigured as error:
+            problems += error.problems
+    if problems:
+        raise Misconfigured(problems)
+    return chosen
 
 
 def property_file(kafka: KafkaSettings, name: str) -> str:

@@ -126,6 +126,13 @@ def test_a_token_in_a_file_that_no_client_can_send_is_refused(content: str, heal
     assert "cret" not in str(refused.value)
 
 
+def test_files_that_are_missing_are_told_together(health: Health, tmp_path: Path) -> None:
+    http = HttpSettings(token_file=tmp_path / "token", tls=HttpTlsSettings(certificate=tmp_path / "server.pem"))
+    with pytest.raises(Misconfigured) as refused:
+        serve(http, Metrics(), health).__enter__()
+    assert [problem.where for problem in refused.value.problems] == ["http.token_file", "http.tls"]
+
+
 def test_tokens_are_compared_in_constant_time(guarded: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     compared = []
     digest = hmac.compare_digest

@@ -34,6 +34,14 @@ def test_the_path_is_shown_and_relative_to_the_configuration(read: Load, tmp_pat
     assert mask(read({"features.url": url}).settings)["features"]["url"] == url
 
 
+def test_files_that_are_missing_are_told_together(read: Load) -> None:
+    kafka = read({"kafka.property_files": {"sasl.username": "none", "sasl.password": "neither"}}).settings.kafka
+    with pytest.raises(Misconfigured) as refused:
+        consumer_properties(kafka, BatchSettings())
+    found = [problem.where.removeprefix("kafka.property_files.") for problem in refused.value.problems]
+    assert found == ["sasl.username", "sasl.password"]
+
+
 def test_a_user_in_a_file_is_named_and_is_no_secret(read: Load, tmp_path: Path) -> None:
     put(tmp_path / "user", "flights\n")
     put(tmp_path / "password", "hunter-2-hunter\n")
