@@ -91,3 +91,7 @@ def test_new_clients_are_due_once_a_change_has_stayed_and_can_be_used(read: Load
     assert [due(), due(), due()] == [False, True, True]
     renewal.done()
     assert not due()
+    (tmp_path / "least").unlink()
+    assert [due(), due(), due()] == [False, False, False]
+    put(tmp_path / "least", "20")
+    assert [due(), due()] == [False, True]
