@@ -16,7 +16,7 @@ from scorer.arrays.cache import distrusted
 from scorer.arrays.kernel import uncached
 from scorer.avro import SCHEMA_HEADER, Encoder
 from scorer.check import require_topics
-from scorer.errors import Fatal, Misconfigured
+from scorer.errors import Fatal, Misconfigured, Unavailable
 from scorer.kafka import (
     AtLeastOnce,
     Checkpoint,
@@ -44,6 +44,7 @@ WINDOW = 4  # batches in flight: enough to hide a broker's round trip, few enoug
 UNCOMMITTED_BATCHES, UNCOMMITTED_EVENTS = 8, 1_000
 LOOP_LIMIT_SECONDS = 60.0  # if one iteration of the loop takes longer, /live fails
 RECONNECT_SECONDS = 10.0  # the wait for acknowledgements and a commit before the clients are created anew
+RETRY_SECONDS = 1.0  # between two attempts to create them
 LEAVE_SECONDS = 1.0  # the part of the shutdown deadline reserved for leaving the group
 MAX_POLL_INTERVAL_MS = 300_000  # librdkafka's default, after which the group gives the partitions to another replica
 SLOW_START = "kernels are compiled at each start: set NUMBA_CACHE_DIR to a writable folder, or empty a damaged one"
@@ -85,7 +86,10 @@ def run(settings: Settings) -> bool:
             while not stop.requested():
                 pipeline.run(parts, lambda: stop.requested() or renewal.due())
                 if not stop.requested():
-                    parts = _reconnect(parts, make, stop)
+                    renewed = _reconnect(parts, make, stop)
+                    if renewed is None:  # it has left the group already
+                        return True
+                    parts = renewed
                     renewal.done()
             return _finish(parts, stop)
         except Fatal:
@@ -158,15 +162,22 @@ def _clients(
     settings, bundle, brokers = serving.settings, serving.bundle, partial(watch.status, Component.KAFKA)
     letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
     source = Source(settings.kafka, settings.batch, metrics, brokers, watch.waiting)
-    if settings.kafka.delivery == "exactly-once":
-        transactions = Transactions(settings.kafka, letters, brokers, source.commits, limit, stop.left)
-        return source, ExactlyOnce(transactions, source.membership)
-    checkpoint = Checkpoint(source.commits, _limits(settings.batch), metrics.in_flight)
-    return source, AtLeastOnce(Sink(settings.kafka, letters, brokers, limit), checkpoint)
+    try:
+        if settings.kafka.delivery == "exactly-once":
+            transactions = Transactions(settings.kafka, letters, brokers, source.commits, limit, stop.left)
+            return source, ExactlyOnce(transactions, source.membership)
+        checkpoint = Checkpoint(source.commits, _limits(settings.batch), metrics.in_flight)
+        return source, AtLeastOnce(Sink(settings.kafka, letters, brokers, limit), checkpoint)
+    except BaseException:
+        source.close(LEAVE_SECONDS)
+        raise
 
 
-def _reconnect(parts: Parts, make: MakeClients, stop: Stop) -> Parts:
-    """Leave the group and join it with new clients, which read new certificates."""
+def _reconnect(parts: Parts, make: MakeClients, stop: Stop) -> Parts | None:
+    """Leave the group and join it with new clients, which read new certificates; None if a stop was requested first.
+
+    While no clients can be created, as in an outage, the replica waits.
+    """
     log.info("files of the kafka clients were replaced: connecting anew")
     end = time.monotonic() + RECONNECT_SECONDS
 
@@ -174,13 +185,23 @@ def _reconnect(parts: Parts, make: MakeClients, stop: Stop) -> Parts:
         return max(0.0, min(end - time.monotonic(), stop.left()))
 
     rest = commit_before_leaving(parts.source, parts.delivery, left, parts.watch.heartbeat)
+    if rest.transaction:
+        log.warning("connecting anew with a transaction that may be open: it delays consumers until it is aborted")
     if rest.events:
         log.warning("connecting anew with uncommitted events: they will be scored again", at_most=rest.events)
     parts.delivery.close()
     parts.source.close(LEAVE_SECONDS)
-    source, delivery = make()
-    source.subscribe(delivery, stop.left)
-    return replace(parts, source=source, delivery=delivery)
+    while not stop.requested():
+        try:
+            source, delivery = make()
+        except (Misconfigured, Unavailable) as error:
+            parts.watch.status(Component.KAFKA, f"cannot connect anew: {error}")
+            parts.watch.heartbeat()
+            time.sleep(RETRY_SECONDS)
+        else:
+            source.subscribe(delivery, stop.left)
+            return replace(parts, source=source, delivery=delivery)
+    return None
 
 
 def _limits(batch: BatchSettings) -> Limits:

@@ -60,12 +60,18 @@ class _Loader(yaml.SafeLoader):
         super().__init__(text)
         self.duplicates: list[tuple[int, str]] = []
         self._values = 0
+        self._sizes: dict[str, int] = {}  # by anchor: how many values its node has
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        self._values += 1
+        """Count values, including those that an alias repeats: a plan is checked as if they stood there."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's gap
+        before, anchor, repeated = self._values, getattr(event, "anchor", None), isinstance(event, yaml.AliasEvent)
+        self._values += self._sizes.get(str(anchor), 1) if repeated else 1
         if self._values > MOST_VALUES:
             raise ValueError(f"it has more than {MOST_VALUES} keys and values")
         node: yaml.Node | None = super().compose_node(parent, index)
+        if anchor is not None and not repeated:
+            self._sizes[str(anchor)] = self._values - before
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002  PyYAML's

@@ -10,6 +10,7 @@ from scorer.avro import Schema
 from scorer.batch import Kind
 from scorer.init import writing
 from scorer.init.names import words
+from scorer.init.parts import OTHER_MOMENTS
 from scorer.init.writing import GUESS, OPEN, block, document, marked
 from scorer.settings import secrets_in
 
@@ -104,7 +105,7 @@ def _id(schema: Schema) -> str:
 def _time(schema: Schema) -> str:
     times = [field.path for field in schema.fields.values() if field.kind is Kind.TIMESTAMP]
     usual = [path for path in times if "_".join(words(path)) in _TIMES]
-    if len(times) == 1:
+    if len(times) == 1 and OTHER_MOMENTS.isdisjoint(words(times[0])):
         return marked(f"time: {scalar(times[0])}", GUESS, "the only timestamp of the event", "  ")
     if len(usual) == 1:
         return marked(f"time: {scalar(usual[0])}", GUESS, "the usual name of an event's time", "  ")

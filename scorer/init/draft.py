@@ -101,7 +101,7 @@ class Draft:
             settings = load(self._output / SETTINGS, os.environ | self._known.variables).settings
             prepare(settings, bundle, self._known.schema)
         except Misconfigured as error:
-            steps = [column_step(at, guess.wanted.name) for at, guess in enumerate(self.guesses) if guess.open]
+            steps = [column_step(at, None) for at, guess in enumerate(self.guesses) if guess.open]
             return [each for each in error.problems if not any(step in each.where for step in steps)]
         return []
 

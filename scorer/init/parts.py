@@ -40,7 +40,7 @@ _LIMITS = {"month": (1, 12), "day": (1, 31), "hour": (0, 23), "minute": (0, 59),
     "yearday": (1, 366),
     "week": (1, 53),
 }
-_OTHER_MOMENTS = frozenset(
+OTHER_MOMENTS = frozenset(
     words(
         "account birth birthday born cancelled closed deleted dob due deadline end ended expiration expire expires "
         "expiry first install installed joined last modified next opened previous prev registered registration signup "
@@ -99,7 +99,7 @@ def doubted(wanted: Wanted, candidate: Candidate, fields: Mapping[str, Field]) -
     if any(doubtful for _, _, doubtful in _readings(wanted.name)):
         return candidate.refuted(f"'{wanted.name}' alone may mean something else")
     said = {word for word in words(path) if word not in _TIME_WORDS}
-    if said & _OTHER_MOMENTS:
+    if said & OTHER_MOMENTS:
         return candidate.refuted(f"{path} may be another moment than that of the event")
     if fields[path].kind is not Kind.TIMESTAMP and not said <= _THE_EVENT_S:
         return candidate.refuted(f"{path} is a {fields[path].kind.name.lower()}, and maybe not that of the event")

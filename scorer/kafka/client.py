@@ -1,18 +1,21 @@
 """The configuration of the Kafka clients: consumers, producers and admin clients."""
 
+import functools
 import math
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
+from scorer.errors import Misconfigured, Problem
 from scorer.kafka.handshake import Handshakes, is_hopeless
 from scorer.redaction import foreign
-from scorer.rotation import secret_file
-from scorer.settings import BatchSettings, KafkaSettings
+from scorer.rotation import SecretFile
+from scorer.settings import BatchSettings, KafkaSettings, secrets_in
 
 Role = Literal["consumer", "producer", "admin"]
 Answer = TypeVar("Answer")
@@ -48,9 +51,25 @@ FOREIGN = {"consumer": PRODUCER_ONLY, "producer": CONSUMER_ONLY, "admin": CONSUM
 
 def properties(kafka: KafkaSettings, role: Role) -> dict[str, object]:
     """Return the librdkafka properties of one client: the user's properties for its role, and the brokers."""
-    given = kafka.properties | {name: property_file(kafka, name) for name in kafka.property_files}
-    chosen = {name: value for name, value in given.items() if name not in FOREIGN[role]}
+    chosen = {name: value for name, value in given(kafka).items() if name not in FOREIGN[role]}
     return {"client.id": f"scorer-{kafka.group_id}", **chosen, "bootstrap.servers": kafka.bootstrap_servers}
+
+
+def given(kafka: KafkaSettings) -> dict[str, str]:
+    """Return the user's properties, including those in files.
+
+    Raises:
+        Misconfigured: with every file that is missing or empty.
+    """
+    chosen, problems = dict(kafka.properties), list[Problem]()
+    for name in kafka.property_files:
+        try:
+            chosen[name] = property_file(kafka, name)
+        except Misconfigured as error:
+            problems += error.problems
+    if problems:
+        raise Misconfigured(problems)
+    return chosen
 
 
 def property_file(kafka: KafkaSettings, name: str) -> str:
@@ -59,7 +78,14 @@ def property_file(kafka: KafkaSettings, name: str) -> str:
     Raises:
         Misconfigured: there is no such file, or it is empty.
     """
-    return secret_file(kafka.property_files[name], f"kafka.property_files.{name}").read()
+    return _file(kafka.property_files[name], name).read()
+
+
+@functools.cache
+def _file(path: Path, name: str) -> SecretFile:
+    """Return the file of a property; a user's name or a number is no secret, and would mask ordinary words."""
+    secrets = functools.partial(secrets_in, ("kafka", "properties", name))
+    return SecretFile(path, f"kafka.property_files.{name}", secrets)
 
 
 def consumer_properties(kafka: KafkaSettings, batch: BatchSettings) -> dict[str, object]:
@@ -166,7 +192,7 @@ class LastError:
     def __init__(self, then: Callable[[str], object] = bool, kafka: KafkaSettings | None = None) -> None:
         self.text, self.hopeless = "", False
         self._then = then
-        self._handshakes = Handshakes(kafka.properties, kafka.bootstrap_servers) if kafka else Handshakes({}, "")
+        self._handshakes = Handshakes(given(kafka), kafka.bootstrap_servers) if kafka else Handshakes({}, "")
 
     def __call__(self, error: KafkaError) -> None:
         """Keep an error, and pass the kept text on."""

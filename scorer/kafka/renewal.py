@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, Producer
 from scorer.errors import Misconfigured
 from scorer.kafka.client import consumer_properties, property_file
 from scorer.kafka.connect import connect
-from scorer.rotation import look
+from scorer.rotation import Look, look
 from scorer.settings import BatchSettings, KafkaSettings
 
 LOOK_SECONDS = 2.0  # between two looks; a change must stay for one, since a certificate and its key are two files
@@ -39,17 +39,17 @@ class Renewal:
 
     def __init__(self, kafka: KafkaSettings, batch: BatchSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._kafka, self._batch, self._clock = kafka, batch, clock
-        named = [Path(kafka.properties[name]) for name in READ_AT_CREATION if name in kafka.properties]
-        self._files = [*named, *(path for name, path in kafka.property_files.items() if name not in LOGIN)]
+        self._named = [Path(kafka.properties[name]) for name in READ_AT_CREATION if name in kafka.properties]
+        self._contents = [path for name, path in kafka.property_files.items() if name not in LOGIN]
         self._looked_at = clock()
-        self._used = self._seen = look(self._files)
+        self._used = self._seen = look([*self._named, *self._contents])
         self._due = False
 
     def due(self) -> bool:
         """Return whether files were replaced since the start or the last `done`, and the new ones can be used."""
-        if self._due or not self._files or self._clock() - self._looked_at < LOOK_SECONDS:
+        if self._due or not self._used or self._clock() - self._looked_at < LOOK_SECONDS:
             return self._due
-        self._looked_at, before, self._seen = self._clock(), self._seen, look(self._files)
+        self._looked_at, before, self._seen = self._clock(), self._seen, self._look()
         if self._seen == self._used or self._seen != before:
             return False
         try:
@@ -60,6 +60,12 @@ class Renewal:
             return False
         self._due = True
         return True
+
+    def _look(self) -> Look:
+        """Look at the files; a missing one with a property in it has not changed, since its last content stays."""
+        named, contents = look(self._named), look(self._contents)
+        used = self._used[len(named) :]
+        return *named, *(now or before for now, before in zip(contents, used, strict=True))
 
     def done(self) -> None:
         """Note that the clients were created anew."""

@@ -41,4 +41,4 @@ def taken_name(version: str, location: str) -> Problem:
 
 def _natural(name: str) -> tuple[list[str | int], str]:
     """Return a sort key that orders digits by value. Text and numbers alternate, so only like types are compared."""
-    return [int(part) if part.isdigit() else part for part in re.split("([0-9]+)", name)], name
+    return [int(part) if at % 2 else part for at, part in enumerate(re.split("([0-9]+)", name))], name

@@ -1,16 +1,20 @@
 """How the HTTP server is guarded: by a bearer token that its clients send, and by TLS."""
 
 import hmac
+import re
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 
+from scorer.errors import Misconfigured, Problem
 from scorer.monitor.certificate import Certificate
 from scorer.monitor.request import Response
 from scorer.rotation import SecretFile
 from scorer.settings import HttpSettings
 
 _REALM = 'Bearer realm="scorer"'
+_SENDABLE = re.compile(r"[\x21-\x7e]+")
 
 
 class Access:
@@ -43,13 +47,28 @@ def guards(http: HttpSettings) -> tuple[Access, Certificate | None]:
     """Return what checks the clients of the server, and its certificate.
 
     Raises:
-        Misconfigured: the files of the token or the certificate cannot be used.
+        Misconfigured: the files of the token or the certificate cannot be used, with every reason.
     """
-    token: Callable[[], str] | None = None
-    if http.token_file is not None:
-        token = SecretFile(http.token_file, "http.token_file").read
-        token()
-    elif http.token:
-        token = partial(str, http.token)
-    tls = http.tls
-    return Access(token), Certificate(tls.certificate, tls.key) if tls else None
+    token: Callable[[], str] | None = partial(str, http.token) if http.token else None
+    certificate, problems = None, list[Problem]()
+    try:
+        if http.token_file is not None:
+            token = _token_of(http.token_file)
+    except Misconfigured as error:
+        problems += error.problems
+    try:
+        if http.tls is not None:
+            certificate = Certificate(http.tls.certificate, http.tls.key)
+    except Misconfigured as error:
+        problems += error.problems
+    if problems:
+        raise Misconfigured(problems)
+    return Access(token), certificate
+
+
+def _token_of(path: Path) -> Callable[[], str]:
+    file = SecretFile(path, "http.token_file")
+    if not _SENDABLE.fullmatch(file.read()):
+        what = f"the token in {path} has a space or another character that no client can send"
+        raise Misconfigured([Problem("http.token_file", what, "expected printable ASCII without spaces")])
+    return file.read

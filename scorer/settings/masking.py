@@ -17,8 +17,8 @@ _LOGIN = re.compile(r"\A(?P<before>[^:]*://[^:]*:|)(?P<secret>.*)@", re.DOTALL)
 _NEXT = r"&(?:client_name|db|password(?:_file)?|sentinel_\w+|socket_keepalive|ssl_\w+|username)="
 # Every option that is not known to be harmless is masked, since it may be a misspelled `password`.
 _HARMLESS = (
-    r"(?:client_name|db|(?:sentinel_)?(?:password_file|username)|socket_keepalive|"
-    r"ssl_(?:c|exclude|include|keyfile|min)\w+)="
+    r"(?:client_name|db|(?:sentinel_)?(?:password_file|username)|socket_keepalive|ssl_(?:ca_(?:certs|data|path)|"
+    r"cert_reqs|certfile|check_hostname|ciphers|(?:exclude|include)_verify_flags|keyfile|min_version))="
 )
 _OPTION = re.compile(rf"(?P<before>[?&](?!{_HARMLESS})[^=&?#]*=)(?P<secret>.*?)(?={_NEXT}|\Z)", re.DOTALL)
 # A port that is not a number is probably a password: the host is missing.

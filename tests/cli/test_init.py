@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import redis
 import xgboost
@@ -243,3 +244,14 @@ def test_an_id_and_a_time_that_are_not_certain_are_open(folder: Path) -> None:
     text = (folder / "draft/scorer.yaml").read_text()
     assert "# open: id: the field that identifies an event: id or card_payment_id;" in text
     assert "# open: time: the timestamp of an event: received or booked;" in text
+
+
+def test_what_is_open_is_not_called_wrong_as_well(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """XGBoost keeps no category legibly that is not ASCII, so this one stays open."""
+    frame = pd.DataFrame({"amount": range(20), "card": pd.Categorical(["a", "é"] * 10)})
+    data = xgboost.DMatrix(frame, np.arange(20) % 2, enable_categorical=True)
+    xgboost.train({"nthread": 1, "tree_method": "hist"}, data, 1).save_model(folder / "fraud.ubj")
+    init(folder)
+    shown = capsys.readouterr().err
+    assert "list its categories in the order of training: the model does not keep them legibly" in shown
+    assert "wrong" not in shown

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scorer.avro import Schema
+from scorer.init.configuration import Known, configuration
 from scorer.init.decide import decide
 from scorer.init.features import holders
 from scorer.init.found import Guess, Wanted
@@ -124,6 +125,22 @@ def test_what_names_do_not_tell_is_open(column: str | Wanted, fields: Fields, na
     guess = only(column, fields, tmp_path)
     assert guess.open
     assert named in "; ".join(guess.candidates)
+
+
+@pytest.mark.parametrize(
+    ("field", "line"),
+    [
+        ("at", "  time: at  # guess: the only timestamp of the event"),
+        ("expires_at", "  # open: time: the timestamp of an event: expires_at; without it, the record's"),
+        ("account.createdAt", "  # open: time: the timestamp of an event: account.createdAt; without it, the record's"),
+    ],
+)
+def test_another_moment_than_that_of_the_event_is_not_its_time(field: str, line: str) -> None:
+    outer, _, inner = field.rpartition(".")
+    fields = {outer: record("Outer", **{inner: AT})} if outer else {inner: AT}
+    schema = Schema.parse(json.dumps(record("Event", **fields)), "event.avsc")
+    known = Known("model", schema, Path("event.avsc"), None, None, None, Path())
+    assert line in configuration(known).splitlines()
 
 
 def test_text_without_the_model_s_categories_is_half_open(tmp_path: Path) -> None:

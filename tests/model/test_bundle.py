@@ -36,6 +36,7 @@ def problems(path: Path, version: str = "latest") -> list[str]:
         ["2", "candidate"],
         ["9", "9-b", "10"],
         ["a", "a1", "a1b", "a2"],
+        ["1", "²"],  # a digit, and yet no number to Python
     ],
 )
 def test_latest_is_the_last_in_natural_order(tmp_path: Path, names: list[str]) -> None:

@@ -118,6 +118,21 @@ def test_probes_need_no_token_and_see_no_details_without_it(guarded: Server) -> 
     assert (status, json.loads(body)["conditions"]["kafka"]) == (503, "broker-7 does not answer")
 
 
+@pytest.mark.parametrize("content", ["s3cret \n", "two words", "s\xe9cret", " "])
+def test_a_token_in_a_file_that_no_client_can_send_is_refused(content: str, health: Health, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(content)
+    with pytest.raises(Misconfigured, match=r"http\.token_file: .*no client can send; expected printable") as refused:
+        serve(HttpSettings(port=0, token_file=tmp_path / "token"), Metrics(), health).__enter__()
+    assert "cret" not in str(refused.value)
+
+
+def test_files_that_are_missing_are_told_together(health: Health, tmp_path: Path) -> None:
+    http = HttpSettings(token_file=tmp_path / "token", tls=HttpTlsSettings(certificate=tmp_path / "server.pem"))
+    with pytest.raises(Misconfigured) as refused:
+        serve(http, Metrics(), health).__enter__()
+    assert [problem.where for problem in refused.value.problems] == ["http.token_file", "http.tls"]
+
+
 def test_tokens_are_compared_in_constant_time(guarded: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     compared = []
     digest = hmac.compare_digest

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaError
 
+from scorer import redaction
 from scorer.errors import Misconfigured
+from scorer.kafka.brokers.denials import Denials
 from scorer.kafka.client import consumer_properties
 from scorer.kafka.renewal import LOOK_SECONDS, Renewal
 from scorer.settings import BatchSettings, mask
@@ -29,6 +32,25 @@ def test_the_path_is_shown_and_relative_to_the_configuration(read: Load, tmp_pat
     assert mask(settings)["kafka"]["property_files"] == {"sasl.password": str(tmp_path / "password")}
     url = "rediss://scorer@cache:6379/0?password_file=/run/password&ssl_ca_certs=ca.pem"
     assert mask(read({"features.url": url}).settings)["features"]["url"] == url
+
+
+def test_files_that_are_missing_are_told_together(read: Load) -> None:
+    kafka = read({"kafka.property_files": {"sasl.username": "none", "sasl.password": "neither"}}).settings.kafka
+    with pytest.raises(Misconfigured) as refused:
+        consumer_properties(kafka, BatchSettings())
+    found = [problem.where.removeprefix("kafka.property_files.") for problem in refused.value.problems]
+    assert found == ["sasl.username", "sasl.password"]
+
+
+def test_a_user_in_a_file_is_named_and_is_no_secret(read: Load, tmp_path: Path) -> None:
+    put(tmp_path / "user", "flights\n")
+    put(tmp_path / "password", "hunter-2-hunter\n")
+    files = {"sasl.username": "user", "sasl.password": "password"}
+    changes = {"kafka.property_files": files, "kafka.properties": {"security.protocol": "SASL_SSL"}}
+    kafka = read(changes).settings.kafka
+    consumer_properties(kafka, BatchSettings())
+    assert redaction.redact("topic flights, hunter-2-hunter") == f"topic flights, {redaction.MASK}"
+    assert "User:flights" in Denials(kafka).text(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
 
 
 @pytest.mark.parametrize(
@@ -69,3 +91,7 @@ def test_new_clients_are_due_once_a_change_has_stayed_and_can_be_used(read: Load
     assert [due(), due(), due()] == [False, True, True]
     renewal.done()
     assert not due()
+    (tmp_path / "least").unlink()
+    assert [due(), due(), due()] == [False, False, False]
+    put(tmp_path / "least", "20")
+    assert [due(), due()] == [False, True]

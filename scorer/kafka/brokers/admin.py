@@ -19,7 +19,7 @@ from scorer.kafka.brokers.cluster import Cluster
 from scorer.kafka.brokers.groups import describe_group
 from scorer.kafka.brokers.right import Right, principal, to_read, to_write
 from scorer.kafka.brokers.topics import AFTER, BEFORE, DIFFERENCE, Topic
-from scorer.kafka.client import POLL_SECONDS, Answer, LastError, properties, settled
+from scorer.kafka.client import POLL_SECONDS, Answer, LastError, given, properties, settled
 from scorer.kafka.connect import connect, no_answer
 from scorer.kafka.offsets import Partition
 from scorer.settings import KafkaSettings
@@ -231,6 +231,6 @@ class Admin:
         if error.code() in NO_ANSWER:
             return no_answer(self._servers, self._reason.text)
         if error.code() in DENIED and right is not None:
-            return Fatal(right.lacking(principal(self._kafka.properties), self._servers))
+            return Fatal(right.lacking(principal(given(self._kafka)), self._servers))
         hint = "; `scorer check` names each right that is missing" if error.code() in DENIED else ""
         return Fatal(f"cannot {doing}: {error.str()}{hint}")

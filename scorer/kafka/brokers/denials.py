@@ -8,6 +8,7 @@ from confluent_kafka.admin import AclOperation  # type: ignore[attr-defined]  # 
 from scorer.errors import ScorerError
 from scorer.kafka.brokers.grants import Grants
 from scorer.kafka.brokers.right import IDEMPOTENCE, Right, principal, to_begin, to_join, to_read, to_write
+from scorer.kafka.client import given
 from scorer.settings import KafkaSettings
 
 ASK_SECONDS = 5.0
@@ -35,7 +36,7 @@ class Denials:
             topic: the topic that it concerns; None if the error does not say that.
         """
         rights = self._rights(error, topic) if error.code() in CODES else ()
-        user, servers = principal(self._kafka.properties), self._kafka.bootstrap_servers
+        user, servers = principal(given(self._kafka)), self._kafka.bootstrap_servers
         return "; ".join(right.lacking(user, servers) for right in rights) or error.str()
 
     def _rights(self, error: KafkaError, topic: str | None) -> Sequence[Right]:

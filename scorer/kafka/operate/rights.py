@@ -9,6 +9,7 @@ from scorer.errors import Misconfigured, ScorerError
 from scorer.kafka.brokers.cluster import Cluster
 from scorer.kafka.brokers.grants import Grants, Operations, takes_idempotent_writes, takes_transactions
 from scorer.kafka.brokers.right import IDEMPOTENCE, Right, principal, to_begin, to_join, to_read, to_write
+from scorer.kafka.client import given
 from scorer.settings import KafkaSettings
 
 TRY_SECONDS = 10.0
@@ -50,7 +51,7 @@ def examine_rights(kafka: KafkaSettings, cluster: Cluster, seconds: float = TRY_
         pass
     except ScorerError as error:
         failed.append(str(error))
-    user = principal(kafka.properties)
+    user = principal(given(kafka))
     return Rights(
         missing=[right.lacking(user, kafka.bootstrap_servers) for right in lacks] + failed,
         concerns=_unseen(name for name, allowed in topics.items() if AclOperation.DESCRIBE_CONFIGS not in allowed),
