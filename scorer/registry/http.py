@@ -230,7 +230,7 @@ def _judged(status: int, answer: bytes, after: float, who: str) -> Any:  # noqa:
     if status in _RETRIED or status >= 500:  # noqa: PLR2004  HTTP
         raise Away(told, after=after)
     if not message:  # another kind of server, or a proxy
-        raise Away(f"{told} which is not a registry's response; check registry.url", retry=False)
+        raise Away(f"{told}, which is not a registry's response; check registry.url", retry=False)
     raise Refusal(status, message)
 
 
