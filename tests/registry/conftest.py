@@ -3,7 +3,14 @@ from pathlib import Path
 
 import pytest
 
+from scorer.registry import http
 from tests.registry.apicurio import Apicurio
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a registry take its time: on a busy machine, its first responses take longer than a replica would wait."""
+    monkeypatch.setattr(http, "DEADLINE_SECONDS", 60.0)
 
 
 @pytest.fixture(scope="session")
