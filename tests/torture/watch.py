@@ -53,6 +53,7 @@ class Asker:
     def __init__(self, world: World, isolation: str = "read_uncommitted") -> None:
         self._world, self._isolation = world, isolation
         self._consumers = [_reader(world, isolation)]
+        self.without: set[int] = set()  # partitions without a committed offset in the last answer
         self._answered = time.monotonic()
 
     def committed(self) -> dict[int, int]:
@@ -63,6 +64,7 @@ class Asker:
         """
         asked = [TopicPartition(self._world.input, number) for number in range(self._world.partitions)]
         answered = self._ask(lambda consumer: consumer.committed(asked, ASK_SECONDS))
+        self.without = {at.partition for at in answered if at.offset < 0}
         return {at.partition: max(at.offset, 0) for at in answered}
 
     def ends(self, names: Mapping[str, bool]) -> dict[End, int]:
@@ -204,6 +206,9 @@ class Watch(threading.Thread):
                 self._sampler.committed(), self._sampler.ends(self._names)
             )  # in this order: see the checker
         except KafkaException:
+            return
+        # A broker that was just killed may answer that there are no offsets; no commit of a replica removes one.
+        if self.samples and any(self.samples[-1].committed[number] for number in self._sampler.without):
             return
         if not self.samples or self.samples[-1].committed != sample.committed:
             self.samples.append(sample)
