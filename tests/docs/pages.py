@@ -1,6 +1,10 @@
-"""The pages of the documentation."""
+"""The pages of the documentation, and their commands."""
 
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -9,6 +13,7 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/**/*.md", "models/*.md", "benchmarks/*.md")
     for page in ROOT.glob(pattern)
 )  # fmt: skip
+BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"^(?:```.*?^```|~~~.*?^~~~)$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"^```\w*[^\n]*\n(.*?)^```$|(?<!`)`([^`\n]+)`(?!`)", re.MULTILINE | re.DOTALL)
 
@@ -26,3 +31,44 @@ def prose(page: Path) -> str:
 def code(page: Path) -> list[str]:
     """Return the code in a page: each line of a block, and each piece in a line."""
     return [line for block, piece in _CODE.findall(page.read_text()) for line in (block or piece).splitlines()]
+
+
+def unpack(text: str, folder: Path) -> list[str]:
+    """Write the files of a text to a folder, and return its commands: every block must be one or the other."""
+    commands = []
+    for language, file, block in BLOCK.findall(text):
+        if file:
+            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).write_text(block)
+        else:
+            assert language == "sh", f"a block of {language} is neither a file nor a command"
+            commands.append(block)
+    return commands
+
+
+def run(
+    commands: Sequence[str],
+    folder: Path,
+    seconds: float,
+    programs: Sequence[Path] = (),
+    *,
+    jobs: bool = False,
+    **variables: str,
+) -> subprocess.CompletedProcess[str]:
+    """Run commands in one shell, with the programs of some folders and of this environment; all must succeed.
+
+    With `jobs`, the background jobs are named %1 and %2, as in a person's shell.
+    """
+    path = ":".join([*map(str, programs), str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["/bin/bash", *(["-m"] if jobs else []), "-e", "-c", "\n".join(commands)],
+        cwd=folder,
+        env=os.environ | {"PATH": path} | variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done

