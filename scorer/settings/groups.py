@@ -29,7 +29,7 @@ from scorer.settings.kinds import (
     VersionName,
     Yes,
 )
-from scorer.settings.properties import check_names, check_properties
+from scorer.settings.properties import RefusedProperties, check_names, check_properties
 
 OAUTH_NEEDED = frozenset({"bearer.auth.client.id", "bearer.auth.client.secret", "bearer.auth.issuer.endpoint.url"})
 OAUTH = OAUTH_NEEDED | {"bearer.auth.scope", "bearer.auth.logical.cluster", "bearer.auth.identity.pool.id"}
@@ -99,6 +99,17 @@ class KafkaSettings(Group):
         description="Properties whose value is the content of a file, such as `sasl.password`. When such a file or one "
         "that `ssl.*.location` names is replaced, replicas use the new one without a restart.",
     )
+
+    @field_validator("properties")
+    @classmethod
+    def _committed_only(cls, properties: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        if info.data.get("delivery") == "exactly-once" and properties.get("isolation.level") == "read_uncommitted":
+            why = (
+                "refused with kafka.delivery: exactly-once: records of aborted transactions would be scored, and the "
+                "brokers would not say whether an interrupted transaction committed its offsets"
+            )
+            raise RefusedProperties({"isolation.level": why})
+        return properties
 
     @field_validator("property_files")
     @classmethod

@@ -36,6 +36,16 @@ def test_the_rest_is_the_user_s_to_tune(read: Load) -> None:
     assert properties == {name: str(value) for name, value in allowed.items()}
 
 
+def test_exactly_once_reads_committed_records_only(read: Load, problems: Problems) -> None:
+    uncommitted = {"kafka.properties": {"isolation.level": "read_uncommitted"}}
+    assert read(uncommitted).settings.kafka.properties == uncommitted["kafka.properties"]
+    (problem,) = problems(uncommitted | {"kafka.delivery": "exactly-once"})
+    assert problem.where.startswith("kafka.properties.isolation.level (scorer.yaml line ")
+    assert "would be scored" in problem.expected
+    committed = {"kafka.properties": {"isolation.level": "read_committed"}, "kafka.delivery": "exactly-once"}
+    assert read(committed).settings.kafka.delivery == "exactly-once"
+
+
 @pytest.mark.parametrize("name", [*REFUSED, *LIMITED])
 def test_what_is_refused_is_a_property_that_librdkafka_has(name: str) -> None:
     """A misspelt name in the table would allow the real property."""
