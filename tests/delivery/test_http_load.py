@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -60,26 +61,32 @@ def slow_clients(port: int) -> Iterator[None]:
 @pytest.mark.parametrize("scheme", mainly("https", ("http", "https")))
 def test_scoring_and_probes_go_on(make_world: MakeWorld, tmp_path: Path, scheme: str) -> None:
     port, authority = free_port(), trustme.CA()
-    http: dict[str, object] = {"http__port": port}
+    # A busy machine must not be taken for unavailable servers.
+    patience = {"session.timeout.ms": 45_000, "heartbeat.interval.ms": 3_000}
+    settings: dict[str, object] = {"http__port": port, "kafka__properties": patience, "features__timeout_ms": 30_000}
     context = ssl.create_default_context()
     authority.configure_trust(context)
     if scheme == "https":
         own = pair(authority, tmp_path, "server", HOST)
-        http["http__tls"] = {"certificate": str(own.certificate), "key": str(own.key)}
-    world = make_world(**http)
+        settings["http__tls"] = {"certificate": str(own.certificate), "key": str(own.key)}
+    world = make_world(**settings)
     replica = world.start()
     world.send(range(BURST))
     world.wait(BURST)
 
     def page(path: str) -> str:
         url = f"{scheme}://{HOST}:{port}{path}"
-        with urllib.request.urlopen(url, timeout=30, context=context if scheme == "https" else None) as answer:  # noqa: S310  the replica
-            return str(answer.read().decode())
+        try:
+            with urllib.request.urlopen(url, timeout=30, context=context if scheme == "https" else None) as answer:  # noqa: S310  the replica
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as refused:  # not ready: the page says why
+            return refused.read().decode()
 
     with slow_clients(port):
         for start in range(BURST, EVENTS, BURST):
             world.send(range(start, start + BURST))
-            assert '"ready": true' in page("/ready")
+            ready = page("/ready")
+            assert '"ready": true' in ready, ready
         world.wait(EVENTS)
         assert "scorer_records_total" in page("/metrics")
     assert world.stop(replica) == 0
