@@ -123,6 +123,7 @@ def test_a_replica_is_no_more_than_it_must_be(objects: Objects) -> None:
         "runAsNonRoot": True,
         "runAsUser": 10001,
         "runAsGroup": 10001,
+        "fsGroup": 10001,  # otherwise root alone could read a Secret's files of mode 0440
         "seccompProfile": {"type": "RuntimeDefault"},
     }
     assert container["securityContext"] == {
