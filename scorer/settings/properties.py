@@ -56,6 +56,9 @@ LIMITED: Mapping[str, tuple[int, int, str]] = {
 }
 """Refused outside these limits: lowest, highest, reason."""
 
+CHECKED = frozenset({*LIMITED, "isolation.level"})
+"""Refused in a file, whose content is not known when settings are checked."""
+
 CALLBACKS = re.compile(r"(_cb|^on_.*|^opaque|^interceptors|^logger|^default_topic_conf|^default\.topic\.config)\Z")
 SECRET = re.compile(
     r"pas(?:s(?!age)|w)|pwd|secret|credential(?!s\.client\.id)|jaas|token(?!\.endpoint)|key\.pem\Z|^ssl_key\Z|^sasl\.oauthbearer\.config\Z",
@@ -92,6 +95,8 @@ def check_names(files: dict[str, Path]) -> dict[str, Path]:
         RefusedProperties: some of the properties are refused.
     """
     reasons = {name: reason for name in files if (reason := _why_not(name, "1"))}
+    checked = "refused in a file: its value is checked, so give it in kafka.properties"
+    reasons |= dict.fromkeys(files.keys() & CHECKED, checked)
     if reasons:
         raise RefusedProperties(reasons)
     return files

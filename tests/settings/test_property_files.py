@@ -57,6 +57,8 @@ def test_a_user_in_a_file_is_named_and_is_no_secret(read: Load, tmp_path: Path) 
     ("changes", "where", "expected"),
     [
         ({"kafka.property_files": {"acks": "f"}}, "kafka.property_files.acks", "refused: always all"),
+        ({"kafka.property_files": {"retries": "f"}}, "kafka.property_files.retries", "refused in a file"),
+        ({"kafka.property_files": {"isolation.level": "f"}}, "kafka.property_files.isolation", "refused in a file"),
         (
             {"kafka.property_files": {"sasl.password": "f"}, "kafka.properties": {"sasl.password": "s3cret"}},
             "kafka.property_files",
