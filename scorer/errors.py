@@ -60,6 +60,12 @@ class RegistryUnavailable(Unavailable):
     component = "registry"
 
 
+class RepositoryUnavailable(Unavailable):
+    """The repository of models does not answer."""
+
+    component = "model"
+
+
 class Fatal(ScorerError):
     """There is no safe way to continue: exit 1 without committing. The text says what happened and what to do."""
 

@@ -6,10 +6,12 @@ A registry is one of schemas, and a store is one of features; models have a repo
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
 from scorer.errors import Misconfigured, Problem
 from scorer.model.bundle import Bundle, is_bundle, open_bundle
 from scorer.model.folder import FolderRepository
+from scorer.model.objects import ObjectRepository
 from scorer.model.rounds import Rounds
 from scorer.model.versions import LATEST
 
@@ -30,6 +32,7 @@ class Repository(Protocol):
 
         Raises:
             Misconfigured: if the repository cannot be read.
+            RepositoryUnavailable: if it does not answer.
         """
 
     def resolve(self, version: str) -> str:
@@ -77,15 +80,23 @@ def repository_at(location: Path | str) -> Repository:
     """Return the repository at a location, without reading it.
 
     Args:
-        location: a folder, or an address whose scheme names a kind of repository.
+        location: a folder, `file://` with its path, or an address of an object store, as `s3://bucket/models/NAME`.
 
     Raises:
         Misconfigured: if there is no repository of that kind.
     """
     if isinstance(location, Path):
         return FolderRepository(location)
-    what = f"cannot read models from '{location.partition(':')[0]}:'"
-    raise Misconfigured([Problem("model.path", what, "expected a folder of versions")])
+    parts = urlsplit(location)
+    if "://" not in location or "::" in location or parts.username or parts.password or not parts.path.strip("/"):
+        what = f"cannot read models from '{parts.scheme}:'"
+        raise Misconfigured([Problem("model.path", what, _EXPECTED)])
+    if parts.scheme == "file":
+        return FolderRepository(Path(unquote(parts.path)))
+    return ObjectRepository(location)
+
+
+_EXPECTED = "expected a folder of versions, or an address such as s3://bucket/models/NAME, without credentials"
 
 
 def bundle_at(location: Path | str) -> Bundle:

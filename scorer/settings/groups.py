@@ -330,7 +330,10 @@ class FeatureSettings(Group):
 class ModelSettings(Group):
     """The model."""
 
-    path: Location = Field(description="Folder of versions; the last part of its path is the model's name.")
+    path: Location = Field(
+        description="Folder of versions, or their address in an object store, such as s3://bucket/models/NAME; the "
+        "last part is the model's name."
+    )
     version: VersionName = Field(
         default="latest", description="Version to serve. latest is the last one in natural order: 10 is after 9."
     )

@@ -117,7 +117,8 @@ PathSetting = Annotated[
     AfterValidator(_absolute),
     Expects("a path"),
 ]
-Location = Annotated[Path | str, PlainValidator(_located), Expects("a path")]  # text is an address with a scheme
+# Text is an address with a scheme.
+Location = Annotated[Path | str, PlainValidator(_located), Expects("a path or an address")]
 VersionName = Annotated[
     str, Field(pattern=r"\A(?!\.{1,2}\Z)[^/\\]+\Z"), Expects("latest, or the name of a version's folder")
 ]
