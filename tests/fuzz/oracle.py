@@ -77,7 +77,7 @@ class Oracle:
         self._family, self._used = family, set(family.used)
         self._kinds = dict(scalars(family.reader))
         self._writers = [fastavro.parse_schema(bare(writer.schema)) for writer in family.writers]
-        self._reader = fastavro.parse_schema(bare(_needed(family.reader, self._used)))
+        self._reader = fastavro.parse_schema(bare(needed(family.reader, self._used)))
         self._loops = [_has_sizeless_items(writer.schema) for writer in family.writers]
 
     def judge(self, events: Events, fault: Fault | None, mutant: Mutant) -> str:
@@ -138,7 +138,7 @@ class Oracle:
                 equal = bool(column.null[mutant.row]) == (raw is None)
             else:
                 found = held(events, column, mutant.row)
-                equal = same(found, _expected(self._kinds[path], raw), self._kinds[path])
+                equal = same(found, expected(self._kinds[path], raw), self._kinds[path])
             if not equal:
                 raise Finding(f"{path}: fastavro reads {raw!r}")
 
@@ -150,12 +150,12 @@ class Oracle:
             if bool(column.null[mutant.row]) != (raw is None):
                 raise Finding(f"{path}: the strict reference reads {raw!r}")
             if column.field.kind != Kind.BYTES and not same(
-                held(events, column, mutant.row), _expected(self._kinds[path], raw), self._kinds[path]
+                held(events, column, mutant.row), expected(self._kinds[path], raw), self._kinds[path]
             ):
                 raise Finding(f"{path}: the strict reference reads {raw!r}")
 
 
-def _expected(kind: Any, raw: Any) -> Any:
+def expected(kind: Any, raw: Any) -> Any:
     """Return what a column holds for what a scalar holds."""
     logical = kind.get("logicalType") if isinstance(kind, dict) else None
     if logical == "decimal" and raw is not None:
@@ -165,17 +165,17 @@ def _expected(kind: Any, raw: Any) -> Any:
     return raw
 
 
-def _needed(kind: Any, used: set[str], path: str = "") -> Any:
+def needed(kind: Any, used: set[str], path: str = "") -> Any:
     """Return a reader's type without the fields that nothing uses, which the decoder does not resolve either."""
     if isinstance(kind, list):
-        return [_needed(branch, used, path) for branch in kind]
+        return [needed(branch, used, path) for branch in kind]
     if not isinstance(kind, dict) or kind["type"] != "record":
         return kind
     kept = []
     for field in kind["fields"]:
         inner = f"{path}.{field['name']}".lstrip(".")
         if any(each == inner or each.startswith(f"{inner}.") for each in used):
-            kept.append({**field, "type": _needed(field["type"], used, inner)})
+            kept.append({**field, "type": needed(field["type"], used, inner)})
     return {**kind, "fields": kept}
 
 
