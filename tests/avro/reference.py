@@ -10,17 +10,20 @@ class Refused(Exception):
     """The value cannot be read, for a reason."""
 
 
-def read(schema: Any, body: bytes, used: set[str]) -> dict[str, Any] | Reason:
-    """Return every scalar that is used and not null, by path, or why the body is not an event."""
+def read(schema: Any, body: bytes, used: set[str], *, framed: bool = False) -> dict[str, Any] | Reason:
+    """Return every scalar that is used and not null, by path, or why the body is not an event.
+
+    `framed`: a value that has no bytes is empty, but not what follows a header.
+    """
     try:
-        return _read(schema, body, used)
+        return _read(schema, body, used, framed=framed)
     except Refused as refused:
         return Reason(refused.args[0])
 
 
-def _read(schema: Any, body: bytes, used: set[str]) -> dict[str, Any]:
+def _read(schema: Any, body: bytes, used: set[str], *, framed: bool) -> dict[str, Any]:
     reader = _Reader(body, used)
-    if not body:
+    if not body and not framed:
         raise Refused(Reason.EMPTY)
     reader.value(schema, "")
     if reader.at != len(body):

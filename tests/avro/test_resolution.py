@@ -34,6 +34,35 @@ def enum(*symbols: str, name: str = "Color", **more: Any) -> dict[str, Any]:
     return {"type": "enum", "name": name, "symbols": list(symbols), **more}
 
 
+# What a value of theirs becomes, of ours.
+RESOLVED: list[tuple[Any, bytes, Any, bytes]] = [
+    (record(("a", "int"), name="topLevelRecord"), b"\x02", record(("a", "int")), b"\x02"),  # by its fields, as Java
+    (record(("a", "int")), b"\x02", record(("a", ["null", "long"]), name="x.Y"), b"\x02\x02"),
+    (record(("a", "int"), ("b", "int")), b"\x02\x04", record(("b", "int"), ("a", "int")), b"\x04\x02"),
+    (record(("old", "int")), b"\x02",
+     {**record(), "fields": [{"name": "a", "type": "int", "aliases": ["old"]}]}, b"\x02"),
+    (enum("A", "B", name="x.Color"), b"\x02", enum("B", name="y.Color"), b"\x00"),
+    (enum("A", name="Old"), b"\x00", enum("B", "A", aliases=["Old"]), b"\x02"),
+    (enum("A", "Z"), b"\x02", enum("B", "A", default="A"), b"\x02"),
+    ({"type": "fixed", "name": "a.F", "size": 2}, b"ab", {"type": "fixed", "name": "F", "size": 2}, b"ab"),
+    # a branch of the same type, though another that it is promoted to comes before; else the first of those
+    ("int", b"\x02", ["long", "double", "int"], b"\x04\x02"),
+    ("int", b"\x02", ["string", "double", "long"], b"\x02" + bytes(6) + b"\xf0\x3f"),
+    (["int", "string"], b"\x02\x02a", ["bytes", "null", "long"], b"\x00\x02a"),
+    # a record of the same name, though another with the same fields comes before; else the first of those
+    (record(("a", "int")), b"\x02", [record(("a", "int"), name="B"), record(("a", "int"))], b"\x02\x02"),
+    (record(("a", "int")), b"\x02",
+     ["null", record(("b", "int"), name="B"), record(("a", "int"), name="C")], b"\x04\x02"),
+    ([record(("a", "int")), record(("a", "int"), name="B")], b"\x02\x02",
+     [record(("a", "int"), name="B"), record(("a", "int"))], b"\x00\x02"),
+    (MILLIS, b"\x02", "long", b"\x02"),
+    ("long", b"\x02", MILLIS, b"\x02"),
+    (money(2, 9), b"\x02\x01", money(2, 18), b"\x02\x01"),
+    ("string", b"\x02\xff", "bytes", b"\x02\xff"),
+    ("bytes", b"\x02\xff", "string", b"\x02\xff"),
+]  # fmt: skip
+
+
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
     """What the only event of a file becomes, whose field f0 has a type and bytes, where ours is of another type."""
@@ -48,35 +77,7 @@ def read(tmp_path: Path) -> Read:
     return run
 
 
-@pytest.mark.parametrize(
-    ("theirs", "value", "ours", "expected"),
-    [
-        (record(("a", "int"), name="topLevelRecord"), b"\x02", record(("a", "int")), b"\x02"),  # by its fields, as Java
-        (record(("a", "int")), b"\x02", record(("a", ["null", "long"]), name="x.Y"), b"\x02\x02"),
-        (record(("a", "int"), ("b", "int")), b"\x02\x04", record(("b", "int"), ("a", "int")), b"\x04\x02"),
-        (record(("old", "int")), b"\x02",
-         {**record(), "fields": [{"name": "a", "type": "int", "aliases": ["old"]}]}, b"\x02"),
-        (enum("A", "B", name="x.Color"), b"\x02", enum("B", name="y.Color"), b"\x00"),
-        (enum("A", name="Old"), b"\x00", enum("B", "A", aliases=["Old"]), b"\x02"),
-        (enum("A", "Z"), b"\x02", enum("B", "A", default="A"), b"\x02"),
-        ({"type": "fixed", "name": "a.F", "size": 2}, b"ab", {"type": "fixed", "name": "F", "size": 2}, b"ab"),
-        # a branch of the same type, though another that it is promoted to comes before; else the first of those
-        ("int", b"\x02", ["long", "double", "int"], b"\x04\x02"),
-        ("int", b"\x02", ["string", "double", "long"], b"\x02" + bytes(6) + b"\xf0\x3f"),
-        (["int", "string"], b"\x02\x02a", ["bytes", "null", "long"], b"\x00\x02a"),
-        # a record of the same name, though another with the same fields comes before; else the first of those
-        (record(("a", "int")), b"\x02", [record(("a", "int"), name="B"), record(("a", "int"))], b"\x02\x02"),
-        (record(("a", "int")), b"\x02",
-         ["null", record(("b", "int"), name="B"), record(("a", "int"), name="C")], b"\x04\x02"),
-        ([record(("a", "int")), record(("a", "int"), name="B")], b"\x02\x02",
-         [record(("a", "int"), name="B"), record(("a", "int"))], b"\x00\x02"),
-        (MILLIS, b"\x02", "long", b"\x02"),
-        ("long", b"\x02", MILLIS, b"\x02"),
-        (money(2, 9), b"\x02\x01", money(2, 18), b"\x02\x01"),
-        ("string", b"\x02\xff", "bytes", b"\x02\xff"),
-        ("bytes", b"\x02\xff", "string", b"\x02\xff"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("theirs", "value", "ours", "expected"), RESOLVED)
 def test_what_resolves(theirs: Any, value: bytes, ours: Any, expected: bytes, read: Read) -> None:
     assert read(theirs, value, ours) == expected
 
