@@ -19,7 +19,7 @@ from benchmarks.sweeps.scope import Scope
 from scorer.cli.options import positive
 from scorer.errors import ScorerError
 
-CHECK = Wanted(contenders([BASE], ["hash"], BATCHES[:1]), events=50_000, rounds=2, rates=())
+CHECK = Wanted(contenders([BASE], ["hash"], BATCHES[-1:]), events=50_000, rounds=2, rates=())
 
 
 def main(words: Sequence[str]) -> int:

@@ -17,7 +17,7 @@ from scorer.cli import main
 
 DEAD_LETTERS = "unused.dead-letters"  # must exist, and stays empty
 NAME = "delays"
-BATCHES = (500, 2000)  # of a replica, in events at most: its default, and what suits a backlog
+BATCHES = (500, 2000)  # of a replica, in events at most: that of `batched`, and its own default
 
 
 def configure(contract: Contract, **groups: Mapping[str, object]) -> Path:
@@ -69,5 +69,5 @@ def _plan(features: Mapping[str, Any], layout: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    batch = {"max_records": int(os.environ.get(f"{PREFIX}BATCH", BATCHES[0]))}
+    batch = {"max_records": int(os.environ.get(f"{PREFIX}BATCH", BATCHES[-1]))}
     sys.exit(main(["run", "-c", str(configure(Contract.from_environment(), batch=batch))]))

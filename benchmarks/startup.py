@@ -54,7 +54,7 @@ def spent(
     measure: Measure, checkouts: Sequence[Path], rounds: int, tell: Callable[[str], None]
 ) -> dict[str, dict[Path, list[float]]]:
     """Return the CPU seconds of each start in each checkout, round by round."""
-    contract = measure.contract(replica("hash", peer.BATCHES[0]), measure.topics.filled(measure.workload, EVENTS))
+    contract = measure.contract(replica("hash", peer.BATCHES[-1]), measure.topics.filled(measure.workload, EVENTS))
     config = str(peer.configure(contract))
     events = contract.state_dir / "events.jsonl"
     _write(measure.workload, events)

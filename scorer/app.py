@@ -38,10 +38,13 @@ from scorer.pipeline import Parts
 from scorer.serving import ARM, Serving, prepare
 from scorer.settings import BatchSettings, Settings
 
-WINDOW = 4  # batches in flight: enough to hide a broker's round trip, few enough to repeat little after a crash
-# Most that may be written without being committed: this many batches or this many events, whichever is more. A crash
-# repeats these writes, and those in flight.
-UNCOMMITTED_BATCHES, UNCOMMITTED_EVENTS = 8, 1_000
+# What may be in flight: enough to hide a broker's round trip, and little enough that a crash repeats little. One batch
+# may be, whatever its size: the next one is scored meanwhile.
+WINDOW, IN_FLIGHT_EVENTS = 4, 2_000
+COMMITTED_AT_ONCE = 500  # written events; fewer wait for a moment, and share a commit
+# Most that may be written without being committed: so many batches, but never fewer events than the first number, and
+# no more than the second or two batches. A crash repeats these writes, and those in flight.
+UNCOMMITTED_BATCHES, UNCOMMITTED_EVENTS = 8, (1_000, 4_000)
 LOOP_LIMIT_SECONDS = 60.0  # if one iteration of the loop takes longer, /live fails
 RECONNECT_SECONDS = 10.0  # the wait for acknowledgements and a commit before the clients are created anew
 RETRY_SECONDS = 1.0  # between two attempts to create them
@@ -205,8 +208,10 @@ def _reconnect(parts: Parts, make: MakeClients, stop: Stop) -> Parts | None:
 
 
 def _limits(batch: BatchSettings) -> Limits:
-    most = max(UNCOMMITTED_BATCHES * batch.max_records, UNCOMMITTED_EVENTS)
-    return Limits(WINDOW, enough=batch.max_records, most=most)
+    each, (least, most) = batch.max_records, UNCOMMITTED_EVENTS
+    # The answer to a commit arrives while the next batch is polled, so a limit of one batch would wait for each commit.
+    uncommitted = max(least, min(UNCOMMITTED_BATCHES * each, most), 2 * each)
+    return Limits(WINDOW, max(IN_FLIGHT_EVENTS, each), min(COMMITTED_AT_ONCE, each), uncommitted)
 
 
 def _loop_limit(settings: Settings) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from scorer.avro import Decoder, Encoder
-from scorer.batch import Records
+from scorer.batch import Outcome, Payloads, Records
 from scorer.errors import Unavailable
 from scorer.kafka import DeadLetterLimit, Delivery, Source
 from scorer.monitor import Component, Watch
@@ -33,37 +33,47 @@ class Parts:
     watch: Watch
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A batch whose writes are ready."""
+
+    records: Records
+    payloads: Payloads
+    outcome: Outcome
+
+
 def run(parts: Parts, stopping: Callable[[], bool]) -> None:
     """Score batch after batch until asked to stop; the current batch is then finished, or abandoned uncommitted.
 
     Raises:
         Fatal: there is no safe way to continue. Nothing is committed that was not written.
     """
-    watch = parts.watch
+    watch, delivery = parts.watch, parts.delivery
     watch.iteration_ended(None)  # time spent starting up belongs to no batch
     while not stopping():
         watch.heartbeat()
-        batch = _next(parts, stopping)
-        _score_when_possible(parts, batch, stopping)
+        if not (delivery.full(1) or delivery.behind):
+            watch.status(Component.WRITES)
+        with watch.stage("consume"):
+            batch = parts.source.poll()
+        _finish_when_possible(parts, batch, stopping)
         if batch is None and parts.lookups and (reason := parts.lookups.ping_if_idle()) is not None:
             watch.status(Component.FEATURES, reason)
         with watch.stage("reports"):
-            parts.delivery.serve()
+            delivery.serve()
         with watch.stage("commit"):
-            parts.delivery.commit()
+            delivery.commit()
         assignment, starts = parts.source.assignment, parts.source.starts
         watch.assigned(len(assignment.owned), joined=assignment.joined, decided=starts.decided)
         watch.iteration_ended(batch)
 
 
-def score(parts: Parts, records: Records) -> None:
-    """Take one batch from raw bytes to writes handed to the producer.
+def score(parts: Parts, records: Records) -> Scored:
+    """Take one batch from raw bytes to encoded predictions.
 
     Raises:
-        Unavailable: the store is unavailable and the policy is to wait, or the registry cannot provide a schema now;
-            nothing was published.
-        Aborted: the transaction was aborted; no write of the batch becomes visible.
-        Fatal: too many of the last records were rejected; nothing was published.
+        Unavailable: the store is unavailable and the policy is to wait, or the registry cannot provide a schema now.
+        Fatal: too many of the last records were rejected.
     """
     watch = parts.watch
     with watch.stage("decode"):
@@ -74,24 +84,33 @@ def score(parts: Parts, records: Records) -> None:
         watch.status(Component.FEATURES, parts.lookups.fallback_reason, parts.lookups.fallback_shown)
     with watch.stage("encode"):
         parts.limit.check(records, outcome.rejected)
-        payloads = parts.encoder.encode(outcome.predictions)
+        return Scored(records, parts.encoder.encode(outcome.predictions), outcome)
+
+
+def publish(parts: Parts, batch: Scored) -> None:
+    """Hand the writes of a scored batch to the producer.
+
+    Raises:
+        Aborted: the transaction was aborted; no write of the batch becomes visible.
+        Fatal: the brokers permanently refuse a write.
+    """
+    watch, records, outcome = parts.watch, batch.records, batch.outcome
     with watch.stage("publish"):
-        parts.delivery.publish(records, payloads, outcome.rejected, partial(watch.written, records, outcome))
+        parts.delivery.publish(records, batch.payloads, outcome.rejected, partial(watch.written, records, outcome))
+    watch.status(Component.WRITES)
 
 
-def _next(parts: Parts, stopping: Callable[[], bool]) -> Records | None:
-    """Poll for the next batch once the window has room for it; return None if no record arrived."""
-    if not _room(parts, stopping):
-        return None
-    with parts.watch.stage("consume"):
-        return parts.source.poll()
+def _finish_when_possible(parts: Parts, records: Records | None, stopping: Callable[[], bool]) -> None:
+    """Score and publish a batch, with retries while a server is unavailable.
 
-
-def _score_when_possible(parts: Parts, records: Records | None, stopping: Callable[[], bool]) -> None:
-    """Score a batch, with retries while a server is unavailable; partitions lost meanwhile leave the batch."""
+    Partitions lost meanwhile leave the batch; what is left of it is then scored again.
+    """
     while records and not stopping():
         try:
-            return score(parts, records)
+            scored = score(parts, records)
+            records = _kept_until_room(parts, records, stopping)
+            if records and len(records) == len(scored.records):
+                return publish(parts, scored)
         except Unavailable as error:
             parts.watch.status(Component(error.component), str(error), error.shown)
             records = parts.source.keep_alive(records, WAIT_SECONDS)
@@ -99,34 +118,38 @@ def _score_when_possible(parts: Parts, records: Records | None, stopping: Callab
     return None
 
 
-def _room(parts: Parts, stopping: Callable[[], bool]) -> bool:
-    """Wait, still polling the group, until the window has room for another batch; return whether it has."""
+def _kept_until_room(parts: Parts, records: Records, stopping: Callable[[], bool]) -> Records | None:
+    """Wait, still polling the group, until the window has room for a batch.
+
+    Returns:
+        Those of its records that are still ours; None if there are none, or if a stop came first.
+    """
     watch = parts.watch
-    while parts.delivery.full and not stopping():
+    kept: Records | None = records
+    while kept and parts.delivery.full(len(kept)) and not stopping():
         with watch.stage("reports"):
             parts.delivery.serve(WAIT_SECONDS / 10)
         with watch.stage("commit"):
             parts.delivery.commit()
         if parts.delivery.waiting_seconds > SLOW_WRITE_SECONDS:
             watch.status(Component.WRITES, f"not acknowledged for {SLOW_WRITE_SECONDS:g} seconds")
-            parts.source.keep_alive(None, 0)
+            kept = parts.source.keep_alive(kept, 0)
         watch.heartbeat()
-    if not parts.delivery.full:
-        watch.status(Component.WRITES)
-    return not parts.delivery.full and _caught_up(parts, stopping)
+    return _kept_until_caught_up(parts, kept, stopping) if kept and not parts.delivery.full(len(kept)) else None
 
 
-def _caught_up(parts: Parts, stopping: Callable[[], bool]) -> bool:
-    """Wait, still polling the group, until commits have caught up with the writes; return whether they have."""
+def _kept_until_caught_up(parts: Parts, records: Records, stopping: Callable[[], bool]) -> Records | None:
+    """Wait, as `_kept_until_room` does, until commits have caught up with the writes."""
     watch, late_at = parts.watch, time.monotonic() + CATCH_UP_SECONDS
-    while parts.delivery.behind and not stopping():
+    kept: Records | None = records
+    while kept and parts.delivery.behind and not stopping():
         with watch.stage("commit"):
             # One commit at a time: when the client retries the first, a second one could overtake it.
             parts.delivery.commit()
-            parts.source.keep_alive(None, COMMIT_POLL_SECONDS)
+            kept = parts.source.keep_alive(kept, COMMIT_POLL_SECONDS)
         if time.monotonic() > late_at:
             what = "offsets of written records cannot be committed, so no more records are written"
             why = parts.source.commits.failure
             watch.status(Component.WRITES, f"{what}: {why}" if why else what)
         watch.heartbeat()
-    return not parts.delivery.behind
+    return None if parts.delivery.behind else kept

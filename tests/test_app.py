@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
+from scorer.app import _limits
 from scorer.sandbox import Kafka, Redis
 from scorer.sandbox.server import free_port
+from scorer.settings import BatchSettings
 from tests.delivery.world import World
 
 
@@ -100,6 +102,22 @@ def test_a_replica_that_waits_for_anothers_transaction_says_so_and_stays_ready(w
     world.wait_committed()
     assert world.stop(replica) == 0
     world.verify()
+
+
+@pytest.mark.parametrize(
+    ("batch", "repeated"),
+    [(1, 1_004), (100, 1_400), (500, 6_000), (2_000, 6_000), (8_000, 24_000), (100_000, 300_000)],
+)
+def test_a_crash_repeats_no_more_with_larger_batches_until_one_is_the_limit(batch: int, repeated: int) -> None:
+    limits = _limits(BatchSettings(max_records=batch))
+    in_flight = min(limits.window * batch, limits.records)
+    assert limits.most + in_flight == repeated
+    assert repeated <= max(8 * batch, 1_000) + 4 * batch, "four batches in flight, and eight that are not committed"
+
+
+def test_a_crash_repeats_at_most_six_thousand_events_by_default() -> None:
+    limits = _limits(BatchSettings())
+    assert (limits.most + limits.records, limits.enough) == (6_000, 500)
 
 
 def test_a_replica_warns_of_a_cache_that_others_can_write(tmp_path: Path) -> None:

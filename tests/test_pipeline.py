@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -71,13 +72,25 @@ class Watch:
         self.iterations += 1
 
 
+def strict(mode: type[AtLeastOnce | ExactlyOnce]) -> type[AtLeastOnce | ExactlyOnce]:
+    """Return a mode of delivery that takes no batch for which it has no room."""
+
+    class Strict(mode):  # type: ignore[misc, valid-type]  # mypy knows no base class that is chosen at run time
+        def publish(self, records: Records, *args: Any) -> None:
+            assert not self.full(len(records)), "the window has no room"
+            assert not self.behind, "commits are behind"
+            super().publish(records, *args)
+
+    return Strict
+
+
 class Loop:
     """A loop among fakes, and what scores for it."""
 
     def __init__(self, *steps: str, mode: type[AtLeastOnce | ExactlyOnce] = AtLeastOnce) -> None:
         self.script = Script(steps)
         self.broker = Broker(dict.fromkeys(PARTITIONS, math.inf))
-        self.delivery, self.watch = mode(self.broker, self.script.next), Watch(self.script)
+        self.delivery, self.watch = strict(mode)(self.broker, self.script.next), Watch(self.script)
         self.source = Source(self.delivery)
         self.scored = 0
 
@@ -104,6 +117,7 @@ class Loop:
         pipeline.run(parts, lambda: self.script.stopped)
 
 
+TURN = ("batch", "score", "publish", "serve", "commit")
 STEPS = [
     *("batch", "batch", "batch", "nothing", "nothing", "acknowledge", "acknowledge last", "confirm", "confirm", "deny"),
     *("unavailable", "aborted", "revoke 0", "revoke 1", "lose 0", "lose 1", "gain 0", "gain 1", "return 2"),
@@ -111,10 +125,15 @@ STEPS = [
 
 
 @pytest.mark.parametrize("mode", MODES)
-@given(steps=st.lists(st.sampled_from(STEPS), max_size=200))
-def test_what_stays_ours_is_written_once_and_in_order(mode: type[AtLeastOnce | ExactlyOnce], steps: list[str]) -> None:
+@given(steps=st.lists(st.sampled_from(STEPS), max_size=200), slow=st.booleans())
+def test_what_stays_ours_is_written_once_and_in_order(
+    mode: type[AtLeastOnce | ExactlyOnce],
+    steps: list[str],
+    slow: bool,  # noqa: FBT001  Hypothesis passes it by name
+) -> None:
     loop = Loop(*steps, mode=mode)
-    loop.run()
+    with patch.object(pipeline, "SLOW_WRITE_SECONDS", 0.5 if slow else 10.0):  # the fakes' oldest batch waits a second
+        loop.run()
     assert loop.script.stopped
     assert loop.broker.lost() == [], "offsets were committed before all writes below them were acknowledged"
     if mode is ExactlyOnce:
@@ -149,17 +168,32 @@ def test_a_partition_that_is_lost_and_comes_back_while_its_batch_is_held_is_read
     assert loop.delivery.written == {0: 4, 1: 4, 2: 2}
 
 
-def test_the_loop_waits_for_room_in_a_full_window() -> None:
-    turn = ("batch", "score", "publish", "serve", "commit")
-    loop = Loop(*turn, *turn, "serve", "commit", "acknowledge", "commit", "batch", "score", "publish")
+def test_a_scored_batch_waits_for_room_in_the_window() -> None:
+    loop = Loop(*TURN, "batch", "score", "serve", "commit", "acknowledge", "commit", "publish")
     loop.run()
-    assert loop.delivery.written == dict.fromkeys(PARTITIONS, 6)
+    assert loop.delivery.written == dict.fromkeys(PARTITIONS, 4)
+    assert loop.scored == 2
+
+
+def test_a_scored_batch_whose_partition_is_lost_while_it_waits_is_scored_again_without_it() -> None:
+    held = ("batch", "score", "serve", "commit", "lose 1")
+    loop = Loop(*TURN, *held, "acknowledge", "commit", "keep_alive", "score", "publish")
+    with patch.object(pipeline, "SLOW_WRITE_SECONDS", 0.5):
+        loop.run()
+    assert loop.delivery.written == {0: 4, 1: 2, 2: 4}
+    assert loop.scored == 3
+
+
+def test_a_stop_while_a_scored_batch_waits_for_room_abandons_it() -> None:
+    loop = Loop(*TURN, "batch", "score", "serve", "stop")
+    loop.run()
+    assert loop.delivery.written == dict.fromkeys(PARTITIONS, 2)
 
 
 def test_the_loop_waits_for_commits_that_are_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "CATCH_UP_SECONDS", -1.0)  # told at once
     turn = ("batch", "score", "publish", "acknowledge", "commit")
-    loop = Loop(*turn, *turn, "commit", "keep_alive", "commit", "confirm", "batch", "score", "publish")
+    loop = Loop(*turn, *turn, "batch", "score", "commit", "keep_alive", "commit", "confirm", "publish")
     loop.run()
     assert loop.delivery.written == dict.fromkeys(PARTITIONS, 6)
     assert any(component is Component.WRITES and reason for component, reason in loop.watch.told)

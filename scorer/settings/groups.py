@@ -342,7 +342,7 @@ class ModelSettings(Group):
 class BatchSettings(Group):
     """The limits of a batch, which ends when one of them is reached."""
 
-    max_records: Records = Field(default=500, ge=1, le=100_000, description="Most records in a batch.")
+    max_records: Records = Field(default=2_000, ge=1, le=100_000, description="Most records in a batch.")
     max_wait_ms: Milliseconds = Field(
         default=20,
         ge=0,

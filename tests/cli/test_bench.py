@@ -74,7 +74,7 @@ def test_one_document_says_where_the_time_goes(
         assert (client.info("keyspace"), client.dbsize()) == before
     said = json.loads(capsys.readouterr().out)
     assert (said["events"], said["dead_letters"], said["concerns"]) == (6000, 0, [])
-    assert (said["model"], said["version"], said["max_records"]) == ("fraud", "1", 500)
+    assert (said["model"], said["version"], said["max_records"]) == ("fraud", "1", 2_000)
     assert said["hits"] == pytest.approx(0.8)
     assert 0 < said["measured_events"] <= 6000
     stages = said["stages"]

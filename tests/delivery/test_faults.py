@@ -19,12 +19,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, t
     ResourceType,
 )
 
-from scorer.app import UNCOMMITTED_BATCHES, WINDOW
+from scorer.app import IN_FLIGHT_EVENTS, UNCOMMITTED_EVENTS
 from scorer.errors import Aborted, Fatal
 from scorer.sandbox import Kafka, Redis
 from scorer.sandbox.proxy import Network, Proxy
 from scorer.sandbox.server import free_port
-from scorer.settings import BatchSettings
 from tests.conftest import DELIVERIES, mainly
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, members
@@ -249,7 +248,7 @@ def test_a_right_to_the_group_that_is_lost_is_waited_for(make_world: MakeWorld, 
         right.give_back()
         watched.until(200)
     world.wait_committed()
-    assert world.verify().repeated <= (UNCOMMITTED_BATCHES + WINDOW) * BatchSettings().max_records
+    assert world.verify().repeated <= max(UNCOMMITTED_EVENTS) + IN_FLIGHT_EVENTS
     assert watched.unhealthy() == ["writes", "kafka"]
     assert f"User:ANONYMOUS may not join group {world.group} or commit its offsets; grant READ on group" in world.log()
 

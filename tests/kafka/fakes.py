@@ -18,7 +18,8 @@ from scorer.kafka.delivery.delivery import Written
 from scorer.kafka.offsets import Offsets, Partition, next_offsets
 
 TOPIC = "in"
-WINDOW, MOST = 2, 8  # batches that are not acknowledged, and records that are written but not known to be committed
+WINDOW, IN_FLIGHT = 2, 10  # batches that are not acknowledged, and the records in them
+MOST = 8  # records that are written but not known to be committed
 LARGEST = 600  # bytes of a prediction that the output topic accepts
 EACH = 2  # events of each partition in a batch
 Row = tuple[int, int]  # partition, offset
@@ -125,9 +126,9 @@ class AtLeastOnce(Member):
         self._written: Offsets = {}  # acknowledged, and not known to be committed
         self._unconfirmed = self._confirmable = 0
 
-    @property
-    def full(self) -> bool:
-        return len(self._batches) >= WINDOW
+    def full(self, events: int) -> bool:
+        together = events + sum(batch.events for batch in self._batches)
+        return len(self._batches) >= WINDOW or (bool(self._batches) and together > IN_FLIGHT)
 
     @property
     def behind(self) -> bool:
@@ -148,6 +149,7 @@ class AtLeastOnce(Member):
     def publish(
         self, records: Records, payloads: Payloads, rejected: Sequence[Rejected], on_written: Written = lambda _: None
     ) -> None:
+        assert not self.full(len(records)), "the window has no room"
         if self.step() == "fatal":
             raise Fatal("the client refused a write")
         self._batches.append(self.accept(records, payloads, rejected, on_written))
@@ -221,7 +223,7 @@ class AtLeastOnce(Member):
 class ExactlyOnce(Member):
     """Transactions that have ended when `publish` returns."""
 
-    full = behind = transaction_open = False
+    behind = transaction_open = False
     idle = True
     waiting_seconds = 0.0
     uncommitted = dropped = 0
@@ -229,6 +231,9 @@ class ExactlyOnce(Member):
     def __init__(self, broker: Broker, step: Steps) -> None:
         super().__init__(broker, step)
         self._positions: Offsets = {}
+
+    def full(self, _: int) -> bool:
+        return False
 
     def publish(
         self, records: Records, payloads: Payloads, rejected: Sequence[Rejected], on_written: Written = lambda _: None
@@ -290,8 +295,6 @@ class Source:
         return SimpleNamespace(owned=owned, joined=bool(owned))
 
     def poll(self) -> Records | None:
-        assert not self._delivery.full, "the window has no room"
-        assert not self._delivery.behind, "commits are behind"
         step, chosen = self._step(), list[Row]()
         for partition in sorted(self._delivery.owned) if step == "batch" else ():
             first = self._next[partition]

@@ -13,6 +13,7 @@ ACKNOWLEDGED = CONTRACT + "test_nothing_is_committed_before_it_is_acknowledged"
 IN_ORDER = CONTRACT + "test_a_batch_is_not_committed_before_one_that_was_published_earlier"
 COUNTED = CONTRACT + "test_records_and_writes_are_counted_apart"
 FULL = CONTRACT + "test_a_full_window_takes_batches_again_once_it_is_acknowledged"
+LIMITED = CONTRACT + "test_batches_in_flight_are_limited_by_their_records_too"
 BEHIND = CONTRACT + "test_commits_are_behind_until_the_consumer_takes_their_answer"
 ABORTED = CONTRACT + "test_nothing_of_an_aborted_transaction_is_seen_and_it_is_tried_again"
 REVOKED = CONTRACT + "test_what_is_published_of_a_revoked_partition_is_finished_before_it_goes"
@@ -93,6 +94,20 @@ MUTANTS = [
         "len(self._batches) >= self._limits.window",
         "len(self._batches) > self._limits.window",
         FULL + REAL,
+    ),
+    Mutant(
+        "a fake counts only batches in flight",
+        FAKES + "AtLeastOnce.full",
+        "together > IN_FLIGHT",
+        "False",
+        LIMITED + FAKE,
+    ),
+    Mutant(
+        "only batches in flight are counted, and not their records",
+        CHECKPOINT + "full",
+        "together > self._limits.records",
+        "False",
+        LIMITED + REAL,
     ),
     Mutant(
         "a fake has committed as soon as it asks for it",

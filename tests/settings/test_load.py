@@ -22,7 +22,7 @@ def test_the_least_there_can_be_has_the_defaults(read: Load, tmp_path: Path) -> 
     assert settings.features is None
     assert settings.model.path == tmp_path / "models/flight-delays"
     assert settings.model.version == "latest"
-    assert (settings.batch.max_records, settings.batch.max_wait_ms, settings.batch.max_bytes) == (500, 20, 8_000_000)
+    assert (settings.batch.max_records, settings.batch.max_wait_ms, settings.batch.max_bytes) == (2_000, 20, 8_000_000)
     assert settings.http is not None
     assert (settings.http.host, settings.http.port) == ("127.0.0.1", 9464)
     assert (settings.log.level, settings.log.format) == ("info", "auto")

@@ -33,10 +33,9 @@ class AtLeastOnce:
     def __init__(self, sink: Sink, checkpoint: Checkpoint) -> None:
         self._sink, self._checkpoint = sink, checkpoint
 
-    @property
-    def full(self) -> bool:
-        """Whether the window has no room for another batch."""
-        return self._checkpoint.full
+    def full(self, events: int) -> bool:
+        """Whether the window has no room for a batch of so many events."""
+        return self._checkpoint.full(events)
 
     @property
     def behind(self) -> bool:

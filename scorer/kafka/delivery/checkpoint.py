@@ -69,12 +69,14 @@ class InFlight:
 class Limits:
     """Limits on work in flight.
 
-    window: how many batches may be unacknowledged.
-    enough: how many records are committed immediately; fewer wait for COMMIT_SECONDS since the last commit.
-    most:   how many records may be written but not known to be committed: a crash repeats them.
+    window:  how many batches may be unacknowledged.
+    records: how many records these batches may have together; a batch that is alone may have more.
+    enough:  how many records are committed immediately; fewer wait for COMMIT_SECONDS since the last commit.
+    most:    how many records may be written but not known to be committed: a crash repeats them.
     """
 
     window: int
+    records: float = math.inf
     enough: int = 1
     most: float = math.inf
 
@@ -122,10 +124,12 @@ class Checkpoint:
         """Commit positions beyond the last records of partitions once every batch opened before is written."""
         _advance(self._batches[-1].offsets if self._batches else self._written, positions)
 
-    @property
-    def full(self) -> bool:
-        """Whether the window has no room for another batch."""
-        return len(self._batches) >= self._limits.window
+    def full(self, events: int) -> bool:
+        """Whether the window has no room for a batch of so many events."""
+        if not self._batches:
+            return False
+        together = events + sum(batch.events for batch in self._batches)
+        return len(self._batches) >= self._limits.window or together > self._limits.records
 
     @property
     def behind(self) -> bool:

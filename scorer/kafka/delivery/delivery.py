@@ -12,9 +12,8 @@ Written = Callable[[Sequence[Rejected]], None]  # receives the predictions of a 
 class Delivery(Protocol):
     """A mode of delivery. The loop calls `publish`, `serve` and `commit`; the consumer calls the other methods."""
 
-    @property
-    def full(self) -> bool:
-        """Whether it accepts no other batch until writes are acknowledged."""
+    def full(self, events: int) -> bool:
+        """Whether it accepts no batch of so many events until writes are acknowledged."""
 
     @property
     def behind(self) -> bool:

@@ -25,7 +25,7 @@ class ExactlyOnce:
         clock: monotonic seconds.
     """
 
-    full = behind = False
+    behind = False
     idle = True
     waiting_seconds = 0.0
     uncommitted = dropped = 0
@@ -41,6 +41,10 @@ class ExactlyOnce:
     def transaction_open(self) -> bool:
         """Whether the last transaction may be open."""
         return self._transactions.open
+
+    def full(self, events: int) -> bool:  # noqa: ARG002  as the protocol has it
+        """Return False: nothing is in flight between two batches."""
+        return False
 
     def publish(
         self, records: Records, payloads: Payloads, rejected: Sequence[Rejected], on_written: Written = lambda _: None

@@ -33,7 +33,7 @@ from tests.kafka.conftest import settings
 from tests.kafka.consume.test_source import Watcher
 from tests.kafka.delivery.test_exactly_once import fence
 from tests.kafka.ends import wait_ended
-from tests.kafka.fakes import EACH, LARGEST, MOST, WINDOW, Row, rows
+from tests.kafka.fakes import EACH, IN_FLIGHT, LARGEST, MOST, WINDOW, Row, rows
 
 PARTITIONS = (0, 1)
 EVENTS = 16  # in each partition
@@ -215,7 +215,7 @@ class Real(Replica):
             self._transactions = Transactions(chosen, letters, lambda _: None, self.source.commits)
             self.delivery = ExactlyOnce(self._transactions, self.source.membership)
         else:
-            checkpoint = Checkpoint(self.source.commits, Limits(WINDOW, most=MOST), lambda _: None)
+            checkpoint = Checkpoint(self.source.commits, Limits(WINDOW, IN_FLIGHT, most=MOST), lambda _: None)
             self.delivery = AtLeastOnce(Sink(chosen, letters, lambda _: None), checkpoint)
         self.source.subscribe(self.delivery)
 

@@ -17,7 +17,7 @@ from scorer.kafka.offsets import Partition, next_offsets
 
 PARTITIONS = [("a", 0), ("a", 1), ("b", 0)]
 TOPICS = ("a", "b")
-MOST, ROWS = 4, 5  # the limits on written but uncommitted records, and on a batch
+MOST, ROWS, IN_FLIGHT = 4, 5, 7  # the limits on written but uncommitted records, on a batch, and on what is in flight
 
 
 def records(rows: list[tuple[Partition, int]]) -> Records:
@@ -168,17 +168,19 @@ class CheckpointMachine(RuleBasedStateMachine):
         self.counts: list[int] = []
         # A second passes with each call of the clock, so that every commit is due.
         clock = partial(next, count(0.0))
-        self.checkpoint = Checkpoint(self.broker, Limits(3, most=MOST), self.counts.append, clock)
+        self.checkpoint = Checkpoint(self.broker, Limits(3, IN_FLIGHT, most=MOST), self.counts.append, clock)
         self.next: dict[Partition, int] = dict.fromkeys(PARTITIONS, 0)
         self.flights: list[tuple[InFlight, list[tuple[Partition, int]]]] = []
         self.written: dict[Partition, set[int]] = {partition: set() for partition in PARTITIONS}
         self.unreadable: dict[Partition, set[int]] = {partition: set() for partition in PARTITIONS}
         self.ours = set(PARTITIONS)
 
-    @precondition(lambda self: not self.checkpoint.full and not self.checkpoint.behind and self.ours)
+    @precondition(lambda self: not self.checkpoint.full(1) and not self.checkpoint.behind and self.ours)
     @rule(data=st.data())
     def publish(self, data: st.DataObject) -> None:
         chosen = data.draw(st.lists(st.sampled_from(sorted(self.ours)), min_size=1, max_size=ROWS))
+        if self.checkpoint.full(len(chosen)):
+            return
         rows = []
         for partition in chosen:
             rows.append((partition, self.next[partition]))
@@ -242,7 +244,7 @@ class CheckpointMachine(RuleBasedStateMachine):
     def what_a_crash_repeats_is_bounded(self) -> None:
         committed = self.broker.committed
         repeated = [offset for p in self.ours for offset in self.written[p] if offset >= committed.get(p, 0)]
-        assert len(repeated) <= MOST + 3 * ROWS
+        assert len(repeated) <= MOST + IN_FLIGHT
 
     @invariant()
     def what_is_lost_is_never_committed(self) -> None:

@@ -12,7 +12,7 @@ from scorer.kafka.delivery import transactions
 from tests.kafka import fakes
 from tests.kafka.delivery.replicas import EVENTS, PARTITIONS, Fake, Real, Replica, until
 from tests.kafka.ends import turns
-from tests.kafka.fakes import EACH, MOST, WINDOW, Row, rows
+from tests.kafka.fakes import EACH, IN_FLIGHT, MOST, WINDOW, Row, rows
 
 MODES: dict[str, type[fakes.AtLeastOnce | fakes.ExactlyOnce]] = {
     "at-least-once": fakes.AtLeastOnce,
@@ -69,7 +69,7 @@ def read_from_all(replica: Replica) -> list[Records]:
 def publish(replica: Replica, batches: Sequence[Records]) -> None:
     """Publish batches as the loop does: while the window has room."""
     for batch in batches:
-        if replica.delivery.full:
+        if replica.delivery.full(len(batch)):
             replica.acknowledge()
         replica.publish(batch)
 
@@ -160,17 +160,27 @@ def test_records_and_writes_are_counted_apart(replica: Replica) -> None:
 def test_a_full_window_takes_batches_again_once_it_is_acknowledged(replica: Replica) -> None:
     published: list[Records] = []
     for batch in replica.read(2 * EVENTS):
-        if not replica.delivery.full:
+        if not replica.delivery.full(1):
             replica.publish(batch)
             published.append(batch)
-    full = replica.delivery.full
+    full = replica.delivery.full(1)
     assert full != replica.transactional
     assert len(published) == WINDOW if full else sorted(places(published)) == all_events()
     assert full != replica.delivery.idle
     replica.acknowledge()
-    assert not replica.delivery.full
+    assert not replica.delivery.full(IN_FLIGHT)
     assert replica.delivery.idle
     assert sorted(replica.predictions()) == sorted(places(published))
+
+
+def test_batches_in_flight_are_limited_by_their_records_too(replica: Replica) -> None:
+    assert not replica.delivery.full(IN_FLIGHT + 1)  # one that is alone always has room
+    batch = replica.read(1)[0]
+    replica.publish(batch)
+    left = IN_FLIGHT - len(batch)
+    assert [replica.delivery.full(left), replica.delivery.full(left + 1)] == [False, not replica.transactional]
+    replica.acknowledge()
+    assert not replica.delivery.full(IN_FLIGHT + 1)
 
 
 def all_events() -> list[Row]:
