@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import Flags, Ints, Ints32, entry, read_only
+from scorer.arrays.kernel import Flags, Ints, Ints32, entry
 from scorer.arrays.spans import SEED, Spans, hash_of, same
 from scorer.batch import NO_SLOT
 
@@ -28,7 +28,7 @@ def distinct(
         int32 [rows], the number of each row's text, or NO_SLOT; int64 [texts], the first row of each distinct text.
     """
     slots, first = np.empty(len(usable), np.int32), np.empty(len(usable), np.int64)
-    texts = Spans(read_only(data), np.ascontiguousarray(starts), np.ascontiguousarray(ends))
+    texts = Spans(data, np.ascontiguousarray(starts), np.ascontiguousarray(ends))
     table = _Table(np.full(_cells(len(usable)), _FREE, np.int32), np.empty(len(usable), np.int64), SEED)
     count = number_texts(texts, usable, table, slots, first)
     return slots, first[:count]

@@ -9,7 +9,7 @@ either by one exact multiplication or division of two float64 (Clinger, "How to 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import Bytes, Codes, Floats, entry, kernel, read_only
+from scorer.arrays.kernel import Bytes, Codes, Floats, entry, kernel
 from scorer.arrays.spans import Spans
 
 MAX_DIGITS = 19  # the most decimal digits that always fit in 64 bits
@@ -193,7 +193,7 @@ def parse(
         float64 [texts], the values, NaN if a text is not a number; bool [texts], whether it is a number.
     """
     values, status = np.empty(len(starts)), np.empty(len(starts), np.uint8)
-    hard = read_plain(Spans(read_only(data), starts, ends), values, status)
+    hard = read_plain(Spans(data, starts, ends), values, status)
     numeric = status == PLAIN
     if hard:
         for text in np.flatnonzero(status == HARD).tolist():

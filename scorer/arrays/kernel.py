@@ -5,9 +5,12 @@ that Python calls is an `@entry`: it is compiled at import for the types of its 
 compile it again for every new layout of an argument, which would stall a running replica. One that other kernels call
 is a `@kernel`, and becomes part of them. Arrays that belong together are passed as a NamedTuple of such types; no two
 classes may have the same name and the same types, since numba takes a value of one for one of the other.
+
+An entry takes the NamedTuples apart before it calls the machine code. numba could do that as well, but finds out the
+types of a NamedTuple anew in each call, which takes longer than a small kernel does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, TypeAlias, TypeVar, cast, get_args, get_type_hints
 
 import numba
@@ -19,8 +22,7 @@ from scorer.arrays.cache import trusted_folders
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-# C-contiguous arrays, named by their items and dimensions. `Bytes` is read-only: numba accepts a writable array as an
-# argument, but not inside a NamedTuple, where it converts nothing; see `read_only`.
+# C-contiguous arrays, named by their items and dimensions. `Bytes` is read-only; a writable array will do.
 Bytes: TypeAlias = Annotated[NDArray[np.uint8], types.Array(types.uint8, 1, "C", readonly=True)]
 BytesOut: TypeAlias = Annotated[NDArray[np.uint8], types.uint8[::1]]
 Ints: TypeAlias = Annotated[NDArray[np.int64], types.int64[::1]]
@@ -51,13 +53,6 @@ _tuples: dict[tuple[object, ...], type] = {}  # by name and types
 uncached: list[str] = []  # kernels that were compiled without a cache
 
 
-def read_only(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a read-only view of the same bytes, which `Bytes` in a NamedTuple must be."""
-    view = data.view()
-    view.setflags(write=False)
-    return view
-
-
 def entry(function: Function) -> Function:
     """Compile a function that Python calls, at import, for the types of its annotations.
 
@@ -70,16 +65,13 @@ def entry(function: Function) -> Function:
     """
     hints = get_type_hints(function, include_extras=True)
     result = _type_of(hints.pop("return"))
-    signature = result(*map(_type_of, hints.values()))
-    try:
-        with trusted_folders():
-            compiled = _decorated(function, cache=True)
-        _compile(compiled, signature)
-    except Exception:  # noqa: BLE001  no fault of the cache may stop a start; a fault of the code is raised again below
-        uncached.append(function.__name__)
-        compiled = _decorated(function)
-        _compile(compiled, signature)
-    return cast("Function", compiled)
+    names = {name: _type_of(hint) for name, hint in hints.items()}
+    if not any(isinstance(each, types.BaseNamedTuple) for each in names.values()):
+        return cast("Function", _loaded(function, result(*names.values())))
+    leaves = dict(leaf for name, hint in hints.items() for leaf in _leaves(name, hint))
+    flat, called = _flattened(function, hints, leaves)
+    called.__globals__["compiled"] = _loaded(flat, result(*map(_type_of, leaves.values())))
+    return cast("Function", called)
 
 
 def kernel(function: Function) -> Function:
@@ -88,6 +80,70 @@ def kernel(function: Function) -> Function:
     Python may call it as well, in a test: it is compiled at the first call then.
     """
     return cast("Function", _decorated(function, forceinline=True))  # a call would pass ten numbers for each array
+
+
+def _loaded(function: Callable[..., object], signature: object) -> Any:  # noqa: ANN401  numba has no types
+    """Compile a function, or load it from the cache."""
+    try:
+        with trusted_folders():
+            compiled = _decorated(function, cache=True)
+        _compile(compiled, signature)
+    except Exception:  # noqa: BLE001  no fault of the cache may stop a start; a fault of the code is raised again below
+        uncached.append(function.__name__)
+        compiled = _decorated(function)
+        _compile(compiled, signature)
+    return compiled
+
+
+def _flattened(
+    function: Callable[..., object], hints: Mapping[str, Any], leaves: Mapping[str, Any]
+) -> tuple[Callable[..., object], Callable[..., object]]:
+    """Return a function that takes leaves, to be compiled, and one for Python that takes the leaves from NamedTuples.
+
+    numba looks for the first in its cache as it would for the function itself: by name, place and file. The second
+    calls what is `compiled` in its globals.
+    """
+    made: dict[str, Any] = {"body": kernel(function)}
+    parts = ", ".join(_built(name, hint, made) for name, hint in hints.items())
+    source = (
+        f"def flat({', '.join(map(_argument, leaves))}):\n    return body({parts})\n"
+        f"def called({', '.join(hints)}):\n    return compiled({', '.join(leaves)})\n"
+    )
+    exec(compile(source, function.__code__.co_filename, "exec"), made)  # noqa: S102  as dataclasses do: names of ours
+    flat, called = made.pop("flat"), made.pop("called")
+    named = {part: getattr(function.__code__, part) for part in ("co_firstlineno", "co_name", "co_qualname")}
+    for each in flat, called:
+        for name in ("__module__", "__name__", "__qualname__"):
+            setattr(each, name, getattr(function, name))
+        each.__code__ = each.__code__.replace(**named)
+    called.__doc__, called.py_func = function.__doc__, function
+    return flat, called
+
+
+def _leaves(name: str, hint: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401  an annotation can be any object
+    """Yield how Python writes each array or number in an argument, and its annotation."""
+    if _is_tuple(hint):
+        for field, of in get_type_hints(hint, include_extras=True).items():
+            yield from _leaves(f"{name}.{field}", of)
+    else:
+        yield name, hint
+
+
+def _built(name: str, hint: Any, classes: dict[str, Any]) -> str:  # noqa: ANN401  the same
+    """Return the expression that makes an argument from its leaves, and note the classes that it names."""
+    if not _is_tuple(hint):
+        return _argument(name)
+    classes[hint.__name__] = hint
+    fields = get_type_hints(hint, include_extras=True).items()
+    return f"{hint.__name__}({', '.join(_built(f'{name}.{field}', of, classes) for field, of in fields)})"
+
+
+def _argument(leaf: str) -> str:
+    return leaf.replace(".", "__")
+
+
+def _is_tuple(hint: Any) -> bool:  # noqa: ANN401  the same
+    return isinstance(hint, type) and issubclass(hint, tuple)
 
 
 def _decorated(function: Function, **options: bool) -> Any:  # noqa: ANN401  numba has no types
@@ -116,7 +172,7 @@ def _type_of(annotation: Any) -> types.Type:  # noqa: ANN401  an annotation can 
     """Return numba's type for an annotation."""
     if annotation in _SCALARS:
         return _SCALARS[annotation]
-    if isinstance(annotation, type) and issubclass(annotation, tuple):
+    if _is_tuple(annotation):
         fields = get_type_hints(annotation, include_extras=True)
         of = [_type_of(field) for field in fields.values()]
         if _tuples.setdefault((annotation.__name__, *of), annotation) is not annotation:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import Bytes, BytesOut, Ints, kernel, read_only
+from scorer.arrays.kernel import Bytes, BytesOut, Ints, kernel
 
 # The hash takes four bytes at a time and keeps 32 bits, in int64 so that no product overflows. Equal hashes prove
 # nothing: texts are always compared. The seed is random, so that nobody can prepare texts that collide.
@@ -62,7 +62,7 @@ class Texts(Sequence[bytes]):
     @property
     def spans(self) -> Spans:
         """The texts as kernels take them."""
-        return Spans(read_only(self.data), self.starts, self.ends)
+        return Spans(self.data, self.starts, self.ends)
 
     def take(self, chosen: NDArray[np.int64]) -> "Texts":
         """Return the texts at the given indexes."""

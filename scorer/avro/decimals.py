@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, cast
 
 import numpy as np
 
-from scorer.arrays.kernel import Bytes, Flags, Floats, Ints, entry, kernel, read_only
+from scorer.arrays.kernel import Bytes, Flags, Floats, Ints, entry, kernel
 from scorer.arrays.spans import Spans
 from scorer.avro.grammar import Scalar
 from scorer.avro.machine import Line
@@ -42,7 +42,7 @@ def read_decimals(data: Bytes, line: Line, kind: Scalar) -> dict[int, Fault]:
     starts, ends, precision, scale = line.starts, line.ends, kind.precision, kind.scale
     values, status = line.values.view(np.float64), np.zeros(len(line.null), np.int64)
     digits = _Digits(10**precision if precision <= _LONG_DIGITS else 0, 10.0**scale if scale <= _EXACT_POWER else 0.0)
-    _decimals(Spans(read_only(data), starts, ends), line.null, digits, values, status)
+    _decimals(Spans(data, starts, ends), line.null, digits, values, status)
     faults = {int(row): Fault(int(status[row])) for row in np.flatnonzero(status < 0)}
     for row in np.flatnonzero(status == SLOW):  # more digits than fit a float64: rare enough for Python
         unscaled = int.from_bytes(data[starts[row] : ends[row]].tobytes(), "big", signed=True)

@@ -7,7 +7,6 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import read_only
 from scorer.avro.appearance import Expected, appearance
 from scorer.avro.compiler import Compiler
 from scorer.avro.decimals import read_decimals
@@ -146,7 +145,7 @@ class Decoder:
         """Fill the table, and return the kernel's description of each row that failed."""
         records, bodies = batch.records, batch.bodies
         failures = np.empty((len(records), FAILURE_WIDTH), np.int64)
-        source = Source(read_only(batch.data), len(records.data))
+        source = Source(batch.data, len(records.data))
         values = Values(source, records.ends, bodies.starts, bodies.writers, self._max_bytes)
         failed = run(self._code, values, batch.table, failures)
         return cast("list[list[int]]", failures[:failed].tolist())

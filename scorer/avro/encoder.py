@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scorer.arrays.kernel import Bytes, BytesOut, Flags2, Ints, Ints2, Ints32, entry, kernel, read_only
+from scorer.arrays.kernel import Bytes, BytesOut, Flags2, Ints, Ints2, Ints32, entry, kernel
 from scorer.avro.binary import pack
 from scorer.avro.grammar import Scalar
 from scorer.avro.schema import Schema
@@ -50,7 +50,7 @@ class Encoder:
             predictions.scored_at,
         )
         columns = _Rows(
-            read_only(predictions.data),
+            predictions.data,
             predictions.id_starts,
             predictions.id_ends,
             np.ascontiguousarray(scores, np.float64).view(np.int64),

@@ -39,7 +39,7 @@ class Health:
 
     def set(self, name: str, ok: bool, detail: str) -> None:  # noqa: FBT001  reads as a sentence: redis, ok, why
         """Set the condition of one part, with a detail for people."""
-        self._conditions[name] = Condition(ok, redact(detail))
+        self._conditions[name] = Condition(ok, detail)
 
     def live(self) -> tuple[bool, dict[str, Any]]:
         """Return whether the last heartbeat is within the limit, and the page; a loop without one is alive."""
@@ -54,7 +54,7 @@ class Health:
         return ready, {
             "ready": ready,
             "failed": failed,
-            "conditions": {name: condition.detail for name, condition in conditions.items()},
+            "conditions": {name: redact(condition.detail) for name, condition in conditions.items()},
         }
 
     def _loop(self) -> Condition:

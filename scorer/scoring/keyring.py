@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.arrays.distinct import distinct
-from scorer.arrays.kernel import Bytes, BytesOut, Flags, Ints, Ints3, entry, read_only
+from scorer.arrays.kernel import Bytes, BytesOut, Flags, Ints, Ints3, entry
 from scorer.arrays.spans import Texts, copy
 from scorer.batch import Events, Field, Kind
 from scorer.plan.keys import Encoding, KeyTemplate, Part
@@ -61,7 +61,7 @@ class Keyring:
             spans[0, at], spans[1, at] = piece.spans(events, usable, made)
         starts, ends = np.empty(events.rows, np.int64), np.empty(events.rows, np.int64)
         data = np.empty(lay_out(spans, usable, starts, ends), np.uint8)
-        texts = read_only(events.data), read_only(np.frombuffer(made, np.uint8))
+        texts = events.data, np.frombuffer(made, np.uint8)
         write_keys(_Pieces(*texts, self._from_event, spans), usable, data)
         slots, first = distinct(data, starts, ends, usable)
         return slots, Texts(data, starts[first], ends[first])

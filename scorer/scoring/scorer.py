@@ -90,4 +90,5 @@ class Scorer:
 
 def scored_rows(rows: int, rejected: list[Rejected]) -> NDArray[np.int64]:
     """Return the rows that get a prediction: all but the rejected, int64, ascending."""
-    return np.delete(np.arange(rows), [each.row for each in rejected])
+    every = np.arange(rows)
+    return np.delete(every, [each.row for each in rejected]) if rejected else every

@@ -27,6 +27,21 @@ def twice(number: int) -> int:
 
 print(twice(21), uncached, sum(twice.stats.cache_hits.values()))
 """
+TUPLES = """
+from typing import NamedTuple
+
+from scorer.arrays.kernel import entry, uncached
+
+class Pair(NamedTuple):
+    one: int
+    other: int
+
+@entry
+def less(pair: Pair) -> int:
+    return pair.one - pair.other
+
+print(less(Pair(44, 2)), uncached)
+"""
 NOWHERE = """
 import tempfile
 
@@ -75,6 +90,21 @@ def test_a_missing_cache_is_made_and_used_by_the_next_start(folder: Path) -> Non
     cache = folder / "not/there/yet"
     assert start(folder, cache) == "42 [] 0"
     assert start(folder, cache) == "42 [] 1"
+
+
+def test_a_kernel_of_tuples_is_loaded_until_its_source_changes(folder: Path) -> None:
+    def compiled() -> dict[Path, int]:
+        return {code: code.stat().st_mtime_ns for code in cache.rglob("*.nbc")}
+
+    cache, made = folder / "cache", folder / "made.py"
+    made.write_text(TUPLES)
+    assert start(folder, cache) == "42 []"
+    once = compiled()
+    assert len(once) == 1
+    assert start(folder, cache) == "42 []"
+    assert compiled() == once
+    made.write_text(TUPLES.replace("pair.one - pair.other", "pair.other - pair.one"))
+    assert start(folder, cache) == "-42 []"
 
 
 def test_where_nothing_can_be_written_each_start_compiles(folder: Path) -> None:
@@ -167,6 +197,26 @@ def test_the_types_of_an_entry_are_those_of_its_annotations() -> None:
     pieces = Pieces(np.frombuffer(b"\x02\x03", np.uint8), np.array([5, 7]))
     assert weigh(pieces, np.array([True, False]), 2.0, out) == 2
     assert out.tolist() == [20.0, 0.0]
+
+
+class Shelf(NamedTuple):
+    limit: int
+    left: Pieces
+    right: Pieces
+
+
+@entry
+def balance(shelf: Shelf, label: Bytes) -> int:
+    left, right = shelf.left, shelf.right
+    difference = int(left.data[0]) - int(right.data[0])
+    return shelf.limit + int(left.ends[0]) - int(right.ends[0]) + 100 * difference + len(label)
+
+
+def test_tuples_in_a_tuple_arrive_in_their_places() -> None:
+    left, right = Pieces(np.array([7], np.uint8), np.array([40])), Pieces(np.array([4], np.uint8), np.array([10]))
+    label = np.frombuffer(b"four", np.uint8)
+    assert balance(Shelf(1000, left, right), label) == 1334
+    assert balance(shelf=Shelf(1000, right, left), label=label) == 674
 
 
 @pytest.mark.parametrize(

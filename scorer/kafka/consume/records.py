@@ -22,9 +22,9 @@ def columns(
         membership: the group metadata of the member that read them.
     """
     values, keys = [message.value() or b"" for message in messages], [message.key() for message in messages]
-    ends = np.cumsum([len(value) for value in values])
-    held = ends + np.cumsum([len(key) if key else 0 for key in keys])
-    if held[-1] > max_bytes:
+    ends = _ends(values)
+    if ends[-1] + sum(map(len, filter(None, keys))) > max_bytes:
+        held = ends + _ends([key or b"" for key in keys])
         rows = max(1, int(np.searchsorted(held, max_bytes, "right")))
         messages, values, keys, ends = messages[:rows], values[:rows], keys[:rows], ends[:rows]
     return Records(
@@ -61,6 +61,11 @@ def take(records: Records, rows: NDArray[np.intp]) -> Records | None:
         generation=records.generation,
         membership=records.membership,
     )
+
+
+def _ends(texts: Sequence[bytes]) -> NDArray[np.int64]:
+    """Return where each of some texts ends when all are concatenated."""
+    return np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
 
 
 def _topic_indexes(messages: Sequence[Message], topics: Sequence[str]) -> NDArray[np.int32]:

@@ -52,9 +52,10 @@ class Unowned:
 
     def found(self) -> bool:
         """Return True once if this replica must leave and rejoin the group, to cause a rebalance."""
-        found = self._found.is_set()
+        if not self._found.is_set():
+            return False
         self._found.clear()
-        return found
+        return True
 
     def _watch(self) -> None:
         since, wait = None, self._look_seconds

@@ -89,7 +89,7 @@ class Cluster:
         self._learn(deadline)
         links = [self._links.to(node, deadline) for node in dict.fromkeys(self._owners) if node is not None]
         for link in links:
-            link.ask(PING, np.array([BARE]))
+            link.ask([PING], np.array([BARE]))
         exchange(links, deadline)
         for link in links:
             refuse(link, link.cells.errors(), PING_MAY_FAIL)
@@ -117,7 +117,7 @@ class Cluster:
             asked[part.node].append((part, *part.commands()))
         links = {node: self._links.to(node, deadline) for node in asked}
         for node, link in links.items():
-            request = b"".join([commands for _, commands, _ in asked[node]])
+            request = [commands for _, commands, _ in asked[node]]
             most = sum(most_bytes(part.request) for part, _, _ in asked[node])
             link.ask(request, np.concatenate([widths for _, _, widths in asked[node]]), most, proof=True)
         exchange(list(links.values()), deadline)

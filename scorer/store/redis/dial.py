@@ -112,7 +112,7 @@ def _introduce(link: Link, target: Target, deadline: Deadline) -> None:
     asked += [("SELECT", options["db"])] if options.get("db") else []
     if asked:
         commands = [command(*(str(part).encode() for part in parts)) for parts in asked]
-        link.ask(b"".join(commands), np.full(len(asked), BARE))
+        link.ask(commands, np.full(len(asked), BARE))
         exchange([link], deadline)
         for cell, text in link.cells.errors():
             raise Unavailable(login_refused(link, text) if asked[cell][0] == "AUTH" else refusal(link, text))

@@ -6,7 +6,7 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import cast
 
@@ -20,7 +20,8 @@ from scorer.store.redis.handshake import explained
 from scorer.store.redis.resp import BARE, ERROR, Cells, Inbox
 from scorer.store.redis.resp_tree import Tree, TreeInbox
 
-PROOF = b"*2\r\n$4\r\nPING\r\n$32\r\n"  # followed by a text that the server sends back
+PROOF = b"*2\r\n$4\r\nPING\r\n$32\r\n%b\r\n"  # the server sends the text back, as below
+PROVEN = b"$32\r\n%b\r\n"
 WIDTH_OF_PROOF = np.array([BARE])
 LONG = 10  # a reply that keeps arriving may take this many times the timeout
 LONGEST_SECONDS = 10.0  # but not longer than this, unless the timeout itself is longer
@@ -84,11 +85,11 @@ class Link:
         self._proof, self._proves, self._asked = b"", True, secrets.randbits(64)
         self.name, self.user = name, user
 
-    def ask(self, request: bytes, widths: NDArray[np.int64], most: int = 0, *, proof: bool = False) -> None:
+    def ask(self, request: Iterable[bytes], widths: NDArray[np.int64], most: int = 0, *, proof: bool = False) -> None:
         """Queue a request without sending it.
 
         Args:
-            request: commands.
+            request: commands, which are joined here once, since those of a batch may be long.
             widths: see `Inbox.expect`.
             most: the same.
             proof: whether to append a command whose reply proves that the replies are those to this request.
@@ -101,8 +102,8 @@ class Link:
         if proof and self._proves:
             self._asked += 1
             self._proof = b"%032x" % self._asked
-            request, widths = request + PROOF + self._proof + b"\r\n", np.concatenate((widths, WIDTH_OF_PROOF))
-        self._unsent = memoryview(request)
+            request, widths = (*request, PROOF % self._proof), np.concatenate((widths, WIDTH_OF_PROOF))
+        self._unsent = memoryview(b"".join(request))
         self._inbox.expect(widths, most)
         self._expected = self._inbox
 
@@ -191,6 +192,8 @@ class Link:
                 raise ConnectionResetError(self._expected.complaint or "the server closed it")
             deadline.renew()
             if self._expected.received(count):
+                if self._proof and self._inbox.ends_with(PROVEN % self._proof):
+                    return True  # these are our replies; what follows them is noticed by the next request
                 self._check_proof()
                 return self._nothing_more()
         return False

@@ -79,6 +79,11 @@ class Cells:
         """Return the text of one value or error."""
         return self.data[self.marks[1, cell] : self.marks[2, cell]].tobytes().decode("utf-8", "replace")
 
+    @property
+    def failed(self) -> bool:
+        """Whether any cell is an error."""
+        return bool((self.kinds == ERROR).any())
+
     def errors(self) -> list[tuple[int, str]]:
         """Return the cells that are errors, with their texts. An error instead of an array fills all its cells."""
         return [(cell, self.text(cell)) for cell in np.flatnonzero(self.kinds == ERROR).tolist()]
@@ -120,6 +125,10 @@ class Inbox:
         if self._length == len(self._data):
             self._data = np.concatenate([self._data, np.empty_like(self._data)])
         return self._data.data[self._length :]
+
+    def ends_with(self, data: bytes) -> bool:
+        """Return whether the bytes received so far end with the given ones."""
+        return self._data[max(0, self._length - len(data)) : self._length].tobytes() == data
 
     def received(self, count: int) -> bool:
         """Parse `count` new bytes in the buffer; return whether all replies are complete.

@@ -43,7 +43,7 @@ def find_master(target: Target, deadline: Deadline) -> Address:
 def _ask(target: Target, seed: Address, deadline: Deadline) -> Address:
     link = dial(replace(target, options=target.sentinels, password_file=target.sentinel_password_file), seed, deadline)
     try:
-        link.ask(command(b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", target.service.encode()), np.array([2]))
+        link.ask([command(b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", target.service.encode())], np.array([2]))
         exchange([link], deadline)
         return _address(link)
     finally:

@@ -45,7 +45,7 @@ class Server:
 
         def ask(deadline: Deadline) -> None:
             link = self._link(deadline)
-            link.ask(PING, np.array([BARE]))
+            link.ask([PING], np.array([BARE]))
             exchange([link], deadline)
             refuse(link, link.cells.errors(), PING_MAY_FAIL)
 
@@ -63,8 +63,8 @@ class Server:
     def _asked(self, requests: Sequence[Request]) -> list[tuple[Request, Cells]]:
         """Send the requests in one round trip; return each with its cells."""
         asked = [commands_of(request, singly=False) for request in requests]
-        data = b"".join([commands for commands, _ in asked])
-        if not data:
+        commands = [of_entity for of_entity, _ in asked]
+        if not any(commands):
             return [(request, Inbox().cells) for request in requests]
         ends = list(accumulate(cell_count(widths) for _, widths in asked))
         spans = list(zip(requests, [0, *ends], ends, strict=False))
@@ -72,11 +72,12 @@ class Server:
         def ask(deadline: Deadline) -> Cells:
             link = self._link(deadline)
             widths, most = np.concatenate([widths for _, widths in asked]), sum(map(most_bytes, requests))
-            link.ask(data, widths, most, proof=True)
+            link.ask(commands, widths, most, proof=True)
             exchange([link], deadline)
-            for request, start, end in spans:
-                refuse_keys(link, request, link.cells[start:end], singly=False)
-            return link.cells
+            cells = link.cells
+            for request, start, end in spans if cells.failed else ():
+                refuse_keys(link, request, cells[start:end], singly=False)
+            return cells
 
         cells = self._links.call(ask)
         return [(request, cells[start:end]) for request, start, end in spans]

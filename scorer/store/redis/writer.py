@@ -99,7 +99,7 @@ class Writer:
             of_node[write.node].append(write)
         links = {node: self._links.to(node, deadline) for node in of_node}
         for node, link in links.items():
-            request = b"".join([write.request for write in of_node[node]])
+            request = [write.request for write in of_node[node]]
             link.ask(request, np.full(sum(write.replies for write in of_node[node]), BARE))
         exchange(list(links.values()), deadline)
         cluster = self._target.form == "cluster"

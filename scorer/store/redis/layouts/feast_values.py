@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.arrays.floats import NO_TEXT, parse
-from scorer.arrays.kernel import Bytes, Codes, Floats, Ints, entry, kernel, read_only
+from scorer.arrays.kernel import Bytes, Codes, Floats, Ints, entry, kernel
 from scorer.arrays.spans import word
 from scorer.store.redis.resp import VALUE, Cells, Marks
 
@@ -51,7 +51,7 @@ def parse_values(cells: Cells, features: int, width: int) -> Parsed:
     count, ends = len(cells.kinds), cells.marks[2]
     parsed = Parsed(np.empty(count), np.empty(count, np.uint8))
     texts = np.full(count, NO_TEXT)
-    if decode(read_only(cells.data), Marks(*cells.marks), _Shape(features, width), parsed, texts):
+    if decode(cells.data, Marks(*cells.marks), _Shape(features, width), parsed, texts):
         numbers, numeric = parse(cells.data, texts, ends)
         parsed.numbers[numeric], parsed.found[numeric] = numbers[numeric], NUMBER
     return parsed
