@@ -49,10 +49,26 @@ class Compiler:
         before = self._listing.mark
         try:
             self._read(written, self._reader, "", 0)
+            self._add_routines(before[0])
         except Unresolvable as error:
             self._listing.cut(before)
             self._listing.fail(Fault.UNRESOLVED, self._reader, error.path, f"{name}: {error}")
         return self._listing.end_writer()
+
+    def _add_routines(self, first: int) -> None:
+        """Append the routines that the program from an instruction on calls, behind a jump over them."""
+        listing, begins = self._listing, dict[str, int]()
+        jump = listing.emit(Op.JUMP, NULL, "") if listing.calls(first) else None
+        while calls := listing.calls(first):  # a routine calls itself or others
+            first = listing.end
+            for at, link, path in calls:
+                if link.name not in begins:
+                    begins[link.name] = listing.end
+                    self._read(link.target, None, path, 0)
+                    listing.emit(Op.RETURN, NULL, path)
+                listing.put(at, TARGET, begins[link.name])
+        if jump is not None:
+            listing.put(jump, TARGET, listing.end)
 
     def program(self) -> Program:
         """Return the programs of all writers so far."""
@@ -73,8 +89,10 @@ class Compiler:
         if path not in self._needed:
             wanted = None
         match written:
+            case Link() if wanted is None:
+                self._listing.call(written, path)
             case Link(name=name):
-                raise Unresolvable(path, f"'{name}' contains itself", "recursive schemas are not supported")
+                raise Unresolvable(path, f"'{name}' contains itself", "a recursive field can only be passed over")
             case Scalar():
                 self._scalar(written, wanted, path)
             case Record():

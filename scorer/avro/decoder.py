@@ -11,7 +11,7 @@ from scorer.avro.appearance import Expected, appearance
 from scorer.avro.compiler import Compiler
 from scorer.avro.decimals import read_decimals
 from scorer.avro.framing import Bodies, Framing
-from scorer.avro.machine import AT, BLOCK_WIDTH, FAILURE_WIDTH, FAULT, ROW, STEP, Code, Source, Table, Values, run
+from scorer.avro.machine import AT, FAILURE_WIDTH, FAULT, ROW, STEP, Source, Table, Values, loaded, run
 from scorer.avro.reading import Fault
 from scorer.avro.rejection import FRAMING_FAULTS, VALUE_FAULTS, explain_field, explain_value, reason_of
 from scorer.avro.schema import Schema
@@ -127,8 +127,7 @@ class Decoder:
             self._compiler.add(written.kind, written.name)
             self._compiled += 1
         self._program = program = self._compiler.program()
-        blocks = np.empty((program.levels, BLOCK_WIDTH), np.int64)
-        self._code = Code(program.code, program.tables, program.entries, blocks)
+        self._code = loaded(program)
         self._constants = np.frombuffer(program.constants, np.uint8)
 
     def _open(self, records: Records, bodies: Bodies) -> _Batch:

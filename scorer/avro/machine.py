@@ -13,6 +13,7 @@ from scorer.arrays.utf8 import is_utf8
 from scorer.avro.program import (
     CHANGE,
     LEVEL,
+    MOST_CALLS,
     NEVER,
     NO_SYMBOL,
     NULL_BRANCH,
@@ -23,6 +24,7 @@ from scorer.avro.program import (
     TARGET,
     Change,
     Op,
+    Program,
 )
 from scorer.avro.reading import Fault, read_long, read_real, read_span, read_whole
 
@@ -47,7 +49,16 @@ class Code(NamedTuple):
     steps: Table32  # [instructions, columns of an instruction]
     tables: Ints32  # [entries]
     entries: Ints32  # [programs + 1]
-    blocks: Ints2  # [levels, BLOCK_WIDTH], for the blocks that are being read
+    blocks: Ints2  # [levels of each call, BLOCK_WIDTH], for the blocks that are being read
+    levels: int  # of one call
+    calls: Ints  # [MOST_CALLS], where each goes on; no items if nothing is called
+
+
+def loaded(program: Program) -> Code:
+    """Return programs with the room that it takes to run them."""
+    calls = MOST_CALLS if program.recursive else 0
+    blocks = np.empty((program.levels * (calls + 1), BLOCK_WIDTH), np.int64)
+    return Code(program.code, program.tables, program.entries, blocks, program.levels, np.empty(calls, np.int64))
 
 
 class Source(NamedTuple):
@@ -98,7 +109,7 @@ class Body(NamedTuple):
     end: np.int64
 
 
-class _Span(NamedTuple):
+class Span(NamedTuple):
     """Where a field is read."""
 
     begin: np.int64
@@ -136,7 +147,7 @@ def put(code: Code, step: np.int64, value: np.int64, row: _Row) -> np.int64:
 
 
 @kernel
-def read_field(code: Code, step: np.int64, data: Bytes, span: _Span, row: _Row) -> tuple[np.int64, np.int64]:
+def read_field(code: Code, step: np.int64, data: Bytes, span: Span, row: _Row) -> tuple[np.int64, np.int64]:
     """Read a value into its column, if it has one.
 
     Args:
@@ -176,20 +187,20 @@ def read_field(code: Code, step: np.int64, data: Bytes, span: _Span, row: _Row) 
 
 
 @kernel
-def begin_block(code: Code, step: np.int64, data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
+def begin_block(code: Code, step: np.int64, level: np.int64, data: Bytes, span: Span) -> tuple[np.int64, np.int64]:
     """Read the head of a block, and note in `code.blocks` what is left of it.
 
     Args:
         code: the programs.
         step: the instruction.
+        level: of the block, in all calls.
         data: uint8 [bytes].
-        at: where the block begins.
-        end: nothing behind it is read.
+        span: where the block begins.
 
     Returns:
         How many items the block has; the next position, or a fault.
     """
-    level, blocks = code.steps[step, LEVEL], code.blocks
+    at, end, blocks = span.begin, span.limit, code.blocks
     count, at = read_long(data, at, end)
     if at >= 0 and (count > end - at or count < at - end):
         at = np.int64(Fault.BAD_COUNT)
@@ -209,28 +220,29 @@ def begin_block(code: Code, step: np.int64, data: Bytes, at: np.int64, end: np.i
 
 
 @kernel
-def go_on(code: Code, step: np.int64, data: Bytes, at: np.int64, end: np.int64) -> tuple[np.int64, np.int64]:
+def go_on(code: Code, step: np.int64, depth: np.int64, data: Bytes, span: Span) -> tuple[np.int64, np.int64]:
     """Do an instruction that reads no value itself.
 
     Args:
         code: the programs.
         step: the instruction.
+        depth: of the calls that it is in.
         data: uint8 [bytes].
-        at: the position in `data`.
-        end: nothing behind it is read.
+        span: the position in `data`.
 
     Returns:
         The next instruction; the next position, or a fault.
     """
-    steps = code.steps
-    op, level, target = steps[step, OP], steps[step, LEVEL], np.int64(steps[step, TARGET])
+    steps, at, end = code.steps, span.begin, span.limit
+    op, target = steps[step, OP], np.int64(steps[step, TARGET])
+    level = depth * code.levels + steps[step, LEVEL]
     if op == Op.UNION:
         branch, at = read_long(data, at, end)
         if at >= 0 and (branch < 0 or branch >= steps[step, SIZE]):
             at = np.int64(Fault.BAD_BRANCH)
         return np.int64(code.tables[target + branch]) if at >= 0 else step, at
     if op == Op.BLOCKS:
-        count, at = begin_block(code, step, data, at, end)
+        count, at = begin_block(code, step, level, data, span)
         return step + 1 if count > 0 else target, at
     if op == Op.NEXT:
         code.blocks[level, LEFT] -= 1
@@ -258,17 +270,27 @@ def run_value(code: Code, source: Source, body: Body, table: Table) -> tuple[np.
     """
     data, at, end, row = source.data, body.begin, body.end, _Row(table, body.row)
     step, last = np.int64(code.entries[body.program]), np.int64(code.entries[body.program + 1])
-    limit, back = end, at
+    limit, back, depth = end, at, np.int64(0)
     while step < last:
         following, begin, op = step + 1, at, code.steps[step, OP]
         if op < Op.UNION:
-            begin, at = read_field(code, step, data, _Span(at, limit), row)
+            begin, at = read_field(code, step, data, Span(at, limit), row)
         elif op == Op.ENTER:
             back, at, limit = at, np.int64(source.constants + code.steps[step, TARGET]), np.int64(len(data))
         elif op == Op.LEAVE:
             at, limit = back, end
+        elif op == Op.CALL:
+            following = np.int64(code.steps[step, TARGET])
+            if depth == len(code.calls):
+                at = np.int64(Fault.TOO_DEEP)
+            else:
+                code.calls[depth] = step + 1
+                depth += 1
+        elif op == Op.RETURN:
+            depth -= 1
+            following = code.calls[depth]
         else:
-            following, at = go_on(code, step, data, at, limit)
+            following, at = go_on(code, step, depth, data, Span(at, limit))
         if at < 0:
             return at, step, begin
         step = following

@@ -36,6 +36,8 @@ class Op(IntEnum):
     ENTER = 13  # what follows is read from a default; TARGET: where that begins in `constants`
     LEAVE = 14  # the default ends: what follows is read from the value again
     FAIL = 15  # the reader cannot accept this type; SIZE: the fault
+    CALL = 16  # a value inside one of the same type, which nothing needs; TARGET: the routine that passes over it
+    RETURN = 17  # a routine ends: go on behind its CALL
 
 
 class Change(IntEnum):
@@ -58,6 +60,8 @@ CHANGE: Final = 6  # of a value: see Change
 
 NEVER: Final = -1
 SKIP: Final = -1
+MOST_CALLS: Final = 64  # values of a recursive type inside each other
+
 NO_SYMBOL: Final = -1  # the reader has no such symbol, and no default
 
 
@@ -73,6 +77,7 @@ class Program:
     paths: tuple[str, ...]  # [instructions]: the field that each reads
     types: tuple[Type, ...]  # [instructions]: and its type
     notes: Mapping[int, str]  # why each FAIL fails
+    recursive: bool  # whether there is a CALL
 
 
 class Listing:
@@ -90,6 +95,7 @@ class Listing:
         self._paths: list[str] = []
         self._types: list[Type] = []
         self._notes: dict[int, str] = {}
+        self._links: dict[int, Link] = {}  # by each CALL
 
     @property
     def end(self) -> int:
@@ -128,6 +134,14 @@ class Listing:
         at = self.emit(Op.FAIL, NULL if isinstance(kind, Link) else kind, path, size=fault)
         self._notes[at] = note
 
+    def call(self, link: Link, path: str) -> None:
+        """Append a call of the routine that passes over a type; its TARGET is put when the routine is there."""
+        self._links[self.emit(Op.CALL, NULL, path)] = link
+
+    def calls(self, first: int) -> list[tuple[int, Link, str]]:
+        """Return the calls from an instruction on: the instruction, the type, and the field."""
+        return [(at, link, self._paths[at]) for at, link in self._links.items() if at >= first]
+
     def put(self, instruction: int, column: int, value: int) -> None:
         """Change a column of an instruction."""
         self._code[instruction][column] = value
@@ -147,6 +161,7 @@ class Listing:
         instructions, entries = mark
         del self._code[instructions:], self._paths[instructions:], self._types[instructions:], self.tables[entries:]
         self._notes = {step: note for step, note in self._notes.items() if step < instructions}
+        self._links = {step: link for step, link in self._links.items() if step < instructions}
 
     def end_writer(self) -> int:
         """End the program of a writer, and return its number, counted from 0."""
@@ -164,4 +179,5 @@ class Listing:
             tuple(self._paths),
             tuple(self._types),
             dict(self._notes),
+            bool(self._links),
         )

@@ -36,6 +36,7 @@ class Fault(IntEnum):
     UNRESOLVED = -18  # the writer's schema cannot provide a field that is needed
     UNEXPECTED_NULL = -19  # null, but the reader's field is not nullable
     STRANGE_SYMBOL = -20  # of an enum of the writer's, which the reader's does not have
+    TOO_DEEP = -21  # values of a recursive type inside each other
 
 
 @kernel

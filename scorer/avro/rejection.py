@@ -2,6 +2,7 @@
 
 from scorer.avro.binary import unpack_long
 from scorer.avro.grammar import Scalar, Type, Union
+from scorer.avro.program import MOST_CALLS
 from scorer.avro.reading import Fault
 from scorer.batch import Reason
 
@@ -69,6 +70,8 @@ def _explain(fault: Fault, kind: Type, value: bytes, at: int) -> str:  # noqa: C
         case Fault.STRANGE_SYMBOL:
             symbol = kind.symbols[number] if isinstance(kind, Scalar) else ""
             return f"the symbol {symbol!a} at byte {at}; expected a symbol of the reader's schema, or a default in it"
+        case Fault.TOO_DEEP:
+            return f"values inside each other at byte {at}, more than {MOST_CALLS} deep; expected at most that"
         case Fault.EMPTY_DECIMAL:
             return f"a decimal at byte {at} has no bytes; expected at least one"
         case _:

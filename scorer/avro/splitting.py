@@ -9,7 +9,7 @@ from scorer.arrays.kernel import Bytes, Ints, entry
 from scorer.avro.compiler import Compiler
 from scorer.avro.container import Block
 from scorer.avro.grammar import Array, Map, Member, Record, Scalar, Type, Union
-from scorer.avro.machine import BLOCK_WIDTH, Body, Code, Source, Table, run_value
+from scorer.avro.machine import Body, Code, Source, Table, loaded, run_value
 from scorer.avro.program import Program
 from scorer.avro.reading import Fault
 from scorer.avro.rejection import explain_field
@@ -41,7 +41,7 @@ class Splitter:
     """
 
     def __init__(self, record: Record) -> None:
-        self._program, self._code = _compiled(record), _code(_compiled(Record(_shapes(record))))
+        self._program, self._code = _compiled(record), loaded(_compiled(Record(_shapes(record))))
 
     def split(self, block: Block) -> Iterator[bytes]:
         """Yield the bodies of the events of a block.
@@ -74,7 +74,7 @@ class Stepper:
     """
 
     def __init__(self, kind: Type) -> None:
-        self._code = _code(_compiled(Record((Member("value", _shape(kind)),))))
+        self._code = loaded(_compiled(Record((Member("value", _shape(kind)),))))
         self._found = _Found(np.empty(1, np.int64), np.zeros(3, np.int64))
         self._data, self._block = b"", np.empty(0, np.uint8)
 
@@ -90,11 +90,6 @@ def _compiled(record: Record) -> Program:
     compiler = Compiler(record, {})
     compiler.add(record, "the file's schema")
     return compiler.program()
-
-
-def _code(program: Program) -> Code:
-    blocks = np.empty((program.levels, BLOCK_WIDTH), np.int64)
-    return Code(program.code, program.tables, program.entries, blocks)
 
 
 def _shapes(record: Record) -> tuple[Member, ...]:

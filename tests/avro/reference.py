@@ -1,8 +1,10 @@
 """A strict reader of Avro, written for clearness alone: what the decoder is held against where fastavro is too kind."""
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
+from scorer.avro.program import MOST_CALLS
 from scorer.batch import Reason
 
 
@@ -22,7 +24,7 @@ def read(schema: Any, body: bytes, used: set[str], *, framed: bool = False) -> d
 
 
 def _read(schema: Any, body: bytes, used: set[str], *, framed: bool) -> dict[str, Any]:
-    reader = _Reader(body, used)
+    reader = _Reader(body, used, dict(_named(schema)))
     if not body and not framed:
         raise Refused(Reason.EMPTY)
     reader.value(schema, "")
@@ -32,9 +34,21 @@ def _read(schema: Any, body: bytes, used: set[str], *, framed: bool) -> dict[str
     return reader.found
 
 
+def _named(kind: Any) -> Iterator[tuple[str, Any]]:
+    """The records inside a type, by name."""
+    if isinstance(kind, list):
+        for branch in kind:
+            yield from _named(branch)
+    elif isinstance(kind, dict):
+        if kind["type"] == "record":
+            yield kind["name"], kind
+        for inner in (*(field["type"] for field in kind.get("fields", ())), kind.get("items"), kind.get("values")):
+            yield from _named(inner)
+
+
 class _Reader:
-    def __init__(self, body: bytes, used: set[str]) -> None:
-        self.body, self.used, self.at = body, used, 0
+    def __init__(self, body: bytes, used: set[str], named: dict[str, Any]) -> None:
+        self.body, self.used, self.named, self.at, self.depth = body, used, named, 0, 0
         self.found: dict[str, Any] = {}
         self.decimals: list[tuple[bytes, int]] = []
 
@@ -77,8 +91,18 @@ class _Reader:
             self.blocks([kind["items"]])
         elif isinstance(kind, dict) and kind["type"] == "map":
             self.blocks(["string", kind["values"]])
+        elif isinstance(kind, str) and kind in self.named:
+            self.recursive(kind)
         else:
             self.scalar(kind if isinstance(kind, dict) else {"type": kind}, path)
+
+    def recursive(self, name: str) -> None:
+        """Read a value of a record inside one of the same, which cannot be addressed."""
+        self.depth += 1
+        if self.depth > MOST_CALLS:
+            raise Refused(Reason.BAD_VALUE)
+        self.value(self.named[name], None)
+        self.depth -= 1
 
     def scalar(self, kind: dict[str, Any], path: str | None) -> None:
         found = self.plain(kind)

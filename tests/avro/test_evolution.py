@@ -189,13 +189,81 @@ def test_a_writers_own_field_does_not_fill_a_readers_of_another_record() -> None
     assert held(events, events.columns["f0.x"], 0) == 2
 
 
-def test_a_value_of_a_writer_that_contains_itself_is_told() -> None:
-    tree = {"type": "record", "name": "Tree", "fields": [{"name": "left", "type": ["null", "Tree"]}]}
-    known = Known(declared("int", tree=tree))
-    assert not decoded(schema_of("int"), known, framed(1, b"\x02\x00")).rejected
-    reason, said = only(decoded(schema_of("int"), known, framed(1, b"\x02\x02\x00")))
-    assert reason == Reason.UNKNOWN_SCHEMA
-    assert "'Tree' contains itself" in said
+def chain(name: str, *fields: tuple[str, Any]) -> dict[str, Any]:
+    """A record that may contain one of its own type."""
+    kinds = [*fields, ("next", ["null", name])]
+    return {"type": "record", "name": name, "fields": [{"name": each, "type": kind} for each, kind in kinds]}
+
+
+TREE: dict[str, Any] = {
+    "type": "record",
+    "name": "Tree",
+    "fields": [
+        {"name": "kids", "type": {"type": "array", "items": {"type": "map", "values": "Tree"}}},
+        {"name": "twig", "type": chain("Twig", ("tree", ["null", "Tree"]))},
+    ],
+}
+
+
+LEAF: dict[str, Any] = {"kids": [], "twig": {"tree": None, "next": None}}
+
+
+def test_a_recursive_field_that_nothing_needs_is_passed_over() -> None:
+    inner = {**LEAF, "kids": [{"d": LEAF}, {"e": LEAF}]}
+    tree = {**LEAF, "kids": [{"a": LEAF, "b": LEAF}, {}, {"c": inner}]}
+    deep = {**LEAF, "twig": {"tree": tree, "next": {"tree": LEAF, "next": LEAF["twig"]}}}
+    schema = declared("int", tree=TREE, last="int")
+    bodies = [by(schema, {"f0": number, "tree": each, "last": 7}) for number, each in enumerate((LEAF, tree, deep))]
+    known = Known(declared("int", last="int"), schema)
+    values = [framed(2, body) for body in bodies] + [framed(1, b"\x06\x0e")]
+    events = decoded(schema_of("int", last="int"), known, *values, used=("f0", "last"))
+    assert not events.rejected
+    assert events.columns["f0"].values.tolist() == [0, 1, 2, 3]
+    assert events.columns["last"].values.tolist() == [7] * 4
+    broken = [framed(2, body[:-2] + b"\x09" + body[-1:]) for body in bodies]
+    assert [each.reason for each in decoded(schema_of("int"), known, *broken).rejected] == [Reason.BAD_VALUE] * 3
+
+
+def test_values_inside_each_other_are_passed_over_to_a_depth() -> None:
+    known = Known(declared("int", chain=chain("Chain"), last="int"))
+    values = [framed(1, b"\x02" + b"\x02" * depth + b"\x00\x0e") for depth in (0, 64, 65, 10_000, 2)]
+    events = decoded(schema_of("int", last="int"), known, *values, used=("f0", "last"))
+    assert [(each.row, each.reason) for each in events.rejected] == [(2, Reason.BAD_VALUE), (3, Reason.BAD_VALUE)]
+    told = events.rejected[0].detail
+    assert told.startswith("chain.next.next: values inside each other at byte 71, more than 64 deep; expected at most")
+    assert [held(events, events.columns["last"], row) for row in (0, 1, 4)] == [7, 7, 7]
+
+
+def test_a_value_without_an_end_is_refused() -> None:
+    known = Known(declared("int", endless=chain("Chain", ("own", "Chain"))))
+    reason, said = only(decoded(schema_of("int"), known, framed(1, b"\x02" + b"\x00" * 20)))
+    assert reason == Reason.BAD_VALUE
+    assert said.startswith("endless.own.own: values inside each other at byte 6, more than 64 deep")
+
+
+def test_a_recursive_field_that_is_needed_is_told() -> None:
+    second = {"type": "record", "name": "Chain", "fields": [{"name": "number", "type": "int"}]}
+    ours = {**chain("First", ("number", "int")), "aliases": ["Chain"]}
+    ours["fields"][1] = {"name": "next", "type": ["null", second], "default": None}
+    reader = Schema.parse(json.dumps(declared(chain=ours)), "event.avsc")
+    known = Known(declared(chain=chain("Chain", ("number", "int"))))
+    values = framed(1, b"\x02\x00"), framed(1, b"\x02\x02\x04\x00")
+    events = decoded(reader, known, *values, used=("chain.number",))
+    assert events.columns["chain.number"].values.tolist() == [1, 1]  # the next one is passed over
+    events = decoded(reader, known, *values, used=("chain.number", "chain.next.number"))
+    reason, said = only(events)
+    assert (events.rejected[0].row, reason) == (1, Reason.UNKNOWN_SCHEMA)
+    assert said.startswith("chain.next: 'Chain' contains itself; a recursive field can only be passed over")
+
+
+def test_recursive_schemas_of_one_batch_do_not_mix() -> None:
+    known = Known(declared("int", a=chain("A", ("b", ["null", TREE])), c="A"), declared("int", a=chain("A"), b=TREE))
+    end = {"b": None, "next": None}
+    one = by(known.schemas[0], {"f0": 1, "a": {"b": None, "next": end}, "c": end})
+    two = by(known.schemas[1], {"f0": 2, "a": {"next": None}, "b": {**LEAF, "kids": [{"x": LEAF}]}})
+    events = decoded(schema_of("int"), known, framed(2, two), framed(1, one), framed(2, two), framed(1, one))
+    assert not events.rejected
+    assert events.columns["f0"].values.tolist() == [2, 1, 2, 1]
 
 
 def test_types_of_other_subjects_are_known_by_name() -> None:

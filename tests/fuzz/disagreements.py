@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scorer.avro.program import MOST_CALLS
 from scorer.avro.reading import Fault
 
 _DECIMAL = "fastavro is given the schema without logical types, to which a decimal is bytes"
@@ -12,6 +13,7 @@ STRICTER = {
     Fault.BAD_SYMBOL: "fastavro counts a negative index from the end, and takes any that it passes over",
     Fault.BAD_BRANCH: "fastavro counts a negative index from the end, as lists of Python do",
     Fault.BAD_SIZE: "fastavro does not compare the size of a block with its items",
+    Fault.TOO_DEEP: f"fastavro's only limit is Python's; the decoder's is {MOST_CALLS} values inside each other",
     Fault.EMPTY_DECIMAL: _DECIMAL,
     Fault.LONG_DECIMAL: f"{_DECIMAL} of any length",
 }

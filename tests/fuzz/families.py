@@ -10,6 +10,7 @@ from typing import Any
 
 import fastavro
 
+from scorer.avro.program import MOST_CALLS
 from tests.avro.evolution import evolved
 from tests.avro.schemas import BRANCHES, LOGICAL, NAMED, PRIMITIVES, bare, scalars, sizeless
 
@@ -18,6 +19,15 @@ LONGEST = 400  # bytes of an event; longer ones are left out
 DEPTH = 3  # of types inside each other
 EDGES = [0, 1, -1, 63, 64, -64, -65, 8191, 8192, 2**31 - 1, -(2**31)]
 WIDE_EDGES = [*EDGES, 2**31, 2**53 + 1, 2**63 - 1, -(2**63)]
+TREE: dict[str, Any] = {  # which contains itself, in two ways
+    "type": "record",
+    "name": "Tree",
+    "fields": [
+        {"name": "word", "type": "string"},
+        {"name": "kids", "type": {"type": "array", "items": "Tree"}},
+        {"name": "next", "type": ["null", "Tree"]},
+    ],
+}
 REALS = [0.0, -0.0, 1.5, -2.25, 1e30, float("inf"), float("-inf"), float("nan"), 5e-324]
 TEXTS = ["", "a", "JFK", "é", "日本", "\U0001f600", "x" * 70, "\x00"]
 
@@ -61,7 +71,24 @@ def _turned(kind: Any, source: random.Random) -> Any:
     fields = [{**field, "type": _turned(field["type"], source)} for field in kind["fields"]]
     more = _record(source, _Names(f"Own{kind['name']}"), 2, wide=True)["fields"]
     fields += [{**field, "name": f"own_{field['name']}"} for field in more[:2]]
+    if source.random() < 0.5 and kind["name"] == "Record1":  # once in a schema
+        fields.append({"name": "own_tree", "type": TREE})
     return {**kind, "fields": source.sample(fields, len(fields))}
+
+
+def _tree(source: random.Random, depth: int = 5) -> dict[str, Any]:
+    """Return a value of TREE; a few are almost as deep as one may be."""
+    if source.random() < 0.02:
+        return _deep(MOST_CALLS - source.randrange(4))
+    kids = [_tree(source, depth - 1) for _ in range(source.randrange(3))] if depth else []
+    branch = ("Tree", _tree(source, depth - 1)) if depth and source.random() < 0.3 else ("null", None)
+    return {"word": source.choice(TEXTS), "kids": kids, "next": branch}
+
+
+def _deep(depth: int) -> dict[str, Any]:
+    """Return a value of TREE with so many inside each other."""
+    inner = ("Tree", _deep(depth - 1)) if depth else ("null", None)
+    return {"word": "", "kids": [], "next": inner}
 
 
 def _bodies(schema: dict[str, Any], source: random.Random) -> list[bytes]:
@@ -122,6 +149,8 @@ def _value(kind: Any, source: random.Random) -> Any:  # noqa: PLR0911  one a typ
         return (branch if isinstance(branch, str) else branch.get("name", branch["type"])), _value(branch, source)
     declared = kind if isinstance(kind, dict) else {"type": kind}
     match declared["type"]:
+        case "record" if kind is TREE:
+            return _tree(source)
         case "record":
             return {field["name"]: _value(field["type"], source) for field in declared["fields"]}
         case "array":

@@ -13,7 +13,7 @@ Made by `{command}` on {when:%Y-%m-%d}:
 {mutants:,} mutants of encoded events, all of them decoded by the compiled decoder of the stream, in batches. Schemas,
 events and mutations are random, from the seed. Each family of schemas has a reader's and four writers'. One writer has
 the reader's own schema. The others differ as schemas do that evolve: fields in another order, added, removed, renamed,
-widened or nullable, and enums with other symbols.
+widened or nullable, recursive records that are passed over, and enums with other symbols.
 
 Each chunk of {chunk:,} mutants runs in a process of its own, which may grow by {memory} MiB and has a time limit: a
 crash, a hang, an exception or more memory is a finding. For every row we check that a rejected one is null in all
