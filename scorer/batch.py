@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 NO_TIME = -(2**63)  # in `Events.time`: neither the event nor its record has a time
 NO_SLOT = -1  # in `Found.slots`: the row has no key, because a field of the key is null
+NO_COLUMN = -1  # in `Explanations.columns`: no further column contributed
 NO_TOPIC = -1  # in `Origin.topic`: the row did not come from a topic
 
 
@@ -187,6 +188,17 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Explanations:
+    """What the columns contributed most to the margins of some rows, with one line for each row that is explained."""
+
+    names: tuple[str, ...]  # of the columns of the model
+    slots: NDArray[np.int32]  # [rows]: the line of each row, or NO_SLOT
+    columns: NDArray[np.int32]  # [lines, top]: indexes of `names`, the largest contribution first; then NO_COLUMN
+    values: NDArray[np.float64]  # [lines, top]: what the model saw, NaN where missing
+    contributions: NDArray[np.float64]  # [lines, top]: to the margin
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
     """The predictions of a batch as columns. Every writer of predictions takes its fields from here."""
 
@@ -204,6 +216,7 @@ class Predictions:
     origin: Origin
     event_time: NDArray[np.int64]  # milliseconds since the epoch
     scored_at: int  # milliseconds since the epoch
+    explanations: Explanations | None = None  # None if no row asks for one
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from scorer.errors import Misconfigured, Problem
 from scorer.formats import Formats, open_formats
 from scorer.model import Booster, Bundle, Given, load_booster, repository_at
 from scorer.plan import Draft, FromEvent, Plan
-from scorer.scoring import Arm, Features, Scorer, Watch, unwatched
+from scorer.scoring import Arm, Explain, Features, Scorer, Watch, unwatched
 from scorer.settings import Settings
 from scorer.store import Cache, Fetch, Lookups, connect
 
@@ -40,14 +40,21 @@ class Serving:
 
     @property
     def concerns(self) -> list[str]:
-        """Return warnings: about the rounds that score, and about categories that nothing confirms."""
+        """Return warnings: about rounds that score, categories that nothing confirms, and slow explanations."""
         proven = self.bundle.golden_file is not None
-        return self.booster.concerns(_given(self.plan), proven=proven)
+        wanted = self.settings.predictions.explain
+        slow = self.booster.explainer(wanted.max_bytes).concern if wanted else ""
+        return [*self.booster.concerns(_given(self.plan), proven=proven), *filter(None, [slow])]
 
     @property
     def entities(self) -> tuple[str, ...]:
         """The entities' names, in the order of the plan, which is that of every array by entity."""
         return tuple(entity.name for entity in self.plan.entities)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the model's columns, in order."""
+        return tuple(column.name for column in self.plan.columns)
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -87,7 +94,23 @@ class Serving:
             when_missing=policy.when_missing if policy else "impute",
             when_unavailable=policy.when_unavailable if policy else "wait",
         )
-        return Scorer(Arm(self.bundle.name, self.bundle.version, ARM, self.entities), features, self.booster, watch)
+        arm = Arm(self.bundle.name, self.bundle.version, ARM, self.entities)
+        return Scorer(arm, features, self.booster, watch, self._explain())
+
+    def _explain(self) -> Explain | None:
+        """Return what explains predictions, or None if the settings ask for none.
+
+        Raises:
+            Misconfigured: XGBoost does not explain this kind of model.
+        """
+        wanted = self.settings.predictions.explain
+        if wanted is None:
+            return None
+        from scorer.scoring.explaining import Explaining  # noqa: PLC0415  loads kernels that scoring does without
+
+        explainer = self.booster.explainer(wanted.max_bytes)
+        log.info("explaining predictions", when=str(wanted.when), tables=explainer.path, bytes=explainer.bytes)
+        return Explaining(explainer, self.columns, wanted.top, wanted.when).explain
 
     def lookups(self, *, cached: bool) -> Lookups | None:
         """Return the look-ups by policy, which the caller closes; None if the plan has no entities.
@@ -125,7 +148,7 @@ def prepare(settings: Settings, bundle: Bundle | None = None, schema: Schema | N
     if draft and booster and draft.names and all(draft.names):
         problems += booster.problems(draft.names)
     if plan and booster:
-        problems += booster.category_problems(_given(plan))
+        problems += [*booster.category_problems(_given(plan)), *_explain_problems(settings, booster)]
     if schema and draft:
         problems += draft.schema_problems(schema.fields, schema.why_not)
     if schema:
@@ -152,6 +175,14 @@ def _given(plan: Plan) -> list[Given]:
         Given(column.name, column.categories, computed=not isinstance(column.source, FromEvent))
         for column in plan.columns
     ]
+
+
+def _explain_problems(settings: Settings, booster: Booster) -> list[Problem]:
+    """Return why the model cannot be explained, if the settings ask for that."""
+    problems: list[Problem] = []
+    if wanted := settings.predictions.explain:
+        _collect(problems, lambda: booster.explainer(wanted.max_bytes))
+    return problems
 
 
 def _collect(problems: list[Problem], load: Callable[[], Part]) -> Part | None:

@@ -68,7 +68,7 @@ def _series(name: str, values: list[Any]) -> pd.Series:
             return pd.Series(values, dtype=np.float64)
         case "degraded":
             return pd.Series(values, dtype=np.bool_)
-        case "score" | "missing":
+        case "score" | "missing" | "explanation":
             return pd.Series(values, dtype=object)
         case "source_partition" | "source_offset":
             return pd.Series(values, dtype="Int64")

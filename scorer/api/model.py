@@ -31,7 +31,11 @@ Table = TypeVar("Table", bound=Tabular)
 
 
 def load(
-    source: Named | Settings, *, schema: SchemaSource | None = None, features: FeatureSource | None = None
+    source: Named | Settings,
+    *,
+    schema: SchemaSource | None = None,
+    features: FeatureSource | None = None,
+    explain: int | None = None,
 ) -> "Model":
     """Load a model, to score rows of a program or a notebook as a replica does.
 
@@ -42,11 +46,13 @@ def load(
             not contain one, so it is needed there.
         features: the URL of a Redis, or a mapping: entity -> key as in Redis -> name of a feature -> value. By default
             the configuration's Redis. It is not contacted before rows are scored.
+        explain: the number of columns that explain each prediction, from 1. By default the configuration says which
+            predictions are explained.
 
     Raises:
         Misconfigured: with every problem of the configuration, the model, its plan and the schema.
     """
-    serving, lookups = open_source(source, schema, features)
+    serving, lookups = open_source(source, schema, features, explain)
     return Model(serving, lookups, features if isinstance(features, Mapping) else None)
 
 

@@ -14,7 +14,7 @@ from scorer.errors import Misconfigured, Problem
 from scorer.model import Bundle, bundle_at
 from scorer.monitor import log_to_stderr
 from scorer.serving import Serving, prepare
-from scorer.settings import EventSettings, FeatureSettings, ModelSettings, Settings, secrets_in
+from scorer.settings import EventSettings, ExplainSettings, FeatureSettings, ModelSettings, Settings, secrets_in
 from scorer.settings import load as load_settings
 from scorer.store import Lookups
 
@@ -26,7 +26,7 @@ _SCHEMA = "give schema=, the path of an .avsc file or the schema itself"
 
 
 def open_source(
-    source: Named | Settings, schema: SchemaSource | None, features: FeatureSource | None
+    source: Named | Settings, schema: SchemaSource | None, features: FeatureSource | None, explain: int | None
 ) -> tuple[Serving, Lookups | None]:
     """Load everything that scoring needs.
 
@@ -44,6 +44,11 @@ def open_source(
         redaction.learn(*secrets_in(("features", "url"), features))
         policy, from_redis = policy.model_copy(update={"url": features}), True
     settings = settings.model_copy(update={"features": policy})
+    if explain is not None:
+        if explain < 1:
+            raise Misconfigured([Problem("explain", f"{explain} columns", "give a number from 1, or None")])
+        explained = settings.predictions.model_copy(update={"explain": ExplainSettings(top=explain)})
+        settings = settings.model_copy(update={"predictions": explained})
     serving = prepare(settings, bundle, None if schema is None else _schema_of(schema))
     return serving, serving.lookups(cached=False) if from_redis and not isinstance(features, Mapping) else None
 

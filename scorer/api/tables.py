@@ -10,6 +10,8 @@ from scorer.api.values import in_ticks, plain
 from scorer.avro.grammar import Scalar, Type, without_null
 
 _MOMENT = pa.timestamp("ms", "UTC")
+_NUMBER = pa.float64()
+_CONTRIBUTION = pa.struct({"column": pa.string(), "value": _NUMBER, "contribution": _NUMBER})
 _TYPES = {
     "event_id": pa.string(),
     "model": pa.string(),
@@ -22,6 +24,7 @@ _TYPES = {
     "source_offset": pa.int64(),
     "event_time": _MOMENT,
     "scored_at": _MOMENT,
+    "explanation": pa.list_(_CONTRIBUTION),
     "reason": pa.string(),
     "detail": pa.string(),
 }

@@ -11,7 +11,7 @@ from scorer.avro.binary import pack
 from scorer.avro.grammar import Scalar
 from scorer.avro.schema import Schema
 from scorer.avro.texts import Words, end_to_end
-from scorer.batch import NO_TIME, Payloads, Predictions
+from scorer.batch import NO_TIME, Explanations, Payloads, Predictions
 
 PREDICTION_TEXT = Path(__file__).with_name("prediction.avsc").read_text()
 PREDICTION = Schema.parse(PREDICTION_TEXT, "prediction.avsc")
@@ -19,6 +19,7 @@ _VARINT = 10  # bytes of the longest varint
 _DOUBLE = 8
 _ARRAY = 2  # the varint of branch 1
 _TEXT = Scalar("string")
+UNEXPLAINED = end_to_end([b"\x00"])  # the varint of branch 0, which is null
 _SMALL = 7 * _VARINT + 4  # the numbers of a prediction, the ends of its arrays, its branch and its boolean
 
 
@@ -38,13 +39,15 @@ class Encoder:
         Float32 scores are widened. The time of an event that has none is `scored_at`.
         """
         rows, origin = predictions.rows, predictions.origin
+        explained = predictions.explanations
         several = predictions.scores.ndim > 1
         scores = predictions.scores if several else predictions.scores[:, np.newaxis]
         batch = _Batch(
             self._header,
-            _words((predictions.model, predictions.version, predictions.arm)).data,
-            _words(predictions.entities),
-            _words(origin.topics),
+            encoded_texts((predictions.model, predictions.version, predictions.arm)).data,
+            encoded_texts(predictions.entities),
+            encoded_texts(origin.topics),
+            _encoded(explained),
             several,
             predictions.degraded,
             predictions.scored_at,
@@ -59,6 +62,7 @@ class Encoder:
             origin.partition,
             origin.offset,
             np.where(predictions.event_time == NO_TIME, predictions.scored_at, predictions.event_time),
+            explained.slots + 1 if explained else np.zeros(len(predictions.event_time), np.int32),
         )
         ordinary = _ordinary(batch, columns)
         room = ordinary * len(rows) + int((predictions.id_ends - predictions.id_starts)[rows].sum())
@@ -79,6 +83,7 @@ class _Rows(NamedTuple):
     partition: Ints32
     offset: Ints
     event_time: Ints
+    explanation: Ints32  # an index of `_Batch.explanations`
 
 
 class _Batch(NamedTuple):
@@ -88,6 +93,7 @@ class _Batch(NamedTuple):
     arm: Bytes  # model, version and arm, encoded
     entities: Words  # encoded
     topics: Words  # encoded
+    explanations: Words  # encoded; the first is null
     several: bool  # whether a score is an array
     degraded: bool
     scored_at: int
@@ -97,18 +103,28 @@ def _ordinary(batch: _Batch, columns: _Rows) -> int:
     """Return the most bytes that a prediction takes without the id of its event."""
     shared: int = len(batch.header) + len(batch.arm) + len(batch.entities.data) + len(batch.topics.data)
     scores: int = _DOUBLE * columns.scores.shape[1]
-    return _SMALL + shared + scores
+    explanation = int(np.diff(batch.explanations.ends, prepend=0).max())
+    return _SMALL + shared + scores + explanation
+
+
+def _encoded(explanations: Explanations | None) -> Words:
+    """Return null, and then each line of the explanations."""
+    if explanations is None:
+        return UNEXPLAINED
+    from scorer.avro.explanations import encode_explanations  # noqa: PLC0415  loads a kernel that others do without
+
+    return encode_explanations(explanations)
 
 
 @lru_cache(maxsize=64)
-def _words(texts: tuple[str, ...]) -> Words:
+def encoded_texts(texts: tuple[str, ...]) -> Words:
     """Encode texts. The result is cached, since every batch has the same few."""
     return end_to_end([pack(_TEXT, text) for text in texts])
 
 
 @kernel
-def _put_long(value: int, out: BytesOut, at: int) -> int:
-    """Write a varint to `out`, uint8 [bytes]; like the other `_put` functions, return the position after it."""
+def put_long(value: int, out: BytesOut, at: int) -> int:
+    """Write a varint to `out`, uint8 [bytes]; like the other `put` functions, return the position after it."""
     rest = (np.int64(value) << 1) ^ (np.int64(value) >> 63)
     while rest & ~0x7F:
         out[at] = (rest & 0x7F) | 0x80
@@ -127,9 +143,17 @@ def _put_bytes(source: Bytes, start: int, end: int, out: BytesOut, at: int) -> i
 
 
 @kernel
-def _put_word(words: Words, index: int, out: BytesOut, at: int) -> int:
+def put_word(words: Words, index: int, out: BytesOut, at: int) -> int:
     """Write one of several texts, as it stands."""
     return _put_bytes(words.data, words.ends[index - 1] if index > 0 else 0, words.ends[index], out, at)
+
+
+@kernel
+def put_double(bits: int, out: BytesOut, at: int) -> int:
+    """Write a float64, given as its bits."""
+    for byte in range(_DOUBLE):
+        out[at + byte] = (bits >> (8 * byte)) & 0xFF
+    return at + _DOUBLE
 
 
 @kernel
@@ -146,11 +170,9 @@ def _put_scores(bits: Ints2, row: int, several: bool, out: BytesOut, at: int) ->
     out[at] = _ARRAY if several else 0
     at += 1
     if several and bits.shape[1] > 0:
-        at = _put_long(bits.shape[1], out, at)
+        at = put_long(bits.shape[1], out, at)
     for column in range(bits.shape[1]):
-        for byte in range(_DOUBLE):
-            out[at + byte] = (bits[row, column] >> (8 * byte)) & 0xFF
-        at += _DOUBLE
+        at = put_double(bits[row, column], out, at)
     if several:
         out[at] = 0
         at += 1
@@ -172,10 +194,10 @@ def _put_missing(missing: Flags2, row: int, names: Words, out: BytesOut, at: int
     for entity in range(missing.shape[1]):
         count += missing[row, entity]
     if count > 0:
-        at = _put_long(count, out, at)
+        at = put_long(count, out, at)
         for entity in range(missing.shape[1]):
             if missing[row, entity]:
-                at = _put_word(names, entity, out, at)
+                at = put_word(names, entity, out, at)
     out[at] = 0
     return at + 1
 
@@ -195,16 +217,17 @@ def _encode(batch: _Batch, columns: _Rows, rows: Ints, out: BytesOut, ends: Ints
     for index in range(len(rows)):
         row = rows[index]
         at = _put_bytes(batch.header, 0, len(batch.header), out, at)
-        at = _put_long(columns.id_ends[row] - columns.id_starts[row], out, at)
+        at = put_long(columns.id_ends[row] - columns.id_starts[row], out, at)
         at = _put_bytes(columns.id_data, columns.id_starts[row], columns.id_ends[row], out, at)
         at = _put_scores(columns.scores, row, batch.several, out, at)
         at = _put_bytes(batch.arm, 0, len(batch.arm), out, at)
         at = _put_missing(columns.missing, row, batch.entities, out, at)
         out[at] = batch.degraded
-        at = _put_word(batch.topics, columns.topic[row], out, at + 1)
-        at = _put_long(columns.partition[row], out, at)
-        at = _put_long(columns.offset[row], out, at)
-        at = _put_long(columns.event_time[row], out, at)
-        at = _put_long(batch.scored_at, out, at)
+        at = put_word(batch.topics, columns.topic[row], out, at + 1)
+        at = put_long(columns.partition[row], out, at)
+        at = put_long(columns.offset[row], out, at)
+        at = put_long(columns.event_time[row], out, at)
+        at = put_long(batch.scored_at, out, at)
+        at = put_word(batch.explanations, columns.explanation[row], out, at)
         ends[index] = at
     return at

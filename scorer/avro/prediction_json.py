@@ -1,11 +1,12 @@
 """The fields of predictions as Python values: as columns, and as one JSON document for each row."""
 
 from collections.abc import Iterator
+from math import isnan
 from typing import Any
 
 from scorer.avro.grammar import Scalar
 from scorer.avro.plain import to_json
-from scorer.batch import NO_TIME, Outcome
+from scorer.batch import NO_COLUMN, NO_SLOT, NO_TIME, Explanations, Outcome
 
 NUMBER, TIMESTAMP = Scalar("double"), Scalar("long", "timestamp-millis")
 
@@ -34,6 +35,7 @@ def prediction_columns(outcome: Outcome) -> dict[str, list[Any]]:
         "source_offset": _where_known(topics, origin.offset.tolist()),
         "event_time": [None if time == NO_TIME else time for time in each.event_time.tolist()],
         "scored_at": [each.scored_at] * rows,
+        "explanation": _explanations(each.explanations, rows),
     }
 
 
@@ -52,6 +54,21 @@ def prediction_json(outcome: Outcome) -> Iterator[dict[str, object]]:
         if row in rejected:
             document |= {"reason": rejected[row].reason.value, "detail": rejected[row].detail}
         yield document
+
+
+def _explanations(explanations: Explanations | None, rows: int) -> list[list[dict[str, Any]] | None]:
+    if explanations is None:
+        return [None] * rows
+    given = explanations.columns, explanations.values, explanations.contributions
+    lines = [
+        [
+            {"column": explanations.names[column], "value": None if isnan(value) else value, "contribution": part}
+            for column, value, part in zip(*line, strict=True)
+            if column != NO_COLUMN
+        ]
+        for line in zip(*(array.tolist() for array in given), strict=True)
+    ]
+    return [None if slot == NO_SLOT else lines[slot] for slot in explanations.slots.tolist()]
 
 
 def _where_known(topics: list[int], values: list[int]) -> list[int | None]:

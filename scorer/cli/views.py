@@ -50,7 +50,7 @@ class Predictions:
         return self._bodies.document(record)
 
     def line(self, record: Record, document: Document) -> Text:
-        """Return the time, the event's id, the score, the missing entities, the model and the source record."""
+        """Return the time, the event's id, the score and what moved it, missing entities, the model and the source."""
         if isinstance(document, Unreadable):
             return unreadable_line(record, document)
         source = f"{document['source_topic']}-{document['source_partition']}@{document['source_offset']}"
@@ -58,6 +58,7 @@ class Predictions:
             (moment(record), "dim"),
             (document["event_id"], "bold"),
             (score(document["score"]), "cyan"),
+            (moved_by(document["explanation"] or []), ""),
             (f"missing {', '.join(document['missing'])}" if document["missing"] else "", "yellow"),
             ("degraded" if document["degraded"] else "", "red"),
             (f"{document['model']} {document['version']} {document['arm']}", "dim"),
@@ -185,6 +186,11 @@ def readable(value: bytes | None) -> str | None:
 def score(value: float | list[float]) -> str:
     """Return a score, or one for each output, with four digits."""
     return ", ".join(f"{each:.4g}" for each in (value if isinstance(value, list) else [value]))
+
+
+def moved_by(explanation: Sequence[Document]) -> str:
+    """Return the columns that moved a score, each with what it added to the margin."""
+    return ", ".join(f"{each['column']} {float(each['contribution']):+.2g}" for each in explanation)
 
 
 def compact(document: Document) -> str:

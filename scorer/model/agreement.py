@@ -44,7 +44,7 @@ def compile_trees(booster: xgboost.Booster, learner: dict[str, Any], predict: Ca
     if booster.num_features() * 2 > np.iinfo(np.int32).max // BLOCK:
         raise NotCovered("it has too many features for a block of rows")
     stump = _without_trees(learner)
-    base = stump.predict(xgboost.DMatrix(np.zeros((1, 1), np.float32)), output_margin=True).reshape(-1)
+    base = _base_of(stump)
     forest = flatten(learner, booster.num_features(), len(base))
     if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
         raise NotCovered("numba's compiler is switched off")
@@ -55,6 +55,11 @@ def compile_trees(booster: xgboost.Booster, learner: dict[str, Any], predict: Ca
     bare = xgboost.DMatrix(np.zeros((len(margins), 1), np.float32), base_margin=margins)
     compare(ensemble.link(margins.copy()), stump.predict(bare))
     return ensemble
+
+
+def base_margins(learner: dict[str, Any]) -> Rows:
+    """Return the margins [outputs] that a saved model gives without any tree."""
+    return _base_of(_without_trees(learner))
 
 
 def rows_to_try(forest: Forest, columns: int) -> Iterator[Rows]:
@@ -107,6 +112,11 @@ def compare(ours: Rows, theirs: Rows) -> None:
             f"the compiled trees disagree with the booster: {different.sum()} of {ours.size} numbers differ, such as "
             f"{ours.flat[first]!r} instead of {theirs.flat[first]!r}"
         )
+
+
+def _base_of(stump: xgboost.Booster) -> Rows:
+    base: Rows = stump.predict(xgboost.DMatrix(np.zeros((1, 1), np.float32)), output_margin=True).reshape(-1)
+    return base
 
 
 def _without_trees(learner: dict[str, Any]) -> xgboost.Booster:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import structlog
@@ -21,6 +21,9 @@ from scorer.model.nodes import Damaged
 from scorer.model.rounds import Rounds, choose_rounds
 from scorer.model.soundness import check
 from scorer.model.splits import Thresholds, read_splits
+
+if TYPE_CHECKING:
+    from scorer.model.explain import Explainer
 
 COMPILED = "compiled"  # the path of a model whose trees are compiled
 
@@ -64,6 +67,7 @@ class Booster:
         booster.set_param({"nthread": 1, "device": "cpu"})
         learner = json.loads(booster.save_config())["learner"]
         self._booster = booster
+        self._explainer: Explainer | None = None
         self.names: tuple[str, ...] | None = tuple(booster.feature_names) if booster.feature_names else None
         self.feature_types: tuple[str, ...] | None = tuple(booster.feature_types) if booster.feature_types else None
         self.columns: int = booster.num_features()
@@ -110,6 +114,21 @@ class Booster:
     def splits(self) -> list[Thresholds]:
         """Return the thresholds at which the trees divide each column, ascending; see `read_splits`."""
         return read_splits(_saved(self._booster), self.columns)
+
+    def explainer(self, most_bytes: int) -> "Explainer":
+        """Return what explains scores of this model; it is built at the first call, which takes up to seconds.
+
+        Args:
+            most_bytes: the most memory that its tables may take; beyond that, XGBoost itself explains.
+
+        Raises:
+            Misconfigured: XGBoost does not explain this kind of model.
+        """
+        if self._explainer is None:
+            from scorer.model.explain import Explainer  # noqa: PLC0415  loads kernels that scoring does without
+
+            self._explainer = Explainer(self._booster, _saved(self._booster), self.objective, most_bytes)
+        return self._explainer
 
     def confirm(self, matrix: Rows) -> None:
         """Compare the compiled trees with the booster on the given rows; if they differ, stop using them.

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.batch import Events, Matrix, Outcome, Predictions, Rejected, Scores
+from scorer.batch import Events, Explanations, Matrix, Outcome, Predictions, Rejected, Scores
 from scorer.model import Booster
 from scorer.scoring.features import Features
 
 Watch = Callable[[str], AbstractContextManager[None]]  # returns the context manager that times the named stage
+
+# Returns explanations of some of the scored rows, or None if no row asks for one; see `Explaining.explain`.
+Explain = Callable[[Events, Matrix, Scores, NDArray[np.int64]], Explanations | None]
 
 
 def unwatched(_: str) -> AbstractContextManager[None]:
@@ -39,10 +42,18 @@ class Scorer:
         features: gives each event its features.
         booster: the model.
         watch: times the stages `keys`, `look_up`, `assemble` and `score`.
+        explain: explains predictions, as part of the stage `score`; None if no prediction is explained.
     """
 
-    def __init__(self, arm: Arm, features: Features, booster: Booster, watch: Watch = unwatched) -> None:
-        self._arm, self._features, self._booster = arm, features, booster
+    def __init__(
+        self,
+        arm: Arm,
+        features: Features,
+        booster: Booster,
+        watch: Watch = unwatched,
+        explain: Explain | None = None,
+    ) -> None:
+        self._arm, self._features, self._booster, self._explain = arm, features, booster, explain
         self._keys, self._look_up, self._assemble, self._score = map(watch, ("keys", "look_up", "assemble", "score"))
 
     def score(self, events: Events, now: float) -> Outcome:
@@ -64,14 +75,19 @@ class Scorer:
             matrix = self._features.assemble(events, found)
         with self._score:
             scores = self._booster.score(matrix.values)
-        rejected = [*events.rejected, *matrix.rejected, *scores.rejected]
-        return Outcome(self._predictions(events, matrix, scores, rejected, now), rejected, matrix, found)
+            rejected = [*events.rejected, *matrix.rejected, *scores.rejected]
+            rows = scored_rows(events.rows, rejected)
+            explanations = self._explain(events, matrix, scores, rows) if self._explain else None
+        predictions = self._predictions(events, matrix, scores, rows, now)
+        if explanations:
+            predictions = replace(predictions, explanations=explanations)
+        return Outcome(predictions, rejected, matrix, found)
 
     def _predictions(
-        self, events: Events, matrix: Matrix, scores: Scores, rejected: list[Rejected], now: float
+        self, events: Events, matrix: Matrix, scores: Scores, rows: NDArray[np.int64], now: float
     ) -> Predictions:
         return Predictions(
-            rows=scored_rows(events.rows, rejected),
+            rows=rows,
             data=events.data,
             id_starts=events.id_starts,
             id_ends=events.id_ends,

@@ -3,6 +3,7 @@
 from scorer.settings.groups import (
     BatchSettings,
     EventSettings,
+    ExplainSettings,
     FeatureSettings,
     HttpSettings,
     HttpTlsSettings,
@@ -17,10 +18,12 @@ from scorer.settings.groups import (
 )
 from scorer.settings.loading import Loaded, load
 from scorer.settings.masking import mask, secrets_in
+from scorer.settings.when import When, parse_when
 
 __all__ = [
     "BatchSettings",
     "EventSettings",
+    "ExplainSettings",
     "FeatureSettings",
     "HttpSettings",
     "HttpTlsSettings",
@@ -33,7 +36,9 @@ __all__ = [
     "Settings",
     "ShutdownSettings",
     "TlsSettings",
+    "When",
     "load",
     "mask",
+    "parse_when",
     "secrets_in",
 ]

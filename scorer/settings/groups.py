@@ -3,11 +3,21 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from scorer.settings.kinds import (
     Bytes,
+    Columns,
     Entries,
     Expects,
     Framing,
@@ -30,6 +40,7 @@ from scorer.settings.kinds import (
     Yes,
 )
 from scorer.settings.properties import RefusedProperties, check_names, check_properties
+from scorer.settings.when import ALWAYS, EXPECTED, When, parse_when
 
 OAUTH_NEEDED = frozenset({"bearer.auth.client.id", "bearer.auth.client.secret", "bearer.auth.issuer.endpoint.url"})
 OAUTH = OAUTH_NEEDED | {"bearer.auth.scope", "bearer.auth.logical.cluster", "bearer.auth.identity.pool.id"}
@@ -184,6 +195,26 @@ class EventSettings(Group):
         return path
 
 
+class ExplainSettings(Group):
+    """Explains predictions by the columns that moved the score most. With `predictions.explain: null`, none is."""
+
+    top: Columns = Field(default=3, ge=1, le=10_000, description="Most columns of an explanation.")
+    when: Annotated[When, PlainValidator(parse_when), PlainSerializer(str), Expects(EXPECTED)] = Field(
+        default=ALWAYS,
+        validate_default=True,
+        description="Which predictions are explained: `always`, those with a score `above` or `below` a number (the "
+        "highest, where there are several), or a `sample`, which is drawn by the hash of `event_id` and thus the same "
+        "on every replica.",
+    )
+    max_bytes: Bytes = Field(
+        default=256_000_000,
+        ge=0,
+        le=100_000_000_000,
+        description="Most memory for the tables of a model, from which explanations are computed. A model that needs "
+        "more is explained by XGBoost itself, which takes a hundred times as long; the log says so.",
+    )
+
+
 class PredictionSettings(Group):
     """The predictions."""
 
@@ -202,6 +233,7 @@ class PredictionSettings(Group):
         description="Register the prediction's schema at the start, if the subject's compatibility allows it. If "
         "false, it must be registered already.",
     )
+    explain: ExplainSettings | None = None
 
 
 class TlsSettings(Group):

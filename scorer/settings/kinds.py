@@ -137,6 +137,7 @@ Urls = Annotated[
 Ratio = Annotated[float, Ge(0), Le(1)]
 Records = Annotated[int, Unit("records")]
 Bytes = Annotated[int, Unit("bytes")]
+Columns = Annotated[int, Unit("columns")]
 Entries = Annotated[int, Unit("keys")]
 Milliseconds = Annotated[int, Unit("milliseconds")]
 Seconds = Annotated[float, Unit("seconds")]

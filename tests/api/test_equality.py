@@ -164,3 +164,21 @@ def agree(found: Rows, answers: Sequence[dict[str, Any] | str], rows: Rows) -> N
 def bits(score: Any) -> bytes:
     numbers = score if isinstance(score, list) else [score]
     return struct.pack(f"<{len(numbers)}d", *numbers)
+
+
+@pytest.mark.parametrize("kind", [as_dicts, as_objects, as_arrow])
+def test_explanations_are_those_of_the_stream(tmp_path: Path, redis_url: str, kind: Callable[[Rows], Any]) -> None:
+    config = write_example(tmp_path, redis_url)
+    config.write_text(config.read_text() + "predictions: {explain: {top: 4}}\n")
+    rows = [row(), row(amount=math.inf), row(details=None, country="US")]
+    with scorer.load(config) as model, closing(Stream(config)) as stream:
+        found, answers = listed(model.score(kind(rows), errors="null")), stream.answers(rows)
+        assert [each["explanation"] is None for each in found] == [False, True, False]
+        for each, answer in zip(found, answers, strict=True):
+            assert isinstance(answer, str) or list(each["explanation"]) == answer["explanation"]
+        assert len(found[0]["explanation"]) == 4
+    with scorer.load(config, explain=1) as model:
+        (only,) = listed(model.score(kind(rows[:1])))
+        assert list(only["explanation"]) == list(found[0]["explanation"])[:1]
+    with pytest.raises(scorer.Misconfigured, match="explain: 0 columns"):
+        scorer.load(config, explain=0)

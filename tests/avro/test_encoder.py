@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scorer import avro
 from scorer.avro import PREDICTION, Encoder
-from scorer.batch import NO_TIME, Origin, Predictions
+from scorer.batch import NO_COLUMN, NO_SLOT, NO_TIME, Explanations, Origin, Predictions
 from tests.avro.batches import frame, framing_of
 
 PUBLISHED = Path(__file__).parents[2] / "schemas" / "prediction.avsc"
@@ -33,7 +33,11 @@ def _batches(draw: st.DrawFn) -> dict[str, Any]:
 
     several = st.lists(st.floats(width=32), min_size=classes or 0, max_size=classes or 0)
     topics = draw(st.lists(TEXT, min_size=1, max_size=3))
+    names, top = draw(st.lists(TEXT, min_size=1, max_size=4)), draw(st.integers(1, 70))
+    part = st.tuples(st.integers(0, len(names) - 1), st.none() | st.floats(allow_nan=False), st.floats())
+    lines = each(st.none() | st.lists(part, max_size=top))
     return {
+        "names": names, "top": top, "explanation": draw(st.sampled_from([lines, [None] * rows])),
         "model": draw(TEXT), "version": draw(TEXT), "arm": draw(TEXT), "entities": entities, "topics": topics,
         "topic": each(st.integers(0, len(topics) - 1)), "partition": each(INT32), "offset": each(INT64),
         "id": each(TEXT), "time": each(INT64), "scored_at": draw(INT64), "degraded": draw(st.booleans()),
@@ -63,6 +67,7 @@ def _encoded(batch: dict[str, Any], framing: str, *, writable: bool = False) -> 
             np.array(batch["offset"], np.int64),
         ),
         event_time=np.array(batch["time"], np.int64),
+        explanations=_explanations(batch),
     )  # fmt: skip
     payloads = Encoder(framing_of(framing, PREDICTION).header).encode(predictions)
     assert payloads.rows is chosen
@@ -70,6 +75,28 @@ def _encoded(batch: dict[str, Any], framing: str, *, writable: bool = False) -> 
     ids = [len(texts[row]) for row in batch["rows"]]
     assert all(np.diff(payloads.ends, prepend=0) - ids <= payloads.ordinary)
     return [payloads.data[begin:end] for begin, end in zip([0, *payloads.ends], payloads.ends, strict=False)]
+
+
+def _explanations(batch: dict[str, Any]) -> Explanations | None:
+    lines = [line for line in batch["explanation"] if line is not None]
+    if not lines:
+        return None
+    shape = len(lines), batch["top"]
+    columns, values, parts = np.full(shape, NO_COLUMN, np.int32), np.full(shape, np.nan), np.zeros(shape)
+    for number, line in enumerate(lines):
+        for place, (column, value, part) in enumerate(line):
+            columns[number, place], parts[number, place] = column, part
+            values[number, place] = np.nan if value is None else value
+    explained = np.array([line is not None for line in batch["explanation"]])
+    slots = np.where(explained, np.cumsum(explained) - 1, NO_SLOT).astype(np.int32)
+    return Explanations(tuple(batch["names"]), slots, columns, values, parts)
+
+
+def _explanation(batch: dict[str, Any], row: int) -> list[dict[str, Any]] | None:
+    line = batch["explanation"][row]
+    if line is None:
+        return None
+    return [{"column": batch["names"][column], "value": value, "contribution": part} for column, value, part in line]
 
 
 def _prediction(batch: dict[str, Any], row: int) -> dict[str, Any]:
@@ -82,6 +109,7 @@ def _prediction(batch: dict[str, Any], row: int) -> dict[str, Any]:
         "source_partition": batch["partition"][row],
         "source_offset": batch["offset"][row],
         "event_time": batch["scored_at"] if batch["time"][row] == NO_TIME else batch["time"][row],
+        "explanation": _explanation(batch, row),
     }
 
 
@@ -94,11 +122,12 @@ def _by_fastavro(batch: dict[str, Any], row: int) -> bytes:
 SMALL: dict[str, Any] = {
     "model": "m", "version": "1", "arm": "champion", "entities": [], "topics": ["t"], "topic": [0], "partition": [0],
     "offset": [0], "id": ["a"], "time": [0], "scored_at": 0, "degraded": False, "score": [0.5], "classes": None,
-    "missing": [[]], "rows": [0],
+    "missing": [[]], "rows": [0], "names": ["c"], "top": 1, "explanation": [None],
 }  # fmt: skip
 LARGE = SMALL | {  # numbers of the most bytes, and nothing left over in the buffer but what they take
     "partition": [-(2**31)], "offset": [-(2**63)], "time": [-(2**63)], "scored_at": -(2**63), "id": ["x" * 10_000],
     "entities": ["e"] * 100, "missing": [[True] * 100], "classes": 100, "score": [[0.5] * 100],
+    "names": ["n" * 300], "top": 100, "explanation": [[(0, 0.5, -0.5)] * 100],
 }  # fmt: skip
 
 
@@ -125,6 +154,19 @@ def test_an_event_without_a_time_happened_when_it_was_scored() -> None:
     (body,) = _encoded(SMALL | {"time": [NO_TIME], "scored_at": 1_700_000_000_000}, "none")
     found: Any = fastavro.schemaless_reader(io.BytesIO(body), SCHEMA)
     assert found["event_time"] == found["scored_at"]
+
+
+def test_a_reader_of_the_schema_before_explanations_reads_on() -> None:
+    before = json.loads(PUBLISHED.read_text())
+    before["fields"] = [field for field in before["fields"] if field["name"] != "explanation"]
+    old = fastavro.parse_schema(before)
+    (body,) = _encoded(SMALL | {"explanation": [[(0, 1.0, 2.0)]]}, "none")
+    found: Any = fastavro.schemaless_reader(io.BytesIO(body), SCHEMA, old)
+    assert set(found) == set(_prediction(SMALL, 0)) - {"explanation"}
+    assert (found["event_id"], found["score"], found["source_offset"]) == ("a", 0.5, 0)
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, old, found)  # and a reader of today reads what was written before
+    assert fastavro.schemaless_reader(io.BytesIO(out.getvalue()), old, SCHEMA) == found | {"explanation": None}
 
 
 def test_the_published_schema_is_the_one_that_is_used() -> None:

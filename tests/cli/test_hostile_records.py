@@ -54,6 +54,13 @@ values = (
     | st.sampled_from([body(), body()[:-1], body() + b"x"])
     | st.builds(lambda text: avro(SCHEMA, EVENT | {"id": text, "made": 2**62}), st.text(max_size=8))
     | st.builds(lambda text: avro(PREDICTION, PREDICTIONS[0] | {"event_id": text}), st.just(HOSTILE) | st.text())
+    | st.builds(
+        lambda text, part: avro(
+            PREDICTION, PREDICTIONS[0] | {"explanation": [{"column": text, "value": part, "contribution": part}]}
+        ),
+        st.just(HOSTILE) | st.text(),
+        st.floats(),
+    )
 )
 good = st.builds(letter_headers, st.just("in"))
 headers = st.builds(

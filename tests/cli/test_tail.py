@@ -15,6 +15,10 @@ from scorer.kafka import Admin, Topic
 from scorer.sandbox import Kafka
 from tests.cli.stream import SCHEMA, Stream, make_stream
 
+EXPLANATION = [
+    {"column": "amount", "value": 2.5, "contribution": 0.61},
+    {"column": "spend", "value": None, "contribution": -0.125},
+]
 PREDICTIONS = [
     {
         "event_id": f"p{number}",
@@ -29,6 +33,7 @@ PREDICTIONS = [
         "source_offset": number,
         "event_time": 1_700_000_000_000,
         "scored_at": 1_700_000_000_500,
+        "explanation": EXPLANATION if number == 1 else None,
     }
     for number in range(3)
 ]
@@ -93,7 +98,7 @@ def test_people_get_a_line_a_prediction(predicted: Stream, capsys: pytest.Captur
     lines = [line.partition("  ")[2] for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         "p0  0.125  fraud 3 champion  payments-1@0",
-        "p1  0.25, 0.75  fraud 3 champion  payments-1@1",
+        "p1  0.25, 0.75  amount +0.61, spend -0.12  fraud 3 champion  payments-1@1",
         "p2  0.125  missing card  degraded  fraud 3 champion  payments-1@2",
     ]
 

@@ -4,6 +4,8 @@ from tests.mutants.mutant import Mutant
 
 FEAST = "tests/store/redis/test_feast.py::"
 CACHE = "tests/store/test_cache.py"
+EXPLAIN = "tests/model/test_explain.py::"
+EXPLAINING = "tests/scoring/test_explaining.py::"
 GUARANTEES = "tests/delivery/test_guarantees.py::"
 
 MUTANTS = [
@@ -111,5 +113,68 @@ MUTANTS = [
         "tuple(sorted(join_keys, key=lambda each: each.name))",
         "tuple(join_keys)",
         "tests/plan/test_feast.py::test_keys_are_the_bytes_of_real_ones",
+    ),
+    Mutant(
+        "a leaf's contribution ignores the weight of a column's second split",
+        "scorer.model.explain.tables:_trace",
+        "bench.share[at] *= shape.cover[node] / shape.cover[parent]",
+        "bench.share[at] = shape.cover[node] / shape.cover[parent]",
+        EXPLAIN + "test_contributions_are_those_of_xgboost_and_add_up_to_the_margin[lossguide]",
+    ),
+    Mutant(
+        "every category goes right in explanations",
+        "scorer.model.explain.contributions:_answer",
+        "word >> np.uint32(code & np.int32(31))",
+        "np.uint32(1)",
+        EXPLAIN + "test_contributions_are_those_of_xgboost_and_add_up_to_the_margin[categorical]",
+    ),
+    Mutant(
+        "tables take any amount of memory",
+        "scorer.model.explain.building:_list",
+        "size > most_bytes",
+        "False",
+        EXPLAIN + "test_what_the_tables_cannot_do_xgboost_does_and_it_says_so[memory]",
+    ),
+    Mutant(
+        "tables that disagree with XGBoost are used",
+        "scorer.model.explain.explainer:Explainer._compare",
+        "not off <= TOLERANCE",
+        "False",
+        EXPLAIN + "test_what_the_tables_cannot_do_xgboost_does_and_it_says_so[disagrees]",
+    ),
+    Mutant(
+        "explanations are those of the first class",
+        "scorer.model.explain.explainer:Explainer.explained",
+        "not self._of_classes",
+        "True",
+        EXPLAIN + "test_the_output_that_explains_a_prediction_is_the_most_likely_class",
+    ),
+    Mutant(
+        "explanations are loaded by replicas that have them off",
+        "scorer.scoring.scorer:",
+        "from scorer.scoring.features import Features",
+        "from scorer.scoring.features import Features; import scorer.model.explain",
+        EXPLAIN + "test_a_replica_that_explains_nothing_loads_no_kernel_for_it",
+    ),
+    Mutant(
+        "a sample depends on where the events stand",
+        "scorer.scoring.explaining:draw",
+        "_SEED",
+        "rows[at]",
+        EXPLAINING + "test_a_sample_is_of_its_size_and_the_same_wherever_the_events_stand",
+    ),
+    Mutant(
+        "a batch whose rows do not ask is explained",
+        "scorer.scoring.explaining:Explaining.explain",
+        "rows[self._asks(events, scores.values[rows], rows)]",
+        "rows",
+        EXPLAINING + "test_a_batch_that_does_not_ask_computes_nothing",
+    ),
+    Mutant(
+        "what was missing is explained as a number",
+        "scorer.avro.explanations:_encode_lines",
+        "np.isnan(lines.values[line, each])",
+        "False",
+        "tests/avro/test_encoder.py::test_predictions_are_what_fastavro_writes",
     ),
 ]

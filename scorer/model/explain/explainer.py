@@ -1,0 +1,132 @@
+"""Explains margins: by tables if those agree with XGBoost, otherwise by XGBoost itself, a hundred times slower."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from scorer.errors import Misconfigured, Problem
+from scorer.model.agreement import base_margins, rows_to_try
+from scorer.model.booster import reason
+from scorer.model.explain.building import build
+from scorer.model.explain.contributions import Room, add_contributions
+from scorer.model.explain.tables import Tables
+from scorer.model.forest import Forest, NotCovered
+
+COMPILED = "compiled"
+TRIED = 64  # rows that are compared with XGBoost
+TOLERANCE = 5e-5  # of the largest number of a row, or of 1: XGBoost adds in float32, which is most of the difference
+
+Rows = NDArray[np.float32]
+Contributions = NDArray[np.float64]  # [rows, outputs, columns + 1]; the last is the base, which is the same in all rows
+
+
+class Explainer:
+    """Explains the margins of one model. Their contributions and the base add up to the margin.
+
+    Attributes:
+        path: `compiled`, or `booster: ` and why XGBoost itself explains.
+        bytes: the memory that the tables take; 0 without tables.
+        concern: a warning if that is slow, otherwise empty.
+
+    Args:
+        booster: the booster.
+        learner: the learner of the saved booster.
+        objective: the objective's name.
+        most_bytes: the most memory that the tables may take.
+
+    Raises:
+        Misconfigured: not even XGBoost explains this kind of model.
+    """
+
+    def __init__(self, booster: xgboost.Booster, learner: dict[str, Any], objective: str, most_bytes: int) -> None:
+        self._booster, self._of_classes = booster, objective.startswith("multi:")
+        self._columns, self._types = booster.num_features(), booster.feature_types
+        self.bytes, self.concern = 0, ""
+        try:
+            outputs = self._by_booster(np.full((1, self._columns), np.nan, np.float32)).shape[1]
+        except xgboost.core.XGBoostError as error:
+            what = f"XGBoost does not explain this model: {reason(str(error))}"
+            raise Misconfigured([Problem("predictions.explain", what, "set it to null")]) from error
+        self._compute, self.path = self._fastest(learner, outputs, most_bytes)
+
+    def contributions(self, matrix: Rows) -> Contributions:
+        """Return what each column of each row contributed to the margin of each output.
+
+        Args:
+            matrix: [rows, columns], NaN where missing, no infinities.
+
+        Returns:
+            float64 [rows, outputs, columns + 1]; the last is the base: the mean margin of the training rows.
+        """
+        return self._compute(matrix)
+
+    def explained(self, contributions: Contributions) -> NDArray[np.intp]:
+        """Return the output [rows] that explains a prediction: the most likely class, or the first output."""
+        if not self._of_classes:
+            return np.zeros(len(contributions), np.intp)
+        likeliest: NDArray[np.intp] = contributions.sum(axis=2).argmax(axis=1)
+        return likeliest
+
+    def _fastest(
+        self, learner: dict[str, Any], outputs: int, most_bytes: int
+    ) -> tuple[Callable[[Rows], Contributions], str]:
+        """Return the fastest way to explain this model, and its `path`."""
+        try:
+            if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+                raise NotCovered("numba's compiler is switched off")
+            built = build(learner, self._columns, outputs, most_bytes)
+            compute = _by_tables(built.tables, built.mean + base_margins(learner))
+            self._compare(compute, built.tables.forest)
+        except (LookupError, TypeError, ValueError) as error:  # NotCovered, or a form of a later XGBoost
+            why = error if isinstance(error, NotCovered) else f"its trees are saved in an unknown form: {error!r}"
+            if not _is_linear(learner):
+                self.concern = f"XGBoost itself explains predictions, a hundred times more slowly than by tables: {why}"
+            return self._by_booster, f"booster: {why}"
+        self.bytes = built.bytes
+        return compute, COMPILED
+
+    def _compare(self, compute: Callable[[Rows], Contributions], forest: Forest) -> None:
+        """Make sure that the tables agree with XGBoost on rows that reach the edge cases of the trees.
+
+        Raises:
+            NotCovered: they do not.
+        """
+        for rows in rows_to_try(forest, self._columns):
+            if len(rows) < TRIED:
+                continue
+            ours, theirs = compute(rows[:TRIED]), self._by_booster(rows[:TRIED])
+            scale = np.maximum(1.0, np.abs(theirs).max(axis=2, keepdims=True))
+            off = float((np.abs(ours - theirs) / scale).max(initial=0))
+            if not off <= TOLERANCE:  # NaN is none
+                raise NotCovered(f"the tables disagree with XGBoost by {off:.2g}")
+            return
+
+    def _by_booster(self, matrix: Rows) -> Contributions:
+        data = xgboost.DMatrix(matrix, nthread=1, feature_types=self._types, enable_categorical=True)
+        found = self._booster.predict(data, pred_contribs=True, validate_features=False, strict_shape=True)
+        return found.astype(np.float64)
+
+
+def _by_tables(tables: Tables, base: NDArray[np.float64]) -> Callable[[Rows], Contributions]:
+    room = Room.of(tables.forest, tables.groups, len(base))
+
+    def compute(matrix: Rows) -> Contributions:
+        out = np.zeros((len(matrix), len(base), matrix.shape[1] + 1))
+        rows = np.require(matrix, np.float32, ("C", "W"))  # the kernel is compiled only for such arrays
+        add_contributions(rows, tables, room, out)
+        out[:, :, -1] = base
+        return out
+
+    return compute
+
+
+def _is_linear(learner: dict[str, Any]) -> bool:
+    """Whether the model is linear: XGBoost explains it as fast as it scores."""
+    try:
+        return bool(learner["gradient_booster"]["name"] == "gblinear")
+    except (LookupError, TypeError):
+        return False
