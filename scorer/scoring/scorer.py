@@ -1,8 +1,8 @@
 """The scoring core: decoded events in, predictions out. A stream, a file and a notebook all call it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ class Scorer:
             matrix = self._features.assemble(events, found)
         with self._score:
             scores = self._booster.score(matrix.values)
-        rejected = [*events.rejected, *matrix.rejected, *scores.rejected]
+        rejected = of_version(self._arm.version, [*events.rejected, *matrix.rejected, *scores.rejected])
         return Outcome(self._predictions(events, matrix, scores, rejected, now), rejected, matrix, found)
 
     def _predictions(
@@ -77,8 +77,8 @@ class Scorer:
             id_ends=events.id_ends,
             scores=scores.values,
             model=self._arm.model,
-            version=self._arm.version,
-            arm=self._arm.name,
+            arms=((self._arm.version, self._arm.name),),
+            arm=np.zeros(events.rows, np.uint8),
             entities=self._arm.entities,
             missing=matrix.missing,
             degraded=matrix.degraded,
@@ -86,6 +86,11 @@ class Scorer:
             event_time=events.time,
             scored_at=int(now * 1000),
         )
+
+
+def of_version(version: str, rejected: Iterable[Rejected]) -> list[Rejected]:
+    """Return rejected rows as those of a version."""
+    return [replace(each, version=version) for each in rejected]
 
 
 def scored_rows(rows: int, rejected: list[Rejected]) -> NDArray[np.int64]:
