@@ -2,5 +2,6 @@
 
 from scorer.scoring.features import Features
 from scorer.scoring.scorer import Arm, Scorer, Watch, unwatched
+from scorer.scoring.split import Member, SplitScorer, union_of
 
-__all__ = ["Arm", "Features", "Scorer", "Watch", "unwatched"]
+__all__ = ["Arm", "Features", "Member", "Scorer", "SplitScorer", "Watch", "union_of", "unwatched"]
