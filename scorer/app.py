@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -16,7 +16,9 @@ from scorer.arrays.cache import distrusted
 from scorer.arrays.kernel import uncached
 from scorer.avro import SCHEMA_HEADER, Encoder
 from scorer.check import require_topics
-from scorer.errors import Fatal, Misconfigured, Unavailable
+from scorer.errors import Fatal, Misconfigured, Problem, Unavailable
+from scorer.follower import Follower, Surroundings
+from scorer.homes import home_of
 from scorer.kafka import (
     AtLeastOnce,
     Checkpoint,
@@ -28,15 +30,19 @@ from scorer.kafka import (
     Renewal,
     Sink,
     Source,
+    SpareWriter,
     Transactions,
     commit_before_leaving,
     header_reader,
 )
+from scorer.lineup import Lineup
 from scorer.monitor import Component, Health, Metrics, Outages, Watch, serve, watched
 from scorer.offline import golden_problems
 from scorer.pipeline import Parts
-from scorer.serving import ARM, Serving, prepare
+from scorer.rollout import Held, Home, State, choosing
+from scorer.serving import Serving, prepare
 from scorer.settings import BatchSettings, Settings
+from scorer.shadows import Outlet
 
 # What may be in flight: enough to hide a broker's round trip, and little enough that a crash repeats little. One batch
 # may be, whatever its size: the next one is scored meanwhile.
@@ -65,7 +71,11 @@ def run(settings: Settings) -> bool:
         Unavailable: the brokers or the schema registry cannot be reached.
         Fatal: a topic is missing, or there was no safe way to continue.
     """
-    serving = prepare(settings)
+    home = home_of(settings)
+    held = home.read() if home else Held()
+    if held.problem and held.state is None:
+        raise Misconfigured([Problem("model.rollout", held.problem)])
+    serving = prepare(choosing(settings, held.state.champion) if held.state else settings)
     for reason in distrusted:
         log.warning(DISTRUSTED, reason=reason)
     if uncached:
@@ -79,7 +89,7 @@ def run(settings: Settings) -> bool:
     stop = Stop(settings.shutdown.deadline_s)
     with _signals(stop), ExitStack() as stack:
         renewal = Renewal(settings.kafka, settings.batch)
-        parts, make = _build(serving, header, stack, stop)
+        parts, make = _build(serving, header, stack, stop, Rollout(home, held))
         model, trees = serving.bundle, serving.booster.path
         log.info("serving", model=model.name, version=model.version, trees=trees, group=settings.kafka.group_id)
         gc.collect()
@@ -125,13 +135,20 @@ class Stop:
         return max(0.0, self._deadline - time.monotonic())
 
 
-def _build(serving: Serving, header: bytes, stack: ExitStack, stop: Stop) -> tuple[Parts, MakeClients]:
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """The roll-out state at the start, and its home, if there is one."""
+
+    home: Home | None
+    held: Held
+
+
+def _build(
+    serving: Serving, header: bytes, stack: ExitStack, stop: Stop, rollout: Rollout
+) -> tuple[Parts, MakeClients]:
     settings, bundle = serving.settings, serving.bundle
     metrics, health = Metrics(serving.entities), Health(_loop_limit(settings))
-    metrics.model(bundle.name, bundle.version, ARM, compiled=serving.booster.compiled)
-    lookups = serving.lookups(cached=True)
-    if lookups:
-        stack.callback(lookups.close)
+    lookups = settings.features is not None and bool(serving.entities)
     for component in (Component.ASSIGNED, Component.KAFKA, *([Component.FEATURES] if lookups else [])):
         health.set(component, False, "not yet known")  # noqa: FBT003  reads as a sentence
     stack.enter_context(watched(health, Outages(log)))
@@ -139,31 +156,58 @@ def _build(serving: Serving, header: bytes, stack: ExitStack, stop: Stop) -> tup
         stack.enter_context(serve(settings.http, metrics, health))
 
     watch = Watch(metrics.stages, health, Outages(log), [metrics])
-    registry = partial(watch.status, Component.REGISTRY)
     if settings.events.framing == "confluent":
-        registry()  # it answered when the versions were fetched
+        watch.status(Component.REGISTRY)  # it answered when the versions were fetched
     limit = DeadLetterLimit(settings.kafka.max_dead_letter_ratio, settings.kafka.dead_letter_window)
-    make = partial(_clients, serving, limit, metrics, watch, stop)
+    letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
+    encoder = Encoder(header)
+
+    follower = _follower(serving, rollout, letters, encoder, metrics, watch)
+    stack.callback(follower.close)
+    make = partial(_clients, serving, limit, metrics, watch, stop, letters)
     source, delivery = make()
+    if rollout.home is not None:
+        follower.follow(rollout.home)
     parts = Parts(
         source=source,
-        decoder=serving.decoder(serving.formats.framing(header_reader(SCHEMA_HEADER), registry)),
-        scorer=serving.scorer(lookups.fetch if lookups else None, watch.stage),
-        lookups=lookups,
+        core=follower.core,
         limit=limit,
-        encoder=Encoder(header),
+        encoder=encoder,
         delivery=delivery,
         watch=watch,
     )
     return parts, make
 
 
-def _clients(
-    serving: Serving, limit: DeadLetterLimit, metrics: Metrics, watch: Watch, stop: Stop
+def _follower(  # noqa: PLR0913, PLR0917  each is a part of the replica
+    serving: Serving, rollout: Rollout, letters: DeadLetters, encoder: Encoder, metrics: Metrics, watch: Watch
+) -> Follower:
+    """Return what chooses the versions that score; it follows the home of the roll-out state once it is asked to."""
+    settings, bundle = serving.settings, serving.bundle
+
+    def served(lineup: Lineup) -> None:
+        letters.version = lineup.champion.bundle.version
+        roles = [(each.bundle.version, name, each.booster.compiled) for name, each in lineup.roles]
+        metrics.models(bundle.name, roles)
+
+    def behind(reason: str) -> None:
+        watch.rollout(reason)
+        metrics.rollout(reason)
+
+    topic, outlet = settings.predictions.shadow_topic, None
+    if topic is not None and rollout.home is not None:
+        outlet = Outlet(SpareWriter(settings.kafka, topic, metrics.shadows), encoder, metrics.shadows)
+    registry = partial(watch.status, Component.REGISTRY)
+    framing = partial(serving.formats.framing, header_reader(SCHEMA_HEADER), registry)
+    state = rollout.held.state or State(champion=bundle.version)
+    return Follower(serving, state, Surroundings(framing, watch.stage, served, behind, outlet))
+
+
+def _clients(  # noqa: PLR0913, PLR0917  each is a part of the replica
+    serving: Serving, limit: DeadLetterLimit, metrics: Metrics, watch: Watch, stop: Stop, letters: DeadLetters
 ) -> tuple[Source, Delivery]:
     """Create the consumer and the producer."""
-    settings, bundle, brokers = serving.settings, serving.bundle, partial(watch.status, Component.KAFKA)
-    letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
+    settings, brokers = serving.settings, partial(watch.status, Component.KAFKA)
     source = Source(settings.kafka, settings.batch, metrics, brokers, watch.waiting)
     try:
         if settings.kafka.delivery == "exactly-once":

@@ -3,8 +3,8 @@
 Unless its comment says otherwise, every array has one item for each row of the batch, in the order of the records.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from typing import Self
 
@@ -39,6 +39,7 @@ class Rejected:
     row: int
     reason: Reason
     detail: str
+    version: str = ""  # of the model that would have scored it; empty if no arm was chosen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +50,10 @@ class Origin:
     topic: NDArray[np.int32]
     partition: NDArray[np.int32]
     offset: NDArray[np.int64]
+
+    def take(self, rows: NDArray[np.int64]) -> "Origin":
+        """Return the origin of some rows."""
+        return Origin(self.topics, self.topic[rows], self.partition[rows], self.offset[rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +133,11 @@ class Column:
     starts: NDArray[np.int64] | None = None  # the field's text is Events.data[start:end], if text was requested
     ends: NDArray[np.int64] | None = None
 
+    def take(self, rows: NDArray[np.int64]) -> "Column":
+        """Return the values of some rows."""
+        starts, ends = (None if each is None else each[rows] for each in (self.starts, self.ends))
+        return Column(self.field, self.null[rows], self.values[rows] if len(self.values) else self.values, starts, ends)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Events:
@@ -141,6 +151,19 @@ class Events:
     time: NDArray[np.int64]  # the event's time, milliseconds since the epoch, or NO_TIME
     origin: Origin
     rejected: Sequence[Rejected] = ()
+    keys: Sequence[bytes | None] = ()  # the records' keys; empty if no row has one
+
+    def take(self, rows: NDArray[np.int64], paths: Collection[str]) -> "Events":
+        """Return some rows that are not rejected, with some columns and without keys, as a batch."""
+        return Events(
+            rows=len(rows),
+            columns={path: self.columns[path].take(rows) for path in paths},
+            data=self.data,
+            id_starts=self.id_starts[rows],
+            id_ends=self.id_ends[rows],
+            time=self.time[rows],
+            origin=self.origin.take(rows),
+        )
 
 
 class Lookup(IntEnum):
@@ -164,6 +187,10 @@ class Found:
     results: NDArray[np.uint8]  # [keys]: a Lookup each
     keys: Sequence[bytes] = ()  # [keys]: the keys that were looked up
     reused: int | None = None  # how many keys the cache answered; None without a cache
+
+    def take(self, rows: NDArray[np.int64]) -> "Found":
+        """Return the features of some rows; the keys stay."""
+        return replace(self, slots=self.slots[rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,8 +235,8 @@ class Predictions:
     id_ends: NDArray[np.int64]
     scores: NDArray[np.float32]  # [rows] or [rows, outputs]
     model: str
-    version: str
-    arm: str
+    arms: tuple[tuple[str, str], ...]  # the version and the name of each arm
+    arm: NDArray[np.uint8]  # the index of each row's arm
     entities: tuple[str, ...]  # the names of the columns of `missing`
     missing: NDArray[np.bool_]  # [rows, entities]: missing, stale, invalid or unavailable
     degraded: bool  # scored while features were unavailable

@@ -1,6 +1,7 @@
 """Checks of the configuration, the bundle and the servers before a replica runs, all reported together."""
 
 from collections.abc import Callable, Container
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePath
@@ -9,8 +10,10 @@ from scorer.avro import PREDICTION_TEXT
 from scorer.errors import Fatal, Misconfigured, Problem, ScorerError, Unavailable
 from scorer.evolution import concerns
 from scorer.formats import prediction_subject
+from scorer.homes import home_of
 from scorer.kafka import (
     Admin,
+    control_concerns,
     dead_letter_concerns,
     durability_concerns,
     examine_rights,
@@ -20,10 +23,12 @@ from scorer.kafka import (
     transaction_problems,
     write_concerns,
 )
+from scorer.model import repository_at
 from scorer.monitor import guards
 from scorer.offline import golden_problems
 from scorer.plan import Entity
 from scorer.registry import patiently
+from scorer.rollout import Held, State, choosing, kind_of_home
 from scorer.serving import Serving, prepare
 from scorer.settings import KafkaSettings, Settings
 from scorer.store import connect
@@ -51,28 +56,13 @@ class Report:
 def examine(settings: Settings, *, offline: bool = False) -> Report:
     """Check everything; `offline` skips the servers."""
     report = Report()
-    serving = None
-    path = settings.events.schema_path
-    if path is None and offline:
-        report.warnings.append("the events' schema is in the registry, so --offline checks neither it nor the plan")
-    else:
-        try:
-            serving = prepare(settings)
-            report.problems += golden_problems(serving)
-        except Misconfigured as error:
-            report.problems += error.problems
-        except Unavailable as error:
-            report.failures.append(str(error))
-    schema = path.name if path else "of the registry"
-    report.done.append(f"schema {schema} and model {PurePath(settings.model.path).name}")
-    if serving:
-        report.warnings += map(str, serving.schema.concerns)
-    if serving and not serving.bundle.verified:
-        report.warnings.append(
-            f"{serving.bundle.name} version {serving.bundle.version} has no manifest, so its files cannot be verified;"
-            " `scorer models add` writes one"
-        )
-    report.warnings += serving.concerns if serving else []
+    state = _examine_rollout(settings, report, offline=offline)
+    if state is not None:
+        settings = choosing(settings, state.champion)
+    serving = _examine_model(settings, report, offline=offline)
+    if state is not None and serving is not None:
+        for version in state.versions[1:]:
+            _guard(report, partial(_examine_version, serving, version, report))
     report.problems += property_problems(settings.kafka, settings.batch)
     report.warnings += membership_concerns(settings.kafka)
     _guard(report, lambda: _examine_http(settings, report))
@@ -103,7 +93,8 @@ def missing_topics(kafka: KafkaSettings, existing: Container[str]) -> str:
 
 
 def _topics(kafka: KafkaSettings) -> list[str]:
-    return [*kafka.input_topics, kafka.output_topic, kafka.dead_letter_topic]
+    control = [kafka.control_topic] if kafka.control_topic else []
+    return [*kafka.input_topics, kafka.output_topic, kafka.dead_letter_topic, *control]
 
 
 def _guard(report: Report, look: Callable[[], None]) -> None:
@@ -113,6 +104,63 @@ def _guard(report: Report, look: Callable[[], None]) -> None:
         report.problems += [problem for problem in error.problems if problem not in report.problems]
     except ScorerError as error:
         report.failures.append(str(error))
+
+
+def _examine_model(settings: Settings, report: Report, *, offline: bool) -> Serving | None:
+    """Check the schema, and the version that would be served alone or as the champion."""
+    serving, path = None, settings.events.schema_path
+    if path is None and offline:
+        report.warnings.append("the events' schema is in the registry, so --offline checks neither it nor the plan")
+    else:
+        try:
+            serving = prepare(settings)
+            report.problems += golden_problems(serving)
+        except Misconfigured as error:
+            report.problems += error.problems
+        except Unavailable as error:
+            report.failures.append(str(error))
+    schema = path.name if path else "of the registry"
+    report.done.append(f"schema {schema} and model {PurePath(settings.model.path).name}")
+    if serving:
+        report.warnings += map(str, serving.schema.concerns)
+    if serving and not serving.bundle.verified:
+        report.warnings.append(
+            f"{serving.bundle.name} version {serving.bundle.version} has no manifest, so its files cannot be verified;"
+            " `scorer models add` writes one"
+        )
+    report.warnings += serving.concerns if serving else []
+    return serving
+
+
+def _examine_rollout(settings: Settings, report: Report, *, offline: bool) -> State | None:
+    """Return the roll-out state, if there is one, and warn if it overrules the configured version."""
+    if offline and kind_of_home(settings) == "topic":
+        report.warnings.append(
+            "the roll-out state is in kafka.control_topic, so --offline checks model.version instead"
+        )
+        return None
+    home, model, read = home_of(settings), settings.model, list[Held]()
+    if home is None:
+        return None
+    with closing(home):
+        _guard(report, lambda: read.append(home.read()))
+    held = read[0] if read else Held()
+    report.done.append(f"roll-out state in {home.location}: {held.state or 'none yet'}")
+    if held.problem:
+        report.problems.append(Problem("model.rollout", held.problem))
+    if held.state and model.version not in {"latest", held.state.champion}:
+        what = f"model.version: '{model.version}' is ignored, since the roll-out state in {home.location} has the"
+        report.warnings.append(f"{what} champion '{held.state.champion}'")
+    if held.state and held.state.shadows and settings.predictions.shadow_topic is None:
+        report.warnings.append("shadows score nothing without predictions.shadow_topic")
+    return held.state
+
+
+def _examine_version(champion: Serving, version: str, report: Report) -> None:
+    """Check a canary or a shadow as the champion."""
+    bundle = repository_at(champion.settings.model.path).find(version)
+    report.problems += golden_problems(prepare(champion.settings, bundle, champion.schema))
+    report.done.append(f"version {version} of the roll-out state")
 
 
 def _examine_http(settings: Settings, report: Report) -> None:
@@ -149,6 +197,8 @@ def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:
         report.warnings += dead_letter_concerns(dead, inputs)
     if output := there.get(kafka.output_topic):
         report.warnings += output_concerns(output, inputs)
+    if kafka.control_topic and (control := there.get(kafka.control_topic)):
+        report.warnings += control_concerns(control)
     outputs = [topic for topic in (output, dead) if topic]
     report.warnings += write_concerns(outputs) + durability_concerns(cluster, inputs, outputs)
     report.problems += transaction_problems(kafka, cluster)

@@ -1,16 +1,17 @@
 """The journey of a batch, from the input topic to a committed offset, and nothing else."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from scorer.avro import Decoder, Encoder
 from scorer.batch import Outcome, Payloads, Records
 from scorer.errors import Unavailable
 from scorer.kafka import DeadLetterLimit, Delivery, Source
 from scorer.monitor import Component, Watch
-from scorer.scoring import Scorer
+from scorer.scoring import Scorer, SplitScorer
 from scorer.store import Lookups
 
 WAIT_SECONDS = 0.5  # between two retries while a server is unavailable
@@ -19,14 +20,29 @@ CATCH_UP_SECONDS = 3.0  # for commits to catch up with the writes: a rebalance m
 SLOW_WRITE_SECONDS = 10.0  # a replica whose writes are unacknowledged for longer is not ready
 
 
+class Observed(Protocol):
+    """Scores published batches once more, without delaying them: the shadows of a model."""
+
+    def offer(self, records: Records) -> None:
+        """Take a batch, or drop it if others wait already; never raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What scores a batch: replaced as a whole, between two batches."""
+
+    decoder: Decoder
+    scorer: Scorer | SplitScorer
+    lookups: Lookups | None  # None if no plan has entities
+    shadows: Sequence[Observed] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The parts that a batch passes through, in this order, and those that observe it."""
 
     source: Source
-    decoder: Decoder
-    scorer: Scorer
-    lookups: Lookups | None  # None if the plan has no entities
+    core: Callable[[], Core]  # returns what scores the next batch
     limit: DeadLetterLimit
     encoder: Encoder
     delivery: Delivery
@@ -40,6 +56,7 @@ class Scored:
     records: Records
     payloads: Payloads
     outcome: Outcome
+    shadows: Sequence[Observed]  # those of the time when it was scored
 
 
 def run(parts: Parts, stopping: Callable[[], bool]) -> None:
@@ -57,7 +74,8 @@ def run(parts: Parts, stopping: Callable[[], bool]) -> None:
         with watch.stage("consume"):
             batch = parts.source.poll()
         _finish_when_possible(parts, batch, stopping)
-        if batch is None and parts.lookups and (reason := parts.lookups.ping_if_idle()) is not None:
+        lookups = parts.core().lookups
+        if batch is None and lookups and (reason := lookups.ping_if_idle()) is not None:
             watch.status(Component.FEATURES, reason)
         with watch.stage("reports"):
             delivery.serve()
@@ -75,16 +93,16 @@ def score(parts: Parts, records: Records) -> Scored:
         Unavailable: the store is unavailable and the policy is to wait, or the registry cannot provide a schema now.
         Fatal: too many of the last records were rejected.
     """
-    watch = parts.watch
+    watch, core = parts.watch, parts.core()
     with watch.stage("decode"):
-        events = parts.decoder.decode(records)
-    outcome = parts.scorer.score(events, time.time())
+        events = core.decoder.decode(records)
+    outcome = core.scorer.score(events, time.time())
     watch.scored(outcome)
-    if parts.lookups:
-        watch.status(Component.FEATURES, parts.lookups.fallback_reason, parts.lookups.fallback_shown)
+    if core.lookups:
+        watch.status(Component.FEATURES, core.lookups.fallback_reason, core.lookups.fallback_shown)
     with watch.stage("encode"):
         parts.limit.check(records, outcome.rejected)
-        return Scored(records, parts.encoder.encode(outcome.predictions), outcome)
+        return Scored(records, parts.encoder.encode(outcome.predictions), outcome, core.shadows)
 
 
 def publish(parts: Parts, batch: Scored) -> None:
@@ -97,6 +115,8 @@ def publish(parts: Parts, batch: Scored) -> None:
     watch, records, outcome = parts.watch, batch.records, batch.outcome
     with watch.stage("publish"):
         parts.delivery.publish(records, batch.payloads, outcome.rejected, partial(watch.written, records, outcome))
+    for shadow in batch.shadows:
+        shadow.offer(records)
     watch.status(Component.WRITES)
 
 

@@ -1,6 +1,6 @@
 """Loads a bundle and an event schema, checks them against each other, and makes the parts that score."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,7 +11,8 @@ from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
 from scorer.formats import Formats, open_formats
 from scorer.model import Booster, Bundle, Given, load_booster, repository_at
-from scorer.plan import Draft, FromEvent, Plan
+from scorer.plan import Draft, Entity, FromEvent, Plan
+from scorer.rollout import chosen_version
 from scorer.scoring import Arm, Explain, Features, Scorer, Watch, unwatched
 from scorer.settings import Settings
 from scorer.store import Cache, Fetch, Lookups, connect
@@ -62,42 +63,58 @@ class Serving:
         own = (path for path in (self.settings.events.id, self.settings.events.time) if path is not None)
         return tuple(dict.fromkeys([*self.plan.fields, *self.plan.texts, *own]))
 
-    def decoder(self, framing: Framing | None = None) -> Decoder:
+    def decoder(
+        self,
+        framing: Framing | None = None,
+        fields: Collection[str] | None = None,
+        texts: Collection[str] | None = None,
+    ) -> Decoder:
         """Return a decoder of the fields that the plan, the event's id and its time need.
 
         Args:
             framing: finds the body in each value; by default the value is the body.
+            fields: the fields whose values are needed; by default those of this plan.
+            texts: the fields whose text is needed; by default those of this plan.
         """
         events = self.settings.events
         return Decoder(
             self.schema,
-            fields=self.plan.fields,
-            texts=self.plan.texts,
+            fields=self.plan.fields if fields is None else fields,
+            texts=self.plan.texts if texts is None else texts,
             framing=framing or unframed(self.schema),
             max_bytes=events.max_bytes,
             id_field=events.id,
             time_field=events.time,
         )
 
-    def scorer(self, fetch: Fetch | None, watch: Watch = unwatched) -> Scorer:
+    def scorer(self, fetch: Fetch | None, watch: Watch = unwatched, name: str = ARM) -> Scorer:
         """Return a scorer of decoded events.
 
         Args:
             fetch: looks features up; None if the plan has no entities.
             watch: times the stages.
+            name: the name of the arm in predictions.
+        """
+        arm = Arm(self.bundle.name, self.bundle.version, name, self.entities)
+        return Scorer(arm, self.features(fetch), self.booster, watch, self.explain())
+
+    def features(self, fetch: Fetch | None, plan: Plan | None = None) -> Features:
+        """Return what gives events their features by the policies of the settings.
+
+        Args:
+            fetch: looks features up; None if the plan has no entities.
+            plan: the source of each column; by default that of this version.
         """
         policy = self.settings.features
-        features = Features(
-            self.plan,
+        return Features(
+            plan or self.plan,
             self.schema.fields,
             fetch,
             when_missing=policy.when_missing if policy else "impute",
             when_unavailable=policy.when_unavailable if policy else "wait",
         )
-        arm = Arm(self.bundle.name, self.bundle.version, ARM, self.entities)
-        return Scorer(arm, features, self.booster, watch, self._explain())
 
-    def _explain(self) -> Explain | None:
+    def explain(self) -> Explain | None:
         """Return what explains predictions, or None if the settings ask for none.
 
         Raises:
@@ -112,17 +129,18 @@ class Serving:
         log.info("explaining predictions", when=str(wanted.when), tables=explainer.path, bytes=explainer.bytes)
         return Explaining(explainer, self.columns, wanted.top, wanted.when).explain
 
-    def lookups(self, *, cached: bool) -> Lookups | None:
-        """Return the look-ups by policy, which the caller closes; None if the plan has no entities.
+    def lookups(self, *, cached: bool, entities: Sequence[Entity] | None = None) -> Lookups | None:
+        """Return the look-ups by policy, which the caller closes; None if there are no entities.
 
         Args:
             cached: use the cache, if the settings have one.
+            entities: what is looked up; by default the entities of the plan.
         """
-        policy = self.settings.features
-        if policy is None or not self.plan.entities:
+        policy, entities = self.settings.features, self.plan.entities if entities is None else entities
+        if policy is None or not entities:
             return None
         keep = policy.cache if cached else None
-        cache = Cache(self.plan.entities, keep.ttl_ms, keep.max_entries) if keep else None
+        cache = Cache(entities, keep.ttl_ms, keep.max_entries) if keep else None
         return Lookups(connect(policy.url, policy.timeout_ms), policy.when_unavailable, cache)
 
 
@@ -131,7 +149,7 @@ def prepare(settings: Settings, bundle: Bundle | None = None, schema: Schema | N
 
     Args:
         settings: name the schema and the folder of models.
-        bundle: the version to load; by default the configured one.
+        bundle: the version to load; by default the champion of a state in a file, or else the configured one.
         schema: the schema of the events; by default the configured one.
 
     Raises:
@@ -141,7 +159,7 @@ def prepare(settings: Settings, bundle: Bundle | None = None, schema: Schema | N
     problems: list[Problem] = []
     formats = Formats(settings, schema, None) if schema else _collect(problems, lambda: open_formats(settings))
     schema = formats.schema if formats else None
-    found = bundle or _collect(problems, lambda: repository_at(settings.model.path).find(settings.model.version))
+    found = bundle or _collect(problems, lambda: repository_at(settings.model.path).find(chosen_version(settings)))
     draft = found and _collect(problems, lambda: Draft.load(found.plan_file))
     plan = draft and _collect(problems, draft.plan)
     booster = found and _collect(problems, lambda: load_booster(found.model_file, found.rounds))

@@ -113,7 +113,8 @@ class Loop:
         source: Any = self.source
         watch: Any = self.watch
         scoring: Any = self
-        parts = pipeline.Parts(source, scoring, scoring, None, scoring, scoring, self.delivery, watch)
+        core = pipeline.Core(scoring, scoring, None)
+        parts = pipeline.Parts(source, lambda: core, scoring, scoring, self.delivery, watch)
         pipeline.run(parts, lambda: self.script.stopped)
 
 

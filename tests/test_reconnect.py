@@ -35,7 +35,7 @@ def parts_of(old: Clients, statuses: list[tuple[Component, str]]) -> Parts:
     watch: Any = SimpleNamespace(status=lambda *status: statuses.append(status), heartbeat=lambda: None)
     given: Any = old
     unused: Any = None
-    return Parts(given, unused, unused, None, unused, unused, given, watch)
+    return Parts(given, unused, unused, unused, given, watch)
 
 
 @pytest.fixture(autouse=True)

@@ -102,6 +102,7 @@ class Decoder:
             time=self._times(records, table),
             origin=records.origin,
             rejected=sorted(rejected, key=lambda each: each.row),
+            keys=records.keys,
         )
 
     def examine(self, records: Records) -> tuple[int, str]:

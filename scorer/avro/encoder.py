@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scorer.arrays.kernel import Bytes, BytesOut, Flags2, Ints, Ints2, Ints32, entry, kernel
+from scorer.arrays.kernel import Bytes, BytesOut, Codes, Flags2, Ints, Ints2, Ints32, entry, kernel
 from scorer.avro.binary import pack
 from scorer.avro.grammar import Scalar
 from scorer.avro.schema import Schema
@@ -44,7 +44,7 @@ class Encoder:
         scores = predictions.scores if several else predictions.scores[:, np.newaxis]
         batch = _Batch(
             self._header,
-            encoded_texts((predictions.model, predictions.version, predictions.arm)).data,
+            _arms(predictions.model, predictions.arms),
             encoded_texts(predictions.entities),
             encoded_texts(origin.topics),
             _encoded(explained),
@@ -58,6 +58,7 @@ class Encoder:
             predictions.id_ends,
             np.ascontiguousarray(scores, np.float64).view(np.int64),
             np.ascontiguousarray(predictions.missing),
+            predictions.arm,
             origin.topic,
             origin.partition,
             origin.offset,
@@ -79,6 +80,7 @@ class _Rows(NamedTuple):
     id_ends: Ints
     scores: Ints2  # [rows, outputs]: the bits of float64
     missing: Flags2  # [rows, entities]
+    arm: Codes
     topic: Ints32
     partition: Ints32
     offset: Ints
@@ -90,7 +92,7 @@ class _Batch(NamedTuple):
     """The values that all predictions of a batch share."""
 
     header: Bytes
-    arm: Bytes  # model, version and arm, encoded
+    arms: Words  # model, version and arm of each arm, encoded
     entities: Words  # encoded
     topics: Words  # encoded
     explanations: Words  # encoded; the first is null
@@ -101,7 +103,7 @@ class _Batch(NamedTuple):
 
 def _ordinary(batch: _Batch, columns: _Rows) -> int:
     """Return the most bytes that a prediction takes without the id of its event."""
-    shared: int = len(batch.header) + len(batch.arm) + len(batch.entities.data) + len(batch.topics.data)
+    shared: int = len(batch.header) + len(batch.arms.data) + len(batch.entities.data) + len(batch.topics.data)
     scores: int = _DOUBLE * columns.scores.shape[1]
     explanation = int(np.diff(batch.explanations.ends, prepend=0).max())
     return _SMALL + shared + scores + explanation
@@ -120,6 +122,12 @@ def _encoded(explanations: Explanations | None) -> Words:
 def encoded_texts(texts: tuple[str, ...]) -> Words:
     """Encode texts. The result is cached, since every batch has the same few."""
     return end_to_end([pack(_TEXT, text) for text in texts])
+
+
+@lru_cache(maxsize=64)
+def _arms(model: str, arms: tuple[tuple[str, str], ...]) -> Words:
+    """Encode the model, version and arm of each arm as one piece."""
+    return end_to_end([b"".join(pack(_TEXT, text) for text in (model, *arm)) for arm in arms])
 
 
 @kernel
@@ -220,7 +228,7 @@ def _encode(batch: _Batch, columns: _Rows, rows: Ints, out: BytesOut, ends: Ints
         at = put_long(columns.id_ends[row] - columns.id_starts[row], out, at)
         at = _put_bytes(columns.id_data, columns.id_starts[row], columns.id_ends[row], out, at)
         at = _put_scores(columns.scores, row, batch.several, out, at)
-        at = _put_bytes(batch.arm, 0, len(batch.arm), out, at)
+        at = put_word(batch.arms, columns.arm[row], out, at)
         at = _put_missing(columns.missing, row, batch.entities, out, at)
         out[at] = batch.degraded
         at = put_word(batch.topics, columns.topic[row], out, at + 1)

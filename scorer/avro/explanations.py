@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scorer.arrays.kernel import BytesOut, Floats2, Ints, Table32, entry, read_only
+from scorer.arrays.kernel import BytesOut, Floats2, Ints, Table32, entry
 from scorer.avro.encoder import UNEXPLAINED, encoded_texts, put_double, put_long, put_word
 from scorer.avro.texts import Words
 from scorer.batch import Explanations
@@ -32,7 +32,7 @@ def encode_explanations(explanations: Explanations) -> Words:
     out = np.empty(len(UNEXPLAINED.data) + lines * (_ENDS + top * (longest + 2 * _NUMBER)), np.uint8)
     ends = np.empty(1 + lines, np.int64)
     out[: len(UNEXPLAINED.data)], ends[0] = UNEXPLAINED.data, len(UNEXPLAINED.data)
-    return Words(read_only(out[: _encode_lines(given, names, out, ends)]), ends)
+    return Words(out[: _encode_lines(given, names, out, ends)], ends)
 
 
 @entry

@@ -23,8 +23,8 @@ def prediction_columns(outcome: Outcome) -> dict[str, list[Any]]:
         "event_id": [text[start:end].decode(errors="replace") for start, end in spans],
         "score": each.scores.tolist(),  # float32 widened
         "model": [each.model] * rows,
-        "version": [each.version] * rows,
-        "arm": [each.arm] * rows,
+        "version": [each.arms[arm][0] for arm in each.arm.tolist()],
+        "arm": [each.arms[arm][1] for arm in each.arm.tolist()],
         "missing": [
             [name for name, gone in zip(each.entities, missing, strict=True) if gone]
             for missing in each.missing.tolist()

@@ -1,4 +1,4 @@
-"""`scorer models`: list, show, verify and add versions of the model."""
+"""`scorer models`: list, show, verify and add versions of the model; `rollout` has the actions that choose them."""
 
 import argparse
 import json
@@ -9,11 +9,11 @@ from typing import Any, cast
 
 from rich.text import Text
 
-from scorer.cli import options
+from scorer.cli import options, rollout
 from scorer.cli.console import console
 from scorer.cli.table import aligned
 from scorer.documents.yaml import construct
-from scorer.errors import Fatal, Misconfigured, Problem
+from scorer.errors import Fatal, Misconfigured, Problem, ScorerError
 from scorer.model import (
     Bundle,
     Repository,
@@ -27,10 +27,11 @@ from scorer.model import (
 from scorer.monitor import configure_logging
 from scorer.offline import golden_problems
 from scorer.plan import Plan
+from scorer.rollout import State, kind_of_home
 from scorer.serving import Serving, prepare
 from scorer.settings import Settings
 
-REFUSED = ("diff", "promote", "canary", "shadow", "rollback")
+REFUSED = ("diff",)
 
 Answer = dict[str, Any]  # what `--json` prints
 
@@ -64,6 +65,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="score with the rounds that early stopping found best, with all rounds (the default), or with the first N",
     )
     add.add_argument("--version", metavar="NAME", help="the new version's name (default: the next number)")
+    rollout.arguments(action)
     for name in REFUSED:
         refused = actions.add_parser(name, add_help=False, prefix_chars="\0")  # accepts any option
         refused.add_argument("words", nargs="*")
@@ -85,13 +87,27 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(settings: Settings, _: argparse.Namespace) -> Answer:
     repository = repository_at(settings.model.path)
+    concern = ""
     try:
-        served = repository.resolve(settings.model.version)
+        state: State | None = rollout.state_now(settings)
     except Misconfigured:
-        served = None  # no version can be served; the existing ones are listed all the same
-    listed = [_state(repository, version) | {"served": version == served} for version in repository.versions()]
+        state = None  # no version can be served; the existing ones are listed all the same
+    except ScorerError as error:
+        state, concern = None, f"which version is served is not known: {error}"
+    listed = [_state(repository, version) | _role(state, version) for version in repository.versions()]
     facts = {"model": repository.name, "path": repository.location, "configured": settings.model.version}
-    return facts | {"versions": listed}
+    return (
+        facts
+        | ({"rollout": str(state)} if kind_of_home(settings) != "off" else {})
+        | {"versions": listed}
+        | _warnings([concern])
+    )
+
+
+def _role(state: State | None, version: str) -> Answer:
+    shares = [f"canary {each.percent:g}%" for each in state.canaries if each.version == version] if state else []
+    shares += [f"shadow {each.sample:g}" for each in state.shadows if each.version == version] if state else []
+    return {"served": state is not None and state.champion == version} | ({"role": ", ".join(shares)} if shares else {})
 
 
 def _state(repository: Repository, version: str) -> Answer:
@@ -152,7 +168,11 @@ def _add(settings: Settings, args: argparse.Namespace) -> Answer:
         why = error.strerror or error  # an error that is not of a system call has no strerror
         raise Fatal(f"cannot write {repository.location}/{version}: {why}; nothing was added") from error
     served = (
-        "at the next start" if settings.model.version in {"latest", version} else f"with model.version: '{version}'"
+        f"after `scorer models promote {version}`"
+        if kind_of_home(settings) != "off"
+        else "at the next start"
+        if settings.model.version in {"latest", version}
+        else f"with model.version: '{version}'"
     )
     answer = _facts(bundle) | {"checked": _what_was_checked(candidate), "served": served}
     return answer | _warnings(serving.concerns)

@@ -4,6 +4,7 @@ from scorer.kafka.brokers.admin import Admin, GroupLag
 from scorer.kafka.brokers.cluster import Cluster, durability_concerns, transaction_problems
 from scorer.kafka.brokers.topics import Topic, dead_letter_concerns, dead_letter_topic, output_concerns, write_concerns
 from scorer.kafka.consume.source import Source
+from scorer.kafka.control import ControlTopic, control_concerns, control_topic
 from scorer.kafka.dead_letters.due import Due
 from scorer.kafka.dead_letters.read import Letter, Letterbox
 from scorer.kafka.dead_letters.replay import Replay
@@ -22,12 +23,14 @@ from scorer.kafka.operate.feed import Feed
 from scorer.kafka.operate.reader import Reader, Record
 from scorer.kafka.operate.rights import Rights, examine_rights
 from scorer.kafka.renewal import Renewal
+from scorer.kafka.spare import SpareWriter
 
 __all__ = [
     "Admin",
     "AtLeastOnce",
     "Checkpoint",
     "Cluster",
+    "ControlTopic",
     "DeadLetterLimit",
     "DeadLetters",
     "Delivery",
@@ -46,9 +49,12 @@ __all__ = [
     "Rights",
     "Sink",
     "Source",
+    "SpareWriter",
     "Topic",
     "Transactions",
     "commit_before_leaving",
+    "control_concerns",
+    "control_topic",
     "dead_letter_concerns",
     "dead_letter_topic",
     "durability_concerns",

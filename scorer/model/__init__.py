@@ -8,8 +8,10 @@ from scorer.model.load import load_booster, misnamed
 from scorer.model.manifest import MODELS, Manifest
 from scorer.model.repository import Repository, bundle_at, repository_at
 from scorer.model.rounds import Rounds, parse_rounds
+from scorer.model.versions import LATEST
 
 __all__ = [
+    "LATEST",
     "MODELS",
     "Booster",
     "Bundle",

@@ -23,6 +23,7 @@ from scorer.monitor.stages import Stages
 OUTCOMES = ("predicted", "dead_letter")
 COMMIT_RESULTS = ("ok", "failed", "not_owner")
 CACHE_RESULTS = ("hit", "miss")
+SHADOW_RESULTS = ("written", "rejected", "dropped")
 REBALANCE_KINDS = ("assigned", "revoked", "lost")
 
 BATCH_RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
@@ -89,11 +90,17 @@ class Metrics:
             "scorer_feature_cache", "Keys, by whether the cache answered", ["entity", "result"], registry=registry
         )
         # The model that each arm serves, as labels; the value is always 1.
-        self.model_info = Info("scorer_model", "The model that an arm serves", ["arm"], registry=registry)
+        self.model_info = Info("scorer_model", "The model that an arm serves", ["arm", "version"], registry=registry)
         # Whether the trees of that model are compiled: if 0, XGBoost itself scores, which is several times slower.
         self.model_compiled = Gauge(
             "scorer_model_compiled", "1 if the model's trees are compiled", ["arm"], registry=registry
         )
+        # 1 while the newest roll-out state cannot be served, so that an older one is.
+        self.rollout_behind = Gauge(
+            "scorer_rollout_behind", "1 if the newest roll-out state is not served", registry=registry
+        )
+        # Events of shadows: `written` to their topic, `rejected` by the version, or `dropped` since it was too slow.
+        self.shadow_events = Counter("scorer_shadow_events", "Events of shadows", ["result"], registry=registry)
         # Changes of the assignment: `lost` means that the group took the partitions away without asking.
         self.rebalances = Counter("scorer_rebalances", "Changes of the assignment", ["kind"], registry=registry)
         # Unix time of the last successful commit, 0 before the first.
@@ -102,21 +109,31 @@ class Metrics:
         )
         # process_cpu_seconds_total, process_resident_memory_bytes and so on.
         ProcessCollector(registry=registry)
+        self._arms: set[tuple[str, str]] = set()  # the name and version of each
         self._start_at_zero(entities)
 
     def _start_at_zero(self, entities: Sequence[str]) -> None:
         """Create the known series, and keep references to those of every batch, since a look-up by labels is slow."""
         self._predicted, self._dead_letter = (self.records.labels(outcome) for outcome in OUTCOMES)
-        self._lookups = [[self.features.labels(entity, each.name.lower()) for each in Lookup] for entity in entities]
-        self._cache = [[self.feature_cache.labels(entity, each) for each in CACHE_RESULTS] for entity in entities]
+        self._lookups = {entity: self._lookups_of(entity) for entity in entities}
+        self._cache = {entity: self._cache_of(entity) for entity in entities}
+        self._entities = tuple(entities)
         self._batch_records, self._batch_bytes = self.batch_records.series(), self.batch_bytes.series()
         self._end_to_end = self.end_to_end_seconds.series()
         for reason in Reason:
             self.rejected.labels(reason)
         for result in COMMIT_RESULTS:
             self.commits.labels(result)
+        for result in SHADOW_RESULTS:
+            self.shadow_events.labels(result)
         for kind in REBALANCE_KINDS:
             self.rebalances.labels(kind)
+
+    def _lookups_of(self, entity: str) -> list[Counter]:
+        return [self.features.labels(entity, each.name.lower()) for each in Lookup]
+
+    def _cache_of(self, entity: str) -> list[Counter]:
+        return [self.feature_cache.labels(entity, each) for each in CACHE_RESULTS]
 
     def scored(self, outcome: Outcome) -> None:
         """Count the keys for which the cache answered."""
@@ -126,7 +143,7 @@ class Metrics:
         """Count a batch whose predictions and dead letters the brokers acknowledged."""
         letters = [*outcome.rejected, *unwritable]
         self.acknowledged(len(records) - len(letters), letters)
-        self.lookups(outcome.matrix.lookups)
+        self.lookups(outcome.matrix.lookups, outcome.predictions.entities)
         self.end_to_end(self._clock() - records.timestamp[records.timestamp >= 0] / 1000)
 
     def iteration_ended(self, records: Records | None) -> None:
@@ -147,17 +164,25 @@ class Metrics:
         """Observe seconds [records] from each timestamp to the acknowledged prediction or dead letter."""
         self._end_to_end.observe_all(np.maximum(seconds, 0.0))
 
-    def lookups(self, counts: NDArray[np.int64]) -> None:
-        """Count the look-ups of a batch: int64 [entities, Lookup], the rows with each result."""
-        for counters, results in zip(self._lookups, counts.tolist(), strict=True):
+    def lookups(self, counts: NDArray[np.int64], entities: Sequence[str] | None = None) -> None:
+        """Count the look-ups of a batch.
+
+        Args:
+            counts: int64 [entities, Lookup], the rows with each result.
+            entities: the names of the entities; by default those that were known at the start.
+        """
+        for entity, results in zip(self._entities if entities is None else entities, counts.tolist(), strict=True):
+            counters = self._lookups.get(entity) or self._lookups.setdefault(entity, self._lookups_of(entity))
             for counter, rows in zip(counters, results, strict=True):
                 if rows:
                     counter.inc(rows)
 
     def reused(self, found: Sequence[Found]) -> None:
         """Count the keys of a batch by whether the cache answered them; without a cache, count nothing."""
-        for (hits, misses), each in zip(self._cache, found, strict=True):
+        for each in found:
             if each.reused is not None:
+                known = self._cache.get(each.entity)
+                hits, misses = known or self._cache.setdefault(each.entity, self._cache_of(each.entity))
                 hits.inc(each.reused)
                 misses.inc(len(each.keys) - each.reused)
 
@@ -188,9 +213,34 @@ class Metrics:
         self.lag_records.remove(topic, str(partition))
 
     def model(self, model: str, version: str, arm: str, *, compiled: bool) -> None:
-        """Set the model and version that an arm serves, and whether its trees are compiled."""
-        self.model_info.labels(arm).info({"model": model, "version": version})
-        self.model_compiled.labels(arm).set(compiled)
+        """Set the only model and version that is served, and whether its trees are compiled."""
+        self.models(model, [(version, arm, compiled)])
+
+    def models(self, model: str, arms: Sequence[tuple[str, str, bool]]) -> None:
+        """Set what is served.
+
+        Args:
+            model: the model's name.
+            arms: the version and name of each arm, and whether its trees are compiled.
+        """
+        gone = self._arms - {(name, version) for version, name, _ in arms}
+        for version, name, _ in arms:
+            self.model_info.labels(name, version).info({"model": model})
+        for name in {name for _, name, _ in arms}:
+            self.model_compiled.labels(name).set(all(fast for _, each, fast in arms if each == name))
+        for name, version in gone:
+            self.model_info.remove(name, version)
+        for name in {name for name, _ in gone} - {name for _, name, _ in arms}:
+            self.model_compiled.remove(name)
+        self._arms = {(name, version) for version, name, _ in arms}
+
+    def rollout(self, reason: str) -> None:
+        """Set whether the newest roll-out state is not served; the reason is empty if it is."""
+        self.rollout_behind.set(bool(reason))
+
+    def shadows(self, result: str, events: int) -> None:
+        """Count events of shadows by one of SHADOW_RESULTS."""
+        self.shadow_events.labels(result).inc(events)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Write every metric.

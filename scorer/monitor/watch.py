@@ -19,6 +19,7 @@ class Component(StrEnum):
     WRITES = "writes"
     INPUT = "input"
     REGISTRY = "registry"
+    ROLLOUT = "rollout"
 
 
 class Observer(Protocol):
@@ -74,6 +75,10 @@ class Watch:
             self._outages.unhealthy(component, reason)
         else:
             self._outages.recovered(component)
+
+    def rollout(self, reason: str) -> None:
+        """Show in /ready why the newest roll-out state is not served; the replica stays ready, with an older one."""
+        self._health.set(Component.ROLLOUT, True, reason or "serving the newest state")  # noqa: FBT003  as above
 
     def waiting(self, reason: str) -> None:
         """Show in /ready which events wait behind another producer's transaction; the replica stays ready."""

@@ -2,5 +2,6 @@
 
 from scorer.scoring.features import Features
 from scorer.scoring.scorer import Arm, Explain, Scorer, Watch, unwatched
+from scorer.scoring.split import Member, SplitScorer, union_of
 
-__all__ = ["Arm", "Explain", "Features", "Scorer", "Watch", "unwatched"]
+__all__ = ["Arm", "Explain", "Features", "Member", "Scorer", "SplitScorer", "Watch", "union_of", "unwatched"]

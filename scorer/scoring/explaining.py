@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import Flags, Ints, entry, read_only
+from scorer.arrays.kernel import Flags, Ints, entry
 from scorer.arrays.spans import HASH_BITS, Spans, hash_of
 from scorer.batch import NO_COLUMN, NO_SLOT, Events, Explanations, Matrix, Scores
 from scorer.model.explain import Contributions, Explainer
@@ -67,7 +67,7 @@ class Explaining:
             case "sample":
                 drawn = np.empty(len(rows), np.bool_)
                 most = round(self._when.number * (1 << HASH_BITS))
-                draw(Spans(read_only(events.data), events.id_starts, events.id_ends), rows, most, drawn)
+                draw(Spans(events.data, events.id_starts, events.id_ends), rows, most, drawn)
                 return drawn
             case _:
                 return np.ones(len(rows), np.bool_)

@@ -51,10 +51,15 @@ class Features:
         for refused, entity in zip(self._refused, plan.entities, strict=True):
             refused[list(_ABSENCES)] = (entity.when_missing or when_missing) == "dead-letter"
 
-    def keys(self, events: Events) -> list[Keyed]:
-        """Return the distinct keys of a batch for each entity, in the order of the plan."""
-        good = _good(events)
-        return [keyring.keys(events, good) for keyring in self._keyrings]
+    def keys(self, events: Events, wanted: Sequence[NDArray[np.bool_]] | None = None) -> list[Keyed]:
+        """Return the distinct keys of a batch for each entity, in the order of the plan.
+
+        Args:
+            events: the batch.
+            wanted: bool [rows] for each entity, the rows that need it; by default all that are not rejected.
+        """
+        rows = [good_rows(events)] * len(self._keyrings) if wanted is None else wanted
+        return [keyring.keys(events, of_entity) for keyring, of_entity in zip(self._keyrings, rows, strict=True)]
 
     def look_up(self, keyed: Sequence[Keyed], events: Events, now: float) -> tuple[Found, ...]:
         """Look up the distinct keys of a batch in one round trip, or in none if it has no keys or all are cached.
@@ -92,7 +97,7 @@ class Features:
         Returns:
             The matrix. It rejects rows that lack required features, and rows with an infinity.
         """
-        good = _good(events)
+        good = good_rows(events)
         states = np.empty((len(found), events.rows), np.uint8)
         missing = np.empty((events.rows, len(found)), np.bool_)
         lookups = np.zeros((len(found), len(Lookup)), np.int64)
@@ -130,7 +135,7 @@ class Features:
             yield Rejected(row, Reason.NO_FEATURES, "; ".join(reasons))
 
 
-def _good(events: Events) -> NDArray[np.bool_]:
+def good_rows(events: Events) -> NDArray[np.bool_]:
     """Return which rows were not rejected before."""
     good = np.ones(events.rows, np.bool_)
     good[[each.row for each in events.rejected]] = False

@@ -1,6 +1,6 @@
 """The scoring core: decoded events in, predictions out. A stream, a file and a notebook all call it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
@@ -75,7 +75,7 @@ class Scorer:
             matrix = self._features.assemble(events, found)
         with self._score:
             scores = self._booster.score(matrix.values)
-            rejected = [*events.rejected, *matrix.rejected, *scores.rejected]
+            rejected = of_version(self._arm.version, [*events.rejected, *matrix.rejected, *scores.rejected])
             rows = scored_rows(events.rows, rejected)
             explanations = self._explain(events, matrix, scores, rows) if self._explain else None
         predictions = self._predictions(events, matrix, scores, rows, now)
@@ -93,8 +93,8 @@ class Scorer:
             id_ends=events.id_ends,
             scores=scores.values,
             model=self._arm.model,
-            version=self._arm.version,
-            arm=self._arm.name,
+            arms=((self._arm.version, self._arm.name),),
+            arm=np.zeros(events.rows, np.uint8),
             entities=self._arm.entities,
             missing=matrix.missing,
             degraded=matrix.degraded,
@@ -102,6 +102,11 @@ class Scorer:
             event_time=events.time,
             scored_at=int(now * 1000),
         )
+
+
+def of_version(version: str, rejected: Iterable[Rejected]) -> list[Rejected]:
+    """Return rejected rows as those of a version."""
+    return [replace(each, version=version) for each in rejected]
 
 
 def scored_rows(rows: int, rejected: list[Rejected]) -> NDArray[np.int64]:

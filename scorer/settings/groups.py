@@ -1,7 +1,8 @@
 """All settings: type, unit, default, limits and meaning. Errors and the reference take their words from here."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -52,6 +53,11 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, regex_engine="python-re")
 
 
+def _topics_of(kafka: Mapping[str, Any]) -> set[str]:
+    """Return the topics of events, predictions and dead letters, as far as they are valid."""
+    return {*kafka.get("input_topics", ()), *(kafka.get(name) for name in ("output_topic", "dead_letter_topic"))}
+
+
 class KafkaSettings(Group):
     """The brokers, the consumer group and the topics."""
 
@@ -61,6 +67,11 @@ class KafkaSettings(Group):
     output_topic: Topic = Field(description="Topic of the predictions; not one of `input_topics`.")
     dead_letter_topic: Topic = Field(
         description="Topic of the records that cannot be scored; not `output_topic` and not one of `input_topics`."
+    )
+    control_topic: Topic | None = Field(
+        default=None,
+        description="Topic of the roll-out state, with one partition and `cleanup.policy=compact`: `scorer topics "
+        "--create` makes it so. Every replica follows the changes in it. See docs/rollout.md.",
     )
     max_dead_letter_ratio: Ratio | None = Field(
         default=None,
@@ -136,6 +147,13 @@ class KafkaSettings(Group):
             raise ValueError(
                 "expected a topic that is not one of kafka.input_topics: predictions would be scored as events"
             )
+        return topic
+
+    @field_validator("control_topic")
+    @classmethod
+    def _a_topic_for_changes(cls, topic: str | None, info: ValidationInfo) -> str | None:
+        if topic is not None and topic in _topics_of(info.data):
+            raise ValueError("expected a topic of its own: it has changes of the roll-out state, and no events")
         return topic
 
     @field_validator("dead_letter_topic")
@@ -234,6 +252,11 @@ class PredictionSettings(Group):
         "false, it must be registered already.",
     )
     explain: ExplainSettings | None = None
+    shadow_topic: Topic | None = Field(
+        default=None,
+        description="Topic of the predictions of shadows, which score without being used; see docs/rollout.md. It has "
+        "none of the guarantees of `kafka.output_topic`: what cannot be written in time is dropped and counted.",
+    )
 
 
 class TlsSettings(Group):
@@ -367,7 +390,15 @@ class ModelSettings(Group):
         "last part is the model's name."
     )
     version: VersionName = Field(
-        default="latest", description="Version to serve. latest is the last one in natural order: 10 is after 9."
+        default="latest",
+        description="Version to serve. latest is the last one in natural order: 10 is after 9. Once there is a "
+        "roll-out state, its champion is served instead.",
+    )
+    rollout: Literal["topic", "file", "off"] | None = Field(
+        default=None,
+        description="Home of the roll-out state, which says what version scores which events. topic: "
+        "`kafka.control_topic`. file: `rollout.yaml` in the folder of versions. off: there is none. If null, it is "
+        "topic where `kafka.control_topic` is set, otherwise file where there is such a file, otherwise off.",
     )
 
 
@@ -460,6 +491,24 @@ class Settings(Group):
     http: HttpSettings | None = HttpSettings()
     log: LogSettings = LogSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
+
+    @field_validator("predictions")
+    @classmethod
+    def _a_topic_for_shadows(cls, predictions: PredictionSettings, info: ValidationInfo) -> PredictionSettings:
+        kafka, topic = info.data.get("kafka"), predictions.shadow_topic
+        if kafka is not None and topic is not None and topic in {*_topics_of(dict(kafka)), kafka.control_topic}:
+            raise ValueError("expected a topic of its own in predictions.shadow_topic: nobody uses what is in it")
+        return predictions
+
+    @field_validator("model")
+    @classmethod
+    def _with_a_home(cls, model: ModelSettings, info: ValidationInfo) -> ModelSettings:
+        kafka = info.data.get("kafka")
+        if model.rollout == "topic" and kafka is not None and kafka.control_topic is None:
+            raise ValueError("expected kafka.control_topic, which model.rollout: topic needs")
+        if model.rollout == "file" and not isinstance(model.path, Path):
+            raise ValueError("expected a folder in model.path, which model.rollout: file needs")
+        return model
 
     @field_validator("registry")
     @classmethod

@@ -32,13 +32,15 @@ def _batches(draw: st.DrawFn) -> dict[str, Any]:
         return draw(st.lists(item, min_size=rows, max_size=rows))
 
     several = st.lists(st.floats(width=32), min_size=classes or 0, max_size=classes or 0)
+    arms = draw(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=3))
     topics = draw(st.lists(TEXT, min_size=1, max_size=3))
     names, top = draw(st.lists(TEXT, min_size=1, max_size=4)), draw(st.integers(1, 70))
     part = st.tuples(st.integers(0, len(names) - 1), st.none() | st.floats(allow_nan=False), st.floats())
     lines = each(st.none() | st.lists(part, max_size=top))
     return {
         "names": names, "top": top, "explanation": draw(st.sampled_from([lines, [None] * rows])),
-        "model": draw(TEXT), "version": draw(TEXT), "arm": draw(TEXT), "entities": entities, "topics": topics,
+        "model": draw(TEXT), "arms": arms, "arm": each(st.integers(0, len(arms) - 1)),
+        "entities": entities, "topics": topics,
         "topic": each(st.integers(0, len(topics) - 1)), "partition": each(INT32), "offset": each(INT64),
         "id": each(TEXT), "time": each(INT64), "scored_at": draw(INT64), "degraded": draw(st.booleans()),
         "score": each(st.floats(width=32) if classes is None else several), "classes": classes,
@@ -59,7 +61,9 @@ def _encoded(batch: dict[str, Any], framing: str, *, writable: bool = False) -> 
         id_starts=(ends - [len(text) for text in texts]).astype(np.int64),
         id_ends=ends,
         scores=np.array(batch["score"], np.float32).reshape(shape),
-        **{name: batch[name] for name in ("model", "version", "arm", "degraded", "scored_at")},
+        **{name: batch[name] for name in ("model", "degraded", "scored_at")},
+        arms=tuple(batch["arms"]),
+        arm=np.array(batch["arm"], np.uint8),
         entities=tuple(batch["entities"]),
         missing=np.array(batch["missing"], np.bool_).reshape(rows, len(batch["entities"])),
         origin=Origin(
@@ -103,7 +107,8 @@ def _prediction(batch: dict[str, Any], row: int) -> dict[str, Any]:
     return {
         "event_id": batch["id"][row],
         "score": batch["score"][row],
-        **{name: batch[name] for name in ("model", "version", "arm", "degraded", "scored_at")},
+        **{name: batch[name] for name in ("model", "degraded", "scored_at")},
+        **dict(zip(("version", "arm"), batch["arms"][batch["arm"][row]], strict=True)),
         "missing": [name for name, gone in zip(batch["entities"], batch["missing"][row], strict=True) if gone],
         "source_topic": batch["topics"][batch["topic"][row]],
         "source_partition": batch["partition"][row],
@@ -120,9 +125,9 @@ def _by_fastavro(batch: dict[str, Any], row: int) -> bytes:
 
 
 SMALL: dict[str, Any] = {
-    "model": "m", "version": "1", "arm": "champion", "entities": [], "topics": ["t"], "topic": [0], "partition": [0],
-    "offset": [0], "id": ["a"], "time": [0], "scored_at": 0, "degraded": False, "score": [0.5], "classes": None,
-    "missing": [[]], "rows": [0], "names": ["c"], "top": 1, "explanation": [None],
+    "model": "m", "arms": [("1", "champion")], "arm": [0], "entities": [], "topics": ["t"], "topic": [0],
+    "partition": [0], "offset": [0], "id": ["a"], "time": [0], "scored_at": 0, "degraded": False, "score": [0.5],
+    "classes": None, "missing": [[]], "rows": [0], "names": ["c"], "top": 1, "explanation": [None],
 }  # fmt: skip
 LARGE = SMALL | {  # numbers of the most bytes, and nothing left over in the buffer but what they take
     "partition": [-(2**31)], "offset": [-(2**63)], "time": [-(2**63)], "scored_at": -(2**63), "id": ["x" * 10_000],

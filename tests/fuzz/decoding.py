@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import read_only
 from scorer.avro import Decoder, Framing, Schema
 from scorer.avro.decoder import _Batch
 from scorer.avro.machine import FAILURE_WIDTH, FAULT, ROW, Source, Values, run
@@ -44,7 +43,7 @@ class Watched(Decoder):
         if len(records) != len(self._faults):  # one value, of which a hint is made
             return super()._failures(batch)
         failures = np.empty((len(records), FAILURE_WIDTH), np.int64)
-        source = Source(read_only(batch.data), len(records.data))
+        source = Source(batch.data, len(records.data))
         values = Values(source, records.ends, bodies.starts, bodies.writers, self._max_bytes)
         failed = run(self._code, values, batch.table, failures)
         self._faults[failures[:failed, ROW]] = failures[:failed, FAULT]

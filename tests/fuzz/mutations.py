@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import Bytes, BytesOut, Ints, Ints2, Ints3, entry, kernel, read_only
+from scorer.arrays.kernel import Bytes, BytesOut, Ints, Ints2, Ints3, entry, kernel
 from tests.avro.batches import varint
 
 MOST_EDITS: Final = 4  # of one value
@@ -82,7 +82,7 @@ class Mutants(NamedTuple):
 
 def pooled(values: list[bytes]) -> Pool:
     """Return values as the kernel takes them."""
-    return Pool(read_only(np.frombuffer(b"".join(values), np.uint8)), np.cumsum([*map(len, values)], dtype=np.int64))
+    return Pool(np.frombuffer(b"".join(values), np.uint8), np.cumsum([*map(len, values)], dtype=np.int64))
 
 
 def mutants(pool: Pool, chosen: Choices, header: int) -> Mutants:

@@ -51,7 +51,9 @@ def test_each_row_is_predicted_or_rejected(booster: Booster) -> None:
     found = outcome.predictions
     assert found.rows.tolist() == [0, 2]
     assert [(each.row, each.reason) for each in outcome.rejected] == [(1, Reason.TRUNCATED), (3, Reason.NO_FEATURES)]
-    assert (found.model, found.version, found.arm, found.scored_at) == ("delays", "7", "champion", 1500)
+    assert (found.model, found.arms, found.scored_at) == ("delays", (("7", "champion"),), 1500)
+    assert found.arm.tolist() == [0, 0, 0, 0]
+    assert {each.version for each in outcome.rejected} == {"7"}
     expected = booster.score(np.array([[2, 5], [1, 0.5]], np.float32)).values
     assert found.scores[found.rows].tobytes() == expected.tobytes()
     assert outcome.matrix.lookups[0, Lookup.HIT] == 2

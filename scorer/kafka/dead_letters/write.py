@@ -21,12 +21,11 @@ class DeadLetters:
     Args:
         topic: the dead-letter topic.
         model: the model's name.
-        version: the bundle's version.
+        version: the version in a dead letter whose row was offered to none.
     """
 
     def __init__(self, topic: str, model: str, version: str) -> None:
-        self._topic = topic
-        self._model, self._version = model.encode(), version.encode()
+        self._topic, self._model, self.version = topic, model.encode(), version
 
     def write(self, records: Records, rejected: Rejected) -> Write:
         """Return the dead letter of a row: value, key, timestamp and headers of the event, then our headers.
@@ -45,7 +44,7 @@ class DeadLetters:
             "partition": b"%d" % records.partition[row],
             "offset": b"%d" % records.offset[row],
             "model": self._model,
-            "version": self._version,
+            "version": rejected.version.encode() or self.version.encode(),
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").encode(),
         }
         letter = Write(

@@ -1,0 +1,198 @@
+"""`scorer models promote`, `canary`, `shadow`, `rollback` and `history`: change the roll-out state, and show it."""
+
+import argparse
+import getpass
+import math
+import os
+import platform
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from scorer import rollout
+from scorer.errors import Misconfigured, Problem
+from scorer.homes import current_state, home_of, required_home
+from scorer.model import LATEST, repository_at
+from scorer.offline import golden_problems
+from scorer.printable import printable
+from scorer.rollout import Held, State
+from scorer.rollout.changes import restored
+from scorer.serving import prepare
+from scorer.settings import Settings
+
+Answer = dict[str, Any]
+Act = Callable[[Settings, argparse.Namespace], Answer]
+Declare = Callable[[str, str, Act], argparse.ArgumentParser]
+
+
+def arguments(action: Declare) -> None:
+    """Declare the actions and their options.
+
+    Args:
+        action: declares one action, and returns its parser.
+    """
+    promote = action("promote", "make a version the champion, which scores every event that no canary scores", _promote)
+    canary = action("canary", "let a version score a share of the events", _canary)
+    shadow = action("shadow", "let a version score besides the others, to predictions.shadow_topic", _shadow)
+    back = action("rollback", "withdraw all canaries; without one, go back to the champion before", _rollback)
+    action("history", "list the changes of the roll-out state, and show what it is now", _history)
+    for one in (promote, canary, shadow):
+        one.add_argument("version", help="a version's name")
+    canary.add_argument("--percent", required=True, type=_percent, metavar="P", help="its share; 0 withdraws it")
+    canary.add_argument("--salt", metavar="TEXT", help="decides which keys make up the share (default: the version)")
+    what = "share of the batches, 0 to 1 (default: 1); 0 ends it"
+    shadow.add_argument("--sample", type=_sample, default=1.0, metavar="R", help=what)
+    back.add_argument("--to", type=int, metavar="REVISION", help="restore the state after this change; 0: the first")
+    for one in (promote, canary, shadow, back):
+        one.add_argument("--why", default="", metavar="TEXT", help="the reason, for the history")
+
+
+def state_now(settings: Settings) -> State:
+    """Return the state that counts now; the configured version alone, where there is no home or nothing in it.
+
+    Raises:
+        Misconfigured: there is no such version, or the state is not valid.
+        ScorerError: the home cannot be read.
+    """
+    home = home_of(settings)
+    if home is None:
+        return current_state(settings, Held())
+    with closing(home):
+        return current_state(settings, home.read())
+
+
+def _promote(settings: Settings, args: argparse.Namespace) -> Answer:
+    def promoted(state: State, held: Held) -> State:
+        begins = (
+            held.state is None and state.champion == args.version
+        )  # the state says for the first time what is served
+        return state if begins else rollout.promote(state, args.version)
+
+    return _change(settings, args, promoted, args.version)
+
+
+def _canary(settings: Settings, args: argparse.Namespace) -> Answer:
+    added = args.version if args.percent else None
+    return _change(settings, args, lambda state, _: rollout.canary(state, args.version, args.percent, args.salt), added)
+
+
+def _shadow(settings: Settings, args: argparse.Namespace) -> Answer:
+    if args.sample and settings.predictions.shadow_topic is None:
+        what = "predictions.shadow_topic is not set, so a shadow's predictions have no topic"
+        raise Misconfigured([Problem("models shadow", what, "set it, and create the topic")])
+    added = args.version if args.sample else None
+    return _change(settings, args, lambda state, _: rollout.shadow(state, args.version, args.sample), added)
+
+
+def _rollback(settings: Settings, args: argparse.Namespace) -> Answer:
+    def back(state: State, held: Held) -> State:
+        if args.to is None:
+            return rollout.rollback(state, held.history)
+        return restored(held.history, args.to)
+
+    return _change(settings, args, back)
+
+
+def _change(
+    settings: Settings,
+    args: argparse.Namespace,
+    change: Callable[[State, Held], State],
+    added: str | None = None,
+) -> Answer:
+    """Change the state, unless somebody else changes it meanwhile.
+
+    Args:
+        settings: the settings.
+        args: the options, of which the reason is used here.
+        change: returns the new state.
+        added: the version that gets more traffic, which is checked first; None for all that had none.
+    """
+    with closing(required_home(settings)) as home:
+        held = home.read()
+        before = _first(settings, args) if held.state is None else current_state(settings, held)
+        after = change(before, held)
+        for version in [added] if added else sorted({*after.versions} - {*before.versions}):
+            _check(settings, version)
+        made = held.next(args.action, after, before, by=_author(), why=printable(args.why))
+        home.write(made, held)
+        facts = {"model": repository_at(settings.model.path).name, "kept_in": home.location}
+        return facts | {"revision": made.revision, "before": str(before), "now": str(after)} | after.document()
+
+
+def _first(settings: Settings, args: argparse.Namespace) -> State:
+    """Return what is served before there is a state.
+
+    Raises:
+        Misconfigured: it cannot be known: running replicas serve the version that was the latest when they started.
+    """
+    repository = repository_at(settings.model.path)
+    names = repository.versions()
+    if settings.model.version != LATEST or len(names) == 1:
+        return State(champion=repository.resolve(settings.model.version))
+    if args.action == "promote":
+        return State(champion=args.version)
+    what = "there is no roll-out state yet, and model.version: latest does not say which version is served now"
+    raise Misconfigured([Problem(f"models {args.action}", what, "`scorer models promote` that version first")])
+
+
+def _history(settings: Settings, _: argparse.Namespace) -> Answer:
+    with closing(required_home(settings)) as home:
+        held = home.read()
+        state = current_state(settings, held)
+        changes = [
+            {
+                "revision": change.revision,
+                "when": change.when,
+                "by": change.by,
+                "action": change.action,
+                "from": str(change.before),
+                "to": str(change.after),
+                "why": change.why,
+            }
+            for change in held.history
+        ]
+        facts = {"model": repository_at(settings.model.path).name, "kept_in": home.location}
+        return facts | {"now": str(state), "changes": changes}
+
+
+def _check(settings: Settings, version: str) -> None:
+    """Check a version as `models verify` does: no replica would take a broken one.
+
+    Raises:
+        Misconfigured: with every reason.
+    """
+    serving = prepare(settings, repository_at(settings.model.path).find(version))
+    if problems := golden_problems(serving):
+        raise Misconfigured(problems)
+
+
+def _author() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        user = str(os.getuid())
+    return printable(f"{user}@{platform.node() or 'unknown'}")
+
+
+def _percent(text: str) -> float:
+    percent = _number(text)
+    if not 0 <= percent <= 100 or abs(percent * 100 - round(percent * 100)) > 1e-6:  # noqa: PLR2004  percent
+        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage from 0 to 100 with at most two decimals")
+    return percent
+
+
+def _sample(text: str) -> float:
+    sample = _number(text)
+    if not 0 <= sample <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return sample
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
+    return number

@@ -1,0 +1,41 @@
+"""Chooses the home of the roll-out state by the settings, and which version is served without a state."""
+
+from pathlib import Path
+
+from scorer.errors import Misconfigured, Problem
+from scorer.kafka import ControlTopic
+from scorer.model import repository_at
+from scorer.rollout import FileHome, Held, Home, State, chosen_version, kind_of_home
+from scorer.settings import Settings
+
+
+def home_of(settings: Settings) -> Home | None:
+    """Return the home of the roll-out state, without reading it; None if there is none. The caller closes it."""
+    kind, path = kind_of_home(settings), settings.model.path
+    if kind == "topic":
+        return ControlTopic(settings.kafka, repository_at(path).name)
+    return FileHome(path) if kind == "file" and isinstance(path, Path) else None
+
+
+def required_home(settings: Settings) -> Home:
+    """Return the home of the roll-out state, for a command that needs one.
+
+    Raises:
+        Misconfigured: the settings have none.
+    """
+    home = home_of(settings)
+    if home is None:
+        what = "there is no home of a roll-out state"
+        raise Misconfigured([Problem("model.rollout", what, "set kafka.control_topic, or model.rollout: file")])
+    return home
+
+
+def current_state(settings: Settings, held: Held) -> State:
+    """Return the state that counts: what the home holds, or the configured version alone before the first change.
+
+    Raises:
+        Misconfigured: there is no such version, or the newest state needs a later version of scorer.
+    """
+    if held.problem:
+        raise Misconfigured([Problem("model.rollout", held.problem)])
+    return held.state or State(champion=repository_at(settings.model.path).resolve(chosen_version(settings)))

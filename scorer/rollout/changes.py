@@ -1,0 +1,132 @@
+"""The changes of the roll-out state, as pure functions: each returns the next state, or says why there is none."""
+
+from collections.abc import Sequence
+
+from scorer.errors import Misconfigured, Problem
+from scorer.rollout.history import ROLLBACK, Change
+from scorer.rollout.state import Canary, Shadow, State, contradictions
+
+
+def promote(state: State, version: str) -> State:
+    """Make a version the champion; it is then no canary and no shadow.
+
+    Raises:
+        Misconfigured: it is the champion already.
+    """
+    if state.champion == version:
+        raise _refused("promote", f"version '{version}' is the champion already")
+    return State(
+        champion=version,
+        canaries=tuple(each for each in state.canaries if each.version != version),
+        shadows=tuple(each for each in state.shadows if each.version != version),
+    )
+
+
+def canary(state: State, version: str, percent: float, salt: str | None = None) -> State:
+    """Give a version a share of the events; another canary keeps its own, and 0 percent withdraws the version.
+
+    Args:
+        state: the state to change.
+        version: the version.
+        percent: its share, in hundredths of a percent.
+        salt: decides which keys make up the share; None keeps the one that it has, or takes the version's name. With
+            the same salt, a larger share has all the keys of a smaller one.
+
+    Raises:
+        Misconfigured: the version is the champion, or the shares exceed 100 percent, or nothing would change.
+    """
+    present = {each.version: each for each in state.canaries}
+    if state.champion == version:
+        raise _refused("canary", f"version '{version}' is the champion", "a canary is another version")
+    if percent == 0 and version not in present:
+        raise _refused("canary", f"version '{version}' is no canary", _names(list(present), "canaries"))
+    if percent == 0:
+        del present[version]
+    else:
+        known = present[version].salt if version in present else version
+        present[version] = Canary(version=version, percent=percent, salt=salt or known)
+    return _changed(state, state.model_copy(update={"canaries": tuple(present.values())}), "canary")
+
+
+def shadow(state: State, version: str, sample: float) -> State:
+    """Let a version score a sample of the batches besides the others; a sample of 0 ends that.
+
+    Args:
+        state: the state to change.
+        version: the version.
+        sample: the share of the batches, 0 to 1.
+
+    Raises:
+        Misconfigured: nothing would change.
+    """
+    present = {each.version: each for each in state.shadows}
+    if sample == 0 and version not in present:
+        raise _refused("shadow", f"version '{version}' is no shadow", _names(list(present), "shadows"))
+    if sample == 0:
+        del present[version]
+    else:
+        present[version] = Shadow(version=version, sample=sample)
+    return _changed(state, state.model_copy(update={"shadows": tuple(present.values())}), "shadow")
+
+
+def rollback(state: State, history: Sequence[Change]) -> State:
+    """Withdraw all canaries; or if there are none, make the champion before this one the champion again.
+
+    A second rollback goes back one champion further, and never to one that was rolled back.
+
+    Raises:
+        Misconfigured: there are no canaries and no earlier champion.
+    """
+    if state.canaries:
+        return state.model_copy(update={"canaries": ()})
+    line = champions(history)
+    if len(line) < 2:  # noqa: PLR2004  the champion, and one before it
+        what = f"there are no canaries, and no champion before version '{state.champion}'"
+        raise _refused("rollback", what, "`promote` makes any version the champion")
+    return promote(state, line[-2])
+
+
+def restored(history: Sequence[Change], revision: int) -> State:
+    """Return the state after an earlier change; revision 0 is the state before the first change.
+
+    Raises:
+        Misconfigured: there is no such revision.
+    """
+    if history and revision == history[0].revision - 1:
+        return history[0].before
+    for change in history:
+        if change.revision == revision:
+            return change.after
+    known = f"there are {history[0].revision - 1} to {history[-1].revision}" if history else "there are none yet"
+    what = f"no revision {revision}"
+    raise _refused("rollback", what, known)
+
+
+def champions(history: Sequence[Change]) -> list[str]:
+    """Return the champions that a rollback would go back through, the current one last."""
+    line = [history[0].before.champion] if history else []
+    for change in history:
+        champion = change.after.champion
+        if champion == line[-1]:
+            continue
+        if change.action == ROLLBACK and champion in line:
+            del line[line.index(champion) + 1 :]
+        else:
+            line.append(champion)
+    return line
+
+
+def _changed(before: State, after: State, action: str) -> State:
+    if after == before:
+        raise _refused(action, "that is the state already")
+    if problems := contradictions(after, f"models {action}"):
+        raise Misconfigured(problems)
+    return after
+
+
+def _refused(action: str, what: str, expected: str = "") -> Misconfigured:
+    return Misconfigured([Problem(f"models {action}", what, expected)])
+
+
+def _names(versions: list[str], what: str) -> str:
+    return f"{what}: {', '.join(versions)}" if versions else f"there are no {what}"

@@ -1,0 +1,61 @@
+"""The page on rolling out a version works: its commands are run, as they stand there, on a real broker."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scorer.rollout.state import read_state
+from scorer.sandbox import Kafka
+from tests.docs.pages import BLOCK, ROOT, run
+
+PAGE = (ROOT / "docs/rollout.md").read_text()
+BLOCKS = BLOCK.findall(PAGE)
+
+
+@pytest.mark.prove  # a dozen commands, each a process of its own
+def test_every_command_of_the_page(tmp_path: Path, kafka: Kafka) -> None:
+    (settings,) = (yaml.safe_load(text) for _, file, text in BLOCKS if file == "rollout-settings.yaml")
+    model = ROOT / "models/flight-delays/1"
+    shutil.copytree(model, tmp_path / "models/flight-delays/1")
+    shutil.copytree(model, tmp_path / "new")
+    brokers = {
+        "bootstrap_servers": kafka.bootstrap,
+        "group_id": "page",
+        "input_topics": ["page.flights"],
+        "output_topic": "page.delays",
+        "dead_letter_topic": "page.dead",
+    }
+    document = {
+        "kafka": brokers | settings.pop("kafka"),
+        "events": {"schema": str(ROOT / "schemas/flight.avsc")},
+        "features": {"url": "redis://localhost:9/0"},
+        "model": {"path": "models/flight-delays"},
+        **settings,
+    }
+    (tmp_path / "scorer.yaml").write_text(yaml.safe_dump(document))
+    commands = [text for language, _, text in BLOCKS if language == "sh"]
+    assert len(commands) >= 6
+    said = run([*commands, "scorer models history --json > history.json"], tmp_path, 300).stdout
+    assert "created flight-delays.control" in said
+    assert "after `scorer models promote 2`" in said
+    history = yaml.safe_load((tmp_path / "history.json").read_text())
+    assert [change["to"] for change in history["changes"]] == [
+        "1",
+        "1, shadow 2 of 0.5",
+        "1, canary 2 at 1%, shadow 2 of 0.5",
+        "1, canary 2 at 25%, shadow 2 of 0.5",
+        "2",
+        "1",
+        "1, canary 2 at 25%, shadow 2 of 0.5",
+        "1, shadow 2 of 0.5",
+    ]
+    assert history["changes"][1]["why"] == "first look"
+
+
+def test_the_state_on_the_page_is_one() -> None:
+    (text,) = re.findall(r"^```yaml\n(champion.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    state = read_state(yaml.safe_load(text), "page")
+    assert str(state) == "1, canary 2 at 1%, shadow 3 of 0.1"

@@ -1,0 +1,225 @@
+"""The changes of a roll-out state, and the history, as pure functions."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scorer import rollout
+from scorer.errors import Misconfigured
+from scorer.rollout import Canary, Change, Held, Log, Shadow, State
+from scorer.rollout.changes import champions, restored
+from scorer.rollout.file import read_file, write_file
+from scorer.rollout.history import read_change
+from scorer.rollout.state import read_state
+
+VERSIONS = st.sampled_from(["1", "2", "3", "1e3", "no", "über 4"])
+COMMANDS = st.one_of(
+    st.tuples(st.just("promote"), VERSIONS),
+    st.tuples(st.just("canary"), VERSIONS, st.integers(0, 10_000).map(lambda hundredths: hundredths / 100)),
+    st.tuples(st.just("shadow"), VERSIONS, st.sampled_from([0.0, 0.25, 1.0])),
+    st.tuples(st.just("rollback")),
+)
+FIRST = State(champion="1")
+
+
+class Desk:
+    """Makes changes as commands do."""
+
+    def __init__(self) -> None:
+        self.held = Held()
+
+    def do(self, action: str, *words: object) -> bool:
+        before = self.held.state or FIRST
+        try:
+            if action == "rollback":
+                after = rollout.rollback(before, self.held.history)
+            else:
+                after = getattr(rollout, action)(before, *words)
+        except Misconfigured:
+            return False
+        change = self.held.next(action, after, before, by="somebody@here", why="why not")
+        self.held = Held(after, (*self.held.history, change))
+        return True
+
+    @property
+    def state(self) -> State:
+        assert self.held.state
+        return self.held.state
+
+
+@given(st.lists(COMMANDS, max_size=8))
+def test_whatever_is_done_leaves_a_valid_state_that_can_be_written_and_read(
+    commands: list[tuple[str, object]],
+) -> None:
+    desk = Desk()
+    for command in commands:
+        desk.do(*command)
+        state = desk.held.state
+        if state is None:
+            continue
+        assert read_state(json.loads(json.dumps(state.document())), "x") == state
+        assert sum(each.hundredths for each in state.canaries) <= 10_000
+        assert state.champion not in {each.version for each in state.canaries}
+    if desk.held.state:
+        again = read_file(write_file(desk.held.state, desk.held.history).encode(), "rollout.yaml")
+        assert (again.state, again.history) == (desk.held.state, desk.held.history)
+    assert [change.revision for change in desk.held.history] == list(range(1, len(desk.held.history) + 1))
+    assert all(one.after == two.before for one, two in zip(desk.held.history, desk.held.history[1:], strict=False))
+
+
+def test_a_promoted_canary_is_the_champion_and_nothing_else() -> None:
+    desk = Desk()
+    assert desk.do("canary", "2", 1.0)
+    assert desk.do("canary", "3", 5.0)
+    assert desk.do("shadow", "2", 1.0)
+    assert desk.do("promote", "2")
+    assert desk.state == State(champion="2", canaries=(Canary(version="3", percent=5.0, salt="3"),))
+    assert str(desk.state) == "2, canary 3 at 5%"
+
+
+def test_a_canary_keeps_its_salt_while_its_share_grows() -> None:
+    desk = Desk()
+    desk.do("canary", "2", 1.0, "mine")
+    desk.do("canary", "2", 25.0)
+    assert desk.state.canaries == (Canary(version="2", percent=25.0, salt="mine"),)
+    desk.do("canary", "2", 0.0)
+    assert desk.state == FIRST
+
+
+def test_rollback_withdraws_canaries_first_then_goes_back_champion_by_champion() -> None:
+    desk = Desk()
+    for version in ("2", "3"):
+        desk.do("canary", version, 10.0)
+        desk.do("promote", version)
+    desk.do("canary", "4", 10.0)
+    assert [desk.do("rollback") and desk.state.champion for _ in range(4)] == ["3", "2", "1", False]
+    assert desk.state == FIRST
+    desk.do("promote", "5")
+    assert champions(desk.held.history) == ["1", "5"], "what was rolled back is never gone back to"
+
+
+def test_a_revision_is_restored_exactly() -> None:
+    desk = Desk()
+    desk.do("canary", "2", 10.0)
+    canary = desk.state
+    desk.do("promote", "2")
+    assert restored(desk.held.history, 1) == canary
+    assert restored(desk.held.history, 0) == FIRST
+    with pytest.raises(Misconfigured, match="no revision 3; there are 0 to 2"):
+        restored(desk.held.history, 3)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("promote", "1"), "models promote: version '1' is the champion already"),
+        (("canary", "1", 5.0), "models canary: version '1' is the champion; a canary is another version"),
+        (("canary", "3", 0.0), "models canary: version '3' is no canary; canaries: 2"),
+        (("canary", "3", 60.0), "the canaries have 110 percent together; expected at most 100"),
+        (("canary", "2", 50.0), "models canary: that is the state already"),
+        (("shadow", "9", 0.0), "models shadow: version '9' is no shadow; there are no shadows"),
+    ],
+)
+def test_what_cannot_be_is_refused(command: tuple[str, ...], words: str) -> None:
+    action, *rest = command
+    state = State(champion="1", canaries=(Canary(version="2", percent=50, salt="2"),))
+    with pytest.raises(Misconfigured) as refused:
+        getattr(rollout, action)(state, *rest)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({}, "r.yaml: the key 'champion' is missing; expected keys: champion, canaries, shadows"),
+        ({"champion": 2}, "r.yaml: champion: found 2; expected text, in quotes if it looks like something else"),
+        ({"champoin": "2"}, "unknown key 'champoin'; did you mean 'champion'?"),
+        (
+            {"champion": "1", "guards": {"psi": 1}},
+            "r.yaml: guards: 'guards' is not supported by this version of scorer",
+        ),
+        ({"champion": "1", "ensembles": {"a": {}}}, "'ensembles' is not supported by this version of scorer"),
+        (
+            {"champion": "1", "canaries": [{"version": "2", "percnt": 1.0, "salt": "2"}]},
+            "r.yaml: canaries[0].percnt: unknown key 'percnt'; did you mean 'percent'?",
+        ),
+        ({"champion": "1", "canaries": [{"version": "2", "percent": 1.005, "salt": "2"}]}, "at most two decimals"),
+        ({"champion": "1", "canaries": [{"version": "2", "percent": 0.0, "salt": "2"}]}, "canaries[0].percent"),
+        ({"champion": "1", "canaries": [{"version": "1", "percent": 1.0, "salt": "1"}]}, "version '1' has two roles"),
+        ({"champion": "1", "shadows": [{"version": "2"}, {"version": "2"}]}, "duplicate version '2'"),
+        ([], "r.yaml: found []; expected a mapping of keys to values"),
+    ],
+)
+def test_a_wrong_document_says_what_and_where(document: object, words: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        read_state(document, "r.yaml")
+    assert words in str(refused.value)
+
+
+def test_parts_of_later_versions_may_stand_empty() -> None:
+    assert read_state({"champion": "1", "guards": [], "ensembles": {}}, "x") == FIRST
+
+
+def test_a_state_written_by_hand_needs_no_history() -> None:
+    held = read_file(b"champion: '2'\nshadows: [{version: '3'}]\n", "rollout.yaml")
+    assert held.state == State(champion="2", shadows=(Shadow(version="3"),))
+    assert held.history == ()
+
+
+def record(held: Held, state: State) -> Change:
+    return held.next("promote", state, held.state or FIRST, by="a@b")
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=30))
+def test_every_reader_agrees_and_of_changes_at_the_same_time_one_counts(steps: list[tuple[int, bool]]) -> None:
+    """Writers read at any time and append at any later time; readers begin at the first record, and agree."""
+    log: list[bytes] = []
+    views = [Held() for _ in range(4)]
+    counted: list[str] = []
+    writer = Log("m")
+    for number, (who, reads) in enumerate(steps):
+        if reads:
+            views[who] = reader(log).held
+            continue
+        change = record(views[who], State(champion=f"v{number}"))
+        log.append(writer.record(change))
+        follows_the_last = change.base == (counted[-1] if counted else "")
+        assert (change.id in {each.id for each in reader(log).held.history}) == follows_the_last
+        counted += [change.id] * follows_the_last
+    assert [change.id for change in reader(log).held.history] == counted
+    noisy = [piece for each in log for piece in (b"garbage", each, each, b"{}", None)]
+    assert reader(noisy).held == reader(log).held, "what is no change, and what stands twice, changes nothing"
+
+
+def reader(log: list[bytes] | list[bytes | None], model: str = "m") -> Log:
+    read = Log(model)
+    for value in log:
+        read.read(value)
+    return read
+
+
+def test_models_share_a_log() -> None:
+    one, other = record(Held(), State(champion="2")), record(Held(), State(champion="9"))
+    log = [Log("m").record(one), Log("n").record(other)]
+    states = [reader(log, model).held.state for model in "mn"]
+    assert states == [State(champion="2"), State(champion="9")]
+
+
+def test_a_state_of_a_later_version_counts_and_is_named_while_the_old_one_stays() -> None:
+    first = record(Held(), State(champion="2"))
+    log = [Log("m").record(first)]
+    later = json.loads(log[0]) | {"id": "later", "base": first.id, "revision": 2}
+    later["after"] = {"champion": "3", "guards": {"psi": 0.2}}
+    log.append(json.dumps(later).encode())
+    held = reader(log).held
+    assert held.state == State(champion="2")
+    assert "'guards' is not supported by this version of scorer" in held.problem
+    stale = record(reader(log[:1]).held, State(champion="4"))
+    assert reader([*log, Log("m").record(stale)]).held == held, "it does not follow the last change"
+
+
+def test_a_change_reads_as_it_was_written() -> None:
+    change = record(Held(), State(champion="2", canaries=(Canary(version="3", percent=0.01, salt="s"),)))
+    assert read_change(json.loads(json.dumps(change.document())), "x") == change

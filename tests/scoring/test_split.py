@@ -1,0 +1,126 @@
+"""Several arms in one batch: each row has the score, the rejections and the look-ups of its own version."""
+
+import numpy as np
+import pytest
+import xgboost
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from scorer.batch import Events, Lookup, Outcome
+from scorer.model import Booster
+from scorer.plan import Plan
+from scorer.scoring import Arm, Features, Member, Scorer, SplitScorer, union_of
+from tests.scoring.batches import FIELDS, Row, Table, events
+
+PLANE = 'plane: {key: "plane:{tailnum}", layout: hash, fields: [seats]'
+PLANS = [
+    f"entities: {{{PLANE}}}}}\ncolumns: [{{name: fare, event: fare}}, {{name: seats, entity: plane, field: seats}}]",
+    f"""
+entities:
+  {PLANE}, when_missing: dead-letter}}
+  airport: {{key: "airport:{{origin}}", layout: hash, fields: [runways]}}
+columns: [{{name: runways, entity: airport, field: runways}}, {{name: seats, entity: plane, field: seats}}]
+""",
+    "columns: [{name: distance, event: distance}, {name: fare, event: fare}]",
+]
+
+
+def booster(seed: int, names: tuple[str, ...]) -> Booster:
+    rng = np.random.default_rng(seed)
+    values = rng.random((300, len(names)), np.float32) * 10
+    data = xgboost.DMatrix(values, (values @ rng.random(len(names))) > 5, feature_names=list(names))
+    return Booster(xgboost.train({"objective": "binary:logistic", "nthread": 1, "seed": seed}, data, 4))
+
+
+READ = [Plan.parse(text, "plan.yaml") for text in PLANS]
+BOOSTERS = [booster(seed, plan.names) for seed, plan in enumerate(READ)]
+ARMS = [
+    Arm("delays", str(number + 1), "canary" if number else "champion", tuple(each.name for each in plan.entities))
+    for number, plan in enumerate(READ)
+]
+
+
+def table() -> Table:
+    planes = {b"plane:N%d" % number: {"seats": float(number)} for number in range(5)}
+    return Table({"plane": planes, "airport": {b"airport:JFK": {"runways": 4.0}}})
+
+
+def split(assigned: list[int], store: Table, arms: int = 3) -> SplitScorer:
+    def unused(*_: object) -> list[object]:
+        raise AssertionError
+
+    members = [
+        Member(arm, plan, Features(plan, FIELDS, unused, "impute", "wait"), booster)  # type: ignore[arg-type]  # never called
+        for arm, plan, booster in zip(ARMS[:arms], READ[:arms], BOOSTERS[:arms], strict=True)
+    ]
+    union = Features(Plan("all", union_of(READ[:arms]), ()), FIELDS, store.fetch, "impute", "wait")
+
+    def assign(_: Events) -> NDArray[np.uint8]:
+        return np.array(assigned, np.uint8)
+
+    return SplitScorer(members, assign, union)
+
+
+def alone(number: int, batch: Events, store: Table) -> Outcome:
+    features = Features(READ[number], FIELDS, store.fetch, "impute", "wait")
+    return Scorer(ARMS[number], features, BOOSTERS[number]).score(batch, 1.5)
+
+
+ROWS = st.one_of(
+    st.none(),
+    st.fixed_dictionaries(
+        {"origin": st.sampled_from(["JFK", "EWR"]), "fare": st.sampled_from([1.0, 5.5, float("inf")])},
+        optional={"tailnum": st.sampled_from(["N1", "N2", "N9"]), "distance": st.floats(0, 10, width=32)},
+    ),
+)
+
+
+@given(st.lists(st.tuples(ROWS, st.integers(0, 2)), max_size=12))
+def test_each_row_is_scored_as_its_version_alone_would(drawn: list[tuple[Row | None, int]]) -> None:
+    rows, assigned = [row for row, _ in drawn], [arm for _, arm in drawn]
+    batch, store = events(rows), table()
+    outcome = split(assigned, store).score(batch, 1.5)
+    assert len(store.asked) <= 1, "one look-up for all arms"
+    each_alone = [alone(number, batch, table()) for number in range(3)]
+    found = outcome.predictions
+    rejected = {each.row: each for each in outcome.rejected}
+    assert sorted([*found.rows.tolist(), *rejected]) == list(range(len(rows)))
+    for row, (values, arm) in enumerate(drawn):
+        arm = 0 if values is None else arm  # noqa: PLW2901  what cannot be decoded belongs to the champion
+        expected = each_alone[arm]
+        assert found.arms[found.arm[row]] == (str(arm + 1), "canary" if arm else "champion")
+        refusals = [each for each in expected.rejected if each.row == row]
+        assert ([rejected[row]] if row in rejected else []) == refusals
+        if not refusals:
+            assert found.scores[row].tobytes() == expected.predictions.scores[row].tobytes()
+        missing = {name for name, gone in zip(found.entities, found.missing[row], strict=True) if gone}
+        alone_missing = zip(expected.predictions.entities, expected.predictions.missing[row], strict=True)
+        assert missing == {name for name, gone in alone_missing if gone}
+    good = [(row, arm) for row, (values, arm) in enumerate(drawn) if values is not None]
+    plane = found.entities.index("plane")
+    assert outcome.matrix.lookups[plane].sum() == sum(arm < 2 for _, arm in good)
+
+
+def test_an_entity_that_versions_define_alike_is_one_and_each_key_is_asked_for_once() -> None:
+    store = table()
+    rows: list[Row | None] = [{"tailnum": "N1", "origin": "JFK", "fare": 1.0}] * 4
+    outcome = split([0, 1, 1, 2], store).score(events(rows), 1.5)
+    assert store.asked == [{"plane": [b"plane:N1"], "airport": [b"airport:JFK"]}]
+    assert [each.entity for each in outcome.found] == ["plane", "airport"]
+    assert outcome.matrix.lookups[:, Lookup.HIT].tolist() == [3, 2]
+
+
+def test_an_entity_is_not_looked_up_for_rows_of_versions_that_do_not_use_it() -> None:
+    store = table()
+    rows: list[Row | None] = [{"tailnum": "N1", "origin": "JFK", "fare": 1.0}, {"tailnum": "N2", "origin": "EWR"}]
+    split([2, 0], store).score(events(rows), 1.5)
+    assert store.asked == [{"plane": [b"plane:N2"], "airport": []}]
+
+
+@pytest.mark.parametrize("assigned", [[0, 0], [1, 1], [2, 2]])
+def test_an_arm_without_rows_is_not_called(assigned: list[int]) -> None:
+    rows: list[Row | None] = [{"tailnum": "N1", "origin": "JFK", "fare": 1.0, "distance": 2.0}] * 2
+    found = split(assigned, table()).score(events(rows), 1.5).predictions
+    assert found.rows.tolist() == [0, 1]
+    assert found.arm.tolist() == assigned
