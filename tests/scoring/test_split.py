@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scorer.batch import Events, Lookup, Outcome
+from scorer.batch import NO_COLUMN, NO_SLOT, Events, Lookup, Outcome, Predictions
 from scorer.model import Booster
 from scorer.plan import Plan
 from scorer.scoring import Arm, Features, Member, Scorer, SplitScorer, union_of
+from scorer.scoring.explaining import Explaining
+from scorer.settings import When
 from tests.scoring.batches import FIELDS, Row, Table, events
 
 PLANE = 'plane: {key: "plane:{tailnum}", layout: hash, fields: [seats]'
@@ -39,6 +41,11 @@ ARMS = [
     Arm("delays", str(number + 1), "canary" if number else "champion", tuple(each.name for each in plan.entities))
     for number, plan in enumerate(READ)
 ]
+# Of the first version every prediction is explained, of the others those with higher scores, by more columns.
+EXPLAIN = [
+    Explaining(each.explainer(1 << 30), plan.names, number + 1, When("above", 0.3 * number)).explain
+    for number, (each, plan) in enumerate(zip(BOOSTERS, READ, strict=True))
+]
 
 
 def table() -> Table:
@@ -51,8 +58,8 @@ def split(assigned: list[int], store: Table, arms: int = 3) -> SplitScorer:
         raise AssertionError
 
     members = [
-        Member(arm, plan, Features(plan, FIELDS, unused, "impute", "wait"), booster)  # type: ignore[arg-type]  # never called
-        for arm, plan, booster in zip(ARMS[:arms], READ[:arms], BOOSTERS[:arms], strict=True)
+        Member(arm, plan, Features(plan, FIELDS, unused, "impute", "wait"), booster, explain)  # type: ignore[arg-type]  # never called
+        for arm, plan, booster, explain in [*zip(ARMS, READ, BOOSTERS, EXPLAIN, strict=True)][:arms]
     ]
     union = Features(Plan("all", union_of(READ[:arms]), ()), FIELDS, store.fetch, "impute", "wait")
 
@@ -64,7 +71,17 @@ def split(assigned: list[int], store: Table, arms: int = 3) -> SplitScorer:
 
 def alone(number: int, batch: Events, store: Table) -> Outcome:
     features = Features(READ[number], FIELDS, store.fetch, "impute", "wait")
-    return Scorer(ARMS[number], features, BOOSTERS[number]).score(batch, 1.5)
+    return Scorer(ARMS[number], features, BOOSTERS[number], explain=EXPLAIN[number]).score(batch, 1.5)
+
+
+def explanation(found: Predictions, row: int) -> list[tuple[str, float, float]] | None:
+    """The columns of a row's explanation with their values and contributions."""
+    explained = found.explanations
+    if explained is None or (line := explained.slots[row]) == NO_SLOT:
+        return None
+    columns, values = explained.columns[line], np.nan_to_num(explained.values[line], nan=-1)
+    lines = zip(columns, values, explained.contributions[line], strict=True)
+    return [(explained.names[column], value, part) for column, value, part in lines if column != NO_COLUMN]
 
 
 ROWS = st.one_of(
@@ -94,6 +111,7 @@ def test_each_row_is_scored_as_its_version_alone_would(drawn: list[tuple[Row | N
         assert ([rejected[row]] if row in rejected else []) == refusals
         if not refusals:
             assert found.scores[row].tobytes() == expected.predictions.scores[row].tobytes()
+            assert explanation(found, row) == explanation(expected.predictions, row)
         missing = {name for name, gone in zip(found.entities, found.missing[row], strict=True) if gone}
         alone_missing = zip(expected.predictions.entities, expected.predictions.missing[row], strict=True)
         assert missing == {name for name, gone in alone_missing if gone}
