@@ -401,6 +401,13 @@ class ModelSettings(Group):
         "topic where `kafka.control_topic` is set, otherwise file where there is such a file, otherwise off.",
     )
 
+    @field_validator("rollout")
+    @classmethod
+    def _beside_a_folder(cls, home: str | None, info: ValidationInfo) -> str | None:
+        if home == "file" and isinstance(info.data.get("path"), str):
+            raise ValueError("expected topic or off: rollout.yaml is kept in a folder, and model.path is an address")
+        return home
+
 
 class BatchSettings(Group):
     """The limits of a batch, which ends when one of them is reached."""

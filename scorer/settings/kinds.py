@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from annotated_types import Ge, Le
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
@@ -60,7 +60,9 @@ def _not_empty(given: object) -> object:
 
 
 def _located(given: object, info: ValidationInfo) -> Path | str:
-    """Return an address with a scheme as it is, and anything else as a path."""
+    """Return an address with a scheme as it is, and anything else as a path; `file://` is one."""
+    if isinstance(given, str) and given.startswith("file://"):
+        given = unquote(urlsplit(given).path)
     if isinstance(given, str) and _SCHEME.match(given):
         return given
     if not given or not isinstance(given, str | Path):

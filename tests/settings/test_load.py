@@ -178,6 +178,17 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: py
     assert load(Path("../scorer.yaml"), {}).settings.model.path == tmp_path / "m"
 
 
+def test_a_file_url_of_models_is_its_path(read: Load) -> None:
+    assert read({"model.path": "file:///srv/my%20models/x"}).settings.model.path == Path("/srv/my models/x")
+
+
+def test_a_roll_out_state_in_a_file_needs_a_folder(read: Load, problems: Problems) -> None:
+    assert read({"model.rollout": "file"}).settings.model.rollout == "file"
+    (problem,) = problems({"model.rollout": "file", "model.path": "s3://bucket/models/x"})
+    assert problem.where.startswith("model.rollout")
+    assert problem.expected.startswith("expected topic or off: rollout.yaml is kept in a folder")
+
+
 @pytest.mark.parametrize("address", ["s3://bucket/models/x", "mlflow:/x"])
 def test_an_address_of_models_is_no_relative_path(read: Load, address: str) -> None:
     assert read({"model.path": address}).settings.model.path == address
