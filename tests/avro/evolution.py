@@ -92,10 +92,13 @@ def _field(field: dict[str, Any], source: random.Random) -> dict[str, Any]:
 
 def resolved(writer: Any, reader: Any, body: bytes) -> Any:
     """What fastavro makes of a body, or the error that it raises."""
+    return read_by(fastavro.parse_schema(bare(writer)), fastavro.parse_schema(bare(reader)), body)
+
+
+def read_by(writer: Any, reader: Any, body: bytes) -> Any:
+    """The same, of schemas as fastavro has parsed them."""
     try:
-        return fastavro.schemaless_reader(
-            io.BytesIO(body), fastavro.parse_schema(bare(writer)), fastavro.parse_schema(bare(reader))
-        )
+        return fastavro.schemaless_reader(io.BytesIO(body), writer, reader)
     except Exception as error:  # noqa: BLE001  of many kinds
         return error
 

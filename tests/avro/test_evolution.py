@@ -141,6 +141,7 @@ CARD = {"type": "record", "name": "Card", "fields": [{"name": "number", "type": 
         ("int", b"\x02", "long", 1),
         ("int", b"\x02", "double", 1.0),
         ("long", b"\x82\x80\x80\x10", "float", 16777216.0),  # 2**24 + 1, which no float32 is
+        ("long", b"\xfe\xff\xff\xff\xff\xef\xff\xff\xff\x01", "float", 9.223371487098962e18),  # rounded once, as Java
         ("float", b"\x00\x00\xc0\x3f", "double", 1.5),
         ("bytes", b"\x02a", "string", "a"),
         (["null", "int"], b"\x00", ["long", "null"], None),

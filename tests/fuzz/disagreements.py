@@ -21,6 +21,10 @@ STRICTER = {
 PASSED_OVER = "fastavro does not measure what it passes over since the reader does not need it"
 BLOCK = "fastavro does not compare the count and the size of a block with the bytes that are left"
 LENGTHS = (Fault.TRUNCATED, Fault.NEGATIVE_LENGTH, Fault.BAD_COUNT)
+ROUNDED = "a long as a float"
+_ROUNDED = (
+    "fastavro rounds it to a double, which is rounded again; the decoder rounds once, to the nearest, as Java does"
+)
 UNUSED_TEXT = "text that is passed over is not UTF-8"
 _UNUSED_TEXT = "the only case in which the decoder is laxer: nobody reads that text, so it is not looked at"
 
@@ -44,7 +48,8 @@ def explanations() -> dict[str, str]:
     """Return the reason of each disagreement, by its name."""
     lengths = {f"{_word(fault)}, passed over": PASSED_OVER for fault in LENGTHS}
     blocks = {f"{_word(fault)}, in a block": BLOCK for fault in LENGTHS}
-    return {_word(fault): why for fault, why in STRICTER.items()} | lengths | blocks | {UNUSED_TEXT: _UNUSED_TEXT}
+    others = {ROUNDED: _ROUNDED, UNUSED_TEXT: _UNUSED_TEXT}
+    return {_word(fault): why for fault, why in STRICTER.items()} | lengths | blocks | others
 
 
 def _word(fault: Fault) -> str:

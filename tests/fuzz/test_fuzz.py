@@ -20,6 +20,7 @@ from tests.fuzz.__main__ import main
 from tests.fuzz.decoding import Decoded, Watched
 from tests.fuzz.disagreements import explanations
 from tests.fuzz.mutations import EDIT, MOST_EDITS, Choices, Edit, choices, mutants, pooled
+from tests.fuzz.oracle import halfway
 from tests.fuzz.report import unseen
 from tests.fuzz.runner import Plan, alone
 from tests.fuzz.totals import Totals
@@ -152,6 +153,20 @@ def test_what_is_wrong_is_found(plant: Callable[[Decoded], None], monkeypatch: p
     honest = Watched.watch
     monkeypatch.setattr(Watched, "watch", watch)
     assert chunk.run(seed=2, number=0, families=6, share=20).findings
+
+
+@pytest.mark.parametrize(
+    ("single", "double", "is_so"),
+    [
+        (9.223371487098962e18, float(9223371761976868863), True),
+        (9.223371487098962e18, float(9223371761976868863 - 2**20), False),
+        (9.22337093734314e18, float(9223371761976868863), False),
+        (1.5, 1.75, False),
+        (None, 1.0, False),
+    ],
+)
+def test_a_float_that_was_rounded_twice_is_known(single: Any, double: float, is_so: bool) -> None:  # noqa: FBT001  by name
+    assert halfway(single, double) == is_so
 
 
 def crash(*_: object) -> Totals:
