@@ -11,7 +11,7 @@ from statistics import median
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks import feast, flame, harness, report, schemas, stages, startup, sweeps, trees
+from benchmarks import explain, feast, flame, harness, report, schemas, stages, startup, sweeps, trees
 from benchmarks.compare import Wanted, compare
 from benchmarks.contenders import BASE, LAYOUTS, RIVALS, SCORER, contenders, replica
 from benchmarks.peer import BATCHES
@@ -72,6 +72,10 @@ def _trees(_: argparse.Namespace, console: Console) -> int:
     return trees.run(console)
 
 
+def _explain(_: argparse.Namespace, console: Console) -> int:
+    return explain.run(console)
+
+
 def _schemas(_: argparse.Namespace, console: Console) -> int:
     return schemas.run(console)
 
@@ -86,6 +90,7 @@ def _startup(chosen: argparse.Namespace, console: Console) -> int:
 
 WHAT = {
     "compare": _compare,
+    "explain": _explain,
     "feast": _feast,
     "flame": _flame,
     "schemas": _schemas,
@@ -114,7 +119,7 @@ def _arguments() -> argparse.ArgumentParser:
         nargs="?",
         choices=WHAT,
         default="compare",
-        help="compare, Feast, a flame graph, schemas that change, stages, what a start costs, scale, or trees",
+        help="compare, explanations, Feast, flame graph, schemas that change, stages, what a start costs, scale, trees",
     )
     add("--events", type=positive, default=default.events, metavar="N", help="a backlog, before each one's share")
     add("--repeat", type=positive, default=default.rounds, metavar="N", help="rounds (default: %(default)s)")

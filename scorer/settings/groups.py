@@ -229,7 +229,7 @@ class ExplainSettings(Group):
         ge=0,
         le=100_000_000_000,
         description="Most memory for the tables of a model, from which explanations are computed. A model that needs "
-        "more is explained by XGBoost itself, which takes a hundred times as long; the log says so.",
+        "more is explained by XGBoost itself, which takes 50 to 100 times as long; the log says so.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Explains margins: by tables if those agree with XGBoost, otherwise by XGBoost itself, a hundred times slower."""
+"""Explains margins: by tables if those agree with XGBoost, otherwise by XGBoost itself, 50 to 100 times slower."""
 
 from collections.abc import Callable
 from typing import Any
@@ -84,7 +84,7 @@ class Explainer:
         except (LookupError, TypeError, ValueError) as error:  # NotCovered, or a form of a later XGBoost
             why = error if isinstance(error, NotCovered) else f"its trees are saved in an unknown form: {error!r}"
             if not _is_linear(learner):
-                self.concern = f"XGBoost itself explains predictions, a hundred times more slowly than by tables: {why}"
+                self.concern = f"XGBoost itself explains predictions, 50 to 100 times more slowly than by tables: {why}"
             return self._by_booster, f"booster: {why}"
         self.bytes = built.bytes
         return compute, COMPILED
