@@ -1,6 +1,7 @@
 """The versions of a roll-out state that score users' events, as one decoder, one look-up and one scorer."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +83,7 @@ class Lineup:
                 serving.plan,
                 serving.features(_looks_nothing_up),
                 serving.booster,
+                serving.bundle.plan_file.read_bytes(),
                 serving.explain(),
             )
             for name, serving in self.roles
@@ -90,10 +92,12 @@ class Lineup:
         return SplitScorer(members, self._assign, self.champion.features(fetch, union), watch)
 
     def _assign(self, events: Events) -> NDArray[np.uint8]:
-        keys = events.keys or [None] * events.rows
-        null = np.array([key is None for key in keys], np.bool_)
+        keys, null = events.keys or [None] * events.rows, np.zeros(events.rows, np.bool_)
+        if None in keys:
+            null = np.array([key is None for key in keys], np.bool_)
+            keys = [key or b"" for key in keys]
         ids = Spans(events.data, events.id_starts, events.id_ends)
-        return self._arms.of(Texts.of([key or b"" for key in keys]), null, ids)
+        return self._arms.of(Texts.of(cast("Sequence[bytes]", keys)), null, ids)
 
 
 def _looks_nothing_up(requests: Sequence[Request], now: float) -> list[Reply]:  # noqa: ARG001  as `Fetch` has it

@@ -7,7 +7,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.batch import NO_COLUMN, NO_SLOT, Events, Explanations, Found, Lookup, Matrix, Outcome, Predictions, Rejected
+from scorer.batch import (
+    NO_COLUMN,
+    NO_SLOT,
+    Events,
+    Explanations,
+    Found,
+    Lookup,
+    Matrix,
+    Outcome,
+    Predictions,
+    Rejected,
+    Scores,
+)
 from scorer.model import Booster
 from scorer.plan import Entity, Plan
 from scorer.scoring.features import Features, good_rows
@@ -23,6 +35,7 @@ class Member(NamedTuple):
     plan:     the plan of the version.
     features: assembles its matrix; it looks nothing up.
     booster:  the model.
+    source:   the text of the plan: versions with the same have one matrix.
     explain:  explains predictions; None if none is explained.
     """
 
@@ -30,6 +43,7 @@ class Member(NamedTuple):
     plan: Plan
     features: Features
     booster: Booster
+    source: bytes
     explain: Explain | None = None
 
 
@@ -51,6 +65,8 @@ class SplitScorer:
         self._columns = [[entities.index(shared(each)) for each in member.plan.entities] for member in members]
         self._users = np.array([[at in columns for columns in self._columns] for at in range(len(entities))], np.bool_)
         self._paths = [member.plan.fields | member.plan.texts for member in members]
+        sources = [member.source for member in members]
+        self._groups = [np.flatnonzero([each == source for each in sources]) for source in dict.fromkeys(sources)]
 
     def score(self, events: Events, now: float) -> Outcome:
         """Score a batch.
@@ -71,10 +87,10 @@ class SplitScorer:
             found = self._union.look_up(keyed, events, now)
         whole = _Whole.empty(events.rows, len(self._names), self._members[0].booster)
         rejected = of_version(self._members[0].arm.version, events.rejected)
-        for number in range(len(self._members)):
-            rows = np.flatnonzero(good & (arms == number))
+        for group in self._groups:
+            rows = np.flatnonzero(good & np.isin(arms, group)) if len(self._groups) > 1 else np.flatnonzero(good)
             if len(rows):
-                rejected += self._score_arm(number, rows, events, found, whole)
+                rejected += self._score_group(group, rows, arms, _Batch(events, found), whole)
         matrix = Matrix(
             np.empty((events.rows, 0), np.float32),
             missing=whole.missing,
@@ -83,23 +99,46 @@ class SplitScorer:
         )
         return Outcome(self._predictions(events, arms, whole, rejected, now), rejected, matrix, found)
 
-    def _score_arm(
-        self, number: int, rows: NDArray[np.int64], events: Events, found: Sequence[Found], whole: "_Whole"
+    def _score_group(
+        self,
+        group: NDArray[np.intp],
+        rows: NDArray[np.int64],
+        arms: NDArray[np.uint8],
+        batch: "_Batch",
+        whole: "_Whole",
     ) -> list[Rejected]:
-        """Score the rows of one arm in one call, write the results to `whole`, and return the rejected rows."""
-        member, columns = self._members[number], self._columns[number]
+        """Score the rows of the arms that share a plan, those of each arm in one call; return the rejected rows.
+
+        Args:
+            group: the numbers of the arms.
+            rows: the rows that belong to them.
+            arms: [rows of the batch], the arm of each.
+            batch: what was decoded and looked up.
+            whole: output, the results of the rows.
+        """
+        events, found, columns = batch.events, batch.found, self._columns[group[0]]
         with self._assemble:
-            mine = events.take(rows, self._paths[number])
-            matrix = member.features.assemble(mine, [found[column].take(rows) for column in columns])
-        with self._score:
-            scores = member.booster.score(matrix.values)
-            rejected = [*matrix.rejected, *scores.rejected]
-            if member.explain and (explained := member.explain(mine, matrix, scores, scored_rows(len(rows), rejected))):
-                whole.explained.append((rows, explained))
-        whole.scores[rows] = scores.values
+            if len(rows) == events.rows:
+                mine, lines = events, [found[column] for column in columns]
+            else:
+                mine = events.take(rows, self._paths[group[0]])
+                lines = [found[column].take(rows) for column in columns]
+            matrix = self._members[group[0]].features.assemble(mine, lines)
         whole.missing[rows[:, np.newaxis], columns] = matrix.missing
         whole.lookups[columns] += matrix.lookups
-        return of_version(member.arm.version, [replace(each, row=int(rows[each.row])) for each in rejected])
+        refused = [replace(each, row=int(rows[each.row])) for each in matrix.rejected]
+        with self._score:
+            for number in group.tolist():
+                chosen = np.flatnonzero(arms[rows] == number)
+                if len(chosen):
+                    scores = self._members[number].booster.score(matrix.values[chosen])
+                    whole.scores[rows[chosen]] = scores.values
+                    refused += [replace(each, row=int(rows[chosen[each.row]])) for each in scores.rejected]
+                    if explain := self._members[number].explain:
+                        kept = chosen[~np.isin(rows[chosen], [each.row for each in refused])]
+                        if explained := explain(mine, matrix, Scores(whole.scores[rows]), kept):
+                            whole.explained.append((rows, explained))
+        return [replace(each, version=self._members[arms[each.row]].arm.version) for each in refused]
 
     def _predictions(
         self, events: Events, arms: NDArray[np.uint8], whole: "_Whole", rejected: list[Rejected], now: float
@@ -121,6 +160,13 @@ class SplitScorer:
             scored_at=int(now * 1000),
             explanations=_together(whole.explained, events.rows),
         )
+
+
+class _Batch(NamedTuple):
+    """What was decoded and looked up for a batch."""
+
+    events: Events
+    found: Sequence[Found]  # in the order of `union_of`
 
 
 class _Whole(NamedTuple):
@@ -158,7 +204,8 @@ def _together(parts: Sequence[tuple[NDArray[np.int64], Explanations]], rows: int
     line = name = 0
     for at, part in parts:
         end, width = line + len(part.columns), part.columns.shape[1]
-        whole.slots[at] = np.where(part.slots == NO_SLOT, NO_SLOT, part.slots + line)
+        has = part.slots != NO_SLOT
+        whole.slots[at[has]] = part.slots[has] + line
         whole.columns[line:end, :width] = np.where(part.columns == NO_COLUMN, NO_COLUMN, part.columns + name)
         whole.values[line:end, :width] = part.values
         whole.contributions[line:end, :width] = part.contributions

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+import yaml
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, though not in the way mypy asks for
     AclBinding,
     AclBindingFilter,
@@ -14,6 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, t
     ResourcePatternType,
     ResourceType,
 )
+from confluent_kafka.cimpl import NewTopic
 
 from scorer.check import Report, examine
 from scorer.kafka import Cluster, examine_rights
@@ -157,6 +159,19 @@ def test_each_missing_right_is_named_and_a_replica_runs_with_exactly_those(
         grant.remove(world.admin)
         assert lacking(world) == [grant]
         grant.make(world.admin)
+
+
+def test_a_control_topic_needs_the_right_to_read_it(make_world: MakeWorld, guarded: Guarded) -> None:
+    world = make_guarded_world(make_world, guarded)
+    control = f"{world.input}.control"
+    world.admin.create_topics([NewTopic(control, 1)])[control].result()
+    configured = yaml.safe_load((world.folder / "scorer.yaml").read_text())
+    configured["kafka"]["control_topic"] = control
+    (world.folder / "scorer.yaml").write_text(yaml.safe_dump(configured))
+    read = Grant("Read", "--topic", control, "literal")
+    assert set(lacking(world)) == needed(world) | {read}
+    read.make(world.admin)
+    assert set(lacking(world)) == needed(world)
 
 
 @pytest.mark.prove

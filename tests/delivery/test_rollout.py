@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any, cast
 
 import fastavro
@@ -234,9 +235,9 @@ def test_a_shadow_scores_for_its_own_topic_alone(make_world: MakeWorld) -> None:
 def test_four_replicas_agree_through_fifty_switches_under_load(make_world: MakeWorld, delivery: str) -> None:
     world = made(make_world, delivery, {"kafka__control_topic": "set"}, partitions=8)
     add_versions(world, 6)
-    for _ in range(4):
+    for replicas in range(1, 5):
         world.start()
-    world.until(lambda: shared_by(world, 4), "four replicas")
+        world.until(partial(shared_by, world, replicas), f"{replicas} replicas", 180)
     last = State(champion="1")
     with under_load(world, 1_000), changing(world) as change:
         for switch in range(50):

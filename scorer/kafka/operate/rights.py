@@ -42,7 +42,8 @@ def examine_rights(kafka: KafkaSettings, cluster: Cluster, seconds: float = TRY_
         Fatal: the brokers refuse a request.
     """
     grants = Grants(kafka, seconds)
-    topics = grants.on_topics([*kafka.input_topics, kafka.output_topic, kafka.dead_letter_topic])
+    control = [kafka.control_topic] if kafka.control_topic else []
+    topics = grants.on_topics([*kafka.input_topics, kafka.output_topic, kafka.dead_letter_topic, *control])
     lacks = [*_on_topics(kafka, topics), *_on_group(kafka, grants.on_group(kafka.group_id))]
     failed = []
     try:
@@ -61,9 +62,10 @@ def examine_rights(kafka: KafkaSettings, cluster: Cluster, seconds: float = TRY_
 
 def _on_topics(kafka: KafkaSettings, topics: Mapping[str, Operations]) -> Iterator[Right]:
     for name, allowed in topics.items():
-        if name in kafka.input_topics and AclOperation.READ not in allowed:
+        is_read = name in kafka.input_topics or name == kafka.control_topic  # commands write to the latter
+        if is_read and AclOperation.READ not in allowed:
             yield to_read(name)
-        if name not in kafka.input_topics and AclOperation.WRITE not in allowed:
+        if not is_read and AclOperation.WRITE not in allowed:
             yield to_write(name)
 
 
