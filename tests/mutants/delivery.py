@@ -6,6 +6,7 @@ CHECKPOINT = "tests/kafka/delivery/test_checkpoint.py"
 TRANSACTIONS = "tests/kafka/delivery/test_exactly_once.py"
 GUARANTEES = "tests/delivery/test_guarantees.py::"
 RIGHTS = "tests/delivery/test_rights.py::"
+REPLICAS = "tests/store/redis/test_replicas.py"
 REFUSED = "tests/delivery/test_refused_writes.py::"
 
 MUTANTS = [
@@ -99,6 +100,27 @@ MUTANTS = [
         "asked is what and time.monotonic() - when < PREFETCH_SECONDS",
         "True",
         "tests/store/redis/test_prefetch.py",
+    ),
+    Mutant(
+        "masters of a cluster are read in place of their replicas",
+        "scorer.store.redis.slots:_ask",
+        "target.replicas and replicas",
+        "False",
+        REPLICAS,
+    ),
+    Mutant(
+        "replicas of a cluster are not told that they are read",
+        "scorer.store.redis.dial:_introduce",
+        "target.replicas and target.form == 'cluster'",
+        "False",
+        REPLICAS,
+    ),
+    Mutant(
+        "a replica that is out of sync or away is read behind sentinels",
+        "scorer.store.redis.sentinel:_in_sync",
+        "address and told.get('flags') == 'slave' and (told.get('master-link-status') == 'ok')",
+        "address",
+        REPLICAS,
     ),
     Mutant(
         "an end is committed before the records in hand",

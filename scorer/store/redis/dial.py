@@ -155,6 +155,8 @@ def _introduce(link: Link, target: Target, deadline: Deadline) -> None:
     asked = [("AUTH", *login[not login[0] :])] if any(login) else []
     asked += [("CLIENT", "SETNAME", options["client_name"])] if options.get("client_name") else []
     asked += [("SELECT", options["db"])] if options.get("db") else []
+    if target.replicas and target.form == "cluster":  # otherwise a replica redirects to its master
+        asked += [("READONLY",)]
     if asked:
         commands = [command(*(str(part).encode() for part in parts)) for parts in asked]
         link.ask(b"".join(commands), np.full(len(asked), BARE))
