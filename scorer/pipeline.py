@@ -134,9 +134,12 @@ def _next_two(parts: Parts, ahead: InHand | None) -> tuple[InHand | None, InHand
 
     Args:
         parts: what they pass through.
-        ahead: the batch that was polled ahead; partitions lost meanwhile leave it.
+        ahead: the batch that was polled ahead, if there is one.
+
+    Returns:
+        Both, as far as they are still ours after the last call of the consumer.
     """
-    batch = ahead and _current(parts, ahead)
+    batch = ahead
     if batch is None:
         with parts.watch.stage("consume"):
             records = parts.source.poll()

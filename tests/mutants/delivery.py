@@ -74,14 +74,7 @@ MUTANTS = [
         "tests/test_pipeline.py",
     ),
     Mutant(
-        "a batch that was polled ahead is kept after its partitions went",
-        "scorer.pipeline:_next_two",
-        "_current(parts, ahead)",
-        "ahead",
-        "tests/test_pipeline.py",
-    ),
-    Mutant(
-        "a batch is kept although its partitions went while the next one was polled",
+        "a batch is kept although its partitions went after it was polled",
         "scorer.pipeline:_next_two",
         "_current(parts, batch)",
         "batch",
