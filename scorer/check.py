@@ -225,7 +225,7 @@ def _examine_redis(settings: Settings, serving: Serving | None, report: Report) 
     assert settings.features is not None  # noqa: S101  the caller's condition
     url, timeout_ms = settings.features.url, settings.features.timeout_ms
     report.done.append("feature store")
-    store = connect(url, timeout_ms)
+    store = connect(url, timeout_ms, settings.features.read_from)
     try:
         store.ping()
     finally:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -11,7 +12,7 @@ from scorer.batch import Outcome, Payloads, Records
 from scorer.errors import Unavailable
 from scorer.kafka import DeadLetterLimit, Delivery, Source
 from scorer.monitor import Component, Watch
-from scorer.scoring import Scorer, SplitScorer
+from scorer.scoring import Prepared, Scorer, SplitScorer
 from scorer.store import Lookups
 
 WAIT_SECONDS = 0.5  # between two retries while a server is unavailable
@@ -50,6 +51,19 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
+class InHand:
+    """A batch that was polled and is not published; `prepared` by `core` once its keys are known."""
+
+    records: Records
+    prepared: Prepared | None = None
+    core: Core | None = None
+
+    def prepared_by(self, core: Core) -> Prepared | None:
+        """Return the batch with its keys, unless another core made them: its plans may need others."""
+        return self.prepared if self.core is core else None
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
     """A batch whose writes are ready."""
 
@@ -62,18 +76,21 @@ class Scored:
 def run(parts: Parts, stopping: Callable[[], bool]) -> None:
     """Score batch after batch until asked to stop; the current batch is then finished, or abandoned uncommitted.
 
+    In a backlog the next batch is polled before the current one is scored, and its look-up is sent ahead: the store
+    works on it meanwhile. It is published after the current batch, or abandoned with it.
+
     Raises:
         Fatal: there is no safe way to continue. Nothing is committed that was not written.
     """
     watch, delivery = parts.watch, parts.delivery
     watch.iteration_ended(None)  # time spent starting up belongs to no batch
+    ahead: InHand | None = None
     while not stopping():
         watch.heartbeat()
         if not (delivery.full(1) or delivery.behind):
             watch.status(Component.WRITES)
-        with watch.stage("consume"):
-            batch = parts.source.poll()
-        _finish_when_possible(parts, batch, stopping)
+        batch, ahead = _next_two(parts, ahead)
+        _finish_when_possible(parts, batch, ahead, stopping)
         lookups = parts.core().lookups
         if batch is None and lookups and (reason := lookups.ping_if_idle()) is not None:
             watch.status(Component.FEATURES, reason)
@@ -83,20 +100,26 @@ def run(parts: Parts, stopping: Callable[[], bool]) -> None:
             delivery.commit()
         assignment, starts = parts.source.assignment, parts.source.starts
         watch.assigned(len(assignment.owned), joined=assignment.joined, decided=starts.decided)
-        watch.iteration_ended(batch)
+        watch.iteration_ended(batch.records if batch else None)
 
 
-def score(parts: Parts, records: Records) -> Scored:
+def score(parts: Parts, batch: InHand, ahead: InHand | None = None) -> Scored:
     """Take one batch from raw bytes to encoded predictions.
+
+    Args:
+        parts: what it passes through.
+        batch: the batch.
+        ahead: the next one, whose look-up is sent as soon as that of the batch was answered.
 
     Raises:
         Unavailable: the store is unavailable and the policy is to wait, or the registry cannot provide a schema now.
         Fatal: too many of the last records were rejected.
     """
-    watch, core = parts.watch, parts.core()
-    with watch.stage("decode"):
-        events = core.decoder.decode(records)
-    outcome = core.scorer.score(events, time.time())
+    watch, core, records, now = parts.watch, parts.core(), batch.records, time.time()
+    prepared = batch.prepared_by(core) or _prepare(parts, core, records)
+    found = core.scorer.look_up(prepared, now)
+    _send_ahead(parts, core, ahead)
+    outcome = core.scorer.finish(prepared, found, now)
     watch.scored(outcome)
     if core.lookups:
         watch.status(Component.FEATURES, core.lookups.fallback_reason, core.lookups.fallback_shown)
@@ -120,22 +143,83 @@ def publish(parts: Parts, batch: Scored) -> None:
     watch.status(Component.WRITES)
 
 
-def _finish_when_possible(parts: Parts, records: Records | None, stopping: Callable[[], bool]) -> None:
+def _next_two(parts: Parts, ahead: InHand | None) -> tuple[InHand | None, InHand | None]:
+    """Return the batch to score now, and the one after it if there is a backlog.
+
+    Args:
+        parts: what they pass through.
+        ahead: the batch that was polled ahead, if there is one.
+
+    Returns:
+        Both, as far as they are still ours after the last call of the consumer.
+    """
+    batch, core = ahead, parts.core()
+    if batch is None:
+        with parts.watch.stage("consume"):
+            records = parts.source.poll()
+        batch = InHand(records) if records else None
+    if batch is None or core.lookups is None:
+        return batch, None
+    batch = _prepared(parts, core, batch)
+    _send_ahead(parts, core, batch)
+    with parts.watch.stage("consume"):
+        following = parts.source.poll_ahead(batch.records)
+    return _current(parts, batch), _prepared(parts, core, InHand(following)) if following else None
+
+
+def _prepared(parts: Parts, core: Core, batch: InHand) -> InHand:
+    """Return a batch with its keys, unless the registry cannot provide a schema now."""
+    with suppress(Unavailable):  # raised again by `score`
+        return InHand(batch.records, batch.prepared_by(core) or _prepare(parts, core, batch.records), core)
+    return batch
+
+
+def _prepare(parts: Parts, core: Core, records: Records) -> Prepared:
+    """Decode a batch, and make its keys.
+
+    Raises:
+        Unavailable: the registry cannot provide a schema now.
+    """
+    with parts.watch.stage("decode"):
+        events = core.decoder.decode(records)
+    return core.scorer.prepare(events)
+
+
+def _send_ahead(parts: Parts, core: Core, batch: InHand | None) -> None:
+    """Send the look-up of a batch, unless it was sent before."""
+    if core.lookups and batch and (prepared := batch.prepared_by(core)):
+        with parts.watch.stage("look_up"):
+            core.lookups.prefetch(prepared.requests)
+
+
+def _current(parts: Parts, batch: InHand) -> InHand | None:
+    """Return what is still ours of a batch; if that is not all, it has to be prepared again."""
+    records = parts.source.current(batch.records)
+    if records is None:
+        return None
+    return batch if len(records) == len(batch.records) else InHand(records)
+
+
+def _finish_when_possible(
+    parts: Parts, batch: InHand | None, ahead: InHand | None, stopping: Callable[[], bool]
+) -> None:
     """Score and publish a batch, with retries while a server is unavailable.
 
     Partitions lost meanwhile leave the batch; what is left of it is then scored again.
     """
-    while records and not stopping():
+    while batch and not stopping():
+        records: Records | None = batch.records
         try:
-            scored = score(parts, records)
-            records = _kept_until_room(parts, records, stopping)
+            scored = score(parts, batch, ahead)
+            records = _kept_until_room(parts, batch.records, stopping)
             if records and len(records) == len(scored.records):
-                return publish(parts, scored)
+                publish(parts, scored)
+                return
         except Unavailable as error:
             parts.watch.status(Component(error.component), str(error), error.shown)
-            records = parts.source.keep_alive(records, WAIT_SECONDS)
+            records = parts.source.keep_alive(batch.records, WAIT_SECONDS)
             parts.watch.heartbeat()
-    return None
+        batch = InHand(records) if records else None
 
 
 def _kept_until_room(parts: Parts, records: Records, stopping: Callable[[], bool]) -> Records | None:

@@ -141,7 +141,7 @@ class Serving:
             return None
         keep = policy.cache if cached else None
         cache = Cache(entities, keep.ttl_ms, keep.max_entries) if keep else None
-        return Lookups(connect(policy.url, policy.timeout_ms), policy.when_unavailable, cache)
+        return Lookups(connect(policy.url, policy.timeout_ms, policy.read_from), policy.when_unavailable, cache)
 
 
 def prepare(settings: Settings, bundle: Bundle | None = None, schema: Schema | None = None) -> Serving:

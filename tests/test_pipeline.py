@@ -16,7 +16,7 @@ from scorer import pipeline
 from scorer.batch import Payloads, Records
 from scorer.errors import Fatal, Unavailable
 from scorer.monitor import Component
-from tests.kafka.fakes import AtLeastOnce, Broker, ExactlyOnce, Source
+from tests.kafka.fakes import AtLeastOnce, Broker, ExactlyOnce, Row, Source, rows
 
 PARTITIONS = range(3)
 MODES = [AtLeastOnce, ExactlyOnce]
@@ -35,7 +35,7 @@ class Script:
 
     def next(self) -> str:
         self.silent += 1
-        assert self.silent < 8, "no heartbeat"
+        assert self.silent < 10, "no heartbeat"
         step = self._steps.pop(0) if self._steps else "stop"
         self.stopped = self.stopped or step == "stop"
         return step
@@ -85,21 +85,44 @@ def strict(mode: type[AtLeastOnce | ExactlyOnce]) -> type[AtLeastOnce | ExactlyO
 
 
 class Loop:
-    """A loop among fakes, and what scores for it."""
+    """A loop among fakes, and what scores for it; with look-ups it polls ahead."""
 
-    def __init__(self, *steps: str, mode: type[AtLeastOnce | ExactlyOnce] = AtLeastOnce) -> None:
+    fallback_reason = fallback_shown = ""
+
+    def __init__(
+        self, *steps: str, mode: type[AtLeastOnce | ExactlyOnce] = AtLeastOnce, looks_up: bool = False
+    ) -> None:
         self.script = Script(steps)
         self.broker = Broker(dict.fromkeys(PARTITIONS, math.inf))
         self.delivery, self.watch = strict(mode)(self.broker, self.script.next), Watch(self.script)
         self.source = Source(self.delivery)
         self.scored = 0
+        self.looks_up = looks_up
+        self.sent: list[list[Row]] = []  # the batches whose look-up was sent ahead
 
     def decode(self, batch: Records) -> Records:
+        if self.looks_up and self.script.next() == "unknown schema":
+            raise Unavailable("the registry does not answer")
         return batch
 
-    def score(self, batch: Records, _: float) -> Any:
+    def prepare(self, batch: Records) -> Any:
+        return SimpleNamespace(events=batch, requests=rows(batch))
+
+    def prefetch(self, requests: list[Row]) -> None:
+        if requests not in self.sent[-1:]:
+            self.sent.append(requests)
+
+    def ping_if_idle(self) -> None:
+        """Nothing to do."""
+
+    def look_up(self, prepared: Any, _: float) -> Any:
         if self.script.next() == "unavailable":
             raise Unavailable("the store does not answer")
+        return prepared.events
+
+    def finish(self, prepared: Any, found: Records, _: float) -> Any:
+        batch: Records = prepared.events
+        assert found is batch, "the features of another batch"
         self.scored += 1
         return SimpleNamespace(predictions=batch, rejected=[])
 
@@ -113,7 +136,7 @@ class Loop:
         source: Any = self.source
         watch: Any = self.watch
         scoring: Any = self
-        core = pipeline.Core(scoring, scoring, None)
+        core = pipeline.Core(scoring, scoring, scoring if self.looks_up else None)
         parts = pipeline.Parts(source, lambda: core, scoring, scoring, self.delivery, watch)
         pipeline.run(parts, lambda: self.script.stopped)
 
@@ -121,18 +144,30 @@ class Loop:
 TURN = ("batch", "score", "publish", "serve", "commit")
 STEPS = [
     *("batch", "batch", "batch", "nothing", "nothing", "acknowledge", "acknowledge last", "confirm", "confirm", "deny"),
-    *("unavailable", "aborted", "revoke 0", "revoke 1", "lose 0", "lose 1", "gain 0", "gain 1", "return 2"),
+    *(
+        "unavailable",
+        "unknown schema",
+        "aborted",
+        "revoke 0",
+        "revoke 1",
+        "lose 0",
+        "lose 1",
+        "gain 0",
+        "gain 1",
+        "return 2",
+    ),
 ]
 
 
 @pytest.mark.parametrize("mode", MODES)
-@given(steps=st.lists(st.sampled_from(STEPS), max_size=200), slow=st.booleans())
+@given(steps=st.lists(st.sampled_from(STEPS), max_size=200), slow=st.booleans(), looks_up=st.booleans())
 def test_what_stays_ours_is_written_once_and_in_order(
     mode: type[AtLeastOnce | ExactlyOnce],
     steps: list[str],
     slow: bool,  # noqa: FBT001  Hypothesis passes it by name
+    looks_up: bool,  # noqa: FBT001  the same
 ) -> None:
-    loop = Loop(*steps, mode=mode)
+    loop = Loop(*steps, mode=mode, looks_up=looks_up)
     with patch.object(pipeline, "SLOW_WRITE_SECONDS", 0.5 if slow else 10.0):  # the fakes' oldest batch waits a second
         loop.run()
     assert loop.script.stopped
@@ -187,6 +222,41 @@ def test_a_scored_batch_whose_partition_is_lost_while_it_waits_is_scored_again_w
 
 def test_a_stop_while_a_scored_batch_waits_for_room_abandons_it() -> None:
     loop = Loop(*TURN, "batch", "score", "serve", "stop")
+    loop.run()
+    assert loop.delivery.written == dict.fromkeys(PARTITIONS, 2)
+
+
+ACKNOWLEDGED = ("acknowledge", "commit")
+TWO = ("batch", "decode", "batch", "decode")  # one batch in hand, and one ahead
+
+
+def test_the_next_batch_is_looked_up_while_the_current_one_is_scored_and_published_after_it() -> None:
+    loop = Loop(*TWO, "look up", "publish", *ACKNOWLEDGED, "nothing", "look up", "publish", looks_up=True)
+    loop.run()
+    first, second = [[(partition, offset) for partition in PARTITIONS for offset in pair] for pair in ((0, 1), (2, 3))]
+    assert loop.sent == [first, second]
+    assert loop.delivery.written == dict.fromkeys(PARTITIONS, 4)
+
+
+@pytest.mark.parametrize("change", ["revoke 1", "lose 1"])
+def test_a_partition_that_goes_while_the_next_batch_is_polled_leaves_the_current_one(change: str) -> None:
+    loop = Loop("batch", "decode", change, "decode", "look up", "publish", looks_up=True)
+    loop.run()
+    assert loop.delivery.written == {0: 2, 2: 2}
+    assert loop.sent == [[(partition, offset) for partition in PARTITIONS for offset in (0, 1)]]
+
+
+def test_a_partition_that_goes_while_the_current_batch_waits_leaves_the_next_one() -> None:
+    waits = ("unavailable", "lose 1", "decode", "look up", "publish", "serve", "commit", "acknowledge")
+    loop = Loop(*TWO, *waits, "decode", "nothing", "look up", "publish", mode=ExactlyOnce, looks_up=True)
+    loop.run()
+    assert loop.delivery.written == {0: 4, 2: 4}
+
+
+def test_a_batch_is_not_polled_ahead_of_one_that_was_aborted() -> None:
+    loop = Loop(
+        *TWO, "look up", "aborted", "keep_alive", "decode", "look up", "publish", mode=ExactlyOnce, looks_up=True
+    )
     loop.run()
     assert loop.delivery.written == dict.fromkeys(PARTITIONS, 2)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.compare import machine
 from benchmarks.report import about
-from benchmarks.sweeps import backlogs, deliveries, http, minutes, rates, replicas, wire
+from benchmarks.sweeps import backlogs, deliveries, http, minutes, rates, replicas, round_trips, wire
 from benchmarks.sweeps.scope import Scope, Sweep
 from scorer.sandbox import Sandbox
 
@@ -16,6 +16,7 @@ SWEEPS: Mapping[str, tuple[Sweep, Sequence[int]]] = {
     "backlog": (backlogs.events, (10_000, 100_000, 1_000_000, 10_000_000)),
     "delivery": (deliveries.deliveries, (100, 500, 2_000, 5_000, 10_000, 20_000)),
     "replicas": (replicas.replicas, (1, 2, 4)),
+    "round-trips": (round_trips.round_trips, (100, 1_000, 5_000)),
     "http": (http.http, (0, 20, 1_000)),
     "wire": (wire.wire, (50, 500, 2_000, 4_000)),
     "steady": (minutes.minutes, (30,)),

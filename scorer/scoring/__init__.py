@@ -1,7 +1,18 @@
 """Scoring: from decoded events to predictions, without I/O of its own."""
 
 from scorer.scoring.features import Features
-from scorer.scoring.scorer import Arm, Explain, Scorer, Watch, unwatched
+from scorer.scoring.scorer import Arm, Explain, Prepared, Scorer, Watch, unwatched
 from scorer.scoring.split import Member, SplitScorer, union_of
 
-__all__ = ["Arm", "Explain", "Features", "Member", "Scorer", "SplitScorer", "Watch", "union_of", "unwatched"]
+__all__ = [
+    "Arm",
+    "Explain",
+    "Features",
+    "Member",
+    "Prepared",
+    "Scorer",
+    "SplitScorer",
+    "Watch",
+    "union_of",
+    "unwatched",
+]

@@ -61,13 +61,20 @@ class Features:
         rows = [good_rows(events)] * len(self._keyrings) if wanted is None else wanted
         return [keyring.keys(events, of_entity) for keyring, of_entity in zip(self._keyrings, rows, strict=True)]
 
-    def look_up(self, keyed: Sequence[Keyed], events: Events, now: float) -> tuple[Found, ...]:
+    def requests(self, keyed: Sequence[Keyed]) -> list[Request]:
+        """Return the requests for the distinct keys of a batch, given the result of `keys` for it."""
+        return [Request(entity, keys) for entity, (_, keys) in zip(self._entities, keyed, strict=True)]
+
+    def look_up(
+        self, keyed: Sequence[Keyed], events: Events, now: float, requests: Sequence[Request] | None = None
+    ) -> tuple[Found, ...]:
         """Look up the distinct keys of a batch in one round trip, or in none if it has no keys or all are cached.
 
         Args:
             keyed: the result of `keys` for the batch.
             events: the batch, used to name an event in an error.
             now: Unix seconds, for the age of features.
+            requests: the result of `requests`, which may have been sent ahead; made here by default.
 
         Returns:
             The features of each entity, in the order of the plan. If the store is unavailable and the policy is not to
@@ -76,7 +83,7 @@ class Features:
         Raises:
             Unavailable: the store is unavailable, and the policy is to wait.
         """
-        requests = [Request(entity, keys) for entity, (_, keys) in zip(self._entities, keyed, strict=True)]
+        requests = self.requests(keyed) if requests is None else requests
         try:
             replies = self._ask(requests, now)
         except Denied as denied:

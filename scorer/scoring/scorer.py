@@ -1,15 +1,16 @@
 """The scoring core: decoded events in, predictions out. A stream, a file and a notebook all call it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.batch import Events, Explanations, Matrix, Outcome, Predictions, Rejected, Scores
+from scorer.batch import Events, Explanations, Found, Matrix, Outcome, Predictions, Rejected, Scores
 from scorer.model import Booster
-from scorer.scoring.features import Features
+from scorer.scoring.features import Features, Keyed
+from scorer.store.protocol import Request
 
 Watch = Callable[[str], AbstractContextManager[None]]  # returns the context manager that times the named stage
 
@@ -30,6 +31,19 @@ class Arm:
     version: str
     name: str
     entities: tuple[str, ...]  # in the order of the plan
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A batch with its keys, and the requests that look them up."""
+
+    events: Events
+    keyed: Sequence[Keyed]
+    requests: Sequence[Request]
+    arms: NDArray[np.uint8]  # [rows]: the index of each row's arm; empty if there is one arm
+
+
+NO_ARMS = np.empty(0, np.uint8)
 
 
 class Scorer:
@@ -67,10 +81,31 @@ class Scorer:
             Unavailable: features cannot be looked up now, and the policy is to wait.
             Fatal: the model no longer scores any row.
         """
+        keyed = self.prepare(events)
+        return self.finish(keyed, self.look_up(keyed, now), now)
+
+    def prepare(self, events: Events) -> Prepared:
+        """Make the keys of a batch."""
         with self._keys:
             keyed = self._features.keys(events)
+            return Prepared(events, keyed, self._features.requests(keyed), NO_ARMS)
+
+    def look_up(self, prepared: Prepared, now: float) -> tuple[Found, ...]:
+        """Look up the keys of a batch.
+
+        Raises:
+            Unavailable: features cannot be looked up now, and the policy is to wait.
+        """
         with self._look_up:
-            found = self._features.look_up(keyed, events, now)
+            return self._features.look_up(prepared.keyed, prepared.events, now, prepared.requests)
+
+    def finish(self, prepared: Prepared, found: tuple[Found, ...], now: float) -> Outcome:
+        """Score a batch whose keys were looked up.
+
+        Raises:
+            Fatal: the model no longer scores any row.
+        """
+        events = prepared.events
         with self._assemble:
             matrix = self._features.assemble(events, found)
         with self._score:

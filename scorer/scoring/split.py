@@ -23,7 +23,7 @@ from scorer.batch import (
 from scorer.model import Booster
 from scorer.plan import Entity, Plan
 from scorer.scoring.features import Features, good_rows
-from scorer.scoring.scorer import Arm, Explain, Watch, of_version, scored_rows, unwatched
+from scorer.scoring.scorer import Arm, Explain, Prepared, Watch, of_version, scored_rows, unwatched
 
 Assign = Callable[[Events], NDArray[np.uint8]]  # returns the index of each row's arm
 
@@ -79,12 +79,33 @@ class SplitScorer:
             Unavailable: features cannot be looked up now, and the policy is to wait.
             Fatal: a model no longer scores any row.
         """
+        prepared = self.prepare(events)
+        return self.finish(prepared, self.look_up(prepared, now), now)
+
+    def prepare(self, events: Events) -> Prepared:
+        """Choose the arm of each row, and make the keys of a batch."""
         with self._keys:
             arms, good = self._assign(events), good_rows(events)
             arms[~good] = 0
             keyed = self._union.keys(events, [good & users[arms] for users in self._users])
+            return Prepared(events, keyed, self._union.requests(keyed), arms)
+
+    def look_up(self, prepared: Prepared, now: float) -> tuple[Found, ...]:
+        """Look up the keys of a batch.
+
+        Raises:
+            Unavailable: features cannot be looked up now, and the policy is to wait.
+        """
         with self._look_up:
-            found = self._union.look_up(keyed, events, now)
+            return self._union.look_up(prepared.keyed, prepared.events, now, prepared.requests)
+
+    def finish(self, prepared: Prepared, found: tuple[Found, ...], now: float) -> Outcome:
+        """Score a batch whose keys were looked up.
+
+        Raises:
+            Fatal: a model no longer scores any row.
+        """
+        events, arms, good = prepared.events, prepared.arms, good_rows(prepared.events)
         whole = _Whole.empty(events.rows, len(self._names), self._members[0].booster)
         rejected = of_version(self._members[0].arm.version, events.rejected)
         for group in self._groups:

@@ -362,6 +362,12 @@ class FeatureSettings(Group):
         description="Redis: redis://, rediss:// (TLS), unix://, redis+cluster:// or redis+sentinel://. Percent-encode "
         "special characters in user and password: / is %2F, @ is %40, # is %23, [ is %5B.",
     )
+    read_from: Literal["master", "replica"] = Field(
+        default="master",
+        description="Which servers of a cluster or behind sentinels are read. replica: a replica of each master, "
+        "chosen at random when connecting, or the master if it has none. Replicas are behind their master, usually by "
+        "milliseconds.",
+    )
     timeout_ms: Milliseconds = Field(
         default=100,
         ge=1,
@@ -380,6 +386,13 @@ class FeatureSettings(Group):
         "entity's own policy in the plan overrides this.",
     )
     cache: CacheSettings | None = None
+
+    @field_validator("read_from")
+    @classmethod
+    def _has_replicas(cls, read_from: str, info: ValidationInfo) -> str:
+        if read_from == "replica" and "+" not in info.data.get("url", "+").partition(":")[0]:
+            raise ValueError("expected master, unless features.url starts with redis+cluster:// or redis+sentinel://")
+        return read_from
 
 
 class ModelSettings(Group):

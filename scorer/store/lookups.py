@@ -52,6 +52,15 @@ class Lookups:
         """
         return self._cache.fetch(requests, now, self._ask) if self._cache else self._ask(requests, now)
 
+    def prefetch(self, requests: Sequence[Request]) -> None:
+        """Send the look-up of some requests ahead of their `fetch`, unless a cache may have their replies.
+
+        See `Store.prefetch`. While the store fails nothing is sent: its retries have a pace of their own.
+        """
+        if self._cache is None and not self.fallback_reason:
+            self._asked = self._monotonic()
+            self._store.prefetch(requests)
+
     def ping_if_idle(self) -> str | None:
         """Ping the store, unless it was asked within PING_SECONDS.
 

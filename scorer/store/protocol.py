@@ -11,6 +11,8 @@ from scorer.arrays.kernel import Codes, Flags2, Floats2
 from scorer.errors import Unavailable
 from scorer.plan.plan import Entity
 
+PREFETCH_SECONDS = 1.0  # how much older than its batch a look-up may be that was sent ahead
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
@@ -86,6 +88,13 @@ class Store(Protocol):
 
         Raises:
             Unavailable: within about `timeout_ms`, with what happened and what to do.
+        """
+
+    def prefetch(self, requests: Sequence[Request]) -> None:
+        """Send the look-up of some requests, if that needs no waiting; a `fetch` of the same list receives the replies.
+
+        It changes no result: any other call drops the replies, and so does a `fetch` that comes later than
+        PREFETCH_SECONDS. It raises nothing: `fetch` asks again, and raises what fails.
         """
 
     def ping(self) -> None:

@@ -12,7 +12,7 @@ from benchmarks.measure import Throughput
 from benchmarks.steady import Latency
 from scorer.errors import Fatal
 
-BATCHED, SCORER = contenders(["batched"], ["hash"], [500])
+BATCHED, SCORER = contenders(["batched"], ["hash"], [2000])
 MACHINE = {"processors": 2, "processor": "x", "python": "3", "kafka": "K", "redis": "R", "load_before": 0.5}
 
 
@@ -128,10 +128,10 @@ def test_tables_show_the_median_with_the_least_and_the_most(capsys: pytest.Captu
     report.show(results((40, 10), (60, 10), (50, 5)), Console(width=200))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert (
-        "| scorer, hash, 500 a batch | 30 | 8,000 (8,000-8,000) | 10.0 (5.0-10.0) | 6.00 (4.00-10.00) | 8.00 | 250 |"
+        "| scorer, hash, 2,000 a batch | 30 | 8,000 (8,000-8,000) | 10.0 (5.0-10.0) | 6.00 (4.00-10.00) | 8.00 | 250 |"
         in lines
     )
-    assert "| scorer, hash, 500 a batch | 200 | 5.0 | 20.0 | 31 | 900 |" in lines
+    assert "| scorer, hash, 2,000 a batch | 200 | 5.0 | 20.0 | 31 | 900 |" in lines
     assert "load before: 0.5" in lines[0]
 
 
@@ -140,4 +140,4 @@ def test_without_the_base_there_is_no_ratio(capsys: pytest.CaptureFixture[str]) 
     del found.throughput[BATCHED]
     report.show(found, Console(width=200))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "| scorer, hash, 500 a batch | 30 | 8,000 | 10.0 | - | - | 250 |" in lines
+    assert "| scorer, hash, 2,000 a batch | 30 | 8,000 | 10.0 | - | - | 250 |" in lines

@@ -1,22 +1,26 @@
 import re
+import time
 from collections.abc import Sequence
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from benchmarks import __main__ as program
-from benchmarks import sweeps
+from benchmarks import sweeps, waits
 from benchmarks.clients import Done
 from benchmarks.measure import Measure, Throughput, measuring, spent
 from benchmarks.steady import Sample, Steady
-from benchmarks.sweeps import backlogs, http, minutes, rates, replicas
+from benchmarks.sweeps import backlogs, http, minutes, rates, replicas, round_trips
 from benchmarks.sweeps.chart import chart, table
 from benchmarks.sweeps.scope import Scope
 from benchmarks.together import Together, together
 from benchmarks.workload import Workload
 from scorer.errors import Fatal
+from scorer.kafka import Source
+from scorer.store import Lookups
 
 SCOPE = Scope(events=100, rounds=2, rate=50.0, seconds=1.0, console=Console(quiet=True))
 
@@ -158,3 +162,37 @@ def test_clients_of_the_server_are_compared_with_none() -> None:
         ["none", "1,000", "1.00", "5.00", "200", "0", "10 of 10", "4"],
         ["1,000 that are slow", "900", "0.90", "5.50", "201", "0", "9 of 10", "500"],
     ]
+
+
+def test_look_ups_in_turn_and_ahead_are_compared_within_a_round() -> None:
+    runs = {
+        (1_000, batch, way): [round_trips.Run(Throughput(9, rate, 5.0, 200.0), us) for rate in rates]
+        for batch in (500, 2_000)
+        for way, us, rates in (("in turn", 8.0, (1_000.0, 3_000.0)), ("ahead", 2.0, (1_500.0, 3_300.0)))
+    }
+    page = round_trips._page([1_000], runs)
+    assert cells(page) == [
+        ["1", batch, "8.0", "2.0", "2,000", "2,400", "+30% (+10% to +50%)"] for batch in ("500", "2,000")
+    ]
+
+
+@pytest.mark.parametrize(("way", "polled"), [(waits.IN_TURN, None), (waits.AHEAD, "the next batch")])
+def test_a_replica_notes_how_long_it_waits_for_look_ups(
+    way: str, polled: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source: Any = Source
+    lookups: Any = Lookups
+    monkeypatch.setattr(source, "poll_ahead", lambda *_: "the next batch")
+    for name in ("fetch", "prefetch"):
+        monkeypatch.setattr(lookups, name, lambda *_: time.sleep(0.01))
+
+    def replica(words: list[str]) -> int:
+        assert words == ["run"]
+        assert source.poll_ahead(None, None) == polled
+        lookups.fetch(None, [], 0.0)
+        lookups.prefetch(None, [])
+        return 3
+
+    monkeypatch.setattr(waits, "main", replica)
+    assert waits.run(tmp_path / "noted", way, ["run"]) == 3
+    assert float((tmp_path / "noted").read_text()) >= 0.02

@@ -6,7 +6,7 @@ Each call of a fake takes one step from a script, which says what happens inside
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -288,6 +288,8 @@ class Source:
     def __init__(self, delivery: AtLeastOnce | ExactlyOnce) -> None:
         self._delivery, self._broker = delivery, delivery.broker
         self._next = {partition: delivery.gain(partition) for partition in self._broker.events}
+        self._generation = 0  # counts losses
+        self._since = dict.fromkeys(self._next, 0)  # the generation in which each partition became ours
 
     @property
     def assignment(self) -> SimpleNamespace:
@@ -300,17 +302,23 @@ class Source:
             first = self._next[partition]
             self._next[partition] = int(min(first + EACH, self._broker.events[partition]))
             chosen += [(partition, offset) for offset in range(first, self._next[partition])]
-        return records(chosen) if chosen else None
+        return replace(records(chosen), generation=self._generation) if chosen else None
+
+    def poll_ahead(self, held: Records) -> Records | None:
+        assert held, "nothing is in hand"
+        return self.poll()
 
     def keep_alive(self, batch: Records | None, _: float) -> Records | None:
-        before = set(self._delivery.owned)
         step = self._step()
         if step.startswith("return") and (partition := int(step[-1])) in self._delivery.owned:  # after a loss, at once
             self._lose(partition)
-            self._next[partition] = self._delivery.gain(partition)
-            before.discard(partition)
-        kept = before & self._delivery.owned
-        return batch and take(batch, np.flatnonzero([partition in kept for partition, _ in rows(batch)]))
+            self._gain(partition)
+        return batch and self.current(batch)
+
+    def current(self, batch: Records) -> Records | None:
+        owned = self._delivery.owned
+        ours = [partition in owned and self._since[partition] <= batch.generation for partition, _ in rows(batch)]
+        return take(batch, np.flatnonzero(ours))
 
     def _step(self) -> str:
         step = self._delivery.step()
@@ -324,10 +332,14 @@ class Source:
                 self._delivery.finish(1.0)
             self._lose(int(which))
         elif what == "gain" and int(which) not in self._delivery.owned:
-            self._next[int(which)] = self._delivery.gain(int(which))
+            self._gain(int(which))
         return step
 
+    def _gain(self, partition: int) -> None:
+        self._next[partition], self._since[partition] = self._delivery.gain(partition), self._generation
+
     def _lose(self, partition: int) -> None:
+        self._generation += 1
         self._delivery.owned.discard(partition)
         self._delivery.forget([(TOPIC, partition)])
 

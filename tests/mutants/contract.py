@@ -167,9 +167,9 @@ MUTANTS = [
     ),
     Mutant(
         "a fake keeps records of a partition that was lost",
-        FAKES + "Source.keep_alive",
-        "before.discard(partition)",
-        "pass",
+        FAKES + "Source.current",
+        "partition in owned and self._since[partition] <= batch.generation",
+        "True",
         LOST + FAKE_TRANSACTIONS,
     ),
     Mutant(

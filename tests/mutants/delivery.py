@@ -6,6 +6,7 @@ CHECKPOINT = "tests/kafka/delivery/test_checkpoint.py"
 TRANSACTIONS = "tests/kafka/delivery/test_exactly_once.py"
 GUARANTEES = "tests/delivery/test_guarantees.py::"
 RIGHTS = "tests/delivery/test_rights.py::"
+REPLICAS = "tests/store/redis/test_replicas.py"
 REFUSED = "tests/delivery/test_refused_writes.py::"
 
 MUTANTS = [
@@ -64,6 +65,62 @@ MUTANTS = [
         "records and len(records) == len(scored.records)",
         "records",
         "tests/test_pipeline.py",
+    ),
+    Mutant(
+        "a batch that was polled ahead is published in place of the current one",
+        "scorer.pipeline:run",
+        "_finish_when_possible(parts, batch, ahead, stopping)",
+        "_finish_when_possible(parts, ahead or batch, None, stopping)",
+        "tests/test_pipeline.py",
+    ),
+    Mutant(
+        "a batch is kept although its partitions went after it was polled",
+        "scorer.pipeline:_next_two",
+        "_current(parts, batch)",
+        "batch",
+        "tests/test_pipeline.py",
+    ),
+    Mutant(
+        "a batch without a lost partition gets the features that were sent for with it",
+        "scorer.pipeline:_current",
+        "batch.prepared if len(records) == len(batch.records) else None",
+        "batch.prepared",
+        "tests/test_pipeline.py",
+    ),
+    Mutant(
+        "replies that were sent for ahead are taken for those to other requests",
+        "scorer.store.redis.dial:Links.sent_ahead",
+        "asked is what and time.monotonic() - when < PREFETCH_SECONDS",
+        "True",
+        "tests/store/redis/test_prefetch.py",
+    ),
+    Mutant(
+        "masters of a cluster are read in place of their replicas",
+        "scorer.store.redis.slots:_ask",
+        "target.replicas and replicas",
+        "False",
+        REPLICAS,
+    ),
+    Mutant(
+        "replicas of a cluster are not told that they are read",
+        "scorer.store.redis.dial:_introduce",
+        "target.replicas and target.form == 'cluster'",
+        "False",
+        REPLICAS,
+    ),
+    Mutant(
+        "a replica that is out of sync or away is read behind sentinels",
+        "scorer.store.redis.sentinel:_in_sync",
+        "address and told.get('flags') == 'slave' and (told.get('master-link-status') == 'ok')",
+        "address",
+        REPLICAS,
+    ),
+    Mutant(
+        "an end is committed before the records in hand",
+        "scorer.kafka.consume.ends:Ends.passed",
+        "waiting.update(next_offsets(held) if held else ())",
+        "pass",
+        "tests/kafka/consume/test_ends.py",
     ),
     Mutant(
         "records in flight are not limited",
@@ -152,7 +209,7 @@ MUTANTS = [
     Mutant(
         "a batch that has to wait is dropped",
         "scorer.pipeline:_finish_when_possible",
-        "parts.source.keep_alive(records, WAIT_SECONDS)",
+        "parts.source.keep_alive(batch.records, WAIT_SECONDS)",
         "parts.source.keep_alive(None, WAIT_SECONDS)",
         GUARANTEES + "test_a_batch_that_has_to_wait_is_scored_in_the_end",
     ),

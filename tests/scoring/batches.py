@@ -116,6 +116,9 @@ class Table:
             raise Unavailable("nobody at home")
         return [self._reply(request) for request in requests]
 
+    def prefetch(self, requests: Sequence[Request]) -> None:
+        """Nothing to do."""
+
     def ping(self) -> None:
         if self.down:
             raise Unavailable("nobody at home")

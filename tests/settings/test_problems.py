@@ -27,6 +27,8 @@ from tests.settings.conftest import Problems
         ("events.max_bytes", 0, "found '0'", "expected a whole number from 1 to 1000000000"),
         ("http.port", 65_536, "found '65536'", "expected a whole number from 0 to 65535"),
         ("features.timeout_ms", 0, "found '0'", "expected a whole number from 1 to 60000"),
+        ("features.read_from", "slave", "found 'slave'", "expected master or replica"),
+        ("features.read_from", "replica", "found 'replica'", "expected master, unless features.url starts with"),
         ("shutdown.deadline_s", 0, "found '0'", "expected a number above 0 to 3600"),
         ("shutdown.deadline_s", ".nan", "found '.nan'", "expected a number above 0 to 3600"),
         ("shutdown.deadline_s", "nan", "found 'nan'", "expected a number above 0 to 3600"),

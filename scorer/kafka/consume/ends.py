@@ -9,8 +9,9 @@ from collections.abc import Collection
 
 from confluent_kafka import KafkaError, Message
 
+from scorer.batch import Records
 from scorer.kafka.consume.gaps import Gaps
-from scorer.kafka.offsets import Offsets, Partition
+from scorer.kafka.offsets import Offsets, Partition, next_offsets
 
 
 class Ends:
@@ -38,15 +39,17 @@ class Ends:
         for partition in partitions:
             self._reached.pop(partition, None)
 
-    def passed(self, buffered: Collection[Message]) -> Offsets:
-        """Return the positions that may be committed once all records returned so far are written.
+    def passed(self, buffered: Collection[Message], held: Records | None = None) -> Offsets:
+        """Return the positions that may be committed once all records published so far are written.
 
         Args:
             buffered: delivered records that were not returned yet. An end waits for those of its partition.
+            held: records that were returned and are not published yet. An end waits for those of its partition, too.
         """
         if not self._reached:
             return {}
         waiting = {(message.topic(), message.partition()) for message in buffered}
+        waiting.update(next_offsets(held) if held else ())
         ends = {place: end for place, end in self._reached.items() if place not in waiting}
         self.forget(ends)
         return self._gaps.advance(ends)

@@ -34,6 +34,7 @@ class Intake:
         self._bytes = 0
         self._each = 1  # bytes of the last sample
         self._stride = STEP
+        self._begun = False  # whether what is buffered is the beginning of a batch, taken by `gather_ahead`
         self.batch_started = self._pace.batch_started
 
     def gather(self, take: Take, buffered: Callable[[], int], *, busy: bool, settled: bool) -> None:
@@ -47,9 +48,11 @@ class Intake:
                 assignment can make progress.
         """
         self._pace.batch_done()
-        if buffered():
+        if buffered() and not self._begun:
             return
-        self._bytes = 0
+        if not self._begun:
+            self._bytes = 0
+        self._begun = False
         always_waits = self._pace.fixed and settled
         if not always_waits:
             self._fill(take, buffered, 0)
@@ -57,6 +60,22 @@ class Intake:
                 take(1, BUSY_SECONDS if busy else IDLE_SECONDS)
         if buffered() or always_waits:
             self._fill(take, buffered, self._pace.wait_seconds)
+
+    def gather_ahead(self, take: Take, buffered: Callable[[], int]) -> bool:
+        """Take the records that are there while another batch is in hand; return whether they fill a batch.
+
+        If they do not, the next `gather` goes on with them.
+        """
+        if buffered():
+            return False
+        self._bytes, self._begun = 0, True
+        self._fill(take, buffered, 0)
+        self._begun = not self.full(buffered())
+        return not self._begun
+
+    def full(self, records: int) -> bool:
+        """Whether a batch of so many records, the last that were taken, has no room for another one."""
+        return not self._step(records)
 
     def _fill(self, take: Take, buffered: Callable[[], int], seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -71,6 +71,7 @@ class Source:
         self._left: Callable[[], float] = lambda: math.inf
         self.assignment = Assignment()
         self._buffered: list[Message] = []  # delivered by the client, and not returned in a batch yet
+        self._backlog = False  # whether the last batch was full
         self._failure: Exception | None = None  # of a callback, to be raised by the next call
         called = {"on_commit": self._on_commit, "error_cb": self._on_error, "stats_cb": self._on_statistics}
         self._consumer = connect(Consumer, consumer_properties(kafka, batch) | called)
@@ -109,6 +110,52 @@ class Source:
         settled = bool(self.assignment.owned) and self._reading.complete
         self._intake.gather(self._take, lambda: len(self._buffered), busy=self._waits(), settled=settled)
         self._lag.report(self.assignment.owned)
+        self._backlog = self._intake.full(len(self._buffered))
+        records = self._batch()
+        if records is not None:
+            self._intake.batch_started()
+        return records
+
+    def poll_ahead(self, held: Records) -> Records | None:
+        """Return the next batch while another one is in hand, if both are full; it never waits for records.
+
+        A rebalance may take partitions of the batch in hand meanwhile: `current` says what is left of it.
+
+        Args:
+            held: the batch in hand, which is not published yet.
+
+        Raises:
+            Fatal: as `poll`.
+        """
+        if not self._backlog or not self._reading.complete or self._unowned.waiting:
+            return None
+        # An end of a partition waits for the records before it, and those in hand are not written.
+        if self._delivery is not None and (ends := self._ends.passed(self._buffered, held)):
+            self._delivery.advance(ends)
+        self._backlog = self._intake.gather_ahead(self._take, lambda: len(self._buffered))
+        self._lag.report(self.assignment.owned)
+        return self._batch() if self._backlog else None
+
+    def current(self, records: Records) -> Records | None:
+        """Return the records that are still ours, under the current membership; None if there are none."""
+        kept: Records | None = records
+        if records.generation != self.assignment.generation:
+            kept = self.assignment.ours(records)
+        return kept and replace(kept, membership=self.membership())
+
+    def keep_alive(self, records: Records | None, seconds: float) -> Records | None:
+        """Stay in the group for some seconds without reading on; return the given records that are still ours."""
+        self._reading.pause(self._positions())
+        self._take(1, seconds)
+        return records and self.current(records)
+
+    def close(self, seconds: float) -> bool:
+        """Leave the group; return whether this ended within the time."""
+        self._delivery = None
+        return within(seconds, self._consumer.close)
+
+    def _batch(self) -> Records | None:
+        """Return the buffered records as a batch, as many as are small enough."""
         messages, self._buffered = self._buffered, []
         if not messages:
             return None
@@ -116,22 +163,7 @@ class Source:
         records = columns(first, self._topics, self._max_bytes, self.assignment.generation, self.membership())
         self._buffered = messages[len(records) :]
         self._gaps.check(records)
-        self._intake.batch_started()
         return records
-
-    def keep_alive(self, records: Records | None, seconds: float) -> Records | None:
-        """Stay in the group for some seconds without reading on; return the given records that are still ours."""
-        self._reading.pause(self._positions())
-        self._take(1, seconds)
-        if records is not None and records.generation != self.assignment.generation:
-            records = self.assignment.ours(records)
-        # The records are now owned under the current membership.
-        return records and replace(records, membership=self.membership())
-
-    def close(self, seconds: float) -> bool:
-        """Leave the group; return whether this ended within the time."""
-        self._delivery = None
-        return within(seconds, self._consumer.close)
 
     def _join(self) -> None:
         self._consumer.subscribe(

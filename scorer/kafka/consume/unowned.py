@@ -50,6 +50,11 @@ class Unowned:
             self._possible = False
             Thread(target=self._watch, name="unowned", daemon=True).start()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether `found` would return True."""
+        return self._found.is_set()
+
     def found(self) -> bool:
         """Return True once if this replica must leave and rejoin the group, to cause a rebalance."""
         if not self._found.is_set():

@@ -1,9 +1,10 @@
 """A Redis cluster: each key is looked up at the node that serves its slot, at all nodes in parallel."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,10 +73,24 @@ class Cluster:
 
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
         """See `Store.fetch`. A key that moved to another node is looked up there, once."""
-        replies = [_blank(request) for request in requests]
-        if any(request.keys for request in requests):
-            self._links.call(lambda deadline: self._fill(replies, requests, now, deadline))
-        return replies
+        sent = cast("Asked | None", self._links.sent_ahead(requests))
+        if not any(request.keys for request in requests):
+            return [_blank(request) for request in requests]
+
+        def ask(deadline: Deadline) -> list[Reply]:
+            nonlocal sent
+            asked, sent = sent, None  # an attempt with new connections asks anew
+            if asked is None:
+                self._learn(deadline)
+                asked = _ask(self._divided(requests), partial(self._links.to, deadline=deadline))
+            return self._received(requests, asked, now, deadline)
+
+        return self._links.call(ask)
+
+    def prefetch(self, requests: Sequence[Request]) -> None:
+        """See `Store.prefetch`."""
+        if self._owners:
+            self._links.send_ahead(requests, lambda: self._send(requests))
 
     def ping(self) -> None:
         """See `Store.ping`; every master is pinged."""
@@ -94,38 +109,30 @@ class Cluster:
         for link in links:
             refuse(link, link.cells.errors(), PING_MAY_FAIL)
 
-    def _fill(self, replies: Sequence[Reply], requests: Sequence[Request], now: float, deadline: Deadline) -> None:
-        self._learn(deadline)
-        parts = [part for number, request in enumerate(requests) for part in self._parts(number, request)]
+    def _send(self, requests: Sequence[Request]) -> "Asked":
+        asked = _ask(self._divided(requests), self._links.already)
+        for link, _ in asked:
+            link.send()
+        return asked
+
+    def _received(self, requests: Sequence[Request], asked: "Asked", now: float, deadline: Deadline) -> list[Reply]:
+        """Return the replies to what was asked, after asking other nodes for what moved to them."""
+        replies, moved = [_blank(request) for request in requests], list[Part]()
         for _ in range(ROUNDS):
-            moved: list[Part] = []
-            for part, cells, link in self._answers(parts, deadline):
+            if moved:
+                asked, moved = _ask(moved, partial(self._links.to, deadline=deadline)), []
+            for part, cells, link in _answers(asked, deadline):
                 refuse_keys(link, part.request, cells, *REDIRECTIONS, singly=True)
                 moved += part.redirected(link, cells)
                 _put(replies[part.number], part.rows, read(part.request, cells, now))
             if not moved:
-                return
+                return replies
             if not all(part.asking for part in moved):
                 self._owners = []
-            parts = moved
-        raise Unavailable(f"the cluster keeps redirecting look-ups, now to {parts[0].node}: slots are moving")
+        raise Unavailable(f"the cluster keeps redirecting look-ups, now to {moved[0].node}: slots are moving")
 
-    def _answers(self, parts: Sequence[Part], deadline: Deadline) -> Iterator[tuple[Part, Cells, Link]]:
-        """Ask the nodes; yield each part with its cells and the connection that they came from."""
-        asked: dict[Address, list[tuple[Part, bytes, NDArray[np.int64]]]] = defaultdict(list)
-        for part in parts:
-            asked[part.node].append((part, *part.commands()))
-        links = {node: self._links.to(node, deadline) for node in asked}
-        for node, link in links.items():
-            request = [commands for _, commands, _ in asked[node]]
-            most = sum(most_bytes(part.request) for part, _, _ in asked[node])
-            link.ask(request, np.concatenate([widths for _, _, widths in asked[node]]), most, proof=True)
-        exchange(list(links.values()), deadline)
-        for node, link in links.items():
-            end = 0
-            for part, _, widths in asked[node]:
-                start, end = end, end + cell_count(widths)
-                yield part, link.cells[start + part.asking : end], link
+    def _divided(self, requests: Sequence[Request]) -> list[Part]:
+        return [part for number, request in enumerate(requests) for part in self._parts(number, request)]
 
     def _parts(self, number: int, request: Request) -> Iterator[Part]:
         """Divide a request among the nodes that serve its keys."""
@@ -143,6 +150,32 @@ class Cluster:
         if self._owners and self._links:
             return
         self._owners = owners(self._target, deadline, self._owners)
+
+
+Asked = list[tuple[Link, list[tuple[Part, NDArray[np.int64]]]]]  # parts by connection, with the widths of their replies
+
+
+def _ask(parts: Sequence[Part], to: Callable[[Address], Link]) -> Asked:
+    """Queue the commands of each part at its node."""
+    of_node: dict[Address, list[tuple[Part, bytes, NDArray[np.int64]]]] = defaultdict(list)
+    for part in parts:
+        of_node[part.node].append((part, *part.commands()))
+    links = {node: to(node) for node in of_node}
+    for node, link in links.items():
+        request = [commands for _, commands, _ in of_node[node]]
+        most = sum(most_bytes(part.request) for part, _, _ in of_node[node])
+        link.ask(request, np.concatenate([widths for _, _, widths in of_node[node]]), most, proof=True)
+    return [(link, [(part, widths) for part, _, widths in of_node[node]]) for node, link in links.items()]
+
+
+def _answers(asked: Asked, deadline: Deadline) -> Iterator[tuple[Part, Cells, Link]]:
+    """Wait for all replies; yield each part with its cells and the connection that they came from."""
+    exchange([link for link, _ in asked], deadline)
+    for link, parts in asked:
+        end = 0
+        for part, widths in parts:
+            start, end = end, end + cell_count(widths)
+            yield part, link.cells[start + part.asking : end], link
 
 
 def redirection(link: Link, asked: Address, text: str) -> Address:

@@ -1,5 +1,6 @@
 """Connecting to Redis servers."""
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from redis.connection import AbstractConnection
 
 from scorer.errors import Misconfigured, Unavailable
 from scorer.rotation import secret_file
+from scorer.store.protocol import PREFETCH_SECONDS
 from scorer.store.redis.handshake import explained
 from scorer.store.redis.link import Closed, Deadline, Link, exchange
 from scorer.store.redis.refusal import login_refused, refusal
@@ -31,11 +33,12 @@ class Links:
         begin:  returns the deadline of a call that begins now.
     """
 
-    __slots__ = ("_begin", "_open", "_target")
+    __slots__ = ("_begin", "_open", "_sent", "_target")
 
     def __init__(self, target: Target, begin: Callable[[], Deadline]) -> None:
         self._target, self._begin = target, begin
         self._open: dict[Address | None, Link] = {}
+        self._sent: tuple[object, object, float] | None = None  # see `send_ahead`
 
     def __bool__(self) -> bool:
         return bool(self._open)
@@ -46,12 +49,53 @@ class Links:
             self._open[address] = dial(self._target, address, deadline)
         return self._open[address]
 
+    def already(self, address: Address | None) -> Link:
+        """Return the open connection to a server.
+
+        Raises:
+            Closed: there is none.
+        """
+        if address not in self._open:
+            raise Closed("there is no connection yet")
+        return self._open[address]
+
+    def send_ahead(self, what: object, send: Callable[[], object]) -> None:
+        """Send requests whose replies a later call receives, which must come next and name the same object.
+
+        Args:
+            what: what is asked for; compared by identity.
+            send: sends without waiting, and returns what `sent_ahead` gives back.
+        """
+        if self._sent is not None and self._sent[0] is what:
+            return
+        self._drop_ahead()
+        try:
+            self._sent = what, send(), time.monotonic()
+        except Unavailable:  # it will be asked for again, and then raised
+            self.close()
+
+    def sent_ahead(self, what: object) -> object | None:
+        """Return what `send_ahead` got, once; None if it was not called for this object just before, or is too old."""
+        if self._sent is not None:
+            asked, sent, when = self._sent
+            if asked is what and time.monotonic() - when < PREFETCH_SECONDS:
+                self._sent = None
+                return sent
+            self._drop_ahead()
+        return None
+
+    def _drop_ahead(self) -> None:
+        """Close the connections if replies to a request that was sent ahead are still on their way."""
+        if self._sent is not None:
+            self.close()
+
     def call(self, attempt: Callable[[Deadline], Answer]) -> Answer:
         """Return the result of `attempt`, within the timeout.
 
         If a connection of an earlier call turns out to be closed, the attempt is repeated once with new connections:
         servers and proxies close idle ones, and reading twice does no harm.
         """
+        self._drop_ahead()
         deadline = self._begin()
         if self._open:
             with suppress(Closed):
@@ -63,6 +107,7 @@ class Links:
         for link in self._open.values():
             link.close()
         self._open.clear()
+        self._sent = None
 
     def _once(self, attempt: Callable[[Deadline], Answer], deadline: Deadline) -> Answer:
         try:
@@ -110,6 +155,8 @@ def _introduce(link: Link, target: Target, deadline: Deadline) -> None:
     asked = [("AUTH", *login[not login[0] :])] if any(login) else []
     asked += [("CLIENT", "SETNAME", options["client_name"])] if options.get("client_name") else []
     asked += [("SELECT", options["db"])] if options.get("db") else []
+    if target.replicas and target.form == "cluster":  # otherwise a replica redirects to its master
+        asked += [("READONLY",)]
     if asked:
         commands = [command(*(str(part).encode() for part in parts)) for parts in asked]
         link.ask(commands, np.full(len(asked), BARE))

@@ -139,6 +139,17 @@ class Link:
         except OSError as error:
             raise Closed(f"the connection to {self.name} broke: {explained(error)}") from None
 
+    def send(self) -> None:
+        """Send what can be sent without blocking; `advance` sends the rest.
+
+        Raises:
+            Closed: the connection broke.
+        """
+        try:
+            self._send()
+        except OSError as error:
+            raise Closed(f"the connection to {self.name} broke: {explained(error)}") from None
+
     def watch(self, poll: select.poll) -> None:
         """Register the events that this link waits for."""
         poll.register(self._socket, self._events)

@@ -1,10 +1,13 @@
 """A single server: all keys of a batch are looked up in one round trip."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
+from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scorer.store.protocol import Denied, Reply, Request
 from scorer.store.redis.cluster import Cluster
@@ -40,6 +43,10 @@ class Server:
             raise
         return [read(request, cells, now) for request, cells in parts]
 
+    def prefetch(self, requests: Sequence[Request]) -> None:
+        """See `Store.prefetch`."""
+        self._links.send_ahead(requests, lambda: self._send(_Question.of(requests)))
+
     def ping(self) -> None:
         """See `Store.ping`."""
 
@@ -60,24 +67,63 @@ class Server:
             self._address = single_address(self._target, deadline)
         return self._links.to(self._address, deadline)
 
+    def _send(self, question: "_Question") -> "_Question":
+        if any(question.commands):
+            link = self._links.already(self._address)
+            question.ask(link)
+            link.send()
+        return question
+
     def _asked(self, requests: Sequence[Request]) -> list[tuple[Request, Cells]]:
-        """Send the requests in one round trip; return each with its cells."""
-        asked = [commands_of(request, singly=False) for request in requests]
-        commands = [of_entity for of_entity, _ in asked]
-        if not any(commands):
+        """Look the requests up in one round trip; return each with its cells."""
+        sent = cast("_Question | None", self._links.sent_ahead(requests))
+        question = sent or _Question.of(requests)
+        if not any(question.commands):
             return [(request, Inbox().cells) for request in requests]
-        ends = list(accumulate(cell_count(widths) for _, widths in asked))
-        spans = list(zip(requests, [0, *ends], ends, strict=False))
 
         def ask(deadline: Deadline) -> Cells:
+            nonlocal sent
             link = self._link(deadline)
-            widths, most = np.concatenate([widths for _, widths in asked]), sum(map(most_bytes, requests))
-            link.ask(commands, widths, most, proof=True)
+            if sent is None:
+                question.ask(link)
+            sent = None  # an attempt with new connections asks anew
             exchange([link], deadline)
             cells = link.cells
-            for request, start, end in spans if cells.failed else ():
+            for request, start, end in question.spans if cells.failed else ():
                 refuse_keys(link, request, cells[start:end], singly=False)
             return cells
 
         cells = self._links.call(ask)
-        return [(request, cells[start:end]) for request, start, end in spans]
+        return [(request, cells[start:end]) for request, start, end in question.spans]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Question:
+    """All commands of a look-up.
+
+    commands: their bytes, in pieces; all of them empty if there are no keys.
+    widths:   of their replies.
+    most:     bytes that the values may take together.
+    spans:    each request with the start and end of its cells.
+    """
+
+    commands: Sequence[bytes]
+    widths: NDArray[np.int64]
+    most: int
+    spans: Sequence[tuple[Request, int, int]]
+
+    @classmethod
+    def of(cls, requests: Sequence[Request]) -> "_Question":
+        """Return the question for some requests."""
+        asked = [commands_of(request, singly=False) for request in requests]
+        ends = list(accumulate(cell_count(widths) for _, widths in asked))
+        return cls(
+            [commands for commands, _ in asked],
+            np.concatenate([widths for _, widths in asked]) if asked else np.empty(0, np.int64),
+            sum(map(most_bytes, requests)),
+            list(zip(requests, [0, *ends], ends, strict=False)),
+        )
+
+    def ask(self, link: Link) -> None:
+        """Queue the commands."""
+        link.ask(self.commands, self.widths, self.most, proof=True)

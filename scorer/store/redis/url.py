@@ -48,6 +48,7 @@ class Target:
     sentinels: the options of connections to the sentinels.
     password_file: the file of the password, read for every connection; None if the options have it.
     sentinel_password_file: the same for the sentinels.
+    replicas:  whether replicas are read where there are some; see `features.read_from`.
     """
 
     form: str
@@ -58,6 +59,7 @@ class Target:
     sentinels: Mapping[str, Any] = field(default_factory=dict, repr=False)
     password_file: Path | None = None
     sentinel_password_file: Path | None = None
+    replicas: bool = False
 
 
 def announced(host: str, port: str | int) -> Address | None:
@@ -95,7 +97,16 @@ def parse(url: str) -> Target:
     login = {name.removeprefix("sentinel_"): secret.pop(name) for name in SENTINEL_OPTIONS if name in secret}
     options |= secret | pieces.login
     sentinels = {name: value for name, value in options.items() if name.startswith("ssl_")} | login
-    return Target(form or "single", kind, options, seeds, service, sentinels, **files)
+    return Target(
+        form or "single",
+        kind,
+        options,
+        seeds,
+        service,
+        sentinels,
+        password_file=files.get("password_file"),
+        sentinel_password_file=files.get("sentinel_password_file"),
+    )
 
 
 def _socket_problems(pieces: Pieces) -> list[Problem]:

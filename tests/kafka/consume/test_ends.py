@@ -103,6 +103,21 @@ def test_an_end_waits_for_records_that_were_not_handed_out(
         turn(member, lambda: committed(member, topic) == 4)
 
 
+def test_an_end_waits_for_records_in_hand_while_the_next_batch_is_polled(
+    kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
+) -> None:
+    topic = make_topic()
+    transact(kafka, topic, (3, True))
+    with joined(group, topic, max_records=3) as member:
+        held = member.poll()
+        await_end(member, topic)
+        assert member.source.poll_ahead(held) is None
+        assert member.checkpoint.finish(10), "there is nothing to commit yet"
+        assert committed(member, topic) < 0
+        member.checkpoint.open(held, 0)
+        turn(member, lambda: committed(member, topic) == 4)
+
+
 def test_an_end_goes_with_the_records_that_are_dropped_before_it(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
 ) -> None:

@@ -16,13 +16,15 @@ class Queue:
         self._intake, self._headers = intake, headers
         self.held: list[Any] = []
         self.most = 0  # without waiting
+        self.left = 1_000_000
 
     def take(self, records: int, _: float) -> int:
-        taken: list[Any] = [Fake(self._headers) for _ in range(records)]
+        taken: list[Any] = [Fake(self._headers) for _ in range(min(records, self.left))]
+        self.left -= len(taken)
         self.most = max(self.most, records)
         self._intake.weigh(taken)
         self.held += taken
-        return records
+        return len(taken)
 
     def gather(self) -> None:
         self.held.clear()
@@ -64,3 +66,18 @@ def test_records_with_many_headers_are_taken_one_by_one_once_that_is_known() -> 
     queue.most = 0
     queue.gather()
     assert (len(queue.held), queue.most) == (1, 1)
+
+
+def test_a_batch_is_taken_ahead_only_if_it_is_full_and_otherwise_filled_by_the_next_call() -> None:
+    intake = Intake(BatchSettings(max_records=500))
+    queue = Queue(intake, [])
+    assert intake.gather_ahead(queue.take, lambda: len(queue.held))
+    assert len(queue.held) == 500
+    assert not intake.gather_ahead(queue.take, lambda: len(queue.held)), "they were not handed out"
+    queue.held.clear()
+    queue.left = 100
+    assert not intake.gather_ahead(queue.take, lambda: len(queue.held))
+    assert len(queue.held) == 100
+    queue.left = 1_000
+    intake.gather(queue.take, lambda: len(queue.held), busy=False, settled=True)
+    assert len(queue.held) == 500

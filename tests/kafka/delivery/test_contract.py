@@ -286,6 +286,33 @@ def test_a_write_that_nothing_can_replace_is_fatal_and_never_committed(replica: 
     assert sorted(replica.predictions()) == sorted(rows(first))
 
 
+def test_a_batch_that_is_polled_ahead_follows_the_one_in_hand(replica: Replica) -> None:
+    read: list[Records] = []
+    ahead: list[Records] = []
+
+    def turn() -> None:
+        batch = replica.read(1)
+        read.extend(batch)
+        if (following := replica.source.poll_ahead(batch[-1])) is not None:
+            ahead.append(following)
+            read.append(following)
+
+    until(lambda: bool(ahead), turn)
+    assert places(read) == [place for batch in read for place in rows(batch)]
+    for partition in PARTITIONS:
+        offsets = [offset for number, offset in places(read) if number == partition]
+        assert offsets == list(range(len(offsets))), "nothing is left out, and nothing comes twice"
+    assert [replica.source.current(batch) is not None for batch in read] == [True] * len(read)
+
+
+def test_what_is_in_hand_is_dropped_with_its_partition_while_the_next_batch_is_polled(replica: Replica) -> None:
+    publish(replica, read_from_all(replica))
+    held = replica.read(1)[-1]
+    gone, _ = replica.share()
+    kept = replica.source.current(held)
+    assert places([kept] if kept else []) == [place for place in rows(held) if place[0] != gone]
+
+
 def test_nothing_is_read_on_while_a_batch_waits_and_nothing_is_left_out(replica: Replica) -> None:
     held, *rest = replica.read(1)
     for _ in range(3):

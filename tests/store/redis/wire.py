@@ -31,6 +31,9 @@ class Wire:
             raise Unavailable("nobody at home")
         return [self._reply(request, now) for request in requests]
 
+    def prefetch(self, requests: Sequence[Request]) -> None:
+        """Nothing to do."""
+
     def ping(self) -> None:
         if self.down:
             raise Unavailable("nobody at home")
