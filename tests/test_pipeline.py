@@ -79,6 +79,7 @@ def strict(mode: type[AtLeastOnce | ExactlyOnce]) -> type[AtLeastOnce | ExactlyO
         def publish(self, records: Records, *args: Any) -> None:
             assert not self.full(len(records)), "the window has no room"
             assert not self.behind, "commits are behind"
+            assert len(args[0].rows) == len(records), "predictions of other records"
             super().publish(records, *args)
 
     return Strict
