@@ -16,7 +16,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from scorer import redaction
 from scorer.sandbox import Kafka, Redis, training
-from tests.kafka.ends import wait_led
+from tests.kafka.ends import wait_for_leaders
 
 hypothesis.settings.register_profile("real-machine", deadline=None)  # the first example may compile a kernel
 hypothesis.settings.load_profile("real-machine")
@@ -74,7 +74,7 @@ def topic_maker(bootstrap: str) -> MakeTopic:
         name = f"{stem}-{uuid.uuid4().hex[:12]}"
         config = {key.replace("_", "."): value for key, value in properties.items()}
         admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result()
-        wait_led(bootstrap, name, partitions)
+        wait_for_leaders(bootstrap, name, partitions)
         return name
 
     return make_topic

@@ -71,7 +71,7 @@ def test_a_replica_scores_cached_keys_while_redis_is_unavailable(world: World, o
     assert world.stop(replica) == 0
 
 
-def test_a_replica_without_work_notices_that_redis_died(world: World, own_redis: Redis) -> None:
+def test_an_idle_replica_notices_that_redis_died(world: World, own_redis: Redis) -> None:
     replica, page = start(world)
     own_redis.stop()
     world.until(lambda: page.failed() == ["features"], "unreadiness")
@@ -81,7 +81,7 @@ def test_a_replica_without_work_notices_that_redis_died(world: World, own_redis:
     assert world.log().count('"component": "features"') == 2  # unhealthy, recovered
 
 
-def test_a_replica_that_waits_for_anothers_transaction_says_so_and_stays_ready(world: World) -> None:
+def test_a_replica_waiting_for_an_open_transaction_reports_it_and_stays_ready(world: World) -> None:
     replica, page = start(world)
     producer = Producer({"bootstrap.servers": world.bootstrap, "transactional.id": world.input})
     producer.init_transactions(60)
@@ -120,7 +120,7 @@ def test_a_crash_repeats_at_most_six_thousand_events_by_default() -> None:
     assert (limits.most + limits.records, limits.enough) == (6_000, 500)
 
 
-def test_a_replica_warns_of_a_cache_that_others_can_write(tmp_path: Path) -> None:
+def test_a_replica_warns_about_a_cache_that_others_can_write(tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     folder.mkdir()
     folder.chmod(0o777)

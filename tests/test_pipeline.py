@@ -162,7 +162,7 @@ STEPS = [
 
 @pytest.mark.parametrize("mode", MODES)
 @given(steps=st.lists(st.sampled_from(STEPS), max_size=200), slow=st.booleans(), looks_up=st.booleans())
-def test_what_stays_ours_is_written_once_and_in_order(
+def test_events_of_owned_partitions_are_written_once_and_in_order(
     mode: type[AtLeastOnce | ExactlyOnce],
     steps: list[str],
     slow: bool,  # noqa: FBT001  Hypothesis passes it by name
@@ -185,21 +185,21 @@ def test_an_undisturbed_batch_takes_one_iteration() -> None:
     assert loop.watch.iterations == 3, "the start, the batch, and the stop"
 
 
-def test_a_batch_is_scored_again_when_the_store_is_back() -> None:
+def test_a_batch_is_retried_until_the_store_is_available() -> None:
     loop = Loop("batch", "unavailable", "keep_alive", "unavailable", "keep_alive", "score", "publish")
     loop.run()
     assert loop.delivery.written == dict.fromkeys(PARTITIONS, 2)
     assert loop.watch.told.count((Component.FEATURES, "the store does not answer")) == 2
 
 
-def test_an_aborted_transaction_is_tried_again_without_what_was_lost_meanwhile() -> None:
+def test_an_aborted_transaction_is_retried_without_lost_partitions() -> None:
     loop = Loop("batch", "score", "aborted", "lose 1", "score", "publish", mode=ExactlyOnce)
     loop.run()
     assert loop.delivery.written == {0: 2, 2: 2}
     assert (Component.WRITES, "the transaction was aborted") in loop.watch.told
 
 
-def test_a_partition_that_is_lost_and_comes_back_while_its_batch_is_held_is_read_again() -> None:
+def test_a_partition_lost_and_reassigned_while_its_batch_waits_is_read_again() -> None:
     loop = Loop("batch", "unavailable", "return 2", "score", "publish", "serve", "commit", "batch", "score", "publish")
     loop.run()
     assert loop.delivery.written == {0: 4, 1: 4, 2: 2}
@@ -262,7 +262,7 @@ def test_a_batch_is_not_polled_ahead_of_one_that_was_aborted() -> None:
     assert loop.delivery.written == dict.fromkeys(PARTITIONS, 2)
 
 
-def test_the_loop_waits_for_commits_that_are_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loop_waits_for_lagging_commits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "CATCH_UP_SECONDS", -1.0)  # told at once
     turn = ("batch", "score", "publish", "acknowledge", "commit")
     loop = Loop(*turn, *turn, "batch", "score", "commit", "keep_alive", "commit", "confirm", "publish")

@@ -23,7 +23,7 @@ HIDDEN = [
 
 
 @pytest.mark.parametrize("char", [*OBEYED, *HIDDEN, "\ud800", "\U000e0041"], ids=ascii)
-def test_what_a_terminal_would_obey_is_escaped(char: str) -> None:
+def test_terminal_control_characters_are_escaped(char: str) -> None:
     shown = printable(f"a{char}b")
     assert (shown[0], shown[-1], shown.isprintable()) == ("a", "b", True)
     assert shown[1:-1].encode().decode("unicode_escape").encode(errors="surrogatepass") == char.encode(
@@ -34,17 +34,17 @@ def test_what_a_terminal_would_obey_is_escaped(char: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "plain [text] \\x1b", "naïve 東京", "👨\u200d👩\u200d👧", "\u0645\u06cc\u200c\u062e", "a\xa0b"]
 )
-def test_text_stays_as_it_is(text: str) -> None:
+def test_printable_text_is_unchanged(text: str) -> None:
     assert printable(text) == text
     assert printable_json(text) == json.dumps(text, ensure_ascii=False)
 
 
-def test_what_lays_out_text_can_be_kept() -> None:
+def test_layout_characters_can_be_kept() -> None:
     assert printable("a\n\tb\r\x1b", keep="\n\t") == "a\n\tb\\r\\x1b"
 
 
 @given(st.text(st.characters(max_codepoint=sys.maxunicode)))
-def test_nothing_that_a_terminal_obeys_comes_through_and_json_reads_back_the_same(text: str) -> None:
+def test_no_control_character_passes_and_json_round_trips(text: str) -> None:
     unseen = {"Cc", "Cs", "Zl", "Zp"}
     assert unseen.isdisjoint(map(unicodedata.category, printable(text)))
     for indent in (None, 2):

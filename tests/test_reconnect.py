@@ -50,7 +50,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_clients_that_cannot_be_created_now_are_created_later(failure: ScorerError) -> None:
+def test_creating_clients_is_retried_until_it_succeeds(failure: ScorerError) -> None:
     old, new, statuses, failures = Clients(), Clients(), list[tuple[Component, str]](), [failure, failure]
 
     def make() -> Any:
@@ -67,7 +67,7 @@ def test_clients_that_cannot_be_created_now_are_created_later(failure: ScorerErr
     assert statuses == [(Component.KAFKA, f"cannot connect anew: {failure}")] * 2
 
 
-def test_a_stop_ends_the_attempts() -> None:
+def test_a_stop_ends_the_attempts_to_reconnect() -> None:
     stop = app.Stop(25.0)
 
     def make() -> Any:

@@ -41,14 +41,14 @@ def test_a_secret_is_replaced_in_every_form(secrets: Secrets, shown: str) -> Non
     assert re.sub(r"['\"b]", "", secrets.redact(f"before {shown} after")) == re.sub("b", "", f"before {MASK} after")
 
 
-def test_a_secret_that_was_percent_encoded_is_known_as_the_server_gets_it() -> None:
+def test_a_percent_encoded_secret_is_also_masked_in_its_decoded_form() -> None:
     secrets = Secrets()
     secrets.learn("p%40ss%2Fword")
     assert secrets.redact("p@ss/word p%40ss%2Fword") == f"{MASK} {MASK}"
 
 
 @given(st.text(SIGNS, min_size=8, max_size=60).filter(str.strip), st.integers(0, 50), st.integers(0, 50))
-def test_what_a_server_repeats_has_no_piece_of_a_secret(secret: str, start: int, size: int) -> None:
+def test_a_piece_of_a_secret_is_masked_in_text_from_a_server(secret: str, start: int, size: int) -> None:
     secrets = Secrets()
     secrets.learn(secret)
     piece = secret[start : start + size]
@@ -56,7 +56,7 @@ def test_what_a_server_repeats_has_no_piece_of_a_secret(secret: str, start: int,
     assert all(secret[at : at + PIECE] not in said for at in range(len(secret) - PIECE + 1))
 
 
-def test_a_password_that_redis_cuts_and_puts_on_one_line_is_not_repeated() -> None:
+def test_a_password_truncated_and_joined_onto_one_line_by_redis_is_masked() -> None:
     secrets = Secrets()
     secrets.learn("first half\r\nsecond half " + "x7" * 80)
     said = "ERR unknown command 'HELLO', with args beginning with: 'first half  second half x7x7x7"
@@ -65,14 +65,14 @@ def test_a_password_that_redis_cuts_and_puts_on_one_line_is_not_repeated() -> No
     assert said == f"ERR unknown command 'HELLO' '{2 * MASK}"  # of the two lines, between which there is no telling
 
 
-def test_text_of_others_is_short_and_obeyed_by_no_terminal() -> None:
+def test_foreign_text_is_truncated_and_its_control_characters_are_escaped() -> None:
     secrets = Secrets()
     assert secrets.foreign("a\x1b[2J\r\nb\x9b") == "a\\x1b[2J\\r\\nb\\x9b"
     assert len(secrets.foreign("x" * 100_000)) == LONGEST + len("...")
     assert printable("ein Wort: \u00fc") == "ein Wort: \u00fc"
 
 
-def test_short_secrets_are_replaced_as_words_of_others_alone() -> None:
+def test_short_secrets_are_masked_only_as_whole_words_of_foreign_text() -> None:
     secrets = Secrets()
     secrets.learn("pw", "", " ")
     assert secrets.redact("pwd pw") == "pwd pw"
@@ -98,20 +98,20 @@ def test_an_unregistered_login_in_a_url_is_still_a_secret(text: str, shown: str)
     assert Secrets().redact(text) == shown
 
 
-def test_what_is_forgotten_is_shown() -> None:
+def test_a_forgotten_secret_is_shown() -> None:
     secrets = Secrets()
     secrets.learn("hunter2")
     secrets.forget()
     assert secrets.foreign("hunter2") == "hunter2"
 
 
-def test_a_secret_of_signs_that_are_no_text_is_one() -> None:
+def test_a_secret_with_lone_surrogates_is_masked() -> None:
     secrets = Secrets()
     secrets.learn("abc\udc80def")
     assert "abc" not in secrets.redact("abc\udc80def")
 
 
-def test_a_token_that_nobody_gave_us_is_known_by_its_form(secrets: Secrets) -> None:
+def test_an_unregistered_token_is_recognised_by_its_form(secrets: Secrets) -> None:
     token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzdmMifQ."  # noqa: S105  unsigned, and for nobody
     assert secrets.redact(f"got {token} from the issuer") == f"got {MASK} from the issuer"
     assert secrets.foreign(f"token {token}") == f"token {MASK}"

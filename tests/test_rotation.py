@@ -10,7 +10,7 @@ from tests.certificates import put
 
 
 @pytest.mark.parametrize("fault", ["cannot be read: Permission denied", "is not UTF-8", "is empty"])
-def test_a_file_that_cannot_be_used_is_told_once_and_read_once_it_can(
+def test_an_unusable_file_is_logged_once_and_read_when_usable_again(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "password"

@@ -113,7 +113,9 @@ def test_every_row_gets_the_score_that_the_stream_publishes(
 
 
 @pytest.mark.parametrize("kind", [as_dicts, as_objects, as_arrow])
-def test_a_model_of_several_outputs_gives_lists(tmp_path: Path, redis_url: str, kind: Callable[[Rows], Any]) -> None:
+def test_a_model_with_several_outputs_returns_lists(
+    tmp_path: Path, redis_url: str, kind: Callable[[Rows], Any]
+) -> None:
     config = write_example(tmp_path, redis_url, classes=3)
     rows = [row(), row(amount=math.nan, details=None), row(amount=1e300), row(country=None, discount=-1.5)]
     with scorer.load(config) as model, closing(Stream(config)) as stream:
@@ -123,7 +125,9 @@ def test_a_model_of_several_outputs_gives_lists(tmp_path: Path, redis_url: str, 
         assert len(model.score(kind([]))) == 0
 
 
-def test_a_file_gets_the_same_scores(tmp_path: Path, redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_score_command_returns_the_same_scores_for_a_file(
+    tmp_path: Path, redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     config, source = write_example(tmp_path, redis_url), tmp_path / "events.jsonl"
     store(redis_url)
     plain = row() | {"sent": "2020-02-29T10:00:00Z", "price": "1.25", "day": "2020-02-29", "clock": "10:00:00"}

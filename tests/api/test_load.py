@@ -16,7 +16,7 @@ from tests.api.example import SCHEMA, row, store, write_example
 FEATURES: dict[str, Any] = {"shop": {}, "day": {}}
 
 
-def test_a_configuration_a_settings_object_and_a_bundle_score_alike(tmp_path: Path) -> None:
+def test_a_configuration_a_settings_object_and_a_bundle_score_the_same(tmp_path: Path) -> None:
     config = write_example(tmp_path, None)
     models, schema = tmp_path / "models/parcels", tmp_path / "parcel.avsc"
     loaded = [
@@ -30,7 +30,7 @@ def test_a_configuration_a_settings_object_and_a_bundle_score_alike(tmp_path: Pa
     assert len({model.score([row()])[0]["score"] for model in loaded}) == 1
 
 
-def test_the_latest_version_in_a_folder_is_taken(tmp_path: Path) -> None:
+def test_the_latest_version_in_a_folder_is_loaded(tmp_path: Path) -> None:
     write_example(tmp_path, None)
     models = tmp_path / "models/parcels"
     (models / "10").symlink_to(models / "1")
@@ -44,7 +44,7 @@ def test_a_bundle_needs_a_schema(tmp_path: Path) -> None:
         scorer.load(tmp_path / "models/parcels/1")
 
 
-def test_features_come_from_the_url_that_is_given(tmp_path: Path, redis_url: str) -> None:
+def test_features_are_read_from_the_given_url(tmp_path: Path, redis_url: str) -> None:
     features = store(redis_url)
     config = write_example(tmp_path, "redis://localhost:9/0")
     with scorer.load(config, features=redis_url) as model:
@@ -58,7 +58,7 @@ def test_features_come_from_the_url_that_is_given(tmp_path: Path, redis_url: str
         model.score([row()])
 
 
-def test_missing_features_are_requested_in_the_error(tmp_path: Path) -> None:
+def test_the_error_for_missing_features_explains_how_to_pass_them(tmp_path: Path) -> None:
     model = scorer.load(write_example(tmp_path, None))
     with pytest.raises(scorer.Misconfigured, match=r"the plan has entities: shop, day; give features="):
         model.score([row()])
@@ -74,14 +74,14 @@ def test_missing_features_are_requested_in_the_error(tmp_path: Path) -> None:
         ([], "features: is a list; expected {entity: {key: {feature: value}}}"),
     ],
 )
-def test_a_mapping_of_another_form_is_refused(tmp_path: Path, features: object, said: str) -> None:
+def test_a_malformed_features_mapping_is_refused(tmp_path: Path, features: object, said: str) -> None:
     model = scorer.load(write_example(tmp_path, None))
     with pytest.raises(scorer.Misconfigured) as refused:
         model.score([row()], features=cast("Any", features))
     assert said in str(refused.value)
 
 
-def test_everything_that_is_wrong_with_a_bundle_is_said_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_a_bundle_are_reported_together(tmp_path: Path) -> None:
     write_example(tmp_path, None)
     fields: Any = SCHEMA["fields"]
     schema = {**SCHEMA, "fields": [field for field in fields if field["name"] not in {"amount", "size"}]}
@@ -97,7 +97,7 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_nothing_is_imported_that_is_not_needed(tmp_path: Path) -> None:
+def test_only_needed_packages_are_imported(tmp_path: Path) -> None:
     write_example(tmp_path, None)
     (tmp_path / "row.json").write_text(
         json.dumps(row() | {"sent": None, "price": 1, "day": 1, "clock": 1, "seen": 1, "photo": None})
@@ -114,7 +114,7 @@ print({'pandas', 'pyarrow', 'confluent_kafka'} & sys.modules.keys())
     assert "model is unverified" in said.stderr
 
 
-def test_the_log_of_the_program_stays_its_own(tmp_path: Path) -> None:
+def test_loading_a_model_leaves_the_logging_of_the_program_alone(tmp_path: Path) -> None:
     write_example(tmp_path, None)
     code = """
 import structlog, logging, scorer

@@ -29,7 +29,7 @@ def scores(model: scorer.Model, rows: Any) -> list[float]:
     return [float(score) for score in (found["score"].to_pylist() if isinstance(found, pa.Table) else found["score"])]
 
 
-def test_a_row_with_an_error_is_named_with_its_field_value_and_what_was_expected(model: scorer.Model) -> None:
+def test_a_bad_row_is_reported_with_its_field_value_and_expectation(model: scorer.Model) -> None:
     rows = [row(), row(amount="much"), row(amont=1), row(country=7), *[row(pieces=1.5)] * 5, row(amount=float("inf"))]
     with pytest.raises(scorer.BadRows) as error:
         model.score(rows)
@@ -46,7 +46,7 @@ def test_a_row_with_an_error_is_named_with_its_field_value_and_what_was_expected
         model.score([row(), row(amount=float("inf"))])
 
 
-def test_bad_rows_can_be_passed_over(model: scorer.Model) -> None:
+def test_bad_rows_can_get_a_null_score(model: scorer.Model) -> None:
     rows: list[Any] = [row(), row(amount="much"), row(), row(amount=float("inf")), 5, *[row()] * 7, row(size="XL")]
     found = model.score(rows, errors="null")
     assert [each["reason"] for each in found if each["score"] is None] == ["bad-value"] * 4
@@ -61,7 +61,7 @@ def test_bad_rows_can_be_passed_over(model: scorer.Model) -> None:
     assert tabled["detail"].to_pylist()[1] == "id: null; expected text"
 
 
-def test_the_kind_of_the_rows_comes_back_in_their_order(model: scorer.Model) -> None:
+def test_results_have_the_type_and_the_order_of_the_rows(model: scorer.Model) -> None:
     rows = [row(id=str(number), amount=10.0**number) for number in range(20)]
     expected = [each["score"] for each in model.score(rows)]
     frame = pd.DataFrame(rows, index=[f"r{number}" for number in range(20)])
@@ -78,23 +78,23 @@ def test_the_kind_of_the_rows_comes_back_in_their_order(model: scorer.Model) -> 
 
 
 @pytest.mark.parametrize("kind", [dict, str, int])
-def test_rows_of_no_kind_are_refused(model: scorer.Model, kind: type) -> None:
+def test_rows_of_an_unsupported_type_are_refused(model: scorer.Model, kind: type) -> None:
     with pytest.raises(TypeError, match="expected a list of dicts, a DataFrame or a pyarrow Table, not"):
         model.score(kind())
 
 
-def test_another_way_with_errors_is_refused(model: scorer.Model) -> None:
+def test_an_unknown_way_to_handle_errors_is_refused(model: scorer.Model) -> None:
     with pytest.raises(ValueError, match='expected "raise" or "null"'):
         model.score([], errors=cast("Any", "ignore"))
 
 
-def test_two_columns_of_one_name_are_refused(model: scorer.Model) -> None:
+def test_two_columns_of_the_same_name_are_refused(model: scorer.Model) -> None:
     twice = pd.DataFrame([[1.0, 2.0]], columns=["amount", "amount"])
     with pytest.raises(scorer.Misconfigured, match="column 'amount': occurs more than once; keep one"):
         model.score(twice)
 
 
-def test_nan_in_a_frame_is_null_where_nothing_else_can_be(model: scorer.Model) -> None:
+def test_nan_in_a_frame_is_null_if_the_dtype_has_no_other_null(model: scorer.Model) -> None:
     null, nan = (model.score([row(discount=value)])[0]["score"] for value in (None, float("nan")))
     assert null != nan, "the model does not tell them apart, so this test shows nothing"
     frame = pd.DataFrame([row(), row(discount=float("nan"))])
@@ -106,12 +106,12 @@ def test_nan_in_a_frame_is_null_where_nothing_else_can_be(model: scorer.Model) -
     assert scores(model, arrow) == [null, nan]
 
 
-def test_nan_in_a_frame_stays_one_where_null_cannot_be(model: scorer.Model) -> None:
+def test_nan_in_a_frame_stays_nan_if_the_field_is_not_nullable(model: scorer.Model) -> None:
     frame = pd.DataFrame([row(), row(amount=float("nan"))])
     assert scores(model, frame)[1] == model.score([row(amount=float("nan"))])[0]["score"]
 
 
-def test_missing_values_of_a_frame_are_null(model: scorer.Model) -> None:
+def test_missing_values_in_a_frame_are_null(model: scorer.Model) -> None:
     frame = pd.DataFrame([row(), row(country=None, pieces=None, sent=None, photo=None, details=None)])
     assert frame["pieces"].dtype == np.float64  # which is how pandas makes room for NaN
     expected = model.score([row(country=None, pieces=None, sent=None, photo=None, details=None)])[0]
@@ -124,7 +124,7 @@ def test_missing_values_of_a_frame_are_null(model: scorer.Model) -> None:
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-def test_times_of_any_unit_are_those_of_the_field(model: scorer.Model, unit: str) -> None:
+def test_times_of_any_unit_are_converted_to_that_of_the_field(model: scorer.Model, unit: str) -> None:
     moment = datetime(2020, 2, 29, 10, 30, tzinfo=UTC)
     expected = model.score([row()])[0]["score"]
     assert model.score([row(seen=datetime(1970, 1, 1, 0, 30, tzinfo=UTC))])[0]["score"] != expected
@@ -168,9 +168,7 @@ SCALARS = Schema.parse(
         ("whole", Decimal(3), None),
     ],
 )
-def test_values_of_python_are_taken_where_they_mean_what_the_field_does(
-    field: str, value: object, plain: object
-) -> None:
+def test_python_values_are_accepted_only_if_they_fit_the_field(field: str, value: object, plain: object) -> None:
     convert = Converter(SCALARS).to_avro
     if plain is None:
         with pytest.raises(scorer.Misconfigured, match=f"row: {field}: .*; expected "):
@@ -179,7 +177,7 @@ def test_values_of_python_are_taken_where_they_mean_what_the_field_does(
         assert convert({field: value}, "row") == convert({field: plain}, "row")
 
 
-def test_scalars_and_arrays_of_numpy_are_taken(model: scorer.Model) -> None:
+def test_numpy_scalars_and_arrays_are_accepted(model: scorer.Model) -> None:
     plain = row(small=0.25, tags=["a", "b"])
     numpy = plain | {
         "amount": np.float64(12.5),

@@ -74,17 +74,17 @@ def assert_as_float(texts: list[bytes]) -> None:
 @example(
     ["0x10", "1,5", "1e5e5", "--1", "\uff11\uff12", "\u0663.\u0665", "\u00a07\u2003", "1e1_0", "1__0", "_1", "True"]
 )
-def test_a_text_is_read_as_python_reads_it(texts: list[str]) -> None:
+def test_text_is_parsed_as_python_parses_it(texts: list[str]) -> None:
     assert_as_float([text.encode() for text in texts])
 
 
 @given(st.lists(st.binary(max_size=10), max_size=30))
 @example([b"\xff", b"1\x00", b"\x00", b"1\r", b"\xe2\x80\x83" + b"1"])
-def test_any_bytes_are_read_as_python_reads_their_text(texts: list[bytes]) -> None:
+def test_any_bytes_are_parsed_as_python_parses_their_text(texts: list[bytes]) -> None:
     assert_as_float(texts)
 
 
-def test_many_doubles_survive_their_text() -> None:
+def test_doubles_survive_a_round_trip_through_text() -> None:
     rng = np.random.default_rng(3)
     doubles = np.concatenate([rng.normal(size=20_000), rng.integers(0, 2**63, 20_000, np.uint64).view(np.float64)])
     texts = [repr(double).encode() for double in doubles[np.isfinite(doubles)].tolist()]
@@ -93,7 +93,7 @@ def test_many_doubles_survive_their_text() -> None:
     assert values == [float(text) for text in texts]
 
 
-def test_no_text_is_no_number() -> None:
+def test_a_missing_text_is_not_a_number() -> None:
     values, numeric = parse(np.frombuffer(b"12", np.uint8).copy(), np.array([0, NO_TEXT]), np.array([2, 0]))
     assert values[0] == 12
     assert np.isnan(values[1])

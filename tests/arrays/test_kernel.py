@@ -86,7 +86,7 @@ def start(folder: Path, cache: Path, before: str = "") -> str:
     ).stdout.strip()
 
 
-def test_a_missing_cache_is_made_and_used_by_the_next_start(folder: Path) -> None:
+def test_a_missing_cache_is_created_and_used_by_the_next_start(folder: Path) -> None:
     cache = folder / "not/there/yet"
     assert start(folder, cache) == "42 [] 0"
     assert start(folder, cache) == "42 [] 1"
@@ -107,13 +107,13 @@ def test_a_kernel_of_tuples_is_loaded_until_its_source_changes(folder: Path) -> 
     assert start(folder, cache) == "-42 []"
 
 
-def test_where_nothing_can_be_written_each_start_compiles(folder: Path) -> None:
+def test_every_start_compiles_if_nothing_can_be_written(folder: Path) -> None:
     for _ in range(2):
         assert start(folder, folder / "cache", NOWHERE) == "42 ['twice'] 0"
     assert not list(folder.rglob("*.nb?"))
 
 
-def test_a_damaged_cache_is_done_without(folder: Path) -> None:
+def test_a_damaged_cache_is_ignored(folder: Path) -> None:
     cache = folder / "cache"
     start(folder, cache)
     for index in cache.rglob("*.nbi"):
@@ -121,7 +121,7 @@ def test_a_damaged_cache_is_done_without(folder: Path) -> None:
     assert start(folder, cache) == "42 ['twice'] 0"
 
 
-def test_kernels_are_loaded_where_none_can_be_added(folder: Path) -> None:
+def test_kernels_are_loaded_from_a_read_only_cache(folder: Path) -> None:
     cache = folder / "cache"
     start(folder, cache)
     assert start(folder, cache, READ_ONLY) == "42 [] 1"
@@ -130,7 +130,7 @@ def test_kernels_are_loaded_where_none_can_be_added(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [".", "..", "*.nbi"])
-def test_a_cache_that_others_can_write_runs_no_code_of_theirs(folder: Path, place: str) -> None:
+def test_code_in_a_cache_that_others_can_write_is_not_run(folder: Path, place: str) -> None:
     cache, exploded = folder / "above/cache", folder / "exploded"
     start(folder, cache)
     (index,) = cache.rglob("*.nbi")
@@ -154,7 +154,7 @@ def test_a_cache_of_another_user_is_not_trusted(tmp_path: Path, monkeypatch: pyt
     assert "belongs to user" in str(doubt(tmp_path))
 
 
-def test_a_cache_in_a_folder_of_all_is_trusted_only_if_others_cannot_rename_it(tmp_path: Path) -> None:
+def test_a_cache_in_a_shared_folder_is_trusted_only_if_others_cannot_rename_it(tmp_path: Path) -> None:
     cache = tmp_path / "mine"
     cache.mkdir(0o700)
     tmp_path.chmod(0o1777)
@@ -163,7 +163,7 @@ def test_a_cache_in_a_folder_of_all_is_trusted_only_if_others_cannot_rename_it(t
     assert doubt(cache) == f"{tmp_path} can be written by other users"
 
 
-def test_a_link_to_a_cache_is_as_safe_as_both_of_its_ends(tmp_path: Path) -> None:
+def test_a_symlink_to_a_cache_is_trusted_only_if_both_ends_are(tmp_path: Path) -> None:
     cache, link = tmp_path / "mine", tmp_path / "open" / "link"
     cache.mkdir(0o700)
     link.parent.mkdir()
@@ -173,7 +173,7 @@ def test_a_link_to_a_cache_is_as_safe_as_both_of_its_ends(tmp_path: Path) -> Non
     assert doubt(link) == f"{link.parent} can be written by other users"
 
 
-def test_code_that_does_not_compile_is_an_error_all_the_same(folder: Path) -> None:
+def test_code_that_does_not_compile_is_still_an_error(folder: Path) -> None:
     (folder / "made.py").write_text(MODULE.replace("2 * number", "number.nowhere"))
     with pytest.raises(subprocess.CalledProcessError) as failed:
         start(folder, folder / "cache")
@@ -229,7 +229,7 @@ def test_an_entry_refuses_arrays_of_other_types(ends: NDArray[np.int64], out: ND
         weigh(Pieces(np.zeros(2, np.uint8), ends), np.ones(2, np.bool_), 1.0, out)
 
 
-def test_two_tuples_that_numba_takes_for_one_another_are_refused() -> None:
+def test_two_tuples_that_numba_confuses_are_refused() -> None:
     alike = type("Pieces", (Pieces,), {})
 
     def count(pieces: Pieces) -> int:

@@ -77,17 +77,17 @@ EVIDENT = {
 
 @pytest.mark.parametrize("name", EVIDENT)
 @pytest.mark.parametrize("framing", ["none", "single-object"])
-def test_the_detail_says_what_a_value_evidently_is(name: str, framing: str) -> None:
+def test_the_detail_names_the_evident_format_of_a_value(name: str, framing: str) -> None:
     value, said = EVIDENT[name]
     assert said in detail(value, framing)
 
 
-def test_a_value_that_is_too_large_says_what_it_is_too() -> None:
+def test_the_detail_of_an_oversized_value_names_its_format_too() -> None:
     said = detail(container(), max_bytes=10)
     assert said.startswith(f"the value has {len(container())} bytes; expected at most 10; this looks like an Avro cont")
 
 
-def test_single_object_encoding_names_the_fingerprint_and_whose_it_is() -> None:
+def test_single_object_encoding_is_reported_with_its_fingerprint_and_schema() -> None:
     ours, theirs = SCHEMA.fingerprint.hex(" "), OTHER.fingerprint.hex(" ")
     said = "this looks like single-object encoding (fingerprint"
     assert f"{said} {ours}, of this schema): set events.framing: single-object" in detail(
@@ -98,7 +98,7 @@ def test_single_object_encoding_names_the_fingerprint_and_whose_it_is() -> None:
     )
 
 
-def test_an_event_that_lacks_its_framing_says_so() -> None:
+def test_an_event_without_its_framing_is_recognised() -> None:
     assert detail(body(), "single-object").endswith(
         "; this is an event without framing: set events.framing: none, or have the producer frame it"
     )
@@ -122,13 +122,13 @@ def test_an_event_that_lacks_its_framing_says_so() -> None:
     ],
     ids=repr,
 )
-def test_what_is_not_evident_is_not_claimed(value: bytes) -> None:
+def test_an_uncertain_format_is_not_named(value: bytes) -> None:
     said = detail(value)
     assert "this " not in said
 
 
 @given(st.sampled_from([each for each, _ in EVIDENT.values()]), st.data())
-def test_a_damaged_value_of_any_kind_is_still_rejected_in_words(value: bytes, data: st.DataObject) -> None:
+def test_a_damaged_value_of_any_kind_is_rejected_with_a_printable_detail(value: bytes, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(value) - 1))
     damaged = value[:at] + data.draw(st.binary(max_size=4)) + value[data.draw(st.integers(at, len(value))) :]
     for framing in ("none", "single-object"):

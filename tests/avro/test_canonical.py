@@ -15,7 +15,7 @@ from tests.avro.schemas import Case, cases
 
 @settings(max_examples=100)
 @given(cases())
-def test_random_schemas(case: Case) -> None:
+def test_random_schemas_have_the_canonical_form_of_fastavro(case: Case) -> None:
     expected = to_parsing_canonical_form(fastavro.parse_schema(case.schema))
     schema = Schema.parse(case.text, "random.avsc")
     assert canonical_form(schema.record) == expected
@@ -23,7 +23,7 @@ def test_random_schemas(case: Case) -> None:
 
 
 @pytest.mark.parametrize("space", [{}, {"namespace": None}, {"namespace": ""}, {"namespace": "a.b"}])
-def test_names_in_their_namespaces(space: dict[str, Any]) -> None:
+def test_names_in_canonical_form_have_their_namespaces(space: dict[str, Any]) -> None:
     inner = {"type": "enum", "name": "Color", "symbols": ["RED"], "doc": "x", "aliases": ["Old"], **space}
     other = {"type": "fixed", "name": "c.Size", "size": 1}
     kinds = [inner, other, "c.Size", {"type": "map", "values": "c.Size"}]
@@ -34,7 +34,7 @@ def test_names_in_their_namespaces(space: dict[str, Any]) -> None:
     assert canonical_form(Schema.parse(json.dumps(declared), "event.avsc").record) == expected
 
 
-def test_an_error_is_a_record() -> None:
+def test_an_error_type_counts_as_a_record() -> None:
     declared = {"type": "error", "name": "Failed", "fields": [{"name": "f", "type": "int"}]}
     record = declared | {"type": "record"}
     assert Schema.parse(json.dumps(declared), "x").fingerprint == Schema.parse(json.dumps(record), "x").fingerprint

@@ -64,13 +64,13 @@ def refusal(read: Callable[..., list[bytes]]) -> Callable[..., str]:
 
 
 @pytest.mark.parametrize("codec", PACKERS)
-def test_a_codec_of_any_writer_is_read(codec: str, read: Callable[..., list[bytes]]) -> None:
+def test_every_codec_is_read(codec: str, read: Callable[..., list[bytes]]) -> None:
     packed = PACKERS[codec](b"\x02\x04\x06")
     assert read(container(declared("int"), (3, packed), codec=codec), "int") == [b"\x02", b"\x04", b"\x06"]
 
 
 @pytest.mark.parametrize("codec", PACKERS)
-def test_a_block_that_decompresses_to_too_much_is_refused_before_it_does(
+def test_an_oversized_block_is_refused_before_it_is_decompressed(
     codec: str, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(codecs, "LARGEST_BLOCK", 10**6)
@@ -106,12 +106,12 @@ def test_a_codec_that_needs_a_package_names_the_extra(
     assert said.startswith(f"events.avro: it is compressed with {codec}; pip install 'scorer[files]'")
 
 
-def test_metadata_may_be_anything_but_text(read: Callable[..., list[bytes]]) -> None:
+def test_metadata_need_not_be_text(read: Callable[..., list[bytes]]) -> None:
     content = container(declared("int"), (1, b"\x02"), metadata={"avro.sync": b"\xd7" * 16, "user": b"\xff"})
     assert read(content, "int") == [b"\x02"]
 
 
-def test_what_has_the_wrong_content_is_left_to_the_decoder_as_in_the_stream(read: Callable[..., list[bytes]]) -> None:
+def test_invalid_values_are_left_to_the_decoder_as_in_the_stream(read: Callable[..., list[bytes]]) -> None:
     enum = {"type": "enum", "name": "E", "symbols": ["A"]}
     rows = [
         b"\x02\x01\x00\x02a",
@@ -132,7 +132,9 @@ def test_what_has_the_wrong_content_is_left_to_the_decoder_as_in_the_stream(read
     assert more == [rows[4]]
 
 
-def test_events_without_bytes_are_bounded(read: Callable[..., list[bytes]], refusal: Callable[..., str]) -> None:
+def test_the_number_of_events_without_bytes_is_bounded(
+    read: Callable[..., list[bytes]], refusal: Callable[..., str]
+) -> None:
     empty = declared("null")
     said = refusal(container(empty, (2**60, b"")), "null")
     assert said.startswith("events.avro, block 1: 1,152,921,504,606,846,976 events in 0 bytes; expected")
@@ -142,7 +144,7 @@ def test_events_without_bytes_are_bounded(read: Callable[..., list[bytes]], refu
 
 @pytest.mark.parametrize("depth", [0, 1, 20_000])
 @pytest.mark.parametrize(("kind", "deeper"), [(LIST, b"\x02"), (TREE, b"\x02"), (TREE, b"\x01\x02")])
-def test_a_recursive_type_in_a_field_that_is_not_ours_is_stepped_over(
+def test_a_recursive_type_in_an_unused_field_is_skipped(
     kind: Any, deeper: bytes, depth: int, read: Callable[..., list[bytes]]
 ) -> None:
     sized = deeper == b"\x01\x02"
@@ -173,7 +175,9 @@ def test_a_recursive_type_in_a_field_that_is_not_ours_is_stepped_over(
         ({"type": "array", "items": "int"}, varint(-1) + varint(2**40), "gone: 1099511627776 bytes where 1 are left"),
     ],
 )
-def test_what_cannot_be_stepped_over_is_named(kind: Any, value: bytes, said: str, refusal: Callable[..., str]) -> None:
+def test_a_field_that_cannot_be_skipped_is_named(
+    kind: Any, value: bytes, said: str, refusal: Callable[..., str]
+) -> None:
     content = container(declared(gone=kind, f0="int"), (1, value + b"\x0e"))
     assert refusal(content, "int").startswith(f"events.avro, block 1, event 1: {said}")
 
@@ -187,7 +191,7 @@ LONG_ARRAYS: list[Any] = [
 
 
 @pytest.mark.parametrize(("theirs", "ours"), LONG_ARRAYS)
-def test_a_small_block_of_many_values_is_read_or_refused_in_a_bounded_number_of_steps(
+def test_a_small_block_of_many_values_is_read_or_refused_in_bounded_steps(
     theirs: Any, ours: Any, read: Callable[..., list[bytes]]
 ) -> None:
     end = b"\x00\x0e" if "gone" in theirs else b"\x00"
@@ -204,25 +208,25 @@ def test_a_small_block_of_many_values_is_read_or_refused_in_a_bounded_number_of_
         assert read(content, ours) == [b"\x0e"] * 10
 
 
-def test_a_large_honest_block_is_read(read: Callable[..., list[bytes]]) -> None:
+def test_a_large_valid_block_is_read(read: Callable[..., list[bytes]]) -> None:
     tree = varint(3) + bytes(4)
     events = 40_000
     content = container(declared(gone=TREE, f0="int"), (events, deflate((tree + b"\x0e") * events)), codec="deflate")
     assert read(content, "int") == [b"\x0e"] * events
 
 
-def test_arrays_without_bytes_inside_each_other_are_bounded_together(refusal: Callable[..., str]) -> None:
+def test_nested_arrays_without_bytes_are_bounded_together(refusal: Callable[..., str]) -> None:
     theirs, ours = ({"type": "array", "items": {"type": "array", "items": item}} for item in ("null", ["null", "int"]))
     content = container(declared(theirs), (1, varint(50_000) + (varint(90_000) + b"\x00") * 50_000 + b"\x00"))
     assert "event 1: f0: more than 100,000 items without bytes" in refusal(content, ours)
 
 
-def test_a_header_of_many_lines_is_refused(refusal: Callable[..., str]) -> None:
+def test_a_header_with_too_many_entries_is_refused(refusal: Callable[..., str]) -> None:
     lines = b"Obj\x01" + varint(10**6) + bytes(2 * 10**6) + b"\x00" + bytes(16)
     assert refusal(lines, "int").startswith("events.avro: its header has more than 10,000 entries; expected")
 
 
-def test_a_recursive_type_in_a_field_of_ours_is_read_as_deep_as_ours_goes(read: Callable[..., list[bytes]]) -> None:
+def test_a_recursive_type_is_read_as_deep_as_the_readers_schema(read: Callable[..., list[bytes]]) -> None:
     ours = {
         "type": "record",
         "name": "Node",
@@ -244,7 +248,7 @@ def test_an_array_of_many_nulls_takes_no_time(ours: list[Any], read: Callable[..
         read(container(declared(NULLS), (1, many)), {"type": "array", "items": ["null", "int"]})
 
 
-def test_a_default_cannot_make_more_of_an_event_than_a_block_may_have(refusal: Callable[..., str]) -> None:
+def test_defaults_cannot_make_an_event_larger_than_a_block_may_be(refusal: Callable[..., str]) -> None:
     item = {"type": "record", "name": "Item", "fields": [{"name": "n", "type": "null"}]}
     long = {**item, "fields": [*item["fields"], {"name": "text", "type": "string", "default": "x" * 10**5}]}
     content = container(declared({"type": "array", "items": item}), (1, varint(9 * 10**4) + b"\x00"))
@@ -252,7 +256,7 @@ def test_a_default_cannot_make_more_of_an_event_than_a_block_may_have(refusal: C
     assert said.startswith("events.avro, block 1, event 1: f0: more than 134,217,728 bytes with the defaults")
 
 
-def test_a_header_of_any_length_is_not_believed(refusal: Callable[..., str]) -> None:
+def test_an_overlong_header_entry_is_refused(refusal: Callable[..., str]) -> None:
     endless = b"Obj\x01" + varint(2**60) + (text(b"k") + text(b"v" * 10**6)) * 20
     assert refusal(endless, "int").startswith("events.avro: its header has an entry of 1000000 bytes; expected at most")
 
@@ -263,14 +267,14 @@ def test_names_in_a_file_may_be_anything(read: Callable[..., list[bytes]]) -> No
     assert read(container(theirs, (1, b"\x0e\x00")), "int") == [b"\x0e"]
 
 
-def test_a_file_whose_top_level_is_a_choice_of_records_is_read(read: Callable[..., list[bytes]]) -> None:
+def test_a_file_whose_top_level_is_a_union_of_records_is_read(read: Callable[..., list[bytes]]) -> None:
     other = {"type": "record", "name": "Other", "fields": [{"name": "f1", "type": "string"}]}
     assert read(container([other, declared("int")], (1, b"\x02\x0e")), "int") == [b"\x0e"]
     with pytest.raises(BadEvent, match=r"block 1, event 1: the event: .* no such field"):
         read(container([other, declared("int")], (1, b"\x00\x02a")), "int")
 
 
-def test_what_a_container_holds_is_what_its_events_say(tmp_path: Path) -> None:
+def test_events_of_a_container_are_resolved_to_the_readers_schema(tmp_path: Path) -> None:
     schema = Schema.parse(json.dumps(declared("string", ["null", "double"])), "event.avsc")
     path = tmp_path / "events.avro"
     path.write_bytes(container(declared("string", ["double", "null"]), (2, b"\x02a\x02" + b"\x02b\x00" + bytes(8))))

@@ -43,7 +43,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("types", "value", "detail"), BAD)
-def test_structure_is_checked_in_fields_that_nothing_uses(types: tuple[Any, ...], value: bytes, detail: str) -> None:
+def test_structure_is_checked_in_unused_fields_too(types: tuple[Any, ...], value: bytes, detail: str) -> None:
     reason, found = only(decode(schema_of(*types), value))
     assert reason == Reason.BAD_VALUE
     assert found.startswith("f")
@@ -65,7 +65,7 @@ def test_structure_is_checked_in_fields_that_nothing_uses(types: tuple[Any, ...]
         (["null", "int"], b"\x02"),
     ],
 )
-def test_what_ends_too_early_is_truncated(kind: Any, value: bytes) -> None:
+def test_a_value_that_ends_too_early_is_truncated(kind: Any, value: bytes) -> None:
     reason, detail = only(decode(schema_of(kind), value))
     assert reason == Reason.TRUNCATED
     assert detail.startswith(("f0: ", "f0[]: "))
@@ -79,24 +79,24 @@ def test_a_nested_field_is_named_by_its_path() -> None:
     assert only(decode(items, b"\x02\x80"))[1].startswith("cards[].number: an int begins at byte 1")
 
 
-def test_bytes_left_over_are_counted() -> None:
+def test_trailing_bytes_are_counted() -> None:
     expected = Reason.TRAILING_BYTES, "the event ends at byte 1, and 2 more bytes follow; expected none"
     assert only(decode(schema_of("int"), b"\x02\x00\x00")) == expected
 
 
-def test_a_value_without_bytes_is_empty_even_where_an_event_has_none() -> None:
+def test_a_value_without_bytes_is_empty_even_if_its_schema_needs_none() -> None:
     assert only(decode(schema_of(), b""))[0] == Reason.EMPTY
     assert only(decode(schema_of("null"), b""))[0] == Reason.EMPTY
     assert only(decode(schema_of("int"), b""))[0] == Reason.EMPTY
 
 
-def test_size_is_looked_at_before_anything_else() -> None:
+def test_size_is_checked_before_anything_else() -> None:
     events = decode(schema_of("bytes"), b"\x04ab", b"\x06abc", max_bytes=3)
     assert only(events) == (Reason.TOO_LARGE, "the value has 4 bytes; expected at most 3")
     assert events.rejected[0].row == 1
 
 
-def test_text_is_looked_at_only_where_it_is_used() -> None:
+def test_text_is_checked_only_where_it_is_used() -> None:
     value = b"\x02\xff\x02a"
     assert not decode(schema_of("string", "string"), value, used=("f1",)).rejected
     assert only(decode(schema_of("string", "string"), value, used=("f0",)))[0] == Reason.BAD_VALUE
@@ -117,7 +117,7 @@ def test_text_is_strict_utf_8(text: bytes) -> None:
     assert events.rejected[0].row == 0
 
 
-def test_decimals_are_looked_at_only_where_they_are_used() -> None:
+def test_decimals_are_checked_only_where_they_are_used() -> None:
     schema = schema_of(MONEY, MONEY)
     values = [b"\x00\x02\x01", b"\x04\x27\x10\x02\x01", b"\x04\x27\x0f\x02\x01", b"\x0a\xff\xff\xff\xd8\xf1\x02\x01"]
     assert not decode(schema, *values, used=("f1",)).rejected
@@ -146,7 +146,7 @@ def test_a_decimal_beyond_every_float_is_infinite() -> None:
 @pytest.mark.parametrize(
     ("scale", "expected"), [(0, np.inf), (2_409_000, 0.0), (2**31 - 1, 0.0), (2_408_238, 6.154894178897765)], ids=str
 )
-def test_a_decimal_as_long_as_an_event_is_read_in_a_time_that_grows_with_its_bytes(scale: int, expected: float) -> None:
+def test_a_decimal_as_long_as_an_event_is_read_in_linear_time(scale: int, expected: float) -> None:
     kind = {"type": "bytes", "logicalType": "decimal", "precision": 2**31 - 1, "scale": scale}
     content = varint(10**6) + b"\x11" * 10**6
     value = decode(schema_of(kind), content, used=("f0",), max_bytes=2 * 10**6).columns["f0"].values[0]
@@ -162,7 +162,7 @@ def test_a_rejected_row_is_null_everywhere_and_its_neighbours_are_untouched() ->
     assert events.columns["f3"].values[[0, 2]].tolist() == [2, 2]
 
 
-def test_blocks_of_every_form() -> None:
+def test_blocks_of_every_form_are_read() -> None:
     schema = schema_of({"type": "map", "values": LONGS}, "int")
     blocks = b"\x01\x0a\x02k\x02\x08\x00\x02\x02l\x01\x04\x80\x01\x01\x02\x04\x00\x00"
     events = decode(schema, blocks + b"\x0e", used=("f1",))
@@ -196,7 +196,7 @@ def test_any_scalar_can_be_the_id(kind: Any, value: bytes, text: str) -> None:
     assert ids(decode(schema_of(kind, "int"), value + b"\x00", id_field="f0")) == [text]
 
 
-def test_an_id_that_is_not_set_is_the_position() -> None:
+def test_an_unset_id_defaults_to_the_position() -> None:
     schema = schema_of(["string", "null"])
     two = Records(
         **{slot: getattr(records([b"\x02", b"\x00\x02x", b"\x02"], ("a", "bé")), slot) for slot in Records.__slots__}
@@ -220,13 +220,13 @@ def test_time_is_in_milliseconds_rounded_down(unit: str, ticks: int, millisecond
 
 
 @pytest.mark.parametrize("timestamp", [-1, -5])
-def test_a_record_without_a_timestamp_gives_an_event_no_time(timestamp: int) -> None:
+def test_an_event_of_a_record_without_a_timestamp_has_no_time(timestamp: int) -> None:
     schema = schema_of(["null", {"type": "long", "logicalType": "timestamp-millis"}])
     batch = replace(records([b"\x02" + varint(-1), b"\x00"]), timestamp=np.full(2, timestamp))
     assert Decoder(schema, (), (), unframed(schema), 9, None, "f0").decode(batch).time.tolist() == [-1, NO_TIME]
     assert Decoder(schema, (), (), unframed(schema), 9, None, None).decode(batch).time.tolist() == [NO_TIME, NO_TIME]
 
 
-def test_a_batch_without_records() -> None:
+def test_an_empty_batch_is_decoded() -> None:
     events = decode(schema_of("int", MONEY), used=("f0", "f1"), id_field="f1", time_field=None)
     assert (events.rows, len(events.rejected), len(events.id_ends)) == (0, 0, 0)

@@ -82,7 +82,7 @@ def _by_fastavro(schema: dict[str, Any], body: bytes, paths: list[str]) -> dict[
 
 @settings(max_examples=120)
 @given(cases(), st.data())
-def test_every_field_is_what_fastavro_reads_whatever_is_used(case: Case, data: st.DataObject) -> None:
+def test_every_field_equals_that_of_fastavro_for_any_used_fields(case: Case, data: st.DataObject) -> None:
     schema, kinds = Schema.parse(case.text, "random.avsc"), dict(scalars(case.schema))
     assert list(schema.fields) == list(kinds)
     paths = data.draw(st.lists(st.sampled_from(list(kinds)), unique=True) if kinds else st.just([]))
@@ -99,7 +99,7 @@ def test_every_field_is_what_fastavro_reads_whatever_is_used(case: Case, data: s
 
 @settings(max_examples=150)
 @given(cases(), st.data())
-def test_whatever_becomes_of_the_bytes_the_verdict_is_the_references(case: Case, data: st.DataObject) -> None:
+def test_damaged_bytes_have_the_verdict_of_the_reference(case: Case, data: st.DataObject) -> None:
     schema, kinds = Schema.parse(case.text, "random.avsc"), dict(scalars(case.schema))
     paths = data.draw(st.lists(st.sampled_from(list(kinds)), unique=True) if kinds else st.just([]))
     bodies = [data.draw(_broken(body)) for body in case.bodies for _ in range(3)] + case.bodies

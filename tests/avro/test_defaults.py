@@ -69,7 +69,7 @@ def schema(*fields: tuple[Any, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("kind", "default", "held"), FITTING)
-def test_what_is_absent_is_its_default(kind: Any, default: Any, held: Any) -> None:
+def test_an_absent_field_is_its_default(kind: Any, default: Any, held: Any) -> None:
     declared = schema((kind, default))
     body = Converter(Schema.parse(json.dumps(declared), "event.avsc")).to_avro({}, "line 1")
     assert repr(fastavro.schemaless_reader(io.BytesIO(body), bare(declared))) == repr({"f0": held})
@@ -90,7 +90,7 @@ def test_all_defaults_that_do_not_fit_are_reported_together() -> None:
     assert [problem.where for problem in caught.value.problems] == ["event.avsc: field 'f0'", "event.avsc: field 'f2'"]
 
 
-def test_a_default_that_grows_with_each_record_around_it_is_refused() -> None:
+def test_a_default_that_grows_with_each_enclosing_record_is_refused() -> None:
     kind: Any = {"type": "record", "name": "R0", "fields": [{"name": "x", "type": "string", "default": "x" * 10**5}]}
     for level in range(1, 12):
         fields = [{"name": "a", "type": kind, "default": {}}, {"name": "b", "type": f"R{level - 1}", "default": {}}]
@@ -99,7 +99,7 @@ def test_a_default_that_grows_with_each_record_around_it_is_refused() -> None:
         Schema.parse(json.dumps(kind), "event.avsc")
 
 
-def test_what_is_allowed_and_hardly_meant_is_a_concern() -> None:
+def test_an_allowed_but_probably_unintended_schema_is_a_concern() -> None:
     fields = [
         {"name": "at", "type": "long", "logicalType": "timestamp-millis"},
         {"name": "paid", "type": ["null", "bytes"], "logicalType": "decimal", "precision": 9, "scale": 2},

@@ -139,23 +139,23 @@ LARGE = SMALL | {  # numbers of the most bytes, and nothing left over in the buf
 @pytest.mark.parametrize("framing", ["none", "single-object"])
 @given(batch=_batches())
 @example(batch=LARGE)
-def test_predictions_are_what_fastavro_writes(framing: str, batch: dict[str, Any]) -> None:
+def test_predictions_equal_those_written_by_fastavro(framing: str, batch: dict[str, Any]) -> None:
     expected = [frame(_by_fastavro(batch, row), PREDICTION, framing) for row in batch["rows"]]
     assert _encoded(batch, framing) == expected
 
 
 @pytest.mark.parametrize("writable", [False, True])
-def test_ids_may_stand_in_what_was_delivered_or_beside_it(*, writable: bool) -> None:
+def test_ids_may_be_in_the_delivered_bytes_or_separate(*, writable: bool) -> None:
     assert _encoded(SMALL, "none", writable=writable) == [_by_fastavro(SMALL, 0)]
 
 
-def test_the_score_is_the_float32_that_the_booster_gave() -> None:
+def test_the_score_is_the_float32_that_the_booster_returned() -> None:
     (body,) = _encoded(SMALL | {"score": [0.1]}, "none")
     found: Any = fastavro.schemaless_reader(io.BytesIO(body), SCHEMA)
     assert found["score"] == float(np.float32(0.1)) != 0.1
 
 
-def test_an_event_without_a_time_happened_when_it_was_scored() -> None:
+def test_an_event_without_a_time_gets_the_time_of_scoring() -> None:
     (body,) = _encoded(SMALL | {"time": [NO_TIME], "scored_at": 1_700_000_000_000}, "none")
     found: Any = fastavro.schemaless_reader(io.BytesIO(body), SCHEMA)
     assert found["event_time"] == found["scored_at"]
@@ -174,5 +174,5 @@ def test_a_reader_of_the_schema_before_explanations_reads_on() -> None:
     assert fastavro.schemaless_reader(io.BytesIO(out.getvalue()), old, SCHEMA) == found | {"explanation": None}
 
 
-def test_the_published_schema_is_the_one_that_is_used() -> None:
+def test_the_published_schema_is_the_one_in_use() -> None:
     assert PUBLISHED.read_bytes() == Path(avro.__file__).with_name("prediction.avsc").read_bytes()

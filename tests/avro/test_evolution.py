@@ -90,14 +90,14 @@ def compare(case: Case, seeds: list[int]) -> int:
 
 @settings(max_examples=150)
 @given(case=cases(wide=False), seeds=st.lists(st.integers(0, 10**9), min_size=3, max_size=3))
-def test_a_mixed_batch_is_what_fastavro_resolves_row_by_row(case: Case, seeds: list[int]) -> None:
+def test_a_mixed_batch_is_resolved_as_by_fastavro_row_by_row(case: Case, seeds: list[int]) -> None:
     compare(case, seeds)
 
 
 @pytest.mark.prove
 @settings(max_examples=2_000)
 @given(case=cases(wide=False), seeds=st.lists(st.integers(0, 10**9), min_size=3, max_size=3))
-def test_thousands_of_pairs_are_what_fastavro_resolves(case: Case, seeds: list[int]) -> None:
+def test_thousands_of_schema_pairs_are_resolved_as_by_fastavro(case: Case, seeds: list[int]) -> None:
     compare(case, seeds)
 
 
@@ -112,7 +112,7 @@ def damaged(draw: st.DrawFn, body: bytes) -> bytes:
 
 @settings(max_examples=100)
 @given(case=cases(), seed=st.integers(0, 10**9), data=st.data())
-def test_the_structure_of_a_writers_bytes_is_judged_by_its_own_schema(
+def test_the_structure_of_bytes_is_checked_against_the_writers_schema(
     case: Case, seed: int, data: st.DataObject
 ) -> None:
     writer = Schema.parse(json.dumps(bare(case.schema)), "writer.avsc")
@@ -152,7 +152,7 @@ CARD = {"type": "record", "name": "Card", "fields": [{"name": "number", "type": 
         (color("A", "B"), b"\x02", color("A", default="A"), "A"),
     ],
 )
-def test_what_resolves(theirs: Any, value: bytes, ours: Any, expected: Any) -> None:
+def test_compatible_schemas_resolve(theirs: Any, value: bytes, ours: Any, expected: Any) -> None:
     events = decoded(schema_of(ours, last="int"), Known(declared(theirs, last="int")), framed(1, value + b"\x0e"))
     assert not events.rejected
     assert held(events, events.columns["f0"], 0) == expected
@@ -168,14 +168,16 @@ def test_what_resolves(theirs: Any, value: bytes, ours: Any, expected: Any) -> N
         (["null", "string"], b"\x02\x02a", ["null", "int"], Reason.UNKNOWN_SCHEMA, "f0: string in the writer's schema"),
     ],
 )  # fmt: skip
-def test_what_does_not_resolve_is_told(theirs: Any, value: bytes, ours: Any, reason: Reason, detail: str) -> None:
+def test_an_incompatible_writers_schema_is_reported(
+    theirs: Any, value: bytes, ours: Any, reason: Reason, detail: str
+) -> None:
     events = decoded(schema_of(ours), Known(declared(theirs)), framed(1, value))
     found, said = only(events)
     assert found == reason
     assert detail in said
 
 
-def test_a_field_that_is_gone_matters_only_where_it_is_needed() -> None:
+def test_a_removed_field_matters_only_where_it_is_used() -> None:
     reader, known = schema_of("int", gone="string"), Known(declared("int"))
     assert not decoded(reader, known, framed(1, b"\x02")).rejected
     reason, said = only(decoded(reader, known, framed(1, b"\x02"), used=("f0", "gone")))
@@ -183,7 +185,7 @@ def test_a_field_that_is_gone_matters_only_where_it_is_needed() -> None:
     assert said.startswith("schema id 1: gone: the writer's schema has no such field; expected one, or a default in")
 
 
-def test_a_writers_own_field_does_not_fill_a_readers_of_another_record() -> None:
+def test_a_nested_field_is_matched_by_its_alias_and_not_by_position() -> None:
     ours = {"type": "record", "name": "A", "fields": [{"name": "x", "type": "int", "default": 9, "aliases": ["y"]}]}
     theirs = {"type": "record", "name": "A", "fields": [{"name": "z", "type": "int"}, {"name": "y", "type": "int"}]}
     events = decoded(schema_of(ours), Known(declared(theirs)), framed(1, b"\x02\x04"), used=("f0.x",))
@@ -274,7 +276,7 @@ def test_types_of_other_subjects_are_known_by_name() -> None:
     assert held(events, events.columns["card.number"], 0) == "a"
 
 
-def test_each_id_is_asked_for_once_and_an_unknown_one_is_told() -> None:
+def test_each_schema_id_is_requested_once_and_an_unknown_one_reported() -> None:
     known = Known(declared("int"), declared("long"))
     reader = schema_of("long")
     decoder = Decoder(reader, ["f0"], (), Confluent(reader, known), 100, None, None)
@@ -291,7 +293,7 @@ def test_each_id_is_asked_for_once_and_an_unknown_one_is_told() -> None:
     assert known.asked == [1, 2, 9, 9]  # how long an unknown one is remembered is the registry's to say
 
 
-def test_the_guid_of_a_header_goes_before_what_the_value_begins_with() -> None:
+def test_the_guid_in_a_header_takes_precedence_over_the_value() -> None:
     headers = {
         0: b"\x01" + bytes.fromhex(GUID.replace("-", "")),
         2: b"\x01" + bytes(16),
@@ -313,7 +315,7 @@ def test_the_guid_of_a_header_goes_before_what_the_value_begins_with() -> None:
     assert "the header __value_schema_id is 07" in bad.detail
 
 
-def test_a_flood_of_unknown_ids_does_not_hold_up_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flood_of_unknown_ids_does_not_block_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confluent, "FETCHING_SECONDS", 0.02)
 
     class Slow(Known):
@@ -357,7 +359,7 @@ def test_the_header_of_confluents_own_serializer_is_read() -> None:
     assert held(events, events.columns["f0"], 0) == 7
 
 
-def test_nothing_is_decided_while_the_registry_is_away() -> None:
+def test_nothing_is_decided_while_the_registry_is_unavailable() -> None:
     class Away(Known):
         def by_id(self, number: int) -> Registered | None:
             raise RegistryUnavailable(f"away at {number}")

@@ -106,13 +106,13 @@ def test_a_line_may_be_as_long_as_an_event(jsonl: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["none.jsonl", "none.avro", "."])
-def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadEvent, match=r"cannot be read: (No such file|Is a directory).*; expected a file of events"):
         list(read_events(tmp_path / name, schema_of("int")))
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_container_in_any_codec(avro: Path, codec: str) -> None:
+def test_a_container_in_any_codec_is_read(avro: Path, codec: str) -> None:
     events = [{"f0": number, "f1": "x" * number} for number in range(50)]
     content = container(declared("int", "string"), events, codec, block=100)
     schema = schema_of("int", "string")
@@ -153,7 +153,7 @@ def test_another_writers_schema_is_resolved(avro: Path, theirs: Any, ours: Any, 
     assert repr(Converter(schema).to_json(body)) == repr({"f0": plain, "f1": 7})  # 5 is not 5.0
 
 
-def test_a_field_that_the_writer_did_not_know_takes_its_default(avro: Path) -> None:
+def test_a_field_unknown_to_the_writer_gets_its_default(avro: Path) -> None:
     defaults: list[tuple[Any, Any, Any]] = [  # a type, its default in the schema, and plain JSON of it
         (["null", "int"], None, None), (["bytes", "null"], "\u00ff", "/w=="), (TWO, "ab", "YWI="),
         (MONEY, "\x64", "1.00"), (MILLIS, 1, "1970-01-01T00:00:00.001Z"), ("double", 1, 1.0),
@@ -185,7 +185,7 @@ def test_a_schema_that_cannot_be_resolved_is_an_error(avro: Path, theirs: Any, w
 
 @settings(max_examples=50)
 @given(case=cases(), data=st.data())
-def test_a_container_of_the_same_schema_gives_the_bytes_that_stand_in_it(
+def test_a_container_of_the_same_schema_returns_its_bytes_unchanged(
     tmp_path_factory: pytest.TempPathFactory, case: Case, data: st.DataObject
 ) -> None:
     events = data.draw(st.lists(values(case.schema), min_size=1, max_size=3))
@@ -196,7 +196,7 @@ def test_a_container_of_the_same_schema_gives_the_bytes_that_stand_in_it(
 
 @settings(max_examples=50)
 @given(case=cases(wide=False), data=st.data())  # of several types, the value takes the first that fits it
-def test_events_come_in_the_readers_order_of_fields(
+def test_events_have_the_readers_order_of_fields(
     tmp_path_factory: pytest.TempPathFactory, case: Case, data: st.DataObject
 ) -> None:
     events = data.draw(st.lists(values(case.schema), min_size=1, max_size=3))
@@ -252,7 +252,7 @@ def block(count: bytes = COUNT, size: bytes = SIZE, content: bytes = CONTENT, sy
         (block(content=b"\xff" * 100), ", block 1, event 1: f0: a number of more than 64 bits at byte 0"),
     ],
 )
-def test_a_broken_container_is_an_error_that_says_where(avro: Path, content: bytes, said: str) -> None:
+def test_a_broken_container_is_an_error_with_its_location(avro: Path, content: bytes, said: str) -> None:
     told = refusal(avro, content, schema_of("int"))
     assert told.startswith(f"events.avro{said}")
     assert "; expected" in told or "decompress it first" in told

@@ -59,7 +59,7 @@ def test_a_framed_value_is_read_at_its_body() -> None:
         (b"\x00\x00\x00\x00\x07" + b"\x02" * 20, "00 00 00 00 07 02 02 02 02 02"),  # as a schema registry frames
     ],
 )
-def test_what_does_not_begin_with_a_header_is_bad_framing(value: bytes, found: str) -> None:
+def test_a_value_without_a_header_is_bad_framing(value: bytes, found: str) -> None:
     schema = schema_of("int")
     expected = framed(schema, b"").hex(" ")
     detail = f"the value begins with {found} at byte 0; expected the 10 bytes {expected}"
@@ -99,7 +99,7 @@ def test_an_event_without_bytes_can_follow_a_header(kinds: tuple[Any, ...]) -> N
     assert verdict(schema, b"")[0] == Reason.EMPTY
 
 
-def test_a_value_is_too_large_with_its_header() -> None:
+def test_the_header_counts_towards_the_size_of_a_value() -> None:
     schema = schema_of("int")
     values = [framed(schema, b"\x02"), framed(schema, b"\x80\x01")]
     events = decode(schema, *values, framing="single-object", max_bytes=11)

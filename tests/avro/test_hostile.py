@@ -70,7 +70,7 @@ def _patience(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
 
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize(("kind", "value", "reason"), list(cases()))
-def test_what_is_promised_is_neither_believed_nor_allocated(
+def test_a_claimed_size_is_neither_trusted_nor_allocated(
     kind: Any,
     value: bytes,
     reason: Reason,
@@ -104,7 +104,7 @@ def test_items_without_bytes_are_not_shown() -> None:
     assert Converter(schema).to_json(b"\x04\x00\x02a") == {"f0": [{"n": None}] * 2, "f1": "YQ=="}
 
 
-def test_a_decimal_of_a_million_bytes_is_refused_before_it_is_a_number() -> None:
+def test_a_decimal_of_a_million_bytes_is_refused_before_it_is_converted() -> None:
     schema = schema_of(MONEY)
     long, padded = (varint(1_000_000) + content for content in (b"\x01" * 1_000_000, b"\x00" * 999_999 + b"\x19"))
     events = decode(schema, long, padded, used=("f0",), max_bytes=2_000_000)
@@ -116,7 +116,7 @@ def test_a_decimal_of_a_million_bytes_is_refused_before_it_is_a_number() -> None
     assert Converter(schema).to_json(padded) == {"f0": "0.25"}
 
 
-def test_many_empty_blocks_inside_each_other() -> None:
+def test_many_nested_empty_blocks_are_read() -> None:
     kind: Any = "long"
     for _ in range(90):
         kind = {"type": "array", "items": kind}
@@ -128,7 +128,7 @@ def test_many_empty_blocks_inside_each_other() -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_noise(seed: int) -> None:
+def test_noise_is_rejected_as_by_the_reference(seed: int) -> None:
     shape = declared(LONGS, TEXTS, WIDE, ENUM, MONEY, bury("string")[0], ["null", "double"])
     schema, random = Schema.parse(json.dumps(shape), "event.avsc"), np.random.default_rng(seed)
     bodies = [random.integers(0, random.choice([4, 256]), 200, np.uint8).tobytes() for _ in range(200)]

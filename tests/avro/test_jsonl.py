@@ -188,7 +188,7 @@ def test_plain_json_is_written_as_its_type_and_read_back(kind: Any, plain: Any, 
 
 
 @pytest.mark.parametrize(("kind", "plain", "said"), REFUSED)
-def test_what_does_not_fit_is_named_with_what_was_expected(kind: Any, plain: Any, said: str) -> None:
+def test_a_value_that_does_not_fit_is_reported_with_the_expectation(kind: Any, plain: Any, said: str) -> None:
     with pytest.raises(BadEvent) as caught:
         Converter(schema_of(kind)).to_avro({"f0": plain}, "events.jsonl, line 3")
     (problem,) = caught.value.problems
@@ -217,19 +217,19 @@ def test_what_does_not_fit_is_named_with_what_was_expected(kind: Any, plain: Any
         (MILLIS_OF_DAY, 86_400_000, 86_400_000),
     ],
 )
-def test_how_avro_is_shown(kind: Any, held: Any, shown: Any) -> None:
+def test_avro_values_are_shown_as_plain_json(kind: Any, held: Any, shown: Any) -> None:
     out = io.BytesIO()
     fastavro.schemaless_writer(out, bare(declared(kind)), {"f0": held})
     assert Converter(schema_of(kind)).to_json(out.getvalue()) == {"f0": shown}
 
 
 @pytest.mark.parametrize("event", [[], "x", 5, None])
-def test_an_event_is_an_object(event: Any) -> None:
+def test_an_event_must_be_an_object(event: Any) -> None:
     with pytest.raises(BadEvent, match=r"^line 3: .*; expected an object$"):
         Converter(schema_of("int")).to_avro(event, "line 3")
 
 
-def test_what_is_absent_is_its_default_or_null() -> None:
+def test_an_absent_field_is_its_default_or_null() -> None:
     defaults: list[tuple[Any, Any, Any]] = [  # a type, its default in the schema, and what Avro holds
         ("int", 5, 5), ("double", 1, 1.0), ("string", "é", "é"), ("bytes", "\x00\u00ff", b"\x00\xff"),
         ({**TWO_BYTES}, "ab", b"ab"), ({**ENUM}, "GREEN", "GREEN"), (["null", "int"], None, None),
@@ -253,6 +253,6 @@ def test_what_is_absent_is_its_default_or_null() -> None:
         (MONEY, b"\x06\x0f\x42\x40", "a decimal of 3 bytes is not one of 1 to 6 digits"),
     ],
 )
-def test_what_is_not_a_body_is_not_shown(kind: Any, body: bytes, said: str) -> None:
+def test_an_invalid_body_is_not_shown(kind: Any, body: bytes, said: str) -> None:
     with pytest.raises(BadEvent, match=said):
         Converter(schema_of(kind)).to_json(body)

@@ -19,7 +19,7 @@ def written_by(**fields: Any) -> Written:
     return read_written(Registered(json.dumps(declared(**fields)), 7))
 
 
-def test_each_field_is_told_with_its_source_and_its_type() -> None:
+def test_each_field_is_mapped_with_its_source_and_type() -> None:
     written = written_by(note="string", amount="int", place=["null", "string"], card=CARD)
     assert mapped(written, READER, FIELDS) == (
         Mapped("amount", "amount", "int"),
@@ -42,7 +42,7 @@ def test_each_field_is_told_with_its_source_and_its_type() -> None:
     ],
     ids=["a field is gone", "two have other types", "a record is gone, and a branch does not fit", "null"],
 )
-def test_a_problem_is_told_of_its_field_and_of_no_other(fields: dict[str, Any], wrong: set[str]) -> None:
+def test_a_problem_is_reported_only_for_its_field(fields: dict[str, Any], wrong: set[str]) -> None:
     written = written_by(**fields)
     found = mapped(written, READER, FIELDS)
     assert {each.field for each in found if each.problem} == wrong

@@ -78,7 +78,7 @@ def read(tmp_path: Path) -> Read:
 
 
 @pytest.mark.parametrize(("theirs", "value", "ours", "expected"), RESOLVED)
-def test_what_resolves(theirs: Any, value: bytes, ours: Any, expected: bytes, read: Read) -> None:
+def test_compatible_schemas_resolve(theirs: Any, value: bytes, ours: Any, expected: bytes, read: Read) -> None:
     assert read(theirs, value, ours) == expected
 
 
@@ -103,7 +103,7 @@ def test_what_resolves(theirs: Any, value: bytes, ours: Any, expected: bytes, re
         (["null", "string"], b"\x02\x02a", ["null", "int"], "event 1: f0: string in the file, int in the schema"),
     ],
 )  # fmt: skip
-def test_what_does_not_resolve_is_named(theirs: Any, value: bytes, ours: Any, said: str, read: Read) -> None:
+def test_incompatible_schemas_are_named(theirs: Any, value: bytes, ours: Any, said: str, read: Read) -> None:
     with pytest.raises(BadEvent) as caught:
         read(theirs, value, ours)
     assert said in str(caught.value)
@@ -142,13 +142,13 @@ def test_random_schemas_resolve_as_fastavro_resolves_them(
     assert found == out.getvalue()
 
 
-def test_a_block_that_says_its_size_is_read_to_its_end(read: Read) -> None:
+def test_a_block_with_a_size_is_read_to_its_end(read: Read) -> None:
     items = varint(-2) + text(b"\x02\x04") + b"\x00"
     ours = {"type": "array", "items": ["null", "int"]}
     assert read({"type": "array", "items": "int"}, items, ours) == b"\x04\x02\x02\x02\x04\x00"
 
 
-def test_what_is_new_takes_its_default(read: Read) -> None:
+def test_a_new_field_gets_its_default(read: Read) -> None:
     ours = {
         **record(("a", "int")),
         "fields": [{"name": "b", "type": ["null", "string"], "default": "x"}, {"name": "a", "type": "int"}],

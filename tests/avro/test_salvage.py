@@ -60,11 +60,11 @@ def scalars(value: object) -> Iterator[object]:
         yield value
 
 
-def test_a_whole_event_is_read_whole(salvage: Salvage) -> None:
+def test_a_complete_event_is_read_completely(salvage: Salvage) -> None:
     assert salvage.read(BODY) == (EVENT, "")
 
 
-def test_of_a_cut_event_all_before_the_cut_is_read(salvage: Salvage) -> None:
+def test_a_truncated_event_is_read_up_to_the_cut(salvage: Salvage) -> None:
     whole, before = list(scalars(EVENT)), -1
     for cut in range(1, len(BODY)):
         event, why = salvage.read(BODY[:cut])
@@ -76,7 +76,7 @@ def test_of_a_cut_event_all_before_the_cut_is_read(salvage: Salvage) -> None:
     assert found == whole[:-2]
 
 
-def test_it_says_where_and_why_it_ends(salvage: Salvage) -> None:
+def test_the_position_and_the_reason_of_the_end_are_reported(salvage: Salvage) -> None:
     event, why = salvage.read(BODY[:4])
     assert (event, why) == (
         {"id": "p1", "card": {}},
@@ -94,7 +94,9 @@ def test_it_says_where_and_why_it_ends(salvage: Salvage) -> None:
         (BODY + b"more", EVENT, f"the event ends at byte {len(BODY)}, and 4 more bytes follow; expected none"),
     ],
 )
-def test_what_is_wrong_is_said_and_the_rest_is_there(salvage: Salvage, value: bytes, event: object, why: str) -> None:
+def test_the_error_is_reported_and_the_rest_of_the_event_kept(
+    salvage: Salvage, value: bytes, event: object, why: str
+) -> None:
     found, said = salvage.read(value)
     assert found == event
     assert said.startswith(why)
@@ -111,14 +113,14 @@ def test_what_is_wrong_is_said_and_the_rest_is_there(salvage: Salvage, value: by
         ({"type": "array", "items": "null"}, (b"\xd0\x0f" * 4 + b"\x00" * 2_000), "more than 2009 items in 2009 bytes"),
     ],
 )
-def test_what_cannot_be_shown_ends_it_and_not_the_command(kind: Any, value: bytes, why: str) -> None:
+def test_a_value_that_cannot_be_shown_ends_the_event_and_not_the_command(kind: Any, value: bytes, why: str) -> None:
     schema = schema_of("int", kind)
     found, said = Salvage(schema, unframed(schema)).read(b"\x02" + value)
     assert found["f0"] == 1
     assert why in said
 
 
-def test_a_framing_is_looked_at_first() -> None:
+def test_the_framing_is_checked_first() -> None:
     salvage = Salvage(SCHEMA, single_object(SCHEMA))
     framed = frame(BODY, SCHEMA, "single-object")
     assert salvage.read(framed) == (EVENT, "")

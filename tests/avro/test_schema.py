@@ -74,12 +74,12 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("kind", "expected", "ticks"), KINDS)
-def test_kinds_of_fields(kind: Any, expected: Kind, ticks: int) -> None:
+def test_fields_have_their_kinds(kind: Any, expected: Kind, ticks: int) -> None:
     found = parse(record(field(kind))).fields["f"]
     assert (found.kind, found.ticks, found.nullable) == (expected, ticks, kind == "null")
 
 
-def test_paths_and_nullability() -> None:
+def test_fields_have_their_paths_and_nullability() -> None:
     inner = record(field("int", "x"), field(["string", "null"], "y"), name="Inner")
     schema = parse(
         record(field(["null", inner], "a"), field("Inner", "b"), field([["double"]][0], "c"), field(["null"], "d"))
@@ -89,7 +89,7 @@ def test_paths_and_nullability() -> None:
     assert schema.fields["c"] == Field("c", Kind.FLOAT)
 
 
-def test_why_not() -> None:
+def test_why_not_explains_an_unusable_field() -> None:
     inner = record(field("int", "number"), field({"type": "array", "items": "int"}, "past"), name="Card")
     schema = parse(
         record(
@@ -156,7 +156,7 @@ def test_deep_nesting_is_an_error_and_not_a_crash(depth: int) -> None:
     assert "nested too deep" in problem("[" * depth + "]" * depth) or depth < 500
 
 
-def test_nesting_that_is_deep_enough_for_anyone_is_read() -> None:
+def test_reasonably_deep_nesting_is_read() -> None:
     assert Schema.parse(nested(90), "event.avsc").why_not("f").startswith("'f' is an array")
 
 
@@ -198,11 +198,11 @@ def test_a_schema_that_grows_without_end_is_refused() -> None:
         (json.dumps(record(field("double", default=10**400))), "expected a number"),
     ],
 )
-def test_a_schema_that_is_wrong_is_refused_with_where_and_what(text: str, expected: str) -> None:
+def test_a_wrong_schema_is_refused_with_location_and_reason(text: str, expected: str) -> None:
     assert expected in problem(text)
 
 
-def test_a_whole_number_is_a_default_of_a_double() -> None:
+def test_a_whole_number_can_be_the_default_of_a_double() -> None:
     assert parse(record(field({"type": "double"}, default=0))).fields["f"].kind == Kind.FLOAT
 
 

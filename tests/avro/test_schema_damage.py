@@ -91,7 +91,7 @@ def found(read: Callable[[], object]) -> list[Problem]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_damaged_schema_is_read_or_refused_with_its_place(seed: int) -> None:
+def test_a_damaged_schema_is_read_or_refused_with_its_location(seed: int) -> None:
     source, refused = random.Random(seed), 0  # noqa: S311  no secrets
     for _ in range(1_500):
         text = json.dumps(damaged(source))
@@ -105,6 +105,6 @@ def test_a_damaged_schema_is_read_or_refused_with_its_place(seed: int) -> None:
 @pytest.mark.parametrize(
     "text", ["[" * 10**5, '{"type":' * 10**5, '{"a":' * 900 + "1" + "}" * 900, "9" * 5_000, "\x00", "NaN"]
 )
-def test_a_text_that_is_hard_to_read_is_refused(text: str) -> None:
+def test_text_that_is_hard_to_parse_is_refused(text: str) -> None:
     with pytest.raises(Misconfigured):
         Schema.parse(text, "event.avsc")

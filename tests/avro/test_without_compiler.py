@@ -10,13 +10,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SHORT = [
     "tests/avro/test_framing.py",
-    "tests/avro/test_evolution.py::test_what_resolves",
-    "tests/avro/test_evolution.py::test_each_id_is_asked_for_once_and_an_unknown_one_is_told",
-    "tests/avro/test_encoder.py::test_predictions_are_what_fastavro_writes[none]",
+    "tests/avro/test_evolution.py::test_compatible_schemas_resolve",
+    "tests/avro/test_evolution.py::test_each_schema_id_is_requested_once_and_an_unknown_one_reported",
+    "tests/avro/test_encoder.py::test_predictions_equal_those_written_by_fastavro[none]",
 ]
 LONG = [
     "tests/avro/test_decoder.py",
-    "tests/avro/test_decoder_properties.py::test_whatever_becomes_of_the_bytes_the_verdict_is_the_references",
+    "tests/avro/test_decoder_properties.py::test_damaged_bytes_have_the_verdict_of_the_reference",
 ]
 RUN = "import numba, pytest, sys; assert numba.config.DISABLE_JIT; sys.exit(pytest.main(sys.argv[1:]))"
 
@@ -24,7 +24,7 @@ RUN = "import numba, pytest, sys; assert numba.config.DISABLE_JIT; sys.exit(pyte
 @pytest.mark.parametrize(
     "tests", [pytest.param(SHORT, id="short"), pytest.param(LONG, id="long", marks=pytest.mark.prove)]
 )
-def test_the_kernels_do_the_same_without_the_compiler(tests: list[str]) -> None:
+def test_the_kernels_behave_the_same_without_the_compiler(tests: list[str]) -> None:
     overflow = ("-W", "error::RuntimeWarning")  # where a compiled kernel would go round in silence
     done = subprocess.run(
         [sys.executable, "-c", RUN, "-q", "-p", "no:cacheprovider", *overflow, *tests],

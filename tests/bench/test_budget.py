@@ -20,7 +20,7 @@ def read(metrics: Metrics) -> Scrape:
     return Scrape.parse(metrics.render("text/plain")[0].decode())
 
 
-def test_a_budget_is_of_the_batches_between_two_readings(clock: Clock) -> None:
+def test_a_budget_covers_the_batches_between_two_readings(clock: Clock) -> None:
     metrics = Metrics()
     with metrics.stages.stage("decode"):
         clock.spend(50)
@@ -48,7 +48,7 @@ def test_a_missing_sample_counts_as_zero() -> None:
     assert (reading.begun, reading.done, reading.hits) == (0, 0, None)
 
 
-def test_events_and_hits_are_those_of_the_metrics() -> None:
+def test_events_and_hits_are_read_from_the_metrics() -> None:
     metrics = Metrics(["plane", "weather"])
     assert read(metrics).hits is None
     counts = np.zeros((2, len(Lookup)), np.int64)

@@ -22,7 +22,7 @@ def load(kind: str, number: int, folder: Path) -> Done:
 
 
 @pytest.mark.parametrize(("kind", "number"), [("scrape", 2), ("slow", 3)])
-def test_clients_tell_what_they_were_answered(tmp_path: Path, kind: str, number: int) -> None:
+def test_clients_report_the_responses_they_received(tmp_path: Path, kind: str, number: int) -> None:
     told = load(kind, number, tmp_path)
     assert told.probes > 0
     assert told.failed == 0

@@ -11,7 +11,7 @@ from scorer.batch import Found
 from scorer.errors import Fatal
 
 
-def test_other_values_end_the_benchmark() -> None:
+def test_differing_values_fail_the_benchmark() -> None:
     values = np.array([[1.0], [2.0]])
     absent, lookup = np.zeros((2, 1), np.bool_), np.zeros(2, np.uint8)
     found = Found("plane", np.array([1, 0], np.int32), values, absent, lookup)

@@ -33,7 +33,7 @@ def test_the_replica_is_sampled_while_it_works(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.prove
-def test_a_sampler_that_may_not_look_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_sampler_without_permission_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     use(monkeypatch, "import sys; sys.exit('not permitted' if 'record' in sys.argv else 0)")
     with pytest.raises(Fatal, match="no picture was taken: not permitted"):
         flame.run(replica("packed", 500), 2_000, tmp_path / "flame.svg", Console(quiet=True))

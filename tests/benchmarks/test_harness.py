@@ -16,7 +16,7 @@ sys.exit(3)
 
 
 @pytest.mark.prove
-def test_a_wider_harness_gets_servers_and_the_replica_in_each_form(tmp_path: Path) -> None:
+def test_a_wider_harness_gets_the_servers_and_every_variant_of_the_replica(tmp_path: Path) -> None:
     fake, told = tmp_path / "bench.py", tmp_path / "told"
     fake.write_text(FAKE)
     code = harness.run(fake, Path(sys.executable), ["hash", "packed"], [500, 2000], ["--events", "7", str(told)])

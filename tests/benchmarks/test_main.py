@@ -57,7 +57,7 @@ def test_a_document_has_every_round(capsys: pytest.CaptureFixture[str], tmp_path
     assert document["latency"][0]["rate"] == 10
 
 
-def test_options_say_what_is_measured(measured: list[Wanted]) -> None:
+def test_options_select_the_measurements(measured: list[Wanted]) -> None:
     words = [
         "--rivals",
         "batched",
@@ -77,7 +77,7 @@ def test_options_say_what_is_measured(measured: list[Wanted]) -> None:
     assert (measured[0].events, measured[0].rounds, measured[0].rates) == (7, 2, [])
 
 
-def test_another_checkout_takes_turns_with_this_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_checkout_alternates_with_this_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "before"
     assert list(map(str, contenders([], ["hash"], [500], other))) == [
         "scorer, hash, 500 a batch",
@@ -109,7 +109,7 @@ def test_a_rival_reads_only_the_layouts_it_can() -> None:
 @pytest.mark.parametrize(
     "words", [["--rivals", "clever"], ["--layouts", "json"], ["--rates", "fast"], ["--check", "x"]]
 )
-def test_what_is_not_known_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_option_values_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         program.main(words)
     assert words[1] in capsys.readouterr().err
@@ -124,7 +124,7 @@ def test_a_failed_run_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert "error: lost [some] events" in capsys.readouterr().err
 
 
-def test_tables_show_the_median_with_the_least_and_the_most(capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables_show_the_median_with_the_minimum_and_the_maximum(capsys: pytest.CaptureFixture[str]) -> None:
     report.show(results((40, 10), (60, 10), (50, 5)), Console(width=200))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert (
@@ -135,7 +135,7 @@ def test_tables_show_the_median_with_the_least_and_the_most(capsys: pytest.Captu
     assert "load before: 0.5" in lines[0]
 
 
-def test_without_the_base_there_is_no_ratio(capsys: pytest.CaptureFixture[str]) -> None:
+def test_there_is_no_ratio_without_the_base(capsys: pytest.CaptureFixture[str]) -> None:
     found = results((40, 10))
     del found.throughput[BATCHED]
     report.show(found, Console(width=200))

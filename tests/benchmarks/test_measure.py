@@ -30,7 +30,7 @@ CONTENDERS = mainly(replica("hash", 500), of=contenders(["batched"], ["hash", "p
 
 
 @pytest.mark.parametrize("contender", CONTENDERS, ids=str)
-def test_a_backlog_is_worked_off_and_proved(measure: Measure, contender: Contender) -> None:
+def test_a_backlog_is_processed_and_verified(measure: Measure, contender: Contender) -> None:
     run = measure.throughput(contender, 5000)
     assert run.events == 5000
     assert run.rate > 0
@@ -49,7 +49,7 @@ def test_a_run_with_a_wrong_output_has_failed(measure: Measure) -> None:
         measure.throughput(script(WRITES_NONSENSE), 3000)
 
 
-def test_a_program_that_ends_has_failed(measure: Measure) -> None:
+def test_a_program_that_exits_has_failed(measure: Measure) -> None:
     with pytest.raises(Fatal, match="no such luck"):
         measure.throughput(script("raise SystemExit('no such luck')"), 3000)
 
@@ -59,7 +59,7 @@ def test_programs_read_the_same_events(measure: Measure, workload: Workload) -> 
     assert measure.topics.count(measure.topics.filled(workload, 5000)) == 5000
 
 
-def test_every_program_is_told_where_its_features_are(measure: Measure, sandbox: Sandbox) -> None:
+def test_every_program_receives_the_address_of_its_features(measure: Measure, sandbox: Sandbox) -> None:
     told: list[Contract] = []
 
     def command(contract: Contract) -> list[str]:

@@ -11,13 +11,13 @@ from scorer.serving import prepare
 CONTRACT = Contract("host:1", "host:2", "in", "out", "group", Path("/w"), Path("/s"), "packed")
 
 
-def test_a_program_reads_what_it_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_reads_its_contract_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in CONTRACT.environment().items():
         monkeypatch.setenv(name, value)
     assert Contract.from_environment() == CONTRACT
 
 
-def test_a_harness_without_layouts_means_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_harness_without_layouts_uses_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in CONTRACT.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("BENCH_LAYOUT")
@@ -25,7 +25,7 @@ def test_a_harness_without_layouts_means_hashes(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("layout", ["hash", "packed"])
-def test_the_replica_is_configured_as_by_default(workload: Workload, tmp_path: Path, layout: str) -> None:
+def test_the_replica_has_the_default_configuration(workload: Workload, tmp_path: Path, layout: str) -> None:
     file = configure(Contract("host:1", "host:2", "in", "out", "group", workload.folder, tmp_path, layout))
     loaded = settings.load(file).settings
     serving = prepare(loaded)  # schema, plan and booster fit

@@ -14,7 +14,7 @@ from scorer.sandbox import Redis
 Score = Callable[[Sequence[bytes]], list[tuple[bytes, bytes]]]
 
 
-def naively(contract: Contract) -> Score:
+def score_naively(contract: Contract) -> Score:
     scorer = naive.Scorer(contract)
     return lambda values: [scorer.score(value) for value in values]
 
@@ -24,10 +24,10 @@ def naively(contract: Contract) -> Score:
     [
         (lambda contract: batched.Scorer(contract).score, "hash"),
         (lambda contract: batched.Scorer(contract).score, "packed"),
-        (naively, "hash"),
+        (score_naively, "hash"),
     ],
 )
-def test_a_rival_scores_as_it_should(
+def test_a_rival_scores_correctly(
     workload: Workload, loaded_redis: Redis, make: Callable[[Contract], Score], layout: str
 ) -> None:
     contract = Contract("", loaded_redis.address, "", "", "", workload.folder, Path(), layout)

@@ -10,7 +10,7 @@ from benchmarks import schemas
 
 
 @pytest.mark.parametrize("writers", [0, *schemas.WRITERS])
-def test_every_event_is_decoded_by_whichever_writer(writers: int) -> None:
+def test_every_event_is_decoded_whatever_its_writer(writers: int) -> None:
     events = schemas.decoding(24, writers)()
     assert not events.rejected
     assert events.columns["distance"].values.tolist() == list(range(24))

@@ -12,7 +12,7 @@ from scorer.errors import Fatal
 
 
 @pytest.mark.prove
-def test_each_start_has_a_row_with_what_it_took(measure: Measure, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_start_has_a_row_with_its_time(measure: Measure, capsys: pytest.CaptureFixture[str]) -> None:
     told: list[str] = []
     found = startup.spent(measure, [startup.HERE], 1, told.append)
     assert told == ["round 0 of 1", "round 1 of 1"]
@@ -23,12 +23,12 @@ def test_each_start_has_a_row_with_what_it_took(measure: Measure, capsys: pytest
     assert f"| {startup.REPLICA} " in capsys.readouterr().out
 
 
-def test_children_that_were_waited_for_count(tmp_path: Path) -> None:
+def test_the_cpu_time_of_awaited_children_counts(tmp_path: Path) -> None:
     work = "import time\nwhile time.process_time() < 0.3: pass"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {work!r}])"
     assert startup.until_its_end([sys.executable, "-c", parent], tmp_path, tmp_path / "log") > 0.3
 
 
-def test_a_command_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
+def test_a_command_that_fails_is_reported_with_its_last_output(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="exit code 1:\nthat is wrong"):
         startup.until_its_end([sys.executable, "-c", "exit('that is wrong')"], tmp_path, tmp_path / "log")

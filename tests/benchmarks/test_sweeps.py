@@ -51,12 +51,12 @@ def test_a_chart_has_a_named_line_for_each_series_and_begins_at_zero() -> None:
     assert re.findall(r"line \[(.*)\]", drawn) == ["5, 10", "4.25, 4"]
 
 
-def test_what_was_spent_between_two_moments_is_that_of_each_program() -> None:
+def test_cpu_time_between_two_moments_is_split_by_program() -> None:
     samples = [(0, 1.0, 7.0), (100, 2.0, 7.0), (200, 4.0, 8.0)]
     assert spent(samples, 50, 150) == pytest.approx([1.5, 0.5])
 
 
-def test_of_a_cost_the_least_is_shown_with_the_median() -> None:
+def test_a_cost_is_shown_as_its_minimum_and_median() -> None:
     runs = {
         (layout, point): [Throughput(9, 1000.0 * point, cost * point, 200.0) for cost in (3.0, 2.0, 5.0)]
         for layout in ("hash", "packed")
@@ -88,7 +88,7 @@ def test_every_round_measures_every_point_but_the_longest_backlogs_only_once(mon
     assert {who.split(",")[1].strip() for who, _ in asked} == {"hash", "packed"}
 
 
-def test_several_replicas_are_set_beside_the_first() -> None:
+def test_several_replicas_are_compared_with_the_first() -> None:
     page = replicas._page(
         {1: Together(100_000, 6.0, 3.0, 1.0, 9.0), 2: Together(150_000, 8.0, 3.5, 1.5, 6.0)},
     )
@@ -105,7 +105,7 @@ def test_a_long_run_is_shown_by_the_minute_with_its_growth() -> None:
     assert cells(page)[1] == ["2", "500000.0", "121", "3.5", "4.0"]
 
 
-def test_rates_show_the_median_of_the_rounds_what_rate_was_reached_and_the_mean_over_all() -> None:
+def test_rates_show_the_median_the_rate_reached_and_the_mean_over_all() -> None:
     runs = {
         (point, name): [steady(rate, [wait * waits], (0, 0.0, 1.0), (1, 5e-6, 1.0)) for rate, wait in rounds]
         for point, waits, rounds in ((10, 1, ((9, 4), (10, 300), (8, 5))), (20, 4, ((20, 5),)))
@@ -146,14 +146,14 @@ def test_replicas_are_measured_while_they_share_the_work(measure: Measure, monke
 
 
 @pytest.mark.prove
-def test_a_wide_workload_has_its_columns_and_is_scored_as_it_should(wide_workload: Workload) -> None:
+def test_a_wide_workload_has_its_columns_and_is_scored_correctly(wide_workload: Workload) -> None:
     contender = SCOPE.replicas["hash"]
     with measuring(wide_workload, 2) as measure:
         assert measure.topics.partitions == 2
         assert measure.throughput(contender, 3000).events == 3000
 
 
-def test_clients_of_the_server_are_compared_with_none() -> None:
+def test_http_clients_are_compared_with_a_run_without_clients() -> None:
     runs = {
         ("scrape", 0): http.Run(Throughput(9, 1000.0, 5.0, 200.0), Done(0, 10, 0, 0.004)),
         ("slow", 1_000): http.Run(Throughput(9, 900.0, 5.5, 201.0), Done(0, 9, 1, 0.5)),

@@ -49,11 +49,11 @@ def counted(verdict: Verdict) -> tuple[int, int, int]:
 RIGHT = [output(number) for number in range(EVENTS)]
 
 
-def test_all_right() -> None:
+def test_correct_outputs_have_no_faults() -> None:
     assert counts(*RIGHT[::-1]) == (0, 0, 0)
 
 
-def test_nothing_at_all_is_all_missing() -> None:
+def test_all_events_are_missing_without_outputs() -> None:
     assert counts() == (EVENTS, 0, 0)
 
 
@@ -73,29 +73,29 @@ def test_an_event_with_two_outputs_is_a_duplicate() -> None:
         {"entities_missing": 1},
     ],
 )
-def test_what_differs_in_the_last_bit_is_wrong(wrong: dict[str, object]) -> None:
+def test_an_output_that_differs_in_the_last_bit_is_wrong(wrong: dict[str, object]) -> None:
     assert counts(*RIGHT[:2], output(2, **wrong), *RIGHT[3:]) == (0, 0, 1)
 
 
-def test_another_version_counts_as_no_answer() -> None:
+def test_an_output_of_another_version_does_not_count() -> None:
     assert counts(*RIGHT[:2], output(2, model_version="v2"), *RIGHT[3:]) == (1, 0, 1)
 
 
 @pytest.mark.parametrize("value", [b"", RIGHT[2].value[:-1], RIGHT[2].value + b"\0"])
-def test_what_does_not_decode_is_wrong(value: bytes) -> None:
+def test_an_output_that_cannot_be_decoded_is_wrong(value: bytes) -> None:
     assert counts(*RIGHT[:2], Output(0, RIGHT[2].key, value), *RIGHT[3:]) == (1, 0, 1)
 
 
 @pytest.mark.parametrize("key", [None, b"evt-000000000003"])
-def test_another_key_is_wrong(key: bytes | None) -> None:
+def test_an_output_with_another_key_is_wrong(key: bytes | None) -> None:
     assert counts(*RIGHT[:2], Output(0, key, RIGHT[2].value), *RIGHT[3:]) == (1, 0, 1)
 
 
-def test_an_output_of_no_event_is_wrong() -> None:
+def test_an_output_without_an_event_is_wrong() -> None:
     assert counts(*RIGHT, output(EVENTS)) == (0, 0, 1)
 
 
-def test_predictions_name_what_was_missing() -> None:
+def test_predictions_name_the_missing_entities() -> None:
     def prediction(number: int, missing: list[str]) -> Output:
         record = {
             **dict.fromkeys(("model", "arm", "source_topic"), "x"),

@@ -19,7 +19,7 @@ def decoded(workload: Workload, number: int) -> dict[str, object]:
     return event
 
 
-def test_events_are_flights_in_order_of_departure_and_repeat_under_fresh_ids(workload: Workload) -> None:
+def test_events_are_flights_in_order_of_departure_and_repeat_with_new_ids(workload: Workload) -> None:
     count = len(workload.bodies)
     assert count > 100_000
     first, again = decoded(workload, 0), decoded(workload, count)
@@ -30,7 +30,7 @@ def test_events_are_flights_in_order_of_departure_and_repeat_under_fresh_ids(wor
     assert decoded(workload, 0)["event_time"] < decoded(workload, count - 1)["event_time"]  # type: ignore[operator]
 
 
-def test_a_score_follows_from_what_an_event_and_redis_say(workload: Workload, loaded_redis: Redis) -> None:
+def test_a_score_can_be_computed_from_the_event_and_redis(workload: Workload, loaded_redis: Redis) -> None:
     features = json.loads((workload.folder / "features.json").read_text())
     booster = xgboost.Booster(model_file=workload.folder / "model.ubj")
     assert len(features["columns"]) == WIDTH

@@ -95,18 +95,22 @@ def test_every_pin_of_the_lock_file_is_looked_up(audit: ModuleType, index: Index
     assert sorted(index.asked[1:]) == sorted(names)
 
 
-def test_an_advisory_is_told_and_fails(audit: ModuleType, index: Index, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_advisory_is_reported_and_fails_the_audit(
+    audit: ModuleType, index: Index, capsys: pytest.CaptureFixture[str]
+) -> None:
     index.flaws["numpy"] = [FLAW]
     assert audit.main() == 1
     assert re.search(r"numpy \S+: PYSEC-1, fixed in 9.9: It runs what it reads.", capsys.readouterr().err)
 
 
-def test_one_that_was_withdrawn_does_not(audit: ModuleType, index: Index) -> None:
+def test_a_withdrawn_advisory_does_not_fail_the_audit(audit: ModuleType, index: Index) -> None:
     index.flaws["numpy"] = [FLAW | {"withdrawn": "2026-01-01T00:00:00Z"}]
     assert audit.main() == 0
 
 
-def test_one_is_allowed_until_its_day(audit: ModuleType, index: Index, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_allowed_advisory_passes_until_its_date(
+    audit: ModuleType, index: Index, capsys: pytest.CaptureFixture[str]
+) -> None:
     index.flaws["numpy"] = [FLAW]
     audit.ALLOWED.write_text(entry(soon()))
     assert audit.main() == 0
@@ -124,19 +128,19 @@ def test_one_is_allowed_until_its_day(audit: ModuleType, index: Index, capsys: p
         (entry(TODAY).replace("2027-01-01", '"2027-01-01"'), "expected id, package, reason, and until"),
     ],
 )
-def test_an_exception_that_is_wrong_fails(audit: ModuleType, text: str, said: str) -> None:
+def test_an_invalid_exception_is_a_problem(audit: ModuleType, text: str, said: str) -> None:
     (problem,) = audit.read_allowed(text, TODAY)[1]
     assert said in problem
     assert audit.read_allowed(entry(TODAY), TODAY)[1] == []
 
 
-def test_an_exception_that_is_not_needed_fails(audit: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unneeded_exception_fails_the_audit(audit: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     audit.ALLOWED.write_text(entry(soon()))
     assert audit.main() == 1
     assert "CVE-1 of numpy is not found any more" in capsys.readouterr().err
 
 
-def test_what_could_not_be_looked_up_is_never_taken_for_sound(
+def test_a_package_that_could_not_be_looked_up_never_passes_the_audit(
     audit: ModuleType, index: Index, capsys: pytest.CaptureFixture[str]
 ) -> None:
     index.broken = {"numpy"}
@@ -163,7 +167,7 @@ def test_make_runs_the_script(target: str, command: str) -> None:
     assert said.splitlines()[-1] == f".venv/bin/python {command}"
 
 
-def test_ci_runs_it_with_the_list_that_is_there() -> None:
+def test_ci_runs_the_audit_with_the_committed_exceptions() -> None:
     assert ".ci/audit.py" in (ROOT / ".ci/run").read_text()
     done = subprocess.run(
         [sys.executable, str(SCRIPT)],

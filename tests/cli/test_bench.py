@@ -62,7 +62,7 @@ def payments(folder: Path, events: int) -> str:
     return str(file)
 
 
-def test_one_document_says_where_the_time_goes(
+def test_one_document_shows_how_the_time_is_spent(
     config: Path, redis_server: Redis, redis_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with redis.Redis.from_url(redis_url) as client:
@@ -88,7 +88,9 @@ def test_one_document_says_where_the_time_goes(
     assert stages[said["limit"]]["wall_us"] == max(stages[stage]["wall_us"] for stage in STAGES)
 
 
-def test_people_see_a_table_what_limits_and_what_to_beware_of(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_is_printed_with_the_bottleneck_and_warnings(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["bench", "-c", str(config), "--events", "20", "--input", payments(config.parent, 10)]) == 0
     said = capsys.readouterr()
     assert "look-up in Redis" in said.out
@@ -97,7 +99,7 @@ def test_people_see_a_table_what_limits_and_what_to_beware_of(config: Path, caps
     assert "an empty Redis was used instead, so every look-up is a miss" in said.err
 
 
-def test_without_a_file_the_golden_events_of_the_bundle_are_taken(
+def test_the_golden_events_of_the_bundle_are_used_without_a_file(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bench", "-c", str(config)]) == 2
@@ -114,7 +116,7 @@ def test_without_a_file_the_golden_events_of_the_bundle_are_taken(
     ("lines", "told"),
     [("", "payments.jsonl has no events"), ('{"amount": "much", "card": "c"}\n', "payments.jsonl, line 1")],
 )
-def test_events_that_are_none_are_wrong_usage(
+def test_invalid_events_are_wrong_usage(
     config: Path, lines: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = config.parent / "payments.jsonl"

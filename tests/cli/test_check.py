@@ -64,13 +64,13 @@ def told(lines: list[str], word: str) -> list[str]:
     return [line.removeprefix(word).strip() for line in lines if line.startswith(word)]
 
 
-def test_what_is_right_offline_is_ready(check: Check) -> None:
+def test_a_valid_configuration_is_ready_offline(check: Check) -> None:
     code, lines = check(OFFLINE)
     assert (code, lines[-1]) == (0, "ready to run")
 
 
 @pytest.mark.parametrize("url", ["redis://localhost/three", "http://localhost", "redis://localhost?dbb=1"])
-def test_the_address_of_the_features_is_read_without_a_server(check: Check, url: str) -> None:
+def test_the_address_of_the_features_is_validated_offline(check: Check, url: str) -> None:
     code, lines = check(OFFLINE, features={"url": url})
     (problem,) = told(lines, "wrong")
     assert code == 2
@@ -91,7 +91,7 @@ def test_all_problems_are_reported_together(check: Check) -> None:
         assert text.count(what) == 1
 
 
-def test_a_wrong_plan_hides_nothing_that_does_not_fit_the_schema_or_the_model(check: Check) -> None:
+def test_a_wrong_plan_does_not_hide_mismatches_with_the_schema_or_the_model(check: Check) -> None:
     entities = {"card": CARD | {"key": "card:{crad}", "layout": "hsh"}, "shop": CARD | {"fields": ["a", "a"]}}
     plan = {"entities": entities, "columns": [SPEND, {"name": "amount", "event": "amuont", "defalt": 0}]}
     code, lines = check(OFFLINE, plan=plan)
@@ -108,7 +108,7 @@ def test_a_wrong_plan_hides_nothing_that_does_not_fit_the_schema_or_the_model(ch
         assert sum(what in line for line in wrong) == 1, what
 
 
-def test_wrong_settings_do_not_hide_what_else_is_wrong(check: Check) -> None:
+def test_wrong_settings_do_not_hide_other_problems(check: Check) -> None:
     plan = {"entities": {"card": CARD | {"key": "card:{crad}"}}, "columns": [AMOUNT, SPEND]}
     options = (OFFLINE, "--set", "batch.max_wait_ms=-1")
     code, lines = check(*options, plan=plan, kafka={"group": "g"}, features={"url": "redis://h", "timeout": 5})
@@ -133,13 +133,13 @@ def test_a_problem_that_two_checks_find_is_reported_once(check: Check) -> None:
     assert ["lingerms" in line or "database" in line for line in told(lines, "wrong")] == [True, True]
 
 
-def test_servers_that_do_not_answer_are_failures_and_no_wrong_configuration(check: Check) -> None:
+def test_servers_that_do_not_answer_are_failures_but_not_wrong_configuration(check: Check) -> None:
     code, lines = check()
     assert code == 1
     assert ["kafka" in line or "Redis" in line for line in told(lines, "wrong")] == [True, True]
 
 
-def test_topics_are_looked_at_where_some_are_missing(
+def test_existing_topics_are_checked_even_if_some_are_missing(
     check: Check, kafka: Kafka, make_topic: MakeTopic, redis_url: str
 ) -> None:
     dead = make_topic("dead", retention_ms="1000")
@@ -153,7 +153,7 @@ def test_topics_are_looked_at_where_some_are_missing(
     assert "Redis has no key like 'card:X:{card}'" in warnings
 
 
-def test_topics_that_work_and_may_surprise_are_warned_of(
+def test_usable_but_surprising_topics_cause_warnings(
     check: Check, kafka: Kafka, make_topic: MakeTopic, redis_url: str
 ) -> None:
     dead = make_topic("dead", retention_ms="-1", max_message_bytes="2000000")
@@ -167,7 +167,7 @@ def test_topics_that_work_and_may_surprise_are_warned_of(
     assert not any(dead in warning for warning in warnings)
 
 
-def test_properties_of_the_brokers_that_weaken_the_guarantees_are_reported(
+def test_broker_properties_that_weaken_the_guarantees_are_reported(
     check: Check, kafka: Kafka, make_topic: MakeTopic, redis_url: str
 ) -> None:
     names = {
@@ -187,7 +187,7 @@ def test_properties_of_the_brokers_that_weaken_the_guarantees_are_reported(
 
 
 @pytest.mark.parametrize("password", ["hun[ter2", "hun]ter2", "h\u2100unter2", "hun/ter2", "hun#ter2"])
-def test_a_password_that_must_be_encoded_is_one_problem_among_others(check: Check, password: str) -> None:
+def test_a_password_to_encode_is_reported_among_other_problems(check: Check, password: str) -> None:
     code, lines = check("--offline", features={"url": f"redis://me:{password}@h/0"}, plan={"columns": [AMOUNT]})
     assert code == 2
     said = "\n".join(lines)

@@ -35,7 +35,7 @@ def test_one_json_document_on_stdout_and_nothing_else(
     assert captured.err == ""
 
 
-def test_a_line_for_each_setting_with_its_source(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_setting_has_a_line_with_its_source(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "-c", config]) == 0
     lines = [line.split(None, 2) for line in capsys.readouterr().out.splitlines()]
     assert ["kafka.group_id", "file", "flight-delays"] in lines

@@ -81,7 +81,7 @@ def wait_until_visible(stream: Stream, partitions: int = 2) -> None:
     wait_ended(stream.kafka.bootstrap_servers, f"{stream.kafka.dead_letter_topic}.replayed", 1)
 
 
-def test_a_list_has_a_line_a_letter_in_order_and_what_they_add_up_to(letters: Stream, capsys: Capture) -> None:
+def test_the_list_has_a_line_per_dead_letter_in_order_and_totals(letters: Stream, capsys: Capture) -> None:
     assert dead_letters(letters, "list") == 0
     header, *lines, total = capsys.readouterr().out.splitlines()
     assert header.split() == ["LETTER", "REASON", "EVENT", "MODEL", "TIME", "REPLAYS", "REPLAYED", "DETAIL"]
@@ -93,7 +93,7 @@ def test_a_list_has_a_line_a_letter_in_order_and_what_they_add_up_to(letters: St
     assert total == "6 dead letters: 4 truncated, 2 empty; 0 replayed"
 
 
-def test_json_is_one_document_a_line(letters: Stream, capsys: Capture) -> None:
+def test_json_output_has_one_document_per_line(letters: Stream, capsys: Capture) -> None:
     assert dead_letters(letters, "list", "--json", "--partition", "1", "--limit", "1") == 0
     assert documents(capsys) == [
         {
@@ -113,7 +113,7 @@ def test_json_is_one_document_a_line(letters: Stream, capsys: Capture) -> None:
     ]
 
 
-def test_no_letters_are_no_error(stream: Stream, capsys: Capture) -> None:
+def test_the_absence_of_dead_letters_is_not_an_error(stream: Stream, capsys: Capture) -> None:
     assert dead_letters(stream, "list") == 0
     assert capsys.readouterr().out == "0 dead letters; 0 replayed\n"
     assert replay(stream) == 0
@@ -129,12 +129,12 @@ def test_no_letters_are_no_error(stream: Stream, capsys: Capture) -> None:
         (["--reason", "model-error"], set()),
     ],
 )
-def test_filters(letters: Stream, capsys: Capture, words: list[str], places: set[str]) -> None:
+def test_filters_select_dead_letters(letters: Stream, capsys: Capture, words: list[str], places: set[str]) -> None:
     assert dead_letters(letters, "list", "--json", *words) == 0
     assert {f"{each['partition']}@{each['offset']}" for each in documents(capsys)} == places
 
 
-def test_a_letter_is_shown_in_full(stream: Stream, post: Post, capsys: Capture) -> None:
+def test_a_dead_letter_is_shown_in_full(stream: Stream, post: Post, capsys: Capture) -> None:
     (events,) = stream.kafka.input_topics
     headers = letter_headers(events, 44, own=(("trace", b"\xff"), ("none", None), ("scorer.replays", b"2")))
     post.write(stream.kafka.dead_letter_topic, headers, body()[:5], key=b"k", timestamp=1_700_000_000_000, partition=1)
@@ -172,7 +172,7 @@ def test_a_letter_is_shown_in_full(stream: Stream, post: Post, capsys: Capture) 
     }
 
 
-def test_a_letter_whose_event_is_whole_is_decoded_whole(stream: Stream, post: Post, capsys: Capture) -> None:
+def test_a_dead_letter_with_a_complete_event_is_decoded_completely(stream: Stream, post: Post, capsys: Capture) -> None:
     for value in (body(), None):
         post.write(stream.kafka.dead_letter_topic, letter_headers("x", reason="no-features"), value, partition=0)
     post.done()
@@ -184,14 +184,14 @@ def test_a_letter_whose_event_is_whole_is_decoded_whole(stream: Stream, post: Po
     assert "  key        null\n  headers    none\n  value      null\n" in capsys.readouterr().out
 
 
-def test_a_letter_that_is_not_there_is_an_error(letters: Stream, capsys: Capture) -> None:
+def test_a_missing_dead_letter_is_an_error(letters: Stream, capsys: Capture) -> None:
     assert dead_letters(letters, "show", "0@1", "0@7") == 1
     said = capsys.readouterr()
     assert said.out.startswith("dead letter 0@1\n")
     assert said.err == "error: no dead letter at 0@7; `scorer dead-letters list` shows where they are\n"
 
 
-def test_replay_writes_each_event_once_and_the_letters_stay(letters: Stream, capsys: Capture) -> None:
+def test_replay_writes_each_event_once_and_keeps_the_dead_letters(letters: Stream, capsys: Capture) -> None:
     assert replay(letters) == 0
     assert capsys.readouterr().err == "6 events replayed\n"
     assert replay(letters) == 0
@@ -202,7 +202,7 @@ def test_replay_writes_each_event_once_and_the_letters_stay(letters: Stream, cap
     assert [each["replayed"] for each in documents(capsys)] == [True] * 6
 
 
-def test_a_dry_run_says_what_would_be_done_and_does_nothing(letters: Stream, kafka: Kafka, capsys: Capture) -> None:
+def test_a_dry_run_reports_the_replay_and_writes_nothing(letters: Stream, kafka: Kafka, capsys: Capture) -> None:
     (events,) = letters.kafka.input_topics
     assert dead_letters(letters, "replay", "--dry-run") == 0
     said = f"would replay 6 events: 4 truncated to {events}, 2 empty to {events}\n"
@@ -212,7 +212,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(letters: Stream, kaf
     assert f"{letters.kafka.dead_letter_topic}.replayed" not in topics
 
 
-def test_what_a_filter_leaves_out_can_be_replayed_later(letters: Stream, capsys: Capture) -> None:
+def test_dead_letters_excluded_by_a_filter_can_be_replayed_later(letters: Stream, capsys: Capture) -> None:
     assert replay(letters, "--reason", "truncated", "--partition", "1", "--limit", "1") == 0
     assert replay(letters, "--reason", "empty") == 0
     assert replay(letters, "--partition", "0") == 0
@@ -221,14 +221,14 @@ def test_what_a_filter_leaves_out_can_be_replayed_later(letters: Stream, capsys:
     assert replayed(letters) == ["0", "1", "2", "3", "4", "5"]
 
 
-def test_again_replays_what_was_replayed(letters: Stream) -> None:
+def test_again_replays_dead_letters_that_were_replayed_before(letters: Stream) -> None:
     assert replay(letters) == 0
     assert replay(letters, "--again", "--reason", "empty") == 0
     assert replay(letters) == 0
     assert replayed(letters) == ["0", "1", "1", "2", "2", "3", "4", "5"]
 
 
-def test_an_event_of_a_topic_that_is_none_of_ours_is_refused_and_stays_to_be_replayed(
+def test_an_event_of_an_unconfigured_topic_is_refused_and_can_be_replayed_later(
     letters: Stream, post: Post, capsys: Capture
 ) -> None:
     post.write(letters.kafka.dead_letter_topic, letter_headers("elsewhere"), partition=0)
@@ -240,7 +240,7 @@ def test_an_event_of_a_topic_that_is_none_of_ours_is_refused_and_stays_to_be_rep
         assert "not replayed: 1 events of topic elsewhere, which is not in kafka.input_topics (payments-" in said
 
 
-def test_an_event_that_its_topic_refuses_is_named_and_counts_for_no_limit(
+def test_an_event_refused_by_its_topic_is_named_and_not_counted_in_the_limit(
     kafka: Kafka, tmp_path: Path, post: Post, capsys: Capture
 ) -> None:
     stream = make_stream(tmp_path, kafka.bootstrap)
@@ -275,7 +275,7 @@ def test_records_that_are_not_dead_letters_are_skipped(letters: Stream, post: Po
     assert len(replayed(letters)) == 6
 
 
-def test_events_that_the_brokers_may_delete_at_once_are_warned_of(stream: Stream, post: Post, capsys: Capture) -> None:
+def test_events_older_than_the_retention_cause_a_warning(stream: Stream, post: Post, capsys: Capture) -> None:
     post.write(stream.kafka.dead_letter_topic, letter_headers(stream.kafka.input_topics[0]), timestamp=1_000)
     post.done()
     assert dead_letters(stream, "replay", "--dry-run") == 0
@@ -290,7 +290,7 @@ def test_a_missing_topic_is_named(kafka: Kafka, tmp_path: Path, capsys: Capture)
         assert capsys.readouterr().err == said
 
 
-def test_a_partition_that_is_not_there_is_named(letters: Stream, capsys: Capture) -> None:
+def test_a_missing_partition_is_named(letters: Stream, capsys: Capture) -> None:
     assert dead_letters(letters, "list", "--partition", "7") == 1
     assert "has no partition 7; it has 2, from 0" in capsys.readouterr().err
 
@@ -307,7 +307,7 @@ def test_a_partition_that_is_not_there_is_named(letters: Stream, capsys: Capture
         (["replay", "--again", "--limit", "1"], "argument --limit: not allowed with argument --again"),
     ],
 )
-def test_wrong_usage_is_2(capsys: Capture, words: list[str], said: str) -> None:
+def test_wrong_usage_exits_2(capsys: Capture, words: list[str], said: str) -> None:
     assert main(["dead-letters", *words]) == 2
     assert said in capsys.readouterr().err
 

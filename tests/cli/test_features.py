@@ -64,7 +64,7 @@ def test_wrong_lines_are_wrong_usage(redis_url: str, tmp_path: Path, capsys: pyt
         assert client.dbsize() == 0
 
 
-def test_whatever_prevents_loading_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_anything_that_prevents_loading_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cards = tmp_path / "cards.csv", "card.number,spend\n7,1.5\n"
     (tmp_path / "a").mkdir()
     assert load(configured(tmp_path / "a", "redis://:s3cret@127.0.0.1:1"), *cards) == 1
@@ -84,7 +84,9 @@ def test_whatever_prevents_loading_is_reported(tmp_path: Path, capsys: pytest.Ca
     assert "card.number" in capsys.readouterr().err
 
 
-def test_what_feast_keeps_is_left_to_feast(redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_features_kept_by_feast_are_not_loaded(
+    redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     entity = "{layout: feast, project: p, key: {number: {type: int64, event: card.number}}, fields: [stats:spend]}"
     plan = f"entities: {{card: {entity}}}\ncolumns: [{{name: spend, entity: card, field: stats:spend}}]"
     assert load(configured(tmp_path, redis_url, plan), tmp_path / "cards.csv", "number,spend\n7,1.5\n") == 2

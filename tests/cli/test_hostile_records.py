@@ -78,7 +78,7 @@ records = st.builds(
 )
 
 
-def is_obeyed(char: str) -> bool:
+def is_terminal_control(char: str) -> bool:
     """Whether a terminal would obey a character instead of showing it."""
     return char < " " or "\x7f" <= char < "\xa0" or char in {"\u2028", "\u202e"}
 
@@ -101,12 +101,12 @@ def salvage(settings: Settings) -> Salvage:
 
 
 @given(record=records)
-def test_tail_shows_every_record_on_a_line_of_its_own(views: list[View], record: Record) -> None:
+def test_tail_shows_every_record_on_its_own_line(views: list[View], record: Record) -> None:
     for view in views:
         document = view.document(record)
         line = view.line(record, document)
         assert isinstance(line, Text)
-        assert not any(is_obeyed(char) for char in line.plain)
+        assert not any(is_terminal_control(char) for char in line.plain)
         json.dumps(document)
 
 
@@ -120,7 +120,7 @@ def test_a_dead_letter_is_shown_or_reported_as_invalid(salvage: Salvage, record:
     assert 0 <= letter.partition < 2**31
     assert 0 <= letter.offset < 2**63
     for text in shown(letter, replayed, salvage):
-        assert not any(is_obeyed(char) for char in text)
+        assert not any(is_terminal_control(char) for char in text)
 
 
 def shown(letter: Letter, replayed: Replayed, salvage: Salvage) -> Iterator[str]:
@@ -149,7 +149,7 @@ def raw_headers(headers: Headers) -> list[tuple[bytes, bytes | None]]:
     return [(name.encode(), content) for name, content in headers]
 
 
-def test_bad_dead_letters_cost_a_line_each_and_are_not_replayed(stream: Stream, capsys: Capture) -> None:
+def test_bad_dead_letters_take_one_line_each_and_are_not_replayed(stream: Stream, capsys: Capture) -> None:
     left_out = f"skipped {len(WRONG)} records of {stream.kafka.dead_letter_topic} that are not dead letters"
     assert dead_letters(stream, "list") == 0
     said = capsys.readouterr()
@@ -160,7 +160,7 @@ def test_bad_dead_letters_cost_a_line_each_and_are_not_replayed(stream: Stream, 
     assert said.out.count("dead letter 0@") == len(FORGED) + 2
     assert "4611686018427387904" in said.out
     assert r"\xff\x1b: v" in said.out
-    assert not any(is_obeyed(char) for char in said.out.replace("\n", ""))
+    assert not any(is_terminal_control(char) for char in said.out.replace("\n", ""))
     for words in (["--dry-run"], []):
         assert dead_letters(stream, "replay", *words) == 1
         said = capsys.readouterr()
@@ -170,11 +170,11 @@ def test_bad_dead_letters_cost_a_line_each_and_are_not_replayed(stream: Stream, 
     assert replayed(stream) == [HOSTILE, "1", "raw", "replays"]
 
 
-def test_tail_shows_bad_dead_letters_on_a_line_each(stream: Stream, capsys: Capture) -> None:
+def test_tail_shows_each_bad_dead_letter_on_one_line(stream: Stream, capsys: Capture) -> None:
     assert stream.run("tail", "dead-letters", "--from", "beginning") == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(FORGED) + 1 + len(WRONG) + 1
-    assert not any(is_obeyed(char) for line in lines for char in line)
+    assert not any(is_terminal_control(char) for line in lines for char in line)
     assert stream.run("tail", "dead-letters", "--from", "beginning", "--json") == 0
     documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [each["partition"] for each in documents][:3] == [0, 0, 7]

@@ -10,7 +10,7 @@ from scorer.cli import importing
 
 
 @pytest.mark.parametrize("command", ["score", "run"])
-def test_a_command_does_without_what_xgboost_can_do_without(command: str) -> None:
+def test_a_command_skips_the_modules_that_xgboost_does_not_need(command: str) -> None:
     look = "print('xgboost' in sys.modules, sorted(unused & set(sys.modules)))"
     unused = "{'xgboost.plotting', 'xgboost.sklearn', 'scipy.special'}"
     program = f"import sys; from scorer.cli.importing import imported; imported('scorer.cli.{command}')"
@@ -33,13 +33,13 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_package_that_needs_what_others_do_not_is_given_it(package: Path) -> None:
+def test_a_skipped_module_is_imported_if_a_package_needs_it(package: Path) -> None:
     (package / "made_command.py").write_text("import made_wrappers")
     command = importing.imported("made_command")
     assert command.made_wrappers is sys.modules["made_wrappers"]
 
 
-def test_another_module_that_is_not_there_is_an_error(package: Path) -> None:
+def test_any_other_missing_module_is_an_error(package: Path) -> None:
     (package / "made_command.py").write_text("import made_nowhere")
     with pytest.raises(ModuleNotFoundError, match="made_nowhere"):
         importing.imported("made_command")

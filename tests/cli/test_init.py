@@ -57,7 +57,7 @@ def cards(url: str) -> None:
             client.hset(f"card:4929-{number}", mapping={"spend": number, "limit": 100})
 
 
-def test_both_files(folder: Path, redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_writes_both_files(folder: Path, redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     cards(redis_url)
     files = init(folder, "--redis", redis_url)
     assert files["plan.yaml"] == {
@@ -139,7 +139,9 @@ def test_a_password_is_in_no_file_and_no_output(
     assert "hush" not in "".join(capsys.readouterr())
 
 
-def test_names_cannot_leave_their_place(folder: Path, redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hostile_names_cannot_break_out_of_the_files(
+    folder: Path, redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with redis.Redis.from_url(redis_url) as client:
         for number in range(5):
             client.hset(f"card:{NASTY}{number}", mapping={"spend": 1, NASTY: 2})
@@ -157,13 +159,13 @@ def _events(folder: Path) -> Path:
     return folder / "events.jsonl"
 
 
-def test_a_model_without_names_is_open(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_columns_of_a_model_without_names_are_open(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model(folder / "fraud.ubj", None)
     assert init(folder)["plan.yaml"]["columns"] == [{"name": "f0"}, {"name": "f1"}, {"name": "f2"}]
     assert "the model has no column names" in capsys.readouterr().err
 
 
-def test_a_schema_in_a_registry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_init_reads_a_schema_from_a_registry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as stub:
         stub.version("card.payments-value", 3, 7, payment())
         monkeypatch.setenv("SCORER_REGISTRY__TOKEN", "open-sesame")
@@ -180,7 +182,7 @@ def test_a_schema_in_a_registry(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "open-sesame" not in (folder / "draft/scorer.yaml").read_text()
 
 
-def test_a_bundle_is_a_model(tmp_path: Path, folder: Path) -> None:
+def test_a_bundle_is_accepted_as_a_model(tmp_path: Path, folder: Path) -> None:
     version = folder / "models/card-fraud/1"
     version.mkdir(parents=True)
     (folder / "fraud.ubj").rename(version / "model.ubj")
@@ -204,7 +206,7 @@ def test_a_bundle_is_a_model(tmp_path: Path, folder: Path) -> None:
         (["--model", "fraud.ubj", "--schema", "payment.avsc", "--subject", "x"], "--subject"),
     ],
 )
-def test_wrong_inputs(
+def test_wrong_inputs_are_refused(
     folder: Path,
     options: list[str],
     said: str,
@@ -217,7 +219,7 @@ def test_wrong_inputs(
     assert not (folder / "scorer.yaml").exists()
 
 
-def test_one_json_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_prints_one_json_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     init(folder, "--json")
     document = json.loads(capsys.readouterr().out)
     assert [column["confidence"] for column in document["columns"]] == ["high", "good", "open"]
@@ -225,7 +227,7 @@ def test_one_json_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert document["problems"] == []
 
 
-def test_a_wrong_variable_is_told_after_the_files_are_written(
+def test_a_wrong_variable_is_reported_after_the_files_are_written(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SCORER_NOTHING", "1")
@@ -246,7 +248,7 @@ def test_an_id_and_a_time_that_are_not_certain_are_open(folder: Path) -> None:
     assert "# open: time: the timestamp of an event: received or booked;" in text
 
 
-def test_what_is_open_is_not_called_wrong_as_well(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_open_column_is_not_also_reported_as_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """XGBoost keeps no category legibly that is not ASCII, so this one stays open."""
     frame = pd.DataFrame({"amount": range(20), "card": pd.Categorical(["a", "é"] * 10)})
     data = xgboost.DMatrix(frame, np.arange(20) % 2, enable_categorical=True)

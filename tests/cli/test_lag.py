@@ -38,7 +38,9 @@ def test_json_is_one_document(stream: Stream, capsys: pytest.CaptureFixture[str]
     assert {filled["member"], filled["host"]} == {None}
 
 
-def test_people_get_a_line_a_partition_and_the_total(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_lag_table_has_a_line_per_partition_and_the_total(
+    stream: Stream, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert stream.run("lag") == 0
     header, *rows, total = capsys.readouterr().out.splitlines()
     assert header.split() == ["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER", "HOST"]

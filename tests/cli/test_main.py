@@ -39,7 +39,7 @@ def raiser(error: BaseException) -> Callable[[Namespace], int]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_is_a_module_of_one_form(name: str) -> None:
+def test_every_command_is_a_module_with_the_same_interface(name: str) -> None:
     command = import_module(f"scorer.cli.{name.replace('-', '_')}")
     parser = ArgumentParser()
     command.arguments(parser)
@@ -47,7 +47,7 @@ def test_a_command_is_a_module_of_one_form(name: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["-h", "--help"])
-def test_help_names_every_command_with_what_it_does(capsys: pytest.CaptureFixture[str], word: str) -> None:
+def test_help_lists_every_command_with_its_description(capsys: pytest.CaptureFixture[str], word: str) -> None:
     assert main([word]) == 0
     out = capsys.readouterr().out
     for name, text in COMMANDS.items():
@@ -65,12 +65,12 @@ def test_help_imports_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
-def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"scorer {__version__}\n"
 
 
-def test_no_command_shows_help_as_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_command_is_an_error_that_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert capsys.readouterr().err.startswith("usage: scorer COMMAND")
 
@@ -87,7 +87,7 @@ def test_no_command_shows_help_as_an_error(capsys: pytest.CaptureFixture[str]) -
         (["config", "--set"], "scorer config: error: argument --set: expected one argument"),
     ],
 )
-def test_wrong_usage_is_2(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+def test_wrong_usage_exits_2(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
     assert main(words) == 2
     captured = capsys.readouterr()
     assert said in captured.err
@@ -95,24 +95,24 @@ def test_wrong_usage_is_2(capsys: pytest.CaptureFixture[str], words: list[str], 
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])
-def test_a_command_says_its_own_exit_code(lag: Behave, code: int) -> None:
+def test_a_command_returns_its_own_exit_code(lag: Behave, code: int) -> None:
     lag(lambda _chosen: code)
     assert main(["lag"]) == code
 
 
-def test_what_was_chosen_reaches_the_command(lag: Behave) -> None:
+def test_options_reach_the_command(lag: Behave) -> None:
     lag(lambda chosen: 0 if chosen.json else 1)
     assert main(["lag", "--json"]) == 0
 
 
-def test_help_of_a_command_is_0(lag: Behave, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_of_a_command_exits_0(lag: Behave, capsys: pytest.CaptureFixture[str]) -> None:
     lag(lambda _chosen: 1)
     assert main(["lag", "--help"]) == 0
     assert COMMANDS["lag"] in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("error", [Unavailable("no broker answers"), Fatal("no safe way on")])
-def test_what_stops_a_command_is_1_and_its_text_without_a_traceback(
+def test_an_expected_error_exits_1_with_its_text_and_no_traceback(
     lag: Behave, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     lag(raiser(error))
@@ -120,13 +120,15 @@ def test_what_stops_a_command_is_1_and_its_text_without_a_traceback(
     assert capsys.readouterr().err == f"error: {error}\n"
 
 
-def test_every_problem_is_a_line_and_the_exit_code_is_2(lag: Behave, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_problem_is_printed_on_a_line_and_the_exit_code_is_2(
+    lag: Behave, capsys: pytest.CaptureFixture[str]
+) -> None:
     lag(raiser(Misconfigured([Problem("a.b (x.yaml line 1)", "found [1]", "expected 2"), Problem("c", "missing")])))
     assert main(["lag"]) == 2
     assert capsys.readouterr().err == "error: a.b (x.yaml line 1): found [1]; expected 2\nerror: c: missing\n"
 
 
-def test_what_nobody_expected_is_one_line_too(lag: Behave, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unexpected_error_is_one_line_too(lag: Behave, capsys: pytest.CaptureFixture[str]) -> None:
     lag(raiser(KeyError("two\nlines")))
     assert main(["lag"]) == 1
     err = capsys.readouterr().err
@@ -158,7 +160,7 @@ def test_an_error_repeats_no_secret(lag: Behave, capsys: pytest.CaptureFixture[s
         assert "hunter2-and-more" not in "".join(said)
 
 
-def test_an_argument_that_nobody_knows_is_shown_without_its_password(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_argument_is_shown_without_its_password(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lag", "--set", "features.url", "redis://me:hunter2@h"]) == 2
     said = capsys.readouterr().err
     assert "redis://me:********@h" in said
@@ -178,7 +180,7 @@ def test_a_missing_extra_is_named(
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_command_with_0_and_is_handled_as_before_afterwards(
+def test_a_signal_ends_a_command_with_0_and_its_handler_is_restored(
     lag: Behave, capsys: pytest.CaptureFixture[str], stop: signal.Signals
 ) -> None:
     closed = []
@@ -217,7 +219,7 @@ def test_a_socket_that_breaks_is_an_error(lag: Behave, capfd: pytest.CaptureFixt
     assert "unexpected BrokenPipeError" in capfd.readouterr().err
 
 
-def test_errors_are_coloured_on_a_terminal_and_not_where_it_is_unwanted(
+def test_errors_are_coloured_on_a_terminal_unless_disabled(
     lag: Behave, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lag(raiser(Unavailable("[red]gone[/]")))
@@ -231,13 +233,13 @@ def test_errors_are_coloured_on_a_terminal_and_not_where_it_is_unwanted(
     assert "31m" not in capsys.readouterr().err
 
 
-def test_python_m_scorer_is_scorer() -> None:
+def test_python_m_scorer_runs_scorer() -> None:
     ended = subprocess.run([sys.executable, "-m", "scorer", "nope"], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: unknown command 'nope'")
 
 
-def test_what_a_command_imports_is_kept_from_the_garbage_collector() -> None:
+def test_imports_of_a_command_are_hidden_from_the_garbage_collector() -> None:
     code = "import gc, scorer.cli as c; c.main(['config', '--help']); print(gc.isenabled(), gc.get_freeze_count())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     enabled, frozen = done.stdout.split()[-2:]
@@ -245,7 +247,7 @@ def test_what_a_command_imports_is_kept_from_the_garbage_collector() -> None:
     assert int(frozen) > 10_000
 
 
-def test_garbage_is_collected_again_where_a_module_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_garbage_collection_is_enabled_again_after_a_failed_import(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(COMMANDS, "nothing", "there is no such module")
     assert main(["nothing"]) == 1
     assert gc.isenabled()

@@ -62,7 +62,7 @@ def golden() -> str:
     return str(BUNDLE / "golden.jsonl")
 
 
-def test_a_version_is_added_verified_and_next_in_number(place: Workplace, golden: str) -> None:
+def test_an_added_version_is_verified_and_gets_the_next_number(place: Workplace, golden: str) -> None:
     assert "at the next start" in place.add("--golden", golden)
     assert "golden events get their scores" in place.add("--golden", golden)
     place.add("--version", "10")
@@ -97,7 +97,7 @@ def test_an_empty_folder_lists_nothing_and_a_missing_one_is_an_error(place: Work
     assert place.json("list")["versions"] == []
 
 
-def test_an_address_that_nothing_reads_is_refused(place: Workplace) -> None:
+def test_an_unsupported_model_address_is_refused(place: Workplace) -> None:
     said = place.run("list", "--set", "model.path=s3://bucket/flight-delays", expect=2)
     assert said == "error: model.path: cannot read models from 's3:'; expected a folder of versions\n"
 
@@ -130,7 +130,7 @@ def test_a_changed_file_fails_to_verify(place: Workplace) -> None:
         assert "its sha256 is" in place.run(action, expect=2)
 
 
-def test_an_objective_that_is_not_the_models_fails_to_verify(place: Workplace) -> None:
+def test_a_mismatched_objective_fails_to_verify(place: Workplace) -> None:
     place.add()
     manifest = place.models / "1/manifest.json"
     manifest.write_text(manifest.read_text().replace("binary:logistic", "rank:ndcg"))
@@ -138,7 +138,7 @@ def test_an_objective_that_is_not_the_models_fails_to_verify(place: Workplace) -
 
 
 @pytest.mark.parametrize("action", ["show", "verify"])
-def test_an_unknown_version_names_what_is_there(place: Workplace, action: str) -> None:
+def test_an_unknown_version_is_reported(place: Workplace, action: str) -> None:
     place.add()
     assert "no version '2'" in place.run(action, "2", expect=2)
 
@@ -153,7 +153,7 @@ def test_an_unknown_version_names_what_is_there(place: Workplace, action: str) -
         ),
     ],
 )
-def test_a_golden_event_that_fails_says_why(
+def test_a_failing_golden_event_is_reported_with_the_reason(
     place: Workplace, tmp_path: Path, golden: str, change: Callable[[dict[str, Any]], object], said: str
 ) -> None:
     rows = map(json.loads, Path(golden).read_text().splitlines())
@@ -164,7 +164,7 @@ def test_a_golden_event_that_fails_says_why(
     assert said in place.add("--golden", str(wrong), expect=2)
 
 
-def test_what_does_not_hold_together_is_not_added(place: Workplace, tmp_path: Path, golden: str) -> None:
+def test_an_inconsistent_bundle_is_not_added(place: Workplace, tmp_path: Path, golden: str) -> None:
     wrong = tmp_path / "golden.jsonl"
     rows = [json.loads(line) for line in Path(golden).read_text().splitlines()]
     rows[1]["score"] += 0.01
@@ -184,7 +184,7 @@ def test_what_does_not_hold_together_is_not_added(place: Workplace, tmp_path: Pa
 
 
 @pytest.mark.parametrize("version", ["1", "../2", ".2", "latest", ""])
-def test_a_version_that_cannot_be_is_refused(place: Workplace, version: str) -> None:
+def test_an_unusable_version_name_is_refused(place: Workplace, version: str) -> None:
     place.add()
     before = (place.models / "1/manifest.json").read_bytes()
     said = place.add(f"--version={version}", expect=2)
@@ -193,7 +193,7 @@ def test_a_version_that_cannot_be_is_refused(place: Workplace, version: str) -> 
     assert [entry.name for entry in place.models.iterdir()] == ["1"]
 
 
-def test_a_folder_that_cannot_be_written_is_a_failure_and_no_traceback(place: Workplace) -> None:
+def test_an_unwritable_folder_is_a_failure_without_a_traceback(place: Workplace) -> None:
     place.models.parent.mkdir()
     place.models.parent.chmod(0o755)
     place.models.touch()
@@ -202,5 +202,5 @@ def test_a_folder_that_cannot_be_written_is_a_failure_and_no_traceback(place: Wo
 
 @pytest.mark.parametrize("action", ["diff"])
 @pytest.mark.parametrize("options", [[], ["2"], ["2", "--share", "0.1", "--json"]])
-def test_what_this_version_does_not_have_is_refused_by_name(place: Workplace, action: str, options: list[str]) -> None:
+def test_actions_not_in_this_version_are_refused_by_name(place: Workplace, action: str, options: list[str]) -> None:
     assert f"models {action}: not available in this version" in place.run(action, *options, expect=2)

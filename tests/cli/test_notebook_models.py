@@ -102,7 +102,7 @@ def event(value: object) -> dict[str, object]:
         (["é", "日本"], "event: text, categories: [é, 日本]"),
     ],
 )
-def test_a_category_scores_as_the_data_frame_of_the_notebook_does(values: list[Any], column: str, place: Place) -> None:
+def test_a_category_scores_as_in_the_data_frame_of_the_notebook(values: list[Any], column: str, place: Place) -> None:
     booster = place.train(values)
     place.plan(column)
     place.add()
@@ -151,7 +151,7 @@ def test_other_categories_are_refused_wherever_a_bundle_is_read(
     assert said in place.run(*commands[how], expect=2)
 
 
-def test_early_stopping_is_reported_and_the_manifest_says_which_rounds_score(place: Place) -> None:
+def test_early_stopping_is_reported_and_the_manifest_records_the_rounds(place: Place) -> None:
     booster = place.train(["a", "b"], early=True)
     place.plan("event: text, categories: [a, b]")
     said = "all of its 6 rounds, but early stopping found the first 2 best"
@@ -187,7 +187,7 @@ def test_early_stopping_is_reported_and_the_manifest_says_which_rounds_score(pla
         (7, "is 7, but the model has 6 rounds"),
     ],
 )
-def test_rounds_that_cannot_be_are_refused_in_a_manifest(rounds: object, said: str, place: Place) -> None:
+def test_invalid_rounds_in_a_manifest_are_refused(rounds: object, said: str, place: Place) -> None:
     place.train(["a", "b"])
     place.plan("event: text, categories: [a, b]")
     place.by_hand(manifest={"rounds": rounds})
@@ -195,7 +195,7 @@ def test_rounds_that_cannot_be_are_refused_in_a_manifest(rounds: object, said: s
     assert said in place.add("--rounds", str(rounds), expect=2)
 
 
-def test_a_model_damaged_under_its_own_manifest_is_a_problem_and_no_crash(place: Place) -> None:
+def test_a_damaged_model_with_a_matching_manifest_is_a_problem_and_not_a_crash(place: Place) -> None:
     place.train(["a", "b"])
     place.plan("event: text, categories: [a, b]")
     rng = np.random.default_rng(0)
@@ -225,7 +225,7 @@ def test_a_model_damaged_under_its_own_manifest_is_a_problem_and_no_crash(place:
         ("dump.json", "it is the output of `dump_model`"),
     ],
 )
-def test_a_file_of_another_kind_is_named_with_what_to_do(name: str, said: str, place: Place) -> None:
+def test_a_file_that_is_not_a_model_is_reported_with_a_remedy(name: str, said: str, place: Place) -> None:
     booster = place.train(["a", "b"])
     place.plan("event: text, categories: [a, b]")
     booster.dump_model(place.folder / "dump.json", dump_format="json")

@@ -22,7 +22,7 @@ def parts(file: Path) -> list[Path]:
     return [each for each in file.parent.iterdir() if each.name.endswith(".part")]
 
 
-def test_a_file_is_replaced_when_all_is_there(file: Path) -> None:
+def test_a_file_is_replaced_once_the_output_is_complete(file: Path) -> None:
     with replacing(file, "--output") as out:
         out.write("after")
         out.flush()
@@ -32,7 +32,7 @@ def test_a_file_is_replaced_when_all_is_there(file: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_file_stays_as_it_was_where_anything_fails(file: Path, error: type[BaseException]) -> None:
+def test_a_file_is_unchanged_if_anything_fails(file: Path, error: type[BaseException]) -> None:
     def fail() -> None:
         with replacing(file, "--output") as out:
             out.write("after")
@@ -43,7 +43,7 @@ def test_a_file_stays_as_it_was_where_anything_fails(file: Path, error: type[Bas
     assert (file.read_text(), parts(file)) == ("before", [])
 
 
-def test_a_link_still_leads_to_its_file(file: Path) -> None:
+def test_a_symlink_still_points_to_its_file(file: Path) -> None:
     link = file.with_name("link")
     link.symlink_to(file.name)
     with replacing(link, "--output") as out:
@@ -52,7 +52,7 @@ def test_a_link_still_leads_to_its_file(file: Path) -> None:
     assert file.read_text() == "after"
 
 
-def test_a_pipe_and_a_device_are_written_to_at_once(tmp_path: Path) -> None:
+def test_a_pipe_or_a_device_is_written_directly(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -67,7 +67,7 @@ def test_a_pipe_and_a_device_are_written_to_at_once(tmp_path: Path) -> None:
     assert not Path("/dev/null").is_file()
 
 
-def test_a_file_that_cannot_be_moved_to_is_written(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_replaced_is_overwritten(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(16, "Device or resource busy")))
     with replacing(file, "--output") as out:
         out.write("after")

@@ -62,13 +62,13 @@ def test_every_line_becomes_an_event_with_its_key(stream: Stream, capsys: pytest
     assert f"1,000 events in {stream.kafka.input_topics[0]}" in said.err
 
 
-def test_a_key_may_be_a_number_in_a_record_and_is_null_where_that_is(stream: Stream) -> None:
+def test_a_key_may_be_a_nested_number_and_is_null_if_its_record_is(stream: Stream) -> None:
     payments = [{**PAYMENTS[1], "card": {"number": -7}}, {**PAYMENTS[2], "card": None}]
     assert stream.run("produce", "--input", write(stream, payments), "--key", "card.number") == 0
     assert {record.key for record in there(stream)} == {b"-7", None}
 
 
-def test_a_container_file_is_read_as_well(stream: Stream) -> None:
+def test_a_container_file_can_be_the_input(stream: Stream) -> None:
     file = stream.file.with_name("payments.avro")
     with file.open("wb") as out:
         fastavro.writer(out, PARSED, PAYMENTS)

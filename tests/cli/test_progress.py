@@ -5,7 +5,7 @@ import pytest
 from scorer.cli import progress
 
 
-def test_elsewhere_than_on_a_terminal_it_is_a_plain_line_now_and_then(
+def test_off_a_terminal_progress_is_an_occasional_plain_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = [0.0]
@@ -19,7 +19,7 @@ def test_elsewhere_than_on_a_terminal_it_is_a_plain_line_now_and_then(
     assert said.out == ""
 
 
-def test_on_a_terminal_it_is_live_and_gone_at_the_end(
+def test_on_a_terminal_progress_is_live_and_erased_at_the_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")

@@ -77,11 +77,11 @@ def test_the_time_of_an_event_is_shown_as_in_events(score: Score, made: int | No
     assert score([{"amount": 1.0, "made": made}])[0]["event_time"] == shown
 
 
-def test_a_score_that_is_not_finite_is_json_all_the_same(score: Score) -> None:
+def test_a_score_that_is_not_finite_is_still_valid_json(score: Score) -> None:
     assert [line["score"] for line in score([{"amount": 1e30}, {"amount": -1e30}])] == ["Infinity", 0.0]
 
 
-def test_an_event_that_cannot_be_scored_has_its_reason(score: Score) -> None:
+def test_an_event_that_cannot_be_scored_is_printed_with_its_reason(score: Score) -> None:
     first, second = score([{"amount": "Infinity"}, {"amount": 1}])
     assert (first["score"], first["reason"], first["event_id"]) == (None, "bad-value", "0")
     assert second["score"] > 0
@@ -98,7 +98,7 @@ def test_an_output_that_cannot_be_written_is_wrong_usage(
     assert f"--output: {output} cannot be written: No such file or directory" in capsys.readouterr().err
 
 
-def test_an_output_stays_as_it_was_where_the_input_is_wrong(
+def test_an_output_file_is_unchanged_if_the_input_is_wrong(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, output = tmp_path / "events.jsonl", tmp_path / "out.jsonl"

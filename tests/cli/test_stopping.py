@@ -20,7 +20,7 @@ sys.exit(pytest.main(sys.argv[1:]))
 
 
 @pytest.mark.parametrize("stop", STOPS)
-def test_stopped_while_kernels_are_compiled_it_ends_at_once_with_0_and_without_a_word(
+def test_a_signal_during_kernel_compilation_exits_0_at_once_without_output(
     tmp_path: Path, stop: signal.Signals
 ) -> None:
     command = subprocess.Popen(
@@ -39,7 +39,7 @@ def test_stopped_while_kernels_are_compiled_it_ends_at_once_with_0_and_without_a
     assert command.returncode == 0
 
 
-def test_what_a_script_has_its_background_jobs_ignore_stays_ignored() -> None:
+def test_a_signal_ignored_for_background_jobs_stays_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with terminable(), at_once():
@@ -50,7 +50,7 @@ def test_what_a_script_has_its_background_jobs_ignore_stays_ignored() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def test_tests_of_signals_hold_where_those_who_start_them_ignore_or_block_signals() -> None:
+def test_signal_tests_pass_even_if_the_parent_ignores_or_blocks_signals() -> None:
     tests = ["tests/cli/test_main.py", "-k", "test_a_signal_ends_a_command"]
     ended = subprocess.run(
         [sys.executable, "-c", UNHEARING, *tests, "-q", "-n0", "-p", "no:cacheprovider"],

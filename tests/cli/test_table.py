@@ -1,7 +1,7 @@
 from scorer.cli.table import aligned
 
 
-def test_numbers_stand_to_the_right_and_nothing_trails() -> None:
+def test_numbers_are_right_aligned_without_trailing_spaces() -> None:
     assert aligned(("TOPIC", "LAG", "MEMBER"), [("payments", 1234567, None), ("p", None, "a")]) == [
         "TOPIC           LAG  MEMBER",
         "payments  1,234,567  -",
@@ -9,5 +9,5 @@ def test_numbers_stand_to_the_right_and_nothing_trails() -> None:
     ]
 
 
-def test_a_header_alone_is_a_line() -> None:
+def test_a_table_without_rows_is_only_its_header() -> None:
     assert aligned(("TOPIC", "LAG"), []) == ["TOPIC  LAG"]

@@ -88,12 +88,12 @@ def test_json_predictions_have_the_fields_of_the_schema(predicted: Stream, capsy
     ]
 
 
-def test_n_ends_it(predicted: Stream, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tail_stops_after_n_records(predicted: Stream, capsys: pytest.CaptureFixture[str]) -> None:
     assert predicted.run("tail", "predictions", "-n", "2", "--from", "beginning", "--json") == 0
     assert [each["event_id"] for each in documents(capsys)] == ["p0", "p1"]
 
 
-def test_people_get_a_line_a_prediction(predicted: Stream, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_prediction_is_printed_on_one_line(predicted: Stream, capsys: pytest.CaptureFixture[str]) -> None:
     assert predicted.run("tail", "--from", "beginning") == 0
     lines = [line.partition("  ")[2] for line in capsys.readouterr().out.splitlines()]
     assert lines == [
@@ -103,7 +103,7 @@ def test_people_get_a_line_a_prediction(predicted: Stream, capsys: pytest.Captur
     ]
 
 
-def test_dead_letters_say_why_and_hold_the_event_where_it_can_be_read(
+def test_dead_letters_show_their_reason_and_the_event_if_it_is_readable(
     stream: Stream, write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = {"reason": b"truncated", "detail": b"it ends", "topic": b"payments", "partition": b"1", "offset": b"17"}
@@ -126,7 +126,7 @@ def test_dead_letters_say_why_and_hold_the_event_where_it_can_be_read(
         assert "truncated  it ends  payments-1@17  k" in line
 
 
-def test_events_can_be_produced_again_from_what_is_shown(
+def test_events_can_be_produced_again_from_the_output_of_tail(
     stream: Stream, write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(stream.kafka.input_topics[0], avro(fastavro.parse_schema(SCHEMA), PAYMENT), key=b"k")
@@ -139,7 +139,7 @@ def test_events_can_be_produced_again_from_what_is_shown(
     assert capsys.readouterr().out == shown + shown
 
 
-def test_a_record_that_cannot_be_read_is_shown_as_such_and_ends_nothing(
+def test_an_unreadable_record_is_shown_as_such_and_does_not_stop_tail(
     stream: Stream, write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = avro(fastavro.parse_schema(SCHEMA), PAYMENT)
@@ -156,7 +156,7 @@ def test_a_record_that_cannot_be_read_is_shown_as_such_and_ends_nothing(
     assert '"id": "p1"' in fourth
 
 
-def test_it_follows_what_comes_until_ctrl_c(predicted: Stream, write: Write) -> None:
+def test_tail_follows_new_records_until_ctrl_c(predicted: Stream, write: Write) -> None:
     command = [sys.executable, "-m", "scorer", "tail", "-c", str(predicted.file), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -171,7 +171,7 @@ def test_it_follows_what_comes_until_ctrl_c(predicted: Stream, write: Write) -> 
     assert (process.returncode, said) == (0, "")
 
 
-def test_an_unknown_thing_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_kind_of_records_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert make_stream(tmp_path, "127.0.0.1:1").run("tail", "prediction") == 2
     assert "dead-letters" in capsys.readouterr().err
 

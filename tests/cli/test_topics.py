@@ -22,7 +22,7 @@ def test_missing_topics_are_named_and_exit_1(stream: Stream, capsys: pytest.Capt
     assert f"missing: {', '.join(names(stream))}; `scorer topics --create` creates them" in said
 
 
-def test_create_makes_what_is_missing_and_only_that(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
+def test_create_creates_only_the_missing_topics(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
     events, predictions, dead_letters = names(stream)
     admin = Admin(stream.kafka)
     admin.create([Topic(events, 2, config={"max.message.bytes": "200000000"})])
@@ -49,7 +49,7 @@ def test_topics_have_the_requested_number_of_partitions(stream: Stream, capsys: 
     assert f"fewer partitions than 9: {', '.join(f'{name} (7)' for name in names(stream))};" in capsys.readouterr().out
 
 
-def test_the_list_shows_what_each_topic_is_for(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_shows_the_purpose_of_each_topic(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
     stream.run("topics", "--create")
     capsys.readouterr()
     assert stream.run("topics") == 0
@@ -63,7 +63,9 @@ def test_the_list_shows_what_each_topic_is_for(stream: Stream, capsys: pytest.Ca
     ]
 
 
-def test_a_dead_letter_topic_that_forgets_is_warned_of(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dead_letter_topic_with_unsafe_limits_causes_a_warning(
+    stream: Stream, capsys: pytest.CaptureFixture[str]
+) -> None:
     events, predictions, dead_letters = names(stream)
     Admin(stream.kafka).create([Topic(events, 1), Topic(predictions, 1), Topic(dead_letters, 1)])
     assert stream.run("topics", "--create") == 0

@@ -59,7 +59,7 @@ def without(world: World, broker: Kafka, *, noticed: bool = True) -> Iterator[No
 
 @pytest.mark.prove
 @pytest.mark.parametrize("delivery", DELIVERIES)
-def test_each_leader_and_coordinator_may_die(make_world: MakeWorld, brokers: list[Kafka], delivery: str) -> None:
+def test_each_leader_and_coordinator_may_fail(make_world: MakeWorld, brokers: list[Kafka], delivery: str) -> None:
     world = make_world(bootstrap=bootstrap(brokers), kafka__delivery=delivery)
     with load(world, 500):
         watched = at_work(world)
@@ -103,7 +103,9 @@ def test_a_stop_while_the_coordinator_moves_repeats_nothing(
 
 
 @pytest.mark.parametrize("delivery", mainly("exactly-once"))
-def test_too_few_replicas_in_sync_are_waited_for(make_world: MakeWorld, brokers: list[Kafka], delivery: str) -> None:
+def test_writes_wait_until_enough_replicas_are_in_sync(
+    make_world: MakeWorld, brokers: list[Kafka], delivery: str
+) -> None:
     world = make_world(bootstrap=bootstrap(brokers), kafka__delivery=delivery)
     world.alter(world.output, "min.insync.replicas", "3")
     with load(world, 500):
@@ -117,7 +119,7 @@ def test_too_few_replicas_in_sync_are_waited_for(make_world: MakeWorld, brokers:
 
 @pytest.mark.prove
 @pytest.mark.parametrize("delivery", DELIVERIES)
-def test_a_broker_that_cannot_write_to_its_disk_is_one_that_dies(
+def test_a_broker_that_dies_of_a_disk_error_is_waited_for(
     make_world: MakeWorld, own_kafka: Kafka, delivery: str
 ) -> None:
     world = make_world(bootstrap=own_kafka.bootstrap, kafka__delivery=delivery)

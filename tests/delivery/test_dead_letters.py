@@ -49,7 +49,7 @@ def values(world: World, isolation: str) -> Iterator[bytes]:
                     left.discard(message.partition() or 0)
 
 
-def test_kill_9_of_a_replay_loses_and_doubles_nothing(make_world: MakeWorld) -> None:
+def test_kill_9_of_a_replay_loses_and_duplicates_nothing(make_world: MakeWorld) -> None:
     world = make_world()
     post = Post(world.bootstrap)
     for number in range(LETTERS):
@@ -68,7 +68,7 @@ def test_kill_9_of_a_replay_loses_and_doubles_nothing(make_world: MakeWorld) -> 
 
 
 @pytest.mark.prove
-def test_kill_9_of_a_replay_of_which_some_is_refused_forgets_and_doubles_nothing(make_world: MakeWorld) -> None:
+def test_kill_9_of_a_partly_refused_replay_loses_and_duplicates_nothing(make_world: MakeWorld) -> None:
     world = make_world()
     post = Post(world.bootstrap)
     # Each event is smaller than the one before it, so that each is tried before it is refused.
@@ -103,7 +103,7 @@ def numbers(world: World) -> Iterator[int]:
 
 
 @mainly_at_least_once
-def test_a_replayed_event_is_scored_like_new(world: World) -> None:
+def test_a_replayed_event_is_scored_like_a_new_one(world: World) -> None:
     numbers = range(600)
     unknown = [number for number in numbers if not known(number)]
     world.send(numbers)
@@ -126,7 +126,7 @@ def test_a_replayed_event_is_scored_like_new(world: World) -> None:
     assert reasons(ledger) == {"no-features": len(unknown)}, "a dead letter stays in its topic"
 
 
-def test_an_event_that_fails_again_is_a_new_dead_letter_that_counts_on(make_world: MakeWorld) -> None:
+def test_an_event_that_fails_again_is_a_new_dead_letter_with_one_more_replay(make_world: MakeWorld) -> None:
     world = make_world()
     bad = [b"\x08ab", b"", None]
     world.send(bad, partition=0, key=None, headers=[("trace", b"1")])
@@ -141,7 +141,7 @@ def test_an_event_that_fails_again_is_a_new_dead_letter_that_counts_on(make_worl
 
 
 @mainly_exactly_once
-def test_too_many_dead_letters_stop_the_replica_before_the_batch_is_published_or_committed(world: World) -> None:
+def test_too_many_dead_letters_stop_the_replica_before_it_publishes_or_commits(world: World) -> None:
     world.send(range(400), partition=0)
     limit = {"SCORER_KAFKA__MAX_DEAD_LETTER_RATIO": "0.5", "SCORER_KAFKA__DEAD_LETTER_WINDOW": "200"}
     replica = world.start(SCORER_BATCH__MAX_RECORDS="50", **limit)
@@ -160,7 +160,7 @@ def test_too_many_dead_letters_stop_the_replica_before_the_batch_is_published_or
 
 
 @mainly_at_least_once
-def test_a_header_name_that_is_not_utf_8_costs_no_more_than_its_event(world: World) -> None:
+def test_a_header_name_that_is_not_utf_8_affects_only_its_event(world: World) -> None:
     for number, names in enumerate([[(b"a\xff", b"1"), (b"ok", None)], [(b"\xfe", None), (b"\xff", b"2")]]):
         write_raw(world.bootstrap, world.input, [(bytes([255]) * (number + 1), names)])
     world.send(range(20))

@@ -14,7 +14,7 @@ ABORTED_SECONDS = 15  # the transaction timeout, the second between two checks o
 
 
 @pytest.mark.prove
-def test_a_replica_that_stood_still_goes_on_by_itself(make_world: MakeWorld) -> None:
+def test_a_replica_that_was_frozen_continues_by_itself(make_world: MakeWorld) -> None:
     world = make_world(kafka__delivery="exactly-once")
     with load(world, 1_000):
         replicas = [world.start(), world.start()]
@@ -29,7 +29,7 @@ def test_a_replica_that_stood_still_goes_on_by_itself(make_world: MakeWorld) -> 
     world.verify()
 
 
-def test_a_replica_whose_name_another_has_taken_is_fenced_and_says_so(make_world: MakeWorld) -> None:
+def test_a_replica_whose_instance_id_is_taken_over_is_fenced_and_logs_it(make_world: MakeWorld) -> None:
     world = make_world(kafka__delivery="exactly-once", kafka__instance_id="one")
     with load(world, 1_000):
         zombie = world.start()
@@ -44,7 +44,7 @@ def test_a_replica_whose_name_another_has_taken_is_fenced_and_says_so(make_world
     world.verify()
 
 
-def test_what_a_killed_replica_left_open_is_aborted_by_the_next_of_its_name(make_world: MakeWorld) -> None:
+def test_a_killed_replicas_open_transaction_is_aborted_by_its_successor(make_world: MakeWorld) -> None:
     patience = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500, "transaction.timeout.ms": 600_000}
     world = make_world(kafka__delivery="exactly-once", kafka__instance_id="one", kafka__properties=patience)
     with load(world, 2_000):
@@ -60,7 +60,7 @@ def test_what_a_killed_replica_left_open_is_aborted_by_the_next_of_its_name(make
 
 
 @pytest.mark.prove
-def test_what_a_killed_replica_left_open_is_aborted_by_the_brokers_in_the_end(make_world: MakeWorld) -> None:
+def test_a_killed_replicas_open_transaction_is_finally_aborted_by_the_brokers(make_world: MakeWorld) -> None:
     world = make_world(kafka__delivery="exactly-once", kafka__instance_id="one")
     with load(world, 1_000):
         victim = world.start()

@@ -77,7 +77,7 @@ def at_work(world: World) -> Watched:
         pytest.param(Network.RESET, 0.0, id="reset", marks=pytest.mark.prove),
     ],
 )
-def test_a_network_that_fails_before_redis_is_waited_for(
+def test_a_network_failure_in_front_of_redis_is_waited_out(
     make_world: MakeWorld, redis_server: Redis, network: Network, latency_s: float
 ) -> None:
     with Proxy(redis_server.address) as proxy:
@@ -98,7 +98,7 @@ def test_a_network_that_fails_before_redis_is_waited_for(
         assert world.verify().repeated == 0
 
 
-def test_a_full_or_read_only_redis_is_read_as_ever(make_world: MakeWorld, own_redis: Redis) -> None:
+def test_a_full_or_read_only_redis_is_read_as_usual(make_world: MakeWorld, own_redis: Redis) -> None:
     world = make_world(redis=own_redis.url)
     with redis.Redis.from_url(own_redis.url) as client:
         client.config_set("maxmemory", 1)
@@ -115,7 +115,7 @@ def test_a_full_or_read_only_redis_is_read_as_ever(make_world: MakeWorld, own_re
 
 
 @pytest.mark.parametrize("delivery", mainly("exactly-once"))
-def test_a_broker_that_stands_still_is_waited_for(make_world: MakeWorld, own_kafka: Kafka, delivery: str) -> None:
+def test_a_frozen_broker_is_waited_for(make_world: MakeWorld, own_kafka: Kafka, delivery: str) -> None:
     # The default session timeout of 45 seconds: without an answer for longer, a replica considers its partitions lost.
     world = make_world(bootstrap=own_kafka.bootstrap, kafka__delivery=delivery, kafka__properties={})
     with load(world, 500):
@@ -173,7 +173,7 @@ class Right:
         return (self.kind, self.name, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*")
 
 
-def test_a_right_to_read_that_is_lost_is_waited_for(make_world: MakeWorld, guarded: Kafka) -> None:
+def test_the_loss_of_a_right_to_read_is_waited_out(make_world: MakeWorld, guarded: Kafka) -> None:
     world = make_world(bootstrap=guarded.bootstrap, kafka__properties={})
     with load(world, 500):
         watched = at_work(world)
@@ -192,7 +192,7 @@ def test_a_right_to_read_that_is_lost_is_waited_for(make_world: MakeWorld, guard
     assert world.verify().repeated == 0
 
 
-def test_a_right_to_write_that_is_lost_is_told_by_a_transaction_that_waits_for_its_reports(
+def test_a_lost_right_to_write_is_reported_by_a_transaction_awaiting_its_reports(
     make_world: MakeWorld, guarded: Kafka
 ) -> None:
     """The reports only say that the writes were dropped; why is known to the transaction alone."""
@@ -219,7 +219,7 @@ def publish_or_retry(member: Member) -> None:
 
 
 @pytest.mark.parametrize("delivery", mainly("at-least-once"))
-def test_a_right_to_write_that_is_lost_ends_the_replica(make_world: MakeWorld, guarded: Kafka, delivery: str) -> None:
+def test_a_lost_right_to_write_stops_the_replica(make_world: MakeWorld, guarded: Kafka, delivery: str) -> None:
     world = make_world(bootstrap=guarded.bootstrap, kafka__delivery=delivery)
     world.send(range(1_000))
     replica = world.start()
@@ -238,7 +238,7 @@ def test_a_right_to_write_that_is_lost_ends_the_replica(make_world: MakeWorld, g
 
 
 @pytest.mark.prove
-def test_a_right_to_the_group_that_is_lost_is_waited_for(make_world: MakeWorld, guarded: Kafka) -> None:
+def test_the_loss_of_a_right_to_the_group_is_waited_out(make_world: MakeWorld, guarded: Kafka) -> None:
     world = make_world(bootstrap=guarded.bootstrap)
     with load(world, 4_000):
         watched = at_work(world)
@@ -255,7 +255,7 @@ def test_a_right_to_the_group_that_is_lost_is_waited_for(make_world: MakeWorld, 
 
 @pytest.mark.prove
 @pytest.mark.parametrize("delivery", DELIVERIES)
-def test_an_idle_replica_goes_on_after_its_broker_was_away(
+def test_an_idle_replica_continues_after_a_broker_outage(
     make_world: MakeWorld, own_kafka: Kafka, delivery: str
 ) -> None:
     world = make_world(bootstrap=own_kafka.bootstrap, kafka__delivery=delivery, kafka__properties={})

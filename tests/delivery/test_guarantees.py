@@ -132,7 +132,7 @@ def test_kill_9_loses_nothing(world: World, kills: int) -> None:
 
 
 @mainly_exactly_once
-def test_sigterm_commits_what_is_acknowledged_within_the_deadline(world: World) -> None:
+def test_sigterm_commits_acknowledged_events_within_the_deadline(world: World) -> None:
     world.send(range(EVENTS))
     replica = world.start(SCORER_BATCH__MAX_RECORDS="5")  # small batches, so that it is busy when it is stopped
     world.wait(1)
@@ -147,7 +147,9 @@ def test_sigterm_commits_what_is_acknowledged_within_the_deadline(world: World) 
 
 @pytest.mark.prove
 @pytest.mark.parametrize("seconds", [8, 20])  # both longer than the session timeout
-def test_redis_away_loses_nothing_and_the_member_stays(make_world: MakeWorld, own_redis: Redis, seconds: int) -> None:
+def test_a_redis_outage_loses_nothing_and_the_member_stays(
+    make_world: MakeWorld, own_redis: Redis, seconds: int
+) -> None:
     world = make_world(redis=own_redis.url)
     with load(world, 1_000):
         world.start()
@@ -166,7 +168,7 @@ def test_redis_away_loses_nothing_and_the_member_stays(make_world: MakeWorld, ow
     assert world.verify().repeated == 0
 
 
-def test_a_batch_that_has_to_wait_is_scored_in_the_end(make_world: MakeWorld, own_redis: Redis) -> None:
+def test_a_batch_that_has_to_wait_is_scored_eventually(make_world: MakeWorld, own_redis: Redis) -> None:
     world = make_world(redis=own_redis.url)
     own_redis.pause()
     world.send(range(100))
@@ -188,7 +190,7 @@ def test_memory_does_not_grow_with_the_backlog(world: World) -> None:
     assert resident_megabytes(replica.pid) < before + 30
 
 
-def test_sigterm_while_redis_is_away_abandons_the_batch(make_world: MakeWorld, own_redis: Redis) -> None:
+def test_sigterm_during_a_redis_outage_abandons_the_batch(make_world: MakeWorld, own_redis: Redis) -> None:
     world = make_world(redis=own_redis.url)
     own_redis.pause()
     world.send(range(100))
@@ -202,7 +204,7 @@ def test_sigterm_while_redis_is_away_abandons_the_batch(make_world: MakeWorld, o
     assert world.verify().repeated == 0
 
 
-def test_redis_away_under_impute_scores_without_features(make_world: MakeWorld, own_redis: Redis) -> None:
+def test_a_redis_outage_under_impute_is_scored_without_features(make_world: MakeWorld, own_redis: Redis) -> None:
     world = make_world(redis=own_redis.url, features__when_unavailable="impute")
     own_redis.stop()
     world.send(range(200))
@@ -216,7 +218,7 @@ def test_redis_away_under_impute_scores_without_features(make_world: MakeWorld, 
     assert "Connection refused" in outage[0]
 
 
-def test_redis_away_under_dead_letter_makes_dead_letters(make_world: MakeWorld, own_redis: Redis) -> None:
+def test_a_redis_outage_under_dead_letter_produces_dead_letters(make_world: MakeWorld, own_redis: Redis) -> None:
     world = make_world(redis=own_redis.url, features__when_unavailable="dead-letter")
     own_redis.stop()
     world.send(range(200))
@@ -228,7 +230,7 @@ def test_redis_away_under_dead_letter_makes_dead_letters(make_world: MakeWorld, 
     assert len(ledger.predictions) == 200 - len(cards)
 
 
-def test_a_bad_record_costs_one_dead_letter_and_its_neighbours_are_scored(make_world: MakeWorld) -> None:
+def test_a_bad_record_becomes_one_dead_letter_and_its_neighbours_are_scored(make_world: MakeWorld) -> None:
     world = make_world(events__max_bytes=2_000)
     good = body(1)
     bad: dict[str, list[bytes | None]] = {
@@ -313,7 +315,9 @@ def test_a_deleted_input_topic_ends_a_replica_that_has_nothing_to_commit(make_wo
 
 
 @pytest.mark.parametrize("delivery", mainly("at-least-once"))
-def test_stopping_is_bounded_while_the_brokers_are_away(make_world: MakeWorld, own_kafka: Kafka, delivery: str) -> None:
+def test_stopping_is_bounded_while_the_brokers_are_unavailable(
+    make_world: MakeWorld, own_kafka: Kafka, delivery: str
+) -> None:
     world = make_world(bootstrap=own_kafka.bootstrap, shutdown__deadline_s=3, kafka__delivery=delivery)
     world.send(range(20_000))
     replica = world.start()
@@ -331,7 +335,7 @@ def test_stopping_is_bounded_while_the_brokers_are_away(make_world: MakeWorld, o
 
 
 @pytest.mark.parametrize("delivery", mainly("exactly-once"))
-def test_brokers_that_go_and_come_back_lose_nothing(make_world: MakeWorld, own_kafka: Kafka, delivery: str) -> None:
+def test_a_broker_outage_loses_nothing(make_world: MakeWorld, own_kafka: Kafka, delivery: str) -> None:
     world = make_world(bootstrap=own_kafka.bootstrap, kafka__delivery=delivery)
     world.send(range(40_000))
     replica = world.start()

@@ -59,7 +59,7 @@ def slow_clients(port: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("scheme", mainly("https", ("http", "https")))
-def test_scoring_and_probes_go_on(make_world: MakeWorld, tmp_path: Path, scheme: str) -> None:
+def test_scoring_and_probes_continue_under_http_load(make_world: MakeWorld, tmp_path: Path, scheme: str) -> None:
     port, authority = free_port(), trustme.CA()
     # A busy machine must not be taken for unavailable servers.
     patience = {"session.timeout.ms": 45_000, "heartbeat.interval.ms": 3_000}

@@ -18,7 +18,7 @@ def abort(world: World, records: int) -> None:
     producer.abort_transaction(60)
 
 
-def test_the_lag_behind_a_transaction_that_was_aborted_ends_at_0(world: World) -> None:
+def test_the_lag_after_an_aborted_transaction_reaches_0(world: World) -> None:
     abort(world, 25)  # so that the group starts with records that cannot be read
     replica = world.start()
     world.wait_committed()
@@ -32,7 +32,7 @@ def test_the_lag_behind_a_transaction_that_was_aborted_ends_at_0(world: World) -
     assert world.verify().repeated == 0
 
 
-def test_an_event_without_a_timestamp_happened_when_it_was_scored(make_world: MakeWorld) -> None:
+def test_an_event_without_a_timestamp_gets_the_time_of_scoring(make_world: MakeWorld) -> None:
     world = make_world(partitions=1)
     world.send([1, b"no event"], timestamp=-1)
     replica = world.start()

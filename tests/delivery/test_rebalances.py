@@ -48,10 +48,10 @@ def test_a_killed_replica_of_the_consumer_protocol_is_replaced(make_world: MakeW
 
 @pytest.mark.prove
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_named_replica_comes_back_to_its_partitions_and_moves_no_others(make_world: MakeWorld, protocol: str) -> None:
+def test_a_named_replica_returns_to_its_partitions_and_moves_no_others(make_world: MakeWorld, protocol: str) -> None:
     patience = {"session.timeout.ms": 45_000} if protocol == "classic" else {}
     world = make_world(kafka__properties=PROTOCOLS[protocol] | patience)
-    world.wait_for_the_absent()
+    world.lengthen_static_sessions()
     with load(world, 1_000):
         world.start("stays.log", SCORER_KAFKA__INSTANCE_ID="stays")
         leaves = world.start("leaves.log", SCORER_KAFKA__INSTANCE_ID="leaves")
@@ -68,7 +68,7 @@ def test_a_named_replica_comes_back_to_its_partitions_and_moves_no_others(make_w
 
 
 @pytest.mark.prove
-def test_a_named_replica_that_is_killed_while_it_gives_partitions_up_leaves_none_without_an_owner(
+def test_a_named_replica_killed_during_a_revocation_leaves_no_partition_unowned(
     make_world: MakeWorld, own_redis: Redis
 ) -> None:
     """Its successor takes its place without a rebalance, so nobody hears of the partitions that it had given up."""

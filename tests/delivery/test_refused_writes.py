@@ -22,7 +22,7 @@ def send_unwritable(world: World, numbers: Sequence[int], key: bytes | None = LA
     world.send([body(number) for number in numbers], partition=0, key=key, **write)
 
 
-def send_squeezed(world: World, value: bytes, key: bytes, sent: int | bytes) -> None:
+def send_highly_compressed(world: World, value: bytes, key: bytes, sent: int | bytes) -> None:
     """Send a record that the input topic accepts only because it is compressed."""
     chosen = {"compression.type": "gzip", "message.max.bytes": 10**8}
     producer = Producer({"bootstrap.servers": world.bootstrap} | chosen)
@@ -30,12 +30,12 @@ def send_squeezed(world: World, value: bytes, key: bytes, sent: int | bytes) -> 
     assert producer.flush(30) == 0
 
 
-def take_large_letters(world: World) -> None:
+def allow_large_dead_letters(world: World) -> None:
     world.alter(world.dead, "max.message.bytes", "10000000")
 
 
-def test_an_event_whose_prediction_is_too_large_is_a_dead_letter_and_its_neighbours_are_scored(world: World) -> None:
-    take_large_letters(world)
+def test_an_oversized_prediction_becomes_a_dead_letter_and_its_neighbours_are_scored(world: World) -> None:
+    allow_large_dead_letters(world)
     world.send(range(100), partition=0, key=b"one")
     send_unwritable(world, [100, 101])
     world.send(range(102, 200), partition=0, key=b"one")
@@ -55,7 +55,7 @@ def test_an_event_whose_prediction_is_too_large_is_a_dead_letter_and_its_neighbo
 
 
 @mainly_at_least_once
-def test_an_event_without_a_key_for_a_compacted_topic_is_a_dead_letter_and_its_neighbours_are_scored(
+def test_an_event_without_a_key_for_a_compacted_topic_becomes_a_dead_letter(
     world: World,
 ) -> None:
     world.alter(world.output, "cleanup.policy", "compact")
@@ -68,7 +68,7 @@ def test_an_event_without_a_key_for_a_compacted_topic_is_a_dead_letter_and_its_n
 
 
 @mainly_exactly_once
-def test_a_topic_that_takes_less_at_once_than_when_the_replica_started_gets_each_prediction(world: World) -> None:
+def test_a_topic_whose_size_limit_is_lowered_later_gets_every_prediction(world: World) -> None:
     world.send(range(10))
     world.start()
     world.wait_committed()
@@ -79,7 +79,7 @@ def test_a_topic_that_takes_less_at_once_than_when_the_replica_started_gets_each
 
 
 @mainly_at_least_once
-def test_a_dead_letter_whose_timestamp_is_refused_is_named_with_the_property_and_lost_by_nothing(world: World) -> None:
+def test_a_dead_letter_with_a_refused_timestamp_is_reported_and_not_lost(world: World) -> None:
     world.alter(world.input, "message.timestamp.after.max.ms", ANY_TIME)
     micros = int(time.time() * 1e6)
     world.send([*range(10), b"not an event"], partition=0)
@@ -97,7 +97,7 @@ def test_a_dead_letter_whose_timestamp_is_refused_is_named_with_the_property_and
 
 
 @mainly_exactly_once
-def test_a_dead_letter_that_is_too_large_is_named_with_the_property(world: World) -> None:
+def test_an_oversized_dead_letter_is_reported_with_the_property_to_set(world: World) -> None:
     send_unwritable(world, [0])
     assert world.ended(world.start()) == 1
     assert f"the dead letter of {world.input}-0@0 in topic {world.dead}; max.message.bytes is 1048588" in world.log()
@@ -105,9 +105,9 @@ def test_a_dead_letter_that_is_too_large_is_named_with_the_property(world: World
 
 
 @mainly_at_least_once
-def test_a_value_that_only_compression_let_in_is_a_dead_letter_with_its_beginning(world: World) -> None:
+def test_a_value_that_is_oversized_once_decompressed_becomes_a_cut_dead_letter(world: World) -> None:
     bomb = bytes(3_000_000)
-    send_squeezed(world, bomb, b"key", bomb)
+    send_highly_compressed(world, bomb, b"key", bomb)
     world.send(range(100), partition=0)
     world.start()
     world.wait_committed()
@@ -118,9 +118,9 @@ def test_a_value_that_only_compression_let_in_is_a_dead_letter_with_its_beginnin
     assert headers(letter)[-1] == (CUT, b"value: the first 65536 of 3000000 bytes")
 
 
-def test_a_large_key_that_compresses_well_is_scored_where_the_producer_compresses(make_world: MakeWorld) -> None:
+def test_an_event_with_a_large_key_is_scored_if_the_producer_compresses_it(make_world: MakeWorld) -> None:
     world = make_world(kafka__properties={"compression.type": "lz4"})
-    send_squeezed(world, body(0), bytes(3_000_000), 0)
+    send_highly_compressed(world, body(0), bytes(3_000_000), 0)
     world.start()
     world.wait_committed()
     world.verify()
@@ -134,15 +134,15 @@ def small_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
 
 
 @pytest.mark.parametrize("delivery", mainly("exactly-once"))
-def test_what_no_request_can_carry_is_a_dead_letter_with_its_beginning(
+def test_an_event_too_large_for_any_request_becomes_a_cut_dead_letter(
     make_world: MakeWorld, small_kafka: Kafka, delivery: str
 ) -> None:
     world = make_world(small_kafka.bootstrap, kafka__delivery=delivery)
-    take_large_letters(world)
+    allow_large_dead_letters(world)
     bomb = bytes(3_000_000)
     world.send(range(10), partition=0)
-    send_squeezed(world, bomb, b"key", bomb)
-    send_squeezed(world, body(0), bomb, body(0))
+    send_highly_compressed(world, bomb, b"key", bomb)
+    send_highly_compressed(world, body(0), bomb, body(0))
     world.send(range(10), partition=0)
     world.start()
     world.wait_committed()

@@ -59,7 +59,7 @@ class Grant:
     pattern: str
 
     @classmethod
-    def asked_for(cls, failure: str) -> "Grant":
+    def requested_in(cls, failure: str) -> "Grant":
         """Return the grant that a failure of the check asks for."""
         words = shlex.split(failure.split("`")[1])
         assert words[0] == "kafka-acls"
@@ -117,7 +117,7 @@ def check(world: World) -> Report:
 def lacking(world: World) -> list[Grant]:
     """Return the missing rights in the order of the report."""
     kafka = load_settings(world.folder / "scorer.yaml", environ={}).settings.kafka
-    return [Grant.asked_for(failure) for failure in examine_rights(kafka, Cluster(1)).missing]
+    return [Grant.requested_in(failure) for failure in examine_rights(kafka, Cluster(1)).missing]
 
 
 def needed(world: World) -> set[Grant]:
@@ -132,12 +132,12 @@ def needed(world: World) -> set[Grant]:
 
 
 @pytest.mark.parametrize("delivery", mainly("exactly-once"))
-def test_each_missing_right_is_named_and_a_replica_runs_with_exactly_those(
+def test_each_missing_right_is_named_and_these_suffice_to_run_a_replica(
     make_world: MakeWorld, guarded: Guarded, delivery: str
 ) -> None:
     world = make_guarded_world(make_world, guarded, kafka__delivery=delivery, kafka__instance_id="one")
     failures = check(world).failures
-    asked = {Grant.asked_for(failure) for failure in failures}
+    asked = {Grant.requested_in(failure) for failure in failures}
     assert (len(failures), asked) == (len(asked), needed(world))
     for grant in asked:
         grant.make(world.admin)
@@ -176,9 +176,7 @@ def test_a_control_topic_needs_the_right_to_read_it(make_world: MakeWorld, guard
 
 @pytest.mark.prove
 @pytest.mark.parametrize("delivery", DELIVERIES)
-def test_a_replica_names_the_right_that_it_lacks_at_its_start(
-    make_world: MakeWorld, guarded: Guarded, delivery: str
-) -> None:
+def test_a_replica_reports_a_missing_right_at_startup(make_world: MakeWorld, guarded: Guarded, delivery: str) -> None:
     world = make_guarded_world(make_world, guarded, kafka__delivery=delivery)
     granted = needed(world)
     for grant in granted:
@@ -198,14 +196,14 @@ def test_a_replica_names_the_right_that_it_lacks_at_its_start(
         grant.make(world.admin)
 
 
-def test_who_may_look_and_no_more_is_told_the_same(make_world: MakeWorld, guarded: Guarded) -> None:
+def test_a_user_with_describe_only_lacks_the_same_rights(make_world: MakeWorld, guarded: Guarded) -> None:
     world = make_guarded_world(make_world, guarded, kafka__delivery="exactly-once")
     for right in needed(world):
         Grant("Describe", right.option, right.name, right.pattern).make(world.admin)
     assert set(lacking(world)) == needed(world)
 
 
-def test_what_is_denied_is_missing_though_it_is_granted(make_world: MakeWorld, guarded: Guarded) -> None:
+def test_a_denied_right_is_missing_even_if_it_is_granted(make_world: MakeWorld, guarded: Guarded) -> None:
     world = make_guarded_world(make_world, guarded)
     for right in needed(world):
         right.make(world.admin)
@@ -219,7 +217,7 @@ def test_what_is_denied_is_missing_though_it_is_granted(make_world: MakeWorld, g
     assert "see that nothing denies it" in failure
 
 
-def test_a_right_to_one_name_is_enough_for_the_replica_of_that_name(make_world: MakeWorld, guarded: Guarded) -> None:
+def test_a_right_to_one_transactional_id_suffices_for_its_replica(make_world: MakeWorld, guarded: Guarded) -> None:
     world = make_guarded_world(make_world, guarded, kafka__delivery="exactly-once", kafka__instance_id="one")
     for right in needed(world):
         if right.option != "--transactional-id":
@@ -228,9 +226,7 @@ def test_a_right_to_one_name_is_enough_for_the_replica_of_that_name(make_world: 
     assert lacking(world) == []
 
 
-def test_idempotent_writes_need_a_right_that_writing_to_a_topic_brings_along(
-    make_world: MakeWorld, guarded: Guarded
-) -> None:
+def test_the_right_to_idempotent_writes_is_implied_by_write_on_a_topic(make_world: MakeWorld, guarded: Guarded) -> None:
     world = make_guarded_world(make_world, guarded)
     kafka = load_settings(world.folder / "scorer.yaml", environ={}).settings.kafka
     everything = AclBindingFilter(

@@ -40,7 +40,7 @@ def was_revoked(world: World) -> bool:
     return any(line.get("kind") == "revoked" for line in said(world))
 
 
-def stop_in_a_rebalance(world: World) -> None:
+def stop_during_a_rebalance(world: World) -> None:
     """Stop the first of two replicas as soon as the second has taken partitions from it."""
     first = world.start()
     world.wait(2 * RATE)
@@ -57,21 +57,19 @@ def refused_while_stopping(world: World) -> bool:
     return any("commit refused" in event for event in events[events.index("stopping") :])
 
 
-def took_all(world: World) -> bool:
+def second_owns_all(world: World) -> bool:
     """Whether the second replica owns every partition."""
     lines = [line for line in said(world, "second.log") if line.get("kind") == "assigned"]
     return any(len(line["partitions"].split()) == world.partitions for line in lines)
 
 
 @pytest.mark.parametrize(("protocol", "delivery"), COMBINATIONS)
-def test_a_stop_in_the_middle_of_a_rebalance_repeats_nothing(
-    make_world: MakeWorld, protocol: str, delivery: str
-) -> None:
+def test_a_stop_during_a_rebalance_repeats_nothing(make_world: MakeWorld, protocol: str, delivery: str) -> None:
     shows_itself = (protocol, delivery) == ("classic", "at-least-once")  # else no commit is refused
     for _ in range(3 if shows_itself else 1):  # on a busy machine the stop may come when the rebalance has ended
         world = make_world(kafka__delivery=delivery, kafka__properties=PROTOCOLS[protocol])
         with load(world, RATE):
-            stop_in_a_rebalance(world)
+            stop_during_a_rebalance(world)
         world.wait_committed()
         assert world.verify().repeated == 0
         assert said(world)[-1]["event"] == "stopped: everything written is committed"
@@ -83,10 +81,10 @@ def test_a_stop_in_the_middle_of_a_rebalance_repeats_nothing(
 
 
 @pytest.mark.prove
-def test_a_stop_whose_time_is_up_tells_how_much_is_repeated(make_world: MakeWorld) -> None:
+def test_a_stop_past_its_deadline_logs_how_many_events_may_be_repeated(make_world: MakeWorld) -> None:
     world = make_world(kafka__properties=PROTOCOLS["classic"] | SOON, shutdown__deadline_s=0.5)
     with load(world, RATE):
-        stop_in_a_rebalance(world)
+        stop_during_a_rebalance(world)
     world.wait_committed()
     last = said(world)[-1]
     assert last["event"] == "stopped with uncommitted events: they will be scored again"
@@ -95,14 +93,14 @@ def test_a_stop_whose_time_is_up_tells_how_much_is_repeated(make_world: MakeWorl
 
 @pytest.mark.prove
 @pytest.mark.parametrize("protocol", QUICK)
-def test_a_stop_after_the_partitions_were_lost_commits_nothing_of_them(make_world: MakeWorld, protocol: str) -> None:
+def test_a_stop_after_the_partitions_were_lost_commits_nothing(make_world: MakeWorld, protocol: str) -> None:
     world = make_world(kafka__properties=QUICK[protocol])
     with load(world, RATE):
         first = world.start()
         world.wait(2 * RATE)
         freeze(first)
         second = world.start("second.log")
-        world.until(lambda: took_all(world), "one replica that has all partitions")
+        world.until(lambda: second_owns_all(world), "one replica that has all partitions")
         freeze(second)  # so that it cannot immediately repair what the first replica would break
         committed = world.committed()
         first.send_signal(signal.SIGTERM)

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from scorer.sandbox import freeze
 from tests.delivery.members import Member, members_of
-from tests.kafka.ends import ends, is_open, patiently, wait_ended, wait_led
+from tests.kafka.ends import ends, is_open, patiently, wait_ended, wait_for_leaders
 
 SCHEMA = {
     "type": "record",
@@ -99,7 +99,7 @@ class World:
         topics = [NewTopic(name, partitions) for name in (self.input, self.output, self.dead)]
         for name, created in self.admin.create_topics(topics).items():
             created.result()
-            wait_led(bootstrap, name, partitions)
+            wait_for_leaders(bootstrap, name, partitions)
         self.sent: dict[tuple[int, int], int | bytes | None] = {}  # number of the event, or the bytes of a bad one
         self.replicas: list[subprocess.Popen[bytes]] = []
         self.exactly_once = settings.get("kafka__delivery") == "exactly-once"
@@ -277,7 +277,7 @@ class World:
         """Make the broker accept writes again."""
         self.alter(topic, "max.message.bytes", "1048588")
 
-    def wait_for_the_absent(self) -> None:
+    def lengthen_static_sessions(self) -> None:
         """Lengthen the session of named members under the consumer protocol, which the brokers set."""
         self.alter(self.group, "consumer.session.timeout.ms", "45000", ConfigResource.Type.GROUP)
 

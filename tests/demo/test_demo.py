@@ -57,7 +57,7 @@ def wait_until_nothing_is_left(room: Path) -> None:
     assert left(room) == []
 
 
-def test_a_small_demo_proves_itself_though_a_replica_is_killed(room: Path) -> None:
+def test_a_small_demo_proves_itself_although_a_replica_is_killed(room: Path) -> None:
     demo = start(room, "--events", "3000", "--rate", "1500", "--for", "60", "--json")
     out, err = demo.communicate(timeout=PATIENCE_SECONDS)
     assert demo.returncode == 0, err
@@ -85,7 +85,7 @@ def test_a_small_demo_proves_itself_though_a_replica_is_killed(room: Path) -> No
         pytest.param("with SIGKILL", signal.SIGINT, marks=pytest.mark.prove),
     ],
 )
-def test_stopped_at_any_time_it_leaves_nothing_and_exits_0(room: Path, word: str, number: signal.Signals) -> None:
+def test_a_demo_stopped_at_any_time_leaves_nothing_and_exits_0(room: Path, word: str, number: signal.Signals) -> None:
     demo = start(room, "--rate", "2000", "--events", "4000", "--json")
     assert demo.stderr is not None
     assert any(word in line for line in demo.stderr)
@@ -98,7 +98,7 @@ def test_stopped_at_any_time_it_leaves_nothing_and_exits_0(room: Path, word: str
     wait_until_nothing_is_left(room)
 
 
-def test_what_cannot_be_is_refused(room: Path) -> None:
+def test_impossible_options_are_refused(room: Path) -> None:
     demo = start(room, "--events", "0")
     _, err = demo.communicate(timeout=PATIENCE_SECONDS)
     assert demo.returncode == 2

@@ -9,7 +9,7 @@ from scorer.demo import flights
 from tests.demo.conftest import Flights
 
 
-def test_the_schema_beside_the_package_is_the_package_s() -> None:
+def test_the_published_flight_schema_equals_that_of_the_package() -> None:
     assert (Path(__file__).parents[2] / "schemas/flight.avsc").read_bytes() == flights.SCHEMA_FILE.read_bytes()
 
 
@@ -20,12 +20,12 @@ def test_flights_are_split_in_time(data: Flights) -> None:
     assert len(data.later) >= 100_000
 
 
-def test_every_flight_has_an_id_of_its_own_and_leaves_in_order(data: Flights) -> None:
+def test_every_flight_has_a_unique_id_and_is_in_order_of_departure(data: Flights) -> None:
     assert data.later.flight_id.is_unique
     assert data.later.scheduled_departure.is_monotonic_increasing
 
 
-def test_an_event_says_what_is_known_when_the_flight_leaves(data: Flights) -> None:
+def test_an_event_contains_the_data_known_at_departure(data: Flights) -> None:
     first = data.later[data.later.flight_id == "UA1545-2013-09-01-EWR"]
     event = fastavro.schemaless_reader(io.BytesIO(*flights.encode(first)), flights.SCHEMA, None)
     assert event == {
@@ -44,7 +44,7 @@ def test_an_event_says_what_is_known_when_the_flight_leaves(data: Flights) -> No
     }
 
 
-def test_departures_are_true_utc_before_and_after_the_clocks_change(data: Flights) -> None:
+def test_departures_are_in_utc_before_and_after_the_clocks_change(data: Flights) -> None:
     offset = data.later.scheduled_departure.dt.tz_localize(None) - data.later.local_date - data.later.local_time
     summer = data.later.local_date < "2013-11-03"
     assert (offset[summer] == pd.Timedelta(hours=4)).all()

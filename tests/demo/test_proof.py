@@ -40,7 +40,7 @@ def test_a_bad_record_without_a_dead_letter_is_lost() -> None:
     assert compare(EXPECTED, POSITIONS, replace(RIGHT, rejected=[])).lost == 1
 
 
-def test_a_duplicate_is_counted_and_no_fault() -> None:
+def test_a_duplicate_is_counted_but_not_a_fault() -> None:
     verdict = compare(EXPECTED, POSITIONS, only([0, 1, 1, 2, 1]))
     assert verdict.passed
     assert (verdict.predictions, verdict.duplicates) == (5, 2)
@@ -73,9 +73,7 @@ def test_a_duplicate_with_a_wrong_score_is_wrong() -> None:
         ({"rejected": [(2, "truncated", False)]}, "the dead letter of bad does not carry its bytes"),
     ],
 )
-def test_what_a_prediction_or_dead_letter_says_is_held_against_what_was_sent(
-    change: dict[str, object], fault: str
-) -> None:
+def test_predictions_and_dead_letters_are_compared_with_the_sent_records(change: dict[str, object], fault: str) -> None:
     verdict = compare(EXPECTED, POSITIONS, replace(RIGHT, **change))  # type: ignore[arg-type]
     assert not verdict.passed
     assert verdict.examples == (fault,)

@@ -49,7 +49,7 @@ def shown(watcher: Watcher, width: int = 110) -> str:
     return captured.get()
 
 
-def test_the_view_has_what_a_person_asks_for(watcher: Watcher) -> None:
+def test_the_view_shows_progress_latency_and_replicas(watcher: Watcher) -> None:
     text = shown(watcher)
     for part in ("the title", "101 of 212", "p50 10 ms", "1,234", "replica-1", "pid 4242", "killed", "1 truncated"):
         assert part in text
@@ -62,7 +62,7 @@ def test_the_view_fits_the_terminal(watcher: Watcher, width: int) -> None:
     assert max(map(len, shown(watcher, width).splitlines())) <= width
 
 
-def test_a_view_of_nothing_yet_can_be_shown(data: Flights) -> None:
+def test_an_empty_view_can_be_shown(data: Flights) -> None:
     sender = Sender(NOWHERE, stage.EVENTS, stream.make(5, data.later, data.loaded, MODEL), 100, stage.PARTITIONS)
     text = shown(Watcher(NOWHERE, ("a", "b"), sender, list(data.loaded)))
     assert "none yet" in text

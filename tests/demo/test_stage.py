@@ -7,7 +7,7 @@ from scorer.demo import stage, train
 
 
 @pytest.mark.parametrize("number", stage.STOPS)
-def test_a_stop_is_put_off_until_what_is_made_is_known(number: signal.Signals) -> None:
+def test_a_stop_is_deferred_until_the_end_of_the_block(number: signal.Signals) -> None:
     done = []
     before = signal.getsignal(number)
 
@@ -22,7 +22,7 @@ def test_a_stop_is_put_off_until_what_is_made_is_known(number: signal.Signals) -
     assert signal.getsignal(number) is before
 
 
-def test_without_models_beside_the_package_one_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_trained_if_none_is_next_to_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Path] = []
     monkeypatch.setattr(stage, "MODELS", tmp_path)
     monkeypatch.setattr(train, "add", lambda models, version: asked.append(models / version))

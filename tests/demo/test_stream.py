@@ -28,7 +28,7 @@ def test_every_event_is_a_flight_and_has_the_score_of_the_booster(data: Flights)
         assert event["flight_id"] == made.expected.ids[number] == flight_id
 
 
-def test_bad_records_stand_among_the_events_and_each_has_its_reason(data: Flights) -> None:
+def test_bad_records_are_among_the_events_and_each_has_its_reason(data: Flights) -> None:
     made = stream.make(500, data.later, data.loaded, MODEL)
     bad = np.flatnonzero(made.flight == NO_FLIGHT).tolist()
     assert sorted(made.expected.reasons) == bad
@@ -38,7 +38,7 @@ def test_bad_records_stand_among_the_events_and_each_has_its_reason(data: Flight
         assert 0 < number < len(made.values) - 1
 
 
-def test_more_events_than_flights_come_again_under_fresh_ids(data: Flights) -> None:
+def test_flights_are_repeated_with_new_ids_if_more_events_are_needed(data: Flights) -> None:
     made = stream.make(25, data.later[:10], data.loaded, MODEL)
     events = np.flatnonzero(made.flight != NO_FLIGHT)
     assert len(set(made.expected.ids)) == len(made.expected.ids)
@@ -50,7 +50,7 @@ def test_more_events_than_flights_come_again_under_fresh_ids(data: Flights) -> N
     assert again["flight"] == data.later.flight[3]
 
 
-def test_what_the_feature_store_does_not_know_is_expected_to_be_named(data: Flights) -> None:
+def test_entities_unknown_to_the_feature_store_are_expected_to_be_named(data: Flights) -> None:
     found = tables.found(data.later, data.loaded)
     unknown = [table.isna().all(axis=1) for table in found.values()]
     one = int(np.flatnonzero(unknown[0])[0])

@@ -30,14 +30,14 @@ def test_categories_are_those_of_the_plan(data: Flights) -> None:
     assert columns["origin"]["categories"] == tables.ORIGINS == sorted(data.training.origin.unique())
 
 
-def test_history_is_of_the_training_months_alone(data: Flights) -> None:
+def test_history_covers_only_the_training_months(data: Flights) -> None:
     tail = "N14228"
     flown = data.training[(data.training.tailnum == tail) & data.training.late.notna()]
     assert data.loaded["plane"].loc[tail, "flights"] == len(flown)
     assert data.loaded["plane"].loc[tail, "late_share"] == flown.late.mean()
 
 
-def test_no_flight_of_the_training_sees_its_own_day_or_a_later_one(data: Flights) -> None:
+def test_no_training_flight_sees_its_own_day_or_a_later_one(data: Flights) -> None:
     at = tables.found_at_the_time(data.training)
     january = data.training.local_date == "2013-01-01"
     assert at["plane"].flights[january].isna().all()
@@ -52,14 +52,14 @@ def test_no_flight_of_the_training_sees_its_own_day_or_a_later_one(data: Flights
     assert at["plane"].loc[row, "flights"] == len(same_plane)
 
 
-def test_weather_is_what_was_observed_in_the_hour_before(data: Flights) -> None:
+def test_weather_is_the_observation_of_the_previous_hour(data: Flights) -> None:
     weather = pd.read_csv(flights.data_file("weather.csv"))
     seen = weather[(weather.origin == "JFK") & (weather.time_hour == "2013-10-05T12:00:00Z")]
     known = data.loaded["weather"].loc[("JFK", pd.Timestamp("2013-10-05T13:00:00Z"))]
     assert known.temp == np.float32(seen.temp.item())
 
 
-def test_what_the_feature_store_does_not_know_is_missing(data: Flights) -> None:
+def test_entities_unknown_to_the_feature_store_are_missing(data: Flights) -> None:
     found = tables.found(data.later, data.loaded)
     unknown = {name: table.isna().all(axis=1) for name, table in found.items()}
     for gone in unknown.values():

@@ -96,7 +96,7 @@ def played(kafka: Kafka, make_topic: MakeTopic, made: Stream, copies: dict[int, 
     return compare(made.expected, sender.positions[: sender.sent], watcher.seen()), watcher
 
 
-def test_what_is_sent_and_answered_rightly_is_proved(kafka: Kafka, make_topic: MakeTopic, made: Stream) -> None:
+def test_correctly_answered_events_pass_the_proof(kafka: Kafka, make_topic: MakeTopic, made: Stream) -> None:
     verdict, watcher = played(kafka, make_topic, made, {})
     assert verdict.passed, verdict.examples
     assert (verdict.events, verdict.predictions, verdict.dead_letters) == (EVENTS, EVENTS, 12)
@@ -106,14 +106,14 @@ def test_what_is_sent_and_answered_rightly_is_proved(kafka: Kafka, make_topic: M
     assert (waits[:, 1] >= 0).all()
 
 
-def test_what_is_lost_or_repeated_on_the_way_is_found(kafka: Kafka, make_topic: MakeTopic, made: Stream) -> None:
+def test_lost_and_repeated_events_are_found(kafka: Kafka, make_topic: MakeTopic, made: Stream) -> None:
     bad = min(made.expected.reasons)
     verdict, watcher = played(kafka, make_topic, made, {0: 0, 1: 3, bad: 0})
     assert (verdict.lost, verdict.duplicates, verdict.wrong) == (2, 2, 0)
     assert len(watcher.latency_ms()) == EVENTS - 1
 
 
-def test_no_more_is_sent_after_a_stop(kafka: Kafka, make_topic: MakeTopic, made: Stream) -> None:
+def test_nothing_more_is_sent_after_a_stop(kafka: Kafka, make_topic: MakeTopic, made: Stream) -> None:
     sender = Sender(kafka.bootstrap, make_topic("events", stage.PARTITIONS), made, 1, stage.PARTITIONS)
     sender.start()
     sender.stop()
@@ -123,7 +123,7 @@ def test_no_more_is_sent_after_a_stop(kafka: Kafka, make_topic: MakeTopic, made:
     assert (sender.positions[: sender.sent] >= 0).all()
 
 
-def test_a_topic_that_the_client_does_not_know_yet_is_requested_again(
+def test_a_request_for_a_topic_still_unknown_to_the_client_is_retried(
     made: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers: list[Any] = [KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION)), (0, 7)]

@@ -19,7 +19,7 @@ def test_the_committed_bundle_is_verified_and_has_the_plan_of_the_package() -> N
     assert bundle.model_file.stat().st_size < 1_000_000
 
 
-def test_training_again_gives_the_same_model(data: Flights) -> None:
+def test_training_is_reproducible(data: Flights) -> None:
     some = data.training[::40].reset_index(drop=True)
     first, second = (train.train(some, rounds=15) for _ in range(2))
     assert first.save_raw() == second.save_raw()
@@ -29,7 +29,7 @@ def test_training_again_gives_the_same_model(data: Flights) -> None:
     assert proof.auc(data.later.late.to_numpy(), scores) > 0.85
 
 
-def test_the_committed_model_tells_late_from_not_in_months_it_has_not_seen(data: Flights) -> None:
+def test_the_committed_model_predicts_delays_in_unseen_months(data: Flights) -> None:
     booster = xgboost.Booster(model_file=MODELS / "1/model.ubj")
     scores = proof.booster_scores(booster, *tables.matrix(data.later, tables.found(data.later, data.loaded)))
     late = data.later.late.to_numpy()
@@ -37,7 +37,7 @@ def test_the_committed_model_tells_late_from_not_in_months_it_has_not_seen(data:
     assert proof.auc(late, scores) > proof.auc(late, data.later.dep_delay.to_numpy()) + 0.01
 
 
-def test_golden_rows_show_every_entity_missing_once(data: Flights) -> None:
+def test_each_entity_is_missing_in_some_golden_row(data: Flights) -> None:
     rows = read_golden(MODELS / "1/golden.jsonl")
     assert {name for row in rows for name in data.loaded if name not in row.features} == set(data.loaded)
     ids = [str(row.event["flight_id"]) for row in rows]
@@ -47,7 +47,7 @@ def test_golden_rows_show_every_entity_missing_once(data: Flights) -> None:
     assert [row.score for row in rows] == pytest.approx(scores[[list(later.flight_id).index(one) for one in ids]])
 
 
-def test_a_bundle_is_added_whole(data: Flights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_complete_bundle_is_added(data: Flights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flights, "read", lambda: data.training[::100].reset_index(drop=True))
     monkeypatch.setattr(flights, "FIRST_EVENT_DATE", data.training.local_date.quantile(0.8))
     folder = train.add(tmp_path, "7")

@@ -76,13 +76,13 @@ def seconds(duration: str) -> float:
     return float(duration[:-1])
 
 
-def test_it_follows_the_specification() -> None:
+def test_the_file_conforms_to_the_compose_specification() -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
-def test_what_a_service_waits_for_can_come_true() -> None:
+def test_the_conditions_that_services_wait_for_can_be_met() -> None:
     waits = [(name, how["condition"]) for each in SERVICES.values() for name, how in each.get("depends_on", {}).items()]
     assert waits
     for name, condition in waits:
@@ -94,7 +94,7 @@ def test_what_a_service_waits_for_can_come_true() -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_our_services_may_change_nothing_and_are_no_more_than_they_must(name: str, stages: Stages) -> None:
+def test_our_services_have_read_only_mounts_and_least_privilege(name: str, stages: Stages) -> None:
     service = SERVICES[name]
     assert service["build"]["target"] in stages
     for volume in service["volumes"]:
@@ -106,22 +106,22 @@ def test_our_services_may_change_nothing_and_are_no_more_than_they_must(name: st
     assert service["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_a_replica_is_given_longer_to_stop_than_it_takes() -> None:
+def test_the_grace_period_exceeds_the_shutdown_deadline() -> None:
     deadline = settings.load(CONTEXT / "deploy/scorer.yaml").settings.shutdown.deadline_s
     assert seconds(SERVICES["scorer"]["stop_grace_period"]) > deadline
 
 
-def test_every_replica_has_a_partition_as_far_as_the_page_says() -> None:
+def test_there_are_enough_partitions_for_the_documented_replicas() -> None:
     *_, partitions = SERVICES["topics"]["command"]
     scales = [int(number) for number in re.findall(r"--scale scorer=(\d+)", FILE.read_text())]
     assert int(partitions) >= max(scales)
 
 
-def test_the_kafka_is_the_one_that_everything_is_tested_with() -> None:
+def test_the_kafka_image_has_the_version_used_in_tests() -> None:
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{Kafka.version.split()[-1]}"
 
 
-def test_from_outside_kafka_is_where_the_page_says() -> None:
+def test_kafka_listens_at_the_documented_address_for_outside_clients() -> None:
     environment = SERVICES["kafka"]["environment"]
     (port,) = re.findall(r"Kafka is at (localhost:\d+)", FILE.read_text())
     assert f"OUTSIDE://{port}" in environment["KAFKA_ADVERTISED_LISTENERS"].split(",")
@@ -130,7 +130,7 @@ def test_from_outside_kafka_is_where_the_page_says() -> None:
 
 
 @pytest.mark.prove
-def test_its_commands_run_one_after_another_as_it_orders_them(world: World, image: Image, demo_image: Image) -> None:
+def test_the_commands_of_the_services_run_in_their_order(world: World, image: Image, demo_image: Image) -> None:
     with redis.Redis.from_url(world.redis.url) as client:
         assert client.config_get("appendonly") == {"appendonly": "yes"}
     said = image.run(*SERVICES["topics"]["command"], **world.environment("topics"))
@@ -164,7 +164,7 @@ def assert_healthy(image: Image, port: str) -> None:
 
 
 @pytest.mark.prove
-def test_the_commands_that_the_page_names_are_there(image: Image) -> None:
+def test_the_documented_commands_exist(image: Image) -> None:
     named = re.findall(r"docker compose exec scorer scorer (.*?)  ", FILE.read_text())
     assert named
     for line in named:

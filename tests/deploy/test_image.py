@@ -25,12 +25,12 @@ def test_the_entry_point_is_the_command(image: Image) -> None:
 
 
 @pytest.mark.prove
-def test_what_docker_compose_runs_passes_its_check(image: Image) -> None:
+def test_the_configuration_for_docker_compose_passes_its_check(image: Image) -> None:
     assert "ready" in image.run("check", "--offline", "-c", "deploy/scorer.yaml")
 
 
 @pytest.mark.prove
-def test_only_what_is_locked_for_production_is_in_it(image: Image) -> None:
+def test_only_packages_locked_for_production_are_installed(image: Image) -> None:
     everything = installed(image) - {"scorer"}
     assert everything <= locked("deploy/requirements.lock")
     assert {"confluent-kafka", "xgboost-cpu", "numba"} <= everything
@@ -38,7 +38,7 @@ def test_only_what_is_locked_for_production_is_in_it(image: Image) -> None:
 
 
 @pytest.mark.prove
-def test_its_kernels_were_compiled_when_it_was_built(image: Image) -> None:
+def test_the_kernels_are_compiled_when_the_image_is_built(image: Image) -> None:
     kernels = Path(image.args["KERNELS"])
     compiled = sorted(kernels.rglob("*.nbc"))
     assert compiled
@@ -46,13 +46,13 @@ def test_its_kernels_were_compiled_when_it_was_built(image: Image) -> None:
     assert sorted(kernels.rglob("*.nbc")) == compiled
 
 
-def test_it_does_not_run_as_root_and_is_what_is_built_by_default(stages: Stages) -> None:
+def test_the_default_stage_does_not_run_as_root(stages: Stages) -> None:
     name, instructions = list(stages.items())[-1]
     assert name == "scorer"
     assert dict(instructions)["USER"] == "10001:10001"
 
 
-def test_each_stage_begins_with_one_base_by_its_digest(stages: Stages) -> None:
+def test_each_stage_starts_from_one_base_pinned_by_digest(stages: Stages) -> None:
     bases = [dict(instructions)["FROM"].split(" AS ")[0] for instructions in stages.values()]
     assert set(bases) - set(stages) == {"$PYTHON"}
     (base,) = re.findall(r"^ARG PYTHON=(\S+)$", (CONTEXT / "Dockerfile").read_text(), re.MULTILINE)
@@ -64,7 +64,7 @@ def test_a_replica_cannot_change_the_kernels_that_it_loads(stages: Stages) -> No
     assert copied == ["--from=build $KERNELS $KERNELS"], "without --chown they belong to root"
 
 
-def test_the_locks_for_production_are_parts_of_the_one_for_development() -> None:
+def test_the_production_locks_are_subsets_of_the_development_lock() -> None:
     def pins(file: str) -> set[str]:
         return set(re.findall(r"^[a-z0-9-]+==\S+", (CONTEXT / file).read_text(), re.MULTILINE))
 
@@ -74,7 +74,7 @@ def test_the_locks_for_production_are_parts_of_the_one_for_development() -> None
 
 
 @pytest.mark.prove
-def test_who_is_not_root_can_use_it_and_needs_to_write_only_kernels(image: Image) -> None:
+def test_a_non_root_user_can_use_the_image_without_changing_files(image: Image) -> None:
     def files() -> dict[Path, int]:
         found = [path for top in (image.folder, Path(image.args["PREFIX"])) for path in top.rglob("*")]
         return {path: path.lstat().st_mtime_ns for path in found}

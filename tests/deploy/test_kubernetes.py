@@ -64,14 +64,14 @@ def follows_keda(scaled: Mapping[str, Any], folder: Path) -> subprocess.Complete
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_object_follows_the_schemas_of_kubernetes(objects: Objects, version: str, tmp_path: Path) -> None:
+def test_every_object_conforms_to_the_kubernetes_schemas(objects: Objects, version: str, tmp_path: Path) -> None:
     done = validated(written(objects.all, tmp_path), version)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("passed for resource") == len(objects.all) - 1
     assert "Couldn't find schema for kind ScaledObject" in done.stdout + done.stderr
 
 
-def test_a_mistyped_key_is_seen(objects: Objects, tmp_path: Path) -> None:
+def test_a_mistyped_key_is_detected(objects: Objects, tmp_path: Path) -> None:
     replica = objects.one("StatefulSet")
     replica["spec"]["template"]["spec"]["terminationGracePeriod"] = 45
     done = validated(written([replica], tmp_path), VERSIONS[-1])
@@ -80,7 +80,7 @@ def test_a_mistyped_key_is_seen(objects: Objects, tmp_path: Path) -> None:
     assert "terminationGracePeriod" in done.stdout + done.stderr
 
 
-def test_the_scaling_follows_the_schema_of_keda(objects: Objects, tmp_path: Path) -> None:
+def test_the_scaled_object_conforms_to_the_keda_schema(objects: Objects, tmp_path: Path) -> None:
     assert hashlib.sha256(KEDA.read_bytes()).hexdigest() == KEDA_SHA256
     scaled = objects.one("ScaledObject")
     done = follows_keda(scaled, tmp_path)
@@ -89,7 +89,7 @@ def test_the_scaling_follows_the_schema_of_keda(objects: Objects, tmp_path: Path
     assert "minReplicas" in follows_keda(wrong, tmp_path).stdout
 
 
-def test_the_scaling_has_none_of_the_known_traps(objects: Objects, loaded: Settings) -> None:
+def test_the_scaled_object_avoids_the_known_pitfalls(objects: Objects, loaded: Settings) -> None:
     spec = objects.one("ScaledObject")["spec"]
     (trigger,) = spec["triggers"]
     kafka, metadata = loaded.kafka, trigger["metadata"]
@@ -114,7 +114,7 @@ def test_the_scaling_has_none_of_the_known_traps(objects: Objects, loaded: Setti
     assert behavior["scaleDown"]["stabilizationWindowSeconds"] >= 300
 
 
-def test_a_replica_is_no_more_than_it_must_be(objects: Objects) -> None:
+def test_the_pod_runs_with_least_privilege(objects: Objects) -> None:
     pod, container = objects.pod, objects.container
     account = objects.one("ServiceAccount")
     assert pod["serviceAccountName"] == account["metadata"]["name"] != "default"
@@ -137,23 +137,23 @@ def test_a_replica_is_no_more_than_it_must_be(objects: Objects) -> None:
     assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC", "initContainers"}
 
 
-def test_the_user_is_that_of_the_image(objects: Objects, stages: Stages) -> None:
+def test_the_pod_runs_as_the_user_of_the_image(objects: Objects, stages: Stages) -> None:
     context = objects.pod["securityContext"]
     assert dict(stages["scorer"])["USER"] == f"{context['runAsUser']}:{context['runAsGroup']}"
 
 
-def test_memory_is_reserved_as_it_is_limited_and_the_processor_is_not_limited(objects: Objects) -> None:
+def test_the_memory_request_equals_its_limit_and_cpu_is_unlimited(objects: Objects) -> None:
     resources = objects.container["resources"]
     assert resources["limits"] == {"memory": resources["requests"]["memory"]}
     assert amount(resources["requests"]["memory"]) >= 2**28
     assert resources["requests"]["cpu"] == "1", "a replica is one process that uses one core"
 
 
-def test_a_replica_is_given_longer_to_stop_than_it_takes(objects: Objects, loaded: Settings) -> None:
+def test_the_grace_period_exceeds_the_shutdown_deadline(objects: Objects, loaded: Settings) -> None:
     assert objects.pod["terminationGracePeriodSeconds"] >= loaded.shutdown.deadline_s + 10
 
 
-def test_the_probes_are_pages_of_the_port_that_the_replica_listens_on(objects: Objects, loaded: Settings) -> None:
+def test_the_probes_use_the_port_that_the_replica_listens_on(objects: Objects, loaded: Settings) -> None:
     (port,) = objects.container["ports"]
     assert loaded.http is not None
     assert port == {"name": "http", "containerPort": loaded.http.port}
@@ -181,7 +181,7 @@ def test_each_selector_selects_the_replicas_and_nothing_else(objects: Objects) -
     assert {each["metadata"].get("namespace") for each in objects.all} == {"scorer"}
 
 
-def test_only_the_servers_of_the_settings_can_be_reached(objects: Objects, loaded: Settings) -> None:
+def test_only_the_configured_servers_can_be_reached(objects: Objects, loaded: Settings) -> None:
     spec = objects.one("NetworkPolicy")["spec"]
     assert sorted(spec["policyTypes"]) == ["Egress", "Ingress"]
     (into,) = spec["ingress"]
@@ -200,13 +200,13 @@ def test_only_the_servers_of_the_settings_can_be_reached(objects: Objects, loade
     assert sorted(allowed) == sorted((host.split(".")[1], int(port)) for host, port in named)
 
 
-def test_replicas_are_disturbed_one_at_a_time(objects: Objects) -> None:
+def test_replicas_are_disrupted_one_at_a_time(objects: Objects) -> None:
     assert objects.one("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
     spec = objects.one("StatefulSet")["spec"]
     assert spec["updateStrategy"] == {"type": "RollingUpdate"}, "by default, one after another"
 
 
-def test_a_replica_that_is_replaced_is_taken_for_the_same(objects: Objects, loaded: Settings) -> None:
+def test_a_replaced_replica_keeps_its_static_membership(objects: Objects, loaded: Settings) -> None:
     assert loaded.kafka.instance_id == "scorer-0"
     assert loaded.kafka.properties["session.timeout.ms"] == "60000"
     assert "group.protocol" not in loaded.kafka.properties, "instance_id is meant for the classic protocol"
@@ -214,12 +214,12 @@ def test_a_replica_that_is_replaced_is_taken_for_the_same(objects: Objects, load
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_each_overlay_is_the_delivery_of_its_name(overlay: str) -> None:
+def test_each_overlay_sets_the_delivery_that_it_is_named_after(overlay: str) -> None:
     variables = Objects(kustomized(FOLDER / "overlays" / overlay)).environment("scorer-0")
     assert variables["SCORER_KAFKA__DELIVERY"] == overlay
 
 
-def test_a_changed_setting_rolls_the_replicas(objects: Objects) -> None:
+def test_a_changed_setting_triggers_a_rolling_update(objects: Objects) -> None:
     names = {each["metadata"]["name"] for each in objects.all if each["kind"] == "ConfigMap"}
     used = {source["configMapRef"]["name"] for source in objects.container["envFrom"] if "configMapRef" in source}
     used |= {volume["configMap"]["name"] for volume in objects.pod["volumes"]}

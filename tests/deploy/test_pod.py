@@ -115,7 +115,7 @@ def cluster(request: pytest.FixtureRequest, image: Image, tmp_path: Path) -> Ite
 
 
 @pytest.mark.parametrize("cluster", DELIVERIES, indirect=True)
-def test_a_replica_works_with_what_its_pod_allows(cluster: Cluster) -> None:
+def test_a_replica_works_within_the_restrictions_of_its_pod(cluster: Cluster) -> None:
     replica = cluster.start("scorer-0")
     cluster.produce(EVENTS)
     assert len(cluster.predictions(EVENTS)) == EVENTS
@@ -138,7 +138,7 @@ def test_a_replica_works_with_what_its_pod_allows(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("cluster", ["exactly-once"], indirect=True)
-def test_a_rolling_update_moves_no_partition_to_another_name(cluster: Cluster) -> None:
+def test_a_rolling_update_keeps_every_partition_on_its_named_replica(cluster: Cluster) -> None:
     names = ["scorer-0", "scorer-1", "scorer-2"]
     pods = {name: cluster.start(name) for name in names}
     settled(cluster, names)

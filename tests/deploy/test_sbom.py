@@ -35,7 +35,7 @@ def check(file: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_it_follows_the_schema_of_cyclonedx(file: Path, tmp_path: Path) -> None:
+def test_the_sbom_conforms_to_the_cyclonedx_schema(file: Path, tmp_path: Path) -> None:
     done = check(file)
     assert done.returncode == 0, done.stdout + done.stderr
     wrong: dict[str, Any] = json.loads(file.read_text())
@@ -44,7 +44,7 @@ def test_it_follows_the_schema_of_cyclonedx(file: Path, tmp_path: Path) -> None:
     assert "hashes[0].content" in check(tmp_path / "wrong.json").stdout
 
 
-def test_it_has_what_is_pinned_with_its_hashes_and_nothing_else(file: Path) -> None:
+def test_the_sbom_lists_exactly_the_pinned_packages_with_their_hashes(file: Path) -> None:
     components = json.loads(file.read_text())["components"]
     pinned = re.findall(r"^([a-z0-9.-]+)==([^\s;\\]+)", LOCK, re.MULTILINE)
     assert [(each["name"], each["version"]) for each in components] == pinned
@@ -52,7 +52,7 @@ def test_it_has_what_is_pinned_with_its_hashes_and_nothing_else(file: Path) -> N
     assert all(each["hashes"] for each in components)
 
 
-def test_everything_is_there_because_something_needs_it(file: Path) -> None:
+def test_every_component_is_needed_by_another(file: Path) -> None:
     made = json.loads(file.read_text())
     needs = {each["ref"]: set(each["dependsOn"]) for each in made["dependencies"]}
     root = made["metadata"]["component"]["bom-ref"]
@@ -67,5 +67,5 @@ def test_everything_is_there_because_something_needs_it(file: Path) -> None:
     assert {re.findall(r"pypi/(.*)@", each)[0] for each in needs[root]} == direct
 
 
-def test_it_is_the_same_each_time(file: Path, tmp_path: Path) -> None:
+def test_the_sbom_is_reproducible(file: Path, tmp_path: Path) -> None:
     assert written(tmp_path).read_bytes() == file.read_bytes()

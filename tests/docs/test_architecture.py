@@ -15,11 +15,11 @@ def modules(room: str = "") -> set[str]:
     return {file.stem for file in (PACKAGE / room).glob("*.py")} - {"__init__", "__main__"}
 
 
-def test_every_room_and_no_other_has_its_place() -> None:
+def test_the_page_lists_exactly_the_existing_rooms() -> None:
     assert set(re.findall(r"^### `([\w/]+)/`", PAGE, re.MULTILINE)) == ROOMS
 
 
-def test_every_module_is_on_the_map_and_no_other() -> None:
+def test_the_map_lists_exactly_the_existing_modules() -> None:
     assert {file for line in re.findall(r"^\| (`\w+\.py`.*?) \|", PAGE, re.MULTILINE) for file in names(line)} == {
         f"{module}.py" for module in modules()
     }
@@ -29,7 +29,7 @@ def test_every_module_is_on_the_map_and_no_other() -> None:
         assert sorted(listed) == sorted(modules(room) - commands), room
 
 
-def test_the_journey_passes_through_modules_that_are_there() -> None:
+def test_the_journey_passes_through_existing_modules() -> None:
     journey = PAGE.split("## The journey of a batch")[1].split("\n\n")[1]
     stops = re.findall(r"^ +(\w+/[\w/]+) ", journey, re.MULTILINE)
     assert len(stops) >= 5
@@ -40,7 +40,7 @@ def test_the_picture_of_the_rooms_is_drawn_from_their_imports() -> None:
     assert rooms.drawn(PAGE) == PAGE, "draw it anew: .venv/bin/python -m tests.docs.rooms"
 
 
-def test_what_the_places_to_add_things_name_is_there() -> None:
+def test_the_names_under_where_to_add_things_exist() -> None:
     places = re.findall(
         r"^- \*\*(.*?)\*\*(.*?)(?=^- |\Z)", PAGE.split("## Where to add things")[1], re.MULTILINE | re.DOTALL
     )

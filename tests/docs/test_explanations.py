@@ -12,7 +12,7 @@ from tests.docs.pages import BLOCK, ROOT, run
 PAGE = (ROOT / "docs/explanations.md").read_text()
 
 
-def test_the_page_shows_what_its_commands_print(tmp_path: Path) -> None:
+def test_the_page_shows_the_output_of_its_commands(tmp_path: Path) -> None:
     for folder in ("models", "schemas"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     section = PAGE.partition("## On a terminal")[2].partition("## How it is computed")[0]

@@ -12,14 +12,14 @@ from tests.docs.pages import BLOCK, ROOT, run, unpack
 PAGE = (ROOT / "docs/feast.md").read_text()
 
 
-def test_the_plan_at_the_top_is_a_plan() -> None:
+def test_the_plan_at_the_top_is_valid() -> None:
     (first, *_) = [text for language, name, text in BLOCK.findall(PAGE) if language == "yaml" and not name]
     plan = Plan.parse(first, "plan.yaml")
     assert [entity.layout for entity in plan.entities] == ["feast", "feast"]
 
 
 @pytest.mark.prove  # the first time installs 450 MB
-def test_every_command_of_the_page(tmp_path: Path) -> None:
+def test_every_command_of_the_page_works(tmp_path: Path) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "feast-env").symlink_to(home())

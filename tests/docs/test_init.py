@@ -7,7 +7,7 @@ from tests.docs.pages import BLOCK, ROOT, run
 from tests.init.cases import flights
 
 
-def test_the_page_shows_what_its_commands_print(tmp_path: Path, redis_url: str) -> None:
+def test_the_page_shows_the_output_of_its_commands(tmp_path: Path, redis_url: str) -> None:
     case = flights(tmp_path)
     case.fill(redis_url)
     (tmp_path / "flights.jsonl").write_text("".join(json.dumps(each) + "\n" for each in case.events))

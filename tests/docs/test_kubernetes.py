@@ -22,12 +22,12 @@ def output(page: Path) -> str:
 
 
 @pytest.mark.parametrize("page", SAID)
-def test_every_command_that_needs_no_cluster(page: str) -> None:
+def test_every_command_that_needs_no_cluster_works(page: str) -> None:
     said = output(ROOT / "docs" / page)
     assert [text for text in SAID[page] if text not in said] == []
 
 
-def test_the_second_image_has_what_the_tests_put_there() -> None:
+def test_the_second_image_has_the_files_that_the_tests_mount() -> None:
     (block,) = re.findall(r"```dockerfile file=\S+\n(.*?)```", (ROOT / "docs/kubernetes.md").read_text(), re.DOTALL)
     copied = re.findall(r"^ *COPY (\w+) (\w+)$", block, re.MULTILINE)
     assert copied == [(name, name) for name in MOUNTED if "/" not in name]

@@ -31,7 +31,7 @@ def options(parser: argparse.ArgumentParser) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     for link in LINK.findall(prose(page)):
         if "://" in link:
             continue
@@ -43,13 +43,13 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_files_are_there(page: Path) -> None:
+def test_named_files_exist(page: Path) -> None:
     named = [match[1] for piece in code(page) if (match := FILE.match(piece))]
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_tests_and_what_belongs_to_a_class_are_there(page: Path) -> None:
+def test_named_tests_and_class_members_exist(page: Path) -> None:
     for piece in code(page):
         if re.fullmatch(r"test_\w+", piece):
             assert f"def {piece}(" in SOURCES, piece
@@ -59,7 +59,7 @@ def test_tests_and_what_belongs_to_a_class_are_there(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_commands_and_their_options_are_there(page: Path) -> None:
+def test_named_commands_and_their_options_exist(page: Path) -> None:
     for piece in code(page):
         for command, rest in re.findall(r"(?:^|[ `/])scorer ([a-z][a-z-]*)([^|;&#`]*)", piece):
             if piece.startswith(("docker", "pip")):

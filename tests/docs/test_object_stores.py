@@ -11,7 +11,7 @@ PAGE = ROOT / "docs/object-stores.md"
 
 
 @pytest.mark.prove
-def test_every_command_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_of_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (commands,) = (block for language, _, block in BLOCK.findall(PAGE.read_text()) if language == "sh")
     with serving(tmp_path / "s3") as server:
         server.introduce(monkeypatch, tmp_path / "cache")

@@ -16,7 +16,7 @@ BLOCKS = BLOCK.findall(PAGE)
 
 
 @pytest.mark.prove  # a dozen commands, each a process of its own
-def test_every_command_of_the_page(tmp_path: Path, kafka: Kafka) -> None:
+def test_every_command_of_the_page_works(tmp_path: Path, kafka: Kafka) -> None:
     (settings,) = (yaml.safe_load(text) for _, file, text in BLOCKS if file == "rollout-settings.yaml")
     model = ROOT / "models/flight-delays/1"
     shutil.copytree(model, tmp_path / "models/flight-delays/1")

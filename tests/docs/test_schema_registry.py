@@ -8,7 +8,7 @@ from tests.registry.apicurio import Apicurio
 PAGE = ROOT / "docs/schema-registry.md"
 
 
-def test_every_command_of_the_page(tmp_path: Path) -> None:
+def test_every_command_of_the_page_works(tmp_path: Path) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     section = PAGE.read_text().partition("## Try it")[2].partition("## The reader's view")[0]

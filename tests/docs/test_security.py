@@ -74,7 +74,7 @@ def write(wire: Wire, world: World, name: str, token_url: str) -> Path:
 
 
 @pytest.mark.parametrize("name", [name for name, text in SNIPPETS.items() if text.startswith("kafka:")])
-def test_a_configuration_of_kafka_works(wire: Wire, redis_url: str, tmp_path: Path, name: str) -> None:
+def test_a_documented_kafka_configuration_works(wire: Wire, redis_url: str, tmp_path: Path, name: str) -> None:
     with World(wire.bootstrap, redis_url, tmp_path) as world, issuer() as token_url:
         path = write(wire, world, name, token_url)
         user = "User:ANONYMOUS" if name == "tls" else f"User:{USER}"
@@ -86,5 +86,5 @@ def test_a_configuration_of_kafka_works(wire: Wire, redis_url: str, tmp_path: Pa
         assert (report.problems, report.failures) == ([], [])
 
 
-def test_every_configuration_is_there() -> None:
+def test_every_configuration_is_documented() -> None:
     assert list(SNIPPETS) == ["tls", "mtls", "plain", "scram", "oauth", "registry"]

@@ -7,7 +7,7 @@ from tests.docs.pages import ROOT, run, unpack
 PAGE = ROOT / "docs/tutorial.md"
 
 
-def test_every_command_of_the_tutorial(tmp_path: Path) -> None:
+def test_every_command_of_the_tutorial_works(tmp_path: Path) -> None:
     commands = unpack(PAGE.read_text(), tmp_path)
     assert len(commands) > 8
     done = run(commands, tmp_path, 180, jobs=True)

@@ -32,7 +32,7 @@ def test_a_document_that_is_too_large_is_not_read(name: str, tmp_path: Path) -> 
         READERS[name](file)
 
 
-def test_what_an_alias_repeats_is_counted_as_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_repeated_by_an_alias_are_counted_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(yaml, "MOST_VALUES", 1_000)
     wide = f"a: &a [{'x, ' * 100}]\nb: &b [*a, *a, *a]\n"  # 101 values, then three times as many and one
     assert yaml.construct(f"{wide}c: [*b]", "plan.yaml")
@@ -42,7 +42,7 @@ def test_what_an_alias_repeats_is_counted_as_often(monkeypatch: pytest.MonkeyPat
         yaml.compose(f"{wide}c: [*b, *b]", "scorer.yaml")
 
 
-def test_yaml_of_very_many_values_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_yaml_with_too_many_values_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(yaml, "MOST_VALUES", 1_000)
     columns = "{name: a, event: b}, "  # five keys and values, of which a plan has two more around them
     with pytest.raises(Misconfigured, match="it has more than 1000 keys and values"):

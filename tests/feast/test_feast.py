@@ -16,7 +16,7 @@ def feast() -> Iterator[Feast]:
         yield process
 
 
-def test_a_replica_looks_up_what_feast_wrote(feast: Feast, redis_url: str) -> None:
+def test_a_replica_looks_up_the_features_that_feast_wrote(feast: Feast, redis_url: str) -> None:
     made = materialize(feast, redis_url)
     for entity in ENTITIES:
         assert_equal(looked_up(redis_url, entity.name), made.answers[entity.name])

@@ -13,5 +13,5 @@ def recording(redis_url: str) -> Recording:
 
 
 @pytest.mark.parametrize("entity", [entity.name for entity in ENTITIES])
-def test_a_replica_looks_up_what_feast_answers(entity: str, recording: Recording, redis_url: str) -> None:
+def test_a_replica_looks_up_the_recorded_answers_of_feast(entity: str, recording: Recording, redis_url: str) -> None:
     assert_equal(looked_up(redis_url, entity), recording.answers[entity])

@@ -29,9 +29,7 @@ def fill(world: World, redis_url: str, **more: object) -> None:
 
 
 @pytest.mark.parametrize("delivery", mainly("at-least-once"))
-def test_every_score_of_a_stream_is_that_of_the_offline_join(
-    delivery: str, make_world: MakeWorld, redis_url: str
-) -> None:
+def test_streamed_scores_equal_those_of_the_offline_join(delivery: str, make_world: MakeWorld, redis_url: str) -> None:
     world = make_world(kafka__delivery=delivery)
     fill(world, redis_url)
     world.send(range(400))

@@ -61,7 +61,7 @@ def test_nine_of_ten_columns_are_placed_and_none_is_wrong(
 
 
 @pytest.mark.parametrize("seen", [(), ("events",), ("redis",)], ids="+".join)
-def test_nothing_is_wrong_with_less_to_see(
+def test_no_column_is_placed_wrongly_with_fewer_sources(
     made: dict[str, Case],
     redis_url: str,
     tmp_path: Path,
@@ -80,7 +80,7 @@ def test_nothing_is_wrong_with_less_to_see(
     assert {name: found.wrong for name, (_, found) in marks.items() if found.wrong} == {}
 
 
-def test_nothing_is_wrong_in_the_redis_of_all_others(
+def test_no_column_is_placed_wrongly_in_a_redis_shared_by_all_cases(
     made: dict[str, Case], redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     together = {key: fields for case in made.values() for key, fields in case.hashes.items()}
@@ -89,7 +89,7 @@ def test_nothing_is_wrong_in_the_redis_of_all_others(
         assert run(case, tmp_path / name, redis_url, capsys).wrong == (), name
 
 
-def test_what_is_open_is_what_a_check_finds_left(
+def test_the_open_columns_are_those_that_adding_the_model_reports(
     made: dict[str, Case], redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     case = made["payments"]

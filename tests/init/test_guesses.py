@@ -78,7 +78,9 @@ def numbered(prefix: str, count: int = 20, **fields: str) -> dict[str, dict[str,
         (Wanted("weekday", splits=(1, 6)), {"at": AT}, "weekday of at"),
     ],
 )
-def test_what_names_tell_is_placed(column: str | Wanted, fields: Fields, source: str, tmp_path: Path) -> None:
+def test_columns_with_telling_names_are_placed(
+    column: str | Wanted, fields: Fields, source: str, tmp_path: Path
+) -> None:
     guess = only(column, fields, tmp_path)
     assert (str(guess.source), guess.open) == (source, "")
 
@@ -121,7 +123,9 @@ def test_what_names_tell_is_placed(column: str | Wanted, fields: Fields, source:
         ("ratio", {"amount": "double"}, ""),
     ],
 )
-def test_what_names_do_not_tell_is_open(column: str | Wanted, fields: Fields, named: str, tmp_path: Path) -> None:
+def test_columns_with_ambiguous_names_are_open(
+    column: str | Wanted, fields: Fields, named: str, tmp_path: Path
+) -> None:
     guess = only(column, fields, tmp_path)
     assert guess.open
     assert named in "; ".join(guess.candidates)
@@ -135,7 +139,7 @@ def test_what_names_do_not_tell_is_open(column: str | Wanted, fields: Fields, na
         ("account.createdAt", "  # open: time: the timestamp of an event: account.createdAt; without it, the record's"),
     ],
 )
-def test_another_moment_than_that_of_the_event_is_not_its_time(field: str, line: str) -> None:
+def test_a_time_other_than_that_of_the_event_is_not_its_time(field: str, line: str) -> None:
     outer, _, inner = field.rpartition(".")
     fields = {outer: record("Outer", **{inner: AT})} if outer else {inner: AT}
     schema = Schema.parse(json.dumps(record("Event", **fields)), "event.avsc")
@@ -143,7 +147,7 @@ def test_another_moment_than_that_of_the_event_is_not_its_time(field: str, line:
     assert line in configuration(known).splitlines()
 
 
-def test_text_without_the_model_s_categories_is_half_open(tmp_path: Path) -> None:
+def test_text_without_categories_in_the_model_is_half_open(tmp_path: Path) -> None:
     symbols = {"type": "enum", "name": "Slot", "symbols": ["top", "side"]}
     text, enum = guesses(
         ["os", "slot"], {"os": "string", "slot": symbols}, tmp_path, events=[{"os": "x", "slot": "top"}]
@@ -153,7 +157,7 @@ def test_text_without_the_model_s_categories_is_half_open(tmp_path: Path) -> Non
     assert "its symbols are top, side" in enum.open
 
 
-def test_the_model_s_categories_are_used(tmp_path: Path) -> None:
+def test_the_categories_of_the_model_are_used(tmp_path: Path) -> None:
     text, number = guesses(
         [Wanted("os", categories=("b", "a")), Wanted("zone", categories=(30, 10))],
         {"os": "string", "zone": "int"},
@@ -167,19 +171,19 @@ def test_the_model_s_categories_are_used(tmp_path: Path) -> None:
     assert number.source.categories == (30, 10)
 
 
-def test_categories_that_no_event_has_are_those_of_something_else(tmp_path: Path) -> None:
+def test_a_column_whose_categories_no_event_has_is_open(tmp_path: Path) -> None:
     guess = only(Wanted("os", categories=("a", "b")), {"os": "string"}, tmp_path, events=[{"os": "A"}] * 3)
     assert "no sample event has one of the model's categories" in guess.open
 
 
-def test_another_unit_is_noticed(tmp_path: Path) -> None:
+def test_a_different_unit_is_detected(tmp_path: Path) -> None:
     events = [{"price": number + 0.5} for number in range(30)]
     cents, euros = (Wanted("price", splits=splits) for splits in ((900.0, 2_500.0), (9.0, 25.0)))
     assert "the model divides at 900 to 2500" in only(cents, {"price": "double"}, tmp_path, events=events).open
     assert not only(euros, {"price": "double"}, tmp_path, events=events).open
 
 
-def test_events_tell_two_times_apart_if_one_explains_the_model(tmp_path: Path) -> None:
+def test_events_decide_between_two_times_if_only_one_explains_the_model(tmp_path: Path) -> None:
     fields = {"created": AT, "shipped": AT}
     hour = Wanted("hour", splits=tuple(float(hour) for hour in range(1, 24)))
     events = [{"created": number * 3_600_000, "shipped": number % 8 * 3_600_000} for number in range(240)]
@@ -190,7 +194,7 @@ def test_events_tell_two_times_apart_if_one_explains_the_model(tmp_path: Path) -
     assert only(hour, fields, tmp_path, events=both).open == "2 candidates"
 
 
-def test_times_that_are_always_equal_are_one(tmp_path: Path) -> None:
+def test_times_that_are_always_equal_count_as_one(tmp_path: Path) -> None:
     events = [{"created": number * 3_600_000, "stored": number * 3_600_000} for number in range(60)]
     assert not only("hour", {"created": AT, "stored": AT}, tmp_path, events=events).open
 
@@ -214,7 +218,9 @@ def test_times_that_are_always_equal_are_one(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_keys_tell_their_template(keys: Mapping[str, Mapping[str, str]], template: str, tmp_path: Path) -> None:
+def test_a_key_template_is_inferred_from_the_keys(
+    keys: Mapping[str, Mapping[str, str]], template: str, tmp_path: Path
+) -> None:
     fields = {"driver_id": "long", "rider_id": "long", "city": "string"}
     schema = Schema.parse(json.dumps(record("Event", **fields)), "event.avsc")
     stored = {key: Stored("hash", fields=dict(values)) for key, values in keys.items()}
@@ -254,7 +260,7 @@ IDS = {"driver_id": "long", "rider_id": "long", "seats": "int"}
         ({"a_id": "long", "b_id": "long"}, {f"a_b:{n}:{n + 1}": {"score": "1"} for n in range(9)}, "is named like it"),
     ],
 )
-def test_keys_that_tell_nothing_leave_a_column_open(
+def test_ambiguous_keys_leave_a_column_open(
     fields: Fields, keys: Mapping[str, Mapping[str, str]], why: str, tmp_path: Path
 ) -> None:
     guess = only("score", fields, tmp_path, hashes=keys)
@@ -267,7 +273,7 @@ def test_a_name_in_the_event_and_in_redis_is_open(tmp_path: Path) -> None:
     assert list(guess.candidates) == ["event: seats", "entity: driver, field: seats"]
 
 
-def test_hashes_without_a_known_key_do_not_rival_the_event(tmp_path: Path) -> None:
+def test_hashes_without_a_known_key_do_not_compete_with_the_event(tmp_path: Path) -> None:
     assert str(only("seats", IDS, tmp_path, hashes=numbered("session:", seats="4")).source) == "seats"
 
 
@@ -277,7 +283,7 @@ def test_a_part_of_a_time_and_a_feature_of_its_name_are_open(tmp_path: Path) -> 
     assert only("hour", fields, tmp_path, hashes=numbered("plane:", hour="12")).open == "2 candidates"
 
 
-def test_two_columns_have_not_the_same_source(tmp_path: Path) -> None:
+def test_two_columns_never_have_the_same_source(tmp_path: Path) -> None:
     fields = {"rider": record("Rider", rating="float"), "amount": "double", "pickup_at": AT, "driver_id": "long"}
     columns = ["rating", "rider_rating", "Amount", "AMOUNT", "hour", "pickup_hour", "trips", "driver_trips"]
     found = guesses(columns, fields, tmp_path, hashes=numbered("driver:", trips="4"))
@@ -285,7 +291,7 @@ def test_two_columns_have_not_the_same_source(tmp_path: Path) -> None:
     assert found[0].open == "it would be the same as rider_rating"
 
 
-def test_a_closed_hash_rivals_what_is_only_likely(tmp_path: Path) -> None:
+def test_a_hash_with_an_unknown_key_competes_with_a_merely_likely_source(tmp_path: Path) -> None:
     fields = {"rider": record("Rider", rating="float"), "at": AT, "seats": "int"}
     found = guesses(
         ["rating", "hour", "seats"], fields, tmp_path, hashes=numbered("x:", rating="4", hour="9", seats="2")
@@ -299,14 +305,14 @@ def events_of(count: int = 40) -> list[dict[str, int]]:
     ]
 
 
-def test_keys_of_events_prove_a_field_that_no_name_tells(tmp_path: Path) -> None:
+def test_keys_of_events_prove_a_field_that_no_name_suggests(tmp_path: Path) -> None:
     events = [{**each, "seats": 30 + each["seats"]} for each in events_of()]
     guess = only("score", IDS, tmp_path, hashes=numbered("x:", score="1"), events=events)
     assert str(guess.source) == "x.score"
     assert guess.confidence == "high"
 
 
-def test_small_numbers_exist_everywhere_and_prove_nothing(tmp_path: Path) -> None:
+def test_small_numbers_match_anywhere_and_prove_nothing(tmp_path: Path) -> None:
     guess = only("score", IDS, tmp_path, hashes=numbered("x:", score="1"), events=events_of())
     assert "several fields make keys that are in Redis" in guess.open
 
@@ -329,7 +335,7 @@ def test_a_name_that_events_contradict_is_open(tmp_path: Path) -> None:
     assert "its name and the sample events disagree" in guess.open
 
 
-def test_another_unit_in_redis_is_noticed(tmp_path: Path) -> None:
+def test_a_different_unit_in_redis_is_detected(tmp_path: Path) -> None:
     hashes = {f"driver:{number}": {"wait": f"{number}.5"} for number in range(1, 31)}
     assert (
         "hashes looked at have 1.5 to 30.5"

@@ -44,7 +44,7 @@ def wait_ended(bootstrap: str, topic: str, partitions: int) -> None:
         time.sleep(0.01)
 
 
-def wait_led(bootstrap: str, topic: str, partitions: int) -> None:
+def wait_for_leaders(bootstrap: str, topic: str, partitions: int) -> None:
     """Wait until each partition of a new topic has a leader that knows it."""
     patiently(lambda made: ends(_client(bootstrap), made, partitions, committed=False), topic)
 

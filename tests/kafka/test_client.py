@@ -28,7 +28,7 @@ def test_a_request_is_retried_while_partitions_move(code: int) -> None:
     assert settled(Moving(code, 3), 10) == "answer"
 
 
-def test_what_moves_for_too_long_is_an_error() -> None:
+def test_a_partition_that_moves_for_too_long_is_an_error() -> None:
     moving = Moving(KafkaError.NOT_LEADER_FOR_PARTITION, 1_000)
     with pytest.raises(KafkaException, match="NOT_LEADER"):
         settled(moving, 0.2)
@@ -53,15 +53,13 @@ def test_an_error_that_repeats_the_end_of_a_secret_is_kept_without_it() -> None:
     ("max_records", "messages", "partition_bytes"),
     [(1, 20, 65_536), (20, 400, 81_920), (500, 10_000, 1_048_576), (8_000, 16_000, 1_048_576)],
 )
-def test_what_is_fetched_ahead_is_in_proportion_to_a_batch(
-    max_records: int, messages: int, partition_bytes: int
-) -> None:
+def test_the_prefetch_is_proportional_to_a_batch(max_records: int, messages: int, partition_bytes: int) -> None:
     chosen = consumer_properties(settings("127.0.0.1:1"), BatchSettings(max_records=max_records))
     assert (chosen["queued.min.messages"], chosen["max.partition.fetch.bytes"]) == (messages, partition_bytes)
 
 
 @pytest.mark.parametrize("name", ["max.partition.fetch.bytes", "fetch.message.max.bytes"])
-def test_what_is_fetched_at_once_is_the_users_to_choose_by_either_name(name: str) -> None:
+def test_the_user_can_set_the_fetch_size_by_either_name(name: str) -> None:
     chosen = consumer_properties(settings("127.0.0.1:1", **{name.replace(".", "_"): "7000"}), BatchSettings())
     both = [key for key in chosen if key in {"max.partition.fetch.bytes", "fetch.message.max.bytes"}]
     assert both[-1] == name, "of two names for one property librdkafka takes the last"

@@ -9,7 +9,7 @@ from scorer.kafka.connect import connect
 NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "reconnect.backoff.ms": 10}
 
 
-def test_what_a_client_would_print_goes_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_output_of_a_client_is_sent_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
     consumer = connect(Consumer, {**NOWHERE, "group.id": "g", "linger.ms": 5})
     with capture_logs() as lines:
         while not any(line["facility"] == "FAIL" for line in lines):
@@ -24,12 +24,12 @@ def test_what_a_client_would_print_goes_to_the_log(capfd: pytest.CaptureFixture[
     assert by_facility["CONFWARN"]["message"].startswith("Configuration property queue.buffering.max.ms is a producer")
 
 
-def test_a_client_that_cannot_be_made_says_why() -> None:
+def test_a_client_that_cannot_be_created_is_reported_with_the_reason() -> None:
     with pytest.raises(Misconfigured, match=r'kafka.properties: No such configuration property: "acsk"'):
         connect(Producer, {**NOWHERE, "acsk": "all"})
 
 
-def test_a_client_that_cannot_be_made_repeats_no_secret() -> None:
+def test_the_error_of_a_client_that_cannot_be_created_has_no_secret() -> None:
     redaction.learn("hunter2-and-more")
     with pytest.raises(Misconfigured, match=r'Invalid value "\*+" for configuration property'):
         connect(Producer, {**NOWHERE, "security.protocol": "hunter2-and-more"})

@@ -103,7 +103,7 @@ def test_what_is_no_change_is_passed_over(settings: KafkaSettings) -> None:
         assert reader.read().state == State(champion="2")
 
 
-def test_a_topic_that_is_not_there_is_named(kafka: Kafka) -> None:
+def test_a_topic_that_does_not_exist_is_named(kafka: Kafka) -> None:
     with home(settings_of(kafka.bootstrap, "absent")) as reader, pytest.raises(Fatal) as refused:
         reader.read()
     assert "cannot read topic absent" in str(refused.value)

@@ -19,14 +19,14 @@ NEEDED = "the server requires a client certificate of an authority that it trust
         (ALERT, "", f"{NEEDED}: set ssl.certificate.location and ssl.key.location"),
     ],
 )
-def test_what_to_fix_is_said_with_the_error(text: str, mechanism: str, remedy: str) -> None:
+def test_an_error_is_explained_with_its_remedy(text: str, mechanism: str, remedy: str) -> None:
     asked = Handshakes({"sasl.mechanism": mechanism}, "b:9")
     assert (
         asked.explained(f"{text} (after 9ms in state AUTH_REQ, 2 identical error(s) suppressed)") == f"{text}; {remedy}"
     )
 
 
-def test_what_is_not_about_security_is_left_as_it_is() -> None:
+def test_an_error_unrelated_to_security_is_unchanged() -> None:
     text = "b:9/1: Connect to ipv4#127.0.0.1:9 failed: Connection refused (after 0ms in state CONNECT)"
     assert Handshakes({}, "b:9").explained(text) == text
 
@@ -41,5 +41,5 @@ def test_what_is_not_about_security_is_left_as_it_is() -> None:
         (KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down", False),
     ],
 )
-def test_only_what_somebody_has_to_fix_is_hopeless(code: int, text: str, *, expected: bool) -> None:
+def test_only_errors_that_need_a_fix_are_hopeless(code: int, text: str, *, expected: bool) -> None:
     assert is_hopeless(code, text) is expected

@@ -33,7 +33,7 @@ def one_message(kafka: Kafka, topic: str) -> Message:
         ([(b"\xff" * 300, b"x")] * 3, ((r"\xff" * 300, b"x"), (r"\x..", b"x"), (r"\x..", b"x"))),
     ],
 )
-def test_headers_are_read_whatever_their_names_are_and_can_be_written_again(
+def test_headers_of_any_name_are_read_and_can_be_written_again(
     kafka: Kafka,
     make_topic: MakeTopic,
     written: Sequence[tuple[bytes, bytes | None]],
@@ -50,7 +50,7 @@ def test_headers_are_read_whatever_their_names_are_and_can_be_written_again(
     assert headers_of(one_message(kafka, again)) == read
 
 
-def test_one_name_that_is_not_utf_8_spoils_no_other_however_many_there_are(kafka: Kafka, make_topic: MakeTopic) -> None:
+def test_header_names_that_are_not_utf_8_do_not_affect_other_messages(kafka: Kafka, make_topic: MakeTopic) -> None:
     topic, number = make_topic(), 600
     write_raw(kafka.bootstrap, topic, [(b"v", [(b"\xff" if at % 3 else b"a", b"%d" % at)]) for at in range(number)])
     read = [headers_of(message) for message in messages(kafka, topic, number)]

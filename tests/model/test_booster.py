@@ -29,7 +29,7 @@ SIZES = (1, 2, 31, 500, 2000)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_score_is_what_predict_says_bit_for_bit_whatever_the_batch(kind: str) -> None:
+def test_scores_equal_predict_bit_for_bit_for_any_batch_size(kind: str) -> None:
     booster = loaded(kind)
     matrix = rows(2000, seed=7, categorical=is_categorical(kind))
     matrix[3] = np.nan
@@ -43,7 +43,7 @@ def test_a_score_is_what_predict_says_bit_for_bit_whatever_the_batch(kind: str) 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_rows_are_no_scores_of_the_right_shape(kind: str) -> None:
+def test_an_empty_matrix_has_empty_scores_of_the_correct_shape(kind: str) -> None:
     booster = loaded(kind)
     empty = booster.score(np.empty((0, COLUMNS), np.float32)).values
     assert empty.dtype == np.float32
@@ -69,7 +69,7 @@ def test_no_rows_are_no_scores_of_the_right_shape(kind: str) -> None:
     ],
 )
 @pytest.mark.parametrize("ending", ["ubj", "json"])
-def test_what_a_model_says_of_itself(kind: str, expected: tuple[object, ...], ending: str, tmp_path: Path) -> None:
+def test_a_model_reports_its_properties(kind: str, expected: tuple[object, ...], ending: str, tmp_path: Path) -> None:
     file = tmp_path / f"model.{ending}"
     train(kind).save_model(file)
     booster = load_booster(file)
@@ -77,7 +77,7 @@ def test_what_a_model_says_of_itself(kind: str, expected: tuple[object, ...], en
     assert (booster.columns, booster.names) == (COLUMNS, NAMES)
 
 
-def test_names_and_types_are_there_where_the_trainer_gave_them() -> None:
+def test_names_and_types_are_present_if_they_were_set_in_training() -> None:
     assert loaded("categorical").feature_types == CATEGORICAL
     assert loaded("logistic").feature_types is None
     assert loaded("logistic", named=False).names is None
@@ -85,7 +85,7 @@ def test_names_and_types_are_there_where_the_trainer_gave_them() -> None:
 
 @pytest.mark.parametrize("code", [-1, -0.5, 3.5, 39, 40, 1e6, 2**24, 3e9, 1e20, -1e20])
 @pytest.mark.parametrize("kind", ["categorical", "categorical-dart", "categorical-classes"])
-def test_a_category_that_was_never_seen_is_scored_as_predict_does(kind: str, code: float) -> None:
+def test_an_unseen_category_is_scored_as_predict_does(kind: str, code: float) -> None:
     matrix = rows(64, seed=3, categorical=True)
     matrix[5, 1] = matrix[6, 2] = code
     scores = loaded(kind).score(matrix)
@@ -95,7 +95,7 @@ def test_a_category_that_was_never_seen_is_scored_as_predict_does(kind: str, cod
 
 @pytest.mark.parametrize("kind", ["linear", "linear-classes"])
 @pytest.mark.parametrize("culprits", [[0], [17], [3, 4, 31], list(range(31))])
-def test_a_row_that_the_booster_refuses_costs_only_that_row(kind: str, culprits: list[int]) -> None:
+def test_a_row_that_the_booster_refuses_is_the_only_row_rejected(kind: str, culprits: list[int]) -> None:
     matrix = rows(32, seed=5)
     expected = predict(train(kind), matrix)
     matrix[culprits, 2] = np.inf
@@ -108,7 +108,7 @@ def test_a_row_that_the_booster_refuses_costs_only_that_row(kind: str, culprits:
     assert np.isnan(scores.values[culprits]).all()
 
 
-def test_a_booster_that_no_longer_works_costs_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_booster_is_fatal_and_rejects_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     booster = loaded("logistic")
 
     def out_of_memory(_: Rows) -> Rows:
@@ -154,7 +154,7 @@ def test_a_score_that_is_not_finite_is_kept(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_columns_that_are_not_the_models_are_all_reported(names: tuple[str, ...], said: list[str]) -> None:
+def test_all_columns_that_do_not_match_the_model_are_reported(names: tuple[str, ...], said: list[str]) -> None:
     found = [str(problem) for problem in loaded("logistic").problems(names)]
     assert len(found) == len(said)
     for problem, part in zip(found, said, strict=True):
@@ -168,7 +168,7 @@ def test_without_names_only_the_count_can_be_wrong() -> None:
     assert [problem.what for problem in booster.problems(list("vwxy"))] == ["4 columns"]
 
 
-def test_a_long_list_of_names_is_cut() -> None:
+def test_a_long_list_of_names_is_truncated() -> None:
     found = loaded("logistic").problems([f"column{number}" for number in range(100)])
     assert any("and 90 more" in problem.what for problem in found)
 
@@ -221,12 +221,12 @@ def test_a_model_that_keeps_xgboost_busy_is_a_problem(tmp_path: Path) -> None:
     assert "still busy" in why_not(file, limit_s=0.01)
 
 
-def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
+def test_a_missing_model_file_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="no such file"):
         load_booster(tmp_path / "model.ubj")
 
 
-def test_the_objectives_name_is_what_xgboost_saves(tmp_path: Path) -> None:
+def test_the_objective_has_the_name_that_xgboost_saves(tmp_path: Path) -> None:
     file = tmp_path / "model.json"
     train("logistic").save_model(file)
     saved = json.loads(file.read_text())["learner"]["objective"]["name"]

@@ -55,7 +55,7 @@ def test_a_bundle_names_its_model_version_and_files(tmp_path: Path) -> None:
     assert bundle.verified
 
 
-def test_a_version_is_found_by_name_though_a_newer_is_there(tmp_path: Path) -> None:
+def test_a_version_is_found_by_name_although_a_newer_one_exists(tmp_path: Path) -> None:
     make(tmp_path, "9")
     make(tmp_path, "10")
     assert repository_at(tmp_path).find("9").version == "9"
@@ -71,7 +71,7 @@ def test_hidden_folders_stray_files_and_the_word_latest_are_not_versions(tmp_pat
 
 
 @pytest.mark.parametrize("there", [[], ["model.ubj"], ["plan.yaml"], ["model.ubj.part", "plan.yaml"]])
-def test_latest_passes_over_a_version_that_is_still_being_copied_and_says_so(tmp_path: Path, there: list[str]) -> None:
+def test_latest_skips_a_version_that_is_still_being_copied_and_logs_it(tmp_path: Path, there: list[str]) -> None:
     make(tmp_path, "1")
     (tmp_path / "2").mkdir()
     for name in there:
@@ -81,13 +81,13 @@ def test_latest_passes_over_a_version_that_is_still_being_copied_and_says_so(tmp
     assert [(line["log_level"], line["version"], line["used"]) for line in logs] == [("warning", "2", "1")]
 
 
-def test_latest_does_not_pass_over_a_damaged_version(tmp_path: Path) -> None:
+def test_latest_does_not_skip_a_damaged_version(tmp_path: Path) -> None:
     make(tmp_path, "1")
     (make(tmp_path, "2") / "model.ubj").unlink()
     assert any("model.ubj: is missing" in problem for problem in problems(tmp_path))
 
 
-def test_an_unknown_version_names_the_nearest_and_what_is_there(tmp_path: Path) -> None:
+def test_the_error_for_an_unknown_version_lists_the_versions_and_the_nearest(tmp_path: Path) -> None:
     make(tmp_path, "2024-09")
     make(tmp_path, "2024-10")
     (problem,) = problems(tmp_path, "2024-19")
@@ -105,7 +105,7 @@ def test_a_version_is_a_name_and_never_a_path(tmp_path: Path, version: str) -> N
     assert "no version" in problem
 
 
-def test_a_folder_that_is_not_there_or_a_file_or_empty(tmp_path: Path) -> None:
+def test_a_missing_folder_a_file_or_an_empty_folder_is_a_problem(tmp_path: Path) -> None:
     assert "model.path: cannot read the folder" in problems(tmp_path / "nowhere")[0]
     (tmp_path / "file").touch()
     assert "Not a directory" in problems(tmp_path / "file")[0]
@@ -118,7 +118,7 @@ def test_the_folder_of_one_version_is_recognised(tmp_path: Path) -> None:
     assert f"use {tmp_path / 'delays'}" in problems(folder)[0]
 
 
-def test_what_is_missing_is_reported_at_once(tmp_path: Path) -> None:
+def test_a_missing_model_and_plan_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     found = problems(tmp_path)
     assert len(found) == 2
@@ -142,7 +142,7 @@ def test_a_bundle_without_a_manifest_loads_unverified_with_a_warning(tmp_path: P
     assert "unverified" in logs[0]["event"]
 
 
-def test_a_changed_a_missing_and_an_unlisted_file_are_reported_at_once(tmp_path: Path) -> None:
+def test_changed_missing_and_unlisted_files_are_reported_together(tmp_path: Path) -> None:
     folder = make(tmp_path, "1")
     with (folder / "model.ubj").open("ab") as file:
         file.write(b"!")
@@ -156,7 +156,7 @@ def test_a_changed_a_missing_and_an_unlisted_file_are_reported_at_once(tmp_path:
     assert not any("NOTES" in problem for problem in found)
 
 
-def test_a_sha256_in_capitals_is_the_same(tmp_path: Path) -> None:
+def test_an_upper_case_sha256_matches(tmp_path: Path) -> None:
     manifest = make(tmp_path, "1") / "manifest.json"
     document = json.loads(manifest.read_text())
     document["files"] = {name: digest.upper() for name, digest in document["files"].items()}
@@ -179,12 +179,12 @@ def test_a_sha256_in_capitals_is_the_same(tmp_path: Path) -> None:
         ('{"files": {}}', "model.ubj: is not listed"),
     ],
 )
-def test_an_unusable_manifest_says_why(tmp_path: Path, text: str, said: str) -> None:
+def test_an_unusable_manifest_is_reported_with_the_reason(tmp_path: Path, text: str, said: str) -> None:
     (make(tmp_path, "1") / "manifest.json").write_text(text, encoding="latin-1")
     assert any(said in problem for problem in problems(tmp_path))
 
 
-def test_a_written_bundle_is_verified_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_an_added_bundle_is_verified_and_leaves_no_other_files(tmp_path: Path) -> None:
     source = make(tmp_path / "source", "x")
     files = {name: source / name for name in ("model.ubj", "plan.yaml")}
     bundle = repository_at(tmp_path / "delays").add("1", files, "binary:logistic")
@@ -203,7 +203,7 @@ def test_a_version_never_changes(tmp_path: Path) -> None:
     assert repository_at(tmp_path).find().verified
 
 
-def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_files(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         repository_at(tmp_path / "m").add("1", {"model.ubj": tmp_path / "nowhere"}, "")
     assert list((tmp_path / "m").iterdir()) == []

@@ -54,7 +54,7 @@ def test_non_ascii_names_that_xgboost_truncates_are_still_distinguished(values: 
     problem.encode()
 
 
-def test_a_model_of_codes_keeps_no_categories() -> None:
+def test_a_model_trained_on_codes_keeps_no_categories() -> None:
     booster = Booster(xgboost.Booster(model_file=train("categorical").save_raw()))
     assert not any(booster.categories)
     given = [Given(name, ("b", "a"), computed=False) for name in booster.names or ()]
@@ -63,7 +63,7 @@ def test_a_model_of_codes_keeps_no_categories() -> None:
     assert booster.concerns(given, proven=True) == []
 
 
-def test_the_same_list_is_right_whatever_its_type(tmp_path: Path) -> None:
+def test_categories_match_as_text_or_as_numbers(tmp_path: Path) -> None:
     texts, numbers = fit(["101", "205", "300"], tmp_path), fit([101, 205, 300], tmp_path)
     for booster in (texts, numbers):
         assert said(booster, ("101", "205", "300")) == said(booster, (101, 205, 300)) == ""
@@ -71,7 +71,7 @@ def test_the_same_list_is_right_whatever_its_type(tmp_path: Path) -> None:
     assert said(fit(["007", "7"], tmp_path), (7, 8))
 
 
-def test_another_order_is_refused_with_both_lists(tmp_path: Path) -> None:
+def test_categories_in_another_order_are_refused_with_both_lists(tmp_path: Path) -> None:
     assert said(fit(["US", "FR", "DE"], tmp_path), ("DE", "FR", "US")) == (
         "plan.yaml: columns[1].categories: are not those of the model: the same ones in another order; the plan has "
         "[DE, FR, US], the model [US, FR, DE]; write categories: [US, FR, DE]"
@@ -81,13 +81,13 @@ def test_another_order_is_refused_with_both_lists(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "categories", [("US", "FR"), ("US", "FR", "DE", "IT"), ("FR", "DE"), ("US", "FR", "de"), ("US", "FR", "IT")]
 )
-def test_a_list_of_other_categories_is_refused_with_both(categories: tuple[str, ...], tmp_path: Path) -> None:
+def test_other_categories_are_refused_with_both_lists(categories: tuple[str, ...], tmp_path: Path) -> None:
     problem = said(fit(["US", "FR", "DE"], tmp_path), categories)
     assert f"the plan has [{', '.join(categories)}], the model [US, FR, DE]" in problem
     assert problem.endswith("write categories: [US, FR, DE]")
 
 
-def test_a_long_list_is_cut_and_the_first_difference_named(tmp_path: Path) -> None:
+def test_a_long_list_is_truncated_and_the_first_difference_named(tmp_path: Path) -> None:
     known = [f"c{number}" for number in range(300)]
     wrong = tuple(known[:250] + known[251:] + ["c250"])
     problem = said(fit(known, tmp_path), wrong)
@@ -97,22 +97,20 @@ def test_a_long_list_is_cut_and_the_first_difference_named(tmp_path: Path) -> No
     assert len(problem) < 600
 
 
-def test_what_yaml_would_take_for_something_else_is_given_in_quotes(tmp_path: Path) -> None:
+def test_text_that_yaml_would_misread_is_quoted(tmp_path: Path) -> None:
     problem = said(fit(["101", "true", "it's", "a\nb", ""], tmp_path), ("x",))
     assert problem.endswith("""write categories: ['101', 'true', 'it''s', "a\\nb", '']""")
     assert "\n" not in problem
 
 
 @pytest.mark.parametrize("values", [["US", "FR"], [101, 205]])
-def test_a_column_of_the_event_without_categories_is_refused_where_the_model_has_them(
-    values: Values, tmp_path: Path
-) -> None:
+def test_an_event_column_without_categories_is_refused_if_the_model_has_them(values: Values, tmp_path: Path) -> None:
     problem = said(fit(values, tmp_path), ())
     assert "columns[1].categories: missing for column 'place', which is categorical in the model: [" in problem
     assert f"write categories: [{values[0]}, {values[1]}]" in problem
 
 
-def test_a_number_of_redis_or_an_expression_is_a_code_only_where_the_categories_are_text(tmp_path: Path) -> None:
+def test_a_computed_number_is_a_category_code_only_if_the_categories_are_text(tmp_path: Path) -> None:
     assert "missing for column 'place'" in said(fit([101, 205], tmp_path), (), computed=True)
     texts = fit(["US", "FR"], tmp_path)
     assert said(texts, (), computed=True) == ""
@@ -120,7 +118,7 @@ def test_a_number_of_redis_or_an_expression_is_a_code_only_where_the_categories_
     assert "column 'place' has to be the code of a category, from 0 for US to 1 for FR" in warning
 
 
-def test_columns_are_found_by_name_where_the_model_has_names_else_by_number(tmp_path: Path) -> None:
+def test_columns_are_matched_by_name_if_the_model_has_names_else_by_position(tmp_path: Path) -> None:
     booster = fit(["US", "FR"], tmp_path)
     (problem,) = booster.category_problems([Given("place", ("FR", "US"), computed=False)])
     assert problem.where == "plan.yaml: columns[0].categories"
@@ -129,7 +127,7 @@ def test_columns_are_found_by_name_where_the_model_has_names_else_by_number(tmp_
     assert problem.where == "plan.yaml: columns[1].categories"
 
 
-def test_a_feature_that_is_numeric_to_the_model_may_have_categories(tmp_path: Path) -> None:
+def test_a_feature_that_is_numeric_in_the_model_may_have_categories(tmp_path: Path) -> None:
     booster = fit(["US", "FR"], tmp_path)
     given = [Given("amount", ("low", "high"), computed=False), Given("place", ("US", "FR"), computed=False)]
     assert booster.category_problems(given) == []

@@ -66,7 +66,7 @@ def test_a_model_is_recognised_by_its_content_and_its_name_must_match(kind: str,
         assert f"rename the file to end in {ending}" in todo
 
 
-def test_json_that_was_laid_out_anew_is_a_model() -> None:
+def test_reformatted_json_is_a_model() -> None:
     text = json.dumps(json.loads(train("logistic").save_raw("json")), indent=4)
     assert mistaken(text.encode(), ".json") == ("", "")
 

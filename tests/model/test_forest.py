@@ -49,7 +49,7 @@ def test_a_forest_knows_the_thresholds_of_each_feature(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_missing_value_goes_in_the_direction_of_the_split(kind: str) -> None:
+def test_a_missing_value_takes_the_default_direction_of_the_split(kind: str) -> None:
     """Every node is given a row that lacks its feature: as the column has it, the row goes where the model says."""
     forest, missing = forest_of(kind), np.full((1, COLUMNS), np.nan, np.float32)
     block = np.empty(forest.columns.end * BLOCK, np.float32)
@@ -69,7 +69,7 @@ def test_a_missing_value_goes_in_the_direction_of_the_split(kind: str) -> None:
     assert goes_left == leaves + defaults
 
 
-def test_a_value_is_in_both_copies_of_its_column_and_its_code_in_both_of_the_categorys() -> None:
+def test_a_block_holds_each_value_and_each_category_code_twice() -> None:
     assert is_categorical("categorical")
     forest, some = forest_of("categorical"), rows(BLOCK + 7, categorical=True)
     block = np.empty(forest.columns.end * BLOCK, np.float32)

@@ -60,7 +60,7 @@ def test_every_bad_line_is_reported(tmp_path: Path) -> None:
     assert [problem.where[-6:] for problem in caught.value.problems] == ["line 1", "line 3"]
 
 
-def test_bytes_that_are_not_utf8_are_an_error_of_their_line(tmp_path: Path) -> None:
+def test_bytes_that_are_not_utf8_are_reported_with_their_line(tmp_path: Path) -> None:
     file = tmp_path / "golden.jsonl"
     file.write_bytes(b'\n{"event": {"\xff": 1}, "score": 1}\n')
     with pytest.raises(Misconfigured, match=r"line 2: .*utf-8"):

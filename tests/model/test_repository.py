@@ -35,7 +35,7 @@ class Member:
         return repository_at(self.location)
 
 
-def in_a_folder(root: Path) -> Member:
+def folder_member(root: Path) -> Member:
     path = root / "models/delays"
     return Member(path, lambda version: (path / version / "model.ubj").write_bytes(b"other trees"))
 
@@ -64,7 +64,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 @pytest.fixture(params=["folder", "file", "s3"])
 def member(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Member:
     if request.param != "s3":
-        return {"folder": in_a_folder, "file": at_a_file_url}[request.param](tmp_path)
+        return {"folder": folder_member, "file": at_a_file_url}[request.param](tmp_path)
     server: S3 = request.getfixturevalue("s3")
     server.introduce(monkeypatch, tmp_path / "cache")
     return in_a_bucket(server, tmp_path / "cache")
@@ -84,7 +84,7 @@ def files(tmp_path: Path) -> Files:
     return {name: tmp_path / "source" / name for name in contents}
 
 
-def test_a_version_that_was_added_is_found_with_its_files_by_everyone(
+def test_an_added_version_is_found_with_its_files_by_every_instance(
     member: Member, repository: Repository, files: Files
 ) -> None:
     added = repository.add("1", files, "binary:logistic", parse_rounds("best"))
@@ -98,7 +98,7 @@ def test_a_version_that_was_added_is_found_with_its_files_by_everyone(
         assert [file.read_bytes() for file in found] == [file.read_bytes() for file in files.values()]
 
 
-def test_it_is_named_after_its_location_and_shows_it(member: Member, repository: Repository) -> None:
+def test_a_repository_is_named_after_its_location_and_shows_it(member: Member, repository: Repository) -> None:
     assert repository.name == "delays"
     assert repository.location == str(member.location).removeprefix("file://").replace("%20", " ")
 
@@ -118,7 +118,7 @@ def test_the_next_version_is_the_next_number(repository: Repository, files: File
     assert repository.next_version() == "11"
 
 
-def test_a_repository_that_is_not_there_cannot_be_read_though_added_to(repository: Repository, files: Files) -> None:
+def test_a_missing_repository_cannot_be_read_but_can_be_added_to(repository: Repository, files: Files) -> None:
     for read in (repository.versions, repository.find, lambda: repository.resolve("1")):
         with pytest.raises(Misconfigured, match=r"model\.path: cannot read"):
             read()
@@ -127,7 +127,9 @@ def test_a_repository_that_is_not_there_cannot_be_read_though_added_to(repositor
     assert repository.versions() == ["1"]
 
 
-def test_an_unknown_version_names_the_nearest_and_what_is_there(repository: Repository, files: Files) -> None:
+def test_the_error_for_an_unknown_version_lists_the_versions_and_the_nearest(
+    repository: Repository, files: Files
+) -> None:
     repository.add("2024-09", files, "")
     for read in (repository.resolve, repository.find):
         with pytest.raises(Misconfigured) as refused:
@@ -156,7 +158,7 @@ def test_a_version_has_a_plain_name(repository: Repository, files: Files, versio
         repository.add(version, files, "")
 
 
-def test_a_version_that_cannot_be_written_is_not_there(repository: Repository, files: Files) -> None:
+def test_a_version_whose_write_failed_does_not_exist(repository: Repository, files: Files) -> None:
     repository.add("1", files, "")
     with pytest.raises(OSError, match="nowhere"):
         repository.add("2", files | {"plan.yaml": Path("nowhere")}, "")
@@ -173,7 +175,7 @@ def test_files_that_differ_from_the_manifest_are_refused(member: Member, reposit
     assert repository.versions() == ["1"]
 
 
-def test_one_of_several_who_add_the_same_version_at_once_succeeds(member: Member, files: Files) -> None:
+def test_only_one_of_several_concurrent_adds_of_a_version_succeeds(member: Member, files: Files) -> None:
     together = Barrier(4)
 
     def add(number: int) -> str:
@@ -193,7 +195,7 @@ def test_one_of_several_who_add_the_same_version_at_once_succeeds(member: Member
     assert manifest.objective == f"objective {answers.index('added')}"
 
 
-def test_a_version_appears_whole(member: Member, repository: Repository, files: Files) -> None:
+def test_a_version_appears_atomically(member: Member, repository: Repository, files: Files) -> None:
     repository.add("0", files, "")
     versions = [str(number) for number in range(1, 1 + member.many)]
     with ThreadPoolExecutor(1) as pool, capture_logs() as logs:
@@ -208,7 +210,7 @@ def test_a_version_appears_whole(member: Member, repository: Repository, files: 
 @pytest.mark.parametrize(
     "location", ["s3://key:secret@bucket/models/delays", "simplecache::s3://bucket/delays", "mlflow:/delays", "s3://b"]
 )
-def test_an_address_of_no_member_is_refused_without_its_secrets(location: str) -> None:
+def test_an_unsupported_address_is_refused_without_its_secrets(location: str) -> None:
     with pytest.raises(Misconfigured) as refused:
         repository_at(location)
     scheme = location.partition(":")[0]

@@ -30,7 +30,7 @@ def expected(file: Path, matrix: Rows, rounds: int) -> Rows:
 
 
 @pytest.mark.parametrize("kind", SLICEABLE)
-def test_the_first_rounds_score_as_xgboost_scores_with_them(kind: str, tmp_path: Path) -> None:
+def test_the_best_rounds_score_as_they_do_in_xgboost(kind: str, tmp_path: Path) -> None:
     file = save(grow(kind, ROUNDS, {}), tmp_path, best=2)
     matrix = rows(300, seed=3, categorical=is_categorical(kind))
     booster = load_booster(file, "best")
@@ -39,35 +39,35 @@ def test_the_first_rounds_score_as_xgboost_scores_with_them(kind: str, tmp_path:
 
 
 @pytest.mark.parametrize(("asked", "used"), [(1, 1), (ROUNDS, ROUNDS), ("all", ROUNDS), (None, ROUNDS)])
-def test_the_requested_number_of_rounds_scores(asked: Rounds | None, used: int, tmp_path: Path) -> None:
+def test_the_requested_number_of_rounds_is_used(asked: Rounds | None, used: int, tmp_path: Path) -> None:
     file = save(grow("logistic", ROUNDS, {}), tmp_path, best=2)
     booster = load_booster(file, asked)
     assert same_bits(booster.score(rows(50)).values, expected(file, rows(50), used))
     assert booster.trees == booster.rounds.used == used
 
 
-def test_rounds_of_several_trees_are_left_out_whole(tmp_path: Path) -> None:
+def test_rounds_of_several_trees_are_dropped_completely(tmp_path: Path) -> None:
     file = save(grow("softprob", 4, {"num_parallel_tree": 3}), tmp_path, best=1, ending="json")
     booster = load_booster(file, "best")
     assert booster.trees == 2 * 3 * 3
     assert same_bits(booster.score(rows(50)).values, expected(file, rows(50), 2))
 
 
-def test_the_booster_itself_leaves_out_what_compiled_trees_do(tmp_path: Path) -> None:
+def test_the_booster_drops_the_same_rounds_as_compiled_trees(tmp_path: Path) -> None:
     file = save(grow("aft", ROUNDS, {}), tmp_path, best=4)
     booster = load_booster(file, "best")
     assert booster.path.startswith("booster: ")
     assert same_bits(booster.score(rows(50)).values, expected(file, rows(50), 5))
 
 
-def test_names_and_types_stay_when_rounds_are_left_out(tmp_path: Path) -> None:
+def test_names_and_types_are_kept_when_rounds_are_dropped(tmp_path: Path) -> None:
     file = save(grow("categorical", ROUNDS, {}), tmp_path, best=1)
     whole, cut = load_booster(file), load_booster(file, "best")
     assert (cut.names, cut.feature_types, cut.columns) == (whole.names, whole.feature_types, whole.columns)
     assert (cut.objective, cut.classes) == (whole.objective, whole.classes)
 
 
-def test_early_stopping_is_found_where_xgboost_does_it(tmp_path: Path) -> None:
+def test_early_stopping_by_xgboost_is_detected(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     data = rng.normal(size=(600, 4)).astype(np.float32)
     label = data[:, 0] + rng.normal(0, 1.5, 600) > 0
@@ -88,12 +88,12 @@ def test_early_stopping_is_found_where_xgboost_does_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("asked", ["best", "all", 2])
-def test_who_chose_the_rounds_is_not_warned(asked: Rounds, tmp_path: Path) -> None:
+def test_explicitly_chosen_rounds_cause_no_warning(asked: Rounds, tmp_path: Path) -> None:
     assert load_booster(save(grow("logistic", ROUNDS, {}), tmp_path, best=2), asked).rounds.concern == ""
 
 
 @pytest.mark.parametrize("noted", [None, ROUNDS - 1, ROUNDS + 5, "abc", "-1", ""])
-def test_nothing_is_warned_of_where_no_round_follows_the_best(noted: object, tmp_path: Path) -> None:
+def test_there_is_no_warning_if_no_round_follows_the_best(noted: object, tmp_path: Path) -> None:
     assert load_booster(save(grow("logistic", ROUNDS, {}), tmp_path, noted)).rounds.concern == ""
 
 
@@ -116,7 +116,7 @@ def test_rounds_that_the_model_does_not_have_are_refused(
     assert said in str(caught.value)
 
 
-def test_gblinear_has_nothing_to_leave_out_and_so_no_warning(tmp_path: Path) -> None:
+def test_gblinear_has_no_rounds_to_drop_and_causes_no_warning(tmp_path: Path) -> None:
     assert load_booster(save(grow("linear", ROUNDS, {}), tmp_path, best=2)).rounds.concern == ""
 
 
@@ -126,6 +126,6 @@ def test_rounds_are_best_all_or_a_number(value: object, rounds: Rounds) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "0", 0, -1, "-1", 1.5, True, "BEST", "bset", [], {}, "1" * 5000])
-def test_anything_else_is_not(value: object) -> None:
+def test_other_values_for_rounds_are_refused(value: object) -> None:
     with pytest.raises(ValueError, match="expected best, all or a number from 1"):
         parse_rounds(value)

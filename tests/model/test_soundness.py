@@ -37,12 +37,12 @@ def tree(learner: Any, number: int = 0) -> Any:
     return model(learner)["trees"][number]
 
 
-def two_ways(learner: Any) -> None:
+def shared_children(learner: Any) -> None:
     each = tree(learner, 3)
     each["left_children"][2], each["right_children"][2] = each["left_children"][1], each["right_children"][1]
 
 
-def back_to_the_root(learner: Any) -> None:
+def cycle_to_the_root(learner: Any) -> None:
     tree(learner)["left_children"][1], tree(learner)["right_children"][1] = 0, 1
 
 
@@ -62,8 +62,8 @@ CHANGES: list[tuple[str, Change, str]] = [
         "a split leads to a node that does not exist",
     ),
     ("logistic", lambda it: tree(it)["right_children"].__setitem__(0, 5), "children are not side by side (1 and 5)"),
-    ("logistic", two_ways, "tree 3, node 3: two branches of a tree lead to the same node"),
-    ("logistic", back_to_the_root, "tree 0, node 0: two branches of a tree lead to the same node"),
+    ("logistic", shared_children, "tree 3, node 3: two branches of a tree lead to the same node"),
+    ("logistic", cycle_to_the_root, "tree 0, node 0: two branches of a tree lead to the same node"),
     ("logistic", cut_off, "no split leads to"),
     ("logistic", lambda it: tree(it)["left_children"].__setitem__(0, -1), "node 0: it has only a right child (2)"),
     ("logistic", lambda it: tree(it, 2)["split_indices"].__setitem__(0, 5), "tree 2, node 0: a split reads feature 5"),
@@ -125,14 +125,14 @@ CHANGES: list[tuple[str, Change, str]] = [
 
 
 @pytest.mark.parametrize(("kind", "change", "said"), CHANGES)
-def test_a_model_that_contradicts_itself_is_refused_by_name(kind: str, change: Change, said: str) -> None:
+def test_an_inconsistent_model_is_refused_with_the_reason(kind: str, change: Change, said: str) -> None:
     learner = json.loads(edited(train(kind), change))["learner"]
     with pytest.raises(Damaged) as caught:
         check(learner)
     assert said in str(caught.value)
 
 
-def test_categories_without_types_of_splits_are_refused() -> None:
+def test_categories_without_split_types_are_refused() -> None:
     learner = json.loads(train("categorical").save_raw("json"))["learner"]
     for each in model(learner)["trees"]:
         del each["split_type"]
@@ -140,7 +140,7 @@ def test_categories_without_types_of_splits_are_refused() -> None:
         check(learner)
 
 
-def test_a_model_of_before_categories_is_sound() -> None:
+def test_a_model_from_before_categorical_support_is_sound() -> None:
     learner = json.loads(train("logistic").save_raw("json"))["learner"]
     for each in model(learner)["trees"]:
         for key in ("split_type", "categories", "categories_nodes", "categories_segments", "categories_sizes"):

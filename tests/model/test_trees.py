@@ -32,20 +32,20 @@ NOT_COVERED = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_booster_says_whether_its_trees_are_compiled(kind: str) -> None:
+def test_a_booster_reports_whether_its_trees_are_compiled(kind: str) -> None:
     expected = NOT_COVERED.get(kind, COMPILED)
     assert loaded(kind).path == (expected if COMPILES or kind != "aft" else COMPILED)
 
 
 @pytest.mark.parametrize("kind", ["categorical", "dart-classes", "lossguide", "quantiles"])
 @pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 1])
-def test_blocks_end_where_they_should(kind: str, size: int) -> None:
+def test_scores_are_correct_at_block_boundaries(kind: str, size: int) -> None:
     matrix = rows(2 * BLOCK + 1, seed=4, categorical=is_categorical(kind))
     assert same_bits(loaded(kind).score(matrix[:size]).values, predict(train(kind), matrix)[:size])
 
 
 @pytest.mark.parametrize("kind", ["logistic", "poisson", "softprob", "dart", "logistic-regression", "quantiles"])
-def test_a_model_without_trees_gives_its_base_score_and_no_warning(kind: str) -> None:
+def test_a_model_without_trees_predicts_its_base_score_without_a_warning(kind: str) -> None:
     untrained = train(kind, rounds=0)
     with capture_logs() as logs:
         booster = Booster(xgboost.Booster(model_file=untrained.save_raw("ubj")))
@@ -54,7 +54,7 @@ def test_a_model_without_trees_gives_its_base_score_and_no_warning(kind: str) ->
     assert logs == []
 
 
-def test_a_matrix_of_another_layout_is_scored_all_the_same() -> None:
+def test_a_matrix_in_another_memory_layout_has_the_same_scores() -> None:
     matrix = rows(50)
     expected = predict(train("logistic"), matrix)
     frozen = matrix.copy()
@@ -64,12 +64,12 @@ def test_a_matrix_of_another_layout_is_scored_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("kind", ["logistic", "linear"])
-def test_a_matrix_of_another_width_is_an_error(kind: str) -> None:
+def test_a_matrix_of_the_wrong_width_is_an_error(kind: str) -> None:
     with pytest.raises(ValueError, match="4 columns for a model of 5"):
         loaded(kind).score(np.zeros((3, 4), np.float32))
 
 
-def test_rows_that_are_tried_stand_on_thresholds_and_beside_them() -> None:
+def test_rows_to_try_lie_on_and_next_to_thresholds() -> None:
     learner = ubjson.read(train("categorical").save_raw("ubj"))["learner"]
     forest = flatten(learner, COLUMNS, 1)
     tried = np.concatenate(list(rows_to_try(forest, COLUMNS)))
@@ -100,7 +100,7 @@ def circle(learner: dict[str, Any]) -> None:
     tree_of(learner)["left_children"][1], tree_of(learner)["right_children"][1] = 1, 2
 
 
-def two_ways(learner: dict[str, Any]) -> None:
+def shared_children(learner: dict[str, Any]) -> None:
     tree = tree_of(learner, 3)
     tree["left_children"][2], tree["right_children"][2] = tree["left_children"][1], tree["right_children"][1]
 
@@ -130,7 +130,7 @@ def apart(learner: dict[str, Any]) -> None:
     ("change", "said"),
     [
         (circle, "two branches of a tree lead to the same node"),
-        (two_ways, "two branches of a tree lead to the same node"),
+        (shared_children, "two branches of a tree lead to the same node"),
         (no_node, "a split leads to a node that does not exist"),
         (negative_node, "a split leads to a node that does not exist"),
         (no_feature, "a split reads feature 5 of 5"),
@@ -138,7 +138,7 @@ def apart(learner: dict[str, Any]) -> None:
         (apart, "tree 0, node 0: its children are not side by side"),
     ],
 )
-def test_a_damaged_tree_is_found_before_anything_follows_it(
+def test_a_damaged_tree_is_found_before_xgboost_loads_it(
     change: Change, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load, "check_loads", lambda _: pytest.fail("XGBoost has seen it"))
@@ -148,7 +148,7 @@ def test_a_damaged_tree_is_found_before_anything_follows_it(
         load_booster(file)
 
 
-def test_what_xgboost_made_of_a_file_in_a_form_that_is_not_known_here_is_checked_after(
+def test_a_file_in_an_unknown_form_is_checked_after_xgboost_has_loaded_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load, "_check_file", lambda *_: False)
@@ -162,7 +162,7 @@ def not_finite(learner: dict[str, Any]) -> None:
     tree_of(learner)["split_conditions"][0] = 1e39
 
 
-def test_a_sound_model_that_is_not_covered_is_left_to_the_booster(tmp_path: Path) -> None:
+def test_a_sound_model_that_cannot_be_compiled_is_left_to_the_booster(tmp_path: Path) -> None:
     file = tmp_path / "model.json"
     file.write_bytes(edited(train("stumps"), not_finite))
     booster = load_booster(file)
@@ -172,7 +172,9 @@ def test_a_sound_model_that_is_not_covered_is_left_to_the_booster(tmp_path: Path
 
 
 @pytest.mark.parametrize("wrong", ["value", "shape"])
-def test_compiled_trees_that_disagree_are_not_used_and_said_so(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_trees_that_disagree_are_not_used_and_this_is_logged(
+    wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Wrong(Ensemble):
         def predict(self, matrix: Rows) -> Rows:
             scores = predict(train("logistic"), matrix)
@@ -191,7 +193,7 @@ def test_compiled_trees_that_disagree_are_not_used_and_said_so(wrong: str, monke
     assert same_bits(booster.score(matrix).values, predict(train("logistic"), matrix))
 
 
-def test_margins_that_no_row_reaches_are_tried_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_margins_that_no_row_reaches_are_compared_too(monkeypatch: pytest.MonkeyPatch) -> None:
     class Wrong(Ensemble):
         def __init__(self, *of: Any) -> None:
             super().__init__(*of)
@@ -206,7 +208,7 @@ def test_margins_that_no_row_reaches_are_tried_too(monkeypatch: pytest.MonkeyPat
     assert "disagree" in booster.path
 
 
-def test_rows_that_matter_are_held_against_the_booster_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_given_to_confirm_are_compared_with_the_booster_too(monkeypatch: pytest.MonkeyPatch) -> None:
     class Wrong(Ensemble):
         def predict(self, matrix: Rows) -> Rows:
             scores = predict(train("squarederror"), matrix)
@@ -228,9 +230,7 @@ def test_rows_that_matter_are_held_against_the_booster_too(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("form", [{"in": "another form"}, [], None])
-def test_a_model_saved_in_a_form_that_is_not_known_is_left_to_the_booster(
-    form: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_saved_in_an_unknown_form_is_left_to_the_booster(form: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ubjson, "read", lambda _: {"learner": form})
     booster = Booster(xgboost.Booster(model_file=train("logistic").save_raw()))
     assert booster.path.startswith("booster: its trees are saved in an unknown form")
@@ -299,7 +299,7 @@ def trees(draw: st.DrawFn, number: int) -> dict[str, Any]:
 
 @settings(max_examples=50)
 @given(st.data(), st.sampled_from(["squarederror", "dart", "quantiles"]))
-def test_trees_of_any_shape_give_what_the_booster_gives(data: st.DataObject, kind: str) -> None:
+def test_trees_of_any_shape_score_as_the_booster_does(data: st.DataObject, kind: str) -> None:
     def grow(learner: dict[str, Any]) -> None:
         booster = learner["gradient_booster"]
         model = booster.get("gbtree", booster)["model"]
@@ -336,9 +336,7 @@ PARAMETERS = st.fixed_dictionaries(
 
 @settings(max_examples=40)
 @given(st.one_of(st.sampled_from(NUMERIC_KINDS), st.sampled_from(CATEGORICAL_KINDS)), PARAMETERS, st.integers(1, 12))
-def test_any_booster_that_is_trained_is_scored_as_predict_does(
-    kind: str, parameters: dict[str, Any], rounds: int
-) -> None:
+def test_any_trained_booster_scores_as_predict_does(kind: str, parameters: dict[str, Any], rounds: int) -> None:
     booster = grow(kind, rounds, parameters)
     ours = Booster(xgboost.Booster(model_file=booster.save_raw("ubj")))
     assert ours.path == (NOT_COVERED.get(kind, COMPILED) if COMPILES or kind != "aft" else COMPILED)
@@ -348,7 +346,7 @@ def test_any_booster_that_is_trained_is_scored_as_predict_does(
         assert same_bits(ours.score(matrix[:size]).values, theirs[:size])
 
 
-def test_the_kernel_means_the_same_without_its_compiler() -> None:
+def test_the_uncompiled_kernel_returns_the_same_scores() -> None:
     booster = train("quantiles")
     learner = ubjson.read(booster.save_raw("ubj"))["learner"]
     base = np.array(json.loads(learner["learner_model_param"]["base_score"]), np.float32)

@@ -19,7 +19,7 @@ def plain(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_model_reads_as_its_json_does(kind: str) -> None:
+def test_a_model_in_ubjson_equals_its_json(kind: str) -> None:
     booster = train(kind)
     assert plain(ubjson.read(booster.save_raw("ubj"))) == plain(json.loads(booster.save_raw("json")))
 
@@ -45,12 +45,12 @@ def test_each_construct_is_read(data: bytes, value: object) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 7, 40, 200, 400, 800])
-def test_what_ends_too_early_is_a_value_error(length: int) -> None:
+def test_truncated_ubjson_is_a_value_error(length: int) -> None:
     with pytest.raises(ValueError, match=r"UBJSON|buffer|utf-8"):
         ubjson.read(train("logistic").save_raw("ubj")[:length])
 
 
 @pytest.mark.parametrize("data", [b"?", b"[i\x01]", b"[$?#L" + bytes(8), b"[$d#L" + b"\x7f" + bytes(7)])
-def test_what_xgboost_does_not_write_is_a_value_error(data: bytes) -> None:
+def test_ubjson_that_xgboost_does_not_write_is_a_value_error(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"UBJSON|buffer|big"):
         ubjson.read(data)

@@ -96,7 +96,7 @@ def guarded(request: pytest.FixtureRequest, health: Health, tmp_path: Path) -> I
 
 @pytest.mark.parametrize("path", ["/metrics", "/", "/nothing"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_only_the_owner_of_the_token_sees_a_page(guarded: Server, path: str, method: str) -> None:
+def test_a_page_is_served_only_with_the_token(guarded: Server, path: str, method: str) -> None:
     url = guarded.url + path
     assert get(url, method=method)[:2] == (401, 'Bearer realm="scorer"')
     wrong = [f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "Bearer", "Bearer ", TOKEN, f"Basic {TOKEN}", "Bearer \xe9"]
@@ -108,7 +108,7 @@ def test_only_the_owner_of_the_token_sees_a_page(guarded: Server, path: str, met
         assert get(url, authorization, method=method)[:2] == (404 if path == "/nothing" else 200, None)
 
 
-def test_probes_need_no_token_and_see_no_details_without_it(guarded: Server) -> None:
+def test_probes_need_no_token_but_get_no_details_without_it(guarded: Server) -> None:
     for authorization in (None, "Bearer wrong"):
         status, _, body = get(f"{guarded.url}/ready", authorization)
         assert (status, json.loads(body)) == (503, {"ready": False, "failed": ["kafka"]})
@@ -119,14 +119,16 @@ def test_probes_need_no_token_and_see_no_details_without_it(guarded: Server) -> 
 
 
 @pytest.mark.parametrize("content", ["s3cret \n", "two words", "s\xe9cret", " "])
-def test_a_token_in_a_file_that_no_client_can_send_is_refused(content: str, health: Health, tmp_path: Path) -> None:
+def test_a_token_file_with_a_token_that_no_client_can_send_is_refused(
+    content: str, health: Health, tmp_path: Path
+) -> None:
     (tmp_path / "token").write_text(content)
     with pytest.raises(Misconfigured, match=r"http\.token_file: .*no client can send; expected printable") as refused:
         serve(HttpSettings(port=0, token_file=tmp_path / "token"), Metrics(), health).__enter__()
     assert "cret" not in str(refused.value)
 
 
-def test_files_that_are_missing_are_told_together(health: Health, tmp_path: Path) -> None:
+def test_missing_files_are_reported_together(health: Health, tmp_path: Path) -> None:
     http = HttpSettings(token_file=tmp_path / "token", tls=HttpTlsSettings(certificate=tmp_path / "server.pem"))
     with pytest.raises(Misconfigured) as refused:
         serve(http, Metrics(), health).__enter__()
@@ -146,11 +148,11 @@ def test_tokens_are_compared_in_constant_time(guarded: Server, monkeypatch: pyte
     assert compared == [(b"guess", TOKEN.encode())]
 
 
-def test_a_token_is_never_part_of_the_text_of_a_request() -> None:
+def test_the_token_is_not_in_the_repr_of_a_request() -> None:
     assert "hush" not in repr(Request("GET", "/", authorization="Bearer hush"))
 
 
-def test_a_token_file_is_read_again_and_the_last_token_stays_without_it(health: Health, tmp_path: Path) -> None:
+def test_a_token_file_is_reread_and_the_last_token_kept_if_it_is_gone(health: Health, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("first\n")
     with serve(HttpSettings(port=0, token_file=file), Metrics(), health) as server:
@@ -170,7 +172,7 @@ def test_a_token_file_is_read_again_and_the_last_token_stays_without_it(health: 
 @pytest.mark.parametrize(
     ("content", "what"), [(None, "cannot be read: No such file"), ("\n", "is empty"), (b"\xff", "is not UTF-8")]
 )
-def test_a_token_file_without_a_token_is_refused_at_the_start(
+def test_a_token_file_without_a_token_is_refused_at_startup(
     health: Health, tmp_path: Path, content: str | bytes | None, what: str
 ) -> None:
     if content is not None:
@@ -179,7 +181,7 @@ def test_a_token_file_without_a_token_is_refused_at_the_start(
         serve(HttpSettings(port=0, token_file=tmp_path / "token"), Metrics(), health).__enter__()
 
 
-def test_pages_come_over_tls(https: Https) -> None:
+def test_pages_are_served_over_tls(https: Https) -> None:
     assert https.server.url.startswith("https://")
     assert get(f"{https.server.url}/live", context=https.context())[0] == 200
     assert b"scorer_records_total" in get(f"{https.server.url}/metrics", context=https.context())[2]
@@ -198,25 +200,25 @@ def test_a_plain_request_to_the_tls_port_gets_no_page(https: Https) -> None:
     assert get(f"{https.server.url}/live", context=https.context())[0] == 200
 
 
-def test_a_head_that_comes_in_one_piece_of_tls_is_read_to_its_end(https: Https) -> None:
+def test_a_head_in_a_single_tls_record_is_read_completely(https: Https) -> None:
     answer = https.exchange(b"GET / HTTP/1.1\r\nA: " + b"x" * 8_000 + b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(INDEX)
 
 
-def test_a_body_over_tls_cuts_no_answer_off(https: Https) -> None:
+def test_a_request_body_over_tls_does_not_truncate_the_response(https: Https) -> None:
     answer = https.exchange(b"GET / HTTP/1.1\r\nContent-Length: 9000\r\n\r\n" + bytes(9_000))
     assert answer.endswith(INDEX)
 
 
-def test_a_large_page_comes_whole_over_tls(https: Https, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_page_is_served_completely_over_tls(https: Https, monkeypatch: pytest.MonkeyPatch) -> None:
     page = bytes(range(256)) * 40_000
     monkeypatch.setattr(Metrics, "render", lambda *_: (page, "text/plain"))
     assert get(f"{https.server.url}/metrics", context=https.context())[2] == page
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00\x01", b"GET "])
-def test_unfinished_handshakes_hold_up_no_probe(https: Https, sent: bytes) -> None:
+def test_unfinished_handshakes_do_not_block_probes(https: Https, sent: bytes) -> None:
     with ExitStack() as stack:
         for _ in range(500):
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", https.server.port), timeout=30))
@@ -225,7 +227,7 @@ def test_unfinished_handshakes_hold_up_no_probe(https: Https, sent: bytes) -> No
         assert len(https.server._connections) <= MOST_CONNECTIONS
 
 
-def test_a_handshake_that_does_not_end_is_ended(https: Https, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unfinished_handshake_times_out(https: Https, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scorer.monitor.connection.REQUEST_SECONDS", 0.5)
     with socket.create_connection(("127.0.0.1", https.server.port), timeout=30) as slow:
         slow.sendall(b"\x16\x03\x01")
@@ -233,7 +235,7 @@ def test_a_handshake_that_does_not_end_is_ended(https: Https, monkeypatch: pytes
     assert https.server._connections == {}
 
 
-def test_a_certificate_that_is_replaced_is_served_and_a_bad_one_is_not(
+def test_a_replaced_certificate_is_served_unless_it_is_unusable(
     https: Https, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("scorer.monitor.certificate.LOOK_SECONDS", 0.0)
@@ -256,7 +258,7 @@ def without_key(own: Pair) -> None:
     own.key.unlink()
 
 
-def of_another(own: Pair) -> None:
+def with_key_of_another_pair(own: Pair) -> None:
     pair(trustme.CA(), own.certificate.parent, "other", "127.0.0.1").key.replace(own.key)
 
 
@@ -267,9 +269,9 @@ def encrypted(own: Pair) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "what"),
-    [(without_key, "No such file"), (of_another, "KEY_VALUES_MISMATCH"), (encrypted, "PEM lib")],
+    [(without_key, "No such file"), (with_key_of_another_pair, "KEY_VALUES_MISMATCH"), (encrypted, "PEM lib")],
 )
-def test_files_that_cannot_be_served_are_refused_at_the_start(
+def test_unusable_certificate_files_are_refused_at_startup(
     health: Health, tmp_path: Path, spoil: Callable[[Pair], None], what: str
 ) -> None:
     own = pair(trustme.CA(), tmp_path, "server", "127.0.0.1")
@@ -280,7 +282,7 @@ def test_files_that_cannot_be_served_are_refused_at_the_start(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_request_line_of_a_megabyte_is_refused_and_holds_up_no_probe(
+def test_a_request_line_of_a_megabyte_is_refused_and_does_not_block_probes(
     https: Https, health: Health, scheme: str
 ) -> None:
     sent = b"GET /" + b"x" * 1_000_000

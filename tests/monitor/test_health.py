@@ -41,7 +41,7 @@ def test_a_loop_is_alive_until_its_limit(health: Health, clock: Clock) -> None:
     assert health.live()[0]
 
 
-def test_ready_needs_every_condition_and_names_those_that_fail(health: Health) -> None:
+def test_readiness_requires_every_condition_and_names_those_that_fail(health: Health) -> None:
     health.heartbeat()
     health.set("model", ok=True, detail="delays 10")
     health.set("features", ok=False, detail="redis://localhost refused the connection")
@@ -54,7 +54,7 @@ def test_ready_needs_every_condition_and_names_those_that_fail(health: Health) -
     assert health.ready()[0]
 
 
-def test_no_page_has_a_secret() -> None:
+def test_no_health_page_shows_a_secret() -> None:
     redaction.learn("hunter2")
     health = Health(60.0)
     health.set("features", False, "Redis said hunter2")  # noqa: FBT003  reads as a sentence

@@ -33,7 +33,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
-def test_elsewhere_than_on_a_terminal_a_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+def test_off_a_terminal_a_log_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "auto")
     structlog.get_logger().info("joined the group", topic="flights", partitions=[0, 1])
     (line,) = lines(capsys)
@@ -43,7 +43,7 @@ def test_elsewhere_than_on_a_terminal_a_line_is_one_json_object(capsys: pytest.C
     assert line == {"event": "joined the group", "level": "info", "topic": "flights", "partitions": [0, 1]}
 
 
-def test_on_a_terminal_it_is_coloured_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_a_log_line_is_coloured_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     configure_logging("info", "auto")
@@ -60,7 +60,7 @@ def test_requested_text_has_no_colours_off_a_terminal(capsys: pytest.CaptureFixt
     assert "\x1b[" not in written
 
 
-def test_control_characters_of_data_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_data_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "text")
     hostile = "\x1b[2J\x9b\u202e"
     structlog.get_logger().info(f"joined {hostile}", one=hostile, many=f"a b {hostile}", other=[hostile])
@@ -86,7 +86,7 @@ def test_the_standard_library_writes_the_same_lines(capsys: pytest.CaptureFixtur
     assert (line["event"], line["level"], line["logger"]) == ("odd thing", "warning", "some.library")
 
 
-def test_an_exception_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_is_logged_on_a_single_line(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "json")
     try:
         _ = 1 / 0
@@ -99,7 +99,7 @@ def test_an_exception_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_no_line_has_a_secret(capsys: pytest.CaptureFixture[str], form: Literal["text", "json"]) -> None:
+def test_no_log_line_has_a_secret(capsys: pytest.CaptureFixture[str], form: Literal["text", "json"]) -> None:
     redaction.learn('hunter2"\u00e9', "hunter3")
     configure_logging("info", form)
     log = structlog.get_logger()
@@ -117,7 +117,7 @@ def test_no_line_has_a_secret(capsys: pytest.CaptureFixture[str], form: Literal[
     assert said.count("********") == 9
 
 
-def test_an_outage_is_one_line_at_its_start_and_one_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_outage_is_logged_once_at_its_start_and_once_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "json")
     now = [100.0]
     outages = Outages(structlog.get_logger(), clock=lambda: now[0])

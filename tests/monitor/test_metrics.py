@@ -65,7 +65,7 @@ def test_lookups_are_counted_by_entity_and_result() -> None:
     assert value(metrics, "scorer_features_total", entity="weather", result="hit") == 0
 
 
-def test_keys_are_counted_by_whether_a_cache_answered() -> None:
+def test_keys_are_counted_by_cache_hit_or_miss() -> None:
     metrics = Metrics(["plane", "weather"])
     nothing = np.zeros(0, np.int32), np.zeros((0, 1)), np.zeros((0, 1), np.bool_), np.zeros(0, np.uint8)
     for reused in (2, 0):
@@ -76,7 +76,7 @@ def test_keys_are_counted_by_whether_a_cache_answered() -> None:
     assert value(metrics, "scorer_feature_cache_total", entity="weather", result="miss") == 0
 
 
-def test_only_a_good_commit_moves_the_time_of_the_last_one() -> None:
+def test_only_a_successful_commit_updates_the_last_commit_time() -> None:
     metrics = Metrics(clock=lambda: 1234.5)
     metrics.committed("failed")
     metrics.committed("not_owner")
@@ -105,7 +105,7 @@ def test_an_arm_shows_only_the_version_that_it_serves_now() -> None:
     assert value(metrics, "scorer_model_compiled", arm="champion") == 0
 
 
-def test_gauges_and_rebalances() -> None:
+def test_gauges_and_rebalances_are_recorded() -> None:
     metrics = Metrics()
     metrics.in_flight(3)
     metrics.rebalance("lost")
@@ -124,7 +124,7 @@ def test_a_batch_is_observed_in_records_and_bytes() -> None:
 
 
 @given(st.lists(st.lists(st.floats(-5, 1000) | st.sampled_from(END_TO_END_SECONDS), max_size=20), max_size=4))
-def test_a_vectorised_histogram_counts_as_one_by_one(batches: list[list[float]]) -> None:
+def test_a_vectorised_histogram_counts_like_single_observations(batches: list[list[float]]) -> None:
     metrics = Metrics()
     for seconds in batches:
         metrics.end_to_end(np.array(seconds))
@@ -138,7 +138,7 @@ def test_a_vectorised_histogram_counts_as_one_by_one(batches: list[list[float]])
 
 
 @pytest.mark.parametrize("accept", ["", "*/*", "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.3"])
-def test_openmetrics_is_the_answer_by_default(accept: str) -> None:
+def test_openmetrics_is_the_default_format(accept: str) -> None:
     text, content_type = Metrics().render(accept)
     assert text.endswith(b"# EOF\n")
     assert content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"

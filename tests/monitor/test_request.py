@@ -54,7 +54,7 @@ def test_a_request_is_parsed(head: bytes, request_: Request) -> None:
         (b"GET / HTTP/1.1\r\n folded\r\n\r\n", 400),
     ],
 )
-def test_what_is_refused(head: bytes, status: int) -> None:
+def test_invalid_requests_are_refused(head: bytes, status: int) -> None:
     response = refusal(head)
     assert response.status == status
     assert response.body == f"{HTTPStatus(status).phrase}\n".encode()
@@ -62,7 +62,7 @@ def test_what_is_refused(head: bytes, status: int) -> None:
 
 
 @given(st.binary(max_size=80), st.sampled_from([b"", b"GET / HTTP/1.1\r\n", b"GET ", b"X-Marker: "]))
-def test_whatever_comes_is_a_request_or_refused_in_words_of_ours(rest: bytes, start: bytes) -> None:
+def test_any_bytes_are_a_request_or_refused_with_a_fixed_response(rest: bytes, start: bytes) -> None:
     try:
         request = read_request(start + rest)
     except Refused as refused:

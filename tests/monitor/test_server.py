@@ -47,7 +47,7 @@ def test_metrics_are_served(server: Server) -> None:
 
 
 @pytest.mark.parametrize("path", ["/live", "/ready"])
-def test_health_is_a_status_and_words(server: Server, health: Health, path: str) -> None:
+def test_health_is_a_status_code_and_json(server: Server, health: Health, path: str) -> None:
     health.heartbeat()
     status, content_type, body = get(server, path)
     assert (status, content_type) == (200, "application/json")
@@ -63,7 +63,7 @@ def test_not_ready_is_503_with_the_reason(server: Server, health: Health) -> Non
     assert get(server, "/live")[0] == 200
 
 
-def test_a_loop_that_stands_is_503() -> None:
+def test_a_stuck_loop_is_503() -> None:
     times = iter([0.0, 61.0])
     standing = Health(limit_s=60, clock=lambda: next(times))
     standing.heartbeat()
@@ -71,7 +71,7 @@ def test_a_loop_that_stands_is_503() -> None:
         assert get(server, "/live")[0] == 503
 
 
-def test_the_index_and_an_unknown_path_list_what_there_is(server: Server) -> None:
+def test_the_index_and_an_unknown_path_list_the_pages(server: Server) -> None:
     assert get(server, "/")[0] == 200
     status, _, body = get(server, "/metric")
     assert status == 404
@@ -84,7 +84,7 @@ def test_head_has_the_status_without_the_body(server: Server, health: Health, pa
     assert get(server, path, "HEAD") == (*get(server, path)[:2], b"")
 
 
-def test_a_silent_client_holds_up_no_other(server: Server) -> None:
+def test_a_silent_client_does_not_block_others(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port)) as silent:
         silent.sendall(b"GET /metrics HT")
         assert get(server, "/")[0] == 200
@@ -98,7 +98,7 @@ def exchange(server: Server, sent: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("sent", [b"G", b"GET /live HTTP/1.1\r\nX: ", b""])
-def test_slow_clients_hold_up_no_probe_however_many_they_are(server: Server, health: Health, sent: bytes) -> None:
+def test_any_number_of_slow_clients_does_not_block_probes(server: Server, health: Health, sent: bytes) -> None:
     health.heartbeat()
     threads = threading.active_count()
     with ExitStack() as stack:
@@ -111,7 +111,7 @@ def test_slow_clients_hold_up_no_probe_however_many_they_are(server: Server, hea
         assert threading.active_count() == threads
 
 
-def test_a_request_that_trickles_in_is_ended(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_trickles_in_times_out(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scorer.monitor.connection.REQUEST_SECONDS", 0.5)
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\n")
@@ -124,7 +124,9 @@ def test_a_request_that_trickles_in_is_ended(server: Server, monkeypatch: pytest
     assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
 
 
-def test_a_client_that_does_not_take_its_answer_is_ended(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_does_not_read_its_response_is_disconnected(
+    health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("scorer.monitor.connection.RESPONSE_SECONDS", 0.5)
     monkeypatch.setattr(Metrics, "render", lambda *_: (bytes(50_000_000), "text/plain"))
     with serve(FREE, Metrics(), health) as server:
@@ -147,7 +149,7 @@ def test_a_client_that_does_not_take_its_answer_is_ended(health: Health, monkeyp
         (b"\x16\x03\x01\x02\x00\r\n\r\n", b"400 Bad Request"),
     ],
 )
-def test_what_is_not_answered_is_refused_and_nothing_of_it_repeated(server: Server, sent: bytes, status: bytes) -> None:
+def test_an_unsupported_request_is_refused_without_repeating_it(server: Server, sent: bytes, status: bytes) -> None:
     answer = exchange(server, sent)
     assert answer.startswith(b"HTTP/1.1 " + status + b"\r\n")
     assert b"secret" not in answer.lower()
@@ -155,7 +157,7 @@ def test_what_is_not_answered_is_refused_and_nothing_of_it_repeated(server: Serv
     assert (b"\r\nAllow: GET, HEAD\r\n" in answer) == status.startswith(b"405")
 
 
-def test_a_body_and_what_follows_are_not_taken_for_requests(server: Server) -> None:
+def test_a_body_and_the_bytes_after_it_are_not_mistaken_for_requests(server: Server) -> None:
     body = b"GET /live HTTP/1.1\r\n\r\n" * 400
     for head in (b"GET / HTTP/1.1\r\nContent-Length: 9600\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"):
         answer = exchange(server, head + body)
@@ -185,7 +187,7 @@ def test_the_scrapes_of_a_second_share_one_rendering_of_each_format(
         assert rendered == ["", "text/plain", "", "text/plain", ""]
 
 
-def test_a_page_that_cannot_be_made_is_500_and_the_others_go_on(
+def test_a_page_that_cannot_be_rendered_is_500_and_others_still_work(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Metrics, "render", lambda *_: 1 / 0)
@@ -193,14 +195,14 @@ def test_a_page_that_cannot_be_made_is_500_and_the_others_go_on(
     assert get(server, "/")[0] == 200
 
 
-def test_a_taken_port_is_named_with_the_setting(server: Server, health: Health) -> None:
+def test_a_port_in_use_is_reported_with_the_setting(server: Server, health: Health) -> None:
     with pytest.raises(
         Fatal, match=rf"http\.port: port {server.port} of 127\.0\.0\.1 is taken; choose a free http\.port"
     ):
         serve(HttpSettings(port=server.port), Metrics(), health).__enter__()
 
 
-def test_an_address_of_another_machine_is_named_with_the_setting(health: Health) -> None:
+def test_an_address_of_another_machine_is_reported_with_the_setting(health: Health) -> None:
     with pytest.raises(Fatal, match=r"cannot listen on 192\.0\.2\.1:0 .*http\.host"):
         serve(HttpSettings(host="192.0.2.1", port=0), Metrics(), health).__enter__()
 

@@ -14,7 +14,7 @@ class Time:
         self.now += seconds
 
 
-def test_a_thread_that_sleeps_as_told_stays_within_its_share() -> None:
+def test_a_thread_that_takes_its_pauses_stays_within_its_share() -> None:
     time = Time()
     share = Share(0.05, 0.1, lambda: time.worked, lambda: time.now)
     for _ in range(1_000):
@@ -23,7 +23,7 @@ def test_a_thread_that_sleeps_as_told_stays_within_its_share() -> None:
     assert time.worked / time.now == pytest.approx(0.05, rel=0.1)
 
 
-def test_what_was_saved_up_is_used_without_a_rest_and_saving_has_a_limit() -> None:
+def test_saved_time_is_used_without_a_pause_up_to_a_limit() -> None:
     time = Time()
     share = Share(0.05, 0.1, lambda: time.worked, lambda: time.now)
     time.now += 3_600
@@ -35,7 +35,7 @@ def test_what_was_saved_up_is_used_without_a_rest_and_saving_has_a_limit() -> No
     assert 0 < pauses[11] <= LONGEST_PAUSE_SECONDS
 
 
-def test_no_rest_is_longer_than_a_probe_waits() -> None:
+def test_no_pause_is_longer_than_a_probe_waits() -> None:
     time = Time()
     share = Share(0.05, 0.1, lambda: time.worked, lambda: time.now)
     time.work(10.0)

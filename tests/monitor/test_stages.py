@@ -67,7 +67,7 @@ def test_an_iteration_without_a_batch_is_counted_as_idle(clock: Clock) -> None:
     assert cpu(metrics) == {"consume": 1, IDLE: 16, OUTSIDE: 3}
 
 
-def test_what_fails_is_measured_and_fails(clock: Clock) -> None:
+def test_a_failing_stage_is_measured_and_still_fails(clock: Clock) -> None:
     metrics = Metrics()
 
     def fail() -> None:

@@ -50,7 +50,7 @@ MUTANTS = [
         "scorer.pipeline:_kept_until_caught_up",
         "kept and parts.delivery.behind and not stopping()",
         "False",
-        "tests/delivery/test_faults.py::test_a_right_to_the_group_that_is_lost_is_waited_for",
+        "tests/delivery/test_faults.py::test_the_loss_of_a_right_to_the_group_is_waited_out",
     ),
     Mutant(
         "a scored batch does not wait for room",
@@ -83,8 +83,8 @@ MUTANTS = [
     Mutant(
         "a batch without a lost partition gets the features that were sent for with it",
         "scorer.pipeline:_current",
-        "batch.prepared if len(records) == len(batch.records) else None",
-        "batch.prepared",
+        "batch if len(records) == len(batch.records) else InHand(records)",
+        "InHand(records, batch.prepared, batch.core)",
         "tests/test_pipeline.py",
     ),
     Mutant(
@@ -162,7 +162,7 @@ MUTANTS = [
         "scorer.kafka.delivery.exactly_once:ExactlyOnce.publish",
         "self._positions.pop(partition, None)",
         "None",
-        TRANSACTIONS + "::test_a_batch_takes_the_place_of_the_position_before_it",
+        TRANSACTIONS + "::test_a_batch_supersedes_an_earlier_position",
     ),
     Mutant(
         "a dead letter that is not awaited",
@@ -176,28 +176,28 @@ MUTANTS = [
         "scorer.kafka.delivery.refused_writes:RefusedWrites._settle_one",
         "self._write(published, [row])",
         "published.batch.delivered(None, None)",
-        REFUSED + "test_an_event_whose_prediction_is_too_large_is_a_dead_letter_and_its_neighbours_are_scored",
+        REFUSED + "test_an_oversized_prediction_becomes_a_dead_letter_and_its_neighbours_are_scored",
     ),
     Mutant(
         "what is refused together is at fault together",
         "scorer.kafka.delivery.refused_writes:RefusedWrites._settle",
         "self._settle(again, published)",
         "[self._settle_one(published, *each) for each in again]",
-        REFUSED + "test_a_topic_that_takes_less_at_once_than_when_the_replica_started_gets_each_prediction",
+        REFUSED + "test_a_topic_whose_size_limit_is_lowered_later_gets_every_prediction",
     ),
     Mutant(
         "a transaction is committed without what the client refused to send",
         "scorer.kafka.delivery.fault_finder:TransactionReports.wait",
         "raise KafkaException(refused[0])",
         "pass",
-        REFUSED + "test_what_no_request_can_carry_is_a_dead_letter_with_its_beginning",
+        REFUSED + "test_an_event_too_large_for_any_request_becomes_a_cut_dead_letter",
     ),
     Mutant(
         "a replica leaves without waiting for the rebalance",
         "scorer.kafka.delivery.leaving:commit_before_leaving",
         "delivery.settle(left()) or left() <= 0",
         "True",
-        "tests/delivery/test_stops.py::test_a_stop_in_the_middle_of_a_rebalance_repeats_nothing[classic-at-least-once]",
+        "tests/delivery/test_stops.py::test_a_stop_during_a_rebalance_repeats_nothing[classic-at-least-once]",
     ),
     Mutant(
         "a commit that is refused before a revocation is not tried again",
@@ -211,7 +211,7 @@ MUTANTS = [
         "scorer.pipeline:_finish_when_possible",
         "parts.source.keep_alive(batch.records, WAIT_SECONDS)",
         "parts.source.keep_alive(None, WAIT_SECONDS)",
-        GUARANTEES + "test_a_batch_that_has_to_wait_is_scored_in_the_end",
+        GUARANTEES + "test_a_batch_that_has_to_wait_is_scored_eventually",
     ),
     Mutant(
         "a producer is used again after a transaction whose end was not heard of",
@@ -239,6 +239,6 @@ MUTANTS = [
         "scorer.kafka.brokers.grants:",
         "2**31 - 1",
         "10_000",
-        RIGHTS + "test_each_missing_right_is_named_and_a_replica_runs_with_exactly_those[exactly-once]",
+        RIGHTS + "test_each_missing_right_is_named_and_these_suffice_to_run_a_replica[exactly-once]",
     ),
 ]

@@ -50,7 +50,7 @@ def test_each_mutant_fits_the_code_and_names_a_test(mutant: Mutant) -> None:
     assert f"def {test.partition('[')[0]}" in (ROOT / file).read_text()
 
 
-def test_names_of_mutants_are_their_own() -> None:
+def test_mutant_names_are_unique() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 
 
@@ -82,6 +82,6 @@ def test_code_is_found_by_its_syntax(where: str, code: str, broken: str, then: s
         ("Window.drain", "rows", "some/module.py has 0 definitions of 'drain' for some.module:Window.drain"),
     ],
 )
-def test_whatever_does_not_fit_is_reported(where: str, code: str, told: str) -> None:
+def test_a_mutant_that_does_not_fit_the_code_is_reported(where: str, code: str, told: str) -> None:
     with pytest.raises(Misfit, match=told):
         mutated(where, code, "pass")

@@ -15,7 +15,7 @@ COPIED = ("scorer", "tests", "schemas", "pyproject.toml")
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_mutant_is_seen(mutant: Mutant, tmp_path: Path) -> None:
+def test_a_mutant_is_killed(mutant: Mutant, tmp_path: Path) -> None:
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         copy(ROOT / name, tmp_path / name)

@@ -52,7 +52,7 @@ def evaluated(text: str, columns: NDArray[np.float64]) -> NDArray[np.float64]:
     st.recursive(leaves, grown, max_leaves=12),
     st.lists(st.tuples(st.floats(), st.floats()), min_size=1, max_size=20),
 )
-def test_an_expression_means_what_numpy_says_in_any_company(text: str, rows: list[tuple[float, float]]) -> None:
+def test_an_expression_evaluates_as_in_numpy_for_any_batch(text: str, rows: list[tuple[float, float]]) -> None:
     columns = np.array([*zip(*rows, strict=True), [0.0] * len(rows)])
     ours = text.replace("number(", "(").replace("truth(", "(")
     names = NUMPY | {"a": columns[0], "b": columns[1], "number": np.float64}
@@ -85,7 +85,7 @@ def test_an_expression_means_what_numpy_says_in_any_company(text: str, rows: lis
         (" + ".join(["a"] * 190), 190.0),
     ],
 )
-def test_what_an_expression_gives(text: str, value: float) -> None:
+def test_an_expression_has_the_expected_value(text: str, value: float) -> None:
     np.testing.assert_array_equal(evaluated(text, np.array([[1.0], [4.0], [np.e**2]])), [value])
 
 
@@ -143,7 +143,7 @@ def test_what_an_expression_gives(text: str, value: float) -> None:
         ("a + " * 3000 + "a", "has 12001 characters"),
     ],
 )
-def test_anything_else_is_refused(text: str, reason: str | None) -> None:
+def test_only_valid_expressions_are_accepted(text: str, reason: str | None) -> None:
     expression, problems = Expression.parse(text, ["a", "distance", "card.spend", "wind speed", "é"], ["later"])
     if reason is None:
         assert not problems

@@ -40,7 +40,7 @@ def keys_of(template: FeastKey, rows: list[Row | None]) -> tuple[list[int], list
     return slots.tolist(), list(keys)
 
 
-def test_keys_are_the_bytes_of_real_ones() -> None:
+def test_keys_equal_keys_written_by_feast() -> None:
     """Copied from a Redis that Feast 0.67.0 wrote; the join keys were declared as origin, hour."""
     assert keys_of(PLANE, [{"tailnum": "N1"}]) == (
         [0],
@@ -69,7 +69,7 @@ def test_keys_are_the_bytes_of_real_ones() -> None:
         max_size=20,
     ),
 )
-def test_a_key_of_many_join_keys_is_what_feast_writes(project: str, rows: list[Row | None]) -> None:
+def test_a_key_of_many_join_keys_equals_the_one_that_feast_writes(project: str, rows: list[Row | None]) -> None:
     kinds = {
         "ztail": ("string", "tailnum"), "a": ("bytes", "tailnum"), "class": ("string", "class"),
         "é": ("int64", "card.number"), "number": ("string", "card.number"), "at": ("unix_timestamp", "departure"),
@@ -94,7 +94,7 @@ def test_a_key_of_many_join_keys_is_what_feast_writes(project: str, rows: list[R
     assert len(set(keys)) == len(keys)
 
 
-def test_an_int32_and_an_int64_are_other_keys_and_what_is_beyond_32_bits_has_none() -> None:
+def test_int32_and_int64_make_different_keys_and_an_overflow_makes_none() -> None:
     rows: list[Row | None] = [{"card.number": number} for number in (5, -5, 2**31 - 1, -(2**31), 2**31, -(2**31) - 1)]
     narrow = FeastKey.of("p", [JoinKey("card", "int32", "card.number")])
     wide = FeastKey.of("p", [JoinKey("card", "int64", "card.number")])
@@ -105,13 +105,13 @@ def test_an_int32_and_an_int64_are_other_keys_and_what_is_beyond_32_bits_has_non
 
 
 @given(st.text(max_size=9), st.integers(-(2**63), 2**63 - 1))
-def test_a_readable_key_names_one_key_alone(text: str, number: int) -> None:
+def test_a_readable_key_is_unambiguous(text: str, number: int) -> None:
     values: dict[str, tuple[str, object]] = {"origin": ("string", text), "hour": ("int64", number)}
     escaped = text.replace("\\", "\\\\").replace(",", "\\,")
     assert WEATHER.readable(feast_key("flights", values)) == f"hour={number}, origin={escaped}"
 
 
-def test_keys_of_others_are_told_apart() -> None:
+def test_foreign_keys_are_distinguished() -> None:
     own = feast_key("flights", {"tailnum": ("string", "N1")})
     others = [
         feast_key("my_flights", {"tailnum": ("string", "N1")}),
@@ -126,14 +126,14 @@ def test_keys_of_others_are_told_apart() -> None:
     assert PLANE.readable(b"\xff") == "\\xff"
 
 
-def test_patterns_are_those_of_the_project() -> None:
+def test_patterns_match_the_keys_of_the_project() -> None:
     template = FeastKey.of("a*b", [JoinKey("tailnum", "string", "tailnum")])
     assert template.grant == b"*a\\*b"
     assert template.pattern.endswith(b"*a\\*b")
     assert template.pattern.startswith(b"\x01\x00\x00\x00\x02\x00\x00\x00\x07\x00\x00\x00tailnum")
 
 
-def test_an_invented_key_is_a_key() -> None:
+def test_an_example_key_is_a_valid_key() -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     for kind in TYPES:
         template = FeastKey.of("p", [JoinKey("a", kind, "a"), JoinKey("b", "string", "b")])
@@ -153,7 +153,7 @@ columns:
 """
 
 
-def test_a_plan() -> None:
+def test_a_plan_with_feast_entities_is_parsed() -> None:
     text = """
 entities:
   weather:
@@ -217,13 +217,13 @@ columns:
         ("MORE", "max_age: 0", "entities.plane.max_age: found 0; expected"),
     ],
 )
-def test_what_is_wrong_with_a_plan_is_named(was: str, becomes: str, problem: str) -> None:
+def test_a_problem_of_a_plan_with_feast_entities_is_named(was: str, becomes: str, problem: str) -> None:
     text = PLAN.format(more="# MORE").replace("# MORE" if was == "MORE" else was, becomes, 1)
     with pytest.raises(Misconfigured, match=re.escape(f"plan.yaml: {problem}")):
         Plan.parse(text, "plan.yaml")
 
 
-def test_a_column_of_no_feature_is_told_which_there_are() -> None:
+def test_the_error_for_an_unknown_feature_suggests_the_nearest() -> None:
     text = PLAN.format(more="").replace("field: plane_stats:seats", "field: plane_stats:seat")
     with pytest.raises(Misconfigured, match="has no field 'plane_stats:seat'; did you mean 'plane_stats:seats'"):
         Plan.parse(text, "plan.yaml")
@@ -253,6 +253,6 @@ def test_a_key_that_does_not_fit_the_schema_is_refused(key: str, problem: str) -
     assert str(found).startswith("plan.yaml: entities.plane.key.")
 
 
-def test_bytes_of_the_event_are_bytes_of_the_key() -> None:
+def test_a_bytes_field_of_the_event_fits_a_bytes_join_key() -> None:
     draft = Draft.parse(PLAN.format(more="").replace("{tailnum: string}", "{photo: bytes}"), "plan.yaml")
     assert not draft.schema_problems(FIELDS, str)

@@ -105,7 +105,7 @@ def keys_of(template: str, rows: Sequence[Row | None]) -> tuple[list[int], list[
 
 
 @given(pieces, rows)
-def test_keys_are_those_that_each_row_would_have_asingle(pieces: list[str], rows: list[Row | None]) -> None:
+def test_keys_equal_those_of_each_row_on_its_own(pieces: list[str], rows: list[Row | None]) -> None:
     template = "".join(pieces)
     slots, keys = keys_of(template, rows)
     slow = [slow_key(KeyTemplate.parse(template), row) for row in rows]
@@ -183,7 +183,7 @@ def test_a_null_or_an_impossible_time_makes_no_key(template: str, row: Row) -> N
         ("{paid}:{class}:{card.number}", {"paid": False, "class": "first", "card.number": -5}, b"false:first:-5"),
     ],
 )
-def test_what_a_key_is(template: str, row: Row, key: bytes) -> None:
+def test_a_key_is_formatted_as_its_template_requires(template: str, row: Row, key: bytes) -> None:
     assert keys_of(template, [row]) == ([0], [key])
 
 

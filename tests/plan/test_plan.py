@@ -47,7 +47,7 @@ def of_entity(entity: str) -> str:
     return f"entities:\n  plane: {{{entity}}}\ncolumns:\n  - {{name: first, event: distance}}\n"
 
 
-def test_the_plan_of_the_interface() -> None:
+def test_the_plan_of_the_interface_is_parsed() -> None:
     plan = Plan.parse(INTERFACE, "plan.yaml")
     assert plan.entities == (
         Entity("plane", KeyTemplate.parse("plane:{tailnum}"), "hash", ("seats", "engines", "year"), "dead-letter"),
@@ -78,7 +78,7 @@ def test_a_plan_needs_no_entities() -> None:
     assert Plan.parse("entities: {}\ncolumns: [{name: a, event: b}]", "plan.yaml").entities == ()
 
 
-def test_text_that_yaml_1_1_would_change_is_text() -> None:
+def test_text_that_yaml_1_1_would_convert_stays_text() -> None:
     categories = "NO, off, yes, 12:30, 007, 2013-01-01, 1_000, '1'"
     plan = Plan.parse(f"columns: [{{name: on, event: y, categories: [{categories}]}}]", "plan.yaml")
     assert plan.names == ("on",)
@@ -86,7 +86,7 @@ def test_text_that_yaml_1_1_would_change_is_text() -> None:
 
 
 @pytest.mark.parametrize(("text", "value"), [("1e-3", 0.001), ("-7", -7.0), ("3.", 3.0), ("+.5E2", 50.0), ("0", 0.0)])
-def test_numbers_are_read_as_yaml_1_2_has_them(text: str, value: float) -> None:
+def test_numbers_are_read_as_in_yaml_1_2(text: str, value: float) -> None:
     assert Plan.parse(f"columns: [{{name: a, event: b, default: {text}}}]", "plan.yaml").columns[0].default == value
 
 
@@ -120,7 +120,7 @@ def test_numbers_are_read_as_yaml_1_2_has_them(text: str, value: float) -> None:
         ("columns: [{name: \x07}]", "is not YAML: unacceptable character"),
     ],
 )
-def test_a_file_that_is_no_plan(text: str, problem: str) -> None:
+def test_a_file_that_is_not_a_plan_is_a_problem(text: str, problem: str) -> None:
     assert any(problem in each for each in wrong(text)), wrong(text)
 
 
@@ -161,7 +161,7 @@ def test_a_file_that_is_no_plan(text: str, problem: str) -> None:
         ),
     ],
 )
-def test_an_entity_that_is_wrong(entity: str, problem: str) -> None:
+def test_a_wrong_entity_is_a_problem(entity: str, problem: str) -> None:
     (found,) = wrong(of_entity(entity))
     assert found.startswith(f"plan.yaml: {problem}")
 
@@ -228,7 +228,7 @@ def test_an_entity_that_is_wrong(entity: str, problem: str) -> None:
         ("event: a}\n  - {name: '', event: b", "columns[2].name: found ''; expected text"),
     ],
 )
-def test_a_column_that_is_wrong(column: str, problem: str) -> None:
+def test_a_wrong_column_is_a_problem(column: str, problem: str) -> None:
     (found,) = wrong(of_column(column))
     assert found.startswith(f"plan.yaml: {problem}")
 
@@ -275,18 +275,18 @@ colums: []
         "columns: " + "x" * 5_000_000,
     ],
 )
-def test_a_hostile_plan_is_refused_in_a_few_words(text: str) -> None:
+def test_a_hostile_plan_is_refused_with_a_short_message(text: str) -> None:
     problems = wrong(text)
     assert len("\n".join(problems)) < 2_000
 
 
 @given(st.text(max_size=60) | st.text(alphabet="{}[]:,-&*!|>'\"%@?# \nab1", max_size=60))
-def test_no_text_makes_the_reader_fail_otherwise(text: str) -> None:
+def test_no_plan_text_raises_anything_but_misconfigured(text: str) -> None:
     with contextlib.suppress(Misconfigured):
         Plan.parse(text, "plan.yaml")
 
 
-def test_load_reads_a_file_and_names_it(tmp_path: Path) -> None:
+def test_load_reads_a_file_and_names_it_in_errors(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
     for encoding in ("utf-8", "utf-8-sig"):
         path.write_text("columns: [{name: é, event: b}]", encoding)
@@ -322,7 +322,7 @@ FITS = {
 
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("column", FITS)
-def test_a_column_takes_the_kinds_that_it_can(column: str, kind: Kind) -> None:
+def test_a_column_accepts_only_the_kinds_that_fit(column: str, kind: Kind) -> None:
     plan = Draft.parse(f"columns: [{{name: a, event: {column}}}]", "plan.yaml")
     problems = plan.schema_problems({"distance": Field("distance", kind)}, str)
     assert [problem.where for problem in problems] == (
@@ -331,7 +331,7 @@ def test_a_column_takes_the_kinds_that_it_can(column: str, kind: Kind) -> None:
     assert all(problem.expected for problem in problems)
 
 
-def test_a_plan_that_does_not_fit_the_schema_says_everything() -> None:
+def test_all_mismatches_of_a_plan_with_the_schema_are_reported() -> None:
     text = """
 entities:
   plane: {key: "plane:{tail}:{distance}", layout: hash, fields: [seats]}
@@ -352,7 +352,7 @@ columns:
     ]
 
 
-def test_what_is_wrong_with_the_plan_hides_nothing_that_does_not_fit_the_schema() -> None:
+def test_problems_of_the_plan_do_not_hide_mismatches_with_the_schema() -> None:
     text = """
 entities:
   plane: {key: "plane:{tail}", layout: hash, fields: [seats, seats], updated: changed}

@@ -69,5 +69,5 @@ def test_a_time_has_the_parts_of_its_clock(seconds: list[int], ticks: int, part:
         (Kind.TEXT, ()),
     ],
 )
-def test_a_kind_has_the_parts_that_it_can_have(kind: Kind, parts: tuple[str, ...]) -> None:
+def test_each_kind_offers_its_own_time_parts(kind: Kind, parts: tuple[str, ...]) -> None:
     assert parts_of(kind) == parts

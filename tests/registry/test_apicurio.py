@@ -20,7 +20,7 @@ def schema(*fields: tuple[str, str]) -> str:
     )
 
 
-def test_a_subject_and_its_versions(apicurio: Apicurio) -> None:
+def test_the_versions_of_a_subject_are_registered_and_found(apicurio: Apicurio) -> None:
     one = Registry(RegistrySettings(url=apicurio.url))
     assert (one.latest("a-value"), one.versions("a-value")) == (None, [])
     first = one.register("a-value", schema(("x", "int")))
@@ -41,7 +41,7 @@ def test_a_subject_and_its_versions(apicurio: Apicurio) -> None:
     assert refused.value.status == 422
 
 
-def test_tls_and_a_login(tmp_path: Path) -> None:
+def test_the_registry_is_used_over_tls_with_a_login(tmp_path: Path) -> None:
     authority, port = trustme.CA(), free_port()
     own = authority.issue_cert("127.0.0.1")
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")

@@ -89,7 +89,7 @@ def test_a_dead_letter_is_shown_by_the_schema_that_wrote_it(world: World, run: R
     assert {each["event_id"] for each in lines(out)} == {f"payment-{number}" for number in range(3)}
 
 
-def test_schemas_and_check_say_what_each_version_gives(world: World, run: Run, apicurio: Apicurio) -> None:
+def test_schemas_and_check_show_the_fields_of_each_version(world: World, run: Run, apicurio: Apicurio) -> None:
     client, subject = SchemaRegistryClient({"url": apicurio.url}), f"{world.input}-value"
     client.register_schema(subject, Schema(payment(amount="string"), "AVRO"))
     client.register_schema(subject, Schema(SECOND, "AVRO"))
@@ -130,7 +130,7 @@ def test_a_prediction_schema_that_the_subject_forbids_is_refused(world: World, r
     assert "the registry does not have the prediction's schema" in " ".join(said.split())
 
 
-def test_a_subject_that_is_not_there_is_told(world: World, run: Run) -> None:
+def test_a_missing_subject_is_reported(world: World, run: Run) -> None:
     code, _, said = run("check")
     assert code == 2
     assert f"the registry has no subject {world.input}-value" in " ".join(said.split())

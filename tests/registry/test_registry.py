@@ -36,7 +36,7 @@ def asking(*urls: str, **settings: Any) -> Registry:
     return Registry(RegistrySettings(url=",".join(urls), **settings))
 
 
-def test_an_id_is_asked_for_once(stub: Stub) -> None:
+def test_a_schema_id_is_requested_once(stub: Stub) -> None:
     stub.knows(7, INT)
     one = asking(stub.url)
     assert [one.by_id(7), one.by_id(7)] == [one.by_id(7)] * 2
@@ -54,7 +54,7 @@ def test_an_unknown_id_is_remembered_for_some_time(stub: Stub, monkeypatch: pyte
     assert one.by_id(7)
 
 
-def test_only_so_many_unknown_ids_are_remembered(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_limited_number_of_unknown_ids_is_remembered(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "MOST_UNKNOWN", 2)
     one = asking(stub.url)
     for number in (1, 2, 3, 3, 2, 1):
@@ -64,7 +64,7 @@ def test_only_so_many_unknown_ids_are_remembered(stub: Stub, monkeypatch: pytest
 
 @pytest.mark.parametrize("status", [401, 403, 408, 425, 429, 500, 502, 503, 504])
 @pytest.mark.usefixtures("no_pause")
-def test_trouble_is_never_an_unknown_schema(stub: Stub, status: int) -> None:
+def test_an_error_status_is_never_an_unknown_schema(stub: Stub, status: int) -> None:
     stub.answers["/schemas/ids/7"] = (status, {"error_code": status, "message": "too bad"})
     one = asking(stub.url)
     with pytest.raises(RegistryUnavailable, match=rf"at {stub.url} answered with status {status}: too bad"):
@@ -90,13 +90,13 @@ def test_trouble_is_never_an_unknown_schema(stub: Stub, status: int) -> None:
         (200, b"[" * 100_000),
     ],
 )
-def test_what_is_not_a_registrys_answer_is_trouble(stub: Stub, answer: tuple[int, Any]) -> None:
+def test_an_invalid_response_means_that_the_registry_is_unavailable(stub: Stub, answer: tuple[int, Any]) -> None:
     stub.answers["/schemas/ids/7"] = answer
     with pytest.raises(RegistryUnavailable):
         asking(stub.url).by_id(7)
 
 
-def test_a_pause_grows_between_questions_that_fail(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_backoff_grows_between_failed_requests(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(random, "uniform", lambda _, high: high)
@@ -112,7 +112,7 @@ def test_a_pause_grows_between_questions_that_fail(stub: Stub, monkeypatch: pyte
     assert pauses in ([1, 1, 2, 4, 8, 10, 10], [0, 1, 2, 4, 8, 10, 10])
 
 
-def test_the_registry_says_how_long_to_wait(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_retry_after_header_of_the_registry_is_respected(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     stub.answers["/schemas/ids/7"] = (429, {"message": "slowly"})
@@ -126,7 +126,7 @@ def test_the_registry_says_how_long_to_wait(stub: Stub, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("how", ["delay", "drip"])
-def test_a_slow_answer_has_a_deadline(stub: Stub, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+def test_a_slow_response_has_a_deadline(stub: Stub, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     monkeypatch.setattr(http, "DEADLINE_SECONDS", 0.5)
     stub.knows(7, INT)
     setattr(stub, how, 2.0 if how == "delay" else 0.2)
@@ -136,7 +136,7 @@ def test_a_slow_answer_has_a_deadline(stub: Stub, monkeypatch: pytest.MonkeyPatc
     assert time.monotonic() - before < 1.9
 
 
-def test_the_next_address_is_asked_where_one_does_not_answer(stub: Stub) -> None:
+def test_the_next_address_is_tried_if_one_does_not_answer(stub: Stub) -> None:
     with serving() as broken:
         broken.answers["/schemas/ids/7"] = (503, {"message": "no leader"})
         stub.knows(7, INT)
@@ -146,7 +146,7 @@ def test_the_next_address_is_asked_where_one_does_not_answer(stub: Stub) -> None
         asking("http://127.0.0.1:1", "http://127.0.0.1:2").by_id(8)
 
 
-def test_an_answer_of_the_first_address_is_final(stub: Stub) -> None:
+def test_a_response_from_the_first_address_is_final(stub: Stub) -> None:
     with serving() as other:
         assert asking(stub.url, other.url).by_id(7) is None
         assert other.asked == []
@@ -177,7 +177,7 @@ def test_a_login_in_the_url_is_sent_and_never_shown(stub: Stub) -> None:
     assert one.name == stub.url
 
 
-def test_a_token_of_oauth_is_fetched_once_and_sent(stub: Stub) -> None:
+def test_an_oauth_token_is_fetched_once_and_sent(stub: Stub) -> None:
     stub.answers["/token"] = (200, {"access_token": "abc", "expires_in": 3600})
     oauth = {
         "bearer.auth.client.id": "me",
@@ -194,7 +194,7 @@ def test_a_token_of_oauth_is_fetched_once_and_sent(stub: Stub) -> None:
     assert (sent["authorization"], sent["target-sr-cluster"]) == ("Bearer abc", "lsrc-1")
 
 
-def test_an_issuer_without_a_token_is_trouble(stub: Stub) -> None:
+def test_an_issuer_that_returns_no_token_is_an_error(stub: Stub) -> None:
     stub.answers["/token"] = (401, {"error": "invalid_client"})
     names = ("client.id", "client.secret", "issuer.endpoint.url")
     oauth = dict(zip([f"bearer.auth.{name}" for name in names], ["me", "shh", f"{stub.url}/token"], strict=True))
@@ -202,7 +202,7 @@ def test_an_issuer_without_a_token_is_trouble(stub: Stub) -> None:
         asking(stub.url, oauth=oauth).by_id(7)
 
 
-def test_a_redirect_takes_the_login_nowhere(stub: Stub) -> None:
+def test_a_redirect_is_not_followed_with_the_login(stub: Stub) -> None:
     with serving() as elsewhere:
         stub.answers["/schemas/ids/7"] = (302, b"")
         stub.headers["Location"] = elsewhere.url
@@ -212,7 +212,7 @@ def test_a_redirect_takes_the_login_nowhere(stub: Stub) -> None:
 
 
 @pytest.mark.usefixtures("no_pause")
-def test_tls_with_certificates_that_are_read_anew(tmp_path: Path) -> None:
+def test_tls_certificates_are_read_again(tmp_path: Path) -> None:
     authority, other = trustme.CA(), trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -236,7 +236,7 @@ def test_tls_with_certificates_that_are_read_anew(tmp_path: Path) -> None:
             asking(url, tls=TlsSettings(ca=tmp_path / "none.pem")).by_id(7)
 
 
-def test_references_come_before_what_uses_them(stub: Stub) -> None:
+def test_references_come_before_the_schemas_that_use_them(stub: Stub) -> None:
     refer = [{"name": "B", "subject": "b", "version": 2}]
     stub.version("c", 1, 1, "c")
     stub.version("b", 2, 2, "b", references=[{"name": "C", "subject": "c", "version": 1}])
@@ -248,7 +248,7 @@ def test_references_come_before_what_uses_them(stub: Stub) -> None:
     assert asking(stub.url).by_id(7)
 
 
-def test_versions_are_known_by_their_ids_from_then_on(stub: Stub) -> None:
+def test_prefetched_versions_are_known_by_their_ids(stub: Stub) -> None:
     stub.answers["/subjects/pay%2Fment-value/versions"] = (200, [1, 2])
     stub.answers["/subjects/pay%2Fment-value/versions/1"] = (200, {"id": 4, "version": 1, "schema": "{}", "guid": "g"})
     stub.answers["/subjects/pay%2Fment-value/versions/2"] = (200, {"id": 9, "version": 2, "schema": "{}"})
@@ -260,13 +260,13 @@ def test_versions_are_known_by_their_ids_from_then_on(stub: Stub) -> None:
     assert len(stub.asked) == before
 
 
-def test_a_refusal_is_told_in_the_registrys_words(stub: Stub) -> None:
+def test_a_refusal_has_the_message_of_the_registry(stub: Stub) -> None:
     stub.answers["/subjects/s-value/versions"] = (409, {"error_code": 409, "message": "INT not compatible"})
     with pytest.raises(Refusal, match="INT not compatible"):
         asking(stub.url).register("s-value", "{}")
 
 
-def test_a_registry_that_starts_is_waited_for(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_is_starting_is_waited_for(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -281,7 +281,7 @@ def test_a_registry_that_starts_is_waited_for(stub: Stub, monkeypatch: pytest.Mo
     assert slept == [0.5, 1.0, 2.0]
 
 
-def test_who_is_not_let_in_is_told_at_once(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_login_is_reported_without_retries(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it would not help"))
     stub.answers["/subjects/s/versions/latest"] = (401, {"message": "Unauthorized"})
     one = asking(stub.url)

@@ -96,7 +96,7 @@ def confluent(make: MakeWorld, url: str, **settings: Any) -> World:
     return make(**chosen | settings)
 
 
-def test_schemas_change_in_mid_stream(make_world: MakeWorld, apicurio: Apicurio) -> None:
+def test_schemas_may_change_mid_stream(make_world: MakeWorld, apicurio: Apicurio) -> None:
     world = confluent(make_world, apicurio.url)
     send(world, serializer(world, apicurio.url, FIRST), range(40))
     replica = world.start()
@@ -142,7 +142,7 @@ def _text_amount(url: str, world: World) -> bytes:
     return bytes(written)
 
 
-def test_nothing_is_lost_while_the_registry_is_away(make_world: MakeWorld, own_apicurio: Apicurio) -> None:
+def test_nothing_is_lost_while_the_registry_is_unavailable(make_world: MakeWorld, own_apicurio: Apicurio) -> None:
     port = free_port()
     world = confluent(make_world, own_apicurio.url)
     first, second = serializer(world, own_apicurio.url, FIRST), serializer(world, own_apicurio.url, SECOND, note=None)

@@ -122,7 +122,7 @@ def test_a_revision_is_restored_exactly() -> None:
         (("shadow", "9", 0.0), "models shadow: version '9' is no shadow; there are no shadows"),
     ],
 )
-def test_what_cannot_be_is_refused(command: tuple[str, ...], words: str) -> None:
+def test_impossible_options_are_refused(command: tuple[str, ...], words: str) -> None:
     action, *rest = command
     state = State(champion="1", canaries=(Canary(version="2", percent=50, salt="2"),))
     with pytest.raises(Misconfigured) as refused:

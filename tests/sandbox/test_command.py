@@ -37,7 +37,7 @@ def await_file(file: Path) -> None:
 
 
 @pytest.mark.parametrize("number", mainly(signal.SIGINT, of=[signal.SIGINT, signal.SIGTERM]))
-def test_it_says_where_the_servers_are_and_leaves_nothing(
+def test_the_sandbox_reports_its_addresses_and_leaves_nothing_behind(
     started: "subprocess.Popen[str]", tmp_path: Path, number: signal.Signals
 ) -> None:
     file = tmp_path / "environment"

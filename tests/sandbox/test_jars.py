@@ -60,7 +60,7 @@ def contents(files: list[Path]) -> list[bytes]:
     return [file.read_bytes() for file in files]
 
 
-def test_jars_are_fetched_once_from_the_mirror_of_the_user(remote: Path) -> None:
+def test_jars_are_fetched_once_from_the_configured_mirror(remote: Path) -> None:
     assert contents(jars.class_path()) == list(CONTENT.values())
     assert {path for path in Repository.requests if path.endswith(".jar")} == {f"/{path}" for path in CONTENT}
     Repository.requests.clear()
@@ -70,7 +70,7 @@ def test_jars_are_fetched_once_from_the_mirror_of_the_user(remote: Path) -> None
 
 
 @pytest.mark.usefixtures("remote")
-def test_a_damaged_jar_of_the_cache_is_fetched_again_and_no_other() -> None:
+def test_only_the_damaged_jar_in_the_cache_is_fetched_again() -> None:
     damaged = jars.class_path()[2]
     damaged.write_bytes(b"half of it")
     Repository.requests.clear()
@@ -79,14 +79,14 @@ def test_a_damaged_jar_of_the_cache_is_fetched_again_and_no_other() -> None:
 
 
 @pytest.mark.usefixtures("remote")
-def test_two_at_once_do_not_disturb_each_other() -> None:
+def test_concurrent_fetches_do_not_interfere() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: contents(jars.class_path()), range(4)))
     assert found == [list(CONTENT.values())] * 4
     assert sorted(file.name for file in jars.cache_folder().iterdir()) == sorted(Path(path).name for path in CONTENT)
 
 
-def test_the_local_maven_repository_of_the_user_is_enough_and_stays_as_it_is(tmp_path: Path) -> None:
+def test_the_local_maven_repository_suffices_and_is_left_unchanged(tmp_path: Path) -> None:
     for path, content in CONTENT.items():
         (tmp_path / "m2" / path).parent.mkdir(parents=True)
         (tmp_path / "m2" / path).write_bytes(content)
@@ -95,14 +95,14 @@ def test_the_local_maven_repository_of_the_user_is_enough_and_stays_as_it_is(tmp
 
 
 @pytest.mark.usefixtures("remote")
-def test_a_damaged_local_maven_repository_is_passed_over(tmp_path: Path) -> None:
+def test_a_damaged_local_maven_repository_is_ignored(tmp_path: Path) -> None:
     path = next(iter(CONTENT))
     (tmp_path / "m2" / path).parent.mkdir(parents=True)
     (tmp_path / "m2" / path).write_bytes(b"not a jar")
     assert contents(jars.class_path()) == list(CONTENT.values())
 
 
-def test_other_content_than_the_lock_names_is_refused(remote: Path) -> None:
+def test_content_that_differs_from_the_lock_file_is_refused(remote: Path) -> None:
     path = next(iter(CONTENT))
     (remote / path).write_bytes(b"from somebody else")
     with pytest.raises(Unavailable, match=r"part0-1\.0\.jar: .* does not have the sha256 in kafka\.lock"):

@@ -65,7 +65,7 @@ def assert_gone(folder: Path, group: int) -> None:
 
 
 @pytest.mark.parametrize("number", mainly(signal.SIGKILL, of=[signal.SIGINT, signal.SIGTERM, signal.SIGKILL]))
-def test_a_signal_to_the_owner_ends_everything(start_owner: StartOwner, number: signal.Signals) -> None:
+def test_a_signal_to_the_owner_stops_everything(start_owner: StartOwner, number: signal.Signals) -> None:
     owner, folder, group = start_owner()
     owner.send_signal(number)
     owner.wait(PATIENCE_S)
@@ -80,13 +80,13 @@ def test_a_signal_to_the_owner_ends_everything(start_owner: StartOwner, number: 
         "sandbox.kafka.pause(); sandbox.redis.pause(); import os; os.abort()",
     ],
 )
-def test_however_the_owner_ends_everything_ends(start_owner: StartOwner, end: str) -> None:
+def test_everything_stops_however_the_owner_exits(start_owner: StartOwner, end: str) -> None:
     owner, folder, group = start_owner(end)
     owner.wait(PATIENCE_S)
     assert_gone(folder, group)
 
 
-def test_the_environment_file_goes_with_a_killed_owner(start_owner: StartOwner) -> None:
+def test_the_environment_file_is_removed_after_its_owner_is_killed(start_owner: StartOwner) -> None:
     file = start_owner.file
     owner, folder, group = start_owner(f"import pathlib; sandbox.write_environment(pathlib.Path({str(file)!r}))")
     end = time.monotonic() + PATIENCE_S

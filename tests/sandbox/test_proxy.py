@@ -84,7 +84,7 @@ def test_a_reset_breaks_open_connections_and_new_ones_until_it_heals(proxy: Prox
         assert echo(connection, b"two") == b"two"
 
 
-def test_a_dead_server_resets() -> None:
+def test_connections_to_a_dead_server_are_reset() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         target = f"127.0.0.1:{closed.getsockname()[1]}"

@@ -37,7 +37,7 @@ class _Page(BaseHTTPRequestHandler):
         """Into the void."""
 
 
-def test_a_replica_that_is_not_ready_says_why(tmp_path: Path) -> None:
+def test_a_replica_that_is_not_ready_is_reported_with_the_reason(tmp_path: Path) -> None:
     replica = Replica("replica-1", tmp_path / "absent.yaml", tmp_path / "replica.log")
     replica._process.send_signal(signal.SIGSTOP)
     with HTTPServer(("127.0.0.1", replica.port), _Page) as server:
@@ -51,7 +51,7 @@ def test_a_replica_that_is_not_ready_says_why(tmp_path: Path) -> None:
     replica.kill()
 
 
-def test_a_killed_replica_is_gone_and_stays_so(tmp_path: Path) -> None:
+def test_a_killed_replica_stays_dead(tmp_path: Path) -> None:
     replica = Replica("replica-1", tmp_path / "absent.yaml", tmp_path / "replica.log")
     replica.kill()
     replica.look()

@@ -44,7 +44,7 @@ def test_records_pass_through_kafka_in_either_group_protocol(
     assert read(kafka.bootstrap, topic, 2, protocol) == [b"one", b"two"]
 
 
-def test_kafka_comes_back_from_a_crash_with_its_records_at_the_same_address(own_kafka: Kafka) -> None:
+def test_kafka_recovers_from_a_crash_with_its_records_and_address(own_kafka: Kafka) -> None:
     topic = topic_maker(own_kafka.bootstrap)("words")
     write(own_kafka.bootstrap, topic, [b"one"])
     own_kafka.kill()
@@ -53,7 +53,7 @@ def test_kafka_comes_back_from_a_crash_with_its_records_at_the_same_address(own_
     assert read(own_kafka.bootstrap, topic, 1) == [b"one"]
 
 
-def test_redis_comes_back_from_a_crash_with_its_values_at_the_same_address(own_redis: Redis) -> None:
+def test_redis_recovers_from_a_crash_with_its_values_and_address(own_redis: Redis) -> None:
     with redis.Redis.from_url(own_redis.url) as client:
         client.set("plane:N1", "150")
         own_redis.kill()
@@ -92,14 +92,14 @@ def test_properties_reach_the_broker_and_clients_are_sent_to_the_advertised_port
     assert server.address != server.bootstrap
 
 
-def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+def test_a_server_that_does_not_start_is_reported_with_the_reason(tmp_path: Path) -> None:
     server = Kafka(tmp_path, {"log.retention.hours": "soon"})
     with pytest.raises(Fatal, match=r"(?s)Kafka did not start.*log\.retention\.hours"):
         server.start()
     assert not server.running
 
 
-def test_a_taken_port_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_a_port_in_use_is_an_error_that_names_it(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -108,19 +108,19 @@ def test_a_taken_port_is_an_error_that_names_it(tmp_path: Path) -> None:
             Redis(tmp_path, port)
 
 
-def test_free_ports_are_given_out_once() -> None:
+def test_a_free_port_is_allocated_only_once() -> None:
     given = [free_port() for _ in range(500)]
     assert len(set(given)) == len(given)
 
 
-def test_a_port_and_its_twin_are_given_out_together_and_lie_below_those_of_outgoing_connections() -> None:
+def test_a_port_and_its_twin_are_allocated_together_below_the_ephemeral_ports() -> None:
     given = [free_port(10_000) for _ in range(50)]
     twins = [port + 10_000 for port in given]
     assert max(twins) < 32_768
     assert not {*given, *twins} & {free_port() for _ in range(200)}
 
 
-def test_a_port_whose_twin_is_taken_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_whose_twin_is_in_use_is_not_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port(10_000)
     monkeypatch.setattr(ports, "_given", {port + 10_000})
     monkeypatch.setattr("random.sample", lambda *_: [port])
@@ -128,7 +128,7 @@ def test_a_port_whose_twin_is_taken_is_not_given_out(monkeypatch: pytest.MonkeyP
         free_port(10_000)
 
 
-def test_a_port_that_another_process_was_given_is_not_given_out_though_nobody_listens_yet() -> None:
+def test_a_port_allocated_by_another_process_is_not_allocated_again() -> None:
     code = "from scorer.sandbox.server import free_port; print(free_port(), flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout
@@ -139,7 +139,7 @@ def test_a_port_that_another_process_was_given_is_not_given_out_though_nobody_li
     assert ports._claim(port)
 
 
-def test_servers_name_their_versions(kafka: Kafka, redis_server: Redis) -> None:
+def test_servers_report_their_versions(kafka: Kafka, redis_server: Redis) -> None:
     assert kafka.version == "Apache Kafka 4.1.0"
     with redis.Redis.from_url(redis_server.url) as client:
         info = client.info("server")

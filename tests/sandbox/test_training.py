@@ -21,7 +21,7 @@ def cache(tmp_path: Path, locks: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_training_makes_a_cache_that_java_starts_with(
+def test_training_creates_a_cache_that_java_can_start_with(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "_PRIORITY", ())  # on a busy machine it would wait for the other tests
@@ -61,7 +61,7 @@ def test_a_cache_that_crashes_java_is_removed_and_the_broker_starts(cache: Path,
     assert not cache.exists()
 
 
-def test_caches_of_environments_that_are_gone_are_removed(cache: Path, tmp_path: Path) -> None:
+def test_caches_of_deleted_environments_are_removed(cache: Path, tmp_path: Path) -> None:
     for age in range(4):
         (tmp_path / f"startup-{age}.aot").write_bytes(b"old")
     result = tmp_path / "result"

@@ -106,7 +106,7 @@ def test_missing_entities_are_imputed_named_and_counted() -> None:
 
 
 @pytest.mark.parametrize(("plan", "when_missing"), [(PLANE_NEEDED, "impute"), (ROUTE_SPARED, "dead-letter")])
-def test_a_row_without_an_entity_that_it_must_have_is_rejected(plan: str, when_missing: str) -> None:
+def test_a_row_without_a_required_entity_is_rejected(plan: str, when_missing: str) -> None:
     matrix = passed(features(table(), plan=plan, when_missing=when_missing))
     assert {each.row: each.detail for each in matrix.rejected} == {
         1: "entity 'plane' is stale: its features are older than `max_age` at key 'plane:N2'",
@@ -119,7 +119,7 @@ def test_a_row_without_an_entity_that_it_must_have_is_rejected(plan: str, when_m
     assert matrix.lookups.sum(1).tolist() == [6, 6]
 
 
-def test_a_rejected_row_says_all_that_it_lacks_and_is_rejected_once() -> None:
+def test_a_rejected_row_lists_all_missing_entities_and_is_rejected_once() -> None:
     matrix = passed(features(table(), when_missing="dead-letter"))
     assert [each.row for each in matrix.rejected] == [1, 3, 4]
     assert matrix.rejected[2].detail == (
@@ -128,7 +128,7 @@ def test_a_rejected_row_says_all_that_it_lacks_and_is_rejected_once() -> None:
     )
 
 
-def test_a_key_of_feast_is_told_as_people_write_it() -> None:
+def test_a_feast_key_is_shown_in_readable_form() -> None:
     plan = """
 entities:
   plane:
@@ -153,7 +153,7 @@ columns:
     }
 
 
-def test_rows_rejected_before_are_not_looked_up() -> None:
+def test_rows_that_are_already_rejected_are_not_looked_up() -> None:
     store = table()
     matrix = passed(features(store, when_missing="dead-letter", when_unavailable="dead-letter"), [None, None])
     assert store.asked == []
@@ -176,7 +176,7 @@ def test_a_batch_without_keys_needs_no_round_trip() -> None:
     assert not matrix.degraded
 
 
-def test_wait_hands_the_outage_on_and_asks_again_at_once() -> None:
+def test_wait_raises_the_outage_and_retries_at_once() -> None:
     store = table()
     waiting = features(store)
     store.down = True
@@ -188,7 +188,7 @@ def test_wait_hands_the_outage_on_and_asks_again_at_once() -> None:
     assert len(store.asked) == 4
 
 
-def test_impute_scores_without_features_whatever_the_policy_for_missing_ones() -> None:
+def test_impute_scores_without_features_regardless_of_when_missing() -> None:
     store = table()
     store.down = True
     rows: list[Row | None] = [{"tailnum": "N1", "origin": "JFK"}, None, {"tailnum": "N2", "origin": "LGA"}]
@@ -200,7 +200,7 @@ def test_impute_scores_without_features_whatever_the_policy_for_missing_ones() -
     assert matrix.lookups.tolist() == counts(plane={Lookup.UNAVAILABLE: 2}, route={Lookup.UNAVAILABLE: 2})
 
 
-def test_a_null_in_a_key_is_missing_also_while_the_store_is_down() -> None:
+def test_a_null_in_a_key_is_missing_even_while_the_store_is_down() -> None:
     store = table()
     store.down = True
     matrix = passed(features(store, plan=PLANE_NEEDED, when_unavailable="impute"), [{"tailnum": None, "origin": "JFK"}])
@@ -222,7 +222,7 @@ def test_dead_letter_rejects_every_good_row() -> None:
 
 
 @pytest.mark.parametrize("when_unavailable", ["impute", "dead-letter"])
-def test_a_store_that_failed_is_left_alone_for_a_while(when_unavailable: str) -> None:
+def test_a_failed_store_is_not_used_until_the_cool_down_ends(when_unavailable: str) -> None:
     store, seconds = table(), [100.0]
     going_on = features(store, when_unavailable=when_unavailable, seconds=seconds)
     store.down = True
@@ -258,7 +258,7 @@ def test_the_reason_of_a_fallback_is_known_while_it_lasts(policy: str) -> None:
     assert lookups.fallback_reason == ""
 
 
-def test_under_wait_there_is_no_fallback() -> None:
+def test_there_is_no_fallback_under_wait() -> None:
     store = table()
     waiting = features(store, when_unavailable="wait")
     store.down = True
@@ -273,7 +273,7 @@ def test_entities_need_a_store() -> None:
         features(None)
 
 
-def test_a_plan_without_entities_needs_none() -> None:
+def test_a_plan_without_entities_needs_no_store() -> None:
     plan = Plan.parse("columns: [{name: a, event: fare}]", "plan.yaml")
     matrix = passed(Asking(plan, None, "dead-letter", "dead-letter"), [{"fare": 2.0}])
     assert matrix.values.tolist() == [[2.0]]
@@ -283,7 +283,7 @@ def test_a_plan_without_entities_needs_none() -> None:
 
 
 @pytest.mark.parametrize("policy", ["wait", "impute", "dead-letter"])
-def test_an_idle_store_is_pinged_now_and_then(policy: str) -> None:
+def test_an_idle_store_is_pinged_periodically(policy: str) -> None:
     store, now = table(), [0.0]
     through = features(store, when_unavailable=policy, seconds=now)
     assert through.ping_if_idle() == ""

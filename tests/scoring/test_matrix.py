@@ -123,7 +123,7 @@ def assembled(rows: Sequence[Row | None], table: Table, plan: Plan = PLAN) -> Ma
 
 
 @given(rows, tables)
-def test_the_matrix_is_what_each_row_would_have_alone(
+def test_the_matrix_equals_that_of_each_row_on_its_own(
     rows: list[Row | None], entities: dict[str, dict[bytes, dict[str, float] | Lookup]]
 ) -> None:
     table = Table(entities)
@@ -175,12 +175,12 @@ def test_the_matrix_is_what_each_row_would_have_alone(
         ("event: day, part: month, categories: [1, 7, 12]", {"day": -1}, 2.0),
     ],
 )
-def test_what_a_field_becomes(column: str, row: Row, value: float) -> None:
+def test_a_field_is_converted_to_its_column_value(column: str, row: Row, value: float) -> None:
     plan = Plan.parse(f"columns: [{{name: a, {column}}}]", "plan.yaml")
     np.testing.assert_array_equal(assembled([row], Table({}), plan).values, np.array([[value]], np.float32))
 
 
-def test_a_row_is_rounded_once_it_is_complete() -> None:
+def test_a_row_is_rounded_only_after_all_columns_are_computed() -> None:
     text = "columns: [{name: a, event: distance}, {name: b, expression: a * 1e30 / 1e30 - 16777217}]"
     matrix = assembled([{"distance": 16777218.0}, {"distance": 16777219.0}], Table({}), Plan.parse(text, "plan.yaml"))
     np.testing.assert_array_equal(matrix.values, np.array([[16777218, 1], [16777220, 2]], np.float32))
@@ -189,7 +189,7 @@ def test_a_row_is_rounded_once_it_is_complete() -> None:
 @pytest.mark.parametrize(
     ("distance", "shown"), [(math.inf, "inf"), (-math.inf, "-inf"), (1e300, "1e+300"), (3.5e38, "3.5e+38")]
 )
-def test_an_infinity_costs_its_row_alone_and_is_named(distance: float, shown: str) -> None:
+def test_an_infinity_rejects_only_its_row_and_is_named(distance: float, shown: str) -> None:
     plan = Plan.parse("columns: [{name: a, event: fare}, {name: far, event: distance}]", "plan.yaml")
     matrix = assembled([{"fare": 1.0, "distance": value} for value in (2.0, distance, 4.0)], Table({}), plan)
     np.testing.assert_array_equal(matrix.values, [[1, 2], [np.nan, np.nan], [1, 4]])
@@ -218,7 +218,7 @@ def test_a_feature_may_be_infinite_or_nan_as_python_reads_it() -> None:
         assert not matrix.missing.any()
 
 
-def test_a_number_of_redis_or_of_an_expression_has_its_index_among_categories_too() -> None:
+def test_a_number_from_redis_or_an_expression_is_mapped_to_its_category_index() -> None:
     plan = Plan.parse(
         """
 entities: {plane: {key: "plane:{tailnum}", layout: hash, fields: [seats, year]}}

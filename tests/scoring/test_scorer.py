@@ -65,7 +65,7 @@ def test_the_same_batch_has_the_same_outcome(booster: Booster) -> None:
     assert first.scored_at == second.scored_at
 
 
-def test_the_time_that_it_is_given_is_the_one_that_look_ups_get(booster: Booster) -> None:
+def test_look_ups_use_the_given_time(booster: Booster) -> None:
     store = table()
     scorer(booster, store.fetch).score(events(ROWS), 12.25)
     assert store.times == [12.25]
@@ -78,7 +78,7 @@ def test_an_unavailable_store_is_left_to_the_caller(booster: Booster) -> None:
         scorer(booster, store.fetch).score(events(ROWS), 0.0)
 
 
-def test_it_tells_its_stages_in_order(booster: Booster) -> None:
+def test_the_scorer_enters_and_leaves_its_stages_in_order(booster: Booster) -> None:
     told: list[str] = []
 
     class Stage:

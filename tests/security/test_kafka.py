@@ -51,7 +51,7 @@ def settings_of(world: World) -> Settings:
 
 
 @pytest.mark.parametrize("listener", ["mtls", "plain", "scram", "oauth"])
-def test_check_finds_nothing_wrong_with_what_is_documented(wire: Wire, make_world: MakeWorld, listener: str) -> None:
+def test_check_accepts_every_documented_listener(wire: Wire, make_world: MakeWorld, listener: str) -> None:
     world = make_world(listener, wire.properties(listener))
     allow(wire, world)
     report = examine(settings_of(world))
@@ -60,7 +60,9 @@ def test_check_finds_nothing_wrong_with_what_is_documented(wire: Wire, make_worl
 
 @pytest.mark.parametrize("delivery", mainly("exactly-once"))
 @pytest.mark.parametrize("listener", mainly("oauth", ("mtls", "plain", "scram", "oauth")))
-def test_a_replica_scores(wire: Wire, make_world: MakeWorld, listener: str, delivery: str) -> None:
+def test_a_replica_scores_through_every_listener(
+    wire: Wire, make_world: MakeWorld, listener: str, delivery: str
+) -> None:
     world = make_world(listener, wire.properties(listener), kafka__delivery=delivery)
     allow(wire, world)
     world.send(range(500))
@@ -85,20 +87,23 @@ def by(listener: str, other: str) -> Make:
     return lambda wire: (other, wire.properties(listener) if listener != "plaintext" else {})
 
 
-def trusting_another(wire: Wire) -> tuple[str, dict[str, str]]:
+def trusting_the_wrong_ca(wire: Wire) -> tuple[str, dict[str, str]]:
     return "plain", wire.properties("plain") | {"ssl.ca.location": str(wire.wrong_ca)}
 
 
-def of_a_stranger(wire: Wire) -> tuple[str, dict[str, str]]:
+def with_untrusted_certificate(wire: Wire) -> tuple[str, dict[str, str]]:
     return "mtls", wire.properties("tls") | {k: v for k, v in certified(wire.stranger).items() if v}
 
 
-def of_yesterday(wire: Wire) -> tuple[str, dict[str, str]]:
+def with_expired_certificate(wire: Wire) -> tuple[str, dict[str, str]]:
     return "mtls", wire.properties("tls") | {k: v for k, v in certified(wire.old).items() if v}
 
 
 WRONG: dict[str, tuple[Make, str]] = {
-    "wrong CA": (trusting_another, r"certificate is not accepted: .*; ssl\.ca\.location must contain the authority"),
+    "wrong CA": (
+        trusting_the_wrong_ca,
+        r"certificate is not accepted: .*; ssl\.ca\.location must contain the authority",
+    ),
     "no CA": (on("plain", ssl_ca_location=None), r"not accepted: .*; ssl\.ca\.location must contain the authority"),
     "expired server": (on("expired"), r"certificate is not accepted: certificate has expired; renew the server's"),
     "other host": (
@@ -109,8 +114,11 @@ WRONG: dict[str, tuple[Make, str]] = {
         by("tls", "mtls"),
         r"requires a client certificate of an authority that it trusts: set ssl\.certificate\.location and",
     ),
-    "a stranger's certificate": (of_a_stranger, r"of an authority that it trusts: set ssl\.certificate\.location and"),
-    "expired client": (of_yesterday, r"does not accept the certificate in ssl\.certificate\.location"),
+    "a stranger's certificate": (
+        with_untrusted_certificate,
+        r"of an authority that it trusts: set ssl\.certificate\.location and",
+    ),
+    "expired client": (with_expired_certificate, r"does not accept the certificate in ssl\.certificate\.location"),
     "PLAIN password": (on("plain", sasl_password=GUESS), r"; check sasl\.username and sasl\.password"),
     "SCRAM password": (on("scram", sasl_password=GUESS), r"; check sasl\.username and sasl\.password"),
     "SCRAM user": (on("scram", sasl_username="nobody"), r"; check sasl\.username and sasl\.password"),
@@ -131,7 +139,7 @@ WRONG: dict[str, tuple[Make, str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_told_in_one_message(wire: Wire, make_world: MakeWorld, case: str) -> None:
+def test_a_security_problem_is_reported_in_one_message(wire: Wire, make_world: MakeWorld, case: str) -> None:
     choose, expected = WRONG[case]
     listener, properties = choose(wire)
     world = make_world(listener, properties)
@@ -142,7 +150,7 @@ def test_what_is_wrong_is_told_in_one_message(wire: Wire, make_world: MakeWorld,
         require_topics(settings_of(world).kafka)
 
 
-def test_a_file_that_is_not_there_is_a_wrong_configuration(wire: Wire, make_world: MakeWorld, tmp_path: Path) -> None:
+def test_a_missing_file_is_a_wrong_configuration(wire: Wire, make_world: MakeWorld, tmp_path: Path) -> None:
     world = make_world("tls", wire.properties("tls", ssl_ca_location=str(tmp_path / "none.pem")))
     problems = examine(settings_of(world)).problems
     assert problems
@@ -151,9 +159,7 @@ def test_a_file_that_is_not_there_is_a_wrong_configuration(wire: Wire, make_worl
         require_topics(settings_of(world).kafka)
 
 
-def test_a_certificate_that_is_replaced_is_used_without_a_restart(
-    wire: Wire, make_world: MakeWorld, tmp_path: Path
-) -> None:
+def test_a_replaced_certificate_is_used_without_a_restart(wire: Wire, make_world: MakeWorld, tmp_path: Path) -> None:
     own = pair(wire.authority, tmp_path, "own", "svc@example.org", common_name=USER)
     world = make_world("mtls", wire.properties("tls") | {k: v for k, v in certified(own).items() if v})
     allow(wire, world)
@@ -171,9 +177,7 @@ def test_a_certificate_that_is_replaced_is_used_without_a_restart(
     assert world.verify().repeated == 0
 
 
-def test_a_password_that_is_replaced_is_used_without_a_restart(
-    wire: Wire, make_world: MakeWorld, tmp_path: Path
-) -> None:
+def test_a_replaced_password_is_used_without_a_restart(wire: Wire, make_world: MakeWorld, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text(f"{PASSWORD}\n")
     properties = wire.properties("scram", sasl_password=None)

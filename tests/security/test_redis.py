@@ -14,7 +14,7 @@ from scorer.store.protocol import Request
 from scorer.store.redis.connect import connect
 from tests.certificates import Pair, pair, put, trusted
 from tests.security.wire import yesterday
-from tests.store.redis.servers import HASH, Custom, Fake, SentinelServer, passes_on
+from tests.store.redis.servers import HASH, Custom, Fake, SentinelServer, forwards_to
 
 MS = 5_000
 PASSWORD = "b@ttery:staple/"  # noqa: S105  of a server that lives for one test
@@ -65,7 +65,7 @@ def secured(request: pytest.FixtureRequest, real: Custom, tmp_path: Path) -> Ite
     authority = trustme.CA()
     trusted(authority, tmp_path)
     own = pair(authority, tmp_path, "server", "127.0.0.1")
-    with Fake(passes_on(real.port), context=context_of(authority, own, mutual=request.param)) as front:
+    with Fake(forwards_to(real.port), context=context_of(authority, own, mutual=request.param)) as front:
         yield Secured(real, authority, tmp_path, front.port)
 
 
@@ -83,14 +83,14 @@ def refusal(url: str) -> str:
     return str(refused.value)
 
 
-def test_an_acl_user_over_tls(secured: Secured) -> None:
+def test_an_acl_user_can_log_in_over_tls(secured: Secured) -> None:
     (secured.folder / "password").write_text(f"{PASSWORD}\n")
     assert seats(secured.url("scorer:b%40ttery%3Astaple%2F@")) == 7
     assert seats(secured.url("scorer@", password_file=secured.folder / "password")) == 7
 
 
 @pytest.mark.parametrize("secured", [True], indirect=True)
-def test_a_client_certificate(secured: Secured) -> None:
+def test_a_client_certificate_is_used_and_its_problems_are_reported(secured: Secured) -> None:
     own = secured.own()
     assert seats(secured.url(ssl_certfile=own.certificate, ssl_keyfile=own.key)) == 7
     needed = "the server requires a client certificate of an authority that it trusts"
@@ -100,18 +100,18 @@ def test_a_client_certificate(secured: Secured) -> None:
         assert refused in refusal(secured.url(ssl_certfile=wrong.certificate, ssl_keyfile=wrong.key))
 
 
-def test_what_is_wrong_with_the_server_is_told(secured: Secured) -> None:
+def test_a_problem_of_the_server_certificate_is_reported(secured: Secured) -> None:
     other = trusted(trustme.CA(), secured.folder, "other")
     assert "ssl_ca_certs must contain the authority that issued" in refusal(secured.url(ssl_ca_certs=other))
     assert "ssl_ca_certs must contain the authority that issued" in refusal(secured.url(ssl_ca_certs=None))
     assert "certificate is for another name" in refusal(secured.url(host="localhost"))
     expired = pair(secured.authority, secured.folder, "expired", "127.0.0.1", not_after=yesterday())
-    with Fake(passes_on(secured.server.port), context=context_of(secured.authority, expired, mutual=False)) as front:
+    with Fake(forwards_to(secured.server.port), context=context_of(secured.authority, expired, mutual=False)) as front:
         secured.port = front.port
         assert "renew the server's certificate" in refusal(secured.url())
 
 
-def test_a_wrong_login_is_told(secured: Secured) -> None:
+def test_a_wrong_login_is_reported(secured: Secured) -> None:
     assert "correct the user name or the password" in refusal(secured.url("scorer:wrong@"))
     assert "correct the user name or the password" in refusal(secured.url("nobody:wrong@"))
 
@@ -135,7 +135,7 @@ def test_files_are_read_again_for_each_connection(secured: Secured) -> None:
         store.fetch(REQUEST, 0.0)
 
 
-def test_a_password_file_must_be_there_and_the_only_password(secured: Secured) -> None:
+def test_a_password_file_must_exist_and_be_the_only_password(secured: Secured) -> None:
     with pytest.raises(Misconfigured, match="password_file: no file /nowhere; expected the path of a file"):
         connect(secured.url("scorer@", password_file=Path("/nowhere")), MS)
     (secured.folder / "password").write_text("\n")
@@ -147,7 +147,7 @@ def test_a_password_file_must_be_there_and_the_only_password(secured: Secured) -
 
 
 @pytest.mark.prove
-def test_sentinels_with_passwords_in_files(tmp_path: Path) -> None:
+def test_sentinels_can_have_their_passwords_in_files(tmp_path: Path) -> None:
     for name, content in (("password", PASSWORD), ("sentinel", "watch-tower")):
         (tmp_path / name).write_text(content)
     with Custom(tmp_path / "redis", requirepass=PASSWORD) as master:

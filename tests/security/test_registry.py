@@ -23,7 +23,9 @@ INT = {"type": "record", "name": "A", "fields": [{"name": "x", "type": "int"}]}
         ({"token_file": "secret"}, "Bearer one", "Bearer two"),
     ],
 )
-def test_a_secret_in_a_file_is_read_again(tmp_path: Path, chosen: dict[str, str], first: str, second: str) -> None:
+def test_a_secret_file_is_read_again_after_a_change(
+    tmp_path: Path, chosen: dict[str, str], first: str, second: str
+) -> None:
     put(tmp_path / "secret", "one\n")
     chosen = {name: str(tmp_path / value) if value == "secret" else value for name, value in chosen.items()}
     with serving() as stub:
@@ -36,13 +38,13 @@ def test_a_secret_in_a_file_is_read_again(tmp_path: Path, chosen: dict[str, str]
         assert [headers["Authorization"] for _, headers, _ in stub.asked] == [first, second]
 
 
-def test_a_file_without_a_secret_is_told(tmp_path: Path) -> None:
+def test_a_missing_secret_file_is_reported(tmp_path: Path) -> None:
     settings = RegistrySettings(url="http://127.0.0.1:1", token_file=tmp_path / "none")
     with pytest.raises(RegistryUnavailable, match=r"registry\.token_file: .*none cannot be read: No such file"):
         Registry(settings).by_id(1)
 
 
-def test_what_is_wrong_with_tls_is_told(tmp_path: Path) -> None:
+def test_a_tls_problem_is_reported(tmp_path: Path) -> None:
     authority = trustme.CA()
     ca, wrong = trusted(authority, tmp_path), trusted(trustme.CA(), tmp_path, "wrong")
     own = pair(authority, tmp_path, "server", "127.0.0.1")

@@ -45,7 +45,7 @@ def forms(secret: str) -> Iterator[str]:
         yield base64.b64encode(login.encode()).decode().rstrip("=")
 
 
-def betrayed(text: str, secrets: list[str], harmless: str) -> list[str]:
+def leaked_pieces(text: str, secrets: list[str], harmless: str) -> list[str]:
     """Return the pieces of secrets that are in a text, other than those that the configuration has anyway."""
     pieces = {
         form[at : at + PIECE] for secret in secrets for form in forms(secret) for at in range(len(form) - PIECE + 1)
@@ -104,7 +104,7 @@ def watched(folder: Path, environ: dict[str, str], port: int) -> str:
 
 def test_a_secret_is_found_in_every_form() -> None:
     for form in forms(odd("sasl")):
-        assert betrayed(f"<{form[3:-3]}>", [odd("sasl")], "")
+        assert leaked_pieces(f"<{form[3:-3]}>", [odd("sasl")], "")
 
 
 @pytest.mark.prove
@@ -134,4 +134,4 @@ def test_odd_secrets_appear_nowhere(wire: Wire, redis_url: str, tmp_path: Path, 
     assert "SASL" in said
     assert "status 401" in said
     assert "WRONGPASS" in said
-    assert betrayed(said, list(secrets.values()), (tmp_path / "scorer.yaml").read_text()) == []
+    assert leaked_pieces(said, list(secrets.values()), (tmp_path / "scorer.yaml").read_text()) == []

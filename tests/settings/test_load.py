@@ -8,7 +8,7 @@ from scorer.settings.groups import CacheSettings, FeatureSettings
 from tests.settings.conftest import RIGHT, Load, Problems, changed
 
 
-def test_the_least_there_can_be_has_the_defaults(read: Load, tmp_path: Path) -> None:
+def test_a_minimal_configuration_has_the_defaults(read: Load, tmp_path: Path) -> None:
     settings = read().settings
     assert settings.kafka.input_topics == ("flights",)
     assert settings.kafka.delivery == "at-least-once"
@@ -29,14 +29,14 @@ def test_the_least_there_can_be_has_the_defaults(read: Load, tmp_path: Path) -> 
     assert settings.shutdown.deadline_s == 25
 
 
-def test_features_have_defaults_once_they_are_there(read: Load) -> None:
+def test_an_empty_features_group_has_the_defaults(read: Load) -> None:
     features = read({"features": {}}).settings.features
     assert features is not None
     assert features.url == "redis://localhost:6379/0"
     assert (features.timeout_ms, features.when_unavailable, features.when_missing) == (100, "wait", "impute")
 
 
-def test_features_are_asked_for_each_time_unless_a_cache_is_given(read: Load) -> None:
+def test_features_are_not_cached_unless_a_cache_is_configured(read: Load) -> None:
     assert read({"features": {}}).settings.features == FeatureSettings(cache=None)
     loaded = read({"features.cache": {"ttl_ms": 500}})
     assert loaded.settings.features == FeatureSettings(cache=CacheSettings(ttl_ms=500, max_entries=100_000))
@@ -47,7 +47,7 @@ def test_features_are_asked_for_each_time_unless_a_cache_is_given(read: Load) ->
     assert off.sources["features.cache"] == "SCORER_FEATURES__CACHE"
 
 
-def test_a_setting_deep_in_groups_that_were_off_turns_them_on(read: Load) -> None:
+def test_a_nested_setting_turns_on_the_groups_around_it(read: Load) -> None:
     off = {"SCORER_FEATURES": "null", "SCORER_FEATURES__CACHE__TTL_MS": "7"}
     features = read({"features.url": "redis://h"}, off).settings.features
     assert features == FeatureSettings(cache=CacheSettings(ttl_ms=7))
@@ -112,7 +112,7 @@ def test_a_group_or_map_given_as_json_changes_only_the_keys_it_names(read: Load)
     assert loaded.settings.kafka.input_topics == ("x", "y")
 
 
-def test_a_group_is_json_in_the_file_too(read: Load, problems: Problems) -> None:
+def test_a_group_can_be_json_in_the_file_too(read: Load, problems: Problems) -> None:
     text = changed({}) + """http: '{"port": 7}'\n"""
     loaded = read(text)
     assert loaded.settings.http is not None
@@ -121,7 +121,7 @@ def test_a_group_is_json_in_the_file_too(read: Load, problems: Problems) -> None
     assert problem.where == f"http.port (scorer.yaml line {len(text.splitlines())})"
 
 
-def test_yaml_does_not_guess(read: Load) -> None:
+def test_yaml_values_are_not_converted_by_guessing(read: Load) -> None:
     text = changed({"kafka.group_id": "GROUP", "kafka.input_topics": ["TOPICS"], "model.version": "VERSION"})
     plain = {"GROUP": "010", "TOPICS": "0x10\n  - no\n  - 2024-01-01", "VERSION": "1.10"}
     for name, value in plain.items():
@@ -139,7 +139,7 @@ def test_json_booleans_and_numbers_are_written_as_librdkafka_reads_them(read: Lo
     assert settings.kafka.properties == {"a": "true", "b": "false", "c": "12345678901234567890", "d": "0.50"}
 
 
-def test_null_as_text_is_null_and_quoted_in_yaml_it_is_text(read: Load) -> None:
+def test_null_in_a_variable_or_flag_is_null_but_quoted_in_yaml_is_text(read: Load) -> None:
     assert read({"events.id": "null"}).settings.events.id == "null"
     assert read({"events.id": "x"}, {"SCORER_EVENTS__ID": "null"}).settings.events.id is None
     assert read({"events.id": "x"}, flags=["events.id=null"]).settings.events.id is None
@@ -190,15 +190,15 @@ def test_a_roll_out_state_in_a_file_needs_a_folder(read: Load, problems: Problem
 
 
 @pytest.mark.parametrize("address", ["s3://bucket/models/x", "mlflow:/x"])
-def test_an_address_of_models_is_no_relative_path(read: Load, address: str) -> None:
+def test_a_model_address_is_not_treated_as_a_relative_path(read: Load, address: str) -> None:
     assert read({"model.path": address}).settings.model.path == address
 
 
-def test_variables_without_the_prefix_are_not_ours(read: Load) -> None:
+def test_variables_without_the_prefix_are_ignored(read: Load) -> None:
     read({}, {"KAFKA__GROUP_ID": "x", "SCORERX": "y", "scorer_kafka__x": "z"})
 
 
-def test_settings_are_frozen_and_closed(read: Load) -> None:
+def test_settings_are_frozen_and_forbid_extra_keys(read: Load) -> None:
     settings = read().settings
     with pytest.raises(ValidationError):
         settings.batch.max_records = 3

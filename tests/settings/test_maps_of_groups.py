@@ -118,7 +118,7 @@ def test_a_map_of_groups_as_json_changes_only_the_keys_it_names(place: Place) ->
         ({}, ["outputs.eu=null"]),
     ],
 )
-def test_null_removes_a_group_of_an_earlier_source(place: Place, environ: dict[str, str], flags: list[str]) -> None:
+def test_null_removes_a_group_from_an_earlier_source(place: Place, environ: dict[str, str], flags: list[str]) -> None:
     both = HALF | {"us": {"topic": "b"}}
     assert place.outputs(both, environ, flags) == {"us": OutputSettings(topic="b")}
     assert place.outputs(both, environ, [*flags, "outputs.eu.topic=c"])["eu"] == OutputSettings(topic="c")
@@ -144,7 +144,7 @@ def test_null_removes_a_group_of_an_earlier_source(place: Place, environ: dict[s
         ({"NAME": {"topic": "a"}}, "outputs.NAME", "found the name 'NAME'", "expected lower-case letters and digits"),
     ],
 )
-def test_what_is_wrong_in_a_group_is_told_with_its_name_and_line(
+def test_a_problem_in_a_group_is_reported_with_its_name_and_line(
     place: Place, outputs: object, where: str, what: str, expected: str
 ) -> None:
     problem = place.problems(outputs)[0]
@@ -155,7 +155,7 @@ def test_what_is_wrong_in_a_group_is_told_with_its_name_and_line(
 
 
 @pytest.mark.parametrize("name", ["a.b", "a__b", "-a", "a_", "é", "a\n", "a-_b", "A"])
-def test_a_name_is_one_that_every_source_can_write(place: Place, name: str) -> None:
+def test_a_name_must_be_writable_in_every_source(place: Place, name: str) -> None:
     (problem,) = place.problems({name: {"topic": "a"}})
     assert problem.what == f"found the name '{name}'"
     others = place.load().settings.model_dump(by_alias=True)
@@ -164,7 +164,7 @@ def test_a_name_is_one_that_every_source_can_write(place: Place, name: str) -> N
         Wider.model_validate(others | {"outputs": {name: {"topic": "a"}}})
 
 
-def test_a_group_that_lacks_a_setting_says_which_and_how_to_give_it(place: Place) -> None:
+def test_a_missing_setting_of_a_group_is_reported_with_how_to_set_it(place: Place) -> None:
     found = place.problems({"eu": {}, "us": {"most": 1}})
     assert list(map(str, found)) == [
         f"outputs.{name}.topic: missing; expected text, in scorer.yaml or in SCORER_OUTPUTS__{name.upper()}__TOPIC"
@@ -172,7 +172,7 @@ def test_a_group_that_lacks_a_setting_says_which_and_how_to_give_it(place: Place
     ]
 
 
-def test_a_name_that_appears_twice_is_told(place: Place) -> None:
+def test_a_duplicate_name_is_reported(place: Place) -> None:
     twice = changed({}) + "outputs:\n  eu: {topic: a}\n  eu: {topic: b}\n"
     (problem,) = place.problems(twice)
     last = len(twice.splitlines())
@@ -203,7 +203,7 @@ def test_a_name_that_appears_twice_is_told(place: Place) -> None:
         ({"SCORER_OUTPUTS": "null"}, [], "outputs (SCORER_OUTPUTS): found null; expected a map of names to groups"),
     ],
 )
-def test_a_wrong_variable_or_flag_names_the_nearest(
+def test_the_error_for_a_wrong_variable_or_flag_names_the_nearest(
     place: Place, environ: dict[str, str], flags: list[str], said: str
 ) -> None:
     (problem,) = place.problems(HALF, environ, flags)
@@ -218,7 +218,7 @@ SECRETS = {
 }
 
 
-def test_secrets_in_groups_are_masked_and_known(place: Place) -> None:
+def test_secrets_in_groups_are_masked_and_redacted(place: Place) -> None:
     shown = mask(place.load({"eu": {"topic": "a"} | SECRETS}).settings)["outputs"]["eu"]
     assert shown["token"] == "********"  # noqa: S105  the mask, not a password
     assert shown["url"] == "redis://me:********@h:1"
@@ -270,7 +270,7 @@ def test_the_reference_has_the_settings_of_a_group_once_for_all_names() -> None:
     assert "**NAME**" not in markdown()
 
 
-def test_the_catalogue_has_a_group_for_all_names_and_finds_it_by_each() -> None:
+def test_the_catalogue_has_one_group_for_all_names_and_finds_it_by_any() -> None:
     assert CATALOGUE["outputs",].shape is Shape.GROUPS
     assert CATALOGUE["outputs", "NAME"].shape is Shape.GROUP
     found = CATALOGUE.find(("outputs", "eu", "tls", "ca"))
@@ -295,7 +295,7 @@ CHANGES = st.lists(st.tuples(st.lists(STEPS, max_size=4), VALUES), max_size=3)
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(outputs=GROUPS | TREES, variables=CHANGES, flags=CHANGES)
-def test_nothing_but_misconfigured_is_raised_and_what_is_loaded_has_its_sources(
+def test_only_misconfigured_is_raised_and_loaded_settings_have_sources(
     place: Place, outputs: object, variables: list[tuple[list[str], str]], flags: list[tuple[list[str], str]]
 ) -> None:
     environ = {"__".join(["SCORER_OUTPUTS", *path]).upper(): str(value) for path, value in variables}

@@ -64,7 +64,7 @@ from tests.settings.conftest import Problems
         ("http", 5, "found '5'", "expected a group with the keys host, port, token, token_file, tls or null"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_key_line_and_what_was_expected(
+def test_a_wrong_value_is_reported_with_its_key_line_and_expectation(
     problems: Problems, key: str, value: object, what: str, expected: str
 ) -> None:
     (problem,) = problems({key: value})
@@ -85,7 +85,7 @@ def test_a_wrong_value_is_told_with_its_key_line_and_what_was_expected(
         ("features.ur", "did you mean 'url'?"),
     ],
 )
-def test_an_unknown_key_in_the_file_names_the_nearest(problems: Problems, key: str, hint: str) -> None:
+def test_the_error_for_an_unknown_key_in_the_file_names_the_nearest(problems: Problems, key: str, hint: str) -> None:
     (problem,) = problems({key: 1})
     assert problem.where.startswith(f"{key} (scorer.yaml line ")
     assert problem.what == f"unknown key '{key.rpartition('.')[2]}'"
@@ -104,7 +104,7 @@ def test_an_unknown_key_in_the_file_names_the_nearest(problems: Problems, key: s
         ("SCORER_PORT_9464_TCP", "Kubernetes sets it for a Service named scorer"),
     ],
 )
-def test_an_unknown_variable_names_the_nearest(problems: Problems, variable: str, hint: str) -> None:
+def test_the_error_for_an_unknown_variable_names_the_nearest(problems: Problems, variable: str, hint: str) -> None:
     (problem,) = problems({}, {variable: "secret"})
     assert (problem.where, problem.what) == (variable, "unknown variable")
     assert problem.expected.startswith(hint)
@@ -125,14 +125,14 @@ def test_an_unknown_variable_names_the_nearest(problems: Problems, variable: str
         ),
     ],
 )
-def test_a_wrong_flag(problems: Problems, flag: str, where: str, what: str, expected: str) -> None:
+def test_a_wrong_flag_is_reported(problems: Problems, flag: str, where: str, what: str, expected: str) -> None:
     (problem,) = problems({}, flags=[flag])
     assert (problem.where, problem.what) == (where, what)
     assert problem.expected.startswith(expected)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "{}"])
-def test_what_is_required_is_told_key_by_key(problems: Problems, text: str) -> None:
+def test_every_missing_required_key_is_reported(problems: Problems, text: str) -> None:
     found = problems(text)
     required = [
         setting.dotted
@@ -146,12 +146,12 @@ def test_what_is_required_is_told_key_by_key(problems: Problems, text: str) -> N
     assert found[1].expected == "expected text, in scorer.yaml or in SCORER_KAFKA__GROUP_ID"
 
 
-def test_what_a_group_requires_is_told_once_the_group_is_there(problems: Problems) -> None:
+def test_a_missing_required_key_of_a_group_is_reported_if_the_group_is_set(problems: Problems) -> None:
     (problem,) = problems({"features.cache": {}})
     assert (problem.where, problem.what) == ("features.cache.ttl_ms", "missing")
 
 
-def test_a_key_that_is_refused_is_not_also_missing(problems: Problems) -> None:
+def test_a_refused_key_is_not_also_reported_as_missing(problems: Problems) -> None:
     (problem,) = problems({}, {"SCORER_KAFKA__INPUT_TOPICS": "flights"})
     assert str(problem) == (
         "kafka.input_topics (SCORER_KAFKA__INPUT_TOPICS): found 'flights'; "
@@ -159,14 +159,14 @@ def test_a_key_that_is_refused_is_not_also_missing(problems: Problems) -> None:
     )
 
 
-def test_all_problems_of_all_sources_come_together(problems: Problems) -> None:
+def test_all_problems_of_all_sources_are_reported_together(problems: Problems) -> None:
     changes = {"batch.max_records": "abc", "kafka.delivery": "once", "zzz": 1, "model.path": "${NOPE}"}
     found = problems(changes, {"SCORER_X": "1", "SCORER_HTTP__PORT": "-1"}, ["log.level=x", "nope"])
     assert len(found) == 8
     assert "kafka.delivery" in str(found)
 
 
-def test_the_first_of_several_wrong_topics_is_named_by_its_place(problems: Problems) -> None:
+def test_a_wrong_topic_in_a_list_is_named_by_its_index(problems: Problems) -> None:
     (problem,) = problems({"kafka.input_topics": ["a", "b c"]})
     assert problem.where == "kafka.input_topics[1] (scorer.yaml line 4)"
     assert problem.what == "found 'b c'"
@@ -181,7 +181,7 @@ def test_the_first_of_several_wrong_topics_is_named_by_its_place(problems: Probl
         ("a${", "found '${'"),
     ],
 )
-def test_a_variable_that_cannot_be_replaced(problems: Problems, value: str, what: str) -> None:
+def test_a_variable_that_cannot_be_replaced_is_reported(problems: Problems, value: str, what: str) -> None:
     (problem,) = problems({"http.port": value}, os.environ)
     assert problem.where.startswith("http.port (scorer.yaml line ")
     assert problem.what == what
@@ -209,12 +209,12 @@ def test_a_variable_that_cannot_be_replaced(problems: Problems, value: str, what
         ("&a log: &b {level: *b}", "nested too deeply", ""),
     ],
 )
-def test_a_file_that_is_not_a_map_of_settings(problems: Problems, text: str, where: str, what: str) -> None:
+def test_a_file_that_is_not_a_map_of_settings_is_reported(problems: Problems, text: str, where: str, what: str) -> None:
     told = [str(problem) for problem in problems(text)]
     assert any(where in line and what in line for line in told), told
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "bytes.yaml").write_bytes(b"a: \xff")
     for name, what in [("none.yaml", "no such file"), (".", "cannot be read"), ("bytes.yaml", "not YAML")]:
         with pytest.raises(Misconfigured, match=what):
@@ -247,7 +247,7 @@ def test_nothing_but_misconfigured_is_raised(
 
 @FUZZ
 @given(text=st.text(alphabet=st.sampled_from("ab:{}[]&*!|>-?#%@'\"\\ \n\t$,~0")) | st.text())
-def test_no_text_is_more_than_misconfigured(tmp_path: Path, text: str) -> None:
+def test_no_settings_text_raises_anything_but_misconfigured(tmp_path: Path, text: str) -> None:
     file = tmp_path / "text.yaml"
     file.write_text(text, encoding="utf-8", errors="surrogatepass")
     with pytest.raises(Misconfigured):

@@ -11,7 +11,7 @@ from tests.settings.conftest import Load, Problems
 
 
 @pytest.mark.parametrize("name", [*REFUSED, "error_cb", "stats_cb", "on_delivery", "opaque"])
-def test_a_property_that_would_break_a_promise_is_refused_with_the_reason(problems: Problems, name: str) -> None:
+def test_a_property_that_would_break_a_guarantee_is_refused_with_the_reason(problems: Problems, name: str) -> None:
     (problem,) = problems({"kafka.properties": {name: "1", "linger.ms": 5}})
     assert problem.where.startswith(f"kafka.properties.{name} (scorer.yaml line ")
     assert problem.expected.startswith("refused: ")
@@ -25,12 +25,12 @@ def test_a_limited_property_is_refused_outside_its_limits(problems: Problems, na
     assert problem.expected.startswith("expected a whole number from 1 to ")
 
 
-def test_each_refused_property_is_a_problem_of_its_own(problems: Problems) -> None:
+def test_each_refused_property_is_a_separate_problem(problems: Problems) -> None:
     found = problems({"kafka.properties": {"acks": 1, "group.id": "x", "retries": 0}})
     assert len(found) == 3
 
 
-def test_the_rest_is_the_user_s_to_tune(read: Load) -> None:
+def test_all_other_properties_can_be_tuned(read: Load) -> None:
     allowed = {"linger.ms": 5, "max.in.flight": 5, "retries": 10, "group.protocol": "consumer", "client.rack": "a"}
     properties = read({"kafka.properties": allowed}).settings.kafka.properties
     assert properties == {name: str(value) for name, value in allowed.items()}
@@ -47,7 +47,7 @@ def test_exactly_once_reads_committed_records_only(read: Load, problems: Problem
 
 
 @pytest.mark.parametrize("name", [*REFUSED, *LIMITED])
-def test_what_is_refused_is_a_property_that_librdkafka_has(name: str) -> None:
+def test_every_refused_property_exists_in_librdkafka(name: str) -> None:
     """A misspelt name in the table would allow the real property."""
     unknown = "No such configuration property"
     assert unknown in complaint(f"{name}.x")
@@ -87,7 +87,7 @@ def test_a_secret_property_is_masked(read: Load, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ssl.certificate.pem", "ssl.ca.pem", "ssl.key.location", "sasl.username"])
-def test_what_is_public_is_shown(read: Load, name: str) -> None:
+def test_a_public_property_is_shown(read: Load, name: str) -> None:
     assert mask(read({"kafka.properties": {name: "shown"}}).settings)["kafka"]["properties"] == {name: "shown"}
 
 
@@ -141,7 +141,7 @@ def test_the_password_of_a_url_is_masked(read: Load, url: str, shown: str) -> No
         ("s3cret", "********"),
     ],
 )
-def test_nothing_is_shown_of_a_url_in_which_no_one_can_tell_what_the_password_is(url: str, shown: str) -> None:
+def test_the_ambiguous_part_of_a_malformed_url_is_masked(url: str, shown: str) -> None:
     assert masked(("features", "url"), url) == shown
 
 
@@ -178,7 +178,7 @@ def test_a_value_that_looks_like_a_secret_is_masked_whatever_its_name(
     assert mask(read({"kafka.properties": {name: value}}).settings)["kafka"]["properties"] == {name: shown}
 
 
-def test_a_login_among_the_brokers_is_masked(read: Load) -> None:
+def test_a_login_in_the_bootstrap_servers_is_masked(read: Load) -> None:
     servers = "SASL_SSL://me:s3cret@h:9093"
     shown = mask(read({"kafka.bootstrap_servers": servers}).settings)["kafka"]["bootstrap_servers"]
     assert shown == "SASL_SSL://me:********@h:9093"
@@ -195,36 +195,36 @@ def test_a_login_among_the_brokers_is_masked(read: Load) -> None:
         ({"kafka.group_id": "${MY_TOKEN}"}, {"MY_TOKEN": "s3@cret"}, []),
     ],
 )
-def test_a_secret_is_known_once_settings_are_read(
+def test_a_secret_is_redacted_once_settings_are_read(
     read: Load, changes: dict[str, object], environ: dict[str, str], flags: list[str]
 ) -> None:
     read(changes, environ, flags)
     assert redaction.redact("it was s3@cret") == "it was ********"
 
 
-def test_what_is_no_secret_stays_readable(read: Load) -> None:
+def test_text_that_is_not_secret_stays_readable(read: Load) -> None:
     read({"features.url": "redis://me:s3cret@localhost:${PORT}/0", "kafka.group_id": "delays"}, {"PORT": "6379"})
     assert redaction.redact("me at localhost:6379 in delays") == "me at localhost:6379 in delays"
 
 
 @pytest.mark.parametrize("value", ["*hunter2", "!hunter2", "!hunter2!x"])
 @pytest.mark.parametrize("key", ["kafka: {properties: {sasl.password: ", "features: {url: "])
-def test_a_password_that_yaml_takes_for_something_else_is_not_repeated(
-    problems: Problems, key: str, value: str
-) -> None:
+def test_a_password_that_yaml_misreads_is_not_repeated(problems: Problems, key: str, value: str) -> None:
     told = " ".join(map(str, problems(f"{key}{value}}}}}")))
     assert "hun" not in told
     assert "quote" in told
 
 
-def test_a_password_behind_a_flag_without_a_value_is_not_repeated(problems: Problems) -> None:
+def test_a_password_in_a_flag_without_a_value_is_not_repeated(problems: Problems) -> None:
     for flag in ("redis://me:hunter2@h", "kafka.properties.sasl.password:hunter2"):
         (problem,) = problems({}, flags=[flag])
         assert "hunter2" not in str(problem)
 
 
 @pytest.mark.parametrize(("blank", "encoded"), [(" ", "%20"), ("\n", "%0A"), ("\t", "%09"), ("\u2003", "%E2%80%83")])
-def test_a_url_with_a_blank_says_how_to_encode_it(problems: Problems, blank: str, encoded: str) -> None:
+def test_the_error_for_a_url_with_a_blank_explains_how_to_encode_it(
+    problems: Problems, blank: str, encoded: str
+) -> None:
     (problem,) = problems({"features.url": f"redis://me:hun{blank}ter2@h"})
     assert "hun" not in str(problem)
     assert "ter2" not in str(problem)

@@ -34,7 +34,7 @@ def test_the_path_is_shown_and_relative_to_the_configuration(read: Load, tmp_pat
     assert mask(read({"features.url": url}).settings)["features"]["url"] == url
 
 
-def test_files_that_are_missing_are_told_together(read: Load) -> None:
+def test_missing_files_are_reported_together(read: Load) -> None:
     kafka = read({"kafka.property_files": {"sasl.username": "none", "sasl.password": "neither"}}).settings.kafka
     with pytest.raises(Misconfigured) as refused:
         consumer_properties(kafka, BatchSettings())
@@ -42,7 +42,7 @@ def test_files_that_are_missing_are_told_together(read: Load) -> None:
     assert found == ["sasl.username", "sasl.password"]
 
 
-def test_a_user_in_a_file_is_named_and_is_no_secret(read: Load, tmp_path: Path) -> None:
+def test_a_user_name_in_a_file_is_shown_and_not_a_secret(read: Load, tmp_path: Path) -> None:
     put(tmp_path / "user", "flights\n")
     put(tmp_path / "password", "hunter-2-hunter\n")
     files = {"sasl.username": "user", "sasl.password": "password"}
@@ -66,14 +66,16 @@ def test_a_user_in_a_file_is_named_and_is_no_secret(read: Load, tmp_path: Path) 
         ),
     ],
 )
-def test_what_is_wrong_is_told(problems: Problems, changes: dict[str, object], where: str, expected: str) -> None:
+def test_invalid_settings_are_reported(
+    problems: Problems, changes: dict[str, object], where: str, expected: str
+) -> None:
     (problem,) = problems(changes)
     assert problem.where.startswith(where)
     assert problem.expected.startswith(expected)
     assert "s3cret" not in str(problem)
 
 
-def test_new_clients_are_due_once_a_change_has_stayed_and_can_be_used(read: Load, tmp_path: Path) -> None:
+def test_new_clients_are_due_once_a_change_is_stable_and_usable(read: Load, tmp_path: Path) -> None:
     seconds = [0.0]
     put(tmp_path / "batch", "1000")
     kafka = read(

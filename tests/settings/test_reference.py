@@ -11,7 +11,7 @@ def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text() == markdown(), "run: python -m scorer.settings.reference > docs/configuration.md"
 
 
-def test_every_setting_has_a_meaning_and_words_for_what_it_expects() -> None:
+def test_every_setting_has_a_meaning_and_an_expectation() -> None:
     for setting in CATALOGUE.values():
         assert setting.meaning
         assert setting.expects

@@ -26,7 +26,7 @@ def test_the_schema_may_be_left_to_the_registry(read: Load) -> None:
     assert settings.predictions.register_schema
 
 
-def test_a_registry_is_given_by_variables_and_flags_as_well(read: Load) -> None:
+def test_a_registry_can_be_set_by_variables_and_flags(read: Load) -> None:
     environ = {"SCORER_REGISTRY__URL": "http://a,http://b", "SCORER_REGISTRY__TLS__CA": "ca.pem"}
     settings = read({"events.framing": "confluent"}, environ, ["predictions.register=false"]).settings
     assert settings.registry is not None
@@ -58,7 +58,7 @@ def test_the_framing_needs_a_registry(problems: Problems, group: str) -> None:
         ({"url": "http://a", "oauth": OAUTH | {"scope": "x"}}, "registry.oauth", "'scope' is unknown; known here: be"),
     ],
 )
-def test_what_is_wrong_is_told(problems: Problems, registry: dict[str, Any], where: str, expected: str) -> None:
+def test_invalid_settings_are_reported(problems: Problems, registry: dict[str, Any], where: str, expected: str) -> None:
     (problem,) = problems({f"registry.{key}": value for key, value in registry.items()})
     assert problem.where.startswith(where)
     assert problem.expected.startswith(expected)
@@ -73,19 +73,19 @@ def test_what_is_wrong_is_told(problems: Problems, registry: dict[str, Any], whe
         ("url", "https://svc:s3cret@registry:8081", "https://svc:********@registry:8081"),
     ],
 )
-def test_secrets_are_masked_and_known(read: Load, key: str, value: str, shown: str) -> None:
+def test_secrets_are_masked_and_redacted(read: Load, key: str, value: str, shown: str) -> None:
     settings = read({"registry.url": "https://a"} | {f"registry.{key}": value}).settings
     assert mask(settings)["registry"][key] == shown
     assert "s3cret" not in redaction.redact("the registry said s3cret")
 
 
-def test_the_secret_of_oauth_is_masked_and_known(read: Load) -> None:
+def test_the_oauth_secret_is_masked_and_redacted(read: Load) -> None:
     settings = read({"registry.url": "https://a", "registry.oauth": OAUTH}).settings
     assert mask(settings)["registry"]["oauth"] == OAUTH | {"bearer.auth.client.secret": "********"}
     assert "s3cret" not in redaction.redact("the issuer said s3cret")
 
 
-def test_a_secret_in_a_list_of_addresses_is_known(read: Load) -> None:
+def test_a_secret_in_a_list_of_addresses_is_masked_and_redacted(read: Load) -> None:
     settings = read({"registry.url": ["https://x", "https://svc:s3cret@y"]}).settings
     assert "s3cret" not in str(mask(settings))
     assert "s3cret" not in redaction.redact("the registry said s3cret")
@@ -108,7 +108,7 @@ def test_a_secret_in_a_list_of_addresses_is_known(read: Load) -> None:
         ({"token_file": "f", "oauth": OAUTH}, "registry.oauth", "expected one of registry.user, registry.token and "),
     ],
 )
-def test_a_secret_is_given_once(problems: Problems, registry: dict[str, Any], where: str, told: str) -> None:
+def test_a_secret_may_be_set_only_once(problems: Problems, registry: dict[str, Any], where: str, told: str) -> None:
     (problem,) = problems({f"registry.{key}": value for key, value in ({"url": "http://a"} | registry).items()})
     assert problem.where.startswith(where)
     assert told in str(problem)

@@ -70,7 +70,7 @@ N2: Row = {"tailnum": "N2", "origin": "JFK"}
 BOTH_KEYS = [b"plane:N1", b"route:JFK"]
 
 
-def test_an_answer_is_used_until_its_time_is_over() -> None:
+def test_an_entry_is_used_until_its_ttl_expires() -> None:
     replica = Replica(wire())
     first = replica.score(N1).values
     replica.now = TTL - 0.25
@@ -82,7 +82,7 @@ def test_an_answer_is_used_until_its_time_is_over() -> None:
     assert replica.store.asked == [BOTH_KEYS] * 2
 
 
-def test_use_does_not_lengthen_its_time() -> None:
+def test_a_hit_does_not_extend_the_ttl() -> None:
     replica = Replica(wire())
     for quarter in range(int(3 * TTL * 4)):
         replica.now = quarter / 4
@@ -90,7 +90,7 @@ def test_use_does_not_lengthen_its_time() -> None:
     assert replica.store.asked == [BOTH_KEYS] * 3
 
 
-def test_its_time_begins_before_the_question_is_sent() -> None:
+def test_the_ttl_starts_before_the_request_is_sent() -> None:
     class Slow(Wire):
         def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
             replica.now = 1.0
@@ -114,7 +114,7 @@ def test_only_uncached_keys_are_requested_and_in_one_round_trip() -> None:
     assert (plane.reused, route.reused) == (1, 1)
 
 
-def test_without_a_cache_nothing_is_said_of_one() -> None:
+def test_no_cache_hits_are_reported_without_a_cache() -> None:
     assert [found.reused for found in Replica(wire(), max_entries=None).look_up(N1)] == [None, None]
 
 
@@ -128,7 +128,7 @@ def test_missing_and_invalid_results_are_cached_too() -> None:
     assert len(replica.store.asked) == 1
 
 
-def test_what_is_kept_grows_stale() -> None:
+def test_a_cached_entity_can_become_stale() -> None:
     replica = Replica(Wire({b"plane:N1": hashed(100, changed=-58), b"plane:N2": hashed(200, changed=-60.25)}))
     replica.now = 2.0
     plane = replica.look_up(N1, N2)[0]
@@ -141,7 +141,7 @@ def test_what_is_kept_grows_stale() -> None:
     assert plane.absent.all()
 
 
-def test_while_the_store_is_unavailable_a_fully_cached_batch_is_scored() -> None:
+def test_a_fully_cached_batch_is_scored_while_the_store_is_unavailable() -> None:
     replica = Replica(wire())
     first = replica.score(N1).values
     replica.store.down, replica.now = True, TTL - 0.25
@@ -155,7 +155,7 @@ def test_while_the_store_is_unavailable_a_fully_cached_batch_is_scored() -> None
         replica.score(N1)
 
 
-def test_that_the_store_could_not_answer_is_never_kept() -> None:
+def test_an_outage_of_the_store_is_never_cached() -> None:
     replica = Replica(wire(), when_unavailable="impute")
     replica.score(N2)
     replica.store.down, replica.now = True, 1.0
@@ -166,7 +166,7 @@ def test_that_the_store_could_not_answer_is_never_kept() -> None:
     assert replica.score(N1).values[0, 0] == 100
 
 
-def test_a_new_answer_takes_the_place_of_the_oldest() -> None:
+def test_a_new_entry_replaces_the_oldest() -> None:
     store = Wire({b"plane:%d" % number: hashed(number) for number in range(WAYS + 1)})
     replica = Replica(store)
     for number in range(WAYS + 1):
@@ -177,7 +177,7 @@ def test_a_new_answer_takes_the_place_of_the_oldest() -> None:
     np.testing.assert_array_equal(plane.values[:, 0], range(WAYS + 1))
 
 
-def test_a_batch_of_more_keys_than_are_kept_is_scored_all_the_same() -> None:
+def test_a_batch_with_more_keys_than_the_cache_holds_is_still_scored() -> None:
     store = Wire({b"plane:%d" % number: hashed(number) for number in range(5 * WAYS)})
     replica = Replica(store, max_entries=1)
     rows: list[Row] = [{"tailnum": str(number)} for number in range(5 * WAYS)]
@@ -186,7 +186,7 @@ def test_a_batch_of_more_keys_than_are_kept_is_scored_all_the_same() -> None:
     assert [len(keys) for keys in store.asked] == [5 * WAYS, 4 * WAYS, 4 * WAYS]
 
 
-def test_half_as_many_keys_as_there_is_room_for_are_nearly_all_kept() -> None:
+def test_nearly_all_keys_are_cached_when_they_half_fill_the_cache() -> None:
     keys = 128
     rows: list[Row] = [{"tailnum": str(number)} for number in range(keys)]
     replica = Replica(wire(), max_entries=2 * keys)
@@ -197,7 +197,7 @@ def test_half_as_many_keys_as_there_is_room_for_are_nearly_all_kept() -> None:
 
 
 @pytest.mark.parametrize("longer", [0, 1])
-def test_a_key_that_is_too_long_is_not_kept(longer: int) -> None:
+def test_a_key_that_is_too_long_is_not_cached(longer: int) -> None:
     row: Row = {"tailnum": "N" * (KEY_ROOM - len("plane:") + longer)}
     replica = Replica(wire())
     for _ in range(2):
@@ -205,7 +205,7 @@ def test_a_key_that_is_too_long_is_not_kept(longer: int) -> None:
     assert len(replica.store.asked) == 1 + longer
 
 
-def test_a_key_is_known_by_its_bytes_and_not_by_its_hash() -> None:
+def test_keys_are_compared_by_their_bytes_and_not_only_by_their_hash() -> None:
     replica = Replica(wire())
     replica.look_up(N1)
     assert replica.asking.lookups

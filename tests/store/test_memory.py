@@ -41,7 +41,7 @@ FEATURES = st.fixed_dictionaries(
 )
 
 
-def test_a_mapping_answers_as_redis_does(redis_url: str) -> None:
+def test_a_mapping_returns_the_same_features_as_redis(redis_url: str) -> None:
     requests = [Request(entity, [f"{entity.name}:{key}".encode() for key in ("1", "ä", "3")]) for entity in ENTITIES]
 
     with redis.Redis.from_url(redis_url) as client, closing(connect(redis_url, 10_000)) as store:

@@ -43,7 +43,7 @@ def with_output(history: History, index: int, **changed: Any) -> History:
     return replace(history, outputs=outputs)
 
 
-def test_what_is_right_is_found_right() -> None:
+def test_a_correct_history_has_no_findings() -> None:
     assert check(right()) == {}
     assert check(right((0, 4), (1, 4), (0, 5))) == {}
 
@@ -60,7 +60,7 @@ def swapped(history: History) -> History:
     return replace(history, outputs=outputs, samples=())
 
 
-def dead_letter_too(history: History) -> History:
+def with_extra_dead_letter(history: History) -> History:
     extra = history.outputs[2]._replace(dead=True, offset=1)
     return replace(history, outputs=[*history.outputs, extra], repeats_allowed=1)
 
@@ -81,16 +81,16 @@ WRONGS: list[tuple[Kind, Callable[[History], History]]] = [
 
 
 @pytest.mark.parametrize(("kind", "spoil"), WRONGS, ids=[f"{kind}-{n}" for n, (kind, _) in enumerate(WRONGS)])
-def test_one_wrong_is_found_and_nothing_else(kind: Kind, spoil: Callable[[History], History]) -> None:
+def test_a_single_fault_is_the_only_finding(kind: Kind, spoil: Callable[[History], History]) -> None:
     assert list(check(spoil(right()))) == [kind]
 
 
-def test_a_prediction_and_a_dead_letter_of_one_event_are_found() -> None:
-    assert Kind.BOTH in check(dead_letter_too(right()))
+def test_a_prediction_and_a_dead_letter_for_the_same_event_are_found() -> None:
+    assert Kind.BOTH in check(with_extra_dead_letter(right()))
 
 
 @pytest.mark.parametrize("changed", [{"source": (0, 99)}, {"source": (7, 0)}, {"uid": "payment-99"}])
-def test_an_output_of_no_input_is_found(changed: dict[str, Any]) -> None:
+def test_an_output_without_an_input_is_found(changed: dict[str, Any]) -> None:
     history = right()
     stranger = history.outputs[0]._replace(**changed)
     found = check(replace(history, outputs=[*history.outputs, stranger], repeats_allowed=1))
@@ -101,19 +101,19 @@ def test_a_repeat_with_another_score_is_found() -> None:
     assert set(check(with_output(right((0, 1)), -1, score=0.5))) == {Kind.UNLIKE, Kind.WRONG}
 
 
-def test_a_dead_letter_of_an_event_and_a_prediction_of_none_are_wrong() -> None:
+def test_a_dead_letter_for_a_good_event_or_a_prediction_for_a_bad_one_is_wrong() -> None:
     history = right()
     index = next(index for index, each in enumerate(history.outputs) if each.dead)
     assert set(check(with_output(history, index, dead=False, score=0.5))) == {Kind.WRONG}
     assert set(check(with_output(history, 0, dead=True))) == {Kind.WRONG}
 
 
-def test_a_repeat_that_begins_again_further_back_is_in_order() -> None:
+def test_a_repeat_that_restarts_further_back_is_in_order() -> None:
     history = right((0, 1), (0, 2), (1, 0))
     assert Kind.REORDERED not in check(history)
 
 
-def test_a_commit_is_held_against_the_ends_of_its_own_time() -> None:
+def test_a_commit_is_compared_with_the_end_offsets_at_its_time() -> None:
     history = right()
     late = Sample({0: 2, 1: 0}, {(False, 0): 2, (True, 0): 0})  # (0, 1) was written third
     assert set(check(replace(history, samples=[late, history.samples[-1]]))) == {Kind.AHEAD}

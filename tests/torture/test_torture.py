@@ -14,7 +14,7 @@ PATIENCE = 6  # how many times the requested duration a run may take on a slow m
 
 @pytest.mark.parametrize("seed", [1])
 @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
-def test_nothing_is_lost_doubled_or_reordered_whatever_is_done(
+def test_nothing_is_lost_duplicated_or_reordered_under_any_faults(
     tmp_path: Path, delivery: str, seed: int, request: pytest.FixtureRequest
 ) -> None:
     wanted: float = request.config.getoption("--torture-seconds")

@@ -42,7 +42,7 @@ def login(bootstrap: str, user: str, password: str) -> Admin:
     return Admin(settings(bootstrap, security_protocol="sasl_plaintext", **given), seconds=5)
 
 
-def test_topics_are_described_and_absent_ones_left_out(admin: Admin, make_topic: MakeTopic) -> None:
+def test_topics_are_described_and_missing_ones_omitted(admin: Admin, make_topic: MakeTopic) -> None:
     name = make_topic("flights", partitions=3, max_message_bytes="5000")
     found = admin.topics([name, f"{name}-absent", name])
     assert list(found) == [name]
@@ -59,7 +59,7 @@ def test_topics_are_described_and_absent_ones_left_out(admin: Admin, make_topic:
     }
 
 
-def test_creating_is_idempotent_and_says_what_was_new(admin: Admin) -> None:
+def test_creating_topics_is_idempotent_and_returns_the_new_ones(admin: Admin) -> None:
     one, two = (Topic(f"made-{uuid4().hex}", 2), Topic(f"made-{uuid4().hex}", 5, config={"retention.ms": "-1"}))
     assert admin.create([one]) == [one.name]
     assert admin.create([one, two]) == [two.name]
@@ -69,7 +69,7 @@ def test_creating_is_idempotent_and_says_what_was_new(admin: Admin) -> None:
     assert found[two.name].config["retention.ms"] == "-1"
 
 
-def test_a_topic_that_the_brokers_refuse_says_why(admin: Admin) -> None:
+def test_a_topic_that_the_brokers_refuse_is_reported_with_the_reason(admin: Admin) -> None:
     with pytest.raises(Fatal, match=r"cannot create topic bad: .*replication factor of 3"):
         admin.create([Topic("bad", 1, replicas=3)])
 
@@ -105,7 +105,7 @@ def test_lag_is_counted_in_offsets_by_partition_with_its_member(
         consumer.close()
 
 
-def test_the_first_question_about_a_group_waits_for_its_coordinator(own_kafka: Kafka) -> None:
+def test_the_first_request_about_a_group_waits_for_its_coordinator(own_kafka: Kafka) -> None:
     admin = Admin(settings(own_kafka.bootstrap), seconds=20)
     admin.create([Topic("flights", 1)])
     assert admin.lag("delays", admin.topics(["flights"]).values(), "earliest").state == "dead"
@@ -124,7 +124,7 @@ runpy.run_path({probe!r}, run_name="__main__")
 
 
 @pytest.mark.parametrize("times", [2, 1_000])
-def test_a_client_that_crashes_over_a_question_about_a_group_is_replaced(
+def test_a_client_that_crashes_on_a_request_about_a_group_is_replaced(
     admin: Admin, make_topic: MakeTopic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     script = tmp_path / "probe.py"
@@ -138,7 +138,7 @@ def test_a_client_that_crashes_over_a_question_about_a_group_is_replaced(
             admin.lag("delays", topics, "earliest")
 
 
-def test_records_that_retention_deleted_are_no_lag(
+def test_records_deleted_by_retention_do_not_count_as_lag(
     admin: Admin, kafka_settings: KafkaSettings, make_topic: MakeTopic
 ) -> None:
     name = make_topic("flights")
@@ -148,7 +148,7 @@ def test_records_that_retention_deleted_are_no_lag(
     assert admin.lag(kafka_settings.group_id, topics, "earliest").total == 4
 
 
-def test_brokers_that_are_not_there_are_unavailable_with_the_reason() -> None:
+def test_unreachable_brokers_are_reported_with_the_reason() -> None:
     with pytest.raises(
         Unavailable, match=r"kafka: 127\.0\.0\.1:1 does not answer: .*Connection refused; check kafka\."
     ):

@@ -21,12 +21,12 @@ def test_safe_topics_cause_no_warning() -> None:
         (Topic("out", 4, 3, SAFE | {"unclean.leader.election.enable": "true"}), "out: unclean.leader.election.enable"),
     ],
 )
-def test_an_output_that_could_lose_what_it_acknowledged_is_a_concern(topic: Topic, said: str) -> None:
+def test_an_output_that_could_lose_acknowledged_writes_is_a_concern(topic: Topic, said: str) -> None:
     (concern,) = durability_concerns(THREE, [], [topic])
     assert concern.startswith(said)
 
 
-def test_few_brokers_cannot_hold_more_replicas() -> None:
+def test_few_topic_replicas_are_no_concern_in_a_small_cluster() -> None:
     assert durability_concerns(Cluster(2), [], [Topic("out", 4, 1, SAFE | {"min.insync.replicas": "1"})]) == []
 
 
@@ -44,7 +44,7 @@ def test_an_input_that_could_lose_events_before_they_are_read_is_a_concern(confi
 
 
 @pytest.mark.parametrize(("timeout", "problems"), [("900000", 0), ("900001", 1)])
-def test_transactions_longer_than_the_brokers_allow_are_wrong(timeout: str, problems: int) -> None:
+def test_a_transaction_timeout_above_that_of_the_brokers_is_a_problem(timeout: str, problems: int) -> None:
     kafka = KafkaSettings(
         bootstrap_servers="none:1",
         group_id="g",
@@ -59,6 +59,6 @@ def test_transactions_longer_than_the_brokers_allow_are_wrong(timeout: str, prob
     assert transaction_problems(kafka.model_copy(update={"delivery": "at-least-once"}), THREE) == []
 
 
-def test_a_real_cluster_says_what_it_is(kafka_settings: KafkaSettings) -> None:
+def test_a_real_cluster_is_described(kafka_settings: KafkaSettings) -> None:
     config = {"transaction.max.timeout.ms": "900000", "socket.request.max.bytes": "104857600"}
     assert Admin(kafka_settings).cluster() == Cluster(1, config)

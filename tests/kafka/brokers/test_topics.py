@@ -15,7 +15,7 @@ from scorer.kafka.brokers.topics import (
 TYPE = "message.timestamp.type"
 
 
-def test_a_dead_letter_topic_as_it_is_made_raises_no_concern() -> None:
+def test_a_dead_letter_topic_as_created_raises_no_concern() -> None:
     inputs = [Topic("flights", 4, 1, {"max.message.bytes": "200000000"}), Topic("others", 4)]
     assert dead_letter_concerns(dead_letter_topic("dead", 4, inputs), inputs) == []
 
@@ -29,7 +29,7 @@ def test_a_dead_letter_topic_that_loses_or_refuses_dead_letters_raises_concerns(
     assert "set it to 1114124 or more" in concerns[2]
 
 
-def test_a_dead_letter_topic_without_an_input_has_nothing_to_be_too_small_for() -> None:
+def test_a_dead_letter_topic_without_an_input_is_never_too_small() -> None:
     assert dead_letter_concerns(Topic("dead", 4, 1, {"max.message.bytes": "1048588"}), []) == []
 
 
@@ -67,7 +67,7 @@ def test_a_dead_letter_topic_that_refuses_or_changes_timestamps_is_a_concern(
     assert all(f"dead: {setting} " in concern for setting, concern in zip(concerns, found, strict=True))
 
 
-def test_brokers_of_old_are_given_the_property_that_they_have() -> None:
+def test_old_brokers_get_the_property_that_they_support() -> None:
     old, new = Topic("flights", 4, 1, {DIFFERENCE: "1"}), Topic("flights", 4, 1, {DIFFERENCE: "1", AFTER: "1"})
     for inputs, limits in (([old], {DIFFERENCE}), ([new], {AFTER, BEFORE}), ([], {AFTER, BEFORE})):
         config = dead_letter_topic("dead", 4, inputs).config

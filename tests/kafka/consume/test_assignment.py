@@ -11,7 +11,7 @@ def offsets(assignment: Assignment, rows: list[tuple[tuple[str, int], int]], gen
     return [] if kept is None else kept.offset.tolist()
 
 
-def test_records_of_a_partition_that_went_are_not_ours() -> None:
+def test_records_of_a_revoked_partition_are_dropped() -> None:
     assignment = Assignment()
     assignment.assign([A, B])
     read_at = assignment.generation
@@ -19,7 +19,7 @@ def test_records_of_a_partition_that_went_are_not_ours() -> None:
     assert offsets(assignment, [(A, 1), (B, 2), (A, 3)], read_at) == [2]
 
 
-def test_a_partition_that_went_and_came_back_starts_again() -> None:
+def test_a_partition_that_was_revoked_and_assigned_again_starts_over() -> None:
     assignment = Assignment()
     assignment.assign([A, B])
     read_at = assignment.generation
@@ -29,12 +29,12 @@ def test_a_partition_that_went_and_came_back_starts_again() -> None:
     assert offsets(assignment, [(A, 1)], assignment.generation) == [1]
 
 
-def test_without_records_of_ours_there_is_no_batch() -> None:
+def test_there_is_no_batch_without_records_of_owned_partitions() -> None:
     assignment = Assignment()
     assert offsets(assignment, [(A, 1)], 0) == []
 
 
-def test_a_standby_has_joined_with_nothing() -> None:
+def test_a_standby_has_joined_without_partitions() -> None:
     assignment = Assignment()
     before = assignment.joined
     assignment.assign([])

@@ -55,7 +55,7 @@ def turn(member: Member, until: Callable[[], bool]) -> None:
     pytest.fail("it never came")
 
 
-def test_markers_and_aborted_records_are_passed_once_what_is_before_them_is_written(
+def test_markers_and_aborted_records_are_passed_once_earlier_events_are_written(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
 ) -> None:
     topic = make_topic()
@@ -71,7 +71,7 @@ def test_markers_and_aborted_records_are_passed_once_what_is_before_them_is_writ
         turn(member, lambda: committed(member, topic) == 7)
 
 
-def test_a_partition_of_nothing_but_aborted_records_has_no_lag(
+def test_a_partition_with_only_aborted_records_has_no_lag(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
 ) -> None:
     topic = make_topic()
@@ -88,9 +88,7 @@ def test_a_partition_of_nothing_but_aborted_records_has_no_lag(
         turn(member, lambda: member.watcher.lags == {(topic, 0): 0})
 
 
-def test_an_end_waits_for_records_that_were_not_handed_out(
-    kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
-) -> None:
+def test_an_end_offset_waits_for_buffered_records(kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings) -> None:
     topic = make_topic()
     transact(kafka, topic, (3, True))
     with joined(group, topic, mode="fixed", max_records=10, max_wait_ms=1_000, max_bytes=1) as member:
@@ -118,7 +116,7 @@ def test_an_end_waits_for_records_in_hand_while_the_next_batch_is_polled(
         turn(member, lambda: committed(member, topic) == 4)
 
 
-def test_an_end_goes_with_the_records_that_are_dropped_before_it(
+def test_an_end_offset_is_dropped_with_the_records_before_it(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
 ) -> None:
     topic = make_topic()

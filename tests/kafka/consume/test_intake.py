@@ -57,7 +57,7 @@ def test_a_batch_of_small_records_is_full() -> None:
     assert intake.rows >= 500
 
 
-def test_records_with_many_headers_are_taken_one_by_one_once_that_is_known() -> None:
+def test_records_with_many_headers_are_read_one_by_one_once_detected() -> None:
     intake = Intake(BatchSettings(max_records=500, max_bytes=1_000_000))
     queue = Queue(intake, HEAVY)
     queue.gather()

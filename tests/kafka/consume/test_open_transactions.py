@@ -51,7 +51,7 @@ def test_a_transaction_that_stays_open_is_reported() -> None:
     assert not replica.look(said({"next_offset": 60, "ls_offset": 60, "hi_offset": 60}), after=1)
 
 
-def test_it_is_logged_once_when_it_begins_and_once_when_it_ends() -> None:
+def test_an_open_transaction_is_logged_once_at_its_start_and_once_at_its_end() -> None:
     replica = Replica()
     with capture_logs() as logged:
         for _ in range(30):
@@ -72,7 +72,7 @@ def test_it_is_logged_once_when_it_begins_and_once_when_it_ends() -> None:
         {"ls_offset": -1001},  # not known yet
     ],
 )
-def test_who_has_something_to_read_or_nothing_at_all_does_not_wait(partition: dict[str, int]) -> None:
+def test_a_partition_with_records_to_read_or_none_at_all_does_not_wait(partition: dict[str, int]) -> None:
     replica = Replica()
     assert not any(replica.look(said(partition), after=PATIENCE_SECONDS) for _ in range(3))
 
@@ -83,7 +83,7 @@ def test_short_transactions_are_not_reported() -> None:
         assert not replica.look(said({"next_offset": offset, "ls_offset": offset}), after=PATIENCE_SECONDS - 1)
 
 
-def test_a_partition_of_another_replica_is_none_of_ours() -> None:
+def test_partitions_of_other_replicas_are_ignored() -> None:
     replica = Replica()
     others: list[dict[str, int]] = [{}, {}, {}, {}, {}]
     for _ in range(3):
@@ -100,12 +100,12 @@ def test_an_unavailable_broker_neither_ends_nor_begins_a_wait() -> None:
     assert replica.look(said({}, state="DOWN"), after=1)
 
 
-def test_who_reads_what_is_uncommitted_never_waits() -> None:
+def test_a_read_uncommitted_consumer_never_waits() -> None:
     replica = Replica("read_uncommitted")
     assert not any(replica.look(said({}), after=PATIENCE_SECONDS) for _ in range(3))
 
 
-def test_a_source_tells_of_a_transaction_that_is_open_and_of_its_end(
+def test_a_source_reports_an_open_transaction_and_its_end(
     kafka: Kafka, make_topic: MakeTopic, kafka_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_transactions, "PATIENCE_SECONDS", 0.0)

@@ -34,7 +34,7 @@ def waits(costs: list[float], max_wait_ms: int = 20) -> Iterator[float]:
         yield pace.wait_seconds
 
 
-def test_a_fixed_batch_waits_as_long_as_it_may() -> None:
+def test_a_fixed_batch_waits_for_the_maximum_time() -> None:
     pace, processor = paced("fixed")
     pace.batch_started()
     processor.spent += 0.001
@@ -42,22 +42,22 @@ def test_a_fixed_batch_waits_as_long_as_it_may() -> None:
     assert pace.wait_seconds == 0.02
 
 
-def test_a_batch_waits_for_some_times_what_one_costs() -> None:
+def test_a_batch_waits_for_a_multiple_of_its_cost() -> None:
     assert list(waits([0.001, 0.002, 0.001])) == pytest.approx([COSTS * cost for cost in (0.001, 0.00105, 0.001)])
 
 
-def test_a_batch_waits_no_longer_than_it_may() -> None:
+def test_a_batch_waits_no_longer_than_the_maximum_time() -> None:
     assert list(waits([1.0, 2.0])) == [0.02, 0.02]
     assert list(waits([0.001], max_wait_ms=0)) == [0.0]
 
 
-def test_the_first_batch_waits_for_nothing() -> None:
+def test_the_first_batch_does_not_wait() -> None:
     pace, _ = paced()
     pace.batch_done()
     assert pace.wait_seconds == 0.0
 
 
-def test_what_batches_cost_is_learned_again_when_it_changes() -> None:
+def test_the_cost_of_batches_is_relearned_when_it_changes() -> None:
     dearer = list(waits([0.001] + [0.004] * 40))
     assert dearer[1] < 0.0045
     assert dearer[-1] == pytest.approx(COSTS * 0.004)

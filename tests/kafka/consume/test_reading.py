@@ -95,7 +95,7 @@ def test_a_partition_counts_as_paused_as_soon_as_it_is_assigned() -> None:
     assert made.is_paused(ZERO)
 
 
-def test_nothing_begins_before_the_committed_offset_is_known() -> None:
+def test_no_partition_starts_before_its_committed_offset_is_known() -> None:
     client = Client(None)
     made = reading(client, ZERO)
     with capture_logs() as logs:
@@ -111,7 +111,7 @@ def test_nothing_begins_before_the_committed_offset_is_known() -> None:
     assert client.sought == [(ZERO, 7)]
 
 
-def test_a_partition_that_the_client_has_not_started_is_tried_again() -> None:
+def test_a_partition_that_the_client_has_not_started_is_retried() -> None:
     client = Client({ZERO: 7})
     client.started = False
     made = reading(client, ZERO)
@@ -123,7 +123,7 @@ def test_a_partition_that_the_client_has_not_started_is_tried_again() -> None:
     assert made.complete
 
 
-def test_a_partition_that_is_lost_is_sought_nowhere_and_does_not_stay_paused() -> None:
+def test_a_lost_partition_is_not_sought_and_does_not_stay_paused() -> None:
     client = Client({ZERO: 7, ONE: 8})
     client.started = False
     made = reading(client, ZERO, ONE)
@@ -135,7 +135,7 @@ def test_a_partition_that_is_lost_is_sought_nowhere_and_does_not_stay_paused() -
     assert client.paused == set()
 
 
-def test_paused_partitions_go_on_where_they_were() -> None:
+def test_paused_partitions_resume_at_their_positions() -> None:
     client = Client({ZERO: 7, ONE: 8})
     made = reading(client, ZERO, ONE)
     made.resume()
@@ -155,7 +155,7 @@ def group(kafka: Kafka) -> KafkaSettings:
 
 
 @pytest.mark.parametrize("where", [0, OFFSET_END])
-def test_a_pause_skips_and_repeats_nothing_wherever_the_client_thinks_it_is(
+def test_a_pause_skips_and_repeats_nothing_whatever_position_the_client_has(
     where: int, kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
 ) -> None:
     topic = make_topic()
@@ -186,7 +186,7 @@ class Early:
         return getattr(self._consumer, name)
 
 
-def test_messages_from_before_a_partition_was_assigned_again_are_dropped_and_so_is_its_end(
+def test_stale_messages_and_ends_of_a_reassigned_partition_are_dropped(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = make_topic()
@@ -211,7 +211,7 @@ def test_messages_from_before_a_partition_was_assigned_again_are_dropped_and_so_
 
 
 @pytest.mark.parametrize("start_from", ["earliest", "latest"])
-def test_a_rebalance_while_a_transaction_holds_the_offsets_moves_no_beginning(
+def test_a_rebalance_while_a_transaction_holds_the_offsets_moves_no_start(
     kafka: Kafka, make_topic: MakeTopic, start_from: str
 ) -> None:
     topic = make_topic(partitions=2)

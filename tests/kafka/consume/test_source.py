@@ -97,7 +97,7 @@ def values(records: Records) -> list[bytes]:
     return [records.data[start:end].tobytes() for start, end in zip(starts, records.ends.tolist(), strict=True)]
 
 
-def test_a_batch_is_bounded_in_records_and_bytes_and_nothing_is_left_out(
+def test_a_batch_is_bounded_in_records_and_bytes_and_no_record_is_skipped(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
 ) -> None:
     topic = make_topic()
@@ -123,7 +123,7 @@ def test_a_backlog_fills_every_batch(mode: str, kafka: Kafka, make_topic: MakeTo
     assert [len(batch) for batch in batches[1:-1]] == [100] * 8
 
 
-def test_a_record_alone_waits_no_longer_than_pays_off(
+def test_a_single_record_waits_no_longer_than_is_worthwhile(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
 ) -> None:
     topic = make_topic()
@@ -135,7 +135,7 @@ def test_a_record_alone_waits_no_longer_than_pays_off(
         later.join()
 
 
-def test_nothing_is_read_while_the_committed_offsets_are_not_known(
+def test_nothing_is_read_while_the_committed_offsets_are_unknown(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = make_topic()
@@ -157,7 +157,7 @@ def test_nothing_is_read_while_the_committed_offsets_are_not_known(
     assert next(asked) > 3
 
 
-class Taking:
+class RevokesWhileWaiting:
     """A client that revokes a partition while it waits for records."""
 
     def __init__(self, source: Source, partition: TopicPartition) -> None:
@@ -171,7 +171,7 @@ class Taking:
         return getattr(self._consumer, name)
 
 
-def test_held_records_of_a_partition_that_goes_while_more_are_awaited_go_with_it(
+def test_buffered_records_of_a_partition_revoked_during_a_wait_are_dropped(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = make_topic(partitions=2)
@@ -180,13 +180,13 @@ def test_held_records_of_a_partition_that_goes_while_more_are_awaited_go_with_it
     with joined(group, topic, mode="fixed", max_records=40, max_wait_ms=60_000, max_bytes=100) as member:
         member.poll()
         assert {message.partition() for message in member.source._buffered} == {0, 1}
-        monkeypatch.setattr(member.source, "_consumer", Taking(member.source, TopicPartition(topic, 0)))
+        monkeypatch.setattr(member.source, "_consumer", RevokesWhileWaiting(member.source, TopicPartition(topic, 0)))
         member.source.keep_alive(None, 0)
         monkeypatch.undo()
         assert {message.partition() for message in member.source._buffered} == {1}
 
 
-def test_what_arrives_while_records_are_held_comes_after_them(
+def test_records_that_arrive_during_a_pause_follow_the_buffered_ones(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
 ) -> None:
     topic = make_topic()
@@ -220,7 +220,7 @@ def test_a_lost_partition_is_dropped_and_not_drained(kafka: Kafka, make_topic: M
         assert values(member.poll()) == [b"a"], "its record is read again"
 
 
-def test_a_revoked_partition_is_drained_and_committed_before_it_goes(
+def test_a_partition_is_drained_and_committed_before_it_is_revoked(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
 ) -> None:
     topic = make_topic(partitions=2)
@@ -268,7 +268,7 @@ def test_events_that_were_deleted_before_they_were_read_are_counted(
         assert len(member.watcher.gaps) == 1
 
 
-def test_a_group_that_begins_misses_nothing(kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings) -> None:
+def test_a_new_group_reports_no_gap(kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings) -> None:
     topic = make_topic()
     fill(kafka, topic, [b"%d" % number for number in range(50)])
     delete_before(kafka, topic, 30)

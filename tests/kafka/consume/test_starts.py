@@ -55,13 +55,13 @@ def committed(broker: Broker, *numbers: int) -> Offsets:
 ENDS = {(TOPIC, 0): 50, (TOPIC, 1): 60, (TOPIC, 2): 0}
 
 
-def test_the_owner_of_partition_0_commits_where_all_partitions_start() -> None:
+def test_the_owner_of_partition_0_commits_the_start_of_all_partitions() -> None:
     broker = Broker({}, ENDS)
     assert starting(broker, 0).find(committed(broker, 0)) == {(TOPIC, 0): 50}
     assert broker.committed == ENDS
 
 
-def test_the_others_wait_for_it_and_start_there() -> None:
+def test_other_replicas_wait_for_the_committed_starts_and_use_them() -> None:
     broker = Broker({}, ENDS)
     waiting = starting(broker, 1)
     with capture_logs() as logs:
@@ -78,7 +78,7 @@ def test_the_others_wait_for_it_and_start_there() -> None:
 
 
 @pytest.mark.parametrize("of_group", [{(TOPIC, 0): 7}, {(TOPIC, 1): 7}])
-def test_once_the_group_has_begun_a_partition_without_an_offset_starts_at_its_first_record(of_group: Offsets) -> None:
+def test_in_a_started_group_a_partition_without_offset_starts_at_its_first_record(of_group: Offsets) -> None:
     broker = Broker(dict(of_group), ENDS)
     starts = starting(broker, 0, 2)
     assert starts.find(committed(broker, 2)) == {(TOPIC, 2): OFFSET_BEGINNING}
@@ -86,14 +86,14 @@ def test_once_the_group_has_begun_a_partition_without_an_offset_starts_at_its_fi
     assert broker.committed == of_group
 
 
-def test_a_partition_starts_at_its_committed_offset_whatever_becomes_of_the_others() -> None:
+def test_a_partition_starts_at_its_committed_offset_regardless_of_the_others() -> None:
     broker = Broker({("other", 1): 7}, ENDS)
     broker.takes_commits = False
     starts = starting(broker, 0)
     assert starts.find(committed(broker, 0) | {("other", 1): 7}) == {("other", 1): 7}
 
 
-def test_a_start_that_could_not_be_committed_is_none() -> None:
+def test_a_start_that_could_not_be_committed_is_not_used() -> None:
     broker = Broker({}, ENDS)
     broker.takes_commits = False
     starts = starting(broker, 0)
@@ -101,7 +101,7 @@ def test_a_start_that_could_not_be_committed_is_none() -> None:
     assert not starts.decided
 
 
-def test_an_end_that_is_not_known_decides_nothing() -> None:
+def test_an_unknown_end_offset_decides_no_start() -> None:
     broker = Broker({}, {(TOPIC, 0): 50, (TOPIC, 1): -1})
     assert starting(broker, 0).find(committed(broker, 0)) == {}
     assert broker.committed == {}
@@ -154,7 +154,7 @@ def read(member: Member, records: int) -> dict[int, list[bytes]]:
     return read
 
 
-def test_a_new_group_of_two_replicas_skips_what_was_there_and_nothing_that_comes(
+def test_a_new_group_of_two_replicas_skips_only_old_records(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
 ) -> None:
     topic = make_topic(partitions=2)
@@ -170,7 +170,7 @@ def test_a_new_group_of_two_replicas_skips_what_was_there_and_nothing_that_comes
         assert list(read(second, 1).values()) == [[b"new"]]
 
 
-def test_what_is_sent_to_an_idle_partition_while_no_replica_runs_is_read(
+def test_records_sent_to_an_idle_partition_while_no_replica_runs_are_read(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
 ) -> None:
     topic = make_topic(partitions=2)
@@ -184,7 +184,7 @@ def test_what_is_sent_to_an_idle_partition_while_no_replica_runs_is_read(
 
 
 @pytest.mark.parametrize("running", [True, False])
-def test_a_partition_that_is_added_starts_at_its_first_record(
+def test_an_added_partition_starts_at_its_first_record(
     kafka: Kafka,
     make_topic: MakeTopic,
     group: KafkaSettings,
@@ -203,7 +203,7 @@ def test_a_partition_that_is_added_starts_at_its_first_record(
         assert read(member, 7) == {1: [b"%d" % number for number in range(7)]}
 
 
-def test_retention_beyond_the_committed_offset_skips_nothing_that_is_left(
+def test_retention_past_the_committed_offset_skips_no_remaining_records(
     kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
 ) -> None:
     topic = make_topic()

@@ -53,7 +53,7 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_partitions_that_stay_without_an_owner_are_reason_to_join_again() -> None:
+def test_partitions_that_stay_unowned_are_a_reason_to_rejoin() -> None:
     brokers = Brokers(*[group(ONE)] * 8, group(ZERO, ONE))
     with capture_logs() as logs:
         unowned = watching(brokers)
@@ -63,7 +63,7 @@ def test_partitions_that_stay_without_an_owner_are_reason_to_join_again() -> Non
     until(lambda: brokers.asked >= 9)
 
 
-def test_a_group_whose_partitions_all_have_owners_is_described_once() -> None:
+def test_a_group_without_unowned_partitions_is_described_once() -> None:
     brokers = Brokers(group(ZERO, ONE))
     unowned = watching(brokers)
     time.sleep(0.2)
@@ -76,7 +76,7 @@ def test_a_group_whose_partitions_all_have_owners_is_described_once() -> None:
     [group(state="preparing_rebalance"), KafkaException(KafkaError(KafkaError._TRANSPORT))],
     ids=["rebalancing", "no answer"],
 )
-def test_nothing_is_done_while_the_owners_are_not_known(unknown: GroupDescription | Exception) -> None:
+def test_there_is_no_reason_to_rejoin_while_the_owners_are_unknown(unknown: GroupDescription | Exception) -> None:
     unowned = watching(Brokers(unknown), patience=0.0)
     time.sleep(0.2)
     assert not unowned.found()
@@ -85,7 +85,7 @@ def test_nothing_is_done_while_the_owners_are_not_known(unknown: GroupDescriptio
 @pytest.mark.parametrize(
     "kafka", [named(group_protocol="consumer"), settings("localhost:9")], ids=["consumer protocol", "no name"]
 )
-def test_nobody_asks_where_that_cannot_be(kafka: KafkaSettings) -> None:
+def test_the_group_is_not_described_if_no_partition_can_be_unowned(kafka: KafkaSettings) -> None:
     brokers = Brokers(group())
     watching(brokers, kafka)
     time.sleep(0.05)

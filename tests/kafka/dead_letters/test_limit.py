@@ -24,34 +24,34 @@ def test_without_a_ratio_there_is_no_limit() -> None:
     limit.check(batch(0, 10), bad(10))
 
 
-def test_the_batch_that_exceeds_the_ratio_is_refused_and_not_the_one_that_meets_it() -> None:
+def test_a_batch_that_exceeds_the_ratio_is_refused_but_not_one_that_meets_it() -> None:
     limit = DeadLetterLimit(0.5, 10)
     limit.check(batch(0, 10), bad(5))
     with pytest.raises(Fatal, match=r"6 of the last 10 records"):
         limit.check(batch(10, 10), bad(6))
 
 
-def test_records_that_have_not_come_count_as_good() -> None:
+def test_records_that_have_not_arrived_yet_count_as_good() -> None:
     limit = DeadLetterLimit(0.1, 1000)
     limit.check(batch(0, 100), bad(100))
     with pytest.raises(Fatal, match=r"101 of the last 101 records .* \(0\.1 of 1,000\)"):
         limit.check(batch(100, 1), bad(1))
 
 
-def test_ratio_0_allows_none() -> None:
+def test_ratio_0_allows_no_dead_letters() -> None:
     limit = DeadLetterLimit(0.0, 1000)
     limit.check(batch(0, 500), [])
     with pytest.raises(Fatal):
         limit.check(batch(500, 500), bad(1))
 
 
-def test_a_batch_that_is_tried_again_counts_once() -> None:
+def test_a_retried_batch_counts_once() -> None:
     limit = DeadLetterLimit(0.5, 10)
     for _ in range(20):
         limit.check(batch(0, 10), bad(5))
 
 
-def test_it_names_the_most_frequent_reason_with_an_example_and_what_to_do() -> None:
+def test_the_error_names_the_most_frequent_reason_an_example_and_a_remedy() -> None:
     limit = DeadLetterLimit(0.0, 1)
     with pytest.raises(Fatal) as stopped:
         limit.check(batch(0, 10), [*bad(2, Reason.EMPTY), *bad(3, Reason.UNKNOWN_SCHEMA)])
@@ -67,7 +67,7 @@ def test_it_names_the_most_frequent_reason_with_an_example_and_what_to_do() -> N
     st.floats(0, 1),
     st.integers(1, 60),
 )
-def test_it_stops_exactly_where_the_last_records_have_more(
+def test_the_limit_is_enforced_exactly_when_the_window_exceeds_the_ratio(
     batches: list[tuple[int, float]], ratio: float, window: int
 ) -> None:
     limit, seen = DeadLetterLimit(ratio, window), list[tuple[int, int]]()
@@ -92,7 +92,7 @@ def _records(batches: list[tuple[int, int]]) -> int:
     return sum(size for size, _ in batches)
 
 
-def test_a_prediction_that_becomes_a_dead_letter_when_it_is_refused_counts_too() -> None:
+def test_a_refused_prediction_that_becomes_a_dead_letter_counts_too() -> None:
     limit = DeadLetterLimit(0.5, 10)
     limit.check(batch(0, 10), bad(4, Reason.UNWRITABLE))
     limit.add(Rejected(9, Reason.UNWRITABLE, "too large"))

@@ -21,7 +21,7 @@ def without(name: str) -> Headers:
     return tuple(header for header in letter_headers("flights") if header[0] != name)
 
 
-def test_a_letter_says_what_its_headers_say() -> None:
+def test_a_dead_letter_has_the_values_of_its_headers() -> None:
     letter = open_letter(record(letter_headers("flights", 44, "bad-value", 1, OWN)))
     assert (letter.reason, letter.detail) == (Reason.BAD_VALUE, "why 44 is bad-value")
     assert (letter.topic, letter.partition, letter.offset) == ("flights", 1, 44)
@@ -29,19 +29,19 @@ def test_a_letter_says_what_its_headers_say() -> None:
     assert (letter.place, letter.headers, letter.replays) == ("2@17", OWN, 0)
 
 
-def test_replays_are_counted_on() -> None:
+def test_the_number_of_replays_is_read_from_its_header() -> None:
     headers = letter_headers("flights", own=(*OWN, ("scorer.replays", b"3")))
     letter = open_letter(record(headers))
     assert (letter.replays, letter.headers) == (3, OWN)
 
 
 @pytest.mark.parametrize("value", [b"9" * 5000, b"many", b"-1", b"\xff", "٣".encode(), None, b"9223372036854775807"])
-def test_a_number_of_replays_that_is_none_counts_as_0(value: bytes) -> None:
+def test_an_invalid_number_of_replays_counts_as_0(value: bytes) -> None:
     headers = letter_headers("flights", own=(("scorer.replays", value),))
     assert open_letter(record(headers)).replays == 0
 
 
-def test_of_headers_that_are_there_twice_the_last_counts() -> None:
+def test_the_last_of_duplicate_headers_counts() -> None:
     twice = letter_headers("others", 1, "empty") + letter_headers("flights", 2, "truncated")
     letter = open_letter(record(twice))
     assert (letter.topic, letter.offset, letter.reason) == ("flights", 2, Reason.TRUNCATED)
@@ -82,13 +82,13 @@ def test_of_headers_that_are_there_twice_the_last_counts() -> None:
         (letter_headers("flights", reason="bad"), "its header scorer.reason is 'bad'; expected one of empty, "),
     ],
 )
-def test_a_record_that_is_not_a_dead_letter_says_why(headers: Headers, why: str) -> None:
+def test_a_record_that_is_not_a_dead_letter_is_reported_with_the_reason(headers: Headers, why: str) -> None:
     with pytest.raises(NotADeadLetter) as error:
         open_letter(record(headers))
     assert str(error.value).startswith(why)
 
 
-def test_a_letterbox_gives_the_chosen_letters_and_counts_what_is_none(
+def test_selected_dead_letters_are_read_and_other_records_counted(
     kafka: Kafka, kafka_settings: KafkaSettings, make_topic: MakeTopic
 ) -> None:
     topic, post = make_topic(partitions=2), Post(kafka.bootstrap)

@@ -47,7 +47,7 @@ def begin(settings: KafkaSettings) -> Replay:
     return Replay(settings, admin, topics.pop(settings.dead_letter_topic), topics)
 
 
-def test_the_event_is_what_it_was_with_the_number_of_its_replays(settings: KafkaSettings, post: Post) -> None:
+def test_a_replayed_event_is_unchanged_except_for_its_number_of_replays(settings: KafkaSettings, post: Post) -> None:
     own = (("trace", b"1"), ("trace", None))
     (events,) = settings.input_topics
     headers = letter_headers(events, 7, partition=1, own=own)
@@ -68,7 +68,7 @@ def test_the_event_is_what_it_was_with_the_number_of_its_replays(settings: Kafka
     assert replay.done == 3
 
 
-def test_nothing_is_seen_before_it_is_committed_and_then_it_is_remembered(settings: KafkaSettings) -> None:
+def test_a_replay_is_invisible_until_committed_and_remembered_afterwards(settings: KafkaSettings) -> None:
     replay = begin(settings)
     (events,) = settings.input_topics
     replay.add(letter(3, topic=events))
@@ -106,7 +106,7 @@ def offsets(records: list[Record]) -> list[int]:
     return sorted(int((record.value or b"").rstrip(b"\0")) for record in records)
 
 
-def test_what_is_refused_is_named_the_rest_is_replayed_and_once_the_topic_is_mended_so_is_that(
+def test_refused_events_are_named_and_replayed_once_their_topic_is_fixed(
     settings: KafkaSettings,
 ) -> None:
     settings = narrow(settings, {"max.message.bytes": "1000"})
@@ -139,7 +139,7 @@ def widen(settings: KafkaSettings, limit: str) -> None:
         assert time.monotonic() < deadline
 
 
-def test_a_topic_that_refuses_nearly_all_is_not_asked_for_each(
+def test_a_topic_that_refuses_nearly_all_events_is_not_tried_for_each(
     settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = narrow(settings, {"max.message.bytes": "1000"})
@@ -167,7 +167,7 @@ def test_a_topic_that_refuses_nearly_all_is_not_asked_for_each(
         ),
     ],
 )
-def test_what_a_topic_refuses_for_its_key_or_time_holds_up_nothing(
+def test_an_event_refused_for_its_key_or_timestamp_does_not_block_others(
     settings: KafkaSettings, config: dict[str, str], bad: dict[str, Any], advice: str
 ) -> None:
     settings = narrow(settings, config)
@@ -181,7 +181,7 @@ def test_what_a_topic_refuses_for_its_key_or_time_holds_up_nothing(
     assert offsets(read(settings, 3)) == [0, 2, 4]
 
 
-def test_who_begins_to_replay_ends_the_replay_of_another(settings: KafkaSettings) -> None:
+def test_a_new_replay_ends_a_running_one(settings: KafkaSettings) -> None:
     (events,) = settings.input_topics
     first = begin(settings)
     first.add(letter(0, topic=events))
@@ -196,7 +196,7 @@ def test_who_begins_to_replay_ends_the_replay_of_another(settings: KafkaSettings
     assert len(read(settings, 2)) == 2
 
 
-def test_what_was_replayed_is_kept_in_a_compacted_topic_of_its_own(settings: KafkaSettings) -> None:
+def test_the_replay_state_is_kept_in_its_own_compacted_topic(settings: KafkaSettings) -> None:
     begin(settings)
     begin(settings)
     name = f"{settings.dead_letter_topic}.replayed"
@@ -204,7 +204,7 @@ def test_what_was_replayed_is_kept_in_a_compacted_topic_of_its_own(settings: Kaf
     assert (topic.partitions, topic.config["cleanup.policy"]) == (1, "compact")
 
 
-def test_no_group_is_used(settings: KafkaSettings) -> None:
+def test_a_replay_uses_no_consumer_group(settings: KafkaSettings) -> None:
     begin(settings)
     consumer = Consumer({"bootstrap.servers": settings.bootstrap_servers, "group.id": settings.group_id})
     committed = consumer.committed([TopicPartition(settings.dead_letter_topic, 0)], timeout=10)
@@ -212,7 +212,7 @@ def test_no_group_is_used(settings: KafkaSettings) -> None:
     assert committed[0].offset < 0
 
 
-def test_brokers_that_go_away_are_unavailable_and_nothing_is_replayed(
+def test_nothing_is_replayed_if_the_brokers_become_unavailable(
     own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("scorer.kafka.dead_letters.replay.ABORT_SECONDS", 0.5)
@@ -233,7 +233,7 @@ def test_brokers_that_go_away_are_unavailable_and_nothing_is_replayed(
     assert replay.done == 0
 
 
-def test_what_is_due_and_what_is_not_is_counted() -> None:
+def test_due_and_skipped_dead_letters_are_counted() -> None:
     kept = Topic("in", 1, config={"retention.ms": "1000"})
     letters = [letter(0), letter(1), letter(2, reason=Reason.EMPTY), letter(3, topic="others"), letter(4, topic="old")]
     letters += [letter(5, source=1), letter(6, source=2**31 - 1)]
@@ -245,7 +245,7 @@ def test_what_is_due_and_what_is_not_is_counted() -> None:
     assert (due.before, due.elsewhere, due.nowhere, due.old) == (1, {"others": 1}, {"in": 2}, 2)
 
 
-def test_a_letter_that_holds_a_part_of_its_event_is_not_replayed() -> None:
+def test_a_dead_letter_with_a_cut_event_is_not_replayed() -> None:
     said = letter_headers("in")
     cut, copied = ((*said, ("scorer.cut", b"")), (("scorer.cut", b""), *said))
     letters = [open_letter(Record("dead", 0, 0, 0, None, b"event", headers)) for headers in (cut, copied)]

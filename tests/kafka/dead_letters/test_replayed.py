@@ -28,7 +28,7 @@ def remembered(memory: list[tuple[bytes, bytes | None]], topic: Topic = DEAD) ->
         max_size=8,
     ),
 )
-def test_whatever_filters_are_used_and_whatever_is_refused_each_letter_is_replayed_once(
+def test_each_dead_letter_is_replayed_once_despite_filters_and_refusals(
     reasons: list[Reason], bad: set[int], runs: list[tuple[Reason | None, int | None, int | None, bool]]
 ) -> None:
     letters = [letter(index // 3, index % 3, reason) for index, reason in enumerate(reasons)]
@@ -50,7 +50,7 @@ def test_whatever_filters_are_used_and_whatever_is_refused_each_letter_is_replay
     assert sorted(replayed) == sorted(one.place for one in letters)
 
 
-def test_what_was_refused_is_no_longer_remembered_once_it_is_replayed_or_forgotten() -> None:
+def test_a_refusal_is_cleared_when_its_dead_letter_is_replayed_or_forgotten() -> None:
     known = remembered([])
     for one in (letter(3), letter(4), letter(4, partition=1)):
         known.refuse(one)
@@ -70,21 +70,21 @@ def test_what_was_refused_is_no_longer_remembered_once_it_is_replayed_or_forgott
     assert letter(5, partition=1) not in last
 
 
-def test_an_older_version_reads_the_same_memory_without_what_was_refused() -> None:
+def test_older_versions_can_read_the_same_state_without_refusals() -> None:
     known = remembered([])
     known.refuse(letter(3))
     known.add(letter(5))
     assert dict(known.changes()) == {b"the-id 0 truncated in 0": b"6", b"the-id 0 truncated in 0 3": b"refused"}
 
 
-def test_input_topics_are_remembered_apart() -> None:
+def test_input_topics_are_tracked_separately() -> None:
     known = remembered([])
     known.add(letter(5, topic="flights"))
     assert letter(5, topic="flights") in known
     assert letter(4, topic="others") not in known
 
 
-def test_what_is_left_out_for_its_partition_can_be_replayed_once_that_exists() -> None:
+def test_dead_letters_of_other_source_partitions_are_tracked_separately() -> None:
     known = remembered([])
     known.add(letter(5, source=0))
     later = remembered(known.changes())
@@ -92,7 +92,7 @@ def test_what_is_left_out_for_its_partition_can_be_replayed_once_that_exists() -
     assert letter(4, source=7) not in later
 
 
-def test_what_was_remembered_without_partitions_holds_for_all_of_them() -> None:
+def test_state_without_partitions_applies_to_all_of_them() -> None:
     known = remembered([(b"the-id 0 truncated in", b"6")])
     assert (letter(5, source=3) in known, letter(6, source=3) in known) == (True, False)
     known.forget(None, None)
@@ -117,13 +117,13 @@ def test_what_was_remembered_without_partitions_holds_for_all_of_them() -> None:
         (b"the-id 0 truncated in 0 x", b"refused"),
     ],
 )
-def test_what_remembers_nothing_is_counted_and_hides_nothing(key: bytes, value: bytes) -> None:
+def test_an_unreadable_state_record_is_counted_and_hides_nothing(key: bytes, value: bytes) -> None:
     good = (b"the-id 0 truncated in 0", b"3")
     known = remembered([good, (key, value)])
     assert (known.unreadable, letter(2) in known, letter(3) in known) == (1, True, False)
 
 
-def test_what_was_forgotten_is_to_be_replayed_again_and_that_is_remembered() -> None:
+def test_forgotten_replays_are_due_again_and_this_is_persisted() -> None:
     known = remembered([])
     for reason in REASONS:
         for partition in range(3):
@@ -139,7 +139,7 @@ def test_what_was_forgotten_is_to_be_replayed_again_and_that_is_remembered() -> 
     assert forgotten == [(Reason.EMPTY, 1)]
 
 
-def test_a_topic_of_the_same_name_that_was_made_anew_begins_anew() -> None:
+def test_a_recreated_topic_of_the_same_name_starts_without_state() -> None:
     known = remembered([])
     known.add(letter(5))
     assert letter(5) not in remembered(known.changes(), Topic("dead", 3, id="another-id"))

@@ -265,7 +265,7 @@ class Real(Replica):
 
     def lose(self, held: Records) -> Records | None:
         before, left = self.source.assignment.generation, list[Records | None]([held])
-        leave_in_the_name_of(self._settings, self.source._consumer.memberid())
+        leave_on_behalf_of(self._settings, self.source._consumer.memberid())
 
         def turn() -> None:
             left[0] = self.source.keep_alive(left[0], 0.05)
@@ -311,7 +311,7 @@ def until(condition: Callable[[], bool], turn: Callable[[], object]) -> None:
         turn()
 
 
-def leave_in_the_name_of(kafka: KafkaSettings, member: str) -> None:
+def leave_on_behalf_of(kafka: KafkaSettings, member: str) -> None:
     """Have the brokers forget a member of a group, which takes them at its word, as after a session timeout."""
 
     def text(value: str) -> bytes:

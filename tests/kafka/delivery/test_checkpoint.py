@@ -58,7 +58,7 @@ def test_the_next_offset_of_each_partition_is_one_after_its_last_record() -> Non
     assert next_offsets(batch) == {("a", 0): 6, ("a", 1): 10, ("b", 0): 2**40 + 1}
 
 
-def test_a_refused_write_is_fatal_and_holds_back_what_comes_after_it() -> None:
+def test_a_refused_write_is_fatal_and_blocks_later_commits() -> None:
     broker = Broker()
     checkpoint = Checkpoint(broker, Limits(4), lambda _: None)
     refused = checkpoint.open(records([(("a", 0), 0)]), 1)
@@ -73,7 +73,7 @@ def test_a_refused_write_is_fatal_and_holds_back_what_comes_after_it() -> None:
     assert broker.committed == {}
 
 
-def test_a_refused_commit_is_sent_again_after_a_while() -> None:
+def test_a_refused_commit_is_retried_after_a_delay() -> None:
     broker, now = Broker(), [0.0]
     checkpoint = Checkpoint(broker, Limits(4), lambda _: None, clock=lambda: now[0])
     checkpoint.open(records([(("a", 0), 0)]), 1).delivered(None, None)
@@ -91,7 +91,7 @@ def test_a_refused_commit_is_sent_again_after_a_while() -> None:
     ("after", "rows", "commits"),
     [(0.0, 2, False), (0.0, 3, True), (COMMIT_SECONDS / 2, 2, False), (COMMIT_SECONDS, 1, True)],
 )
-def test_few_records_wait_for_a_commit_and_enough_do_not(after: float, rows: int, commits: bool) -> None:  # noqa: FBT001  by pytest
+def test_a_commit_waits_until_there_are_enough_records(after: float, rows: int, commits: bool) -> None:  # noqa: FBT001  by pytest
     broker, now = Broker(), [0.0]
     checkpoint = Checkpoint(broker, Limits(4, enough=3), lambda _: None, clock=lambda: now[0])
 
@@ -109,7 +109,7 @@ def test_few_records_wait_for_a_commit_and_enough_do_not(after: float, rows: int
     assert broker.on_its_way == ({("a", 0): 1 + rows} if commits else None)
 
 
-def test_commits_that_fall_behind_are_told_until_they_have_caught_up() -> None:
+def test_lagging_commits_are_reported_until_they_have_caught_up() -> None:
     broker = Broker()
     checkpoint = Checkpoint(broker, Limits(4, most=2), lambda _: None)
 
@@ -137,7 +137,7 @@ def test_commits_that_fall_behind_are_told_until_they_have_caught_up() -> None:
     assert broker.committed == {("a", 0): 4}
 
 
-def test_what_is_no_longer_ours_is_not_waited_for() -> None:
+def test_batches_of_lost_partitions_are_not_waited_for() -> None:
     checkpoint = Checkpoint(Broker(), Limits(4, most=0), lambda _: None)
     lost = checkpoint.open(records([(("a", 0), 0)]), 1)
     checkpoint.forget([("a", 0)])
@@ -146,7 +146,7 @@ def test_what_is_no_longer_ours_is_not_waited_for() -> None:
     assert not checkpoint.behind
 
 
-def test_a_position_is_committed_after_what_was_published_before_it() -> None:
+def test_a_position_is_committed_after_batches_published_earlier() -> None:
     broker = Broker()
     checkpoint = Checkpoint(broker, Limits(4), lambda _: None)
     first, second = (checkpoint.open(records([(("a", 0), offset)]), 1) for offset in (0, 1))

@@ -29,7 +29,7 @@ def member(kafka: KafkaSettings) -> Iterator[Consumer]:
         consumer.close()
 
 
-def test_what_is_written_is_committed_before_a_revoked_partition_goes(
+def test_written_batches_are_committed_before_their_partition_is_revoked(
     kafka_settings: KafkaSettings, make_topic: MakeTopic
 ) -> None:
     topic, done = make_topic(partitions=2), []

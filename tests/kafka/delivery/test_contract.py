@@ -74,7 +74,7 @@ def publish(replica: Replica, batches: Sequence[Records]) -> None:
         replica.publish(batch)
 
 
-def test_what_was_written_before_a_commit_can_be_read_after_it(replica: Replica) -> None:
+def test_predictions_written_before_a_commit_can_be_read_after_it(replica: Replica) -> None:
     batches = replica.read(2 * FIRST)
     publish(replica, batches)
     replica.acknowledge()
@@ -111,7 +111,7 @@ def test_nothing_is_committed_before_it_is_acknowledged(replica: Replica) -> Non
 
 
 @at_least_once
-def test_a_batch_is_not_committed_before_one_that_was_published_earlier(replica: Replica) -> None:
+def test_a_batch_is_not_committed_before_an_earlier_one(replica: Replica) -> None:
     batches = replica.read(2 * FIRST)[:2]
     replica.publish(batches[0], large=[0])  # refused, and not written again before `serve`
     replica.publish(batches[1])
@@ -133,7 +133,7 @@ def test_a_batch_is_not_committed_before_one_that_was_published_earlier(replica:
     assert unread(replica) == []
 
 
-def test_records_and_writes_are_counted_apart(replica: Replica) -> None:
+def test_records_and_writes_are_counted_separately(replica: Replica) -> None:
     told: list[Sequence[Rejected]] = []
     batches = replica.read(FIRST)
     until(lambda: len(batches[-1]) > 2, lambda: batches.extend(replica.read(1)))
@@ -157,7 +157,7 @@ def test_records_and_writes_are_counted_apart(replica: Replica) -> None:
     assert replica.committed() == ends([*batches, batch])
 
 
-def test_a_full_window_takes_batches_again_once_it_is_acknowledged(replica: Replica) -> None:
+def test_a_full_window_accepts_batches_again_once_it_is_acknowledged(replica: Replica) -> None:
     published: list[Records] = []
     for batch in replica.read(2 * EVENTS):
         if not replica.delivery.full(1):
@@ -187,7 +187,7 @@ def all_events() -> list[Row]:
     return [(partition, offset) for partition in PARTITIONS for offset in range(EVENTS)]
 
 
-def test_commits_are_behind_until_the_consumer_takes_their_answer(replica: Replica) -> None:
+def test_commits_lag_until_the_consumer_receives_their_response(replica: Replica) -> None:
     batches = replica.read(2 * EVENTS)
     for batch in batches:
         replica.publish(batch)
@@ -206,7 +206,7 @@ def test_commits_are_behind_until_the_consumer_takes_their_answer(replica: Repli
 
 
 @exactly_once
-def test_nothing_of_an_aborted_transaction_is_seen_and_it_is_tried_again(replica: Replica) -> None:
+def test_an_aborted_transaction_is_invisible_and_retried(replica: Replica) -> None:
     batches = replica.read(2 * FIRST)[:2]
     replica.publish(batches[0])
     replica.abort()
@@ -219,7 +219,7 @@ def test_nothing_of_an_aborted_transaction_is_seen_and_it_is_tried_again(replica
     assert sorted(replica.predictions()) == sorted(places(batches))
 
 
-def test_what_is_published_of_a_revoked_partition_is_finished_before_it_goes(replica: Replica) -> None:
+def test_published_batches_are_finished_before_their_partition_is_revoked(replica: Replica) -> None:
     batches = read_from_all(replica)
     publish(replica, batches)
     replica.delivery.serve(0.0)
@@ -233,7 +233,7 @@ def test_what_is_published_of_a_revoked_partition_is_finished_before_it_goes(rep
     assert (replica.delivery.uncommitted, replica.delivery.dropped) == (0, 0)
 
 
-def test_what_is_not_committed_of_a_lost_partition_is_dropped_and_read_again(replica: Replica) -> None:
+def test_uncommitted_events_of_a_lost_partition_are_dropped_and_read_again(replica: Replica) -> None:
     published, *rest = replica.read(2 * FIRST)
     replica.publish(published)
     uncommitted = replica.delivery.uncommitted
@@ -248,7 +248,7 @@ def test_what_is_not_committed_of_a_lost_partition_is_dropped_and_read_again(rep
     assert sorted(places(again)) == expected
 
 
-def test_a_position_is_committed_once_what_was_published_before_is_written(replica: Replica) -> None:
+def test_a_position_is_committed_once_earlier_batches_are_written(replica: Replica) -> None:
     batches = replica.read(FIRST)[:WINDOW]
     publish(replica, batches)
     beyond = ends(batches) | {0: EVENTS + 1}
@@ -263,7 +263,7 @@ def test_a_position_is_committed_once_what_was_published_before_is_written(repli
     until(lambda: replica.committed() == beyond, lambda: replica.source.keep_alive(None, 0.05))
 
 
-def test_a_write_that_nothing_can_replace_is_fatal_and_never_committed(replica: Replica) -> None:
+def test_a_refused_write_without_a_replacement_is_fatal_and_never_committed(replica: Replica) -> None:
     first, second, *_ = replica.read(3 * FIRST)
     replica.publish(first)
     replica.acknowledge()
@@ -313,7 +313,7 @@ def test_what_is_in_hand_is_dropped_with_its_partition_while_the_next_batch_is_p
     assert places([kept] if kept else []) == [place for place in rows(held) if place[0] != gone]
 
 
-def test_nothing_is_read_on_while_a_batch_waits_and_nothing_is_left_out(replica: Replica) -> None:
+def test_nothing_more_is_read_while_a_batch_waits_and_nothing_is_skipped(replica: Replica) -> None:
     held, *rest = replica.read(1)
     for _ in range(3):
         kept = replica.source.keep_alive(held, 0.05)
@@ -348,7 +348,7 @@ def test_writes_wait_for_brokers_that_do_not_answer(frozen: Replica) -> None:
 
 
 @pytest.mark.parametrize("frozen", ["fake-exactly-once", "real-exactly-once"], indirect=True)
-def test_a_transaction_is_aborted_by_brokers_that_do_not_answer(
+def test_a_transaction_is_aborted_if_the_brokers_do_not_answer(
     frozen: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transactions, "CALL_SECONDS", 0.5)

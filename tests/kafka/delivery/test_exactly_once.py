@@ -85,30 +85,30 @@ def member(kafka: Kafka, make_topic: MakeTopic) -> Member:
     return join(settings(kafka.bootstrap), make_topic("in"), make_topic("out"))
 
 
-def test_a_batch_and_its_offsets_are_one(member: Member) -> None:
+def test_a_batch_and_its_offsets_are_committed_together(member: Member) -> None:
     member.publish()
     member.publish(3)
     assert (member.visible(), member.committed()) == (6, 6)
 
 
-def test_a_position_beyond_the_last_record_is_committed_though_nothing_is_written(member: Member) -> None:
+def test_a_position_beyond_the_last_record_is_committed_without_a_write(member: Member) -> None:
     member.publish()
     member.delivery.advance({(member.kafka.input_topics[0], 0): 5})
     member.delivery.commit()
     assert (member.visible(), member.committed()) == (3, 5)
 
 
-def test_a_batch_takes_the_place_of_the_position_before_it(member: Member) -> None:
+def test_a_batch_supersedes_an_earlier_position(member: Member) -> None:
     member.delivery.advance({(member.kafka.input_topics[0], 0): 2})
     member.publish(2)
     member.delivery.commit()
     assert (member.visible(), member.committed()) == (3, 5)
 
 
-def test_a_position_that_could_not_be_committed_is_tried_again(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_position_that_could_not_be_committed_is_retried(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exactly_once, "POSITIONS_SECONDS", 0)
     monkeypatch.setattr(
-        member.transactions, "_producer", Deaf(member.transactions._producer, Producer.abort_transaction)
+        member.transactions, "_producer", LosesResponses(member.transactions._producer, Producer.abort_transaction)
     )
     member.delivery.advance({(member.kafka.input_topics[0], 0): 5})
     member.delivery.commit()
@@ -117,7 +117,7 @@ def test_a_position_that_could_not_be_committed_is_tried_again(member: Member, m
     assert member.committed() == 5
 
 
-def test_who_is_fenced_is_undone_and_goes_on_with_a_new_producer(member: Member) -> None:
+def test_a_fenced_batch_is_aborted_and_retried_with_a_new_producer(member: Member) -> None:
     member.publish()
     fence(member.kafka, member.transactions)
     with pytest.raises(Aborted):
@@ -127,7 +127,7 @@ def test_who_is_fenced_is_undone_and_goes_on_with_a_new_producer(member: Member)
     assert (member.visible(), member.committed()) == (6, 6)
 
 
-class Deaf:
+class LosesResponses:
     """A producer whose commit succeeds, or is aborted by the brokers, but whose answer is lost."""
 
     def __init__(self, producer: Producer, end: Callable[[Producer], None]) -> None:
@@ -142,10 +142,10 @@ class Deaf:
 
 
 @pytest.mark.parametrize("end", [Producer.commit_transaction, Producer.abort_transaction])
-def test_an_end_that_was_not_heard_of_is_settled_first(
+def test_a_transaction_with_an_unknown_outcome_is_settled_first(
     member: Member, end: Callable[[Producer], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(member.transactions, "_producer", Deaf(member.transactions._producer, end))
+    monkeypatch.setattr(member.transactions, "_producer", LosesResponses(member.transactions._producer, end))
     with pytest.raises(Aborted):
         member.publish()
     member.publish()
@@ -157,13 +157,15 @@ def write_without_end(producer: Producer) -> None:
     producer.flush()
 
 
-def test_a_transaction_whose_end_was_not_heard_of_is_ended_before_the_replica_leaves(
+def test_a_transaction_with_an_unknown_outcome_is_ended_before_leaving(
     kafka: Kafka, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patient = settings(kafka.bootstrap, transaction_timeout_ms="300000")  # the brokers would not end it in time
     member = join(patient, make_topic("in"), make_topic("out"))
     assert member.transactions.settle(5)
-    monkeypatch.setattr(member.transactions, "_producer", Deaf(member.transactions._producer, write_without_end))
+    monkeypatch.setattr(
+        member.transactions, "_producer", LosesResponses(member.transactions._producer, write_without_end)
+    )
     with pytest.raises(Aborted):
         member.publish()
     assert not member.transactions.settle(0)
@@ -172,7 +174,7 @@ def test_a_transaction_whose_end_was_not_heard_of_is_ended_before_the_replica_le
     assert member.visible() == 0
 
 
-def test_a_transaction_that_another_of_its_name_has_ended_is_not_waited_for(member: Member) -> None:
+def test_a_transaction_ended_by_another_producer_is_not_waited_for(member: Member) -> None:
     member.publish()
     other = fence(member.kafka, member.transactions)
     with pytest.raises(Aborted):
@@ -182,18 +184,18 @@ def test_a_transaction_that_another_of_its_name_has_ended_is_not_waited_for(memb
     other.abort_transaction(10)
 
 
-def test_who_is_no_longer_a_member_writes_nothing(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_former_member_of_the_group_writes_nothing(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     member.publish()
     late = member.consumer.consumer_group_metadata()
     member.consumer.close()
     again = join(member.kafka, member.kafka.input_topics[0], member.kafka.output_topic)
-    monkeypatch.setattr(again, "consumer", Late(again.consumer, late))
+    monkeypatch.setattr(again, "consumer", StaleMembership(again.consumer, late))
     with pytest.raises(Aborted):
         again.publish(3)
     assert again.visible() == 3
 
 
-class Late:
+class StaleMembership:
     """A consumer that returns the group metadata of an earlier membership."""
 
     def __init__(self, consumer: Consumer, late: object) -> None:
@@ -206,7 +208,7 @@ class Late:
         return self._late
 
 
-def test_a_transaction_that_the_brokers_never_end_is_told_with_advice(
+def test_a_transaction_that_the_brokers_never_end_is_reported_with_advice(
     kafka: Kafka, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named = settings(kafka.bootstrap).model_copy(update={"instance_id": "one"})
@@ -218,7 +220,7 @@ def test_a_transaction_that_the_brokers_never_end_is_told_with_advice(
         Transactions(first.kafka, DeadLetters("dead", "model", "1"), lambda _: None, first.transactions._commits)
 
 
-def test_a_refused_write_undoes_the_batch_and_is_fatal(kafka: Kafka, make_topic: MakeTopic) -> None:
+def test_a_refused_write_aborts_the_batch_and_is_fatal(kafka: Kafka, make_topic: MakeTopic) -> None:
     # The topic accepts the marker that ends a transaction, of 78 bytes, since brokers do not retry a refused marker.
     member = join(settings(kafka.bootstrap), make_topic("in"), make_topic("out", max_message_bytes="100"))
 

@@ -87,20 +87,20 @@ def expire(group: Group) -> None:
     group.left = 0.0
 
 
-def test_who_has_published_nothing_leaves_at_once() -> None:
+def test_a_replica_that_has_published_nothing_leaves_at_once() -> None:
     group = Group()
     assert group.leave() == Leftover(0, transaction=False)
     assert group.left == 100
 
 
-def test_a_commit_that_is_refused_in_a_rebalance_is_made_after_it() -> None:
+def test_a_commit_refused_during_a_rebalance_is_retried_after_it() -> None:
     group = Group(acknowledge, refuse, refuse, confirm)
     group.open()
     assert group.leave() == Leftover(0, transaction=False)
     assert group.broker.committed == {PLACE: EVENTS}
 
 
-def test_what_is_not_committed_in_time_is_counted() -> None:
+def test_events_not_committed_in_time_are_counted() -> None:
     group = Group(acknowledge, refuse, expire)
     group.open()
     group.checkpoint.open(records([(OTHER, 0)]), 1)
@@ -108,7 +108,7 @@ def test_what_is_not_committed_in_time_is_counted() -> None:
     assert group.broker.committed == {}
 
 
-def test_partitions_that_are_lost_meanwhile_are_not_committed_and_are_counted() -> None:
+def test_partitions_lost_while_leaving_are_not_committed_but_counted() -> None:
     group = Group(acknowledge, refuse, lose)
     group.open()
     with capture_logs() as lines:
@@ -117,7 +117,7 @@ def test_partitions_that_are_lost_meanwhile_are_not_committed_and_are_counted() 
     assert [line["at_most"] for line in lines if "at_most" in line] == [EVENTS]
 
 
-def test_a_commit_that_was_on_its_way_when_its_partitions_were_lost_does_no_harm() -> None:
+def test_a_commit_in_flight_when_its_partitions_are_lost_does_no_harm() -> None:
     group = Group(acknowledge, lose)
     group.open()
     assert group.leave().events == EVENTS
@@ -127,7 +127,7 @@ def test_a_commit_that_was_on_its_way_when_its_partitions_were_lost_does_no_harm
     assert group.checkpoint.clear
 
 
-def test_what_was_lost_before_the_stop_is_not_told_again() -> None:
+def test_partitions_lost_before_the_stop_are_not_counted_again() -> None:
     group = Group(confirm)
     group.open()
     group.acknowledge()
@@ -138,7 +138,7 @@ def test_what_was_lost_before_the_stop_is_not_told_again() -> None:
     assert group.broker.committed == {OTHER: EVENTS}
 
 
-def test_an_open_transaction_is_waited_for_and_told() -> None:
+def test_an_open_transaction_is_waited_for_and_reported() -> None:
     transactions: Any = OpenTransaction()
     delivery = ExactlyOnce(transactions, lambda: None)
     group = Group(lambda _: None, expire)
@@ -158,7 +158,7 @@ def test_a_refused_write_ends_the_wait() -> None:
     assert group.broker.committed == {}
 
 
-def test_a_commit_before_a_revocation_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_before_a_revocation_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     group = Group()
     group.open()
     group.acknowledge()
@@ -170,7 +170,7 @@ def test_a_commit_before_a_revocation_is_tried_again(monkeypatch: pytest.MonkeyP
     assert group.broker.committed == {PLACE: EVENTS}
 
 
-def test_a_commit_before_a_revocation_is_given_up_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_before_a_revocation_is_given_up_eventually(monkeypatch: pytest.MonkeyPatch) -> None:
     group = Group()
     group.open()
     group.acknowledge()

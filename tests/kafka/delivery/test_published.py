@@ -22,7 +22,7 @@ def published() -> Published:
     return Published("out", DeadLetters("dead", "model", "1"), records, payloads, rejected, batch)
 
 
-def test_a_prediction_is_found_by_its_bytes_and_not_inside_of_another() -> None:
+def test_a_prediction_is_found_by_its_bytes_and_not_inside_another() -> None:
     batch = published()
     assert [batch.row_of(prediction) for prediction in PREDICTIONS] == [0, 2, 3, 4]
     assert [batch.write(row)["value"] for row in (0, 2, 3, 4)] == PREDICTIONS
@@ -30,7 +30,7 @@ def test_a_prediction_is_found_by_its_bytes_and_not_inside_of_another() -> None:
     assert batch.named(4) == "the prediction of in-0@14"
 
 
-def test_a_row_that_becomes_a_dead_letter_has_no_prediction_any_more() -> None:
+def test_a_row_that_becomes_a_dead_letter_no_longer_has_a_prediction() -> None:
     batch = published()
     batch.reject(Rejected(3, Reason.UNWRITABLE, "too large"))
     assert batch.letters == [1, 3]

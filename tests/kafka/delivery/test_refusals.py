@@ -50,7 +50,7 @@ def prediction(key: bytes | None) -> Write:
         (KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), bytes(2_000_000), {}, False),
     ],
 )
-def test_a_prediction_is_refused_for_its_own_sake_only_where_an_ordinary_one_is_not(
+def test_a_prediction_is_at_fault_only_if_an_ordinary_one_would_be_accepted(
     error: KafkaError, key: bytes | None, config: dict[str, str], *, own: bool
 ) -> None:
     assert bool(Refusals(FixedLimits(config)).fault(error, prediction(key), ORDINARY)) is own
@@ -66,7 +66,7 @@ def test_a_prediction_is_refused_for_its_own_sake_only_where_an_ordinary_one_is_
         (KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), {}, "`scorer check`"),
     ],
 )
-def test_what_ends_a_replica_names_the_record_and_the_property(
+def test_a_fatal_refusal_names_the_record_and_the_property(
     error: KafkaError, config: dict[str, str], advice: str
 ) -> None:
     key = None if error is INVALID else b"key"
@@ -75,7 +75,7 @@ def test_what_ends_a_replica_names_the_record_and_the_property(
     assert advice in text
 
 
-def test_a_letter_that_is_cut_says_what_it_left_out_and_keeps_why() -> None:
+def test_a_cut_dead_letter_lists_its_omissions_and_keeps_its_reason() -> None:
     headers = [("trace", bytes(KEPT_BYTES)), ("none", None), ("scorer.reason", b"too-large")]
     letter = Write(topic="dead", value=bytes(100_000), key=bytes(70_000), headers=list(headers), timestamp=7)
     short = cut(letter)

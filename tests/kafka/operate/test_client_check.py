@@ -16,7 +16,7 @@ NOWHERE = "127.0.0.1:1"
         ("sesion_timeout_ms", "6000", 'No such configuration property: "sesion.timeout.ms"'),
     ],
 )
-def test_a_property_of_any_client_is_tried(name: str, value: str, said: str) -> None:
+def test_a_wrong_property_of_any_client_is_reported(name: str, value: str, said: str) -> None:
     given = {name: value, "security_protocol": "ssl"}
     (problem,) = property_problems(settings(NOWHERE, **given), BatchSettings())
     assert said in problem.what
@@ -33,12 +33,12 @@ def test_problems_of_both_clients_are_reported_together(capfd: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
-def test_the_properties_are_those_of_the_delivery(delivery: str) -> None:
+def test_properties_are_checked_for_the_chosen_delivery(delivery: str) -> None:
     chosen = settings(NOWHERE, transaction_timeout_ms="5000").model_copy(update={"delivery": delivery})
     assert property_problems(chosen, BatchSettings()) == []
 
 
-def test_a_static_member_of_the_new_protocol_is_a_concern() -> None:
+def test_a_static_member_of_the_consumer_protocol_is_a_concern() -> None:
     consumer, classic = settings(NOWHERE, group_protocol="consumer"), settings(NOWHERE)
     static = {"instance_id": "replica-1"}
     assert membership_concerns(consumer) == membership_concerns(classic.model_copy(update=static)) == []

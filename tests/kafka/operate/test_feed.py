@@ -11,7 +11,7 @@ from tests.conftest import MakeTopic
 from tests.kafka.conftest import settings
 
 
-def test_every_event_that_is_acknowledged_is_counted_and_there(kafka: Kafka, make_topic: MakeTopic) -> None:
+def test_every_acknowledged_event_is_counted_and_readable(kafka: Kafka, make_topic: MakeTopic) -> None:
     # A queue of 100 messages fills up repeatedly.
     chosen = settings(kafka.bootstrap, queue_buffering_max_messages="100")
     topic = make_topic(partitions=4)

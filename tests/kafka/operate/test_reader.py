@@ -42,7 +42,9 @@ def read(kafka_settings: KafkaSettings) -> Read:
     return records
 
 
-def test_from_the_beginning_it_ends_where_the_topic_ended(make_topic: MakeTopic, write: Write, read: Read) -> None:
+def test_reading_from_the_beginning_stops_at_the_end_of_the_topic(
+    make_topic: MakeTopic, write: Write, read: Read
+) -> None:
     topic = make_topic(partitions=2)
     write(topic, 1000)
     records = read(topic)
@@ -60,7 +62,7 @@ def test_several_topics_are_read_together(kafka_settings: KafkaSettings, make_to
     assert (topics.count(one), topics.count(two)) == (10, 30)
 
 
-def test_an_empty_topic_ends_at_once(make_topic: MakeTopic, read: Read) -> None:
+def test_reading_an_empty_topic_ends_at_once(make_topic: MakeTopic, read: Read) -> None:
     assert read(make_topic(partitions=2)) == []
 
 
@@ -85,7 +87,7 @@ def test_records_that_arrive_during_a_read_are_not_waited_for(
         assert len([first, *records]) == 10
 
 
-def test_aborted_records_and_the_markers_of_transactions_do_not_hold_it_up(
+def test_aborted_records_and_transaction_markers_do_not_block_the_reader(
     kafka: Kafka, make_topic: MakeTopic, read: Read
 ) -> None:
     topic = make_topic()
@@ -99,7 +101,7 @@ def test_aborted_records_and_the_markers_of_transactions_do_not_hold_it_up(
     assert [record.value for record in read(topic)] == [b"kept"]
 
 
-def test_from_the_end_it_follows_what_is_new(
+def test_reading_from_the_end_follows_new_records(
     kafka_settings: KafkaSettings, make_topic: MakeTopic, write: Write
 ) -> None:
     topic = make_topic(partitions=2)
@@ -112,7 +114,7 @@ def test_from_the_end_it_follows_what_is_new(
     assert sorted((record.partition, record.offset) for record in records) == [(0, 5), (0, 6), (1, 5), (1, 6)]
 
 
-def test_the_group_is_not_joined_and_nothing_is_committed(
+def test_the_reader_does_not_join_the_group_and_commits_nothing(
     kafka_settings: KafkaSettings, make_topic: MakeTopic, write: Write, read: Read
 ) -> None:
     topic = make_topic(partitions=2)
@@ -123,12 +125,12 @@ def test_the_group_is_not_joined_and_nothing_is_committed(
     assert (lag.state, [partition.committed for partition in lag.partitions]) == ("dead", [None, None])
 
 
-def test_a_topic_that_is_not_there_is_named(read: Read) -> None:
+def test_a_topic_that_does_not_exist_is_named(read: Read) -> None:
     with pytest.raises(Fatal, match=r"cannot read topic nowhere: .*Unknown topic"):
         read("nowhere")
 
 
-def test_brokers_that_are_not_there_are_unavailable_with_the_reason() -> None:
+def test_unreachable_brokers_are_reported_with_the_reason() -> None:
     with (
         closing(Reader(settings("127.0.0.1:1"), ["flights"], seconds=0.5)) as reader,
         pytest.raises(Unavailable, match="Connection refused"),

@@ -55,7 +55,7 @@ def fetched(url: str, entity: Entity, keys: Sequence[bytes]) -> tuple[list[list[
     return reply.values.tolist(), [Lookup(state) for state in reply.results.tolist()]
 
 
-def test_a_hash_from_csv(redis_url: str, client: redis.Redis, tmp_path: Path) -> None:
+def test_a_hash_is_loaded_from_csv(redis_url: str, client: redis.Redis, tmp_path: Path) -> None:
     client.hset("plane:N1", mapping={"seats": "1", "engines": "9", "kept": "yes"})
     text = '\ufefftailnum,seats,engines\nN1, 1_80 ,\n"N,2",1e2,true\n\nÉ,,\n'
     assert load(redis_url, PLANE, tmp_path / "f.csv", text) == Loaded(3, ())
@@ -67,7 +67,7 @@ def test_a_hash_from_csv(redis_url: str, client: redis.Redis, tmp_path: Path) ->
     assert lookup == [Lookup.HIT, Lookup.MISSING]
 
 
-def test_a_hash_from_jsonl(redis_url: str, client: redis.Redis, tmp_path: Path) -> None:
+def test_a_hash_is_loaded_from_jsonl(redis_url: str, client: redis.Redis, tmp_path: Path) -> None:
     lines = [
         '{"tailnum": "N1", "seats": 0.1234567890123456789, "engines": null}',
         '{"tailnum": "N2", "seats": "12", "engines": NaN}',
@@ -80,7 +80,7 @@ def test_a_hash_from_jsonl(redis_url: str, client: redis.Redis, tmp_path: Path) 
     assert client.hgetall("plane:N3") == {b"engines": b"0"}
 
 
-def test_packed_values_with_times_in_their_keys(redis_url: str, client: redis.Redis, tmp_path: Path) -> None:
+def test_packed_values_with_times_in_their_keys_are_loaded(redis_url: str, client: redis.Redis, tmp_path: Path) -> None:
     text = (
         "origin,departure,temp,wind\nJFK,2013-01-02T05:59:59Z,1.5,\nEWR,2013-01-02 01:30:00-05:00,-2,0.1\n"
         f"LGA,{1357106400_000},3,4\n"
@@ -93,7 +93,9 @@ def test_packed_values_with_times_in_their_keys(redis_url: str, client: redis.Re
     client.hset("w:JFK:2013010205x", mapping={"a": 1})
 
 
-def test_times_of_change(redis_url: str, client: redis.Redis, tmp_path: Path) -> None:
+def test_update_times_are_loaded_or_set_to_the_current_time(
+    redis_url: str, client: redis.Redis, tmp_path: Path
+) -> None:
     before = time.time()
     loaded = load(redis_url, CARD, tmp_path / "f.csv", "card.number,spend\n7,1.5\n8,2\n")
     assert loaded.notes == ("2 lines have no 'updated_at', so the current time was used",)
@@ -194,7 +196,7 @@ def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
             load_file(PLANE, FIELDS, file, "redis://127.0.0.1:1", lambda _: None)
 
 
-def test_a_server_that_refuses_tells_how_far_it_came(redis_url: str, client: redis.Redis, tmp_path: Path) -> None:
+def test_a_failed_load_reports_how_many_lines_were_written(redis_url: str, client: redis.Redis, tmp_path: Path) -> None:
     client.set("plane:N1500", "a string")
     text = "tailnum,seats,engines\n" + "".join(f"N{number},1,2\n" for number in range(2000))
     with pytest.raises(Unavailable, match=r"plane:N1500.* WRONGTYPE .*; at least 1,000 lines were written"):
@@ -228,7 +230,7 @@ TEMPLATE = KeyTemplate.parse(
 
 
 @given(KEYED, st.booleans())
-def test_a_line_has_the_key_that_an_event_asks_for(values: dict[str, int | str | bool], iso: bool) -> None:  # noqa: FBT001  drawn
+def test_a_line_has_the_key_that_an_event_requests(values: dict[str, int | str | bool], iso: bool) -> None:  # noqa: FBT001  drawn
     _, (asked,) = Keyring(TEMPLATE, FIELDS).keys(events([values]), np.array([True]))
     cells = {name: str(value) for name, value in values.items()}
     if iso:

@@ -214,7 +214,7 @@ def arrives(reply: bytes, pieces: int, pause_s: float) -> Script:
     return script
 
 
-def passes_on(port: int) -> Script:
+def forwards_to(port: int) -> Script:
     """Forwards the connection to a real server."""
 
     def script(connection: socket.socket) -> None:

@@ -100,7 +100,7 @@ def both(cluster: ThreeMasters, keys: list[bytes]) -> list[Request]:
     return [Request(HASH, keys), Request(PACKED, [cluster.twin(key) for key in keys])]
 
 
-def test_keys_of_all_nodes_come_in_their_order(cluster: ThreeMasters) -> None:
+def test_values_from_all_nodes_are_in_the_order_of_their_keys(cluster: ThreeMasters) -> None:
     assert {cluster.owner(key) for key in KEYS} == {0, 1, 2}
     store = connect(cluster.url, PLENTY_MS)
     store.ping()
@@ -117,7 +117,7 @@ def test_keys_of_all_nodes_come_in_their_order(cluster: ThreeMasters) -> None:
     store.close()
 
 
-def test_hashes_of_feast_come_from_all_nodes(cluster: ThreeMasters) -> None:
+def test_feast_hashes_are_read_from_all_nodes(cluster: ThreeMasters) -> None:
     template = FeastKey.of("flights", [JoinKey("tailnum", "string", "tailnum")])
     entity = Entity("plane", template, "feast", ("stats:seats",), max_age=60.0)
     keys = [feast_key("flights", {"tailnum": ("string", f"{{N{number}}}")}) for number in range(60)]
@@ -135,18 +135,18 @@ def test_hashes_of_feast_come_from_all_nodes(cluster: ThreeMasters) -> None:
         cluster.clients[cluster.owner(key)].delete(key)
 
 
-def test_another_type_is_invalid_here_too(cluster: ThreeMasters) -> None:
+def test_another_type_is_invalid_in_a_cluster_too(cluster: ThreeMasters) -> None:
     store = connect(cluster.url, PLENTY_MS)
     hashes, packed = store.fetch([Request(HASH, [cluster.twin(KEYS[0])]), Request(PACKED, [KEYS[0]])], 0.0)
     assert hashes.results.tolist() == packed.results.tolist() == [Lookup.INVALID]
 
 
-def test_any_node_tells_the_others(cluster: ThreeMasters) -> None:
+def test_the_other_nodes_are_discovered_through_any_node(cluster: ThreeMasters) -> None:
     store = connect(f"redis+cluster://127.0.0.1:1,{cluster.nodes[2].address}", PLENTY_MS)
     assert store.fetch([Request(HASH, KEYS)], 0.0)[0].values[:, 0].tolist() == list(range(len(KEYS)))
 
 
-def test_a_search_for_keys_sees_every_node(cluster: ThreeMasters) -> None:
+def test_a_search_for_keys_covers_every_node(cluster: ThreeMasters) -> None:
     texts = [key.decode() for key in KEYS]
     with exploring(cluster.url, PLENTY_MS) as explorer:
         search = explorer.search()
@@ -159,7 +159,7 @@ def test_a_search_for_keys_sees_every_node(cluster: ThreeMasters) -> None:
         assert explorer.existing([*KEYS, b"nowhere"]) == len(KEYS)
 
 
-def test_a_key_in_a_slot_that_moves_is_looked_up_at_its_new_node(cluster: ThreeMasters) -> None:
+def test_a_key_in_a_migrating_slot_is_looked_up_at_its_new_node(cluster: ThreeMasters) -> None:
     key = KEYS[7]
     slot, source = key_slot(key), cluster.owner(key)
     target = (source + 1) % 3
@@ -188,7 +188,7 @@ def test_a_key_in_a_slot_that_moves_is_looked_up_at_its_new_node(cluster: ThreeM
     move(slot, target, source, key, cluster.twin(key))
 
 
-def test_a_key_that_is_sent_on_and_on_is_unavailable() -> None:
+def test_an_endlessly_redirected_key_is_unavailable() -> None:
     def script(connection: socket.socket) -> None:
         slots = b"*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$0\r\n\r\n:%d\r\n$1\r\ni\r\n" % node.port
         while question := connection.recv(1 << 16):
@@ -209,7 +209,7 @@ def test_idle_connections_that_were_closed_are_replaced(cluster: ThreeMasters) -
             client.client_kill_filter(_type="normal", skipme=True)
 
 
-def test_a_node_that_hangs_is_named_and_found_again(cluster: ThreeMasters) -> None:
+def test_a_hanging_node_is_named_and_used_again_once_it_recovers(cluster: ThreeMasters) -> None:
     store = connect(cluster.url, 300)
     eventually(lambda: answers(store))
     cluster.nodes[1].pause()
@@ -242,7 +242,7 @@ def test_wrong_forms_of_the_url_are_explained(cluster: ThreeMasters, redis_serve
         connect("redis+cluster://127.0.0.1:1", PLENTY_MS).ping()
 
 
-def test_samples_come_from_all_nodes(cluster: ThreeMasters) -> None:
+def test_samples_are_taken_from_all_nodes(cluster: ThreeMasters) -> None:
     entity = replace(PACKED, key=KeyTemplate.parse("p{{{k}}}"))
     assert sample_problems(cluster.url, PLENTY_MS, entity) == ([], [])
     ((problem, *_), _) = sample_problems(cluster.url, PLENTY_MS, replace(entity, layout="hash"))
@@ -250,7 +250,7 @@ def test_samples_come_from_all_nodes(cluster: ThreeMasters) -> None:
     assert "(18 of 18 samples" in str(problem)
 
 
-def test_a_slot_that_nobody_serves_is_unavailable(tmp_path: Path) -> None:
+def test_an_unserved_slot_is_unavailable(tmp_path: Path) -> None:
     unserved = f"no node of the cluster serves slot {key_slot(b'a')}: see CLUSTER INFO"
     with Custom(tmp_path, cluster_enabled="yes") as node, pytest.raises(Unavailable, match=unserved):
         connect(f"redis+cluster://{node.address}", PLENTY_MS).fetch([Request(HASH, [b"a"])], 0.0)
@@ -269,7 +269,7 @@ def watched(tmp_path: Path) -> Iterator[tuple[Custom, Custom, SentinelServer]]:
             yield master, replica, sentinel
 
 
-def test_the_master_is_followed(watched: tuple[Custom, Custom, SentinelServer]) -> None:
+def test_a_failover_to_a_new_master_is_followed(watched: tuple[Custom, Custom, SentinelServer]) -> None:
     master, replica, sentinel = watched
     old, new = (redis.Redis(port=server.port, password="pw") for server in (master, replica))  # noqa: S106  of this test
     old.hset("a", mapping={"seats": 1})

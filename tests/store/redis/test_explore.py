@@ -24,7 +24,7 @@ def explorer(redis_url: str) -> Iterator[Explorer]:
         yield opened
 
 
-def test_what_keys_hold(client: redis.Redis, explorer: Explorer) -> None:
+def test_the_contents_of_keys_are_shown(client: redis.Redis, explorer: Explorer) -> None:
     client.hset("plane:1", mapping={"seats": 180, "note": "x" * 65, "": "2"})
     client.set("packed:1", b"\0" * 12)
     client.lpush("queue", "x")
@@ -38,7 +38,7 @@ def test_what_keys_hold(client: redis.Redis, explorer: Explorer) -> None:
     }
 
 
-def test_keys_that_are_not_text_are_counted_and_passed_over(client: redis.Redis, explorer: Explorer) -> None:
+def test_keys_that_are_not_text_are_counted_and_skipped(client: redis.Redis, explorer: Explorer) -> None:
     client.hset(b"plane:\xff", mapping={"seats": 1})
     client.hset(b"plane:" + b"x" * 2_000, mapping={"seats": 1})
     client.hset("plane:ü", mapping={b"\xff": 1, "seats": b"\xfe"})
@@ -58,7 +58,7 @@ def test_large_hashes_and_values_are_not_fetched(client: redis.Redis, explorer: 
     assert client.info("stats")["total_net_output_bytes"] - before < 100_000
 
 
-def test_a_search_ends_however_many_keys_there_are(
+def test_a_search_is_bounded_for_any_number_of_keys(
     client: redis.Redis, explorer: Explorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(explore, "MOST_KEYS", 3_000)
@@ -83,13 +83,13 @@ def test_a_search_ends_in_time_if_no_key_is_found(
     assert explorer.look(["one"]) == {}
 
 
-def test_what_exists(client: redis.Redis, explorer: Explorer) -> None:
+def test_existing_keys_are_counted(client: redis.Redis, explorer: Explorer) -> None:
     client.set("a", "1")
     client.set(b"\xff", "1")
     assert explorer.existing([b"a", b"b", b"\xff"]) == 2
 
 
-def test_nothing_is_written(client: redis.Redis, explorer: Explorer) -> None:
+def test_exploring_writes_nothing(client: redis.Redis, explorer: Explorer) -> None:
     client.hset("plane:1", mapping={"seats": 180})
     client.set("text", "x")
     client.config_resetstat()
@@ -101,7 +101,7 @@ def test_nothing_is_written(client: redis.Redis, explorer: Explorer) -> None:
     assert asked - {"config|resetstat", "info", "hello", "client|setinfo", "select"} <= reads
 
 
-def test_a_user_who_may_not_search_or_read(client: redis.Redis, redis_url: str) -> None:
+def test_a_user_without_the_rights_to_search_or_read_is_reported(client: redis.Redis, redis_url: str) -> None:
     client.hset("plane:1", mapping={"seats": 180})
     client.hset("secret:1", mapping={"seats": 180})
     address, admin = redis_url.replace("redis://", "redis://{}:longpassword@"), cast("Any", client)
@@ -122,6 +122,6 @@ def test_a_user_who_may_not_search_or_read(client: redis.Redis, redis_url: str) 
         admin.execute_command("ACL", "DELUSER", "blind", "partial")
 
 
-def test_a_server_that_is_away() -> None:
+def test_exploring_an_unavailable_server_is_an_error() -> None:
     with pytest.raises(Unavailable), exploring("redis://127.0.0.1:1/0", 200):
         pass

@@ -25,7 +25,7 @@ from tests.store.redis.servers import (
     Script,
     answers,
     arrives,
-    passes_on,
+    forwards_to,
     proof,
     silent,
     trickles,
@@ -44,7 +44,7 @@ def fetched(store: Store) -> float:
     return float(store.fetch(ONE, 0.0)[0].values[0, 0])
 
 
-def test_refused() -> None:
+def test_a_refused_connection_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     store = connect(f"redis://127.0.0.1:{port}", PLENTY_MS)
@@ -53,19 +53,19 @@ def test_refused() -> None:
             call()
 
 
-def test_no_such_host() -> None:
+def test_an_unknown_host_is_unavailable() -> None:
     with pytest.raises(Unavailable, match=r"cannot connect to Redis at nowhere.invalid:6379"):
         connect("redis://nowhere.invalid", PLENTY_MS).ping()
 
 
-def test_no_such_socket(tmp_path: Path) -> None:
+def test_a_missing_socket_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=rf"cannot connect to Redis at {tmp_path}/none"):
         connect(f"unix://{tmp_path}/none", PLENTY_MS).ping()
 
 
 @pytest.mark.parametrize("login", ["", ":pw@", "user:pw@"])
 @pytest.mark.parametrize("script", [silent, trickles(b"-", 0.01)])
-def test_what_never_answers_ends_with_the_timeout(script: Script, login: str) -> None:
+def test_a_server_that_never_answers_times_out(script: Script, login: str) -> None:
     with Fake(script) as server:
         store = connect(f"redis://{login}127.0.0.1:{server.port}", SHORT_MS)
         for call in (lambda: fetched(store), store.ping):
@@ -81,7 +81,7 @@ def test_the_call_waits_for_a_long_reply_while_it_arrives() -> None:
         assert fetched(connect(f"redis://127.0.0.1:{server.port}", SHORT_MS)) == 7
 
 
-def test_a_stopped_server_ends_with_the_timeout_and_is_found_again(own_redis: Redis) -> None:
+def test_a_frozen_server_times_out_and_is_used_again_once_it_recovers(own_redis: Redis) -> None:
     with redis.Redis.from_url(own_redis.url) as client:
         client.hset("a", mapping={"seats": "1"})
     store = connect(own_redis.url, SHORT_MS * 5)
@@ -115,7 +115,7 @@ def test_a_stopped_server_ends_with_the_timeout_and_is_found_again(own_redis: Re
         ("ERR unknown command 'HMGET'", "unknown command"),
     ],
 )
-def test_a_server_that_refuses_is_unavailable_until_it_does_not(error: str, advice: str) -> None:
+def test_a_server_is_unavailable_while_it_replies_with_errors(error: str, advice: str) -> None:
     with Fake(answers(f"-{error}\r\n".encode()), answers(seats(7))) as server:
         store = connect(server.url, PLENTY_MS)
         with pytest.raises(Unavailable, match=advice) as caught:
@@ -125,7 +125,7 @@ def test_a_server_that_refuses_is_unavailable_until_it_does_not(error: str, advi
         assert fetched(store) == 7
 
 
-def test_a_server_that_is_full_says_so(tmp_path: Path) -> None:
+def test_a_server_with_too_many_clients_is_unavailable(tmp_path: Path) -> None:
     with Custom(tmp_path, maxclients="1") as server, server.client() as first:
         first.ping()
         with pytest.raises(Unavailable, match="max number of clients reached"):
@@ -146,7 +146,7 @@ def test_an_invalid_reply_closes_the_connection(nonsense: bytes) -> None:
         assert fetched(store) == 7
 
 
-def test_a_late_answer_reaches_nobody(own_redis: Redis) -> None:
+def test_a_late_reply_is_never_used(own_redis: Redis) -> None:
     with redis.Redis.from_url(own_redis.url) as client:
         for number in range(8):
             client.hset(f"h{number}", mapping={"seats": number})
@@ -197,13 +197,13 @@ def once(reply: bytes) -> Script:
     return script
 
 
-def hangs_up(connection: socket.socket) -> None:
+def closes_connection(connection: socket.socket) -> None:
     connection.recv(1 << 20)
     connection.close()
 
 
 def test_a_connection_that_went_stale_is_replaced_exactly_once() -> None:
-    with Fake(once(seats(1)), once(seats(2)), hangs_up, once(seats(3))) as server:
+    with Fake(once(seats(1)), once(seats(2)), closes_connection, once(seats(3))) as server:
         store = connect(server.url, PLENTY_MS)
         assert fetched(store) == 1
         assert fetched(store) == 2  # the first had been closed
@@ -214,8 +214,8 @@ def test_a_connection_that_went_stale_is_replaced_exactly_once() -> None:
         assert fetched(store) == 3
 
 
-def test_a_new_connection_that_breaks_is_not_tried_again() -> None:
-    with Fake(hangs_up, answers(seats(1))) as server:
+def test_a_new_connection_that_breaks_is_not_retried() -> None:
+    with Fake(closes_connection, answers(seats(1))) as server:
         store = connect(server.url, PLENTY_MS)
         with pytest.raises(Unavailable, match=r"the connection to Redis at .* broke: the server closed it"):
             fetched(store)
@@ -223,7 +223,7 @@ def test_a_new_connection_that_breaks_is_not_tried_again() -> None:
         assert fetched(store) == 1
 
 
-def test_a_reply_in_single_bytes_is_a_reply() -> None:
+def test_a_reply_that_arrives_byte_by_byte_is_read() -> None:
     def script(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in seats(1234) + proof(connection.recv(1 << 20)):
@@ -233,7 +233,7 @@ def test_a_reply_in_single_bytes_is_a_reply() -> None:
         assert fetched(connect(server.url, PLENTY_MS)) == 1234
 
 
-def test_redis_py_still_gives_its_socket() -> None:
+def test_redis_py_still_exposes_its_socket() -> None:
     with Fake(silent) as server:
         connection = Connection(host="127.0.0.1", port=server.port, protocol=2, driver_info=None)  # type: ignore[no-untyped-call]
         connection.connect()  # type: ignore[no-untyped-call]
@@ -251,7 +251,9 @@ def authority(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
     return context, trusted
 
 
-def test_tls(redis_server: Redis, redis_url: str, authority: tuple[ssl.SSLContext, Path], tmp_path: Path) -> None:
+def test_tls_options_in_the_url_are_used(
+    redis_server: Redis, redis_url: str, authority: tuple[ssl.SSLContext, Path], tmp_path: Path
+) -> None:
     context, trusted = authority
     numbers = list(range(5000))
     with redis.Redis.from_url(redis_url) as client, client.pipeline(transaction=False) as pipeline:
@@ -261,7 +263,7 @@ def test_tls(redis_server: Redis, redis_url: str, authority: tuple[ssl.SSLContex
     request = [Request(HASH, [f"plane:{number}".encode() for number in numbers])]
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(str(other))
-    with Fake(passes_on(redis_server.port), context=context) as server:
+    with Fake(forwards_to(redis_server.port), context=context) as server:
         at = f"127.0.0.1:{server.port}"
         store = connect(f"rediss://{at}?ssl_ca_certs={trusted}", PLENTY_MS)
         for _ in range(2):

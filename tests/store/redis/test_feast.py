@@ -61,7 +61,7 @@ def parsed(*values: bytes) -> tuple[list[float], list[int]]:
     return numbers.tolist(), found.tolist()
 
 
-def test_the_hash_fields_are_those_of_real_ones() -> None:
+def test_hash_fields_equal_those_written_by_feast() -> None:
     assert _field_of("plane_stats:seats") == bytes.fromhex("d23902fa")
     # MurmurHash3's own test vectors.
     assert [_field_of(text)[::-1].hex() for text in ("", "a", "abc", "Hello, world!")] == [
@@ -69,7 +69,7 @@ def test_the_hash_fields_are_those_of_real_ones() -> None:
     ]  # fmt: skip
 
 
-def test_a_question_is_one_command_a_key() -> None:
+def test_a_request_is_one_command_per_key() -> None:
     keys = [plane("N1"), plane("")]
     fields = [_field_of(feature) for feature in PLAIN.fields]
     times = ["_ts:plane_stats", "_ts:history"]
@@ -99,7 +99,7 @@ def test_a_question_is_one_command_a_key() -> None:
         ("29000000000000f87f", NAN),
     ],
 )
-def test_a_number(encoded: str, number: float) -> None:
+def test_a_number_is_decoded(encoded: str, number: float) -> None:
     numbers, found = parsed(bytes.fromhex(encoded))
     assert found == [NUMBER]
     np.testing.assert_array_equal(numbers, [number])
@@ -109,7 +109,7 @@ def test_a_number(encoded: str, number: float) -> None:
     ("encoded", "found"),
     [("", NULL), ("980100", NULL), ("4080808080808080808001", NULL), ("120141", TEXT), ("1200", TEXT)],
 )
-def test_what_is_null_or_a_text(encoded: str, found: int) -> None:
+def test_null_and_text_are_recognised(encoded: str, found: int) -> None:
     numbers, kinds = parsed(bytes.fromhex(encoded))
     assert kinds == [found]
     assert math.isnan(numbers[0])
@@ -140,7 +140,7 @@ def test_what_is_null_or_a_text(encoded: str, found: int) -> None:
         "00",
     ],
 )
-def test_what_is_no_number(encoded: str) -> None:
+def test_values_that_are_not_numbers_are_recognised(encoded: str) -> None:
     numbers, found = parsed(bytes.fromhex(encoded))
     assert found == [OTHER]
     assert math.isnan(numbers[0])
@@ -187,14 +187,14 @@ def test_every_type_is_read_as_it_was_written(items: list[tuple[str, object] | N
 
 
 @given(st.lists(st.binary(max_size=12), min_size=1, max_size=20))
-def test_bytes_of_any_kind_are_read_within_their_bounds(values: list[bytes]) -> None:
+def test_any_bytes_are_read_within_their_bounds(values: list[bytes]) -> None:
     together = parsed(*values)
     alone = [parsed(each) for each in values]
     np.testing.assert_array_equal(together[0], [numbers[0] for numbers, _ in alone])
     assert together[1] == [found[0] for _, found in alone]
 
 
-def test_a_key_is_missing_only_where_no_feature_is_there() -> None:
+def test_a_key_is_missing_only_if_it_has_no_features() -> None:
     reply = reply_to(
         PLAIN,
         [value("int64", 150), value("float", 1.5), value("int32", 7)],
@@ -226,13 +226,13 @@ SOON, OLD = int(NOW) - 60, int(NOW) - 61
         (timestamp(-5), timestamp(SOON), STALE),
     ],
 )
-def test_freshness_must_be_shown_by_each_view(stats: bytes | None, history: bytes | None, lookup: Lookup) -> None:
+def test_freshness_must_be_proven_for_each_view(stats: bytes | None, history: bytes | None, lookup: Lookup) -> None:
     reply = reply_to(AGED, [value("int64", 1), value("float", 2), value("int64", 3), stats, history])
     assert reply.results.tolist() == [lookup]
     np.testing.assert_array_equal(reply.values, [[1, 2, 3] if lookup == HIT else [NAN] * 3])
 
 
-def test_a_view_that_is_not_there_has_no_age() -> None:
+def test_a_missing_view_has_no_age() -> None:
     reply = reply_to(
         AGED,
         [value("int64", 1), None, None, timestamp(SOON), None],
@@ -256,7 +256,7 @@ def put(client: redis.Redis, key: bytes, features: dict[str, bytes], **times: by
         client.hset(key, f"_ts:{view}", time)
 
 
-def test_a_mapping_answers_as_redis_does(redis_url: str, client: redis.Redis) -> None:
+def test_a_mapping_returns_the_same_features_as_redis(redis_url: str, client: redis.Redis) -> None:
     records: dict[str, dict[str, object]] = {
         "N1": {"plane_stats:seats": 150, "plane_stats:speed": 1.5, "_ts:plane_stats": NOW, "history:flights": None},
         "N2": {"plane_stats:seats": None, "history:flights": "many", "_ts:history": NOW - 60.5},
@@ -297,7 +297,7 @@ def test_loading_is_left_to_feast(redis_url: str, client: redis.Redis) -> None:
     assert client.dbsize() == 0
 
 
-def test_a_key_that_may_not_be_read_is_named_as_people_write_it(redis_url: str, client: redis.Redis) -> None:
+def test_a_key_that_may_not_be_read_is_named_in_readable_form(redis_url: str, client: redis.Redis) -> None:
     asked(client, "ACL", "SETUSER", "app", "reset", "on", ">pw", "~*other", "+hmget", "+ping")
     url = redis_url.replace("://", "://app:pw@")
     granted = re.escape(
@@ -318,7 +318,7 @@ def said(url: str, entity: Entity) -> tuple[list[Problem], list[str]]:
     return sample_problems(url, 10_000, entity)
 
 
-def test_samples_that_fit(redis_url: str, client: redis.Redis) -> None:
+def test_samples_that_fit_cause_no_problems(redis_url: str, client: redis.Redis) -> None:
     for name in ("N1", "N2"):
         features = {
             "plane_stats:seats": value("int64", 1),
@@ -331,12 +331,12 @@ def test_samples_that_fit(redis_url: str, client: redis.Redis) -> None:
     assert said(redis_url, AGED) == ([], [])
 
 
-def test_no_samples_at_all(redis_url: str) -> None:
+def test_a_lack_of_samples_causes_a_warning(redis_url: str) -> None:
     (_, [warning]) = said(redis_url, PLAIN)
     assert warning.endswith("no key like 'tailnum={tailnum} of project flights'; Feast's `materialize` writes them")
 
 
-def test_a_view_that_is_misspelled_and_a_feature_that_is_no_number(redis_url: str, client: redis.Redis) -> None:
+def test_a_misspelled_view_and_a_feature_that_is_not_a_number_are_reported(redis_url: str, client: redis.Redis) -> None:
     features = {"plane_stat:seats": value("int64", 1), "history:flights": value("string", "many")}
     put(client, plane("N1"), features, plane_stat=timestamp(1), history=timestamp(1))
     problems, warnings = said(redis_url, PLAIN)
@@ -347,7 +347,7 @@ def test_a_view_that_is_misspelled_and_a_feature_that_is_no_number(redis_url: st
     assert "'tailnum=N1' has the text b'many' in 'history:flights', not a number (1 of 1" in texts[1]
 
 
-def test_a_feature_that_only_some_keys_have(redis_url: str, client: redis.Redis) -> None:
+def test_a_feature_may_be_absent_from_some_keys_but_not_all(redis_url: str, client: redis.Redis) -> None:
     both = {"plane_stats:speed": value("float", 1), "history:flights": value("int64", 1)}
     put(client, plane("N1"), both | {"plane_stats:seats": b""}, plane_stats=timestamp(1), history=timestamp(1))
     put(client, plane("N2"), both, plane_stats=timestamp(1), history=timestamp(1))

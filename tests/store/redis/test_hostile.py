@@ -68,7 +68,7 @@ def looked_up(url: str, _: Path) -> list[str]:
     return said
 
 
-def looked_around(url: str, _: Path) -> list[str]:
+def take_samples(url: str, _: Path) -> list[str]:
     """Take samples as `check` does."""
     return unavailable(*(lambda entity=entity: sample_problems(url, PLENTY_MS, entity) for entity in (HASH, PACKED)))
 
@@ -80,7 +80,7 @@ def loaded(url: str, folder: Path) -> list[str]:
 
 def everything(url: str, folder: Path) -> list[str]:
     """Do everything that the product does with Redis."""
-    return [said for each in (looked_up, looked_around, loaded) for said in each(url, folder)]
+    return [said for each in (looked_up, take_samples, loaded) for said in each(url, folder)]
 
 
 def unavailable(*calls: Callable[[], object]) -> list[str]:
@@ -97,7 +97,7 @@ FORMS = ["redis://{}127.0.0.1:{}/1", "redis+cluster://{}127.0.0.1:{}", "redis+se
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_server_of_these_tests_is_one(form: str, tmp_path: Path) -> None:
+def test_the_fake_server_is_accepted_as_redis(form: str, tmp_path: Path) -> None:
     replies = right(0)
     with Fake(knows(replies)) as server:
         replies |= right(server.port)
@@ -122,7 +122,7 @@ def surplus(more: bytes, go: threading.Event, gone: threading.Event) -> Script:
 
 
 @pytest.mark.parametrize("more", [seats(1), b"*", b"-ERR shutting down\r\n", b""])
-def test_bytes_after_a_reply_are_never_taken_for_another_reply(more: bytes) -> None:
+def test_bytes_after_a_reply_are_never_mistaken_for_another_reply(more: bytes) -> None:
     go, gone = threading.Event(), threading.Event()
     with Fake(surplus(more, go, gone), answers(seats(2))) as server:
         store = connect(server.url, PLENTY_MS)
@@ -134,7 +134,7 @@ def test_bytes_after_a_reply_are_never_taken_for_another_reply(more: bytes) -> N
 
 
 @pytest.mark.parametrize("more", ["a reply", "all replies to the last request"])
-def test_bytes_between_a_request_and_its_reply_are_never_taken_for_the_reply(more: str) -> None:
+def test_bytes_between_a_request_and_its_reply_are_never_mistaken_for_it(more: str) -> None:
     def script(connection: socket.socket) -> None:
         last = connection.recv(1 << 20)
         connection.sendall(seats(1) + proof(last))
@@ -154,7 +154,7 @@ def test_bytes_between_a_request_and_its_reply_are_never_taken_for_the_reply(mor
 
 
 @pytest.mark.parametrize("reply", [b"+PONG\r\n", b"-NOPERM this user has no permissions to run the 'ping' command\r\n"])
-def test_a_proxy_that_does_not_repeat_and_a_user_who_may_not_ping_get_their_features(reply: bytes) -> None:
+def test_features_are_read_through_a_proxy_without_echo_and_without_ping_rights(reply: bytes) -> None:
     asked: list[bytes] = []
 
     def script(connection: socket.socket) -> None:
@@ -247,7 +247,7 @@ MALFORMED = [
 SINGLE, CLUSTER, SENTINEL = FORMS
 ASKED = [
     *((SINGLE, each, looked_up) for each in ("HMGET", "MGET", "PING", "AUTH", "SELECT")),
-    *((SINGLE, each, looked_around) for each in ("SCAN", "TYPE", "HMGET", "HLEN", "HKEYS")),
+    *((SINGLE, each, take_samples) for each in ("SCAN", "TYPE", "HMGET", "HLEN", "HKEYS")),
     *((CLUSTER, each, looked_up) for each in ("CLUSTER", "HMGET", "GET")),
     *((SENTINEL, "SENTINEL", looked_up), (SINGLE, "HSET", loaded), (CLUSTER, "HDEL", loaded)),
 ]
@@ -268,7 +268,7 @@ def test_a_malformed_reply_is_always_unavailable(form: str, question: str, call:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(ASKED), TREES.map(written))
-def test_whatever_shape_an_answer_has_it_is_one_or_unavailable(
+def test_a_reply_of_any_shape_is_accepted_or_unavailable(
     tmp_path: Path, asked: tuple[str, str, Call], reply: bytes
 ) -> None:
     form, question, call = asked
@@ -303,7 +303,7 @@ def as_text(parts: list[bytes]) -> bytes:
 
 @pytest.mark.parametrize("reply", [cut, bare, denies, halves, as_text])
 @pytest.mark.parametrize("form", FORMS)
-def test_a_server_that_repeats_the_password_is_not_repeated(
+def test_a_password_echoed_by_the_server_is_not_shown(
     form: str, reply: Callable[[list[bytes]], bytes], tmp_path: Path
 ) -> None:
     replies: dict[str, Answer] = {}
@@ -324,7 +324,7 @@ def test_an_echo_is_not_a_reply_and_is_not_shown(form: str, tmp_path: Path) -> N
     assert not [piece for piece in PIECES if piece in "".join(said)]
 
 
-def test_a_login_that_is_refused_says_what_may_be_done() -> None:
+def test_a_refused_login_is_reported_with_a_remedy() -> None:
     expected = r"refused user name and password with 'ERR unknown command': AUTH may be"
     with Fake(knows({"AUTH": cut})) as server, pytest.raises(Unavailable, match=expected):
         connect(f"redis://me:hunter2@127.0.0.1:{server.port}", PLENTY_MS).ping()

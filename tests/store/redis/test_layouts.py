@@ -38,7 +38,7 @@ def assert_reply(reply: Reply, lookup: Sequence[Lookup], values: Sequence[Sequen
 
 
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=5))
-def test_a_question_is_the_commands_that_redis_py_writes(keys: list[bytes]) -> None:
+def test_a_request_is_encoded_as_redis_py_encodes_it(keys: list[bytes]) -> None:
     written = as_redis_py_writes
     for entity, fields in ((HASH, ["seats", "engines", "year"]), (AGED, ["spend", "updated_at"])):
         expected = b"".join(written("HMGET", key, *fields) for key in keys)
@@ -49,7 +49,7 @@ def test_a_question_is_the_commands_that_redis_py_writes(keys: list[bytes]) -> N
 
 
 @pytest.mark.parametrize("entity", [HASH, AGED, PACKED])
-def test_no_keys_are_no_commands(entity: Entity) -> None:
+def test_a_request_without_keys_has_no_commands(entity: Entity) -> None:
     commands, widths = commands_of(Request(entity, []), singly=False)
     assert commands == b""
     assert len(widths) == 0
@@ -58,7 +58,7 @@ def test_no_keys_are_no_commands(entity: Entity) -> None:
     assert reply.results.shape == (0,)
 
 
-def test_a_hash_is_missing_only_where_none_of_its_fields_is_there() -> None:
+def test_a_hash_is_missing_only_if_all_its_fields_are_absent() -> None:
     reply = reply_to(
         HASH,
         4,
@@ -72,7 +72,7 @@ def test_a_hash_is_missing_only_where_none_of_its_fields_is_there() -> None:
     assert reply.absent.tolist() == [[False] * 3, [True, False, True], [True] * 3, [True] * 3]
 
 
-def test_a_nan_in_a_hash_is_a_nan_that_was_there() -> None:
+def test_a_nan_in_a_hash_is_not_absent() -> None:
     reply = reply_to(HASH, 1, array(b"nan", b"inf", b" 1_0 "))
     assert_reply(reply, [Lookup.HIT], [[NAN, float("inf"), 10]])
     assert not reply.absent.any()
@@ -104,12 +104,12 @@ def test_another_type_is_invalid() -> None:
         (b"-inf", Lookup.STALE),
     ],
 )
-def test_freshness_must_be_shown(updated: bytes | None, lookup: Lookup) -> None:
+def test_freshness_must_be_proven_by_the_update_time(updated: bytes | None, lookup: Lookup) -> None:
     spend = 12.5 if lookup == Lookup.HIT else NAN
     assert_reply(reply_to(AGED, 1, array(b"12.5", updated)), [lookup], [[spend]])
 
 
-def test_a_time_of_change_alone_is_no_entity() -> None:
+def test_an_update_time_alone_is_not_an_entity() -> None:
     assert_reply(reply_to(AGED, 1, array(None, b"%d" % NOW)), [Lookup.MISSING], [[NAN]])
 
 

@@ -74,7 +74,7 @@ def test_cells_are_the_same_however_the_bytes_arrive(
     assert receive(inbox, [width for _, width, _ in asked], [whole]) == expected
 
 
-def test_every_split_in_two_gives_the_same_cells() -> None:
+def test_a_reply_split_at_any_byte_has_the_same_cells() -> None:
     whole = b"*3\r\n$4\r\n1.25\r\n$-1\r\n$0\r\n\r\n-ERR no\r\n*1\r\n$2\r\n\r\n\r\n$3\r\nabc\r\n+OK\r\n"
     expected = [
         (VALUE, b"1.25"),
@@ -90,7 +90,7 @@ def test_every_split_in_two_gives_the_same_cells() -> None:
     assert receive(Inbox(), [3, 2, 1, BARE, BARE], [whole[at : at + 1] for at in range(len(whole))]) == expected
 
 
-def test_the_room_grows_with_what_arrives() -> None:
+def test_the_buffer_grows_with_the_reply() -> None:
     text = bytes(range(256)) * (FIRST_ROOM // 64)
     inbox = Inbox()
     assert receive(inbox, [2], [b"*2\r\n" + bulk((VALUE, text)) + bulk((VALUE, b"1"))]) == [
@@ -139,7 +139,7 @@ def test_commands_differ_by_their_keys(keys: list[bytes]) -> None:
     assert commands(keys, head, tail) == b"".join(command(b"HGET", key, b"f") for key in keys)
 
 
-def test_replies_may_take_only_what_was_requested() -> None:
+def test_replies_are_bounded_by_the_requested_values() -> None:
     """A long value is accepted, but an endless one is not, and the buffer stops growing before the timeout."""
     inbox, piece = Inbox(), b"x" * (1 << 20)
     inbox.expect(np.array([1]), most=10 * VALUE_ROOM)
@@ -151,7 +151,7 @@ def test_replies_may_take_only_what_was_requested() -> None:
 
 
 @pytest.mark.parametrize("head", [b"+", b"-ERR ", b":", b"$", b"*"])
-def test_a_line_has_an_end(head: bytes) -> None:
+def test_a_line_without_an_end_is_malformed(head: bytes) -> None:
     inbox = Inbox()
     inbox.expect(np.array([BARE]))
     assert not received(inbox, head + b"1" * (LONGEST_LINE - 100))

@@ -38,7 +38,7 @@ def received(inbox: TreeInbox, arrived: bytes) -> bool:
 
 
 @given(TREES, st.lists(st.integers(1, 30), max_size=6))
-def test_a_reply_is_what_was_written_however_it_arrives(tree: Tree, sizes: list[int]) -> None:
+def test_a_reply_is_parsed_the_same_however_it_arrives(tree: Tree, sizes: list[int]) -> None:
     whole, inbox, at = written(tree), TreeInbox(), 0
     for size in sizes:
         if at + size < len(whole):
@@ -48,7 +48,7 @@ def test_a_reply_is_what_was_written_however_it_arrives(tree: Tree, sizes: list[
     assert inbox.reply == tree
 
 
-def test_a_line_is_a_text() -> None:
+def test_a_simple_string_is_text() -> None:
     inbox = TreeInbox()
     assert received(inbox, b"+OK\r\n")
     assert inbox.reply == b"OK"
@@ -81,7 +81,7 @@ def test_an_invalid_reply_is_malformed(arrived: bytes) -> None:
         received(TreeInbox(), arrived)
 
 
-def test_a_reply_without_end_is_malformed_once_it_is_too_long() -> None:
+def test_an_endless_reply_is_malformed_once_it_is_too_long() -> None:
     inbox, piece = TreeInbox(), written(b"x" * 60_000)
     received(inbox, b"*100000\r\n")
     for _ in range(SLACK // len(piece)):
@@ -91,7 +91,7 @@ def test_a_reply_without_end_is_malformed_once_it_is_too_long() -> None:
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_are_more_than_malformed(arrived: bytes) -> None:
+def test_no_bytes_raise_anything_but_malformed(arrived: bytes) -> None:
     try:
         received(TreeInbox(), arrived)
     except Malformed:

@@ -65,7 +65,7 @@ def user(redis_url: str) -> Iterator[User]:
         (PACKED, ["~route:1*", "+mget", "+ping"], r"key 'route:0' .*ACL SETUSER app ~route:\*"),
     ],
 )
-def test_what_a_replica_may_not_do_is_unavailable_before_it_runs(
+def test_a_missing_redis_right_is_reported_before_a_replica_runs(
     user: User, entity: Entity, rules: list[str], grant: str
 ) -> None:
     user.may(*rules)
@@ -73,7 +73,7 @@ def test_what_a_replica_may_not_do_is_unavailable_before_it_runs(
         user.problems(entity)
 
 
-def test_a_key_that_is_there_and_may_not_be_read_is_named(user: User, redis_url: str) -> None:
+def test_an_existing_key_that_may_not_be_read_is_named(user: User, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as admin:
         admin.mset({"route:1": b"x" * 8, "route:2": b"x" * 8})
     user.may("~route:0", "~route:1", "+@all")
@@ -81,7 +81,7 @@ def test_a_key_that_is_there_and_may_not_be_read_is_named(user: User, redis_url:
         user.problems(PACKED)
 
 
-def test_a_user_of_just_the_keys_that_are_there_is_warned(user: User, redis_url: str) -> None:
+def test_a_user_limited_to_the_existing_keys_causes_a_warning(user: User, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as admin:
         admin.mset({"route:de-1": b"x" * 8})
     user.may("~route:de-*", "+@all")
@@ -91,14 +91,14 @@ def test_a_user_of_just_the_keys_that_are_there_is_warned(user: User, redis_url:
 
 
 @pytest.mark.parametrize("rules", [["+hmget", "+mget"], ["+@read"], ["+hmget", "+mget", "+ping", "+select"]])
-def test_a_user_who_may_only_look_up_is_sufficient(user: User, rules: list[str]) -> None:
+def test_a_user_with_only_look_up_rights_is_sufficient(user: User, rules: list[str]) -> None:
     user.may("~plane:*", "~route:*", *rules)
     for entity in (HASH, PACKED):
         for said in user.problems(entity):
             assert "no samples were taken" in said or "Redis has no key like" in said
 
 
-def test_a_look_up_that_is_forbidden_names_key_and_event(user: User) -> None:
+def test_the_error_of_a_forbidden_look_up_names_the_key_and_the_event(user: User) -> None:
     user.may("~plane:*", "~route:L*", "+hmget", "+mget")
     store = connect(user.url, PLENTY_MS)
     features = Features(Plan.parse(PLAN, "plan.yaml"), FIELDS, store.fetch, "impute", "wait")
@@ -130,7 +130,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeMasters]:
         yield ThreeMasters(tmp_path_factory.mktemp("cluster"), stack)
 
 
-def test_on_a_cluster_no_more_is_needed_than_a_replica_needs(cluster: ThreeMasters, tmp_path: Path) -> None:
+def test_a_cluster_requires_no_rights_beyond_those_of_a_replica(cluster: ThreeMasters, tmp_path: Path) -> None:
     user = User(cluster.url, cluster.clients)
     user.may("~plane:*", "~route:*", "+hmget", "+get", "+cluster|slots")  # and no COMMAND
     for entity in (HASH, PACKED):
@@ -155,7 +155,7 @@ def test_on_a_cluster_no_more_is_needed_than_a_replica_needs(cluster: ThreeMaste
         (PACKED, ["~plane:*", "+get", "+cluster"], r"key 'route:0' .*ACL SETUSER app ~route:\*"),
     ],
 )
-def test_on_a_cluster_what_is_missing_is_named(
+def test_a_missing_right_on_a_cluster_is_named(
     cluster: ThreeMasters, entity: Entity, rules: list[str], grant: str
 ) -> None:
     user = User(cluster.url, cluster.clients)

@@ -20,7 +20,7 @@ def client(redis_url: str) -> redis.Redis:
     return redis.Redis.from_url(redis_url)
 
 
-def put_whole(client: redis.Redis, key: str) -> None:
+def put_complete_plane(client: redis.Redis, key: str) -> None:
     client.hset(key, mapping={"seats": 180, "engines": "2", "year": "1999.5"})
 
 
@@ -29,9 +29,9 @@ def look(url: str, entity: Entity) -> tuple[list[str], list[str]]:
     return list(map(str, problems)), warnings
 
 
-def test_what_fits_is_not_mentioned(redis_url: str, client: redis.Redis) -> None:
+def test_keys_that_fit_the_plan_are_not_reported(redis_url: str, client: redis.Redis) -> None:
     for number in range(30):
-        put_whole(client, f"plane:N{number}")
+        put_complete_plane(client, f"plane:N{number}")
         client.hset(f"card:{number}", mapping={"spend": 1, "updated_at": 1700000000})
         client.set(f"route:{number}", struct.pack("<2f", 1, 2))
     client.hdel("plane:N1", "year")  # a field may be absent here and there
@@ -40,7 +40,7 @@ def test_what_fits_is_not_mentioned(redis_url: str, client: redis.Redis) -> None
         assert look(redis_url, entity) == ([], [])
 
 
-def test_no_keys_are_a_warning(redis_url: str) -> None:
+def test_the_absence_of_keys_is_a_warning(redis_url: str) -> None:
     problems, warnings = look(redis_url, HASH)
     assert problems == []
     assert warnings == [
@@ -48,7 +48,7 @@ def test_no_keys_are_a_warning(redis_url: str) -> None:
     ]
 
 
-def test_all_of_another_type(redis_url: str, client: redis.Redis) -> None:
+def test_keys_that_are_all_of_another_type_are_a_problem(redis_url: str, client: redis.Redis) -> None:
     client.set("plane:1", "180")
     client.hset("route:1", mapping={"mean": 1})
     (problem,), warnings = look(redis_url, HASH)
@@ -59,9 +59,9 @@ def test_all_of_another_type(redis_url: str, client: redis.Redis) -> None:
     assert "'route:1' is a hash, but layout packed needs a string" in problem
 
 
-def test_some_of_another_type_are_a_warning(redis_url: str, client: redis.Redis) -> None:
-    put_whole(client, "plane:1")
-    put_whole(client, "plane:2")
+def test_some_keys_of_another_type_are_a_warning(redis_url: str, client: redis.Redis) -> None:
+    put_complete_plane(client, "plane:1")
+    put_complete_plane(client, "plane:2")
     client.lpush("plane:3", "x")
     problems, (warning,) = look(redis_url, HASH)
     assert problems == []
@@ -69,7 +69,7 @@ def test_some_of_another_type_are_a_warning(redis_url: str, client: redis.Redis)
     assert "(1 of 3 samples do not fit)" in warning
 
 
-def test_packed_values_of_another_length(redis_url: str, client: redis.Redis) -> None:
+def test_packed_values_of_another_length_are_reported(redis_url: str, client: redis.Redis) -> None:
     client.set("route:1", struct.pack("<3f", 1, 2, 3))
     (problem,), _ = look(redis_url, PACKED)
     assert "'route:1' has 12 bytes instead of 8 (4 for each of `fields`)" in problem
@@ -79,7 +79,7 @@ def test_packed_values_of_another_length(redis_url: str, client: redis.Redis) ->
     assert "12 bytes" in warning
 
 
-def test_fields_that_are_never_there_or_never_numbers(redis_url: str, client: redis.Redis) -> None:
+def test_fields_that_are_never_present_or_never_numbers_are_reported(redis_url: str, client: redis.Redis) -> None:
     for number in range(3):
         client.hset(f"plane:{number}", mapping={"seat": 1, "engines": "two", "year": 1999})
     client.hset("plane:0", mapping={"year": "old"})
@@ -90,7 +90,7 @@ def test_fields_that_are_never_there_or_never_numbers(redis_url: str, client: re
     assert "'plane:0' has b'old' in field 'year', not a number (1 of 3 samples do not fit)" in warning
 
 
-def test_a_time_of_change_must_be_there(redis_url: str, client: redis.Redis) -> None:
+def test_the_update_time_must_be_present(redis_url: str, client: redis.Redis) -> None:
     client.hset("card:1", mapping={"spend": 1, "updated": 1})
     client.hset("card:2", mapping={"spend": 1, "updated_at": 1})
     problems, (warning,) = look(redis_url, AGED)
@@ -101,11 +101,11 @@ def test_a_time_of_change_must_be_there(redis_url: str, client: redis.Redis) -> 
     assert "updated_at" in problem
 
 
-def test_special_characters_of_a_pattern_are_themselves(redis_url: str, client: redis.Redis) -> None:
+def test_special_characters_in_a_pattern_are_literal(redis_url: str, client: redis.Redis) -> None:
     odd = replace(HASH, key=KeyTemplate.parse("a*[b]?\\{{:{x}:{when|%Y}"))
     client.hset("aa[b]?\\{:1:2020", mapping={"none": 1})
     assert look(redis_url, odd)[1]
-    put_whole(client, "a*[b]?\\{:1:2020")
+    put_complete_plane(client, "a*[b]?\\{:1:2020")
     assert look(redis_url, odd) == ([], [])
 
 

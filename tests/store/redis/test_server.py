@@ -97,7 +97,9 @@ def assert_found(store: Store, client: redis.Redis, requests: list[Request]) -> 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STORED, min_size=len(KEYS), max_size=len(KEYS)))
-def test_what_it_finds_is_what_a_slow_reader_finds(store: Store, client: redis.Redis, stored: list[object]) -> None:
+def test_the_store_finds_the_same_values_as_a_slow_reader(
+    store: Store, client: redis.Redis, stored: list[object]
+) -> None:
     with client.pipeline(transaction=False) as pipeline:
         pipeline.flushdb()
         for key, value in zip(KEYS, stored, strict=True):
@@ -134,7 +136,7 @@ def test_one_value_may_be_larger_than_any_buffer(store: Store, client: redis.Red
     assert reply.values[0, :2].tolist() == [float("inf"), 2]
 
 
-def test_replies_stay_when_more_is_fetched(store: Store, client: redis.Redis) -> None:
+def test_replies_stay_valid_after_another_fetch(store: Store, client: redis.Redis) -> None:
     client.hset("a", mapping={"seats": "1"})
     client.set("b", struct.pack("<2f", 3, 4))
     first = store.fetch([Request(HASH, [b"a"]), Request(PACKED, [b"b"])], NOW)
@@ -143,7 +145,7 @@ def test_replies_stay_when_more_is_fetched(store: Store, client: redis.Redis) ->
     assert first[1].values.tolist() == [[3, 4]]
 
 
-def test_without_keys_no_server_is_needed() -> None:
+def test_no_server_is_needed_without_keys() -> None:
     store = connect("redis://127.0.0.1:1/0", 100)
     replies = store.fetch([Request(HASH, []), Request(PACKED, [])], NOW)
     assert [reply.values.shape for reply in replies] == [(0, 3), (0, 2)]
@@ -164,7 +166,7 @@ def test_an_idle_connection_that_was_closed_is_replaced(store: Store, client: re
         client.client_kill_filter(_type="normal", skipme=True)
 
 
-def test_databases_users_and_sockets(tmp_path: Path) -> None:
+def test_databases_users_and_sockets_are_supported(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with Custom(tmp_path / "redis", unixsocket=str(path), requirepass=SECRET) as server:
         client = redis.Redis(port=server.port, password=SECRET)

@@ -20,7 +20,7 @@ def problems(url: str) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_a_single_server() -> None:
+def test_the_url_of_a_single_server_is_parsed() -> None:
     target = parse("redis://me:s%2Fcret@[::1]:6380/2?client_name=scorer&socket_keepalive=no")
     assert (target.form, target.kind, target.seeds) == ("single", Connection, (("::1", 6380),))
     assert target.options == {
@@ -35,7 +35,7 @@ def test_a_single_server() -> None:
     assert "cret" not in repr(target)
 
 
-def test_tls(tmp_path: Path) -> None:
+def test_tls_options_in_the_url_are_used(tmp_path: Path) -> None:
     authority = tmp_path / "ca.pem"
     authority.touch()
     target = parse(f"rediss://h?ssl_ca_certs={authority}&ssl_cert_reqs=none&ssl_check_hostname=false")
@@ -43,20 +43,20 @@ def test_tls(tmp_path: Path) -> None:
     assert target.options == {"ssl_ca_certs": str(authority), "ssl_cert_reqs": "none", "ssl_check_hostname": False}
 
 
-def test_a_socket() -> None:
+def test_the_url_of_a_socket_is_parsed() -> None:
     target = parse("unix://me:pw@/run/redis.sock?db=1")
     assert (target.kind, target.seeds) == (UnixDomainSocketConnection, ())
     assert target.options == {"username": "me", "password": "pw", "path": "/run/redis.sock", "db": 1}
 
 
-def test_a_cluster() -> None:
+def test_the_url_of_a_cluster_is_parsed() -> None:
     target = parse("rediss+cluster://:pw@a:1,b,c:3")
     assert (target.form, target.kind, target.seeds) == ("cluster", SSLConnection, (("a", 1), ("b", 6379), ("c", 3)))
     assert target.options == {"password": "pw"}
     assert parse("redis+cluster://a/0").seeds == (("a", 6379),)
 
 
-def test_sentinels() -> None:
+def test_the_url_of_sentinels_is_parsed() -> None:
     target = parse("rediss+sentinel://me:pw@a:1,b/features/3?sentinel_password=other&ssl_cert_reqs=none")
     assert (target.form, target.seeds, target.service) == ("sentinel", (("a", 1), ("b", 26379)), "features")
     assert target.options == {"username": "me", "password": "pw", "db": 3, "ssl_cert_reqs": "none"}
@@ -88,14 +88,14 @@ def test_sentinels() -> None:
         ("rediss://h?ssl_ca_certs=/none.pem", ["ssl_ca_certs: no file /none.pem"]),
     ],
 )
-def test_what_is_wrong_is_said(url: str, expected: list[str]) -> None:
+def test_a_problem_in_the_url_is_reported(url: str, expected: list[str]) -> None:
     (problem,) = problems(url)
     assert problem.startswith("features.url: ")
     for text in expected:
         assert text in problem
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
+def test_all_problems_in_the_url_are_reported_together() -> None:
     assert len(problems("redis+cluster://a:x,b:y/z?foo=1&ssl_keyfile=k")) == 5
 
 
@@ -136,9 +136,7 @@ def test_a_password_that_breaks_the_url_is_not_repeated(url: str) -> None:
         ("hun%FFter", "%25"),  # no UTF-8
     ],
 )
-def test_the_sign_that_has_to_be_encoded_is_named_and_nothing_else_of_a_password(
-    form: str, password: str, encoded: str
-) -> None:
+def test_only_the_character_to_encode_is_shown_of_a_password(form: str, password: str, encoded: str) -> None:
     for login in (f"me:{password}", f":{password}"):
         if form.startswith("unix") and set("/?#") & set(password):
             continue
@@ -151,21 +149,21 @@ def test_the_sign_that_has_to_be_encoded_is_named_and_nothing_else_of_a_password
 
 
 @pytest.mark.parametrize("query", ["password=AB#CD", "password=AB&CD", "password=AB&CD=EF", "password=AB%FF"])
-def test_a_password_among_the_options_has_to_be_encoded_too(query: str) -> None:
+def test_a_password_in_the_options_must_be_encoded_too(query: str) -> None:
     (problem,) = problems(f"redis://h?{query}")
     assert "percent-encode" in problem
     for piece in ("AB", "CD", "EF"):
         assert piece not in problem
 
 
-def test_what_may_be_the_end_of_a_password_is_not_repeated() -> None:
+def test_text_that_may_be_the_end_of_a_password_is_not_repeated() -> None:
     first, second = problems("redis://h?passwort=AB&CD=EF")
     assert "did you mean 'password'?" in first
     assert not {"AB", "CD", "EF"} & set(re.findall(r"\w+", first + second))
 
 
 @pytest.mark.parametrize("rest", [":p/w@/run/x.sock", ":p?w@/run/x", "h/run/x"])
-def test_a_socket_has_no_host(rest: str) -> None:
+def test_a_socket_url_with_a_host_is_refused(rest: str) -> None:
     (problem,) = problems(f"unix://{rest}")
     assert "percent-encode" in problem
     assert "p/w" not in problem
@@ -197,7 +195,7 @@ PASSWORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=6, max_si
 
 
 @given(FORMS_OF, PASSWORDS)
-def test_any_password_is_taken_as_it_is_or_refused_without_being_repeated(form: str, password: str) -> None:
+def test_any_password_is_accepted_unchanged_or_refused_without_being_repeated(form: str, password: str) -> None:
     taken, said = "", ""
     try:
         taken = parse(form.format(f"me:{password}")).options["password"]
@@ -219,11 +217,11 @@ def test_any_text_is_a_valid_target_or_misconfigured(scheme: str, rest: str) -> 
 
 
 @given(st.sampled_from([*OPTIONS, "sentinel_password"]), ANYTHING)
-def test_whatever_an_option_says_it_is_taken_or_misconfigured(name: str, value: str) -> None:
+def test_any_option_value_is_accepted_or_misconfigured(name: str, value: str) -> None:
     for scheme in ("rediss", "redis+sentinel"):
         with contextlib.suppress(Misconfigured):
             parse(f"{scheme}://h/m?{name}={quote(value, errors='surrogatepass')}")
 
 
-def test_a_special_character_in_the_password_may_stand_as_it_is_where_it_breaks_nothing() -> None:
+def test_a_harmless_special_character_in_a_password_needs_no_encoding() -> None:
     assert parse("redis://:p@ss:word@h").options == {"password": "p@ss:word"}
