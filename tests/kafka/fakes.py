@@ -315,6 +315,9 @@ class Source:
             self._gain(partition)
         return batch and self.current(batch)
 
+    def serve(self, batch: Records, seconds: float) -> Records | None:
+        return self.keep_alive(batch, seconds)
+
     def current(self, batch: Records) -> Records | None:
         owned = self._delivery.owned
         ours = [partition in owned and self._since[partition] <= batch.generation for partition, _ in rows(batch)]

@@ -132,7 +132,7 @@ MUTANTS = [
     Mutant(
         "larger batches repeat more after a crash",
         "scorer.app:_limits",
-        "min(UNCOMMITTED_BATCHES * each, most)",
+        "min(UNCOMMITTED_BATCHES * each, REPEATED_EVENTS - in_flight)",
         "UNCOMMITTED_BATCHES * each",
         "tests/test_app.py",
     ),

@@ -73,6 +73,16 @@ class Intake:
         self._begun = not self.full(buffered())
         return not self._begun
 
+    def begin(self, records: int) -> bool:
+        """Let the next `gather` go on with what is taken until then; return whether it is a batch already.
+
+        Args:
+            records: how many are buffered.
+        """
+        if not records:
+            self._bytes, self._begun = 0, True
+        return self.full(records) if self._begun else bool(records)
+
     def full(self, records: int) -> bool:
         """Whether a batch of so many records, the last that were taken, has no room for another one."""
         return not self._step(records)

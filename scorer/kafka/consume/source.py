@@ -149,6 +149,16 @@ class Source:
         self._take(1, seconds)
         return records and self.current(records)
 
+    def serve(self, records: Records, seconds: float) -> Records | None:
+        """Wait at most some seconds for the answer to a commit; return the given records that are still ours.
+
+        Until a batch is buffered this reads on: after a pause, records are fetched again, which may take half a second.
+        """
+        if self._intake.begin(len(self._buffered)):
+            return self.keep_alive(records, seconds)
+        self._take(1, seconds)
+        return self.current(records)
+
     def close(self, seconds: float) -> bool:
         """Leave the group; return whether this ended within the time."""
         self._delivery = None

@@ -170,6 +170,29 @@ def test_a_pause_skips_and_repeats_nothing_whatever_position_the_client_has(
     assert got == sent
 
 
+def test_a_wait_for_an_answer_reads_a_batch_on_before_it_pauses(
+    kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings
+) -> None:
+    topic = make_topic()
+    sent = [b"%d" % number for number in range(70)]
+    fill(kafka, topic, sent)
+    with joined(group, topic, max_records=20) as member:
+        held = member.poll()
+        got, reading = values(held), member.source._reading
+        while len(member.source._buffered) < 20:
+            assert reading.complete, "after a pause the client fetches again what it had"
+            assert member.source.serve(held, 0.1) is not None
+        assert member.source.serve(held, 0.1) is not None
+        assert not reading.complete, "no more than a batch is buffered"
+        sizes = []
+        while len(got) < len(sent):
+            records = member.poll()
+            sizes.append(len(records))
+            got += values(records)
+    assert got == sent
+    assert sizes[0] == 20
+
+
 class Early:
     """A client whose call returns messages and also revokes and reassigns their partition."""
 
