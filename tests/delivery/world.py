@@ -298,7 +298,10 @@ class World:
 
         def within() -> bool:
             committed = sum(ends(self.admin, topic, self.partitions, committed=True).values())
-            return committed >= beyond and is_open(self.admin, topic, self.partitions)
+            if committed < beyond or not is_open(self.admin, topic, self.partitions):
+                return False
+            time.sleep(0.2)  # for a commit that was in flight when the process was frozen
+            return is_open(self.admin, topic, self.partitions)
 
         _kill_when(within, process)
 
