@@ -76,7 +76,8 @@ def replica(layout: str, most: int, tree: Path | None = None, **groups: Mapping[
         return [*program, "run", "-c", str(file)]
 
     name = f"{SCORER} of {tree.name}" if tree else SCORER
-    return Contender(name, layout, Program(3, LAYOUTS, PREDICTIONS, command), most)
+    schema = tree / "schemas" / PREDICTIONS.name if tree else PREDICTIONS  # an earlier version may have fewer fields
+    return Contender(name, layout, Program(3, LAYOUTS, schema, command), most)
 
 
 def contenders(
