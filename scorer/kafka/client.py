@@ -120,6 +120,21 @@ def consumer_properties(kafka: KafkaSettings, batch: BatchSettings) -> dict[str,
     )
 
 
+def reader_properties(kafka: KafkaSettings) -> dict[str, object]:
+    """Return the properties of a consumer that reads topics without joining the group or committing."""
+    chosen = {"log_level": 0, "receive.message.max.bytes": LARGEST_MESSAGE, **properties(kafka, "consumer")}
+    for membership in ("group.instance.id", "group.protocol", "group.remote.assignor"):
+        chosen.pop(membership, None)
+    return chosen | {
+        "group.id": kafka.group_id,  # the client requires it, but the group is never joined
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
+        "isolation.level": "read_committed",  # aborted records do not count
+        "auto.offset.reset": "earliest",  # if retention has deleted the position meanwhile
+    }
+
+
 def producer_properties(kafka: KafkaSettings) -> dict[str, object]:
     """Return the properties of a replica's producer."""
     return (

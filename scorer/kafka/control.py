@@ -1,13 +1,13 @@
 """The home of a roll-out state in a topic: one order of changes for the whole group."""
 
 import time
-from typing import Any, cast
+from typing import cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from scorer.errors import Fatal
 from scorer.kafka.brokers.topics import Topic
-from scorer.kafka.client import LARGEST_MESSAGE, LastError, properties, settled
+from scorer.kafka.client import LastError, producer_properties, reader_properties, settled
 from scorer.kafka.connect import connect, no_answer
 from scorer.rollout import Change, Conflict, Held, Log
 from scorer.settings import KafkaSettings
@@ -108,20 +108,8 @@ class ControlTopic:
 
     def _assigned(self) -> Consumer:
         if self._consumer is None:
-            own: dict[str, Any] = {
-                "group.id": self._kafka.group_id,  # the client requires it, but the group is never joined
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 100,
-                "error_cb": self._reason,
-            }
-            quiet = {"log_level": 0, **properties(self._kafka, "consumer")}
-            for membership in ("group.instance.id", "group.protocol", "group.remote.assignor"):
-                quiet.pop(membership, None)
-            self._consumer = connect(Consumer, quiet | own)
+            own = {"fetch.wait.max.ms": 100, "error_cb": self._reason}
+            self._consumer = connect(Consumer, reader_properties(self._kafka) | own)
             self._next, self._log = 0, Log(self._log.model)
             self._consumer.assign([TopicPartition(self._topic, PARTITION, OFFSET_BEGINNING)])
         return self._consumer
@@ -159,18 +147,8 @@ class ControlTopic:
             if error is not None:
                 refused.append(error)
 
-        producer = connect(
-            Producer,
-            {
-                "log_level": 0,
-                "message.timeout.ms": int(WRITE_SECONDS * 1000),
-                **properties(self._kafka, "producer"),
-                "message.max.bytes": LARGEST_MESSAGE,
-                "acks": "all",
-                "enable.idempotence": True,
-                "error_cb": reason,
-            },
-        )
+        own = {"log_level": 0, "message.timeout.ms": int(WRITE_SECONDS * 1000), "error_cb": reason}
+        producer = connect(Producer, producer_properties(self._kafka) | own)
         producer.produce(self._topic, value, key, PARTITION, on_delivery=delivered)
         left = producer.flush(WRITE_SECONDS + 1)
         if left or (refused and refused[0].code() == KafkaError._MSG_TIMED_OUT):  # noqa: SLF001  as above

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from scorer.errors import Fatal
-from scorer.kafka.client import LARGEST_MESSAGE, LastError, properties, settled
+from scorer.kafka.client import LastError, reader_properties, settled
 from scorer.kafka.connect import connect, no_answer
 from scorer.kafka.consume.intake import STEP
 from scorer.kafka.headers import Headers, headers_of
@@ -48,20 +48,8 @@ class Reader:
     ) -> None:
         self._kafka, self._topics, self._partition, self._seconds = kafka, topics, partition, seconds
         self._reason = LastError(kafka=kafka)
-        own: dict[str, Any] = {
-            "group.id": kafka.group_id,  # the client requires it, but the group is never joined
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",  # aborted records do not count
-            "queued.max.messages.kbytes": 16_384,
-            "auto.offset.reset": "earliest",  # if retention has deleted the position meanwhile
-            "error_cb": self._reason,
-        }
-        quiet = {"log_level": 0, "receive.message.max.bytes": LARGEST_MESSAGE, **properties(kafka, "consumer")}
-        for membership in ("group.instance.id", "group.protocol", "group.remote.assignor"):
-            quiet.pop(membership, None)
-        self._consumer = connect(Consumer, quiet | own)
+        own = {"queued.max.messages.kbytes": 16_384, "error_cb": self._reason}
+        self._consumer = connect(Consumer, reader_properties(kafka) | own)
 
     def read(self, start: Start, *, follow: bool) -> Iterator[Record]:
         """Yield records, in the order of each partition.
