@@ -37,7 +37,7 @@ from scorer.kafka import (
 )
 from scorer.lineup import Lineup
 from scorer.monitor import Component, Health, Metrics, Outages, Watch, serve, watched
-from scorer.offline import golden_problems
+from scorer.offline import require_golden
 from scorer.pipeline import Parts
 from scorer.rollout import Held, Home, State, choosing
 from scorer.serving import Serving, prepare
@@ -79,8 +79,7 @@ def run(settings: Settings) -> bool:
         log.warning(DISTRUSTED, reason=reason)
     if uncached:
         log.warning(SLOW_START, kernels=len(uncached))
-    if problems := golden_problems(serving):
-        raise Misconfigured(problems)
+    require_golden(serving)
     require_topics(settings.kafka)
     header = serving.formats.prediction_header()
     if versions := serving.formats.prefetch():

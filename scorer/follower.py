@@ -12,7 +12,7 @@ from scorer.avro import Framing
 from scorer.errors import Misconfigured, Problem, ScorerError
 from scorer.lineup import Lineup
 from scorer.model import repository_at
-from scorer.offline import golden_problems
+from scorer.offline import require_golden
 from scorer.pipeline import Core
 from scorer.rollout import Held, Home, State
 from scorer.scoring import Watch
@@ -209,8 +209,7 @@ class Follower:
         settings, formats = self._first.settings, self._first.formats
         bundle = repository_at(settings.model.path).find(version)
         serving = replace(prepare(settings, bundle, formats.schema), formats=formats)
-        if problems := golden_problems(serving):
-            raise Misconfigured(problems)
+        require_golden(serving)
         for rows in WARM_ROWS:
             serving.booster.score(np.full((rows, serving.booster.columns), np.nan, np.float32))
         self._servings[version] = serving

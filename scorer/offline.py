@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from scorer.avro import BadEvent, Converter, prediction_json
 from scorer.batch import Outcome, Records
-from scorer.errors import Problem, did_you_mean
+from scorer.errors import Misconfigured, Problem, did_you_mean
 from scorer.model import Golden, read_golden
 from scorer.plan import Entity
 from scorer.serving import Serving
@@ -71,6 +71,16 @@ def _batches(bodies: Iterable[bytes], most: int, most_bytes: int) -> Iterator[li
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def require_golden(serving: Serving) -> None:
+    """Make sure that a bundle's golden events get their scores.
+
+    Raises:
+        Misconfigured: some do not; see `golden_problems`.
+    """
+    if problems := golden_problems(serving):
+        raise Misconfigured(problems)
 
 
 def golden_problems(serving: Serving) -> list[Problem]:

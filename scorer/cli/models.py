@@ -25,7 +25,7 @@ from scorer.model import (
     repository_at,
 )
 from scorer.monitor import configure_logging
-from scorer.offline import golden_problems
+from scorer.offline import require_golden
 from scorer.plan import Plan
 from scorer.rollout import State, kind_of_home
 from scorer.serving import Serving, prepare
@@ -197,8 +197,7 @@ def _chosen(settings: Settings, args: argparse.Namespace) -> Bundle:
 def _checked(settings: Settings, bundle: Bundle) -> Serving:
     """Check a version's parts against each other, and its scores against its golden events."""
     serving = prepare(settings, bundle)
-    if problems := golden_problems(serving):
-        raise Misconfigured(problems)
+    require_golden(serving)
     return serving
 
 

@@ -13,7 +13,7 @@ from scorer import rollout
 from scorer.errors import Misconfigured, Problem
 from scorer.homes import current_state, home_of, required_home
 from scorer.model import LATEST, repository_at
-from scorer.offline import golden_problems
+from scorer.offline import require_golden
 from scorer.printable import printable
 from scorer.rollout import Held, State
 from scorer.rollout.changes import restored
@@ -162,8 +162,7 @@ def _check(settings: Settings, version: str) -> None:
         Misconfigured: with every reason.
     """
     serving = prepare(settings, repository_at(settings.model.path).find(version))
-    if problems := golden_problems(serving):
-        raise Misconfigured(problems)
+    require_golden(serving)
 
 
 def _author() -> str:
