@@ -12,7 +12,7 @@ from scorer.batch import Events
 from scorer.errors import Misconfigured, Problem
 from scorer.plan import Entity, Plan
 from scorer.rollout import Arms, State
-from scorer.scoring import Arm, Member, Scorer, SplitScorer, Watch, union_of, unwatched
+from scorer.scoring import Arm, BaseScorer, Member, SplitScorer, Watch, union_of, unwatched
 from scorer.serving import ARM, Serving
 from scorer.store import Fetch, Reply, Request
 
@@ -68,7 +68,7 @@ class Lineup:
         fields, texts = self.needs
         return self.champion.decoder(framing, fields, texts)
 
-    def scorer(self, fetch: Fetch | None, watch: Watch = unwatched) -> Scorer | SplitScorer:
+    def scorer(self, fetch: Fetch | None, watch: Watch = unwatched) -> BaseScorer:
         """Return what scores decoded events.
 
         Args:

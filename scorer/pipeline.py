@@ -12,7 +12,7 @@ from scorer.batch import Outcome, Payloads, Records
 from scorer.errors import Unavailable
 from scorer.kafka import DeadLetterLimit, Delivery, Source
 from scorer.monitor import Component, Watch
-from scorer.scoring import Prepared, Scorer, SplitScorer
+from scorer.scoring import BaseScorer, Prepared
 from scorer.store import Lookups
 
 WAIT_SECONDS = 0.5  # between two retries while a server is unavailable
@@ -33,7 +33,7 @@ class Core:
     """What scores a batch: replaced as a whole, between two batches."""
 
     decoder: Decoder
-    scorer: Scorer | SplitScorer
+    scorer: BaseScorer
     lookups: Lookups | None  # None if no plan has entities
     shadows: Sequence[Observed] = ()
 

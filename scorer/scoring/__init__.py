@@ -1,11 +1,12 @@
 """Scoring: from decoded events to predictions, without I/O of its own."""
 
 from scorer.scoring.features import Features
-from scorer.scoring.scorer import Arm, Explain, Prepared, Scorer, Watch, unwatched
+from scorer.scoring.scorer import Arm, BaseScorer, Explain, Prepared, Scorer, Watch, unwatched
 from scorer.scoring.split import Member, SplitScorer, union_of
 
 __all__ = [
     "Arm",
+    "BaseScorer",
     "Explain",
     "Features",
     "Member",

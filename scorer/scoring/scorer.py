@@ -1,5 +1,6 @@
 """The scoring core: decoded events in, predictions out. A stream, a file and a notebook all call it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -46,28 +47,18 @@ class Prepared:
 NO_ARMS = np.empty(0, np.uint8)
 
 
-class Scorer:
-    """Scores batches of events with one version of a model.
+class BaseScorer(ABC):
+    """Scores batches of events, in steps that a caller may take one by one.
 
     It does no I/O of its own, reads no clock and counts nothing; `features` was given the function that looks up.
 
     Args:
-        arm: the model, its version and its role.
         features: gives each event its features.
-        booster: the model.
         watch: times the stages `keys`, `look_up`, `assemble` and `score`.
-        explain: explains predictions, as part of the stage `score`; None if no prediction is explained.
     """
 
-    def __init__(
-        self,
-        arm: Arm,
-        features: Features,
-        booster: Booster,
-        watch: Watch = unwatched,
-        explain: Explain | None = None,
-    ) -> None:
-        self._arm, self._features, self._booster, self._explain = arm, features, booster, explain
+    def __init__(self, features: Features, watch: Watch) -> None:
+        self._features = features
         self._keys, self._look_up, self._assemble, self._score = map(watch, ("keys", "look_up", "assemble", "score"))
 
     def score(self, events: Events, now: float) -> Outcome:
@@ -79,16 +70,14 @@ class Scorer:
 
         Raises:
             Unavailable: features cannot be looked up now, and the policy is to wait.
-            Fatal: the model no longer scores any row.
+            Fatal: a model no longer scores any row.
         """
-        keyed = self.prepare(events)
-        return self.finish(keyed, self.look_up(keyed, now), now)
+        prepared = self.prepare(events)
+        return self.finish(prepared, self.look_up(prepared, now), now)
 
+    @abstractmethod
     def prepare(self, events: Events) -> Prepared:
         """Make the keys of a batch."""
-        with self._keys:
-            keyed = self._features.keys(events)
-            return Prepared(events, keyed, self._features.requests(keyed), NO_ARMS)
 
     def look_up(self, prepared: Prepared, now: float) -> tuple[Found, ...]:
         """Look up the keys of a batch.
@@ -99,12 +88,45 @@ class Scorer:
         with self._look_up:
             return self._features.look_up(prepared.keyed, prepared.events, now, prepared.requests)
 
+    @abstractmethod
     def finish(self, prepared: Prepared, found: tuple[Found, ...], now: float) -> Outcome:
         """Score a batch whose keys were looked up.
 
         Raises:
-            Fatal: the model no longer scores any row.
+            Fatal: a model no longer scores any row.
         """
+
+
+class Scorer(BaseScorer):
+    """Scores batches of events with one version of a model.
+
+    Args:
+        arm: the model, its version and its role.
+        features: gives each event its features.
+        booster: the model.
+        watch: see `BaseScorer`.
+        explain: explains predictions, as part of the stage `score`; None if no prediction is explained.
+    """
+
+    def __init__(
+        self,
+        arm: Arm,
+        features: Features,
+        booster: Booster,
+        watch: Watch = unwatched,
+        explain: Explain | None = None,
+    ) -> None:
+        super().__init__(features, watch)
+        self._arm, self._booster, self._explain = arm, booster, explain
+
+    def prepare(self, events: Events) -> Prepared:
+        """Make the keys of a batch."""
+        with self._keys:
+            keyed = self._features.keys(events)
+            return Prepared(events, keyed, self._features.requests(keyed), NO_ARMS)
+
+    def finish(self, prepared: Prepared, found: tuple[Found, ...], now: float) -> Outcome:
+        """See `BaseScorer.finish`."""
         events = prepared.events
         with self._assemble:
             matrix = self._features.assemble(events, found)

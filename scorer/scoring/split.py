@@ -23,7 +23,7 @@ from scorer.batch import (
 from scorer.model import Booster
 from scorer.plan import Entity, Plan
 from scorer.scoring.features import Features, good_rows
-from scorer.scoring.scorer import Arm, Explain, Prepared, Watch, of_version, scored_rows, unwatched
+from scorer.scoring.scorer import Arm, BaseScorer, Explain, Prepared, Watch, of_version, scored_rows, unwatched
 
 Assign = Callable[[Events], NDArray[np.uint8]]  # returns the index of each row's arm
 
@@ -47,19 +47,19 @@ class Member(NamedTuple):
     explain: Explain | None = None
 
 
-class SplitScorer:
-    """Scores batches of events with several versions of a model. Like `Scorer`, it is pure.
+class SplitScorer(BaseScorer):
+    """Scores batches of events with several versions of a model.
 
     Args:
         members: the arms; the first one is the champion, to which rows belong that no arm can score.
         assign: chooses the arm of each row.
         union: looks up the entities of all plans, in the order of `union_of`.
-        watch: times the stages `keys`, `look_up`, `assemble` and `score`.
+        watch: see `BaseScorer`.
     """
 
     def __init__(self, members: Sequence[Member], assign: Assign, union: Features, watch: Watch = unwatched) -> None:
-        self._members, self._assign, self._union = members, assign, union
-        self._keys, self._look_up, self._assemble, self._score = map(watch, ("keys", "look_up", "assemble", "score"))
+        super().__init__(union, watch)
+        self._members, self._assign = members, assign
         entities = union_of([member.plan for member in members])
         self._names = tuple(entity.name for entity in entities)
         self._columns = [[entities.index(shared(each)) for each in member.plan.entities] for member in members]
@@ -67,65 +67,41 @@ class SplitScorer:
         self._paths = [member.plan.fields | member.plan.texts for member in members]
         sources = [member.source for member in members]
         self._groups = [np.flatnonzero([each == source for each in sources]) for source in dict.fromkeys(sources)]
-
-    def score(self, events: Events, now: float) -> Outcome:
-        """Score a batch.
-
-        Args:
-            events: the batch; its rejected rows are not scored.
-            now: Unix seconds, for the age of features and the time of the predictions.
-
-        Raises:
-            Unavailable: features cannot be looked up now, and the policy is to wait.
-            Fatal: a model no longer scores any row.
-        """
-        prepared = self.prepare(events)
-        return self.finish(prepared, self.look_up(prepared, now), now)
+        booster = members[0].booster
+        self._outputs = booster.score(np.empty((0, booster.columns), np.float32)).values.shape[1:]
 
     def prepare(self, events: Events) -> Prepared:
         """Choose the arm of each row, and make the keys of a batch."""
         with self._keys:
             arms, good = self._assign(events), good_rows(events)
             arms[~good] = 0
-            keyed = self._union.keys(events, [good & users[arms] for users in self._users])
-            return Prepared(events, keyed, self._union.requests(keyed), arms)
-
-    def look_up(self, prepared: Prepared, now: float) -> tuple[Found, ...]:
-        """Look up the keys of a batch.
-
-        Raises:
-            Unavailable: features cannot be looked up now, and the policy is to wait.
-        """
-        with self._look_up:
-            return self._union.look_up(prepared.keyed, prepared.events, now, prepared.requests)
+            keyed = self._features.keys(events, [good & users[arms] for users in self._users])
+            return Prepared(events, keyed, self._features.requests(keyed), arms)
 
     def finish(self, prepared: Prepared, found: tuple[Found, ...], now: float) -> Outcome:
-        """Score a batch whose keys were looked up.
-
-        Raises:
-            Fatal: a model no longer scores any row.
-        """
+        """See `BaseScorer.finish`."""
         events, arms, good = prepared.events, prepared.arms, good_rows(prepared.events)
-        whole = _Whole.empty(events.rows, len(self._names), self._members[0].booster)
+        whole = _Whole.empty(events.rows, len(self._names), self._outputs)
         rejected = of_version(self._members[0].arm.version, events.rejected)
         for group in self._groups:
             rows = np.flatnonzero(good & np.isin(arms, group)) if len(self._groups) > 1 else np.flatnonzero(good)
             if len(rows):
-                rejected += self._score_group(group, rows, arms, _Batch(events, found), whole)
+                rejected += self._score_group(group, rows, prepared, found, whole)
         matrix = Matrix(
             np.empty((events.rows, 0), np.float32),
             missing=whole.missing,
             degraded=bool(whole.lookups[:, Lookup.UNAVAILABLE].any()),
             lookups=whole.lookups,
         )
-        return Outcome(self._predictions(events, arms, whole, rejected, now), rejected, matrix, found)
+        rows = scored_rows(events.rows, rejected)
+        return Outcome(self._predictions(prepared, rows, matrix, whole, now), rejected, matrix, found)
 
     def _score_group(
         self,
         group: NDArray[np.intp],
         rows: NDArray[np.int64],
-        arms: NDArray[np.uint8],
-        batch: "_Batch",
+        prepared: Prepared,
+        found: Sequence[Found],
         whole: "_Whole",
     ) -> list[Rejected]:
         """Score the rows of the arms that share a plan, those of each arm in one call; return the rejected rows.
@@ -133,11 +109,11 @@ class SplitScorer:
         Args:
             group: the numbers of the arms.
             rows: the rows that belong to them.
-            arms: [rows of the batch], the arm of each.
-            batch: what was decoded and looked up.
+            prepared: the batch.
+            found: the result of `look_up` for it.
             whole: output, the results of the rows.
         """
-        events, found, columns = batch.events, batch.found, self._columns[group[0]]
+        events, arms, columns = prepared.events, prepared.arms, self._columns[group[0]]
         with self._assemble:
             if len(rows) == events.rows:
                 mine, lines = events, [found[column] for column in columns]
@@ -162,32 +138,26 @@ class SplitScorer:
         return [replace(each, version=self._members[arms[each.row]].arm.version) for each in refused]
 
     def _predictions(
-        self, events: Events, arms: NDArray[np.uint8], whole: "_Whole", rejected: list[Rejected], now: float
+        self, prepared: Prepared, rows: NDArray[np.int64], matrix: Matrix, whole: "_Whole", now: float
     ) -> Predictions:
+        events = prepared.events
         return Predictions(
-            rows=scored_rows(events.rows, rejected),
+            rows=rows,
             data=events.data,
             id_starts=events.id_starts,
             id_ends=events.id_ends,
             scores=whole.scores,
             model=self._members[0].arm.model,
             arms=tuple((member.arm.version, member.arm.name) for member in self._members),
-            arm=arms,
+            arm=prepared.arms,
             entities=self._names,
-            missing=whole.missing,
-            degraded=bool(whole.lookups[:, Lookup.UNAVAILABLE].any()),
+            missing=matrix.missing,
+            degraded=matrix.degraded,
             origin=events.origin,
             event_time=events.time,
             scored_at=int(now * 1000),
             explanations=_together(whole.explained, events.rows),
         )
-
-
-class _Batch(NamedTuple):
-    """What was decoded and looked up for a batch."""
-
-    events: Events
-    found: Sequence[Found]  # in the order of `union_of`
 
 
 class _Whole(NamedTuple):
@@ -199,10 +169,9 @@ class _Whole(NamedTuple):
     explained: list[tuple[NDArray[np.int64], Explanations]]  # of each arm that explained some: its rows
 
     @classmethod
-    def empty(cls, rows: int, entities: int, booster: Booster) -> "_Whole":
-        shape = (rows, *booster.score(np.empty((0, booster.columns), np.float32)).values.shape[1:])
+    def empty(cls, rows: int, entities: int, outputs: tuple[int, ...]) -> "_Whole":
         missing, lookups = np.zeros((rows, entities), np.bool_), np.zeros((entities, len(Lookup)), np.int64)
-        return cls(np.full(shape, np.nan, np.float32), missing, lookups, [])
+        return cls(np.full((rows, *outputs), np.nan, np.float32), missing, lookups, [])
 
 
 def _together(parts: Sequence[tuple[NDArray[np.int64], Explanations]], rows: int) -> Explanations | None:
