@@ -20,8 +20,10 @@ from tests.kafka.ends import wait_for_leaders
 
 hypothesis.settings.register_profile("real-machine", deadline=None)  # the first example may compile a kernel
 hypothesis.settings.load_profile("real-machine")
-# A mutant has to be seen, not explained.
-hypothesis.settings.register_profile("mutants", deadline=None, phases=set(hypothesis.Phase) - {hypothesis.Phase.shrink})
+# A mutant has to be seen, not explained; and with the same examples each time, so that one seen today is seen tomorrow.
+hypothesis.settings.register_profile(
+    "mutants", deadline=None, derandomize=True, phases=set(hypothesis.Phase) - {hypothesis.Phase.shrink}
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,6 +1,6 @@
 """The status of the connection to the brokers, derived from errors, records and the client's statistics."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, Message
@@ -29,21 +29,26 @@ class BrokerStatus:
     ) -> None:
         self._condition, self._worded = condition, worded
         self._refused: dict[Place, str] = {}  # lasting errors, each until a record arrives from the same place
+        self._known = False
 
     def failed(self, message: Message, error: KafkaError) -> None:
         """Note an error that the client delivered instead of a record."""
+        self._known = True
         topic = message.topic()  # None for an error of the group; the partition is then meaningless
         text = self._worded(error, topic)
         if error.code() in LASTING:
             self._refused[topic, EVERY if topic is None else message.partition()] = text
         self._condition(text)
 
-    def arrived(self, messages: Iterable[Message]) -> None:
+    def arrived(self, messages: Sequence[Message]) -> None:
         """Note that records arrived."""
         if self._refused:
             for topic, partition in {(message.topic(), message.partition()) for message in messages}:
                 for place in ((topic, partition), (topic, EVERY), (None, EVERY)):
                     self._refused.pop(place, None)
+        if messages and not self._known:  # the first statistics may come later
+            self._known = True
+            self._condition("")
 
     def statistics(self, statistics: Mapping[str, Any]) -> None:
         """Note the client's statistics.

@@ -57,3 +57,21 @@ def test_a_temporary_error_lasts_until_a_broker_answers() -> None:
     status.failed(message(), KafkaError(KafkaError._TRANSPORT))
     status.statistics(said())
     assert [bool(each) for each in heard] == [True, False]
+
+
+def test_the_first_records_show_that_brokers_answer() -> None:
+    heard: list[str] = []
+    status = BrokerStatus(heard.append)
+    status.arrived([])
+    assert heard == []
+    status.arrived([message()])
+    status.arrived([message()])
+    assert heard == [""]
+
+
+def test_records_of_other_partitions_do_not_end_an_error() -> None:
+    heard: list[str] = []
+    status = BrokerStatus(heard.append)
+    status.failed(message(), DENIED)
+    status.arrived([message(partition=1)])
+    assert all(heard)

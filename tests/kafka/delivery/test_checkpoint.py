@@ -159,6 +159,39 @@ def test_a_position_is_committed_after_batches_published_earlier() -> None:
     assert broker.on_its_way == {("a", 0): 9, ("b", 0): 3}
 
 
+def test_a_written_batch_does_not_overtake_the_one_before_it() -> None:
+    broker = Broker()
+    checkpoint = Checkpoint(broker, Limits(4), lambda _: None)
+    first, second = (checkpoint.open(records([(partition, 0)]), 1) for partition in PARTITIONS[:2])
+    first.delivered(None, None)
+    checkpoint.settle()
+    assert broker.on_its_way == {PARTITIONS[0]: 1}
+    assert checkpoint.uncommitted == 2
+    broker.on_its_way = None
+    checkpoint.committed(confirmed=True)
+    second.delivered(None, None)
+    assert checkpoint.finish(1)
+    assert broker.committed == {PARTITIONS[1]: 1}
+
+
+@pytest.mark.parametrize(
+    ("limits", "batches", "fits"),
+    [
+        (Limits(2), [1], 100),
+        (Limits(2), [1, 1], 0),
+        (Limits(3, 7), [5], 2),
+        (Limits(3, 7), [2, 3], 2),
+        (Limits(3, 7), [9], 0),  # a batch that is alone may have more
+    ],
+)
+def test_a_batch_waits_for_room(limits: Limits, batches: list[int], fits: int) -> None:
+    checkpoint = Checkpoint(Broker(), limits, lambda _: None)
+    assert not checkpoint.full(100)
+    for offset, events in enumerate(batches):
+        checkpoint.open(records([(("a", 0), offset)] * events), 1)
+    assert [checkpoint.full(events) for events in (fits, fits + 1)] == [not fits, fits < 100]
+
+
 class CheckpointMachine(RuleBasedStateMachine):
     """Opens batches, acknowledges them in any order, loses partitions, and lets commits succeed or fail."""
 
