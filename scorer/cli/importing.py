@@ -8,9 +8,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import cast
 
-# xgboost does without its wrappers for plots and scikit-learn where they cannot be imported. No command uses them, and
-# they import scipy.special, which takes a tenth of a second. The Python API leaves them: its caller may use them.
-UNUSED = "xgboost.plotting"
+# Packages do without these where they cannot be imported, and no command uses what they bring. xgboost has wrappers for
+# plots and scikit-learn, which import scipy.special; numba looks for a BLAS with its first kernel. Together they take a
+# quarter of a second. The Python API leaves them: its caller may use them.
+UNUSED = frozenset({"xgboost.plotting", "scipy.linalg"})
 
 
 def imported(module: str) -> ModuleType:
@@ -29,25 +30,25 @@ def imported(module: str) -> ModuleType:
         gc.enable()
 
 
-def _import_without(unused: str, module: str) -> ModuleType:
-    """Import a module while another cannot be imported; with it, if that is an error."""
+def _import_without(unused: frozenset[str], module: str) -> ModuleType:
+    """Import a module while others cannot be imported; with those of them without which it fails."""
     try:
         with _hidden(unused):
             return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != unused:
+        if error.name not in unused:
             raise
-        return import_module(module)
+        return _import_without(unused - {error.name}, module)
 
 
 @contextmanager
-def _hidden(module: str) -> Iterator[None]:
-    """Let the import of a module fail, unless it was imported before."""
-    if module in sys.modules:
-        yield
-        return
-    sys.modules[module] = cast("ModuleType", None)  # for which Python raises ModuleNotFoundError
+def _hidden(modules: frozenset[str]) -> Iterator[None]:
+    """Let the imports of modules fail, but for those that were imported before."""
+    hidden = modules - sys.modules.keys()
+    for module in hidden:
+        sys.modules[module] = cast("ModuleType", None)  # for which Python raises ModuleNotFoundError
     try:
         yield
     finally:
-        del sys.modules[module]
+        for module in hidden:
+            del sys.modules[module]
