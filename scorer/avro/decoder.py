@@ -9,17 +9,13 @@ from numpy.typing import NDArray
 
 from scorer.avro.appearance import Expected, appearance
 from scorer.avro.compiler import Compiler
-from scorer.avro.decimals import read_decimals
 from scorer.avro.framing import Bodies, Framing
 from scorer.avro.machine import AT, FAILURE_WIDTH, FAULT, ROW, STEP, Source, Table, Values, loaded, run
 from scorer.avro.reading import Fault
 from scorer.avro.rejection import FRAMING_FAULTS, VALUE_FAULTS, explain_field, explain_value, reason_of
 from scorer.avro.schema import Schema
-from scorer.avro.texts import Ids, write_positions, write_text
-from scorer.batch import NO_TIME, Column, Events, Kind, Records, Rejected
-
-_FLOATS = frozenset({Kind.FLOAT, Kind.DECIMAL})
-_NO_VALUES = np.empty(0, np.int64)
+from scorer.avro.wanted import Wanted
+from scorer.batch import Events, Records, Rejected
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,19 +61,11 @@ class Decoder:
         id_field: str | None,
         time_field: str | None,
     ) -> None:
-        own = [path for path in (id_field, time_field) if path is not None]
-        slots = {path: slot for slot, path in enumerate(dict.fromkeys([*fields, *texts, *own]))}
+        self._wanted = Wanted(schema, fields, texts, id_field, time_field)
         self._framing, self._max_bytes = framing, max_bytes
         self._expected = Expected(framing.name, schema.fingerprint, self._fits)
-        self._compiler, self._compiled = Compiler(schema.record, slots), 0
+        self._compiler, self._compiled = Compiler(schema.record, self._wanted.slots), 0
         self._compile()
-        self._fields = [schema.fields[path] for path in slots]
-        self._scalars = [schema.scalars[path] for path in slots]
-        self._decimals = [slot for slot, field in enumerate(self._fields) if field.kind == Kind.DECIMAL]
-        self._texts = frozenset(slots[path] for path in texts)
-        self._id = None if id_field is None else slots[id_field]
-        self._written = self._texts if self._id is None else self._texts | {self._id}
-        self._time = None if time_field is None else slots[time_field]
 
     def decode(self, records: Records) -> Events:
         """Decode a batch; a row that is not an event of the schema is rejected, and null in every column.
@@ -87,23 +75,9 @@ class Decoder:
         """
         batch = self._open(records, self._framing.split(records))
         rejected = [self._explain(batch, failure) for failure in self._failures(batch)]
-        for slot in self._decimals:
-            rejected += self._read_decimals(batch, slot)
-        table, made = batch.table, [batch.data]
-        for slot in self._written:
-            self._write_text(made, table, slot)
-        id_starts, id_ends = self._ids(records, table, made)
-        return Events(
-            rows=len(records),
-            columns={field.path: self._column(table, slot) for slot, field in enumerate(self._fields)},
-            data=np.concatenate(made) if len(made) > 1 else batch.data,
-            id_starts=id_starts,
-            id_ends=id_ends,
-            time=self._times(records, table),
-            origin=records.origin,
-            rejected=sorted(rejected, key=lambda each: each.row),
-            keys=records.keys,
-        )
+        faults = self._wanted.read_decimals(batch.data, batch.table)
+        rejected += [self._explain_decimal(batch, slot, row, fault) for slot, row, fault in faults]
+        return self._wanted.events(records, batch.data, batch.table, rejected)
 
     def examine(self, records: Records) -> tuple[int, str]:
         """Return the byte of a single value at which decoding fails, and why; its length and "" if it decodes.
@@ -134,12 +108,8 @@ class Decoder:
     def _open(self, records: Records, bodies: Bodies) -> _Batch:
         if len(self._framing.writers) > self._compiled:
             self._compile()
-        shape = len(self._fields), len(records)
-        table = Table(
-            np.empty(shape, np.int64), np.ones(shape, np.bool_), np.empty(shape, np.int64), np.empty(shape, np.int64)
-        )
         data = np.concatenate([records.data, self._constants]) if len(self._constants) else records.data
-        return _Batch(records, bodies, data, table)
+        return _Batch(records, bodies, data, self._wanted.table(len(records)))
 
     def _failures(self, batch: _Batch) -> list[list[int]]:
         """Fill the table, and return the kernel's description of each row that failed."""
@@ -167,46 +137,7 @@ class Decoder:
         hint = "" if fault == Fault.EMPTY else appearance(value, self._expected)
         return Rejected(row, reason_of(fault), f"{detail}; {hint}" if hint else detail)
 
-    def _read_decimals(self, batch: _Batch, slot: int) -> list[Rejected]:
-        kind, path, table = self._scalars[slot], self._fields[slot].path, batch.table
-        faults = read_decimals(batch.data, table.line(slot), kind)
-        table.null[:, list(faults)] = True
-        rejected = []
-        for row, fault in faults.items():
-            value, at = batch.value(row), int(table.starts[slot, row]) - batch.begin(row)
-            rejected.append(self._rejected(row, fault, value, explain_field(fault, path, kind, value, at)))
-        return rejected
-
-    def _write_text(self, made: list[NDArray[np.uint8]], table: Table, slot: int) -> None:
-        base = sum(map(len, made))
-        text = write_text(self._scalars[slot], self._fields[slot].kind, made[0], base, table.line(slot))
-        if len(text):
-            made.append(text)
-
-    def _ids(
-        self, records: Records, table: Table, made: list[NDArray[np.uint8]]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        if self._id is None:
-            starts, ends = np.empty(len(records), np.int64), np.empty(len(records), np.int64)
-            unset = np.ones(len(records), np.bool_)
-        else:
-            starts, ends, unset = table.starts[self._id].copy(), table.ends[self._id].copy(), table.null[self._id]
-        if unset.any():
-            made.append(write_positions(records, Ids(unset, starts, ends), sum(map(len, made))))
-        return starts, ends
-
-    def _times(self, records: Records, table: Table) -> NDArray[np.int64]:
-        of_records = np.where(records.timestamp < 0, NO_TIME, records.timestamp)
-        if self._time is None:
-            return of_records
-        milliseconds = table.values[self._time] // (self._fields[self._time].ticks // 1_000)
-        return np.where(table.null[self._time], of_records, milliseconds)
-
-    def _column(self, table: Table, slot: int) -> Column:
-        field, values = self._fields[slot], table.values[slot]
-        if field.kind == Kind.TEXT:
-            values = _NO_VALUES
-        starts, ends = (table.starts[slot], table.ends[slot]) if slot in self._texts else (None, None)
-        return Column(
-            field, table.null[slot], values.view(np.float64) if field.kind in _FLOATS else values, starts, ends
-        )
+    def _explain_decimal(self, batch: _Batch, slot: int, row: int, fault: Fault) -> Rejected:
+        path, kind, value = self._wanted.fields[slot].path, self._wanted.scalars[slot], batch.value(row)
+        at = int(batch.table.starts[slot, row]) - batch.begin(row)
+        return self._rejected(row, fault, value, explain_field(fault, path, kind, value, at))

@@ -1,0 +1,126 @@
+"""The fields of an event that are used, as the lines of a table; and the events that a filled table becomes."""
+
+from collections.abc import Collection, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.avro.decimals import read_decimals
+from scorer.avro.machine import Table
+from scorer.avro.reading import Fault
+from scorer.avro.schema import Schema
+from scorer.avro.texts import Ids, write_positions, write_text
+from scorer.batch import NO_TIME, Column, Events, Kind, Records, Rejected
+
+_FLOATS = frozenset({Kind.FLOAT, Kind.DECIMAL})
+_NO_VALUES = np.empty(0, np.int64)
+
+
+class Wanted:
+    """The fields that are used, each with a line of a table.
+
+    Args:
+        schema: the reader's schema.
+        fields: the paths whose values are needed; each is in `schema.fields`.
+        texts: the paths whose text is needed; each is a string, uuid, enum, integer or boolean.
+        id_field: the path whose text is the event's id. If this is None or the field is null, the id is
+            `topic-partition-offset`, or the number of a row that did not come from a topic.
+        time_field: the path of the timestamp that is the event's time. If this is None or the field is null, the
+            record's timestamp is used.
+
+    Attributes:
+        slots: the line of each path.
+        fields: the field of each line.
+        scalars: the type of each line.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        fields: Collection[str],
+        texts: Collection[str],
+        id_field: str | None,
+        time_field: str | None,
+    ) -> None:
+        own = [path for path in (id_field, time_field) if path is not None]
+        self.slots = {path: slot for slot, path in enumerate(dict.fromkeys([*fields, *texts, *own]))}
+        self.fields = [schema.fields[path] for path in self.slots]
+        self.scalars = [schema.scalars[path] for path in self.slots]
+        self._decimals = [slot for slot, field in enumerate(self.fields) if field.kind == Kind.DECIMAL]
+        self._texts = frozenset(self.slots[path] for path in texts)
+        self._id = None if id_field is None else self.slots[id_field]
+        self._written = self._texts if self._id is None else self._texts | {self._id}
+        self._time = None if time_field is None else self.slots[time_field]
+
+    def table(self, rows: int) -> Table:
+        """Return a table to be filled, in which every value is null."""
+        shape = len(self.fields), rows
+        return Table(
+            np.empty(shape, np.int64), np.ones(shape, np.bool_), np.empty(shape, np.int64), np.empty(shape, np.int64)
+        )
+
+    def read_decimals(self, data: NDArray[np.uint8], table: Table) -> Iterator[tuple[int, int, Fault]]:
+        """Convert the decimals of a table to float64; yield the line, the row and the fault of each that is invalid."""
+        for slot in self._decimals:
+            faults = read_decimals(data, table.line(slot), self.scalars[slot])
+            table.null[:, list(faults)] = True
+            yield from ((slot, row, fault) for row, fault in faults.items())
+
+    def events(self, records: Records, data: NDArray[np.uint8], table: Table, rejected: Collection[Rejected]) -> Events:
+        """Return the events of a table.
+
+        Args:
+            records: where the rows came from.
+            data: uint8 [bytes], which the lines of texts point into.
+            table: what was filled; lines of decimals hold numbers. It becomes a part of the events.
+            rejected: the rows that are not events, which are null in every column.
+        """
+        made = [data]
+        for slot in self._written:
+            self._write_text(made, table, slot)
+        id_starts, id_ends = self._ids(records, table, made)
+        return Events(
+            rows=len(records),
+            columns={field.path: self._column(table, slot) for slot, field in enumerate(self.fields)},
+            data=np.concatenate(made) if len(made) > 1 else data,
+            id_starts=id_starts,
+            id_ends=id_ends,
+            time=self._times(records, table),
+            origin=records.origin,
+            rejected=sorted(rejected, key=lambda each: each.row),
+            keys=records.keys,
+        )
+
+    def _write_text(self, made: list[NDArray[np.uint8]], table: Table, slot: int) -> None:
+        base = sum(map(len, made))
+        text = write_text(self.scalars[slot], self.fields[slot].kind, made[0], base, table.line(slot))
+        if len(text):
+            made.append(text)
+
+    def _ids(
+        self, records: Records, table: Table, made: list[NDArray[np.uint8]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        if self._id is None:
+            starts, ends = np.empty(len(records), np.int64), np.empty(len(records), np.int64)
+            unset = np.ones(len(records), np.bool_)
+        else:
+            starts, ends, unset = table.starts[self._id].copy(), table.ends[self._id].copy(), table.null[self._id]
+        if unset.any():
+            made.append(write_positions(records, Ids(unset, starts, ends), sum(map(len, made))))
+        return starts, ends
+
+    def _times(self, records: Records, table: Table) -> NDArray[np.int64]:
+        of_records = np.where(records.timestamp < 0, NO_TIME, records.timestamp)
+        if self._time is None:
+            return of_records
+        milliseconds = table.values[self._time] // (self.fields[self._time].ticks // 1_000)
+        return np.where(table.null[self._time], of_records, milliseconds)
+
+    def _column(self, table: Table, slot: int) -> Column:
+        field, values = self.fields[slot], table.values[slot]
+        if field.kind == Kind.TEXT:
+            values = _NO_VALUES
+        starts, ends = (table.starts[slot], table.ends[slot]) if slot in self._texts else (None, None)
+        return Column(
+            field, table.null[slot], values.view(np.float64) if field.kind in _FLOATS else values, starts, ends
+        )
