@@ -11,7 +11,7 @@ from statistics import median
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks import explain, feast, flame, harness, report, schemas, stages, startup, sweeps, trees
+from benchmarks import explain, feast, flame, harness, report, schemas, stages, startup, sweeps, tables, trees
 from benchmarks.compare import Wanted, compare
 from benchmarks.contenders import BASE, LAYOUTS, RIVALS, SCORER, contenders, replica
 from benchmarks.peer import BATCHES
@@ -72,6 +72,10 @@ def _trees(_: argparse.Namespace, console: Console) -> int:
     return trees.run(console)
 
 
+def _tables(_: argparse.Namespace, console: Console) -> int:
+    return tables.run(console)
+
+
 def _explain(_: argparse.Namespace, console: Console) -> int:
     return explain.run(console)
 
@@ -97,6 +101,7 @@ WHAT = {
     "stages": _stages,
     "startup": _startup,
     "sweeps": _sweeps,
+    "tables": _tables,
     "trees": _trees,
 }
 

@@ -23,12 +23,15 @@ class Offline:
     Args:
         serving: the model and the schema.
         fetch: looks features up; None if the plan has no entities.
+
+    Attributes:
+        scorer: scores decoded events.
     """
 
     def __init__(self, serving: Serving, fetch: Fetch | None) -> None:
         self._serving = serving
         self._decoder = serving.decoder()
-        self._scorer = serving.scorer(fetch)
+        self.scorer = serving.scorer(fetch)
 
     def score(self, bodies: Sequence[bytes], first: int = 0) -> Outcome:
         """Score events given as Avro bodies without framing.
@@ -40,7 +43,7 @@ class Offline:
         Raises:
             Unavailable: the store is unavailable and the policy is to wait.
         """
-        return self._scorer.score(self._decoder.decode(Records.of(bodies, first)), time())
+        return self.scorer.score(self._decoder.decode(Records.of(bodies, first)), time())
 
     def predictions(self, bodies: Iterable[bytes]) -> Iterator[dict[str, object]]:
         """Yield each prediction as plain JSON; a rejected event has a null score, a `reason` and a `detail`."""

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import structlog
 
-from scorer.avro import MOST_DIGITS, Decoder, Framing, Schema, unframed
+from scorer.avro import MOST_DIGITS, Decoder, Framing, Schema, Wanted, unframed
 from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
 from scorer.formats import Formats, open_formats
@@ -86,6 +86,11 @@ class Serving:
             id_field=events.id,
             time_field=events.time,
         )
+
+    def wanted(self) -> Wanted:
+        """Return the fields that the plan, the event's id and its time need, as the lines of a table."""
+        events = self.settings.events
+        return Wanted(self.schema, self.plan.fields, self.plan.texts, events.id, events.time)
 
     def scorer(self, fetch: Fetch | None, watch: Watch = unwatched, name: str = ARM) -> Scorer:
         """Return a scorer of decoded events.

@@ -1,12 +1,13 @@
 """A model that scores rows given in Python."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeVar, overload
 
 from scorer.api.bad_rows import BadRows
 from scorer.api.predictions import Columns, end_to_end
-from scorer.api.rows import read_rows
+from scorer.api.rows import is_table, read_rows
 from scorer.api.source import FeatureSource, Named, SchemaSource, open_source
 from scorer.avro import BadEvent, Converter, prediction_columns
 from scorer.batch import Reason, Rejected
@@ -17,6 +18,7 @@ from scorer.settings import Settings
 from scorer.store import Fetch, Lookups, MemoryStore, Reply, Request
 
 Errors = Literal["raise", "null"]
+ROWS = 8_192  # of a table that are scored together
 
 
 class Tabular(Protocol):
@@ -103,8 +105,9 @@ class Model:
         """
         if errors not in {"raise", "null"}:
             raise ValueError(f'errors={errors!r}; expected "raise" or "null"')
-        several = self._serving.booster.classes > 1
-        given = read_rows(rows, self._serving.schema.record, several=several)
+        if is_table(rows):
+            return self._score_table(rows, features, errors)
+        given = read_rows(rows, self._serving.schema.record)
         bodies, bad = self._bodies(given.events)
         if bad and errors == "raise":
             raise BadRows(bad, len(bodies))
@@ -126,6 +129,24 @@ class Model:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    def _score_table(self, table: Any, features: Mapping[str, Any] | None, errors: Errors) -> Any:  # noqa: ANN401  Arrow's
+        """Score a pyarrow Table, whose columns are never taken apart into Python's objects."""
+        from scorer.tables import TableScorer, as_table  # noqa: PLC0415  imports pyarrow, which this caller has
+
+        scorer = TableScorer(self._serving, self._offline.scorer, table.schema, "the table")
+        self._fetch = self._chosen(features)
+        outcomes = list(scorer.outcomes(table.to_batches(ROWS)))
+        firsts = accumulate((len(outcome.predictions.event_time) for outcome in outcomes), initial=0)
+        bad = {
+            first + each.row: each
+            for first, outcome in zip(firsts, outcomes, strict=False)
+            for each in outcome.rejected
+        }
+        if bad and errors == "raise":
+            raise BadRows(bad, table.num_rows)
+        found = as_table(outcomes, self._serving.booster.classes)
+        return found.drop_columns(["reason", "detail"]) if errors == "raise" else found
 
     def _bodies(self, events: Sequence[Any]) -> tuple[list[bytes], dict[int, Rejected]]:
         """Return events as Avro, an empty body for each that does not fit the schema, and the reasons for those."""

@@ -1,4 +1,4 @@
-"""Reads the caller's rows: a list of dicts, a DataFrame or an Arrow table."""
+"""Reads the caller's rows: a list of dicts, or a DataFrame."""
 
 import sys
 from collections import Counter
@@ -19,29 +19,29 @@ class Rows(NamedTuple):
     to_callers_form: Callable[[Columns], Any]  # converts predictions to the kind of object that the rows were
 
 
-def read_rows(rows: Any, record: Record, *, several: bool) -> Rows:  # noqa: ANN401  any of three kinds
+def is_table(rows: object) -> bool:
+    """Whether rows are a pyarrow Table."""
+    pyarrow = sys.modules.get("pyarrow")
+    return bool(pyarrow and isinstance(rows, pyarrow.Table))
+
+
+def read_rows(rows: Any, record: Record) -> Rows:  # noqa: ANN401  any of two kinds
     """Return rows as events.
 
     Args:
-        rows: a DataFrame, a Table, or dicts.
+        rows: a DataFrame, or dicts.
         record: the type of an event.
-        several: whether a score is a list of numbers.
 
     Raises:
         TypeError: the rows are none of these.
         Misconfigured: two columns have the same name.
     """
     fields = {member.name: member.type for member in record.members}
-    pandas, pyarrow = sys.modules.get("pandas"), sys.modules.get("pyarrow")
+    pandas = sys.modules.get("pandas")
     if pandas and isinstance(rows, pandas.DataFrame):
         from scorer.api import frames  # noqa: PLC0415  imports pandas, which this caller has
 
         return Rows(_events(frames.columns_of(rows, fields), len(rows)), partial(frames.as_frame, like=rows))
-    if pyarrow and isinstance(rows, pyarrow.Table):
-        from scorer.api import tables  # noqa: PLC0415  imports pyarrow, which this caller has
-
-        events = _events(tables.columns_of(rows, fields), rows.num_rows)
-        return Rows(events, partial(tables.as_table, several=several))
     if isinstance(rows, Mapping | str | bytes) or not isinstance(rows, Iterable):
         one = "; put a single row into a list" if isinstance(rows, Mapping) else ""
         raise TypeError(f"expected a list of dicts, a DataFrame or a pyarrow Table, not {type(rows).__name__}{one}")

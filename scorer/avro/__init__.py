@@ -20,6 +20,7 @@ from scorer.avro.prediction_json import prediction_columns, prediction_json
 from scorer.avro.reread import Reread
 from scorer.avro.salvage import Salvage
 from scorer.avro.schema import Schema
+from scorer.avro.wanted import Wanted
 
 __all__ = [
     "MOST_DIGITS",
@@ -36,6 +37,7 @@ __all__ = [
     "Reread",
     "Salvage",
     "Schema",
+    "Wanted",
     "Writers",
     "has_default",
     "mapped",

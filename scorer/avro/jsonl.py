@@ -80,6 +80,33 @@ class Converter:
         return cast("dict[str, Any]", event)
 
 
+def default_of(record: Record, path: str, present: int) -> Any:  # noqa: ANN401  JSON
+    """Return what a field is, in plain JSON, in an event that lacks it or a record around it.
+
+    Args:
+        record: the type of an event.
+        path: the field's dotted path.
+        present: how many names of the path the event has.
+
+    Raises:
+        LookupError: it has no default, and may not be null.
+    """
+    names, kind = path.split("."), cast("Type", record)
+    for name in names[: present + 1]:
+        inner, _ = without_null(kind)
+        assert isinstance(inner, Record)  # noqa: S101  the path leads to a field
+        member = next(each for each in inner.members if each.name == name)
+        kind = member.type
+    if member.default is None:
+        if without_null(kind)[1]:
+            return None
+        raise LookupError(path)
+    value, _ = _read(kind, member.default, 0)
+    for name in names[present + 1 :]:
+        value = value and value[name]
+    return value
+
+
 class _Writer:
     """Encodes plain JSON as Avro."""
 

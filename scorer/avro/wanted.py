@@ -32,6 +32,7 @@ class Wanted:
         slots: the line of each path.
         fields: the field of each line.
         scalars: the type of each line.
+        id_slot: the line of the event's id; None if no field is the id.
     """
 
     def __init__(
@@ -48,8 +49,8 @@ class Wanted:
         self.scalars = [schema.scalars[path] for path in self.slots]
         self._decimals = [slot for slot, field in enumerate(self.fields) if field.kind == Kind.DECIMAL]
         self._texts = frozenset(self.slots[path] for path in texts)
-        self._id = None if id_field is None else self.slots[id_field]
-        self._written = self._texts if self._id is None else self._texts | {self._id}
+        self.id_slot = None if id_field is None else self.slots[id_field]
+        self._written = self._texts if self.id_slot is None else self._texts | {self.id_slot}
         self._time = None if time_field is None else self.slots[time_field]
 
     def table(self, rows: int) -> Table:
@@ -100,11 +101,15 @@ class Wanted:
     def _ids(
         self, records: Records, table: Table, made: list[NDArray[np.uint8]]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        if self._id is None:
+        if self.id_slot is None:
             starts, ends = np.empty(len(records), np.int64), np.empty(len(records), np.int64)
             unset = np.ones(len(records), np.bool_)
         else:
-            starts, ends, unset = table.starts[self._id].copy(), table.ends[self._id].copy(), table.null[self._id]
+            starts, ends, unset = (
+                table.starts[self.id_slot].copy(),
+                table.ends[self.id_slot].copy(),
+                table.null[self.id_slot],
+            )
         if unset.any():
             made.append(write_positions(records, Ids(unset, starts, ends), sum(map(len, made))))
         return starts, ends

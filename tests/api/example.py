@@ -14,6 +14,7 @@ from typing import Any
 
 import fastavro
 import numpy as np
+import pyarrow as pa
 import redis
 import xgboost
 import yaml
@@ -76,6 +77,27 @@ columns:
   - {name: heat, entity: day, field: heat, default: 20}
   - {name: ratio, expression: "amount / (discount + 1)"}
 """
+ARROW = pa.schema(
+    {
+        "id": pa.string(),
+        "sent": pa.timestamp("us", "UTC"),
+        "amount": pa.float64(),
+        "discount": pa.float64(),
+        "small": pa.float32(),
+        "pieces": pa.int32(),
+        "serial": pa.int64(),
+        "express": pa.bool_(),
+        "country": pa.string(),
+        "size": pa.dictionary(pa.int8(), pa.string()),
+        "price": pa.decimal128(9, 2),
+        "day": pa.date32(),
+        "clock": pa.time32("ms"),
+        "seen": pa.timestamp("ms", "UTC"),
+        "photo": pa.binary(),
+        "tags": pa.list_(pa.string()),
+        "details": pa.struct({"weight": pa.float32(), "fragile": pa.bool_()}),
+    }
+)
 KAFKA = {
     "bootstrap_servers": "localhost:9",
     "group_id": "g",

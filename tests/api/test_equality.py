@@ -18,30 +18,9 @@ from hypothesis import strategies as st
 
 import scorer
 from scorer.cli import main
-from tests.api.example import Stream, row, store, write_example
+from tests.api.example import ARROW, Stream, row, store, write_example
 
 SAME = ("event_id", "model", "version", "arm", "missing", "degraded")
-ARROW = pa.schema(
-    {
-        "id": pa.string(),
-        "sent": pa.timestamp("us", "UTC"),
-        "amount": pa.float64(),
-        "discount": pa.float64(),
-        "small": pa.float32(),
-        "pieces": pa.int32(),
-        "serial": pa.int64(),
-        "express": pa.bool_(),
-        "country": pa.string(),
-        "size": pa.dictionary(pa.int8(), pa.string()),
-        "price": pa.decimal128(9, 2),
-        "day": pa.date32(),
-        "clock": pa.time32("ms"),
-        "seen": pa.timestamp("ms", "UTC"),
-        "photo": pa.binary(),
-        "tags": pa.list_(pa.string()),
-        "details": pa.struct({"weight": pa.float32(), "fragile": pa.bool_()}),
-    }
-)
 
 
 def milliseconds(least: datetime, most: datetime) -> st.SearchStrategy[datetime]:

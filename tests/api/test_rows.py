@@ -13,7 +13,7 @@ import pytest
 
 import scorer
 from scorer.avro import Converter, Schema
-from tests.api.example import row, write_example
+from tests.api.example import ARROW, row, write_example
 
 FEATURES = {"shop": {"shop:DE": {"sales": 1, "share": 0.5, "at": 4e9}}, "day": {"day:20200229": {"rain": 1, "heat": 2}}}
 
@@ -56,9 +56,28 @@ def test_bad_rows_can_get_a_null_score(model: scorer.Model) -> None:
     framed = model.score(pd.DataFrame(rows[:4]), errors="null")
     assert framed["score"].isna().tolist() == [False, True, False, True]
     assert framed["reason"].isna().tolist() == [True, False, True, False]
-    tabled = model.score(pa.table({"id": ["a", None], "amount": [1.0, 2.0]}), errors="null")
+    table = pa.Table.from_pylist([row(amount=float("inf")), row(id=None)], ARROW)
+    tabled = model.score(table, errors="null")
     assert tabled["score"].to_pylist() == [None, None]
     assert tabled["detail"].to_pylist()[1] == "id: null; expected text"
+    with pytest.raises(scorer.BadRows, match="row 1: id: null; expected text"):
+        model.score(table)
+
+
+def test_all_columns_that_a_table_lacks_are_named(model: scorer.Model) -> None:
+    with pytest.raises(scorer.Misconfigured) as error:
+        model.score(pa.table({"id": ["a", None], "amount": [1.0, 2.0], "dicsount": [1, 2]}), errors="null")
+    problems = str(error.value).splitlines()
+    assert "the table: no column 'serial'; the schema has 'serial', without a default" in problems
+    assert (
+        "the table: no column 'discount'; did you mean 'dicsount'?; the schema has 'discount', without a default"
+        in problems
+    )
+
+
+def test_columns_of_a_table_that_no_field_needs_are_ignored(model: scorer.Model) -> None:
+    table = pa.Table.from_pylist([row()], ARROW)
+    assert scores(model, table.append_column("label", pa.array([True]))) == scores(model, table)
 
 
 def test_results_have_the_type_and_the_order_of_the_rows(model: scorer.Model) -> None:
