@@ -4,7 +4,7 @@ from pathlib import Path
 
 from scorer.errors import Misconfigured, Problem
 from scorer.kafka import ControlTopic
-from scorer.model import repository_at
+from scorer.model import AliasHome, MlflowRepository, repository_at
 from scorer.rollout import FileHome, Held, Home, State, chosen_version, kind_of_home
 from scorer.settings import Settings
 
@@ -14,6 +14,8 @@ def home_of(settings: Settings) -> Home | None:
     kind, path = kind_of_home(settings), settings.model.path
     if kind == "topic":
         return ControlTopic(settings.kafka, repository_at(path).name)
+    if kind == "alias" and isinstance(repository := repository_at(path), MlflowRepository):
+        return AliasHome(repository, settings.model.version)
     return FileHome(path) if kind == "file" and isinstance(path, Path) else None
 
 

@@ -6,6 +6,7 @@ from scorer.model.categories import Given
 from scorer.model.golden import Golden, read_golden
 from scorer.model.load import load_booster, misnamed
 from scorer.model.manifest import MODELS, Manifest
+from scorer.model.mlflow import AliasHome, MlflowRepository
 from scorer.model.repository import Repository, bundle_at, repository_at
 from scorer.model.rounds import Rounds, parse_rounds
 from scorer.model.versions import LATEST
@@ -13,11 +14,13 @@ from scorer.model.versions import LATEST
 __all__ = [
     "LATEST",
     "MODELS",
+    "AliasHome",
     "Booster",
     "Bundle",
     "Given",
     "Golden",
     "Manifest",
+    "MlflowRepository",
     "Repository",
     "Rounds",
     "bundle_at",

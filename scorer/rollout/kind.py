@@ -6,17 +6,23 @@ from typing import Literal
 from scorer.rollout.file import FILE, FileHome
 from scorer.settings import Settings
 
-Kind = Literal["topic", "file", "off"]
+Kind = Literal["topic", "file", "alias", "off"]
+_ALIAS = "@"  # the first character of a version that is an alias of MLflow
 
 
 def kind_of_home(settings: Settings) -> Kind:
-    """Return what `model.rollout` says, or what is there if it says nothing."""
+    """Return what `model.rollout` says, or what is there if it says nothing.
+
+    An alias of MLflow as the version is a home, too, which MLflow changes: unless there is another, replicas follow it.
+    """
     model = settings.model
-    if model.rollout is not None:
+    if model.rollout in {"topic", "file"}:
         return model.rollout
-    if settings.kafka.control_topic is not None:
+    if model.rollout is None and settings.kafka.control_topic is not None:
         return "topic"
-    return "file" if isinstance(model.path, Path) and (model.path / FILE).exists() else "off"
+    if isinstance(model.path, Path):
+        return "file" if model.rollout is None and (model.path / FILE).exists() else "off"
+    return "alias" if model.path.startswith("mlflow:") and model.version.startswith(_ALIAS) else "off"
 
 
 def chosen_version(settings: Settings) -> str:

@@ -399,13 +399,14 @@ class ModelSettings(Group):
     """The model."""
 
     path: Location = Field(
-        description="Folder of versions, or their address in an object store, such as s3://bucket/models/NAME; the "
-        "last part is the model's name."
+        description="Folder of versions, or their address in an object store, such as s3://bucket/models/NAME, or in "
+        "MLflow's registry, mlflow:/NAME; the last part is the model's name."
     )
     version: VersionName = Field(
         default="latest",
-        description="Version to serve. latest is the last one in natural order: 10 is after 9. Once there is a "
-        "roll-out state, its champion is served instead.",
+        description="Version to serve. latest is the last one in natural order: 10 is after 9. In MLflow's registry "
+        "also an alias, such as @champion, which replicas follow while they run. Once there is a roll-out state, its "
+        "champion is served instead.",
     )
     rollout: Literal["topic", "file", "off"] | None = Field(
         default=None,
