@@ -9,6 +9,7 @@ from scorer.model.manifest import MODELS, Manifest
 from scorer.model.mlflow import AliasHome, MlflowRepository
 from scorer.model.repository import Repository, bundle_at, repository_at
 from scorer.model.rounds import Rounds, parse_rounds
+from scorer.model.state_home import chosen_version, file_home
 from scorer.model.versions import LATEST
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "Repository",
     "Rounds",
     "bundle_at",
+    "chosen_version",
+    "file_home",
     "load_booster",
     "misnamed",
     "parse_rounds",

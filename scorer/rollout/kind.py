@@ -1,9 +1,9 @@
-"""Which home the settings choose, and the version that a file of the state chooses."""
+"""Which home the settings choose."""
 
 from pathlib import Path
 from typing import Literal
 
-from scorer.rollout.file import FILE, FileHome
+from scorer.rollout.file import FILE
 from scorer.settings import Settings
 
 Kind = Literal["topic", "file", "alias", "off"]
@@ -23,19 +23,6 @@ def kind_of_home(settings: Settings) -> Kind:
     if isinstance(model.path, Path):
         return "file" if model.rollout is None and (model.path / FILE).exists() else "off"
     return "alias" if model.path.startswith("mlflow:") and model.version.startswith(_ALIAS) else "off"
-
-
-def chosen_version(settings: Settings) -> str:
-    """Return the version to serve: the champion of a state in a file, otherwise the configured one.
-
-    A state in a topic is not read here, since that needs Kafka.
-
-    Raises:
-        Misconfigured: the file has no valid state.
-    """
-    path = settings.model.path
-    state = FileHome(path).read().state if kind_of_home(settings) == "file" and isinstance(path, Path) else None
-    return state.champion if state else settings.model.version
 
 
 def choosing(settings: Settings, version: str) -> Settings:

@@ -411,15 +411,16 @@ class ModelSettings(Group):
     rollout: Literal["topic", "file", "off"] | None = Field(
         default=None,
         description="Home of the roll-out state, which says what version scores which events. topic: "
-        "`kafka.control_topic`. file: `rollout.yaml` in the folder of versions. off: there is none. If null, it is "
-        "topic where `kafka.control_topic` is set, otherwise file where there is such a file, otherwise off.",
+        "`kafka.control_topic`. file: `rollout.yaml` beside the versions. off: there is none. If null, it is topic "
+        "where `kafka.control_topic` is set, otherwise file where the folder of versions has such a file, otherwise "
+        "off; so with an object store, set it to file.",
     )
 
     @field_validator("rollout")
     @classmethod
-    def _beside_a_folder(cls, home: str | None, info: ValidationInfo) -> str | None:
-        if home == "file" and isinstance(info.data.get("path"), str):
-            raise ValueError("expected topic or off: rollout.yaml is kept in a folder, and model.path is an address")
+    def _beside_the_versions(cls, home: str | None, info: ValidationInfo) -> str | None:
+        if home == "file" and str(info.data.get("path")).startswith("mlflow:"):
+            raise ValueError("expected topic or off: MLflow's registry has no place for rollout.yaml")
         return home
 
 
@@ -527,8 +528,6 @@ class Settings(Group):
         kafka = info.data.get("kafka")
         if model.rollout == "topic" and kafka is not None and kafka.control_topic is None:
             raise ValueError("expected kafka.control_topic, which model.rollout: topic needs")
-        if model.rollout == "file" and not isinstance(model.path, Path):
-            raise ValueError("expected a folder in model.path, which model.rollout: file needs")
         return model
 
     @field_validator("registry")

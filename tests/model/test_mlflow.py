@@ -140,7 +140,7 @@ def test_replicas_follow_the_alias(server: MLflow, config: Path) -> None:
 def test_an_alias_is_not_known_until_the_server_answers_again(
     network: Proxy, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scorer.model.mlflow.alias.LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("scorer.rollout.paced.LOOK_SECONDS", 0.2)
     home = home_of(load(config).settings)
     assert home is not None
     before = home.read()

@@ -1,12 +1,9 @@
 """An alias of MLflow as the home of the roll-out state: the version that it names is the champion."""
 
-import time
-
-from scorer.errors import Misconfigured, Problem, ScorerError
+from scorer.errors import Misconfigured, Problem
 from scorer.model.mlflow.repository import ALIAS, MlflowRepository
-from scorer.rollout import Change, Held, State
+from scorer.rollout import Change, Held, Paced, State
 
-LOOK_SECONDS = 2.0  # between two questions
 _MOVE = "MlflowClient().set_registered_model_alias({name!r}, {alias!r}, {version!r})"
 
 
@@ -20,7 +17,7 @@ class AliasHome:
 
     def __init__(self, repository: MlflowRepository, alias: str) -> None:
         self._repository, self._alias = repository, alias
-        self._held, self._failure, self._next = Held(), list[ScorerError](), 0.0
+        self._held, self._paced = Held(), Paced(self._look)
 
     @property
     def location(self) -> str:
@@ -34,29 +31,15 @@ class AliasHome:
             Misconfigured: there is no such alias.
             RepositoryUnavailable: the server does not answer.
         """
-        self._next = time.monotonic() + LOOK_SECONDS
-        try:
-            version = self._repository.resolve(self._alias)
-        except ScorerError as error:
-            self._failure = [error]
-            raise
-        self._failure = []
-        if self._held.token != version:
-            self._held = Held(State(champion=version), token=version)
-        return self._held
+        return self._paced.read()
 
     def wait(self, seconds: float) -> Held:
-        """Return what the alias names after some seconds; the server is asked every LOOK_SECONDS.
+        """Return what the alias names after some seconds.
 
         Raises:
             ScorerError: see `read`.
         """
-        time.sleep(max(0.0, min(seconds, self._next - time.monotonic())))
-        if time.monotonic() >= self._next:
-            return self.read()
-        for error in self._failure:
-            raise error
-        return self._held
+        return self._paced.wait(seconds)
 
     def write(self, change: Change, read: Held) -> None:  # noqa: ARG002  as `Home` has it
         """Refuse, see `refusal`.
@@ -86,3 +69,9 @@ class AliasHome:
 
     def close(self) -> None:
         """Do nothing: no connection stays open."""
+
+    def _look(self) -> Held:
+        version = self._repository.resolve(self._alias)
+        if self._held.token != version:
+            self._held = Held(State(champion=version), token=version)
+        return self._held
