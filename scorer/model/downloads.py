@@ -73,7 +73,8 @@ class Downloads:
         folder.mkdir(parents=True)
         try:
             download(folder)
-            open_bundle(folder)
+            if (folder / MANIFEST).exists():
+                open_bundle(folder)
         except Misconfigured as error:
             at = [Problem(each.where.replace(str(folder), there), each.what, each.expected) for each in error.problems]
             raise Misconfigured(at) from error

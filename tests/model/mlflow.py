@@ -1,5 +1,6 @@
 """A real MLflow server, in an environment of its own: with its client it is 640 MB."""
 
+import functools
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from urllib.request import Request, urlopen
 
 import pytest
@@ -19,9 +20,11 @@ from tests.once import fetched
 
 LOCK = Path(__file__).with_name("mlflow.lock")
 MODELS = Path(__file__).with_name("mlflow_models.py")
+START_SECONDS = 300.0
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
 
 
+@functools.cache  # a test may let XDG_CACHE_HOME name another folder
 def environment() -> Path:
     """The environment with MLflow: made once per user, and checked by mlflow.lock."""
     return fetched(f"mlflow-{_digest(LOCK)}", _install)
@@ -35,6 +38,7 @@ def _install(temporary: Path) -> Path:
     return folder
 
 
+@functools.cache
 def registry() -> Path:
     """The data of a server whose models its own client has logged: made once per user."""
     return fetched(f"mlflow-models-{_digest(LOCK, MODELS)}", _log_models)
@@ -66,11 +70,18 @@ class MLflow(Server):
     name = "MLflow"
     ready_line: ClassVar[bytes] = b"Application startup complete"
     version = "MLflow 3.17.2"
+    app: ClassVar[list[str]] = ["mlflow.server.fastapi_app:app"]  # what uvicorn serves
 
     @property
     def url(self) -> str:
         """The tracking server's address."""
         return f"http://{self.address}"
+
+    def start(self) -> Self:
+        """Start it: the first time, Python compiles hundreds of modules, perhaps on a busy machine."""
+        self.launch()
+        self.await_ready(START_SECONDS)
+        return self
 
     def introduce(self, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
         """Let clients in this process and its children find it, with an empty cache of models."""
@@ -88,6 +99,11 @@ class MLflow(Server):
         """Let an alias of the model name another version."""
         self.ask("POST", "registered-models/alias", {"name": "fraud", "alias": alias, "version": version})
 
+    @property
+    def more(self) -> dict[str, str]:
+        """Further variables of the server."""
+        return {}
+
     def _command(self) -> list[str]:
         database = f"sqlite:///{self.folder}/mlflow.db"
         variables = QUIET | {
@@ -97,13 +113,37 @@ class MLflow(Server):
             "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
             "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
         }
-        app = ["-m", "uvicorn", "--host", HOST, "--port", str(self.port), "mlflow.server.fastapi_app:app"]
+        variables |= self.more
+        app = ["-m", "uvicorn", "--host", HOST, "--port", str(self.port), *self.app]
         return ["env", *(f"{name}={value}" for name, value in variables.items()), f"{environment()}/bin/python", *app]
 
 
+class LoginMLflow(MLflow):
+    """One that asks for a login, whose administrator is `admin`."""
+
+    PASSWORD: ClassVar[str] = "s3cret-of-tests"  # noqa: S105  no real one
+    app: ClassVar[list[str]] = ["--factory", "mlflow.server.auth:create_app"]
+
+    @property
+    def more(self) -> dict[str, str]:
+        """Further variables of the server."""
+        file = self.folder / "auth.ini"
+        file.write_text(
+            f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{self.folder}/auth.db\n"
+            f"admin_username = admin\nadmin_password = {self.PASSWORD}\n"
+            "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+            "auth_cache_ttl_seconds = 60\n"  # otherwise each request takes a second of computing
+        )
+        return {
+            "MLFLOW_AUTH_CONFIG_PATH": str(file),
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": "x",
+            "_MLFLOW_SGI_NAME": "uvicorn",
+        }
+
+
 @contextmanager
-def serving(folder: Path) -> Iterator[MLflow]:
+def serving(folder: Path, kind: type[MLflow] = MLflow) -> Iterator[MLflow]:
     """Start a server with the model `fraud`: see mlflow_models.py for its versions."""
     shutil.copytree(registry(), folder, dirs_exist_ok=True)
-    with MLflow(folder) as server:
+    with kind(folder) as server:
         yield server

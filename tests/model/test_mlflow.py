@@ -21,7 +21,8 @@ from scorer.rollout import State
 from scorer.sandbox.proxy import Network, Proxy
 from scorer.settings import load
 from tests.delivery.world import SCHEMA
-from tests.model.mlflow import MLflow, serving
+from tests.model import s3
+from tests.model.mlflow import LoginMLflow, MLflow, serving
 
 URL = "mlflow:/fraud"
 AWAY = (Network.RESET, Network.HOLE)
@@ -31,6 +32,12 @@ AWAY = (Network.RESET, Network.HOLE)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflow]:
     with serving(tmp_path_factory.mktemp("mlflow")) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.S3]:
+    with s3.serving(tmp_path_factory.mktemp("s3")) as store:
+        yield store
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +76,8 @@ def downloads(server: MLflow) -> int:
     return len(re.findall(r"GET /api/2\.0/mlflow-artifacts/artifacts/\S+/model\.", server.log.read_text()))
 
 
-def test_an_alias_a_number_and_latest_choose_versions(server: MLflow) -> None:
+def test_an_alias_a_number_and_latest_choose_versions(server: MLflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scorer.model.mlflow.repository.PAGE", "2")
     repository = repository_at(URL)
     assert (repository.name, repository.location) == ("fraud", URL)
     assert repository.versions() == ["1", "2", "3", "4", "5"]
@@ -225,13 +233,50 @@ def test_without_a_server_to_ask_the_variable_is_named(uri: str, monkeypatch: py
         repository_at(URL).find()
 
 
-def test_a_server_that_is_none_of_mlflow_is_named(
-    server: MLflow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    del tmp_path
+def test_a_name_may_contain_a_quote(server: MLflow) -> None:
+    server.ask("POST", "registered-models/create", {"name": "o'fraud"})
+    assert repository_at("mlflow:/o'fraud").versions() == []
+    with pytest.raises(Misconfigured, match="mlflow:/o'fraud has no versions"):
+        repository_at("mlflow:/o'fraud").find()
+
+
+def test_a_server_that_is_none_of_mlflow_is_named(server: MLflow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{server.url}/elsewhere")
     with pytest.raises(Misconfigured, match=r"answered with status 404.*; check MLFLOW_TRACKING_URI"):
         repository_at(URL).find()
+
+
+@pytest.mark.prove
+def test_files_that_the_server_does_not_keep_are_read_from_their_object_store(
+    server: MLflow, store: s3.S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: Path
+) -> None:
+    bundle = repository_at(URL).find("4")
+    store.introduce(monkeypatch, tmp_path / "other")
+    for file in bundle.folder.iterdir():
+        if not file.name.startswith("."):
+            store.files().put_file(str(file), f"{s3.BUCKET}/stored/{file.name}")
+    server.ask("POST", "registered-models/create", {"name": "stored"})
+    server.ask("POST", "model-versions/create", {"name": "stored", "source": f"s3://{s3.BUCKET}/stored"})
+    found = repository_at("mlflow:/stored").find()
+    assert found.model_file.read_bytes() == bundle.model_file.read_bytes()
+    store.files().rm_file(f"{s3.BUCKET}/stored/plan.yaml")
+    config.write_text(config.read_text().replace(URL, "mlflow:/stored").replace("'@champion'", "latest"))
+    assert main(["models", "attach", "1", "--plan", str(found.plan_file)]) == 0
+    assert store.files().exists(f"{s3.BUCKET}/stored/plan.yaml")
+    assert repository_at("mlflow:/stored").find("1").verified
+
+
+@pytest.mark.prove
+def test_a_server_that_asks_for_a_login_is_given_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(tmp_path / "login", LoginMLflow) as server:
+        server.introduce(monkeypatch, tmp_path / "other")
+        for password in ("", "wrong"):
+            monkeypatch.setenv(http.USER, "admin")
+            monkeypatch.setenv(http.PASSWORD, password)
+            with pytest.raises(Misconfigured, match=rf"status 401.*check {http.USER}"):
+                repository_at(URL).find("2")
+        monkeypatch.setenv(http.PASSWORD, LoginMLflow.PASSWORD)
+        assert repository_at(URL).find("2").version == "2"
 
 
 def test_the_login_is_that_of_mlflows_client_and_is_never_shown() -> None:

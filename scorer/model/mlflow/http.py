@@ -28,6 +28,8 @@ ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"  # of a server that stores the
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the latter for an alias
 _RIGHTS = f"check {USER} and {PASSWORD}, or {TOKEN}, and what they may read"
 
+_HOST = "start the server with --allowed-hosts and the name in the URL"
+
 
 class Absent(Exception):
     """The server has no such thing, or a request makes no sense to it; the text is the server's."""
@@ -138,8 +140,9 @@ class Server:
         if code in _ABSENT:
             return Absent(message)
         if error.code in {401, 403}:
-            host = "; if it speaks of a Host header, start the server with --allowed-hosts" if not code else ""
-            return Misconfigured([Problem("model.path", told, _RIGHTS + host)])
+            if "Host header" in message:
+                return Misconfigured([Problem("model.path", told, _HOST)])
+            return Misconfigured([Problem("model.path", told, _RIGHTS)])
         if error.code in {408, 425, 429} or error.code >= 500:  # noqa: PLR2004  HTTP
             return RepositoryUnavailable(told)
         return Misconfigured([Problem("model.path", told, f"check {URI}")])
