@@ -11,10 +11,13 @@ ARG PREFIX=/opt/scorer
 ARG KERNELS=/var/cache/scorer
 # What the kernels are compiled for: any processor of the architecture. Another name, such as x86-64-v3, needs that one.
 ARG PROCESSOR=generic
+# `objects` adds what models in an object store need.
+ARG EXTRA=
 ENV NUMBA_CACHE_DIR=$KERNELS NUMBA_CPU_NAME=$PROCESSOR NUMBA_CPU_FEATURES=
 WORKDIR /src
-COPY deploy/requirements.lock deploy/
-RUN python -m venv $PREFIX && $PREFIX/bin/pip install --no-cache-dir --require-hashes -r deploy/requirements.lock
+COPY deploy/requirements.lock deploy/requirements-objects.lock deploy/
+RUN python -m venv $PREFIX \
+    && $PREFIX/bin/pip install --no-cache-dir --require-hashes -r deploy/requirements${EXTRA:+-$EXTRA}.lock
 COPY requirements.lock pyproject.toml README.md LICENSE ./
 COPY scorer scorer
 # What builds the package is pinned, too, and leaves again.

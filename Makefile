@@ -70,6 +70,7 @@ COMPILE = .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-v
 lock: $(READY)
 	$(COMPILE) --all-extras --output-file requirements.lock
 	$(COMPILE) --constraint requirements.lock --output-file deploy/requirements.lock
+	$(COMPILE) --constraint requirements.lock --extra objects --output-file deploy/requirements-objects.lock
 	$(COMPILE) --constraint requirements.lock --extra demo --output-file deploy/requirements-demo.lock
 
 clean:

@@ -68,11 +68,14 @@ def main(argv: Sequence[str]) -> int:
     """Write the document."""
     parser = argparse.ArgumentParser(description="Write the CycloneDX document of the image.")
     parser.add_argument("-o", dest="output", type=Path, required=True, help="the file")
-    output: Path = parser.parse_args(argv).output
+    parser.add_argument("--extra", choices=["objects"], help="what the image was built with as EXTRA")
+    args = parser.parse_args(argv)
+    output: Path = args.output
+    lock = LOCK.with_name(f"requirements-{args.extra}.lock") if args.extra else LOCK
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     text = (ROOT / "scorer/__init__.py").read_text()
     (version,) = re.findall(r'^__version__ = "(.*)"$', text, re.MULTILINE)
-    made = document(LOCK.read_text(), project["name"], version, project["license"])
+    made = document(lock.read_text(), project["name"], version, project["license"])
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(made, indent=2) + "\n")
     return 0

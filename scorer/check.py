@@ -148,7 +148,8 @@ def _examine_rollout(settings: Settings, report: Report, *, offline: bool) -> St
     report.done.append(f"roll-out state in {home.location}: {held.state or 'none yet'}")
     if held.problem:
         report.problems.append(Problem("model.rollout", held.problem))
-    if held.state and model.version not in {"latest", held.state.champion}:
+    overruled = kind_of_home(settings) != "alias" and model.version != "latest"
+    if held.state and overruled and model.version != held.state.champion:
         what = f"model.version: '{model.version}' is ignored, since the roll-out state in {home.location} has the"
         report.warnings.append(f"{what} champion '{held.state.champion}'")
     if held.state and held.state.shadows and settings.predictions.shadow_topic is None:

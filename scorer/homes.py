@@ -1,11 +1,9 @@
 """Chooses the home of the roll-out state by the settings, and which version is served without a state."""
 
-from pathlib import Path
-
 from scorer.errors import Misconfigured, Problem
 from scorer.kafka import ControlTopic
-from scorer.model import repository_at
-from scorer.rollout import FileHome, Held, Home, State, chosen_version, kind_of_home
+from scorer.model import AliasHome, MlflowRepository, chosen_version, file_home, repository_at
+from scorer.rollout import Held, Home, State, kind_of_home
 from scorer.settings import Settings
 
 
@@ -14,7 +12,9 @@ def home_of(settings: Settings) -> Home | None:
     kind, path = kind_of_home(settings), settings.model.path
     if kind == "topic":
         return ControlTopic(settings.kafka, repository_at(path).name)
-    return FileHome(path) if kind == "file" and isinstance(path, Path) else None
+    if kind == "alias" and isinstance(repository := repository_at(path), MlflowRepository):
+        return AliasHome(repository, settings.model.version)
+    return file_home(path) if kind == "file" else None
 
 
 def required_home(settings: Settings) -> Home:

@@ -10,9 +10,8 @@ from scorer.avro import MOST_DIGITS, Decoder, Framing, Schema, Wanted, unframed
 from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
 from scorer.formats import Formats, open_formats
-from scorer.model import Booster, Bundle, Given, load_booster, repository_at
+from scorer.model import Booster, Bundle, Given, chosen_version, load_booster, repository_at
 from scorer.plan import Draft, Entity, FromEvent, Plan
-from scorer.rollout import chosen_version
 from scorer.scoring import Arm, Explain, Features, Scorer, Watch, unwatched
 from scorer.settings import Settings
 from scorer.store import Cache, Fetch, Lookups, connect

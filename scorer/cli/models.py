@@ -9,21 +9,12 @@ from typing import Any, cast
 
 from rich.text import Text
 
-from scorer.cli import options, rollout
+from scorer.cli import mlflow, options, rollout
 from scorer.cli.console import console
 from scorer.cli.table import aligned
 from scorer.documents.yaml import construct
 from scorer.errors import Fatal, Misconfigured, Problem, ScorerError
-from scorer.model import (
-    Bundle,
-    Repository,
-    Rounds,
-    load_booster,
-    misnamed,
-    parse_rounds,
-    read_golden,
-    repository_at,
-)
+from scorer.model import Bundle, Repository, Rounds, load_booster, misnamed, parse_rounds, read_golden, repository_at
 from scorer.monitor import configure_logging
 from scorer.offline import require_golden
 from scorer.plan import Plan
@@ -66,6 +57,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add.add_argument("--version", metavar="NAME", help="the new version's name (default: the next number)")
     rollout.arguments(action)
+    mlflow.arguments(action)
     for name in REFUSED:
         refused = actions.add_parser(name, add_help=False, prefix_chars="\0")  # accepts any option
         refused.add_argument("words", nargs="*")

@@ -12,7 +12,7 @@ from typing import Any
 from scorer import rollout
 from scorer.errors import Misconfigured, Problem
 from scorer.homes import current_state, home_of, required_home
-from scorer.model import LATEST, repository_at
+from scorer.model import LATEST, AliasHome, repository_at
 from scorer.offline import require_golden
 from scorer.printable import printable
 from scorer.rollout import Held, State
@@ -109,6 +109,8 @@ def _change(
     """
     with closing(required_home(settings)) as home:
         held = home.read()
+        if isinstance(home, AliasHome) and args.action == "rollback":
+            raise home.refusal()
         before = _first(settings, args) if held.state is None else current_state(settings, held)
         after = change(before, held)
         for version in [added] if added else sorted({*after.versions} - {*before.versions}):
@@ -152,7 +154,8 @@ def _history(settings: Settings, _: argparse.Namespace) -> Answer:
             for change in held.history
         ]
         facts = {"model": repository_at(settings.model.path).name, "kept_in": home.location}
-        return facts | {"now": str(state), "changes": changes}
+        moved = {"moved_by": home.command("VERSION")} if isinstance(home, AliasHome) else {}
+        return facts | {"now": str(state), "changes": changes} | moved
 
 
 def _check(settings: Settings, version: str) -> None:

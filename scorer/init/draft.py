@@ -18,7 +18,7 @@ from scorer.init.names import words
 from scorer.init.patterns import Pattern, chosen, patterns
 from scorer.init.samples import Samples
 from scorer.init.templates import Templates
-from scorer.model import MODELS, Bundle, bundle_at, load_booster, misnamed
+from scorer.model import MODELS, Booster, Bundle, bundle_at, load_booster, misnamed
 from scorer.plan.form import column_step
 from scorer.serving import prepare
 from scorer.settings import load
@@ -141,6 +141,29 @@ def draft(inputs: Inputs) -> Draft:
         known,
         inputs.output,
     )
+
+
+def draft_plan(
+    booster: Booster, schema: Schema, redis: str | None = None, names: Sequence[str] = ()
+) -> tuple[str, Sequence[Guess]]:
+    """Draft a plan alone.
+
+    Args:
+        booster: the model.
+        schema: the schema of the events.
+        redis: the address of the Redis with features; None without one.
+        names: of the model's columns, if it has none of its own.
+
+    Returns:
+        The text of `plan.yaml`, and the answer for each column.
+
+    Raises:
+        Unavailable: Redis does not answer.
+    """
+    wanted, samples = wanted_columns(booster, names), Samples()
+    holders, strings, _ = _explored(redis, wanted, schema, samples)
+    guesses = decide(wanted, schema.fields, samples, holders)
+    return planning.plan(guesses, holders, planning.hints(guesses, holders, strings)), guesses
 
 
 def refuse_existing(output: Path) -> None:

@@ -97,14 +97,20 @@ class Guess:
         return "open" if self.open else "high" if self.sure else "good"
 
 
-def wanted_columns(booster: Booster) -> list[Wanted]:
-    """Return the columns of a model, in its order."""
+def wanted_columns(booster: Booster, names: Sequence[str] = ()) -> list[Wanted]:
+    """Return the columns of a model, in its order.
+
+    Args:
+        booster: the model.
+        names: of its columns, if it has none of its own.
+    """
     splits, types = booster.splits(), booster.feature_types
-    names = booster.names or [f"f{number}" for number in range(booster.columns)]
+    given = booster.names or (names if len(names) == booster.columns else None)
+    names = given or [f"f{number}" for number in range(booster.columns)]
     return [
         Wanted(
             name,
-            booster.names is not None,
+            given is not None,
             booster.categories[at] if at < len(booster.categories) else (),
             types is not None and types[at] == "c",
             splits[at],

@@ -6,21 +6,27 @@ from scorer.model.categories import Given
 from scorer.model.golden import Golden, read_golden
 from scorer.model.load import load_booster, misnamed
 from scorer.model.manifest import MODELS, Manifest
+from scorer.model.mlflow import AliasHome, MlflowRepository
 from scorer.model.repository import Repository, bundle_at, repository_at
 from scorer.model.rounds import Rounds, parse_rounds
+from scorer.model.state_home import chosen_version, file_home
 from scorer.model.versions import LATEST
 
 __all__ = [
     "LATEST",
     "MODELS",
+    "AliasHome",
     "Booster",
     "Bundle",
     "Given",
     "Golden",
     "Manifest",
+    "MlflowRepository",
     "Repository",
     "Rounds",
     "bundle_at",
+    "chosen_version",
+    "file_home",
     "load_booster",
     "misnamed",
     "parse_rounds",

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from scorer.errors import Misconfigured, Problem
 from scorer.model.bundle import Bundle, is_bundle, open_bundle
 from scorer.model.folder import FolderRepository
+from scorer.model.mlflow import SCHEME, MlflowRepository
 from scorer.model.objects import ObjectRepository
 from scorer.model.rounds import Rounds
 from scorer.model.versions import LATEST
@@ -80,7 +81,8 @@ def repository_at(location: Path | str) -> Repository:
     """Return the repository at a location, without reading it.
 
     Args:
-        location: a folder, `file://` with its path, or an address of an object store, as `s3://bucket/models/NAME`.
+        location: a folder, `file://` with its path, an address of an object store, as `s3://bucket/models/NAME`, or
+            `mlflow:/NAME`.
 
     Raises:
         Misconfigured: if there is no repository of that kind.
@@ -88,6 +90,8 @@ def repository_at(location: Path | str) -> Repository:
     if isinstance(location, Path):
         return FolderRepository(location)
     parts = urlsplit(location)
+    if parts.scheme == SCHEME:
+        return MlflowRepository(location)
     if "://" not in location or "::" in location or parts.username or parts.password or not parts.path.strip("/"):
         what = f"cannot read models from '{parts.scheme}:'"
         raise Misconfigured([Problem("model.path", what, _EXPECTED)])
@@ -96,7 +100,9 @@ def repository_at(location: Path | str) -> Repository:
     return ObjectRepository(location)
 
 
-_EXPECTED = "expected a folder of versions, or an address such as s3://bucket/models/NAME, without credentials"
+_EXPECTED = (
+    "expected a folder of versions, or an address such as s3://bucket/models/NAME or mlflow:/NAME, without credentials"
+)
 
 
 def bundle_at(location: Path | str) -> Bundle:

@@ -2,10 +2,11 @@
 
 from scorer.rollout.arms import Arms
 from scorer.rollout.changes import canary, promote, rollback, shadow
-from scorer.rollout.file import FILE, FileHome
+from scorer.rollout.file import FILE, FileHome, digest, next_file, read_file
 from scorer.rollout.history import Change, Held, Log
 from scorer.rollout.home import Conflict, Home
-from scorer.rollout.kind import choosing, chosen_version, kind_of_home
+from scorer.rollout.kind import choosing, kind_of_home
+from scorer.rollout.paced import Paced
 from scorer.rollout.state import Canary, Shadow, State
 
 __all__ = [
@@ -18,13 +19,16 @@ __all__ = [
     "Held",
     "Home",
     "Log",
+    "Paced",
     "Shadow",
     "State",
     "canary",
     "choosing",
-    "chosen_version",
+    "digest",
     "kind_of_home",
+    "next_file",
     "promote",
+    "read_file",
     "rollback",
     "shadow",
 ]

@@ -77,11 +77,11 @@ class FileHome:
             Conflict: it is not; nothing was written.
             Fatal: it cannot be written.
         """
-        text = write_file(change.after, (*read.history, change)[-KEPT:])
+        text = next_file(change, read)
         try:
             with self._locked():
                 content = self._load()
-                if _digest(content) != read.token:
+                if digest(content) != read.token:
                     raise Conflict(self.location, read_file(content, self.location))
                 _replace(self._file, text)
         except OSError as error:
@@ -116,7 +116,7 @@ def read_file(content: bytes, where: str) -> Held:
         Misconfigured: it has no valid state.
     """
     if not content:
-        return Held(token=_digest(content))
+        return Held(token=digest(content))
     try:
         found, problems = yaml.construct(content.decode("utf-8-sig"), where)
     except UnicodeDecodeError:
@@ -128,7 +128,12 @@ def read_file(content: bytes, where: str) -> Held:
     if not isinstance(changes, list | None):
         raise Misconfigured([Problem(f"{where}: history", "is no list", "leave it out if you write the file by hand")])
     history = [read_change(each, f"{where}: history[{at}]") for at, each in enumerate(changes or ())]
-    return Held(state, tuple(history), "", _digest(content))
+    return Held(state, tuple(history), "", digest(content))
+
+
+def next_file(change: Change, read: Held) -> str:
+    """Return the text of the file after a change of what was read."""
+    return write_file(change.after, (*read.history, change)[-KEPT:])
 
 
 def write_file(state: State, history: Sequence[Change]) -> str:
@@ -147,7 +152,8 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """Return the token of what a file holds, see `Held`."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -1,35 +1,28 @@
-"""Which home the settings choose, and the version that a file of the state chooses."""
+"""Which home the settings choose."""
 
 from pathlib import Path
 from typing import Literal
 
-from scorer.rollout.file import FILE, FileHome
+from scorer.rollout.file import FILE
 from scorer.settings import Settings
 
-Kind = Literal["topic", "file", "off"]
+Kind = Literal["topic", "file", "alias", "off"]
+_ALIAS = "@"  # the first character of a version that is an alias of MLflow
 
 
 def kind_of_home(settings: Settings) -> Kind:
-    """Return what `model.rollout` says, or what is there if it says nothing."""
-    model = settings.model
-    if model.rollout is not None:
-        return model.rollout
-    if settings.kafka.control_topic is not None:
-        return "topic"
-    return "file" if isinstance(model.path, Path) and (model.path / FILE).exists() else "off"
+    """Return what `model.rollout` says, or what is there if it says nothing.
 
-
-def chosen_version(settings: Settings) -> str:
-    """Return the version to serve: the champion of a state in a file, otherwise the configured one.
-
-    A state in a topic is not read here, since that needs Kafka.
-
-    Raises:
-        Misconfigured: the file has no valid state.
+    An alias of MLflow as the version is a home, too, which MLflow changes: unless there is another, replicas follow it.
     """
-    path = settings.model.path
-    state = FileHome(path).read().state if kind_of_home(settings) == "file" and isinstance(path, Path) else None
-    return state.champion if state else settings.model.version
+    model = settings.model
+    if model.rollout in {"topic", "file"}:
+        return model.rollout
+    if model.rollout is None and settings.kafka.control_topic is not None:
+        return "topic"
+    if isinstance(model.path, Path):
+        return "file" if model.rollout is None and (model.path / FILE).exists() else "off"
+    return "alias" if model.path.startswith("mlflow:") and model.version.startswith(_ALIAS) else "off"
 
 
 def choosing(settings: Settings, version: str) -> Settings:

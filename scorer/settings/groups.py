@@ -399,26 +399,28 @@ class ModelSettings(Group):
     """The model."""
 
     path: Location = Field(
-        description="Folder of versions, or their address in an object store, such as s3://bucket/models/NAME; the "
-        "last part is the model's name."
+        description="Folder of versions, or their address in an object store, such as s3://bucket/models/NAME, or in "
+        "MLflow's registry, mlflow:/NAME; the last part is the model's name."
     )
     version: VersionName = Field(
         default="latest",
-        description="Version to serve. latest is the last one in natural order: 10 is after 9. Once there is a "
-        "roll-out state, its champion is served instead.",
+        description="Version to serve. latest is the last one in natural order: 10 is after 9. In MLflow's registry "
+        "also an alias, such as @champion, which replicas follow while they run. Once there is a roll-out state, its "
+        "champion is served instead.",
     )
     rollout: Literal["topic", "file", "off"] | None = Field(
         default=None,
         description="Home of the roll-out state, which says what version scores which events. topic: "
-        "`kafka.control_topic`. file: `rollout.yaml` in the folder of versions. off: there is none. If null, it is "
-        "topic where `kafka.control_topic` is set, otherwise file where there is such a file, otherwise off.",
+        "`kafka.control_topic`. file: `rollout.yaml` beside the versions. off: there is none. If null, it is topic "
+        "where `kafka.control_topic` is set, otherwise file where the folder of versions has such a file, otherwise "
+        "off; so with an object store, set it to file.",
     )
 
     @field_validator("rollout")
     @classmethod
-    def _beside_a_folder(cls, home: str | None, info: ValidationInfo) -> str | None:
-        if home == "file" and isinstance(info.data.get("path"), str):
-            raise ValueError("expected topic or off: rollout.yaml is kept in a folder, and model.path is an address")
+    def _beside_the_versions(cls, home: str | None, info: ValidationInfo) -> str | None:
+        if home == "file" and str(info.data.get("path")).startswith("mlflow:"):
+            raise ValueError("expected topic or off: MLflow's registry has no place for rollout.yaml")
         return home
 
 
@@ -526,8 +528,6 @@ class Settings(Group):
         kafka = info.data.get("kafka")
         if model.rollout == "topic" and kafka is not None and kafka.control_topic is None:
             raise ValueError("expected kafka.control_topic, which model.rollout: topic needs")
-        if model.rollout == "file" and not isinstance(model.path, Path):
-            raise ValueError("expected a folder in model.path, which model.rollout: file needs")
         return model
 
     @field_validator("registry")

@@ -98,8 +98,8 @@ def test_an_empty_folder_lists_nothing_and_a_missing_one_is_an_error(place: Work
 
 
 def test_an_unsupported_model_address_is_refused(place: Workplace) -> None:
-    said = place.run("list", "--set", "model.path=mlflow:/flight-delays", expect=2)
-    assert said.startswith("error: model.path: cannot read models from 'mlflow:'; expected a folder of ver")
+    said = place.run("list", "--set", "model.path=models:/flight-delays", expect=2)
+    assert said.startswith("error: model.path: cannot read models from 'models:'; expected a folder of ver")
 
 
 def test_a_version_is_shown(place: Workplace) -> None:

@@ -69,3 +69,11 @@ def test_every_component_is_needed_by_another(file: Path) -> None:
 
 def test_the_sbom_is_reproducible(file: Path, tmp_path: Path) -> None:
     assert written(tmp_path).read_bytes() == file.read_bytes()
+
+
+def test_the_sbom_of_an_image_with_object_stores_lists_their_packages(tmp_path: Path) -> None:
+    command = [sys.executable, "deploy/sbom.py", "--extra", "objects", "-o", str(tmp_path / "sbom.json")]
+    subprocess.run(command, cwd=CONTEXT, check=True)
+    named = {each["name"] for each in json.loads((tmp_path / "sbom.json").read_text())["components"]}
+    pinned = set(re.findall(r"^([a-z0-9.-]+)==", LOCK, re.MULTILINE))
+    assert pinned | {"s3fs", "fsspec", "aiobotocore"} < named

@@ -208,7 +208,7 @@ def test_a_version_appears_atomically(member: Member, repository: Repository, fi
 
 
 @pytest.mark.parametrize(
-    "location", ["s3://key:secret@bucket/models/delays", "simplecache::s3://bucket/delays", "mlflow:/delays", "s3://b"]
+    "location", ["s3://key:secret@bucket/models/delays", "simplecache::s3://bucket/delays", "models:/delays", "s3://b"]
 )
 def test_an_unsupported_address_is_refused_without_its_secrets(location: str) -> None:
     with pytest.raises(Misconfigured) as refused:

@@ -182,11 +182,12 @@ def test_a_file_url_of_models_is_its_path(read: Load) -> None:
     assert read({"model.path": "file:///srv/my%20models/x"}).settings.model.path == Path("/srv/my models/x")
 
 
-def test_a_roll_out_state_in_a_file_needs_a_folder(read: Load, problems: Problems) -> None:
-    assert read({"model.rollout": "file"}).settings.model.rollout == "file"
-    (problem,) = problems({"model.rollout": "file", "model.path": "s3://bucket/models/x"})
+def test_a_roll_out_state_in_a_file_needs_a_place_beside_the_versions(read: Load, problems: Problems) -> None:
+    for settings in ({"model.rollout": "file"}, {"model.rollout": "file", "model.path": "s3://bucket/models/x"}):
+        assert read(settings).settings.model.rollout == "file"
+    (problem,) = problems({"model.rollout": "file", "model.path": "mlflow:/x"})
     assert problem.where.startswith("model.rollout")
-    assert problem.expected.startswith("expected topic or off: rollout.yaml is kept in a folder")
+    assert problem.expected.startswith("expected topic or off: MLflow's registry has no place for rollout.yaml")
 
 
 @pytest.mark.parametrize("address", ["s3://bucket/models/x", "mlflow:/x"])

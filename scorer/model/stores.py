@@ -1,0 +1,60 @@
+"""Object stores as fsspec reaches them, and their errors as ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from scorer.errors import Misconfigured, Problem, RepositoryUnavailable
+from scorer.redaction import foreign
+
+PATIENCE = {"connect_timeout": 5, "read_timeout": 30, "retries": {"mode": "standard", "max_attempts": 2}}  # S3's client
+ADD = "add a version with `scorer models add`"
+
+
+def store_at(url: str) -> tuple[Any, str]:
+    """Return the file system of an address, and the path in it.
+
+    fsspec reaches the store: credentials, the region and the endpoint are those of its own configuration and of the
+    provider's variables, such as `AWS_PROFILE` and `AWS_ENDPOINT_URL`.
+
+    Raises:
+        Misconfigured: nothing here can read such an address.
+    """
+    scheme = urlsplit(url).scheme
+    what = f"cannot read models from '{scheme}:'"
+    try:
+        import fsspec  # noqa: PLC0415  an extra
+
+        options = {"config_kwargs": PATIENCE} if scheme == "s3" else {}
+        found: tuple[Any, str] = fsspec.url_to_fs(url, use_listings_cache=False, **options)
+    except ImportError as error:
+        reason = "fsspec is missing" if error.name == "fsspec" else said(error)
+        expected = "install scorer[objects], which has what S3 needs, or the package for the store"
+        raise Misconfigured([Problem("model.path", f"{what}: {reason}", expected)]) from error
+    except ValueError as error:
+        expected = "expected a folder of versions, or an address that fsspec knows"
+        raise Misconfigured([Problem("model.path", what, expected)]) from error
+    return found
+
+
+@contextmanager
+def asking(url: str) -> Iterator[None]:
+    """Turn the errors of a store at an address into ours, but for FileExistsError."""
+    try:
+        yield
+    except (Misconfigured, FileExistsError):
+        raise
+    except FileNotFoundError as error:
+        raise Misconfigured([Problem("model.path", f"cannot read {url}: {said(error)}", ADD)]) from error
+    except PermissionError as error:
+        what = f"may not read {url}: {said(error)}"
+        expected = "expected the right to list and read what is below it; `models add` also writes there"
+        raise Misconfigured([Problem("model.path", what, expected)]) from error
+    except Exception as error:  # each store has errors of its own
+        raise RepositoryUnavailable(f"the models at {url} cannot be read now: {said(error)}") from error
+
+
+def said(error: Exception) -> str:
+    """Return what a library says, made safe to show."""
+    return foreign(str(error) or type(error).__name__)
