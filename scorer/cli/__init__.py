@@ -27,7 +27,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "config": "show the effective settings and where each comes from",
         "topics": "show the topics, or create missing ones",
         "schemas": "show the versions in the schema registry, and what each provides for the plan",
-        "models": "list, show, verify and add versions of the model",
+        "models": "add, verify and compare versions of the model, and choose which are served",
         "features": "load features into Redis",
     },
     "Run": {
