@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from scorer.avro import Schema, read_events
 from scorer.batch import Outcome
+from scorer.cli import diff_stream, options
 from scorer.cli.diff_view import pictures, show
 from scorer.cli.output import replacing
 from scorer.cli.picture import drawn, require_drawable
@@ -26,6 +27,8 @@ from scorer.plan.difference import differences
 from scorer.serving import Serving, prepare
 from scorer.settings import Settings
 from scorer.store import Fetch, Reply, Request
+
+MINUTES = 10
 
 Answer = dict[str, Any]
 Act = Callable[[Settings, argparse.Namespace], Answer]
@@ -41,7 +44,13 @@ def arguments(action: Declare) -> None:
     diff = action("diff", "show how two versions differ: plan, model, and scores on a file of events", _diff)
     diff.add_argument("before", metavar="A", help="a version's name")
     diff.add_argument("after", metavar="B", help="the name of the version that A is compared with")
-    diff.add_argument("--input", type=Path, metavar="FILE", help="events, .jsonl or .avro, which both versions score")
+    of_events = diff.add_mutually_exclusive_group()
+    what = "events, .jsonl or .avro, which both versions score"
+    of_events.add_argument("--input", type=Path, metavar="FILE", help=what)
+    what = "compare what one version said as a shadow with what the other said of the same events"
+    of_events.add_argument("--stream", action="store_true", help=what)
+    what = "with --stream: use a shadow's predictions of the last N minutes (default: %(default)s)"
+    diff.add_argument("--minutes", type=options.positive, default=MINUTES, metavar="N", help=what)
     diff.add_argument("--output", type=Path, metavar="FILE", help="draw to an .html page or an .svg picture as well")
     diff.set_defaults(show=show)
 
@@ -86,9 +95,13 @@ def _diff(settings: Settings, args: argparse.Namespace) -> Answer:
             first = _prepared(settings, bundles[0])
             second = _prepared(settings, bundles[1], first.schema)
             sides = [Side(each.bundle, each.plan, each.booster) for each in (first, second)]
+            _require_comparable(sides, "--input")
             scores = {"scores": _compare(first, second, args.input, stack)}
         else:
             sides = [Side(each, *_parts(each)) for each in bundles]
+        if args.stream:
+            _require_comparable(sides, "--stream")
+            scores = {"scores": diff_stream.compare(settings, args, stack)}
         before, after = sides
         answer = {
             "model": repository.name,
@@ -131,6 +144,18 @@ def _parts(bundle: Bundle) -> tuple[Plan, Booster]:
     return plan, booster
 
 
+def _require_comparable(sides: Sequence[Side], option: str) -> None:
+    """Make sure that both versions give the same number of scores for an event.
+
+    Raises:
+        Misconfigured: they do not.
+    """
+    if len({each.booster.classes for each in sides}) > 1:
+        versions = (f"version {each.bundle.version} gives {each.booster.classes}" for each in sides)
+        what = f"the scores of an event cannot be compared: {' and '.join(versions)}"
+        raise Misconfigured([Problem(option, what, "leave it out to compare plans and models")])
+
+
 def _importance(before: dict[str, float], after: dict[str, float]) -> list[Answer]:
     """Return the shares of each column, the largest first; null where a version does not have the column."""
     names = dict.fromkeys([*before, *after])
@@ -142,13 +167,9 @@ def _compare(before: Serving, after: Serving, file: Path, stack: ExitStack) -> A
     """Score the events of a file with both versions, batch by batch.
 
     Raises:
-        Misconfigured: the versions give different numbers of scores, or the input is wrong.
+        Misconfigured: the input is wrong.
         Unavailable: the feature store does not answer, and the policy is to wait.
     """
-    if before.booster.classes != after.booster.classes:
-        versions = (f"version {each.bundle.version} gives {each.booster.classes}" for each in (before, after))
-        what = f"the scores of an event cannot be compared: {' and '.join(versions)}"
-        raise Misconfigured([Problem("--input", what, "leave it out to compare plans and models")])
     lookups = before.lookups(cached=False, entities=[*before.plan.entities, *after.plan.entities])
     if lookups:
         stack.callback(lookups.close)

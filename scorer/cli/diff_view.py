@@ -122,11 +122,13 @@ def _outputs(answer: Answer) -> Iterator[tuple[str, Answer]]:
     outputs = answer["scores"]["outputs"] if "scores" in answer else []
     for number, output in enumerate(outputs):
         of_output = f" of output {number}" if len(outputs) > 1 else ""
-        yield f"scores{of_output} of {output['events']:,} events", output
+        yield f"scores{of_output} of {output['events']:,} events of {answer['scores']['input']}", output
 
 
 def _scores(answer: Answer, names: Sequence[str], block: str) -> Iterator[Text]:
     scores = answer["scores"]
+    if not scores["outputs"]:
+        yield Text(f"\nscores: {scores['input']} have no event that both versions scored", "bold")
     for title, output in _outputs(answer):
         yield Text(f"\n{title}", "bold")
         if output["events"]:
@@ -146,10 +148,12 @@ def _scores(answer: Answer, names: Sequence[str], block: str) -> Iterator[Text]:
 
 def _fates(scores: Answer, names: Sequence[str]) -> Iterator[str]:
     """Yield what became of events that were not compared."""
+    if scores["compared"] < scores["events"]:
+        yield f"  {scores['compared']:,} of {scores['events']:,} events were scored by both"
     for side, name in zip(("before", "after"), names, strict=True):
-        for reason, number in scores[side]["rejected"].items():
+        for reason, number in scores.get(side, {"rejected": {}})["rejected"].items():
             yield f"  {name} rejected {number:,} of {scores['events']:,} events: {reason}"
-    if scores["degraded"]:
+    if scores.get("degraded"):
         yield f"  {scores['degraded']:,} events were scored without features: the store did not answer"
 
 

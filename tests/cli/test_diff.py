@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ import pytest
 import redis
 import xgboost
 import yaml
+from confluent_kafka import Producer
 
 from scorer.cli import main
 from scorer.cli.diff import SameFeatures
 from scorer.plan import Entity, Plan
+from scorer.sandbox import Kafka
 from scorer.store import Reply, Request
+from tests.cli.test_tail import PREDICTION, PREDICTIONS, avro
+from tests.conftest import MakeTopic
 
 SCHEMA = {
     "type": "record",
@@ -176,7 +181,7 @@ def test_each_class_is_compared(folder: Path, diff: Diff) -> None:
         trained(1 + int(version), classes=3).save_model(folder / "models/fraud" / version / "model.ubj")
     found = json.loads(diff("--json", events(folder)))["scores"]
     assert len(found["outputs"]) == len(found["largest"][0]["before"]) == 3
-    assert "scores of output 2 of 400 events" in diff(events(folder))
+    assert "scores of output 2 of 400 events of" in diff(events(folder))
 
 
 def test_versions_with_other_numbers_of_scores_are_not_compared_by_them(folder: Path, diff: Diff) -> None:
@@ -205,6 +210,45 @@ def test_the_picture_shows_both_versions(folder: Path, diff: Diff, name: str) ->
     assert [word for word in words if word.endswith("%")][:40] == shares
     assert ("importance" in " ".join(words)) == name.endswith("svg")
     assert "importance" in drawn
+
+
+def prediction(number: int, version: str, score: float | list[float], at: int) -> bytes:
+    arm = {"1": "champion", "2": "shadow"}[version]
+    where = {"source_partition": 1, "source_offset": number, "event_id": f"e{number}"}
+    return avro(PREDICTION, PREDICTIONS[0] | where | {"version": version, "arm": arm, "score": score, "scored_at": at})
+
+
+def test_what_a_shadow_said_is_compared_with_what_users_got(diff: Diff, kafka: Kafka, make_topic: MakeTopic) -> None:
+    topics = {"kafka.output_topic": make_topic("scores"), "predictions.shadow_topic": make_topic("shadow")}
+    place = ["--stream", "--set", f"kafka.bootstrap_servers={kafka.bootstrap}"]
+    place += [word for name, topic in topics.items() for word in ("--set", f"{name}={topic}")]
+    assert "have no event that both versions scored" in diff(*place)
+    output, shadow = topics.values()
+    now = int(time.time() * 1000)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    producer.produce(output, prediction(200, "1", 0.0, now - 3_600_000), timestamp=now - 3_600_000)
+    producer.produce(shadow, prediction(200, "2", 1.0, now - 3_600_000), timestamp=now - 3_600_000)
+    for number in range(100):
+        at = now - 1000 + number
+        producer.produce(output, prediction(number, "1" if number < 80 else "2", number / 100, at), timestamp=at)
+        if number % 2:
+            producer.produce(shadow, prediction(number, "2", number / 200, at), timestamp=at)
+    producer.produce(shadow, b"no prediction")
+    assert producer.flush(10) == 0
+    found = json.loads(diff("--json", *place))["scores"]
+    assert (found["events"], found["compared"]) == (50, 40)
+    assert found["input"] == f"{output} and {shadow}"
+    assert found["outputs"][0]["mean"]["before"] == pytest.approx(np.mean(np.arange(1, 80, 2) / 100))
+    assert found["outputs"][0]["mean"]["after"] == pytest.approx(np.mean(np.arange(1, 80, 2) / 200))
+    assert (found["largest"][0]["event_id"], found["largest"][0]["before"]) == ("e79", pytest.approx(0.79))
+    turned = json.loads(diff("--json", *place, before="2", after="1"))["scores"]
+    assert turned["outputs"][0]["mean"]["after"] == found["outputs"][0]["mean"]["before"]
+    assert "40 of 50 events were scored by both" in diff(*place)
+    assert json.loads(diff("--json", "--minutes", "90", *place))["scores"]["compared"] == 41
+
+
+def test_without_a_shadow_topic_there_is_nothing_to_compare(diff: Diff) -> None:
+    assert "--stream: predictions.shadow_topic is not set" in diff("--stream", code=2)
 
 
 def test_a_picture_of_another_kind_is_refused(folder: Path, diff: Diff) -> None:
