@@ -37,7 +37,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "produce": "publish a file of events to the input topic",
     },
     "Watch": {
-        "tail": "show predictions, dead letters or events as they arrive",
+        "tail": "show predictions, those of shadows, dead letters or events as they arrive",
         "dead-letters": "list, show and replay events that could not be scored",
         "lag": "show how far the group is behind",
         "bench": "show where the time of an event goes, stage by stage",

@@ -48,13 +48,19 @@ def _lines(answer: Answer, block: str) -> Iterator[Text]:
     yield Text(f"{answer['model']}: {' and '.join(names)}", "bold")
     yield from _facts(answer, names)
     yield from _plan(answer["plan"])
-    yield Text("\nimportance: the share of each column in the gain of all splits", "bold")
+    yield from _headed("importance: the share of each column in the gain of all splits")
     yield from _two_bars(_important(answer), names, block)
     hidden = len(answer["importance"]) - SHOWN
     if hidden > 0:
         yield Text(f"  and {hidden} more columns", "dim")
     if "scores" in answer:
         yield from _scores(answer, names, block)
+
+
+def _headed(title: str) -> Iterator[Text]:
+    """Yield the head of a section."""
+    yield Text()
+    yield Text(title, "bold")
 
 
 def _facts(answer: Answer, names: Sequence[str]) -> Iterator[Text]:
@@ -69,7 +75,7 @@ def _facts(answer: Answer, names: Sequence[str]) -> Iterator[Text]:
 
 
 def _plan(changes: Sequence[Answer]) -> Iterator[Text]:
-    yield Text("\nplan" if changes else "\nplan: no difference", "bold")
+    yield from _headed("plan" if changes else "plan: no difference")
     width = max((len(f"{each['kind']} {each['name']}") for each in changes), default=0)
     for each in changes:
         sign, style = _SIGNS[each["change"]]
@@ -128,9 +134,9 @@ def _outputs(answer: Answer) -> Iterator[tuple[str, Answer]]:
 def _scores(answer: Answer, names: Sequence[str], block: str) -> Iterator[Text]:
     scores = answer["scores"]
     if not scores["outputs"]:
-        yield Text(f"\nscores: {scores['input']} have no event that both versions scored", "bold")
+        yield from _headed(f"scores: {scores['input']} have no event that both versions scored")
     for title, output in _outputs(answer):
-        yield Text(f"\n{title}", "bold")
+        yield from _headed(title)
         if output["events"]:
             yield from _two_bars(_bins(output), names, block)
             levels = [(f"{each['level']:.0%}", *_four(each)) for each in output["quantiles"]]
@@ -140,7 +146,7 @@ def _scores(answer: Answer, names: Sequence[str], block: str) -> Iterator[Text]:
             yield Text(f"  {note}", "dim")
     yield from map(Text, _fates(scores, names))
     if scores["largest"]:
-        yield Text("\nlargest differences", "bold")
+        yield from _headed("largest differences")
         rows = [(each["event_id"], *_four(each), _number(each["difference"])) for each in scores["largest"]]
         for line in aligned(("event", *names, "difference"), rows):
             yield Text(f"  {line}")
