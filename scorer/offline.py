@@ -1,6 +1,7 @@
 """Scoring without Kafka: the same parts as a replica, driven from files and from a bundle's golden events."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from time import time
 
 import numpy as np
@@ -76,29 +77,50 @@ def _batches(bodies: Iterable[bytes], most: int, most_bytes: int) -> Iterator[li
         yield batch
 
 
-def require_golden(serving: Serving) -> None:
+@dataclass(slots=True)
+class GoldenResult:
+    """The scores of a bundle's golden events, compared with those that are expected.
+
+    events:   how many golden events there are.
+    exact:    how many get their score in every bit of a float32; others may be off by the tolerance.
+    problems: the events that do not get their score.
+    """
+
+    events: int = 0
+    exact: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+def require_golden(serving: Serving) -> GoldenResult:
     """Make sure that a bundle's golden events get their scores.
 
     Raises:
-        Misconfigured: some do not; see `golden_problems`.
+        Misconfigured: some do not; see `golden_result`.
     """
-    if problems := golden_problems(serving):
-        raise Misconfigured(problems)
+    result = golden_result(serving)
+    if result.problems:
+        raise Misconfigured(result.problems)
+    return result
 
 
 def golden_problems(serving: Serving) -> list[Problem]:
-    """Score a bundle's golden events with the features given for them, and return where the scores differ.
+    """Return which golden events do not get their scores; see `golden_result`."""
+    return golden_result(serving).problems
+
+
+def golden_result(serving: Serving) -> GoldenResult:
+    """Score a bundle's golden events with the features given for them, and compare the scores with those expected.
 
     It also compares the compiled trees with the booster: their scores of these events must be equal bit for bit.
     """
-    file = serving.bundle.golden_file
+    result, file = GoldenResult(), serving.bundle.golden_file
     if file is None:
-        return []
+        return result
     converter, store = Converter(serving.schema), GoldenStore()
-    offline = Offline(serving, store.fetch)
-    problems: list[Problem] = []
+    offline, problems = Offline(serving, store.fetch), result.problems
     for number, golden in enumerate(read_golden(file), 1):
         where = f"{file.name}: line {number}"
+        result.events = number
         store.features = golden.features
         try:
             outcome = offline.score([converter.to_avro(dict(golden.event), where)])
@@ -114,7 +136,9 @@ def golden_problems(serving: Serving) -> list[Problem]:
             unused = _unused(golden, serving.plan.entities)
             what = f"scored {outcome.predictions.scores[0].tolist()}{unused}"
             problems.append(Problem(where, what, f"expected {golden.score}"))
-    return problems
+        else:
+            result.exact += _same(outcome.predictions.scores[0], golden, 0)
+    return result
 
 
 class GoldenStore:
@@ -140,6 +164,7 @@ def _unused(golden: Golden, entities: Sequence[Entity]) -> str:
     )
 
 
-def _same(score: NDArray[np.float32], golden: Golden) -> bool:
+def _same(score: NDArray[np.float32], golden: Golden, tolerance: float = GOLDEN_TOLERANCE) -> bool:
     expected = np.asarray(golden.score, np.float32)
-    return score.shape == expected.shape and np.allclose(score, expected, GOLDEN_TOLERANCE, 1e-7, equal_nan=True)
+    least = tolerance and 1e-7
+    return score.shape == expected.shape and np.allclose(score, expected, tolerance, least, equal_nan=True)

@@ -27,7 +27,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "config": "show the effective settings and where each comes from",
         "topics": "show the topics, or create missing ones",
         "schemas": "show the versions in the schema registry, and what each provides for the plan",
-        "models": "list, show, verify and add versions of the model",
+        "models": "add, verify and compare versions of the model, and choose which are served",
         "features": "load features into Redis",
     },
     "Run": {
@@ -37,7 +37,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "produce": "publish a file of events to the input topic",
     },
     "Watch": {
-        "tail": "show predictions, dead letters or events as they arrive",
+        "tail": "show predictions, those of shadows, dead letters or events as they arrive",
         "dead-letters": "list, show and replay events that could not be scored",
         "lag": "show how far the group is behind",
         "bench": "show where the time of an event goes, stage by stage",

@@ -14,8 +14,9 @@ from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.influence import Importance, Influence, Influences, Unscored, importance
 from scorer.cli.output import replacing
+from scorer.cli.picture import Picture, drawn, require_drawable
 from scorer.cli.progress import counting
-from scorer.cli.waterfall import Waterfall, lines, page
+from scorer.cli.waterfall import lines, picture
 from scorer.errors import Misconfigured, Problem
 from scorer.model import read_golden
 from scorer.monitor import configure_logging
@@ -47,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         dest="overall",
         help="how much each column moves the scores of the file on average, instead of each event",
     )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="draw to an HTML page, which needs no other file")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="draw to an .html page or an .svg picture")
     parser.add_argument("--json", action="store_true", help="print one JSON document a line, with every column")
 
 
@@ -60,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
         Unavailable: the feature store does not answer, and the policy is to wait.
         Fatal: writing the output failed.
     """
+    if args.output:
+        require_drawable(args.output, "--output")
     settings = options.load(args).settings
     configure_logging(settings.log.level, settings.log.format)
     wanted = settings.predictions.explain or ExplainSettings()
@@ -78,17 +81,17 @@ def run(args: argparse.Namespace) -> int:
             found = [importance(influences, _chosen(influences, outcomes, args), show)]
         pictures = _show(found, args)
         if out:
-            out.write(page(f"{serving.bundle.name} version {serving.bundle.version}", pictures))
+            out.write(drawn(args.output, f"{serving.bundle.name} version {serving.bundle.version}", pictures))
     return 0
 
 
-def _show(found: Iterable[Explained], args: argparse.Namespace) -> list[Waterfall]:
+def _show(found: Iterable[Explained], args: argparse.Namespace) -> list[Picture]:
     """Print each explanation as it is asked for, and return those to draw into the output."""
-    people, pictures = console(stderr=False), list[Waterfall]()
+    people, pictures = console(stderr=False), list[Picture]()
     block = "█" if people.encoding.lower().startswith("utf") else "#"
     for number, each in enumerate(found):
         if args.output:
-            pictures.append(each.waterfall(args.top))
+            pictures.append(picture(each.waterfall(args.top)))
         if args.json:
             sys.stdout.write(json.dumps(each.document(), ensure_ascii=False, allow_nan=False) + "\n")
         elif not args.output:

@@ -1,4 +1,4 @@
-"""`scorer models`: list, show, verify and add versions of the model; `rollout` has the actions that choose them."""
+"""`scorer models`: list, show, verify and add versions; `diff` compares two, and `rollout` chooses which are served."""
 
 import argparse
 import json
@@ -7,22 +7,27 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
-from rich.text import Text
-
-from scorer.cli import mlflow, options, rollout
-from scorer.cli.console import console
-from scorer.cli.table import aligned
+from scorer.cli import answers, diff, mlflow, options, rollout
 from scorer.documents.yaml import construct
 from scorer.errors import Fatal, Misconfigured, Problem, ScorerError
-from scorer.model import Bundle, Repository, Rounds, load_booster, misnamed, parse_rounds, read_golden, repository_at
+from scorer.model import (
+    Bundle,
+    Repository,
+    Rounds,
+    load_booster,
+    misnamed,
+    parse_rounds,
+    read_golden,
+    repository_at,
+)
+from scorer.model.agreement import TRIED
+from scorer.model.manifest import sha256
 from scorer.monitor import configure_logging
 from scorer.offline import require_golden
 from scorer.plan import Plan
 from scorer.rollout import State, kind_of_home
 from scorer.serving import Serving, prepare
 from scorer.settings import Settings
-
-REFUSED = ("diff",)
 
 Answer = dict[str, Any]  # what `--json` prints
 
@@ -36,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         options.add_config(one)
         one.add_argument("--json", action="store_true", help="print one JSON document")
         one.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
-        one.set_defaults(act=act)
+        one.set_defaults(act=act, show=answers.show)
         return one
 
     action("list", "list the versions, and show which one is served", _list)
@@ -56,36 +61,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="score with the rounds that early stopping found best, with all rounds (the default), or with the first N",
     )
     add.add_argument("--version", metavar="NAME", help="the new version's name (default: the next number)")
+    diff.arguments(action)
     rollout.arguments(action)
     mlflow.arguments(action)
-    for name in REFUSED:
-        refused = actions.add_parser(name, add_help=False, prefix_chars="\0")  # accepts any option
-        refused.add_argument("words", nargs="*")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do the action and print its answer; problems of a version are raised as Misconfigured."""
-    if args.action in REFUSED:
-        raise Misconfigured([Problem(f"models {args.action}", "not available in this version")])
     settings = options.load(args).settings
     configure_logging("error", settings.log.format)  # the answer itself has the warnings
     answer = args.act(settings, args)
     if args.json:
         sys.stdout.write(json.dumps(answer, indent=2, ensure_ascii=False) + "\n")
     else:
-        _print(answer)
+        args.show(answer)
     return 0
 
 
 def _list(settings: Settings, _: argparse.Namespace) -> Answer:
     repository = repository_at(settings.model.path)
-    concern = ""
-    try:
-        state: State | None = rollout.state_now(settings)
-    except Misconfigured:
-        state = None  # no version can be served; the existing ones are listed all the same
-    except ScorerError as error:
-        state, concern = None, f"which version is served is not known: {error}"
+    state, concern = _state_now(settings)
     listed = [_state(repository, version) | _role(state, version) for version in repository.versions()]
     facts = {"model": repository.name, "path": repository.location, "configured": settings.model.version}
     return (
@@ -94,6 +89,16 @@ def _list(settings: Settings, _: argparse.Namespace) -> Answer:
         | {"versions": listed}
         | _warnings([concern])
     )
+
+
+def _state_now(settings: Settings) -> tuple[State | None, str]:
+    """Return which version does what, or None and a warning if that is not known."""
+    try:
+        return rollout.state_now(settings), ""
+    except Misconfigured:
+        return None, ""  # no version can be served
+    except ScorerError as error:
+        return None, f"which version is served is not known: {error}"
 
 
 def _role(state: State | None, version: str) -> Answer:
@@ -115,28 +120,38 @@ def _show(settings: Settings, args: argparse.Namespace) -> Answer:
     booster = load_booster(bundle.model_file, bundle.rounds)
     Plan.load(bundle.plan_file)  # checks the plan before it is shown
     plan = cast("Answer", construct(bundle.plan_file.read_text("utf-8-sig"), str(bundle.plan_file))[0])
+    state, concern = _state_now(settings)
+    role = _role(state, bundle.version)
+    serves = ["champion"] * role["served"] + ([role["role"]] if "role" in role else [])
     facts = {
+        "serves": ("not known" if concern else ", ".join(serves) or "nothing"),
         "objective": booster.objective,
         "booster": booster.booster_kind,
         "trees": booster.trees,
         "rounds": str(booster.rounds),
         "scorer_path": booster.path,
         "outputs": booster.classes,
+        "golden_events": len(read_golden(bundle.golden_file)) if bundle.golden_file else 0,
         "features": booster.names,
         "entities": [{"name": name} | entity for name, entity in (plan.get("entities") or {}).items()],
         "columns": plan["columns"],
+        "files": [
+            {"file": file.name, "bytes": file.stat().st_size, "sha256": sha256(file)}
+            for file in (bundle.model_file, bundle.plan_file, bundle.golden_file)
+            if file
+        ],
     }
-    return _facts(bundle) | facts | _warnings([booster.rounds.concern])
+    return _facts(bundle) | facts | _warnings([booster.rounds.concern, concern])
 
 
 def _verify(settings: Settings, args: argparse.Namespace) -> Answer:
     bundle = _chosen(settings, args)
-    serving = _checked(settings, bundle)
+    serving, checked = _checked(settings, bundle)
     said = bundle.manifest.objective if bundle.manifest else None
     if said not in {None, serving.booster.objective}:
         what = f"says the objective is '{said}'; the model's is '{serving.booster.objective}'"
         raise Misconfigured([Problem(f"{bundle.folder}/manifest.json", what)])
-    return _facts(bundle) | {"checked": _what_was_checked(bundle)} | _warnings(serving.concerns)
+    return _facts(bundle) | {"checked": checked} | _warnings(_concerns(serving))
 
 
 def _add(settings: Settings, args: argparse.Namespace) -> Answer:
@@ -146,14 +161,17 @@ def _add(settings: Settings, args: argparse.Namespace) -> Answer:
     if args.golden:
         files["golden.jsonl"] = args.golden
     problems = repository.new_version_problems(version)
-    problems += [Problem(str(file), "no such file") for file in files.values() if not file.is_file()]
+    missing = [Problem(str(file), "no such file") for file in files.values() if not file.is_file()]
     if args.model.suffix not in {".ubj", ".json"} and args.model.is_file():
-        problems.append(Problem("--model", *misnamed(args.model)))
-    if problems:
-        raise Misconfigured(problems)
+        missing.append(Problem("--model", *misnamed(args.model)))
     parts = args.model, args.plan, args.golden
     candidate = Bundle(repository.name, version, args.model.parent, *parts, rounds=args.rounds)
-    serving = _checked(settings, candidate)
+    try:
+        serving, checked = (None, []) if missing else _checked(settings, candidate)
+    except Misconfigured as error:
+        serving, checked, problems = None, [], [*problems, *error.problems]
+    if problems or missing or serving is None:
+        raise Misconfigured([*problems, *missing])
     try:
         bundle = repository.add(version, files, serving.booster.objective, args.rounds)
     except OSError as error:
@@ -166,8 +184,7 @@ def _add(settings: Settings, args: argparse.Namespace) -> Answer:
         if settings.model.version in {"latest", version}
         else f"with model.version: '{version}'"
     )
-    answer = _facts(bundle) | {"checked": _what_was_checked(candidate), "served": served}
-    return answer | _warnings(serving.concerns)
+    return _facts(bundle) | {"checked": checked, "served": served} | _warnings(_concerns(serving))
 
 
 def _rounds(text: str) -> Rounds:
@@ -186,20 +203,26 @@ def _chosen(settings: Settings, args: argparse.Namespace) -> Bundle:
     return repository_at(settings.model.path).find(args.version or settings.model.version)
 
 
-def _checked(settings: Settings, bundle: Bundle) -> Serving:
-    """Check a version's parts against each other, and its scores against its golden events."""
+def _checked(settings: Settings, bundle: Bundle) -> tuple[Serving, list[str]]:
+    """Check a version's parts against each other, and its scores against its golden events; return what was checked."""
     serving = prepare(settings, bundle)
-    require_golden(serving)
-    return serving
+    golden = require_golden(serving)
+    done = ["the files are those in manifest.json"] if bundle.verified else []
+    done.append("the model loads and scores in a process of its own")
+    if serving.booster.compiled:
+        rows = f"{TRIED:,} random rows with missing values and extremes"
+        done.append(f"its compiled trees equal the booster in every bit on {rows}")
+    done += ["the plan's columns are the model's", "the plan fits the event schema"]
+    if golden.events:
+        exact = "exactly" if golden.exact == golden.events else f"({golden.exact} of them exactly)"
+        done.append(f"{golden.events} golden events get their scores {exact}")
+    return serving, done
 
 
-def _what_was_checked(bundle: Bundle) -> list[str]:
-    done = ["the model loads and scores", "the plan's columns are the model's", "the plan fits the event schema"]
-    if bundle.verified:
-        done.insert(0, "the files are those in manifest.json")
-    if bundle.golden_file:
-        done.append(f"{len(read_golden(bundle.golden_file))} golden events get their scores")
-    return done
+def _concerns(serving: Serving) -> list[str]:
+    path = serving.booster.path
+    slow = "" if serving.booster.compiled else f"XGBoost itself scores, several times more slowly ({path})"
+    return [*serving.concerns, slow]
 
 
 def _facts(bundle: Bundle) -> Answer:
@@ -210,33 +233,3 @@ def _facts(bundle: Bundle) -> Answer:
 def _origin(bundle: Bundle) -> Answer:
     manifest = bundle.manifest
     return {key: getattr(manifest, key, None) for key in ("objective", "created", "xgboost")}
-
-
-def _print(answer: Answer) -> None:
-    """Print one fact a line, then each list of objects as a table."""
-    show = console(stderr=False).print
-    things = {
-        name: value
-        for name, value in answer.items()
-        if isinstance(value, list) and value and isinstance(value[0], dict)
-    }
-    width = max(len(name) for name in answer) + 2
-    for name, value in answer.items():
-        if name not in things and value is not None:
-            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            show(Text(f"{name.replace('_', ' '):<{width}}{text}"))
-    for rows in things.values():
-        names = list(dict.fromkeys(name for row in rows for name in row))
-        head, *lines = aligned(
-            [name.replace("_", " ") for name in names], [[_cell(row.get(name)) for name in names] for row in rows]
-        )
-        show()
-        show(head, style="bold")
-        for line in lines:
-            show(line)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return "" if value is None or value is False else "yes" if value is True else str(value)

@@ -1,4 +1,4 @@
-"""`scorer tail`: show predictions, dead letters or events as they arrive, or from the beginning."""
+"""`scorer tail`: show predictions, those of shadows, dead letters or events as they arrive, or from the beginning."""
 
 import argparse
 import sys

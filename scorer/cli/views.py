@@ -7,6 +7,7 @@ from rich.text import Text
 
 from scorer.avro import PREDICTION, SCHEMA_HEADER, BadEvent, Framing, Reread, Schema
 from scorer.avro.instants import format_timestamp
+from scorer.errors import Misconfigured, Problem
 from scorer.formats import open_formats
 from scorer.kafka import Record, header_reader
 from scorer.kafka.dead_letters.read import MOST, whole_number
@@ -42,7 +43,7 @@ class Predictions:
     """Predictions, with the fields of their schema."""
 
     def __init__(self, settings: Settings) -> None:
-        self.topics = (settings.kafka.output_topic,)
+        self.topics: Sequence[str] = (settings.kafka.output_topic,)
         self._bodies = Bodies(PREDICTION, open_formats(settings).prediction_framing())
 
     def document(self, record: Record) -> Document:
@@ -64,6 +65,22 @@ class Predictions:
             (f"{document['model']} {document['version']} {document['arm']}", "dim"),
             (source, "dim"),
         )
+
+
+class Shadows(Predictions):
+    """Predictions of shadows, which nobody uses.
+
+    Raises:
+        Misconfigured: the settings have no topic of them.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        topic = settings.predictions.shadow_topic
+        if topic is None:
+            what = "predictions.shadow_topic is not set, so there are no predictions of shadows"
+            raise Misconfigured([Problem("tail shadows", what, "set it, and create the topic")])
+        self.topics = (topic,)
 
 
 class Events:
@@ -124,6 +141,7 @@ class DeadLetters:
 
 VIEWS: Mapping[str, Callable[[Settings], View]] = {
     "predictions": Predictions,
+    "shadows": Shadows,
     "dead-letters": DeadLetters,
     "events": Events,
 }

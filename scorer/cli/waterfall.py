@@ -2,17 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from rich.text import Text
+
+from scorer.cli.picture import Picture, box, text
 
 WIDTH = 40  # characters of the bars on a terminal
 _LABEL, _BAR, _NUMBER, _LINE = 260, 480, 90, 22  # pixels of a picture's columns and lines
 _UP, _DOWN = "#d62839", "#1d6fb8"
-STYLE = (
-    "body{font:14px system-ui,sans-serif;margin:2em;color:#222;max-width:60em}h1{font-size:1.3em}h2{font-size:1em;"
-    "margin:2em 0 .2em}p{margin:.2em 0;color:#555}svg text{font:12px system-ui,sans-serif;fill:#222}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,36 +78,19 @@ def lines(waterfall: Waterfall, block: str) -> Iterator[Text]:
         yield Text(f"  {note}", "dim")
 
 
-def page(title: str, waterfalls: Sequence[Waterfall]) -> str:
-    """Return an HTML page that needs no other file."""
-    body = "\n".join(map(_section, waterfalls))
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{STYLE}</style></head><body>\n<h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
-    )
-
-
-def _section(waterfall: Waterfall) -> str:
-    notes = "".join(f"<p>{escape(note)}</p>" for note in waterfall.notes)
-    return f"<h2>{escape(waterfall.title)}</h2>{notes}\n{_picture(waterfall)}"
-
-
-def _picture(waterfall: Waterfall) -> str:
+def picture(waterfall: Waterfall) -> Picture:
+    """Return a waterfall as a picture."""
     low, high = waterfall.limits
     scale = _BAR / (high - low or 1.0)
+    shapes = [shape for line, bar in enumerate(waterfall.bars) for shape in _shapes(bar, line, low, scale)]
     height = _LINE * max(1, len(waterfall.bars))
-    drawn = "\n".join(_drawn(bar, line, low, scale) for line, bar in enumerate(waterfall.bars))
-    wide = _LABEL + _BAR + _NUMBER
-    return f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{height}" role="img">\n{drawn}\n</svg>'
+    return Picture(waterfall.title, waterfall.notes, _LABEL + _BAR + _NUMBER, height, shapes)
 
 
-def _drawn(bar: Bar, line: int, low: float, scale: float) -> str:
-    """Return one bar, with its label on the left and its number on the right."""
+def _shapes(bar: Bar, line: int, low: float, scale: float) -> Iterator[str]:
+    """Yield one bar, with its label on the left and its number on the right."""
     left, right = sorted(((bar.start - low) * scale, (bar.end - low) * scale))
     top, middle = line * _LINE + 3, line * _LINE + 15
-    colour = _UP if bar.end > bar.start else _DOWN
-    return (
-        f'<text x="{_LABEL - 8}" y="{middle}" text-anchor="end">{escape(bar.label)}</text>'
-        f'<rect x="{_LABEL + left:.1f}" y="{top}" width="{max(1.0, right - left):.1f}" height="{_LINE - 6}" '
-        f'fill="{colour}"/><text x="{_LABEL + _BAR + 8}" y="{middle}">{escape(bar.number)}</text>'
-    )
+    yield text(_LABEL - 8, middle, bar.label, "end")
+    yield box(_LABEL + left, top, max(1.0, right - left), _LINE - 6, _UP if bar.end > bar.start else _DOWN)
+    yield text(_LABEL + _BAR + 8, middle, bar.number)

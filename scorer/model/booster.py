@@ -17,6 +17,7 @@ from scorer.model.agreement import Disagrees, compare, compile_trees
 from scorer.model.categories import Given, category_concerns, compare_categories, read_categories, unproven_order
 from scorer.model.column_names import compare_names
 from scorer.model.forest import NotCovered
+from scorer.model.importance import total_gains
 from scorer.model.nodes import Damaged
 from scorer.model.rounds import Rounds, choose_rounds
 from scorer.model.soundness import check
@@ -114,6 +115,10 @@ class Booster:
     def splits(self) -> list[Thresholds]:
         """Return the thresholds at which the trees divide each column, ascending; see `read_splits`."""
         return read_splits(_saved(self._booster), self.columns)
+
+    def gains(self) -> NDArray[np.float64]:
+        """Return the sum of the gains of the splits on each column; see `total_gains`."""
+        return total_gains(self._booster, self.columns)
 
     def explainer(self, most_bytes: int) -> "Explainer":
         """Return what explains scores of this model; it is built at the first call, which takes up to seconds.

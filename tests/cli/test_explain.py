@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import xgboost
 import yaml
 
 from scorer.cli import main
+from scorer.cli.picture import text
 from tests.cli.test_score import KAFKA
 
 SCHEMA = {
@@ -129,6 +131,20 @@ def test_the_page_has_a_picture_of_each_event_and_no_markup_of_theirs(explain: E
     assert "&lt;b&gt;&amp;US" in page
     assert "<b>" not in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")  # it needs no other file
+
+
+def test_a_picture_alone_is_well_formed_whatever_the_events_say(explain: Explain, tmp_path: Path) -> None:
+    output = tmp_path / "picture.svg"
+    assert explain("--output", str(output)) == ""
+    root = ET.fromstring(output.read_text())  # noqa: S314  our own
+    words = ["".join(each.itertext()) for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "country = <b>&US" in words
+    assert ET.fromstring(text(0, 0, "\x07<&\ud800")).text == "\\x07<&\\ud800"  # noqa: S314  our own
+    assert len([word for word in words if "score" in word and word.startswith(("first", "second", "fourth"))]) == 3
+    bottom = max(float(each.get("y", 0)) for each in root)
+    assert 0 < bottom < float(root.get("height", 0))
+    said = explain("--output", str(tmp_path / "picture.png"), code=2)
+    assert "would be a picture of kind '.png'" in said
 
 
 def test_documents_and_a_page_at_once(explain: Explain, tmp_path: Path) -> None:

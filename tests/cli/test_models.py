@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import xgboost
 import yaml
@@ -200,7 +201,54 @@ def test_an_unwritable_folder_is_a_failure_without_a_traceback(place: Workplace)
     assert "cannot" in place.add("--version", "1", expect=1)
 
 
-@pytest.mark.parametrize("action", ["diff"])
-@pytest.mark.parametrize("options", [[], ["2"], ["2", "--share", "0.1", "--json"]])
-def test_actions_not_in_this_version_are_refused_by_name(place: Workplace, action: str, options: list[str]) -> None:
-    assert f"models {action}: not available in this version" in place.run(action, *options, expect=2)
+def test_everything_that_is_wrong_is_reported_at_once(place: Workplace, tmp_path: Path) -> None:
+    place.add()
+    plan = tmp_path / "plan.yaml"
+    plan.write_text((BUNDLE / "plan.yaml").read_text().replace("event: distance}", "event: distanse}"))
+    options = ["--model", str(BUNDLE / "model.ubj"), "--plan", str(plan), "--version", "1"]
+    said = place.run("add", *options, expect=2)
+    assert "models/flight-delays/1 exists; a version never changes" in said
+    assert "unknown field 'distanse'; did you mean 'distance'?" in said
+
+
+def test_show_has_the_sums_and_sizes_of_the_files_and_what_the_version_serves(place: Workplace) -> None:
+    for version in "12":
+        shutil.copytree(BUNDLE, place.models / version)
+    shown = place.json("show", "1")
+    manifest = json.loads((BUNDLE / "manifest.json").read_text())
+    assert {each["file"]: each["sha256"] for each in shown["files"]} == manifest["files"]
+    assert shown["files"][0]["bytes"] == (BUNDLE / "model.ubj").stat().st_size
+    assert (shown["golden_events"], shown["rounds"]) == (6, "200 of 200")
+    assert shown["serves"] == "nothing"
+    state = "champion: '1'\ncanaries: [{version: '2', percent: 5.0, salt: a}]\nshadows: [{version: '2', sample: 0.5}]"
+    (place.models / "rollout.yaml").write_text(state)
+    assert place.json("show", "1")["serves"] == "champion"
+    assert place.json("show", "2")["serves"] == "canary 5%, shadow 0.5"
+
+
+def test_verify_says_how_the_scores_were_proved(place: Workplace, tmp_path: Path, golden: str) -> None:
+    rows = [json.loads(line) for line in Path(golden).read_text().splitlines()]
+    rows[2]["score"] *= 1 + 2e-6
+    almost = tmp_path / "golden.jsonl"
+    almost.write_text("\n".join(map(json.dumps, rows)))
+    shutil.copytree(BUNDLE, place.models / "1")
+    place.add("--golden", str(almost))
+    checked = place.json("verify", "1")["checked"]
+    assert "6 golden events get their scores exactly" in checked
+    assert "the model loads and scores in a process of its own" in checked
+    compiled = (
+        "its compiled trees equal the booster in every bit on 10,000 random rows with missing values and extremes"
+    )
+    assert compiled in checked
+    assert "6 golden events get their scores (5 of them exactly)" in place.json("verify", "2")["checked"]
+
+
+def test_verify_says_if_xgboost_itself_scores(place: Workplace, tmp_path: Path) -> None:
+    names = xgboost.Booster(model_file=BUNDLE / "model.ubj").feature_names
+    data = xgboost.DMatrix(np.eye(26), np.arange(26) % 2, feature_names=names)
+    linear = tmp_path / "linear.ubj"
+    xgboost.train({"booster": "gblinear", "objective": "binary:logistic", "nthread": 1}, data, 2).save_model(linear)
+    place.add(model=linear)
+    verified = place.json("verify")
+    assert "compiled" not in " ".join(verified["checked"])
+    assert any("XGBoost itself scores, several times more slowly" in warning for warning in verified["warnings"])

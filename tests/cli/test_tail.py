@@ -103,6 +103,21 @@ def test_each_prediction_is_printed_on_one_line(predicted: Stream, capsys: pytes
     ]
 
 
+def test_predictions_of_shadows_are_those_of_their_topic(
+    stream: Stream, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stream.run("tail", "shadows", "--from", "beginning") == 2
+    assert "tail shadows: predictions.shadow_topic is not set" in capsys.readouterr().err
+    topic = f"{stream.kafka.output_topic}-shadow"
+    Admin(stream.kafka).create([Topic(topic, 1)])
+    write(stream.kafka.output_topic, avro(PREDICTION, PREDICTIONS[0]))
+    write(topic, avro(PREDICTION, PREDICTIONS[2] | {"arm": "shadow"}))
+    assert stream.run("tail", "shadows", "--from", "beginning", "--set", f"predictions.shadow_topic={topic}") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "p2  0.125" in line
+    assert "fraud 3 shadow" in line
+
+
 def test_dead_letters_show_their_reason_and_the_event_if_it_is_readable(
     stream: Stream, write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:

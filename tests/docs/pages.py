@@ -57,8 +57,10 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run commands in one shell, with the programs of some folders and of this environment; all must succeed.
 
-    With `jobs`, the background jobs are named %1 and %2, as in a person's shell.
+    With `jobs`, the background jobs are named %1 and %2, as in a person's shell, and none outlives it.
     """
+    if jobs:  # otherwise a failed command would leave them with the pipe open, and this would wait for them
+        commands = ["trap 'kill $(jobs -p) 2> /dev/null || true' EXIT", *commands]
     path = ":".join([*map(str, programs), str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         ["/bin/bash", *(["-m"] if jobs else []), "-e", "-c", "\n".join(commands)],

@@ -23,6 +23,9 @@ def test_the_page_shows_the_output_of_its_commands(tmp_path: Path) -> None:
         assert run([command], tmp_path, 180, PYTHONIOENCODING="utf-8").stdout == shown
     run([blocks[2][2]], tmp_path, 180)
     assert (tmp_path / "explained.html").read_text().count("<svg") == 6
+    drawn = (tmp_path / "explained.svg").read_text()
+    assert drawn.startswith("<svg")
+    assert "expected_delay = -13.0529" in drawn
     documents = [json.loads(line) for line in (tmp_path / "explained.jsonl").read_text().splitlines()]
     assert len(documents) == 6
     for each in documents:

@@ -1,6 +1,7 @@
 """Reading topics without side effects: it joins no group and commits nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, cast
@@ -15,7 +16,7 @@ from scorer.kafka.headers import Headers, headers_of
 from scorer.kafka.offsets import Partition
 from scorer.settings import KafkaSettings
 
-Start = Literal["beginning", "end"]
+Start = Literal["beginning", "end"] | int
 
 POLL_SECONDS = 0.2  # how soon Ctrl-C is noticed
 
@@ -55,7 +56,8 @@ class Reader:
         """Yield records, in the order of each partition.
 
         Args:
-            start: start with the oldest record, or with those that arrive after this call.
+            start: start with the oldest record, or with those that arrive after this call; a number: in each partition
+                with the first record of this time or later, in milliseconds since the epoch.
             follow: wait for more records for ever; otherwise stop at the ends of the topics at the time of this call.
 
         Raises:
@@ -63,7 +65,7 @@ class Reader:
             Fatal: a topic or the partition does not exist, or the user may not read it.
         """
         ends = self._ends()
-        first = {partition: OFFSET_BEGINNING if start == "beginning" else end for partition, end in ends.items()}
+        first = self._first(start, ends)
         self._consumer.assign([TopicPartition(*partition, offset) for partition, offset in first.items()])
         left = {} if follow else {partition: end for partition, end in ends.items() if end > 0}
         while follow or left:
@@ -84,12 +86,30 @@ class Reader:
 
     def _ends(self) -> dict[Partition, int]:
         """Return the end offset of each partition."""
-        try:
+        with self._asking():
             return {
                 partition: settled(partial(self._end, TopicPartition(*partition)), self._seconds)
                 for topic in self._topics
                 for partition in self._partitions(topic)
             }
+
+    def _first(self, start: Start, ends: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Return the offset at which each partition is read first."""
+        if start == "beginning":
+            return dict.fromkeys(ends, OFFSET_BEGINNING)
+        if start == "end":
+            return dict(ends)
+        asked = [TopicPartition(*partition, start) for partition in ends]
+        with self._asking():
+            found = settled(partial(self._consumer.offsets_for_times, asked, timeout=self._seconds), self._seconds)
+        offsets = {(each.topic, each.partition): each.offset for each in found}
+        return {partition: offsets[partition] if offsets[partition] >= 0 else end for partition, end in ends.items()}
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Turn a request that the brokers do not answer into the error that says why."""
+        try:
+            yield
         except KafkaException as error:
             self._consumer.poll(0)  # the reason comes by a callback
             raise no_answer(self._kafka.bootstrap_servers, self._reason.text or error.args[0].str()) from error

@@ -136,3 +136,17 @@ def test_unreachable_brokers_are_reported_with_the_reason() -> None:
         pytest.raises(Unavailable, match="Connection refused"),
     ):
         next(reader.read("end", follow=True))
+
+
+def test_reading_from_a_time_starts_with_the_first_record_of_it(
+    kafka: Kafka, kafka_settings: KafkaSettings, make_topic: MakeTopic
+) -> None:
+    topic = make_topic(partitions=3)  # the last one stays empty
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    for number in range(20):
+        producer.produce(topic, b"%d" % number, partition=number % 2, timestamp=1_700_000_000_000 + number)
+    assert producer.flush(10) == 0
+    for since, expected in ((7, range(7, 20)), (0, range(20)), (19, [19]), (20, [])):
+        with closing(Reader(kafka_settings, [topic])) as reader:
+            records = list(reader.read(1_700_000_000_000 + since, follow=False))
+        assert sorted(int(record.value or b"") for record in records) == list(expected)
