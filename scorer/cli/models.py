@@ -11,7 +11,7 @@ from rich.text import Text
 
 from scorer.cli import options, rollout
 from scorer.cli.console import console
-from scorer.cli.table import aligned
+from scorer.cli.table import aligned, in_line
 from scorer.documents.yaml import construct
 from scorer.errors import Fatal, Misconfigured, Problem, ScorerError
 from scorer.model import (
@@ -231,7 +231,7 @@ def _print(answer: Answer) -> None:
     width = max(len(name) for name in answer) + 2
     for name, value in answer.items():
         if name not in things and value is not None:
-            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else in_line(value)
             show(Text(f"{name.replace('_', ' '):<{width}}{text}"))
     for rows in things.values():
         names = list(dict.fromkeys(name for row in rows for name in row))

@@ -51,7 +51,9 @@ def test_every_command_of_the_page_works(tmp_path: Path, kafka: Kafka) -> None:
         "1",
         "1, canary 2 at 25%, shadow 2 of 0.5",
         "1, shadow 2 of 0.5",
+        "1, shadow 2 of 0.5",
     ]
+    assert history["changes"][-1]["action"] == "guard"
     assert history["changes"][1]["why"] == "first look"
 
 
