@@ -128,7 +128,7 @@ class ControlTopic:
         self._producer.produce(self._topic, value, self._told + name.encode(), PARTITION, on_delivery=self._delivered)
         self._producer.poll(0)
         if self._refused:
-            raise Fatal(f"topic {self._topic} refused the sums of the guards: {self._refused}")
+            raise Fatal(f"topic {self._topic} refused what was told: {self._refused}")
 
     def close(self) -> None:
         """Close the clients, after a moment for what was told."""

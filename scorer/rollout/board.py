@@ -87,6 +87,11 @@ class Board:
         if full or seconds - self._opened >= guards.window.seconds:
             self._open(self.window + 1)
 
+    def counted(self, replica: str) -> int:
+        """Return the number of the last record of a replica that counts in the window; 0 if there is none."""
+        sums = self._latest.get(replica)
+        return sums.number if sums else 0
+
     def arms(self) -> dict[str, ArmSums]:
         """Return what each version did in the window, on all replicas."""
         total: dict[str, ArmSums] = {}
@@ -97,7 +102,7 @@ class Board:
         return total
 
     def _open(self, window: int) -> None:
-        self.closed = {sums.replica: sums.number for sums in self._latest.values()}
+        self.closed |= {sums.replica: sums.number for sums in self._latest.values()}
         self.window, self._latest = window, {}
 
     def _judged(self, guards: Guards, arms: dict[str, ArmSums], replica: str) -> Decision | None:

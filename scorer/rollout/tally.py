@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from zlib import crc32
 
@@ -14,7 +14,7 @@ from scorer.rollout.board import Board
 from scorer.rollout.guards import Guards
 from scorer.rollout.sums import KEY_CELLS, ArmSums, Sums
 
-MOST_WAITING = 2_000  # batches; while nobody takes them, more are not counted
+MOST_WAITING = 500  # batches; while nobody takes them, more are not counted
 QUANTILES = np.arange(1, 10) / 10
 LEAST_FOR_EDGES = 100  # scores of the champion, of which bins are made
 QUICK_SECONDS = 0.001  # a call that takes no longer is never slow: its time is mostly that of making it
@@ -35,6 +35,9 @@ class Batch(NamedTuple):
 class Tally:
     """The sums of this replica in the current window.
 
+    What a record tells counts in the window in which the group has read it. So what was told too late for a window, or
+    not yet, is kept apart from what is known to count in it.
+
     The loop calls `written`; everything else is called by one other thread.
 
     Args:
@@ -49,7 +52,10 @@ class Tally:
         self._told: Sums | None = None  # the last record
         self._champion = self._change = ""
         self._window = 0
-        self._arms: dict[str, _Arm] = {}
+        self._sure: dict[str, _Arm] = {}  # what the group has counted in this window
+        self._parts: dict[
+            int, dict[str, _Arm]
+        ] = {}  # what else there is, by the number of the record that has it first
         self._champion_seconds, self._champion_events = 0.0, 0
 
     def scored(self, outcome: Outcome) -> None:
@@ -83,7 +89,10 @@ class Tally:
             if batch.versions == versions:  # else it was scored before the change that the group is at
                 self._add(batch, guards)
         edges = board.edges or self._proposed()
-        arms = {version: arm.sums(edges, agreed=bool(board.edges)) for version, arm in self._arms.items()}
+        arms: dict[str, ArmSums] = {}
+        for part in (self._sure, *self._parts.values()):
+            for version, arm in part.items():
+                arms[version] = arms.get(version, ArmSums()) + arm.sums(edges, agreed=bool(board.edges))
         sums = Sums(self.replica, self._change, self._window, self._number, edges, arms)
         if not arms or sums == self._told:
             return None
@@ -96,12 +105,15 @@ class Tally:
         if board.change != self._change:
             self._begin(board.change, board.window)
         elif board.window != self._window:
-            self._window = board.window
-            if board.closed.get(self.replica) == self._number:
-                self._arms = {}
+            counted = board.closed.get(self.replica, 0)
+            self._window, self._sure = board.window, {}
+            self._parts = {number: part for number, part in self._parts.items() if number > counted}
+        for number in [each for each in self._parts if each <= board.counted(self.replica)]:
+            for version, arm in self._parts.pop(number).items():
+                self._sure.setdefault(version, _Arm()).take(arm)
 
     def _begin(self, change: str, window: int) -> None:
-        self._change, self._window, self._arms = change, window, {}
+        self._change, self._window, self._sure, self._parts = change, window, {}, {}
         self._champion_seconds, self._champion_events = 0.0, 0
 
     def _add(self, batch: Batch, guards: Guards) -> None:
@@ -113,7 +125,7 @@ class Tally:
             if not number:
                 self._champion_seconds += seconds
                 self._champion_events += len(rows)
-            arm = self._arms.setdefault(version, _Arm())
+            arm = self._parts.setdefault(self._number + 1, {}).setdefault(version, _Arm())
             arm.add(batch, rows)
             if self._champion_events:
                 usual = len(rows) * self._champion_seconds / self._champion_events
@@ -121,41 +133,58 @@ class Tally:
 
     def _proposed(self) -> tuple[float, ...]:
         """Return bins with equal shares of the champion's scores; none while there are few scores."""
-        arm = self._arms.get(self._champion)
-        scores = arm.unbinned() if arm else np.empty(0)
+        arms = [part[self._champion] for part in (self._sure, *self._parts.values()) if self._champion in part]
+        scores = np.concatenate([np.empty(0), *(arm.unbinned() for arm in arms)])
         return edges_of(scores) if len(scores) >= LEAST_FOR_EDGES else ()
 
 
+@dataclass(slots=True)
 class _Arm:
     """What one version did in the window, and the scores that are in no bin yet."""
 
-    def __init__(self) -> None:
-        self._events = self._failed = self._calls = self._slow = self._alone = 0
-        self._seconds = 0.0
-        self._keys = np.zeros(KEY_CELLS, np.int64)
-        self._scores: list[NDArray[np.float64]] = []
-        self._bins: NDArray[np.int64] | None = None
+    events: int = 0
+    alone: int = 0
+    keys: NDArray[np.int64] = field(default_factory=lambda: np.zeros(KEY_CELLS, np.int64))
+    failed: int = 0
+    calls: int = 0
+    slow: int = 0
+    seconds: float = 0.0
+    scores: list[NDArray[np.float64]] = field(default_factory=list)
+    bins: NDArray[np.int64] | None = None  # None before the group agrees on them
 
     def add(self, batch: Batch, rows: NDArray[np.intp]) -> None:
         """Count some rows of a batch."""
         failed = batch.failed[rows]
-        self._events += len(rows)
-        self._failed += int(failed.sum())
-        self._scores.append(one_number(batch.scores[rows[~failed]]))
+        self.events += len(rows)
+        self.failed += int(failed.sum())
+        self.scores.append(one_number(batch.scores[rows[~failed]]))
         known = [key for key in map(batch.keys.__getitem__, rows.tolist()) if key is not None] if batch.keys else []
-        self._alone += len(rows) - len(known)
+        self.alone += len(rows) - len(known)
         hashed = np.array([crc32(key) for key in known], np.int64)  # the same on every replica
-        np.add.at(self._keys, hashed % KEY_CELLS, 1 - 2 * (hashed // KEY_CELLS % 2))
+        np.add.at(self.keys, hashed % KEY_CELLS, 1 - 2 * (hashed // KEY_CELLS % 2))
 
     def called(self, seconds: float, *, slow: bool) -> None:
         """Count a call."""
-        self._calls += 1
-        self._slow += slow
-        self._seconds += seconds
+        self.calls += 1
+        self.slow += slow
+        self.seconds += seconds
+
+    def take(self, other: "_Arm") -> None:
+        """Add what another has."""
+        self.events += other.events
+        self.alone += other.alone
+        self.keys += other.keys
+        self.failed += other.failed
+        self.calls += other.calls
+        self.slow += other.slow
+        self.seconds += other.seconds
+        self.scores += other.scores
+        if other.bins is not None:
+            self.bins = other.bins if self.bins is None else self.bins + other.bins
 
     def unbinned(self) -> NDArray[np.float64]:
         """Return the scores that are in no bin."""
-        return np.concatenate(self._scores) if self._scores else np.empty(0)
+        return np.concatenate(self.scores) if self.scores else np.empty(0)
 
     def sums(self, edges: tuple[float, ...], *, agreed: bool) -> ArmSums:
         """Return the sums.
@@ -167,12 +196,12 @@ class _Arm:
         bins: tuple[int, ...] = ()
         if edges:
             counts = np.bincount(np.searchsorted(edges, self.unbinned()), minlength=len(edges) + 1)
-            counts = counts if self._bins is None else counts + self._bins
+            counts = counts if self.bins is None else counts + self.bins
             bins = tuple(counts.tolist())
             if agreed:
-                self._bins, self._scores = counts, []
-        keys = tuple(self._keys.tolist()) if self._alone < self._events else ()
-        return ArmSums(self._events, self._alone, keys, self._failed, self._calls, self._slow, self._seconds, bins)
+                self.bins, self.scores = counts, []
+        keys = tuple(self.keys.tolist()) if self.alone < self.events else ()
+        return ArmSums(self.events, self.alone, keys, self.failed, self.calls, self.slow, self.seconds, bins)
 
 
 def batch_of(records: Records, outcome: Outcome, unwritable: Sequence[Rejected]) -> Batch:

@@ -82,7 +82,10 @@ def records(world: World) -> list[dict[str, Any]]:
     with closing(ControlTopic(settings.kafka, "fraud")) as home:
         home.listen(heard)
         home.read()
-    assert {json.loads(each)["model"] for each in heard.told} == {"fraud"}, "the replicas told each other"
+    told = [json.loads(each) for each in heard.told]
+    assert {each["model"] for each in told} == {"fraud"}, "the replicas told each other"
+    arms = [arm for each in told for arm in each["sums"]["arms"].values()]
+    assert all(arm["events"] and arm["calls"] and arm["seconds"] > 0 for arm in arms), "each call takes its time"
     world.partitions, partitions = 1, world.partitions
     found = [json.loads(each.value() or b"null") for each in world.read(settings.kafka.control_topic or "")]
     world.partitions = partitions

@@ -110,7 +110,7 @@ class DeadLetterLimit:
         Raises:
             Fatal: there are too many dead letters.
         """
-        if self._ratio is None or not self._batches or rejected.version in self.exempt:
+        if self._ratio is None or not self._batches:
             return
         self._batches[-1][2][rejected.reason] += 1
         self._letters[rejected.reason] += 1
