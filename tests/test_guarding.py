@@ -7,11 +7,14 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from scorer import guarding
+from scorer.app import UNGUARDED, _guarded
 from scorer.batch import Reason, Rejected
 from scorer.errors import Unavailable
 from scorer.guarding import Guardian
+from scorer.kafka import DeadLetterLimit
 from scorer.rollout import Board, Canary, Change, Conflict, Guards, Held, Listener, Log, State
 from scorer.rollout.sums import read_sums
 from tests.rollout.group import CANARY, CHAMPION, MODEL, written
@@ -59,7 +62,7 @@ class Reader:
 
     def read(self) -> Held:
         if self._shelf.away.is_set():
-            raise Unavailable("kafka", "the brokers are away")
+            raise Unavailable("the brokers are away")
         for value in self._shelf.values[self._next :]:
             self._next += 1
             if self._log.read(value):
@@ -162,12 +165,14 @@ def test_another_withdraws_only_if_the_one_that_should_does_not(
     assert shelf.changes == (2 if patience < 1 else 1)
 
 
-def test_a_log_that_is_away_is_read_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_that_is_away_is_read_again() -> None:
     shelf = Shelf()
     shelf.away.set()
-    with guardian(shelf, "a", []) as one:
+    with capture_logs() as logs, guardian(shelf, "a", []) as one:
         score(one)
-        until(lambda: "canaries are not guarded by this replica" in capsys.readouterr().out, "a warning")
+        until(lambda: logs, "a warning")
+        assert logs[0]["event"] == "canaries are not guarded by this replica"
+        assert "the brokers are away" in logs[0]["reason"]
         shelf.away.clear()
         until(lambda: shelf.history[-1].action == "withdraw", "a withdrawal")
 
@@ -199,3 +204,16 @@ def test_without_canaries_nothing_is_told() -> None:
     score(one)
     one.close()
     assert len(shelf.values) == 1
+
+
+def test_without_a_topic_nobody_guards_and_the_log_says_so() -> None:
+    limit, guarded = DeadLetterLimit(0.1, 10), Guardian(lambda: Reader(Shelf()), MODEL, "a", print)
+    with capture_logs() as logs:
+        _guarded(None, limit, STATE)
+        assert limit.exempt == frozenset(), "nobody withdraws the canary, so its dead letters count"
+        _guarded(None, limit, FIRST)
+        _guarded(guarded, limit, STATE)
+    assert [each["event"] for each in logs] == [UNGUARDED]
+    assert limit.exempt == {CANARY}
+    _guarded(guarded, limit, STATE.model_copy(update={"guards": None}))
+    assert limit.exempt == frozenset()

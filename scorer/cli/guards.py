@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from scorer.cli.table import in_line
 from scorer.errors import Misconfigured, Problem
 from scorer.rollout import Guards, State, kind_of_home
 from scorer.rollout.state import fit
@@ -78,6 +79,18 @@ def with_canary(settings: Settings, before: State, after: State, *, guarded: boo
         return after.model_copy(update={"guards": None})
     begins = kind_of_home(settings) == "topic" and not before.canaries and before.guards is None
     return after.model_copy(update={"guards": Guards()}) if begins else after
+
+
+def changed(before: Guards | None, after: Guards | None) -> str:
+    """Return what is different in the guards, to append to a state; empty if nothing is."""
+    if before == after:
+        return ""
+    if after is None:
+        return ", guards off"
+    if before is None and after == Guards():
+        return ", default guards"
+    old, new = (before.document() if before else {}), after.document()
+    return f", guards {in_line({name: value for name, value in new.items() if value != old.get(name, ...)})}"
 
 
 def _chosen(args: argparse.Namespace) -> dict[str, Any]:

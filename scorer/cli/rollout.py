@@ -165,7 +165,7 @@ def _history(settings: Settings, _: argparse.Namespace) -> Answer:
                 "by": change.by,
                 "action": change.action,
                 "from": str(change.before),
-                "to": str(change.after),
+                "to": str(change.after) + guards.changed(change.before.guards, change.after.guards),
                 "why": change.why,
             }
             for change in held.history

@@ -44,6 +44,8 @@ def test_a_first_canary_is_guarded_and_the_limits_can_be_set(place: Workplace, i
     assert "guards" not in place.json("canary", "2", "--percent", "6"), "it was turned off"
     place.run("rollback")
     assert "guards" not in place.json("canary", "2", "--percent", "1", "--no-guards")
+    assert rows(place)[1][3] == "1, canary 2 at 1%, guards window events 5000, seconds 600.0, latency off, psi 0.5"
+    assert rows(place)[3][3] == "1, canary 2 at 5%, guards off"
     assert [row[1] for row in rows(place)] == ["canary", "guard", "canary", "guard", "canary", "rollback", "canary"]
 
 
@@ -74,3 +76,14 @@ def test_without_a_topic_nothing_is_guarded_and_it_says_so(place: Workplace, con
     said = place.run("guard", "--psi", "0.5", expect=2)
     assert "guards need the roll-out state in a topic" in said
     assert "set kafka.control_topic" in said
+
+
+def test_guards_in_a_file_are_warned_about(
+    place: Workplace,  # noqa: F811
+    configured: Configure,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    del configured
+    (place.models / "rollout.yaml").write_text("champion: '1'\nguards: {psi: 0.5}\n")
+    main(["check", "-c", str(place.config), "--offline"])
+    assert "guards do nothing without kafka.control_topic" in " ".join(capsys.readouterr().err.split())
