@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from zlib import crc32
 
 import numpy as np
@@ -17,6 +17,7 @@ from scorer.rollout.sums import KEY_CELLS, ArmSums, Sums
 MOST_WAITING = 500  # batches; while nobody takes them, more are not counted
 QUANTILES = np.arange(1, 10) / 10
 LEAST_FOR_EDGES = 100  # scores of the champion, of which bins are made
+NO_KEY = -1  # instead of a hash
 QUICK_SECONDS = 0.001  # a call that takes no longer is never slow: its time is mostly that of making it
 
 
@@ -117,6 +118,7 @@ class Tally:
         self._champion_seconds, self._champion_events = 0.0, 0
 
     def _add(self, batch: Batch, guards: Guards) -> None:
+        hashed = hashes(batch.keys) if batch.keys else np.full(len(batch.arm), NO_KEY)
         for number, version in enumerate(batch.versions):
             rows = np.flatnonzero(batch.judged & (batch.arm == number))
             if not len(rows):
@@ -126,7 +128,7 @@ class Tally:
                 self._champion_seconds += seconds
                 self._champion_events += len(rows)
             arm = self._parts.setdefault(self._number + 1, {}).setdefault(version, _Arm())
-            arm.add(batch, rows)
+            arm.add(batch, rows, hashed[rows])
             if self._champion_events:
                 usual = len(rows) * self._champion_seconds / self._champion_events
                 arm.called(seconds, slow=seconds > max(QUICK_SECONDS, (guards.latency or np.inf) * usual))
@@ -152,16 +154,22 @@ class _Arm:
     scores: list[NDArray[np.float64]] = field(default_factory=list)
     bins: NDArray[np.int64] | None = None  # None before the group agrees on them
 
-    def add(self, batch: Batch, rows: NDArray[np.intp]) -> None:
-        """Count some rows of a batch."""
+    def add(self, batch: Batch, rows: NDArray[np.intp], hashed: NDArray[np.int64]) -> None:
+        """Count some rows of a batch.
+
+        Args:
+            batch: the batch.
+            rows: the rows.
+            hashed: int64 [of these rows], a hash of each key, or NO_KEY.
+        """
         failed = batch.failed[rows]
         self.events += len(rows)
         self.failed += int(failed.sum())
         self.scores.append(one_number(batch.scores[rows[~failed]]))
-        known = [key for key in map(batch.keys.__getitem__, rows.tolist()) if key is not None] if batch.keys else []
+        known = hashed[hashed != NO_KEY]
         self.alone += len(rows) - len(known)
-        hashed = np.array([crc32(key) for key in known], np.int64)  # the same on every replica
-        np.add.at(self.keys, hashed % KEY_CELLS, 1 - 2 * (hashed // KEY_CELLS % 2))
+        signs = 1 - 2 * (known // KEY_CELLS % 2)
+        self.keys += np.bincount(known % KEY_CELLS, signs, KEY_CELLS).astype(np.int64)
 
     def called(self, seconds: float, *, slow: bool) -> None:
         """Count a call."""
@@ -193,7 +201,7 @@ class _Arm:
             edges: of the bins; empty if there are none yet.
             agreed: whether they are those of the group, so that the scores themselves are needed no longer.
         """
-        bins: tuple[int, ...] = ()
+        bins = tuple[int, ...]()
         if edges:
             counts = np.bincount(np.searchsorted(edges, self.unbinned()), minlength=len(edges) + 1)
             counts = counts if self.bins is None else counts + self.bins
@@ -207,15 +215,21 @@ class _Arm:
 def batch_of(records: Records, outcome: Outcome, unwritable: Sequence[Rejected]) -> Batch:
     """Return what is counted of a batch that was written."""
     predictions, rows = outcome.predictions, len(records)
+    scores, scored = predictions.scores, predictions.rows
     judged = np.ones(rows, np.bool_)
     judged[[each.row for each in outcome.rejected[: outcome.undecoded]]] = False
     failed = np.ones(rows, np.bool_)
-    scores = predictions.scores
-    scored = predictions.rows
     failed[scored] = ~np.isfinite(scores[scored]).reshape(len(scored), -1).all(axis=1)
     failed[[each.row for each in unwritable]] = True
     versions = tuple(version for version, _ in predictions.arms)
     return Batch(versions, predictions.arm, judged, failed, scores, np.asarray(outcome.seconds), records.keys)
+
+
+def hashes(keys: Sequence[bytes | None]) -> NDArray[np.int64]:
+    """Return a hash of each key, the same on every replica; NO_KEY where there is none."""
+    if None not in keys:
+        return np.fromiter(map(crc32, cast("Sequence[bytes]", keys)), np.int64, len(keys))
+    return np.array([NO_KEY if key is None else crc32(key) for key in keys], np.int64)
 
 
 def one_number(scores: NDArray[np.float32]) -> NDArray[np.float64]:
