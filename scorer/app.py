@@ -4,6 +4,7 @@ import gc
 import math
 import signal
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -18,10 +19,12 @@ from scorer.avro import SCHEMA_HEADER, Encoder
 from scorer.check import require_topics
 from scorer.errors import Fatal, Misconfigured, Problem, Unavailable
 from scorer.follower import Follower, Surroundings
+from scorer.guarding import Guardian
 from scorer.homes import home_of
 from scorer.kafka import (
     AtLeastOnce,
     Checkpoint,
+    ControlTopic,
     DeadLetterLimit,
     DeadLetters,
     Delivery,
@@ -56,6 +59,7 @@ RETRY_SECONDS = 1.0  # between two attempts to create them
 LEAVE_SECONDS = 1.0  # the part of the shutdown deadline reserved for leaving the group
 MAX_POLL_INTERVAL_MS = 300_000  # librdkafka's default, after which the group gives the partitions to another replica
 SLOW_START = "kernels are compiled at each start: set NUMBA_CACHE_DIR to a writable folder, or empty a damaged one"
+UNGUARDED = "canaries are not guarded: guards need the roll-out state in kafka.control_topic"
 DISTRUSTED = "compiled kernels are not loaded from a folder that others could have written"
 
 MakeClients = Callable[[], tuple[Source, Delivery]]
@@ -153,19 +157,23 @@ def _build(
     if settings.http is not None:
         stack.enter_context(serve(settings.http, metrics, health))
 
-    watch = Watch(metrics.stages, health, Outages(log), [metrics])
+    guardian = _guardian(serving, rollout, metrics)
+    watch = Watch(metrics.stages, health, Outages(log), [metrics, *([guardian.tally] if guardian else [])])
     if settings.events.framing == "confluent":
         watch.status(Component.REGISTRY)  # it answered when the versions were fetched
     limit = DeadLetterLimit(settings.kafka.max_dead_letter_ratio, settings.kafka.dead_letter_window)
     letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
     encoder = Encoder(header)
 
-    follower = _follower(serving, rollout, letters, encoder, metrics, watch)
+    follower = _follower(serving, rollout, letters, encoder, metrics, watch, partial(_guarded, guardian, limit))
     stack.callback(follower.close)
     make = partial(_clients, serving, limit, metrics, watch, stop, letters)
     source, delivery = make()
     if rollout.home is not None:
         follower.follow(rollout.home)
+    if guardian is not None:
+        stack.callback(guardian.close)
+        guardian.start()
     parts = Parts(
         source=source,
         core=follower.core,
@@ -177,8 +185,32 @@ def _build(
     return parts, make
 
 
+def _guardian(serving: Serving, rollout: Rollout, metrics: Metrics) -> Guardian | None:
+    """Return what guards canaries, where replicas can tell each other what they do."""
+    model, kafka = serving.bundle.name, serving.settings.kafka
+    if not isinstance(rollout.home, ControlTopic):
+        return None
+    return Guardian(partial(ControlTopic, kafka, model), model, uuid.uuid4().hex, metrics.withdrawn)
+
+
+def _guarded(guardian: Guardian | None, limit: DeadLetterLimit, state: State) -> None:
+    """Guard the canaries of a state, whose dead letters are then the guards' business alone."""
+    guards = guardian is not None and state.guards is not None
+    limit.exempt = frozenset(canary.version for canary in state.canaries) if guards else frozenset()
+    if guardian is not None:
+        guardian.served(state)
+    elif state.guards and state.canaries:
+        log.warning(UNGUARDED)
+
+
 def _follower(  # noqa: PLR0913, PLR0917  each is a part of the replica
-    serving: Serving, rollout: Rollout, letters: DeadLetters, encoder: Encoder, metrics: Metrics, watch: Watch
+    serving: Serving,
+    rollout: Rollout,
+    letters: DeadLetters,
+    encoder: Encoder,
+    metrics: Metrics,
+    watch: Watch,
+    guarded: Callable[[State], None],
 ) -> Follower:
     """Return what chooses the versions that score; it follows the home of the roll-out state once it is asked to."""
     settings, bundle = serving.settings, serving.bundle
@@ -187,6 +219,7 @@ def _follower(  # noqa: PLR0913, PLR0917  each is a part of the replica
         letters.version = lineup.champion.bundle.version
         roles = [(each.bundle.version, name, each.booster.compiled) for name, each in lineup.roles]
         metrics.models(bundle.name, roles)
+        guarded(lineup.state)
 
     def behind(reason: str) -> None:
         watch.rollout(reason)

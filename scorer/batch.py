@@ -254,6 +254,8 @@ class Outcome:
     rejected: Sequence[Rejected]
     matrix: Matrix
     found: Sequence[Found]  # one for each entity
+    undecoded: int = 0  # how many of `rejected`, the first ones, no version could have scored
+    seconds: Sequence[float] = ()  # [arms]: the time for the rows of each; empty if it was not measured
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -154,6 +154,8 @@ def _examine_rollout(settings: Settings, report: Report, *, offline: bool) -> St
         report.warnings.append(f"{what} champion '{held.state.champion}'")
     if held.state and held.state.shadows and settings.predictions.shadow_topic is None:
         report.warnings.append("shadows score nothing without predictions.shadow_topic")
+    if held.state and held.state.guards and kind_of_home(settings) != "topic":
+        report.warnings.append("guards do nothing without kafka.control_topic, where replicas add up what they count")
     return held.state
 
 

@@ -1,5 +1,6 @@
 """The versions of a roll-out state that score users' events, as one decoder, one look-up and one scorer."""
 
+import time
 from collections.abc import Sequence
 from typing import cast
 
@@ -89,7 +90,7 @@ class Lineup:
             for name, serving in self.roles
         ]
         union = Plan("rollout", self.entities, ())
-        return SplitScorer(members, self._assign, self.champion.features(fetch, union), watch)
+        return SplitScorer(members, self._assign, self.champion.features(fetch, union), watch, time.perf_counter)
 
     def _assign(self, events: Events) -> NDArray[np.uint8]:
         keys, null = events.keys or [None] * events.rows, np.zeros(events.rows, np.bool_)

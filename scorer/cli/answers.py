@@ -6,7 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from scorer.cli.console import console
-from scorer.cli.table import aligned
+from scorer.cli.table import aligned, in_line
 
 
 def show(answer: Mapping[str, Any]) -> None:
@@ -20,7 +20,7 @@ def show(answer: Mapping[str, Any]) -> None:
     width = max(len(name) for name in answer) + 2
     for name, value in answer.items():
         if name not in things and value is not None:
-            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else in_line(value)
             people(Text(f"{name.replace('_', ' '):<{width}}{text}"))
     for rows in things.values():
         names = list(dict.fromkeys(name for row in rows for name in row))

@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import Any
 
 from scorer import rollout
+from scorer.cli import guards
 from scorer.errors import Misconfigured, Problem
 from scorer.homes import current_state, home_of, required_home
 from scorer.model import LATEST, AliasHome, repository_at
@@ -35,15 +36,19 @@ def arguments(action: Declare) -> None:
     canary = action("canary", "let a version score a share of the events", _canary)
     shadow = action("shadow", "let a version score besides the others, to predictions.shadow_topic", _shadow)
     back = action("rollback", "withdraw all canaries; without one, go back to the champion before", _rollback)
+    guard = action("guard", "set when a canary is withdrawn by itself, or show it", _guard)
     action("history", "list the changes of the roll-out state, and show what it is now", _history)
     for one in (promote, canary, shadow):
         one.add_argument("version", help="a version's name")
     canary.add_argument("--percent", required=True, type=_percent, metavar="P", help="its share; 0 withdraws it")
     canary.add_argument("--salt", metavar="TEXT", help="decides which keys make up the share (default: the version)")
+    what = "guard no canary: nothing withdraws a bad version by itself"
+    canary.add_argument("--no-guards", action="store_true", help=what)
+    guards.arguments(guard)
     what = "share of the batches, 0 to 1 (default: 1); 0 ends it"
     shadow.add_argument("--sample", type=_sample, default=1.0, metavar="R", help=what)
     back.add_argument("--to", type=int, metavar="REVISION", help="restore the state after this change; 0: the first")
-    for one in (promote, canary, shadow, back):
+    for one in (promote, canary, shadow, back, guard):
         one.add_argument("--why", default="", metavar="TEXT", help="the reason, for the history")
 
 
@@ -73,7 +78,21 @@ def _promote(settings: Settings, args: argparse.Namespace) -> Answer:
 
 def _canary(settings: Settings, args: argparse.Namespace) -> Answer:
     added = args.version if args.percent else None
-    return _change(settings, args, lambda state, _: rollout.canary(state, args.version, args.percent, args.salt), added)
+
+    def with_canary(state: State, _: Held) -> State:
+        after = rollout.canary(state, args.version, args.percent, args.salt)
+        return guards.with_canary(settings, state, after, guarded=not args.no_guards)
+
+    return _change(settings, args, with_canary, added)
+
+
+def _guard(settings: Settings, args: argparse.Namespace) -> Answer:
+    if not guards.given(args):
+        state = state_now(settings)
+        facts = {"model": repository_at(settings.model.path).name, "now": str(state)}
+        return facts | {"guards": state.guards.document() if state.guards else "off"}
+    guards.require_topic(settings)
+    return _change(settings, args, lambda state, _: rollout.guard(state, guards.chosen(args, state.guards)))
 
 
 def _shadow(settings: Settings, args: argparse.Namespace) -> Answer:
@@ -148,7 +167,7 @@ def _history(settings: Settings, _: argparse.Namespace) -> Answer:
                 "by": change.by,
                 "action": change.action,
                 "from": str(change.before),
-                "to": str(change.after),
+                "to": str(change.after) + guards.changed(change.before.guards, change.after.guards),
                 "why": change.why,
             }
             for change in held.history

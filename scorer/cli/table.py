@@ -25,3 +25,10 @@ def _text(cell: object) -> str:
 
 def _is_number(text: str) -> bool:
     return text == "-" or text.replace(",", "").lstrip("-").isdigit()
+
+
+def in_line(value: object) -> str:
+    """Return a value in one line; the parts of a group with their names."""
+    if not isinstance(value, dict):
+        return "off" if value is None else str(value)
+    return ", ".join(f"{name.replace('_', ' ')} {in_line(part)}" for name, part in value.items())

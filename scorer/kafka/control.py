@@ -9,18 +9,23 @@ from scorer.errors import Fatal
 from scorer.kafka.brokers.topics import Topic
 from scorer.kafka.client import LastError, producer_properties, reader_properties, settled
 from scorer.kafka.connect import connect, no_answer
-from scorer.rollout import Change, Conflict, Held, Log
+from scorer.rollout import Change, Conflict, Held, Listener, Log
 from scorer.settings import KafkaSettings
 
 PARTITION = 0  # the only one: a topic has an order within a partition alone
 READ_SECONDS = 30.0  # for all records up to the end, from brokers that may be starting
 WRITE_SECONDS = 15.0
+CLOSE_SECONDS = 1.0  # for what was told before
 _STEP, _POLL_SECONDS = 1_000, 0.2
 
 
 def control_topic(name: str) -> Topic:
-    """Return the control topic to create. Each change has a key of its own, so compaction deletes none of them."""
-    return Topic(name, 1, config={"cleanup.policy": "compact"})
+    """Return the control topic to create. Each change has a key of its own, so compaction deletes none of them.
+
+    What replicas tell each other is replaced every second. It is compacted every hour, since readers begin at the first
+    record.
+    """
+    return Topic(name, 1, config={"cleanup.policy": "compact", "segment.ms": "3600000"})
 
 
 def control_concerns(topic: Topic) -> list[str]:
@@ -49,7 +54,10 @@ class ControlTopic:
         self._kafka, self._topic, self._log = kafka, kafka.control_topic, Log(model)
         self._reason = LastError(kafka=kafka)
         self._consumer: Consumer | None = None
+        self._producer: Producer | None = None
+        self._refused = ""  # why the brokers refused what was told
         self._next = 0  # the offset of the next record
+        self._listener: Listener | None = None
 
     @property
     def location(self) -> str:
@@ -99,18 +107,53 @@ class ControlTopic:
         if change.id not in {each.id for each in held.history}:
             raise Conflict(self.location, held)
 
+    def listen(self, listener: Listener) -> None:
+        """Tell every record, in the one order of all; call it before anything is read."""
+        self._listener = listener
+
+    def tell(self, name: str, value: bytes | None) -> None:
+        """Write something that is no change, for those who listen; it may be lost.
+
+        Args:
+            name: a record replaces the one before of the same name.
+            value: None deletes it.
+
+        Raises:
+            Unavailable: the brokers cannot be reached.
+            Fatal: they refused what was told before.
+        """
+        if self._producer is None:
+            own = {"log_level": 0, "message.timeout.ms": int(WRITE_SECONDS * 1000)}
+            self._producer = connect(Producer, producer_properties(self._kafka) | own)
+        self._producer.produce(self._topic, value, self._told + name.encode(), PARTITION, on_delivery=self._delivered)
+        self._producer.poll(0)
+        if self._refused:
+            raise Fatal(f"topic {self._topic} refused what was told: {self._refused}")
+
     def close(self) -> None:
-        """Close the consumer."""
+        """Close the clients, after a moment for what was told."""
+        if self._producer is not None:
+            self._producer.flush(CLOSE_SECONDS)
+            self._producer, self._refused = None, ""
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
             self._reason = LastError(kafka=self._kafka)
 
+    @property
+    def _told(self) -> bytes:
+        """How the keys of what is no change begin; keys of changes end with hexadecimal digits."""
+        return f"{self._log.model}/sums/".encode()
+
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._refused = error.str()
+
     def _assigned(self) -> Consumer:
         if self._consumer is None:
             own = {"fetch.wait.max.ms": 100, "error_cb": self._reason}
             self._consumer = connect(Consumer, reader_properties(self._kafka) | own)
-            self._next, self._log = 0, Log(self._log.model)
+            self._begin()
             self._consumer.assign([TopicPartition(self._topic, PARTITION, OFFSET_BEGINNING)])
         return self._consumer
 
@@ -132,13 +175,27 @@ class ControlTopic:
             error, offset = message.error(), cast("int", message.offset())
             if error is None:
                 if offset < self._next:  # the topic was deleted and made anew
-                    self._log = Log(self._log.model)
-                self._log.read(message.value())
+                    self._begin()
+                self._read(message)
                 self._next = offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own codes are so named
                 self._next = max(self._next, offset)  # markers of transactions have offsets, and are no records
             elif not error.retriable():
                 raise Fatal(f"cannot read topic {self._topic}: {error.str()}")
+
+    def _begin(self) -> None:
+        """Forget what was read: the first record comes next."""
+        self._next, self._log = 0, Log(self._log.model)
+        if self._listener:
+            self._listener.changed(self._log.held)
+
+    def _read(self, message: Message) -> None:
+        told = (message.key() or b"").startswith(self._told)
+        if not told and self._log.read(message.value()):
+            if self._listener:
+                self._listener.changed(self._log.held)
+        elif told and self._listener:
+            self._listener.heard(message.value(), message.timestamp()[1] / 1000)
 
     def _append(self, key: bytes, value: bytes) -> None:
         reason, refused = LastError(kafka=self._kafka), list[KafkaError]()

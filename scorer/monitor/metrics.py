@@ -24,6 +24,7 @@ OUTCOMES = ("predicted", "dead_letter")
 COMMIT_RESULTS = ("ok", "failed", "not_owner")
 CACHE_RESULTS = ("hit", "miss")
 SHADOW_RESULTS = ("written", "rejected", "dropped")
+GUARDS = ("dead_letters", "latency", "psi")
 REBALANCE_KINDS = ("assigned", "revoked", "lost")
 
 BATCH_RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
@@ -101,6 +102,10 @@ class Metrics:
         )
         # Events of shadows: `written` to their topic, `rejected` by the version, or `dropped` since it was too slow.
         self.shadow_events = Counter("scorer_shadow_events", "Events of shadows", ["result"], registry=registry)
+        # Canaries that this replica withdrew for the group, by the guard that found the reason.
+        self.guard_withdrawals = Counter(
+            "scorer_guard_withdrawals", "Canaries withdrawn by guards", ["guard"], registry=registry
+        )
         # Changes of the assignment: `lost` means that the group took the partitions away without asking.
         self.rebalances = Counter("scorer_rebalances", "Changes of the assignment", ["kind"], registry=registry)
         # Unix time of the last successful commit, 0 before the first.
@@ -126,6 +131,8 @@ class Metrics:
             self.commits.labels(result)
         for result in SHADOW_RESULTS:
             self.shadow_events.labels(result)
+        for guard in GUARDS:
+            self.guard_withdrawals.labels(guard)
         for kind in REBALANCE_KINDS:
             self.rebalances.labels(kind)
 
@@ -241,6 +248,10 @@ class Metrics:
     def shadows(self, result: str, events: int) -> None:
         """Count events of shadows by one of SHADOW_RESULTS."""
         self.shadow_events.labels(result).inc(events)
+
+    def withdrawn(self, guard: str) -> None:
+        """Count a canary that this replica withdrew by one of GUARDS."""
+        self.guard_withdrawals.labels(guard).inc()
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Write every metric.

@@ -1,34 +1,45 @@
 """The roll-out of a model: which version scores which events, who changed that, and where the state is kept."""
 
 from scorer.rollout.arms import Arms
-from scorer.rollout.changes import canary, promote, rollback, shadow
+from scorer.rollout.board import Board, Decision, Listener, withdrawal
+from scorer.rollout.changes import canary, guard, promote, rollback, shadow
 from scorer.rollout.file import FILE, FileHome, digest, next_file, read_file
+from scorer.rollout.guards import Guards, Window
 from scorer.rollout.history import Change, Held, Log
 from scorer.rollout.home import Conflict, Home
 from scorer.rollout.kind import choosing, kind_of_home
 from scorer.rollout.paced import Paced
 from scorer.rollout.state import Canary, Shadow, State
+from scorer.rollout.tally import Tally
 
 __all__ = [
     "FILE",
     "Arms",
+    "Board",
     "Canary",
     "Change",
     "Conflict",
+    "Decision",
     "FileHome",
+    "Guards",
     "Held",
     "Home",
+    "Listener",
     "Log",
     "Paced",
     "Shadow",
     "State",
+    "Tally",
+    "Window",
     "canary",
     "choosing",
     "digest",
+    "guard",
     "kind_of_home",
     "next_file",
     "promote",
     "read_file",
     "rollback",
     "shadow",
+    "withdrawal",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from scorer.errors import Misconfigured, Problem
+from scorer.rollout.guards import Guards
 from scorer.rollout.history import ROLLBACK, Change
 from scorer.rollout.state import Canary, Shadow, State, contradictions
 
@@ -19,6 +20,7 @@ def promote(state: State, version: str) -> State:
         champion=version,
         canaries=tuple(each for each in state.canaries if each.version != version),
         shadows=tuple(each for each in state.shadows if each.version != version),
+        guards=state.guards,
     )
 
 
@@ -67,6 +69,15 @@ def shadow(state: State, version: str, sample: float) -> State:
     else:
         present[version] = Shadow(version=version, sample=sample)
     return _changed(state, state.model_copy(update={"shadows": tuple(present.values())}), "shadow")
+
+
+def guard(state: State, guards: Guards | None) -> State:
+    """Set when a canary is withdrawn; None for never.
+
+    Raises:
+        Misconfigured: nothing would change.
+    """
+    return _changed(state, state.model_copy(update={"guards": guards}), "guard")
 
 
 def rollback(state: State, history: Sequence[Change]) -> State:

@@ -9,10 +9,11 @@ from pydantic_core import PydanticCustomError
 
 from scorer.documents.faults import Fault, faults
 from scorer.errors import Misconfigured, Problem
+from scorer.rollout.guards import Guards
 
 HUNDREDTHS = 100  # in a percent
 WHOLE = 100 * HUNDREDTHS  # all events, in hundredths of a percent
-LATER = ("ensembles", "guards")  # parts of the document that a later version reads
+LATER = ("ensembles",)  # parts of the document that a later version reads
 
 
 def _printable(text: str) -> str:
@@ -74,11 +75,13 @@ class State(StrictForm):
     champion: the version that scores every event that no canary scores.
     canaries: in order: an event is offered to the first one first.
     shadows:  in the order in which they were added.
+    guards:   when a canary is withdrawn; None if never.
     """
 
     champion: Line
     canaries: tuple[Canary, ...] = ()
     shadows: tuple[Shadow, ...] = ()
+    guards: Guards | None = None
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -94,7 +97,7 @@ class State(StrictForm):
 
     def document(self) -> dict[str, Any]:
         """Return the state as plain values, for YAML and JSON."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude={"guards"} if self.guards is None else None)
 
 
 AnyForm = TypeVar("AnyForm", bound=BaseModel)
@@ -104,6 +107,7 @@ class _Outline(StrictForm):
     champion: Line
     canaries: list[Any] = []
     shadows: list[Any] = []
+    guards: Any = None
 
 
 def read_state(found: object, where: str) -> State:
@@ -125,8 +129,10 @@ def read_state(found: object, where: str) -> State:
     outline = fit(_Outline, values, where, problems)
     canaries = _all(Canary, outline.canaries if outline else (), f"{where}: canaries", problems)
     shadows = _all(Shadow, outline.shadows if outline else (), f"{where}: shadows", problems)
+    limits = values.get("guards") if isinstance(values, dict) else None
+    guards = None if limits is None else fit(Guards, limits, f"{where}: guards", problems)
     if outline and not problems:
-        state = State(champion=outline.champion, canaries=canaries, shadows=shadows)
+        state = State(champion=outline.champion, canaries=canaries, shadows=shadows, guards=guards)
         problems += contradictions(state, where)
     if problems or outline is None:
         raise Misconfigured(problems)

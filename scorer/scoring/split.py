@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.batch import (
-    NO_COLUMN,
-    NO_SLOT,
     Events,
     Explanations,
     Found,
@@ -17,13 +15,18 @@ from scorer.batch import (
     Matrix,
     Outcome,
     Predictions,
+    Reason,
     Rejected,
     Scores,
 )
+from scorer.errors import ScorerError
 from scorer.model import Booster
 from scorer.plan import Entity, Plan
+from scorer.scoring.explained import together
 from scorer.scoring.features import Features, good_rows
 from scorer.scoring.scorer import Arm, BaseScorer, Explain, Prepared, Watch, of_version, scored_rows, unwatched
+
+CHAMPION = 0  # the index of its arm
 
 Assign = Callable[[Events], NDArray[np.uint8]]  # returns the index of each row's arm
 
@@ -55,11 +58,19 @@ class SplitScorer(BaseScorer):
         assign: chooses the arm of each row.
         union: looks up the entities of all plans, in the order of `union_of`.
         watch: see `BaseScorer`.
+        clock: seconds, for the time that each arm takes; by default none is measured.
     """
 
-    def __init__(self, members: Sequence[Member], assign: Assign, union: Features, watch: Watch = unwatched) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        assign: Assign,
+        union: Features,
+        watch: Watch = unwatched,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         super().__init__(union, watch)
-        self._members, self._assign = members, assign
+        self._members, self._assign, self._clock = members, assign, clock
         entities = union_of([member.plan for member in members])
         self._names = tuple(entity.name for entity in entities)
         self._columns = [[entities.index(shared(each)) for each in member.plan.entities] for member in members]
@@ -81,7 +92,7 @@ class SplitScorer(BaseScorer):
     def finish(self, prepared: Prepared, found: tuple[Found, ...], now: float) -> Outcome:
         """See `BaseScorer.finish`."""
         events, arms, good = prepared.events, prepared.arms, good_rows(prepared.events)
-        whole = _Whole.empty(events.rows, len(self._names), self._outputs)
+        whole = _Whole.empty(events.rows, len(self._names), self._outputs, len(self._members))
         rejected = of_version(self._members[0].arm.version, events.rejected)
         for group in self._groups:
             rows = np.flatnonzero(good & np.isin(arms, group)) if len(self._groups) > 1 else np.flatnonzero(good)
@@ -94,7 +105,9 @@ class SplitScorer(BaseScorer):
             lookups=whole.lookups,
         )
         rows = scored_rows(events.rows, rejected)
-        return Outcome(self._predictions(prepared, rows, matrix, whole, now), rejected, matrix, found)
+        predictions = self._predictions(prepared, rows, matrix, whole, now)
+        seconds = whole.seconds.tolist() if self._clock else ()
+        return Outcome(predictions, rejected, matrix, found, len(events.rejected), seconds)
 
     def _score_group(
         self,
@@ -113,29 +126,79 @@ class SplitScorer(BaseScorer):
             found: the result of `look_up` for it.
             whole: output, the results of the rows.
         """
-        events, arms, columns = prepared.events, prepared.arms, self._columns[group[0]]
+        arms, columns, began = prepared.arms[rows], self._columns[group[0]], self._now()
+        try:
+            part = self._assembled(group, rows, prepared, found)
+        except Exception as error:
+            if CHAMPION in group:
+                raise
+            return [self._raised(error, int(row), int(arm)) for row, arm in zip(rows, arms, strict=True)]
+        whole.missing[rows[:, np.newaxis], columns] = part.matrix.missing
+        whole.lookups[columns] += part.matrix.lookups
+        each_row = (self._now() - began) / len(rows)
+        refused = [
+            replace(each, row=int(rows[each.row]), version=self._members[arms[each.row]].arm.version)
+            for each in part.matrix.rejected
+        ]
+        with self._score:
+            for number in group.tolist():
+                chosen = np.flatnonzero(arms == number)
+                if len(chosen):
+                    began = self._now()
+                    refused += self._score_arm(number, chosen, part, {each.row for each in refused}, whole)
+                    whole.seconds[number] += len(chosen) * each_row + self._now() - began
+        return refused
+
+    def _assembled(
+        self, group: NDArray[np.intp], rows: NDArray[np.int64], prepared: Prepared, found: Sequence[Found]
+    ) -> "_Part":
+        """Return the rows of arms that share a plan, with their matrix."""
+        events, columns = prepared.events, self._columns[group[0]]
         with self._assemble:
             if len(rows) == events.rows:
                 mine, lines = events, [found[column] for column in columns]
             else:
                 mine = events.take(rows, self._paths[group[0]])
                 lines = [found[column].take(rows) for column in columns]
-            matrix = self._members[group[0]].features.assemble(mine, lines)
-        whole.missing[rows[:, np.newaxis], columns] = matrix.missing
-        whole.lookups[columns] += matrix.lookups
-        refused = [replace(each, row=int(rows[each.row])) for each in matrix.rejected]
-        with self._score:
-            for number in group.tolist():
-                chosen = np.flatnonzero(arms[rows] == number)
-                if len(chosen):
-                    scores = self._members[number].booster.score(matrix.values[chosen])
-                    whole.scores[rows[chosen]] = scores.values
-                    refused += [replace(each, row=int(rows[chosen[each.row]])) for each in scores.rejected]
-                    if explain := self._members[number].explain:
-                        kept = chosen[~np.isin(rows[chosen], [each.row for each in refused])]
-                        if explained := explain(mine, matrix, Scores(whole.scores[rows]), kept):
-                            whole.explained.append((rows, explained))
-        return [replace(each, version=self._members[arms[each.row]].arm.version) for each in refused]
+            return _Part(rows, mine, self._members[group[0]].features.assemble(mine, lines))
+
+    def _score_arm(
+        self, number: int, chosen: NDArray[np.intp], part: "_Part", refused: set[int], whole: "_Whole"
+    ) -> list[Rejected]:
+        """Score the rows of one arm in one call, and return those that it rejects.
+
+        An arm that raises rejects all its rows, so that a broken canary does not end the replica; but for the champion,
+        without which nothing can be scored.
+
+        Args:
+            number: the arm.
+            chosen: its rows of the part.
+            part: the rows of all arms of its plan.
+            refused: rows of the batch that are rejected already.
+            whole: output, the results of the rows.
+        """
+        member, rows = self._members[number], part.rows
+        mine = rows[chosen]
+        try:
+            scores = member.booster.score(part.matrix.values[chosen])
+            whole.scores[mine] = scores.values
+            rejected = [replace(each, row=int(mine[each.row]), version=member.arm.version) for each in scores.rejected]
+            if member.explain:
+                kept = chosen[~np.isin(mine, [*refused, *(each.row for each in rejected)])]
+                if explained := member.explain(part.events, part.matrix, Scores(whole.scores[rows]), kept):
+                    whole.explained.append((rows, explained))
+        except Exception as error:
+            if number == CHAMPION:
+                raise
+            return [self._raised(error, row, number) for row in mine.tolist() if row not in refused]
+        return rejected
+
+    def _raised(self, error: Exception, row: int, number: int) -> Rejected:
+        detail = f"the version cannot score: {error if isinstance(error, ScorerError) else repr(error)}"
+        return Rejected(row, Reason.MODEL_ERROR, detail, self._members[number].arm.version)
+
+    def _now(self) -> float:
+        return self._clock() if self._clock else 0.0
 
     def _predictions(
         self, prepared: Prepared, rows: NDArray[np.int64], matrix: Matrix, whole: "_Whole", now: float
@@ -156,8 +219,16 @@ class SplitScorer(BaseScorer):
             origin=events.origin,
             event_time=events.time,
             scored_at=int(now * 1000),
-            explanations=_together(whole.explained, events.rows),
+            explanations=together(whole.explained, events.rows),
         )
+
+
+class _Part(NamedTuple):
+    """The rows of the arms that share a plan."""
+
+    rows: NDArray[np.int64]  # of the batch
+    events: Events
+    matrix: Matrix
 
 
 class _Whole(NamedTuple):
@@ -167,40 +238,12 @@ class _Whole(NamedTuple):
     missing: NDArray[np.bool_]  # [rows, entities]
     lookups: NDArray[np.int64]  # [entities, Lookup]
     explained: list[tuple[NDArray[np.int64], Explanations]]  # of each arm that explained some: its rows
+    seconds: NDArray[np.float64]  # [arms]
 
     @classmethod
-    def empty(cls, rows: int, entities: int, outputs: tuple[int, ...]) -> "_Whole":
+    def empty(cls, rows: int, entities: int, outputs: tuple[int, ...], arms: int) -> "_Whole":
         missing, lookups = np.zeros((rows, entities), np.bool_), np.zeros((entities, len(Lookup)), np.int64)
-        return cls(np.full((rows, *outputs), np.nan, np.float32), missing, lookups, [])
-
-
-def _together(parts: Sequence[tuple[NDArray[np.int64], Explanations]], rows: int) -> Explanations | None:
-    """Return the explanations of all arms as one; each model has columns of its own.
-
-    Args:
-        parts: int64 [rows of the arm] and its explanations, with one slot for each of these rows.
-        rows: how many the batch has.
-    """
-    if not parts:
-        return None
-    lines, top = sum(len(part.columns) for _, part in parts), max(part.columns.shape[1] for _, part in parts)
-    whole = Explanations(
-        names=tuple(name for _, part in parts for name in part.names),
-        slots=np.full(rows, NO_SLOT, np.int32),
-        columns=np.full((lines, top), NO_COLUMN, np.int32),
-        values=np.full((lines, top), np.nan),
-        contributions=np.zeros((lines, top)),
-    )
-    line = name = 0
-    for at, part in parts:
-        end, width = line + len(part.columns), part.columns.shape[1]
-        has = part.slots != NO_SLOT
-        whole.slots[at[has]] = part.slots[has] + line
-        whole.columns[line:end, :width] = np.where(part.columns == NO_COLUMN, NO_COLUMN, part.columns + name)
-        whole.values[line:end, :width] = part.values
-        whole.contributions[line:end, :width] = part.contributions
-        line, name = end, name + len(part.names)
-    return whole
+        return cls(np.full((rows, *outputs), np.nan, np.float32), missing, lookups, [], np.zeros(arms))
 
 
 def shared(entity: Entity) -> Entity:

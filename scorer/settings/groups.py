@@ -77,7 +77,7 @@ class KafkaSettings(Group):
         default=None,
         description="Highest share of dead letters among the last `dead_letter_window` records. Above it, a replica "
         "exits with 1 without publishing or committing the current batch: a guard against a wrong schema or model. "
-        "0 allows no dead letter, null any number.",
+        "Dead letters of guarded canaries do not count. 0 allows no dead letter, null any number.",
     )
     dead_letter_window: Records = Field(
         default=1_000,

@@ -128,7 +128,7 @@ def test_a_damaged_file_is_named(place: Workplace, configured: Configure) -> Non
     (place.models / "rollout.yaml").write_text("champion: 2\nguards: {a: 1}\n")
     said = place.run("promote", "2", expect=2)
     assert "rollout.yaml: champion: found 2" in said
-    assert "'guards' is not supported by this version of scorer" in said
+    assert "rollout.yaml: guards: a: unknown key 'a'" in said
 
 
 def test_the_same_in_a_topic(place: Workplace, configured: Configure, kafka: Kafka, make_topic: Any) -> None:  # noqa: F811

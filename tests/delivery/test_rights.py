@@ -172,6 +172,15 @@ def test_a_control_topic_needs_the_right_to_read_it(make_world: MakeWorld, guard
     assert set(lacking(world)) == needed(world) | {read}
     read.make(world.admin)
     assert set(lacking(world)) == needed(world)
+    write = Grant("Write", "--topic", control, "literal")
+    assert [Grant.requested_in(concern) for concern in concerns_of_guards(world)] == [write]
+    write.make(world.admin)
+    assert concerns_of_guards(world) == []
+
+
+def concerns_of_guards(world: World) -> list[str]:
+    kafka = load_settings(world.folder / "scorer.yaml", environ={}).settings.kafka
+    return [concern for concern in examine_rights(kafka, Cluster(1)).concerns if "guards no canary" in concern]
 
 
 @pytest.mark.prove

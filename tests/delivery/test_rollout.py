@@ -137,7 +137,7 @@ def test_replicas_follow_without_restart_and_nothing_is_lost_or_doubled(
     world.start()
     world.until(lambda: shared_by(world, 2), "two replicas")
     with under_load(world, 1_000):
-        models(world, "canary", "2", "--percent", "25")
+        models(world, "canary", "2", "--percent", "25", "--no-guards")
         quarter = rollout.Canary(version="2", percent=25.0, salt="2")
         wait_served(world, State(champion="1", canaries=(quarter,)), 2)
         time.sleep(1)
@@ -158,7 +158,7 @@ def test_replicas_follow_without_restart_and_nothing_is_lost_or_doubled(
 def test_the_arm_of_a_key_is_the_same_on_every_replica_and_after_a_restart(make_world: MakeWorld) -> None:
     world = made(make_world, "at-least-once", {"kafka__control_topic": "set"})
     add_versions(world, 3)
-    models(world, "canary", "2", "--percent", "25")
+    models(world, "canary", "2", "--percent", "25", "--no-guards")
     models(world, "canary", "3", "--percent", "10", "--salt", "pepper")
     for _ in range(2):
         world.send(range(2_000))

@@ -45,12 +45,13 @@ def test_every_command_of_the_page_works(tmp_path: Path, kafka: Kafka) -> None:
     assert [change["to"] for change in history["changes"]] == [
         "1",
         "1, shadow 2 of 0.5",
-        "1, canary 2 at 1%, shadow 2 of 0.5",
+        "1, canary 2 at 1%, shadow 2 of 0.5, default guards",
         "1, canary 2 at 25%, shadow 2 of 0.5",
         "2",
         "1",
         "1, canary 2 at 25%, shadow 2 of 0.5",
         "1, shadow 2 of 0.5",
+        "1, shadow 2 of 0.5, guards psi 0.5",
     ]
     assert history["changes"][1]["why"] == "first look"
 

@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 
 from scorer.errors import Fatal
 from scorer.kafka import Admin, ControlTopic, control_concerns, control_topic
-from scorer.rollout import Conflict, State
+from scorer.rollout import Conflict, Held, State
 from scorer.sandbox import Kafka
 from scorer.settings import KafkaSettings
 from tests.conftest import MakeTopic
@@ -124,3 +124,62 @@ def test_a_topic_that_would_forget_is_warned_about(settings: KafkaSettings, make
     (forgets, partitions) = control_concerns(Admin(settings).topics([name])[name])
     assert "cleanup.policy=delete deletes old changes" in forgets
     assert "has 2 partitions; only partition 0 is used" in partitions
+
+
+class Heard:
+    """Notes what is in the log, in its order."""
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    def changed(self, held: Held) -> None:
+        self.seen.append(str(held.state))
+
+    def heard(self, value: bytes | None, seconds: float) -> None:
+        assert abs(time.time() - seconds) < 3_600
+        self.seen.append(value)
+
+
+def test_changes_and_what_replicas_tell_are_heard_in_one_order(settings: KafkaSettings) -> None:
+    with home(settings) as one, home(settings) as two, home(settings, "other") as other:
+        ears = [Heard(), Heard(), Heard()]
+        for each, ear in zip((one, two, other), ears, strict=True):
+            each.listen(ear)
+        promote(one, "2")
+        one.tell("a", b"first")
+        two.tell("b", b"second")
+        settle(two, ears[1], b"first", b"second")
+        promote(two, "3")
+        other.tell("a", b"of another model")
+        one.tell("a", None)
+        settle(one, ears[0], None)
+        settle(two, ears[1], None)
+        settle(other, ears[2], b"of another model")
+        assert ears[0].seen == ears[1].seen
+        assert ears[0].seen[:2] == ["None", "2"], "a reader begins with nothing"
+        assert ears[0].seen[-2:] == ["3", None]
+        assert ears[2].seen == ["None", b"of another model"]
+        assert [change.revision for change in one.read().history] == [1, 2]
+    with home(settings) as late:
+        assert [change.revision for change in late.read().history] == [1, 2], "what was told is no change"
+
+
+def settle(home: ControlTopic, ear: Heard, *values: bytes | None) -> None:
+    deadline = time.monotonic() + 30
+    while not set(values) <= set(ear.seen):
+        assert time.monotonic() < deadline, ear.seen
+        home.wait(0.2)
+
+
+def test_what_the_brokers_refuse_is_an_error_of_the_next_time(settings: KafkaSettings) -> None:
+    with home(settings) as one:
+        one.tell("a", b"x" * 2_000_000)
+        with pytest.raises(Fatal, match="refused what was told"):
+            tell_until_refused(one)
+
+
+def tell_until_refused(home: ControlTopic) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        home.tell("a", b"small")
+        home.wait(0.1)

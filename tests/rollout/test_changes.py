@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from scorer import rollout
 from scorer.errors import Misconfigured
-from scorer.rollout import Canary, Change, Held, Log, Shadow, State
-from scorer.rollout.changes import champions, restored
+from scorer.rollout import Canary, Change, Guards, Held, Log, Shadow, State, Window
+from scorer.rollout.changes import champions, promote, restored
 from scorer.rollout.file import read_file, write_file
 from scorer.rollout.history import read_change
 from scorer.rollout.state import read_state
@@ -137,8 +137,8 @@ def test_impossible_options_are_refused(command: tuple[str, ...], words: str) ->
         ({"champion": 2}, "r.yaml: champion: found 2; expected text, in quotes if it looks like something else"),
         ({"champoin": "2"}, "unknown key 'champoin'; did you mean 'champion'?"),
         (
-            {"champion": "1", "guards": {"psi": 1}},
-            "r.yaml: guards: 'guards' is not supported by this version of scorer",
+            {"champion": "1", "guards": {"pis": 1}},
+            "r.yaml: guards: pis: unknown key 'pis'; did you mean 'psi'?",
         ),
         ({"champion": "1", "ensembles": {"a": {}}}, "'ensembles' is not supported by this version of scorer"),
         (
@@ -159,7 +159,17 @@ def test_a_wrong_document_says_what_and_where(document: object, words: str) -> N
 
 
 def test_parts_of_later_versions_may_stand_empty() -> None:
-    assert read_state({"champion": "1", "guards": [], "ensembles": {}}, "x") == FIRST
+    assert read_state({"champion": "1", "ensembles": {}}, "x") == FIRST
+
+
+def test_guards_have_defaults_and_null_is_off() -> None:
+    assert read_state({"champion": "1", "guards": None}, "x") == FIRST
+    assert read_state({"champion": "1", "guards": {}}, "x").guards == Guards()
+    found = read_state({"champion": "1", "guards": {"psi": None, "latency": 2, "window": {"events": 5_000}}}, "x")
+    assert found.guards == Guards(psi=None, latency=2.0, window=Window(events=5_000))
+    assert read_state(found.document(), "x") == found
+    assert "guards" not in FIRST.document(), "a version without guards can read it"
+    assert promote(found, "2").guards == found.guards
 
 
 def test_a_state_written_by_hand_needs_no_history() -> None:
@@ -211,11 +221,11 @@ def test_a_state_of_a_later_version_counts_and_is_named_while_the_old_one_stays(
     first = record(Held(), State(champion="2"))
     log = [Log("m").record(first)]
     later = json.loads(log[0]) | {"id": "later", "base": first.id, "revision": 2}
-    later["after"] = {"champion": "3", "guards": {"psi": 0.2}}
+    later["after"] = {"champion": "3", "ensembles": {"psi": 0.2}}
     log.append(json.dumps(later).encode())
     held = reader(log).held
     assert held.state == State(champion="2")
-    assert "'guards' is not supported by this version of scorer" in held.problem
+    assert "'ensembles' is not supported by this version of scorer" in held.problem
     stale = record(reader(log[:1]).held, State(champion="4"))
     assert reader([*log, Log("m").record(stale)]).held == held, "it does not follow the last change"
 

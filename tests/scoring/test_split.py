@@ -1,5 +1,9 @@
 """Several arms in one batch: each row has the score, the rejections and the look-ups of its own version."""
 
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
 import numpy as np
 import pytest
 import xgboost
@@ -7,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scorer.batch import NO_COLUMN, NO_SLOT, Events, Lookup, Outcome, Predictions
+from scorer.batch import NO_COLUMN, NO_SLOT, Events, Lookup, Outcome, Predictions, Reason, Rejected
+from scorer.errors import Fatal
 from scorer.model import Booster
 from scorer.plan import Plan
 from scorer.scoring import Arm, Features, Member, Scorer, SplitScorer, union_of
@@ -54,7 +59,7 @@ def table() -> Table:
     return Table({"plane": planes, "airport": {b"airport:JFK": {"runways": 4.0}}})
 
 
-def split(assigned: list[int], store: Table) -> SplitScorer:
+def split(assigned: list[int], store: Table, clock: Callable[[], float] | None = None, **broken: Any) -> SplitScorer:
     def unused(*_: object) -> list[object]:
         raise AssertionError
 
@@ -62,12 +67,13 @@ def split(assigned: list[int], store: Table) -> SplitScorer:
         Member(arm, plan, Features(plan, FIELDS, unused, "impute", "wait"), booster, text.encode(), explain)  # type: ignore[arg-type]  # never called
         for arm, plan, booster, text, explain in zip(ARMS, READ, BOOSTERS, PLANS, EXPLAIN, strict=True)
     ]
+    members[1:3] = [member._replace(**broken) for member in members[1:3]]  # versions 2 and 3, each with its own plan
     union = Features(Plan("all", union_of(READ), ()), FIELDS, store.fetch, "impute", "wait")
 
     def assign(_: Events) -> NDArray[np.uint8]:
         return np.array(assigned, np.uint8)
 
-    return SplitScorer(members, assign, union)
+    return SplitScorer(members, assign, union, clock=clock)
 
 
 def alone(number: int, batch: Events, store: Table) -> Outcome:
@@ -143,3 +149,66 @@ def test_an_arm_without_rows_is_not_called(assigned: list[int]) -> None:
     found = split(assigned, table()).score(events(rows), 1.5).predictions
     assert found.rows.tolist() == [0, 1]
     assert found.arm.tolist() == assigned
+
+
+class Broken:
+    """A part of a version that raises, whatever is called."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def score(self, _: object) -> None:
+        raise self._error
+
+    def assemble(self, *_: object) -> None:
+        raise self._error
+
+    def __call__(self, *_: object) -> None:
+        raise self._error
+
+
+ERRORS = [(ValueError("no"), "ValueError('no')"), (Fatal("it no longer scores"), "it no longer scores")]
+
+
+@pytest.mark.parametrize("part", ["booster", "features", "explain"])
+@pytest.mark.parametrize(("error", "words"), ERRORS)
+def test_a_canary_that_raises_rejects_its_own_rows_and_disturbs_no_other(
+    part: str, error: Exception, words: str
+) -> None:
+    rows: list[Row | None] = [{"tailnum": "N1", "origin": "JFK", "fare": 1.0, "distance": 2.0}] * 5
+    rows[4] = {"origin": "JFK", "fare": 1.0, "distance": float("inf")}  # version 3 rejects it by itself
+    assigned = [0, 1, 2, 3, 2]
+    whole = split(assigned, table()).score(events(rows), 1.5).predictions
+    outcome = split(assigned, table(), None, **{part: Broken(error)}).score(events(rows), 1.5)
+    by_row = {each.row: each for each in outcome.rejected}
+    shares_the_plan = [3] if part == "features" else []  # with version 2, so that it has no matrix either
+    assert sorted(by_row) == [1, 2, *shares_the_plan, 4]
+    assert len(outcome.rejected) == len(by_row), "once each"
+    assert {by_row[row].version for row in (2, 4)} == {"3"}
+    assert by_row[1] == Rejected(1, Reason.MODEL_ERROR, f"the version cannot score: {words}", "2")
+    assert outcome.predictions.rows.tolist() == [row for row in (0, 3) if row not in by_row]
+    for row in outcome.predictions.rows.tolist():
+        assert outcome.predictions.scores[row] == whole.scores[row]
+        assert explanation(outcome.predictions, row) == explanation(whole, row)
+
+
+def test_a_champion_that_raises_is_an_error() -> None:
+    rows: list[Row | None] = [{"tailnum": "N1", "fare": 1.0}]
+    scorer = split([0], table())
+    scorer._members[0] = scorer._members[0]._replace(booster=Broken(ValueError("no")))  # type: ignore[index,arg-type]
+    with pytest.raises(ValueError, match="no"):
+        scorer.score(events(rows), 1.5)
+
+
+def test_each_arm_has_its_own_time_and_that_of_its_plan_by_its_rows() -> None:
+    """The clock advances by a second at each look: a plan takes one, and so does each arm."""
+    rows: list[Row | None] = [{"tailnum": "N1", "origin": "JFK", "fare": 1.0, "distance": 2.0}] * 4
+    ticks = count()
+    outcome = split([0, 1, 3, 3], table(), lambda: float(next(ticks))).score(events(rows), 1.5)
+    assert outcome.seconds == pytest.approx([2.0, 1 + 1 / 3, 0.0, 1 + 2 / 3])
+    assert split([0, 1, 3, 3], table()).score(events(rows), 1.5).seconds == ()
+
+
+def test_what_cannot_be_decoded_comes_first_among_the_rejected() -> None:
+    outcome = split([0, 1, 2], table()).score(events([None, {"fare": 1.0}, None]), 1.5)
+    assert [each.row for each in outcome.rejected[: outcome.undecoded]] == [0, 2]

@@ -74,10 +74,13 @@ class DeadLetterLimit:
     Args:
         ratio: the highest share of dead letters among the last records, 0 to 1; None for no limit.
         window: the number of last records; until that many were read, the missing ones count as good.
+
+    `exempt` names versions whose dead letters do not count: canaries, which are withdrawn before a replica stops.
     """
 
     def __init__(self, ratio: float | None, window: int) -> None:
         self._ratio, self._window = ratio, window
+        self.exempt = frozenset[str]()
         self._batches: deque[tuple[object, int, Counter[Reason]]] = deque()  # first record, records, dead letters
         self._records = 0
         self._letters: Counter[Reason] = Counter()
@@ -93,7 +96,8 @@ class DeadLetterLimit:
         first = records.topic[0], records.partition[0], records.offset[0]
         if self._batches and self._batches[-1][0] == first:
             self._drop(self._batches.pop())
-        self._batches.append((first, len(records), Counter(each.reason for each in rejected)))
+        counted = Counter(each.reason for each in rejected if each.version not in self.exempt)
+        self._batches.append((first, len(records), counted))
         self._records += len(records)
         self._letters.update(self._batches[-1][2])
         while self._records - self._batches[0][1] >= self._window:

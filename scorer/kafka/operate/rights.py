@@ -14,13 +14,15 @@ from scorer.settings import KafkaSettings
 
 TRY_SECONDS = 10.0
 
+_FOR_GUARDS = "without it, this replica guards no canary"
+
 
 @dataclass(frozen=True, slots=True)
 class Rights:
     """The result of checking the rights of a replica's user.
 
     missing:  a sentence for each right that `run` needs and the user lacks, or that could not be checked.
-    concerns: a sentence about the rights that only `check` needs.
+    concerns: sentences about the rights that only `check` and guards need.
     hidden:   topics that the brokers hide from this user, including whether they exist.
     """
 
@@ -53,9 +55,12 @@ def examine_rights(kafka: KafkaSettings, cluster: Cluster, seconds: float = TRY_
     except ScorerError as error:
         failed.append(str(error))
     user = principal(given(kafka))
+    unguarded = [to_write(name) for name in control if AclOperation.WRITE not in topics[name]]
+    concerns = [f"{right.lacking(user, kafka.bootstrap_servers)}; {_FOR_GUARDS}" for right in unguarded]
     return Rights(
         missing=[right.lacking(user, kafka.bootstrap_servers) for right in lacks] + failed,
-        concerns=_unseen(name for name, allowed in topics.items() if AclOperation.DESCRIBE_CONFIGS not in allowed),
+        concerns=concerns
+        + _unseen(name for name, allowed in topics.items() if AclOperation.DESCRIBE_CONFIGS not in allowed),
         hidden=frozenset(name for name, allowed in topics.items() if not allowed),
     )
 

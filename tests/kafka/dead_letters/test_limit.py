@@ -99,3 +99,12 @@ def test_a_refused_prediction_that_becomes_a_dead_letter_counts_too() -> None:
     with pytest.raises(Fatal, match=r"6 of the last 10 records .* 'unwritable' \(such as: too large\)"):
         limit.add(Rejected(8, Reason.UNWRITABLE, "too large"))
     DeadLetterLimit(None, 1).add(Rejected(0, Reason.UNWRITABLE, "too large"))
+
+
+def test_dead_letters_of_guarded_canaries_do_not_count() -> None:
+    limit = DeadLetterLimit(0.1, 10)
+    limit.exempt = frozenset({"2"})
+    limit.check(batch(0, 10), [Rejected(row, Reason.MODEL_ERROR, "", "2") for row in range(10)])
+    champions = [Rejected(row, Reason.MODEL_ERROR, "", "1") for row in range(2)]
+    with pytest.raises(Fatal, match=r"2 of the last 10 records"):
+        limit.check(batch(10, 10), champions)
