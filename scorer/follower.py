@@ -9,6 +9,7 @@ import numpy as np
 import structlog
 
 from scorer.avro import Framing
+from scorer.ensemble import candidate
 from scorer.errors import Misconfigured, Problem, ScorerError
 from scorer.lineup import Lineup
 from scorer.model import repository_at
@@ -173,11 +174,11 @@ class Follower:
             ScorerError: a version that scores users' events cannot be used.
         """
         names = (state.champion, *(canary.version for canary in state.canaries))
-        lineup = Lineup(state, [self._load(name) for name in names])
+        lineup = Lineup(state, [candidate(state, name, self._load) for name in names])
         if before is not None and before.lineup.entities == lineup.entities:
             lookups = before.core.lookups
         else:
-            lookups = lineup.champion.lookups(cached=True, entities=lineup.entities)
+            lookups = lineup.lookups()
         if before is not None and before.lineup.needs == lineup.needs:
             decoder = before.core.decoder
         else:
@@ -197,7 +198,8 @@ class Follower:
                 if self._around.outlet is None:
                     what = "is not set, so a shadow's predictions have no topic"
                     raise Misconfigured([Problem("predictions.shadow_topic", what)])
-                yield ShadowArm(shadow, self._load(shadow.version), self._around.framing(), self._around.outlet)
+                serving = candidate(state, shadow.version, self._load)
+                yield ShadowArm(shadow, serving, self._around.framing(), self._around.outlet)
             except ScorerError as error:
                 log.warning("shadow cannot be used", version=shadow.version, reason=_line(error))
 

@@ -10,9 +10,9 @@ from scorer.api.rows import read_rows
 from scorer.api.source import FeatureSource, Named, SchemaSource, open_source
 from scorer.avro import BadEvent, Converter, prediction_columns
 from scorer.batch import Reason, Rejected
+from scorer.ensemble import Candidate
 from scorer.errors import Misconfigured, Problem
 from scorer.offline import Offline
-from scorer.serving import Serving
 from scorer.settings import Settings
 from scorer.store import Fetch, Lookups, MemoryStore, Reply, Request
 
@@ -61,15 +61,15 @@ class Model:
 
     Attributes:
         name: the model's name.
-        version: the version's name.
+        version: the name of the version, or of the ensemble that is the champion of a roll-out state in a file.
     """
 
-    def __init__(self, serving: Serving, lookups: Lookups | None, features: Mapping[str, Any] | None) -> None:
-        self.name, self.version = serving.bundle.name, serving.bundle.version
+    def __init__(self, serving: Candidate, lookups: Lookups | None, features: Mapping[str, Any] | None) -> None:
+        self.name, self.version = serving.model, serving.version
         self._serving, self._converter = serving, Converter(serving.schema)
         self._lookups, self._features = lookups, features
         self._fetch: Fetch | None = None  # the mapping of the current call
-        self._offline = Offline(serving, self._look_up if serving.plan.entities else None)
+        self._offline = Offline(serving, self._look_up if serving.looked_up else None)
 
     @overload
     def score(
@@ -103,7 +103,7 @@ class Model:
         """
         if errors not in {"raise", "null"}:
             raise ValueError(f'errors={errors!r}; expected "raise" or "null"')
-        several = self._serving.booster.classes > 1
+        several = self._serving.outputs > 1
         given = read_rows(rows, self._serving.schema.record, several=several)
         bodies, bad = self._bodies(given.events)
         if bad and errors == "raise":
@@ -157,7 +157,7 @@ class Model:
         return self._fetch(requests, now)
 
     def _chosen(self, features: Mapping[str, Any] | None) -> Fetch | None:
-        entities = self._serving.plan.entities
+        entities = self._serving.looked_up
         chosen = self._features if features is None else features
         if chosen is not None:
             return MemoryStore(entities, chosen).fetch

@@ -107,7 +107,9 @@ def _list(settings: Settings, _: argparse.Namespace) -> Answer:
 def _role(state: State | None, version: str) -> Answer:
     shares = [f"canary {each.percent:g}%" for each in state.canaries if each.version == version] if state else []
     shares += [f"shadow {each.sample:g}" for each in state.shadows if each.version == version] if state else []
-    return {"served": state is not None and state.champion == version} | ({"role": ", ".join(shares)} if shares else {})
+    shares += [f"in {name}" for name, each in state.ensembles.items() if version in each.versions] if state else []
+    served = state is not None and version in state.versions_of(state.champion)
+    return {"served": served} | ({"role": ", ".join(shares)} if shares else {})
 
 
 def _state(repository: Repository, version: str) -> Answer:
@@ -231,7 +233,7 @@ def _print(answer: Answer) -> None:
     width = max(len(name) for name in answer) + 2
     for name, value in answer.items():
         if name not in things and value is not None:
-            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple | dict) else str(value)
             show(Text(f"{name.replace('_', ' '):<{width}}{text}"))
     for rows in things.values():
         names = list(dict.fromkeys(name for row in rows for name in row))

@@ -12,9 +12,9 @@ from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.output import replacing
 from scorer.cli.progress import counting
+from scorer.ensemble import prepare_champion
 from scorer.monitor import configure_logging
 from scorer.offline import Offline
-from scorer.serving import prepare
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """
     settings = options.load(args).settings
     configure_logging(settings.log.level, settings.log.format)
-    serving = prepare(settings)
+    serving = prepare_champion(settings)
     outcomes: Counter[str] = Counter()
     with ExitStack() as stack:
         lookups = serving.lookups(cached=False)
@@ -48,5 +48,5 @@ def run(args: argparse.Namespace) -> int:
             out.write(json.dumps(prediction, ensure_ascii=False, allow_nan=False) + "\n")
             show(outcomes.total())
     summary = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(outcomes.items())) or "no events"
-    console().print(f"{summary} ({serving.bundle.name} version {serving.bundle.version})")
+    console().print(f"{summary} ({serving.model} version {serving.version})")
     return 0

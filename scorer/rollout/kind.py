@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
+from scorer.errors import Misconfigured, Problem
 from scorer.rollout.file import FILE, FileHome
+from scorer.rollout.state import State
 from scorer.settings import Settings
 
 Kind = Literal["topic", "file", "off"]
@@ -19,8 +21,8 @@ def kind_of_home(settings: Settings) -> Kind:
     return "file" if isinstance(model.path, Path) and (model.path / FILE).exists() else "off"
 
 
-def chosen_version(settings: Settings) -> str:
-    """Return the version to serve: the champion of a state in a file, otherwise the configured one.
+def state_in_file(settings: Settings) -> State | None:
+    """Return the state in a file; None if the settings choose another home, or there is no state yet.
 
     A state in a topic is not read here, since that needs Kafka.
 
@@ -28,10 +30,27 @@ def chosen_version(settings: Settings) -> str:
         Misconfigured: the file has no valid state.
     """
     path = settings.model.path
-    state = FileHome(path).read().state if kind_of_home(settings) == "file" and isinstance(path, Path) else None
-    return state.champion if state else settings.model.version
+    return FileHome(path).read().state if kind_of_home(settings) == "file" and isinstance(path, Path) else None
+
+
+def chosen_version(settings: Settings) -> str:
+    """Return the version to serve: the champion of a state in a file, otherwise the configured one.
+
+    Raises:
+        Misconfigured: the file has no valid state, or the champion is an ensemble.
+    """
+    state = state_in_file(settings)
+    if state is None:
+        return settings.model.version
+    if state.champion in state.ensembles:
+        what = f"the champion is the ensemble '{state.champion}', {state.ensembles[state.champion]}"
+        raise Misconfigured(
+            [Problem("model.rollout", what, "expected one version here: set model.rollout: off, and model.version")]
+        )
+    return state.champion
 
 
 def choosing(settings: Settings, version: str) -> Settings:
-    """Return the settings with another version of the model."""
-    return settings.model_copy(update={"model": settings.model.model_copy(update={"version": version})})
+    """Return the settings with another version of the model, which no roll-out state overrules."""
+    model = settings.model.model_copy(update={"version": version, "rollout": "off"})
+    return settings.model_copy(update={"model": model})

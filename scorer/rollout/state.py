@@ -9,10 +9,11 @@ from pydantic_core import PydanticCustomError
 
 from scorer.documents.faults import Fault, faults
 from scorer.errors import Misconfigured, Problem
+from scorer.rollout.ensembles import Ensemble, ensemble_problems
 
 HUNDREDTHS = 100  # in a percent
 WHOLE = 100 * HUNDREDTHS  # all events, in hundredths of a percent
-LATER = ("ensembles", "guards")  # parts of the document that a later version reads
+LATER = ("guards",)  # parts of the document that a later version reads
 
 
 def _printable(text: str) -> str:
@@ -69,32 +70,47 @@ class Shadow(StrictForm):
 
 
 class State(StrictForm):
-    """Which version does what.
+    """Which version does what. The name of an ensemble may be used like that of a version.
 
-    champion: the version that scores every event that no canary scores.
-    canaries: in order: an event is offered to the first one first.
-    shadows:  in the order in which they were added.
+    champion:  the version that scores every event that no canary scores.
+    canaries:  in order: an event is offered to the first one first.
+    shadows:   in the order in which they were added.
+    ensembles: by name; one without a role scores nothing.
     """
 
     champion: Line
     canaries: tuple[Canary, ...] = ()
     shadows: tuple[Shadow, ...] = ()
+    ensembles: dict[str, Ensemble] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every version and ensemble with a role: the champion, then the canaries, then the shadows."""
+        canaries, shadows = [each.version for each in self.canaries], [each.version for each in self.shadows]
+        return tuple(dict.fromkeys((self.champion, *canaries, *shadows)))
 
     @property
     def versions(self) -> tuple[str, ...]:
-        """Every version that the state names: the champion, then the canaries, then the shadows."""
-        canaries, shadows = [each.version for each in self.canaries], [each.version for each in self.shadows]
-        return tuple(dict.fromkeys((self.champion, *canaries, *shadows)))
+        """Every version that scores, in the order of `names`; those of an ensemble in its place."""
+        return tuple(dict.fromkeys(version for name in self.names for version in self.versions_of(name)))
+
+    def versions_of(self, name: str) -> tuple[str, ...]:
+        """Return the versions of an ensemble, or the version of this name."""
+        return self.ensembles[name].versions if name in self.ensembles else (name,)
 
     def __str__(self) -> str:
         """In a few words, such as `2, canary 3 at 1%`."""
         canaries = (f"canary {each.version} at {each.percent:g}%" for each in self.canaries)
         shadows = (f"shadow {each.version} of {each.sample:g}" for each in self.shadows)
-        return ", ".join((self.champion, *canaries, *shadows))
+        ensembles = (f"ensemble {name}: {each}" for name, each in self.ensembles.items())
+        return ", ".join((self.champion, *canaries, *shadows, *ensembles))
 
     def document(self) -> dict[str, Any]:
         """Return the state as plain values, for YAML and JSON."""
-        return self.model_dump(mode="json")
+        document = self.model_dump(mode="json")
+        if not self.ensembles:
+            del document["ensembles"]  # an earlier version of scorer does not know the key
+        return document
 
 
 AnyForm = TypeVar("AnyForm", bound=BaseModel)
@@ -104,6 +120,7 @@ class _Outline(StrictForm):
     champion: Line
     canaries: list[Any] = []
     shadows: list[Any] = []
+    ensembles: dict[str, Any] = {}
 
 
 def read_state(found: object, where: str) -> State:
@@ -125,8 +142,9 @@ def read_state(found: object, where: str) -> State:
     outline = fit(_Outline, values, where, problems)
     canaries = _all(Canary, outline.canaries if outline else (), f"{where}: canaries", problems)
     shadows = _all(Shadow, outline.shadows if outline else (), f"{where}: shadows", problems)
+    ensembles = _by_name(Ensemble, outline.ensembles if outline else {}, f"{where}: ensembles", problems)
     if outline and not problems:
-        state = State(champion=outline.champion, canaries=canaries, shadows=shadows)
+        state = State(champion=outline.champion, canaries=canaries, shadows=shadows, ensembles=ensembles)
         problems += contradictions(state, where)
     if problems or outline is None:
         raise Misconfigured(problems)
@@ -145,7 +163,8 @@ def contradictions(state: State, where: str) -> list[Problem]:
         what = f"version '{version}' has two roles"
         problems.append(Problem(f"{where}: canaries", what, "a version is the champion, or one canary"))
     twice = _repeated([shadow.version for shadow in state.shadows])
-    return [*problems, *(Problem(f"{where}: shadows", f"duplicate version '{version}'") for version in twice)]
+    problems += [Problem(f"{where}: shadows", f"duplicate version '{version}'") for version in twice]
+    return problems + ensemble_problems(state.ensembles, where)
 
 
 def fit(form: type[AnyForm], found: object, where: str, problems: list[Problem]) -> AnyForm | None:
@@ -160,6 +179,13 @@ def fit(form: type[AnyForm], found: object, where: str, problems: list[Problem])
 def _all(form: type[AnyForm], found: Iterable[object], where: str, problems: list[Problem]) -> tuple[AnyForm, ...]:
     fitted = (fit(form, item, f"{where}[{at}]", problems) for at, item in enumerate(found))
     return tuple(item for item in fitted if item is not None)
+
+
+def _by_name(
+    form: type[AnyForm], found: Mapping[str, object], where: str, problems: list[Problem]
+) -> dict[str, AnyForm]:
+    fitted = {name: fit(form, item, f"{where}[{name}]", problems) for name, item in found.items()}
+    return {name: item for name, item in fitted.items() if item is not None}
 
 
 def _problem(fault: Fault, where: str) -> Problem:

@@ -1,6 +1,6 @@
 """Several versions of a model score one batch, each its own rows; features are looked up once for all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -22,14 +22,15 @@ from scorer.batch import (
 )
 from scorer.model import Booster
 from scorer.plan import Entity, Plan
-from scorer.scoring.features import Features, good_rows
+from scorer.scoring.combining import Combining
+from scorer.scoring.features import Features, count, good_rows
 from scorer.scoring.scorer import Arm, BaseScorer, Explain, Prepared, Watch, of_version, scored_rows, unwatched
 
 Assign = Callable[[Events], NDArray[np.uint8]]  # returns the index of each row's arm
 
 
 class Member(NamedTuple):
-    """An arm with what scores for it.
+    """A version with what scores for it; as an arm of its own, or in an ensemble.
 
     arm:      the version and its role.
     plan:     the plan of the version.
@@ -47,33 +48,73 @@ class Member(NamedTuple):
     explain: Explain | None = None
 
 
+class Blend(NamedTuple):
+    """An ensemble as an arm.
+
+    arm:     its name and its role.
+    members: the versions.
+    combine: makes one score of theirs, given in this order.
+    """
+
+    arm: Arm
+    members: tuple[Member, ...]
+    combine: Combining
+
+
+class _Voice(NamedTuple):
+    """A version that scores the rows of an arm."""
+
+    number: int  # of the arm
+    place: int  # among the versions of the arm
+    member: Member
+
+
+class _Group(NamedTuple):
+    """The versions that share a plan, so that one matrix serves all of them."""
+
+    voices: list[_Voice]
+    arms: list[int]  # the numbers of theirs, ascending
+    columns: list[int]  # the plan's entities, among those of all plans
+    paths: frozenset[str]  # the fields of events that the plan uses
+
+    @classmethod
+    def of(cls, voices: list[_Voice], entities: Sequence[Entity]) -> "_Group":
+        plan = voices[0].member.plan
+        columns = [entities.index(shared(each)) for each in plan.entities]
+        return cls(voices, sorted({each.number for each in voices}), columns, frozenset(plan.fields | plan.texts))
+
+
 class SplitScorer(BaseScorer):
     """Scores batches of events with several versions of a model.
 
     Args:
-        members: the arms; the first one is the champion, to which rows belong that no arm can score.
-        assign: chooses the arm of each row.
+        arms: the first one is the champion, to which rows belong that no arm can score.
+        assign: chooses the arm of each row; None if there is one arm.
         union: looks up the entities of all plans, in the order of `union_of`.
         watch: see `BaseScorer`.
     """
 
-    def __init__(self, members: Sequence[Member], assign: Assign, union: Features, watch: Watch = unwatched) -> None:
+    def __init__(
+        self, arms: Sequence[Member | Blend], assign: Assign | None, union: Features, watch: Watch = unwatched
+    ) -> None:
         super().__init__(union, watch)
-        self._members, self._assign = members, assign
-        entities = union_of([member.plan for member in members])
+        self._arms, self._assign = arms, assign
+        voices = [_Voice(*each) for each in _members(arms)]
+        entities = union_of([voice.member.plan for voice in voices])
         self._names = tuple(entity.name for entity in entities)
-        self._columns = [[entities.index(shared(each)) for each in member.plan.entities] for member in members]
-        self._users = np.array([[at in columns for columns in self._columns] for at in range(len(entities))], np.bool_)
-        self._paths = [member.plan.fields | member.plan.texts for member in members]
-        sources = [member.source for member in members]
-        self._groups = [np.flatnonzero([each == source for each in sources]) for source in dict.fromkeys(sources)]
-        booster = members[0].booster
+        self._users = np.zeros((len(entities), len(arms)), np.bool_)
+        for voice in voices:
+            self._users[[entities.index(shared(each)) for each in voice.member.plan.entities], voice.number] = True
+        sources = dict.fromkeys(voice.member.source for voice in voices)
+        self._groups = [_Group.of([each for each in voices if each.member.source == one], entities) for one in sources]
+        booster = voices[0].member.booster
         self._outputs = booster.score(np.empty((0, booster.columns), np.float32)).values.shape[1:]
 
     def prepare(self, events: Events) -> Prepared:
         """Choose the arm of each row, and make the keys of a batch."""
         with self._keys:
-            arms, good = self._assign(events), good_rows(events)
+            good = good_rows(events)
+            arms = self._assign(events) if self._assign else np.zeros(events.rows, np.uint8)
             arms[~good] = 0
             keyed = self._features.keys(events, [good & users[arms] for users in self._users])
             return Prepared(events, keyed, self._features.requests(keyed), arms)
@@ -81,61 +122,81 @@ class SplitScorer(BaseScorer):
     def finish(self, prepared: Prepared, found: tuple[Found, ...], now: float) -> Outcome:
         """See `BaseScorer.finish`."""
         events, arms, good = prepared.events, prepared.arms, good_rows(prepared.events)
-        whole = _Whole.empty(events.rows, len(self._names), self._outputs)
-        rejected = of_version(self._members[0].arm.version, events.rejected)
+        of_arms = [np.flatnonzero(good & (arms == number)) for number in range(len(self._arms))]
+        whole = _Whole.empty(events.rows, of_arms, self._outputs)
+        with self._assemble:
+            counts = count(found, [good & users[arms] for users in self._users], events.rows)
         for group in self._groups:
-            rows = np.flatnonzero(good & np.isin(arms, group)) if len(self._groups) > 1 else np.flatnonzero(good)
-            if len(rows):
-                rejected += self._score_group(group, rows, prepared, found, whole)
+            self._score_group(group, events, found, whole)
+        with self._score:
+            for number, arm in enumerate(self._arms):
+                if isinstance(arm, Blend) and len(of_arms[number]):
+                    parts = [whole.parts[number, place] for place in range(len(arm.members))]
+                    whole.scores[of_arms[number]] = arm.combine(parts)
         matrix = Matrix(
             np.empty((events.rows, 0), np.float32),
-            missing=whole.missing,
-            degraded=bool(whole.lookups[:, Lookup.UNAVAILABLE].any()),
-            lookups=whole.lookups,
+            missing=counts.missing,
+            degraded=bool(counts.lookups[:, Lookup.UNAVAILABLE].any()),
+            lookups=counts.lookups,
         )
+        rejected = [*of_version(self._arms[0].arm.version, events.rejected), *whole.rejected.values()]
         rows = scored_rows(events.rows, rejected)
         return Outcome(self._predictions(prepared, rows, matrix, whole, now), rejected, matrix, found)
 
-    def _score_group(
-        self,
-        group: NDArray[np.intp],
-        rows: NDArray[np.int64],
-        prepared: Prepared,
-        found: Sequence[Found],
-        whole: "_Whole",
-    ) -> list[Rejected]:
-        """Score the rows of the arms that share a plan, those of each arm in one call; return the rejected rows.
+    def _score_group(self, group: _Group, events: Events, found: Sequence[Found], whole: "_Whole") -> None:
+        """Score the rows of the arms that share a plan, those of each version in one call.
 
         Args:
-            group: the numbers of the arms.
-            rows: the rows that belong to them.
-            prepared: the batch.
+            group: the versions with this plan.
+            events: the batch.
             found: the result of `look_up` for it.
             whole: output, the results of the rows.
         """
-        events, arms, columns = prepared.events, prepared.arms, self._columns[group[0]]
+        rows = _merged([whole.of_arms[number] for number in group.arms])
+        if not len(rows):
+            return
         with self._assemble:
             if len(rows) == events.rows:
-                mine, lines = events, [found[column] for column in columns]
+                mine, lines = events, [found[column] for column in group.columns]
             else:
-                mine = events.take(rows, self._paths[group[0]])
-                lines = [found[column].take(rows) for column in columns]
-            matrix = self._members[group[0]].features.assemble(mine, lines)
-        whole.missing[rows[:, np.newaxis], columns] = matrix.missing
-        whole.lookups[columns] += matrix.lookups
-        refused = [replace(each, row=int(rows[each.row])) for each in matrix.rejected]
+                mine = events.take(rows, group.paths)
+                lines = [found[column].take(rows) for column in group.columns]
+            matrix = group.voices[0].member.features.assemble(mine, lines)
         with self._score:
-            for number in group.tolist():
-                chosen = np.flatnonzero(arms[rows] == number)
-                if len(chosen):
-                    scores = self._members[number].booster.score(matrix.values[chosen])
-                    whole.scores[rows[chosen]] = scores.values
-                    refused += [replace(each, row=int(rows[chosen[each.row]])) for each in scores.rejected]
-                    if explain := self._members[number].explain:
-                        kept = chosen[~np.isin(rows[chosen], [each.row for each in refused])]
-                        if explained := explain(mine, matrix, Scores(whole.scores[rows]), kept):
-                            whole.explained.append((rows, explained))
-        return [replace(each, version=self._members[arms[each.row]].arm.version) for each in refused]
+            for voice in group.voices:
+                if len(whole.of_arms[voice.number]):
+                    self._score_rows(voice, rows, mine, matrix, whole)
+
+    def _score_rows(
+        self, voice: _Voice, rows: NDArray[np.int64], events: Events, matrix: Matrix, whole: "_Whole"
+    ) -> None:
+        """Score the rows of an arm with one version.
+
+        Args:
+            voice: the version.
+            rows: the rows of the matrix.
+            events: these rows.
+            matrix: the input of the versions with this plan.
+            whole: output, the results of the rows.
+        """
+        arm, of_arm = self._arms[voice.number], whole.of_arms[voice.number]
+        chosen = np.searchsorted(rows, of_arm)
+        scores = voice.member.booster.score(matrix.values[chosen])
+        refused = [replace(each, row=int(rows[each.row])) for each in matrix.rejected]
+        refused += [replace(each, row=int(of_arm[each.row])) for each in scores.rejected]
+        if isinstance(arm, Blend):
+            refused = [replace(each, detail=f"version {voice.member.arm.version}: {each.detail}") for each in refused]
+            whole.parts[voice.number, voice.place] = scores.values
+        else:
+            whole.scores[of_arm] = scores.values
+        if refused:
+            mine = set(of_arm.tolist())
+            for each in of_version(arm.arm.version, (each for each in refused if each.row in mine)):
+                whole.rejected.setdefault(each.row, each)
+        if explain := voice.member.explain:
+            kept = chosen[~np.isin(of_arm, list(whole.rejected))] if whole.rejected else chosen
+            if explained := explain(events, matrix, Scores(whole.scores[rows]), kept):
+                whole.explained.append((rows, explained))
 
     def _predictions(
         self, prepared: Prepared, rows: NDArray[np.int64], matrix: Matrix, whole: "_Whole", now: float
@@ -147,8 +208,8 @@ class SplitScorer(BaseScorer):
             id_starts=events.id_starts,
             id_ends=events.id_ends,
             scores=whole.scores,
-            model=self._members[0].arm.model,
-            arms=tuple((member.arm.version, member.arm.name) for member in self._members),
+            model=self._arms[0].arm.model,
+            arms=tuple((each.arm.version, each.arm.name) for each in self._arms),
             arm=prepared.arms,
             entities=self._names,
             missing=matrix.missing,
@@ -163,15 +224,27 @@ class SplitScorer(BaseScorer):
 class _Whole(NamedTuple):
     """The results of all arms."""
 
+    of_arms: list[NDArray[np.int64]]  # [arms]: the rows of each, ascending
     scores: NDArray[np.float32]  # [rows] or [rows, outputs]
-    missing: NDArray[np.bool_]  # [rows, entities]
-    lookups: NDArray[np.int64]  # [entities, Lookup]
-    explained: list[tuple[NDArray[np.int64], Explanations]]  # of each arm that explained some: its rows
+    parts: dict[tuple[int, int], NDArray[np.float32]]  # of an ensemble: by arm and place, the scores of the arm's rows
+    rejected: dict[int, Rejected]  # by row; of an ensemble, as the first of its versions says
+    explained: list[tuple[NDArray[np.int64], Explanations]]  # of each version that explained some: its rows
 
     @classmethod
-    def empty(cls, rows: int, entities: int, outputs: tuple[int, ...]) -> "_Whole":
-        missing, lookups = np.zeros((rows, entities), np.bool_), np.zeros((entities, len(Lookup)), np.int64)
-        return cls(np.full((rows, *outputs), np.nan, np.float32), missing, lookups, [])
+    def empty(cls, rows: int, of_arms: list[NDArray[np.int64]], outputs: tuple[int, ...]) -> "_Whole":
+        return cls(of_arms, np.full((rows, *outputs), np.nan, np.float32), {}, {}, [])
+
+
+def _members(arms: Sequence[Member | Blend]) -> Iterator[tuple[int, int, Member]]:
+    """Yield every version with the number of its arm, and its place there."""
+    for number, arm in enumerate(arms):
+        for place, member in enumerate(arm.members if isinstance(arm, Blend) else (arm,)):
+            yield number, place, member
+
+
+def _merged(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return rows that are ascending in each part as one ascending array."""
+    return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts), kind="stable")
 
 
 def _together(parts: Sequence[tuple[NDArray[np.int64], Explanations]], rows: int) -> Explanations | None:

@@ -1,5 +1,7 @@
 """Several arms in one batch: each row has the score, the rejections and the look-ups of its own version."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import xgboost
@@ -7,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scorer.batch import NO_COLUMN, NO_SLOT, Events, Lookup, Outcome, Predictions
+from scorer.batch import NO_COLUMN, NO_SLOT, Events, Lookup, Outcome, Predictions, Reason, Rejected, Scores
 from scorer.model import Booster
 from scorer.plan import Plan
-from scorer.scoring import Arm, Features, Member, Scorer, SplitScorer, union_of
+from scorer.scoring import Arm, Blend, Features, Member, Scorer, SplitScorer, union_of
+from scorer.scoring.combining import Mean
 from scorer.scoring.explaining import Explaining
 from scorer.settings import When
 from tests.scoring.batches import FIELDS, Row, Table, events
@@ -54,20 +57,23 @@ def table() -> Table:
     return Table({"plane": planes, "airport": {b"airport:JFK": {"runways": 4.0}}})
 
 
-def split(assigned: list[int], store: Table) -> SplitScorer:
+def members() -> list[Member]:
     def unused(*_: object) -> list[object]:
         raise AssertionError
 
-    members = [
+    return [
         Member(arm, plan, Features(plan, FIELDS, unused, "impute", "wait"), booster, text.encode(), explain)  # type: ignore[arg-type]  # never called
         for arm, plan, booster, text, explain in zip(ARMS, READ, BOOSTERS, PLANS, EXPLAIN, strict=True)
     ]
+
+
+def split(assigned: list[int], store: Table, arms: Sequence[Member | Blend] | None = None) -> SplitScorer:
     union = Features(Plan("all", union_of(READ), ()), FIELDS, store.fetch, "impute", "wait")
 
     def assign(_: Events) -> NDArray[np.uint8]:
         return np.array(assigned, np.uint8)
 
-    return SplitScorer(members, assign, union)
+    return SplitScorer(members() if arms is None else arms, assign, union)
 
 
 def alone(number: int, batch: Events, store: Table) -> Outcome:
@@ -143,3 +149,70 @@ def test_an_arm_without_rows_is_not_called(assigned: list[int]) -> None:
     found = split(assigned, table()).score(events(rows), 1.5).predictions
     assert found.rows.tolist() == [0, 1]
     assert found.arm.tolist() == assigned
+
+
+@given(st.lists(st.tuples(ROWS, st.integers(0, 1)), max_size=12))
+def test_an_ensemble_gives_each_row_the_mean_of_what_its_versions_give_alone(
+    drawn: list[tuple[Row | None, int]],
+) -> None:
+    """Of four versions the first is a canary too, and the ensemble of all is the champion."""
+    rows, assigned = [row for row, _ in drawn], [arm for _, arm in drawn]
+    weights = [0.7, 0.1, 0.15, 0.05]
+    batch, store = events(rows), table()
+    unexplained = tuple(each._replace(explain=None) for each in members())
+    ensemble = Blend(Arm("delays", "blend", "champion", ("plane", "airport")), unexplained, Mean(weights).combine)
+    outcome = split(assigned, store, [ensemble, members()[0]]).score(batch, 1.5)
+    assert len(store.asked) <= 1, "one look-up for all versions"
+    each_alone = [alone(number, batch, table()) for number in range(4)]
+    found, rejected = outcome.predictions, {each.row: each for each in outcome.rejected}
+    assert len(rejected) == len(outcome.rejected), "one reason for each row"
+    assert sorted([*found.rows.tolist(), *rejected]) == list(range(len(rows)))
+    for row, (values, arm) in enumerate(drawn):
+        refusals = [each for one in each_alone for each in one.rejected if each.row == row]
+        if values is None or arm == 0:
+            assert found.arms[found.arm[row]] == ("blend", "champion")
+            assert (row in rejected) == bool(refusals)
+            if refusals:
+                assert rejected[row].version == "blend"
+                assert refusals[0].detail in rejected[row].detail
+                continue
+            parts = [np.float64(one.predictions.scores[row]) for one in each_alone]
+            total = weights[0] * parts[0] + weights[1] * parts[1] + weights[2] * parts[2] + weights[3] * parts[3]
+            expected = np.float32(total / (weights[0] + weights[1] + weights[2] + weights[3]))
+            assert found.scores[row].tobytes() == expected.tobytes()
+            assert explanation(found, row) is None
+            gone = {name for name, gone in zip(found.entities, found.missing[row], strict=True) if gone}
+            assert gone == {name for one in each_alone for name in missing_of(one.predictions, row)}
+        elif row not in rejected:
+            assert found.scores[row].tobytes() == each_alone[0].predictions.scores[row].tobytes()
+    good = sum(values is not None for values in rows)
+    assert outcome.matrix.lookups[found.entities.index("plane")].sum() == good, "a look-up is counted once"
+
+
+def missing_of(found: Predictions, row: int) -> set[str]:
+    return {name for name, gone in zip(found.entities, found.missing[row], strict=True) if gone}
+
+
+def test_an_ensemble_alone_needs_nobody_to_assign_rows() -> None:
+    ensemble = Blend(Arm("delays", "blend", "shadow", ()), tuple(members()[:2]), Mean([1.0, 1.0]).combine)
+    union = Features(Plan("all", union_of(READ[:2]), ()), FIELDS, table().fetch, "impute", "wait")
+    rows: list[Row | None] = [{"tailnum": "N1", "origin": "JFK", "fare": 1.0}, None]
+    outcome = SplitScorer([ensemble], None, union).score(events(rows), 1.5)
+    assert outcome.predictions.rows.tolist() == [0]
+    assert outcome.predictions.arms == (("blend", "shadow"),)
+
+
+def test_a_row_that_a_booster_refuses_is_named_with_the_version() -> None:
+    class Refuses:
+        columns = 2
+
+        def score(self, matrix: NDArray[np.float32]) -> Scores:
+            refused = [Rejected(row, Reason.MODEL_ERROR, "no") for row in np.flatnonzero(matrix[:, 0] > 2).tolist()]
+            return Scores(np.ones(len(matrix), np.float32), refused)
+
+    one, two = members()[0], members()[2]._replace(booster=Refuses())  # type: ignore[arg-type]  # all that is used of it
+    rows: list[Row | None] = [{"distance": 1.0, "fare": 1.0}, {"distance": 3.0, "fare": 1.0}, {"distance": 9.0}]
+    ensemble = Blend(Arm("delays", "blend", "canary", ()), (one, two), Mean([1.0, 1.0]).combine)
+    union = Features(Plan("all", union_of([READ[0], READ[2]]), ()), FIELDS, table().fetch, "impute", "wait")
+    outcome = SplitScorer([one, ensemble], lambda _: np.array([1, 0, 1], np.uint8), union).score(events(rows), 1.5)
+    assert [(each.row, each.version, each.detail) for each in outcome.rejected] == [(2, "blend", "version 3: no")]
