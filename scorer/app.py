@@ -78,7 +78,7 @@ def run(settings: Settings) -> bool:
     held = home.read() if home else Held()
     if held.problem and held.state is None:
         raise Misconfigured([Problem("model.rollout", held.problem)])
-    serving = prepare(choosing(settings, held.state.champion) if held.state else settings)
+    serving = prepare(_first(settings, held.state) if held.state else settings)
     for reason in distrusted:
         log.warning(DISTRUSTED, reason=reason)
     if uncached:
@@ -92,8 +92,9 @@ def run(settings: Settings) -> bool:
     with _signals(stop), ExitStack() as stack:
         renewal = Renewal(settings.kafka, settings.batch)
         parts, make = _build(serving, header, stack, stop, Rollout(home, held))
-        model, trees = serving.bundle, serving.booster.path
-        log.info("serving", model=model.name, version=model.version, trees=trees, group=settings.kafka.group_id)
+        version = held.state.champion if held.state else serving.version
+        trees, group = serving.booster.path, settings.kafka.group_id
+        log.info("serving", model=serving.model, version=version, trees=trees, group=group)
         gc.collect()
         gc.freeze()  # everything loaded so far stays until the end, so later collections can skip it
         parts.source.subscribe(parts.delivery, stop.left)
@@ -111,6 +112,11 @@ def run(settings: Settings) -> bool:
             stop.request()
             _leave(parts, stop)
             raise
+
+
+def _first(settings: Settings, state: State) -> Settings:
+    """Return the settings with the first version that the champion needs; the follower loads the others."""
+    return choosing(settings, state.versions_of(state.champion)[0])
 
 
 class Stop:
@@ -216,8 +222,8 @@ def _follower(  # noqa: PLR0913, PLR0917  each is a part of the replica
     settings, bundle = serving.settings, serving.bundle
 
     def served(lineup: Lineup) -> None:
-        letters.version = lineup.champion.bundle.version
-        roles = [(each.bundle.version, name, each.booster.compiled) for name, each in lineup.roles]
+        letters.version = lineup.champion.version
+        roles = [(each.version, name, each.compiled) for name, each in lineup.roles]
         metrics.models(bundle.name, roles)
         guarded(lineup.state)
 

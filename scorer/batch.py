@@ -153,16 +153,23 @@ class Events:
     rejected: Sequence[Rejected] = ()
     keys: Sequence[bytes | None] = ()  # the records' keys; empty if no row has one
 
-    def take(self, rows: NDArray[np.int64], paths: Collection[str]) -> "Events":
-        """Return some rows that are not rejected, with some columns and without keys, as a batch."""
+    def take(self, rows: NDArray[np.int64], paths: Collection[str], *, named: bool = True) -> "Events":
+        """Return some rows that are not rejected, with some columns and without keys, as a batch.
+
+        Args:
+            rows: which rows.
+            paths: the columns.
+            named: with the ids of the events, their times and origins; otherwise these have no items.
+        """
+        own = rows if named else rows[:0]
         return Events(
             rows=len(rows),
             columns={path: self.columns[path].take(rows) for path in paths},
             data=self.data,
-            id_starts=self.id_starts[rows],
-            id_ends=self.id_ends[rows],
-            time=self.time[rows],
-            origin=self.origin.take(rows),
+            id_starts=self.id_starts[own],
+            id_ends=self.id_ends[own],
+            time=self.time[own],
+            origin=self.origin.take(own),
         )
 
 
@@ -266,3 +273,9 @@ class Payloads:
     data: bytes
     ends: NDArray[np.int64]  # [predictions]: where each ends in `data`
     ordinary: int = 0  # the most bytes that a prediction takes without its event's id; 0 if unknown
+    versions: tuple[str, ...] = ()  # the version of each arm; empty if unknown
+    arm: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))  # the arm of each row of the batch
+
+    def version(self, row: int) -> str:
+        """Return the version that scored a row of the batch; empty if that is unknown."""
+        return self.versions[self.arm[row]] if self.versions else ""

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import PurePath
 
 from scorer.avro import PREDICTION_TEXT
+from scorer.ensemble import candidate, loader
 from scorer.errors import Fatal, Misconfigured, Problem, ScorerError, Unavailable
 from scorer.evolution import concerns
 from scorer.formats import prediction_subject
@@ -58,11 +59,13 @@ def examine(settings: Settings, *, offline: bool = False) -> Report:
     report = Report()
     state = _examine_rollout(settings, report, offline=offline)
     if state is not None:
-        settings = choosing(settings, state.champion)
+        settings = choosing(settings, state.versions[0])
     serving = _examine_model(settings, report, offline=offline)
     if state is not None and serving is not None:
         for version in state.versions[1:]:
             _guard(report, partial(_examine_version, serving, version, report))
+        for name in filter(state.ensembles.__contains__, state.names):
+            _guard(report, partial(_examine_ensemble, serving, state, name, report))
     report.problems += property_problems(settings.kafka, settings.batch)
     report.warnings += membership_concerns(settings.kafka)
     _guard(report, lambda: _examine_http(settings, report))
@@ -174,6 +177,14 @@ def _examine_http(settings: Settings, report: Report) -> None:
     if secret and settings.http.tls is None and settings.http.host not in LOOPBACK:
         what = "http.token without http.tls: whoever can see the network can read the token"
         report.warnings.append(f"{what}; set http.tls, or put a proxy with TLS in front and set http.host to 127.0.0.1")
+
+
+def _examine_ensemble(champion: Serving, state: State, name: str, report: Report) -> None:
+    """Check whether the scores of an ensemble's versions can be combined."""
+    if name in repository_at(champion.settings.model.path).versions():
+        report.warnings.append(f"there is a version '{name}'; the roll-out state means the ensemble of that name")
+    candidate(state, name, loader(champion.settings, champion.schema))
+    report.done.append(f"ensemble {name}: {state.ensembles[name]}")
 
 
 def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:

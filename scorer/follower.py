@@ -9,12 +9,13 @@ import numpy as np
 import structlog
 
 from scorer.avro import Framing
+from scorer.ensemble import candidate
 from scorer.errors import Misconfigured, Problem, ScorerError
 from scorer.lineup import Lineup
 from scorer.model import repository_at
 from scorer.offline import require_golden
 from scorer.pipeline import Core
-from scorer.rollout import Held, Home, State
+from scorer.rollout import Held, Home, Shadow, State
 from scorer.scoring import Watch
 from scorer.serving import Serving, prepare
 from scorer.shadows import Outlet, ShadowArm
@@ -79,6 +80,8 @@ class Follower:
         self._first, self._around, self._framing = first, around, around.framing()
         self._servings = {first.bundle.version: first}
         self._failed: tuple[State, float] | None = None  # the state that cannot be served, and when to try again
+        self._unusable: dict[str, str] = {}  # shadows that cannot be used, with the reason
+        self._shadows_due = 0.0  # when to try these again
         self._said = ""
         self._pending: Ready | None = None
         self._stopping = threading.Event()
@@ -92,7 +95,8 @@ class Follower:
             before, self._ready, self._pending = self._ready, ready, None
             before.retire(ready)
             self._around.served(ready.lineup)
-            log.info("roll-out changed", before=str(before.state), now=str(ready.state))
+            if ready.state != before.state:
+                log.info("roll-out changed", before=str(before.state), now=str(ready.state))
         return self._ready.core
 
     def follow(self, home: Home) -> None:
@@ -118,6 +122,7 @@ class Follower:
             self._say(f"{held.problem}; still serving {serving}")
         elif held.state is None or held.state == serving:
             self._say("")
+            self._retry_shadows()
         elif self._failed is None or self._failed[0] != held.state or time.monotonic() >= self._failed[1]:
             self._change(held.state)
 
@@ -147,6 +152,16 @@ class Follower:
             del self._servings[version]
         self._say("")
 
+    def _retry_shadows(self) -> None:
+        """Try again to load the shadows that could not be used, and hand those that can to the loop."""
+        ready = self._ready
+        lacking = len(ready.shadows) < len(ready.state.shadows)
+        if self._pending is not None or not lacking or time.monotonic() < self._shadows_due:
+            return
+        shadows = tuple(self._shadows(ready.state, ready.shadows))
+        if len(shadows) > len(ready.shadows):
+            self._pending = replace(ready, shadows=shadows, core=replace(ready.core, shadows=shadows))
+
     def _say(self, reason: str) -> None:
         if reason != self._said:
             self._said = reason
@@ -173,11 +188,11 @@ class Follower:
             ScorerError: a version that scores users' events cannot be used.
         """
         names = (state.champion, *(canary.version for canary in state.canaries))
-        lineup = Lineup(state, [self._load(name) for name in names])
+        lineup = Lineup(state, [candidate(state, name, self._load) for name in names])
         if before is not None and before.lineup.entities == lineup.entities:
             lookups = before.core.lookups
         else:
-            lookups = lineup.champion.lookups(cached=True, entities=lineup.entities)
+            lookups = lineup.lookups()
         if before is not None and before.lineup.needs == lineup.needs:
             decoder = before.core.decoder
         else:
@@ -194,12 +209,23 @@ class Follower:
                 yield running[shadow]
                 continue
             try:
-                if self._around.outlet is None:
-                    what = "is not set, so a shadow's predictions have no topic"
-                    raise Misconfigured([Problem("predictions.shadow_topic", what)])
-                yield ShadowArm(shadow, self._load(shadow.version), self._around.framing(), self._around.outlet)
-            except ScorerError as error:
-                log.warning("shadow cannot be used", version=shadow.version, reason=_line(error))
+                arm = self._shadow(state, shadow)
+            except Exception as error:  # noqa: BLE001  no fault of a shadow may keep others from being served
+                self._shadows_due = time.monotonic() + RETRY_SECONDS
+                if self._unusable.get(shadow.version) != _line(error):
+                    log.warning("shadow cannot be used, will retry", version=shadow.version, reason=_line(error))
+                self._unusable[shadow.version] = _line(error)
+            else:
+                if self._unusable.pop(shadow.version, None):
+                    log.info("shadow can be used now", version=shadow.version)
+                yield arm
+
+    def _shadow(self, state: State, shadow: Shadow) -> ShadowArm:
+        if self._around.outlet is None:
+            what = "is not set, so a shadow's predictions have no topic"
+            raise Misconfigured([Problem("predictions.shadow_topic", what)])
+        serving = candidate(state, shadow.version, self._load)
+        return ShadowArm(shadow, serving, self._around.framing(), self._around.outlet)
 
     def _load(self, version: str) -> Serving:
         """Return a version, verified as `check` does it: its files, in a child process, and by its golden events."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from scorer.avro import BadEvent, Converter, prediction_json
 from scorer.batch import Outcome, Records
+from scorer.ensemble import Candidate
 from scorer.errors import Misconfigured, Problem, did_you_mean
 from scorer.model import Golden, read_golden
 from scorer.plan import Entity
@@ -22,14 +23,14 @@ class Offline:
     """Scores the Avro bodies of events, batch by batch, with the parts of a replica.
 
     Args:
-        serving: the model and the schema.
+        serving: the version or the ensemble, and the schema.
         fetch: looks features up; None if the plan has no entities.
 
     Attributes:
         scorer: scores decoded events.
     """
 
-    def __init__(self, serving: Serving, fetch: Fetch | None) -> None:
+    def __init__(self, serving: Candidate, fetch: Fetch | None) -> None:
         self._serving = serving
         self._decoder = serving.decoder()
         self.scorer = serving.scorer(fetch)

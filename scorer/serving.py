@@ -12,9 +12,9 @@ from scorer.errors import Misconfigured, Problem
 from scorer.formats import Formats, open_formats
 from scorer.model import Booster, Bundle, Given, chosen_version, load_booster, repository_at
 from scorer.plan import Draft, Entity, FromEvent, Plan
-from scorer.scoring import Arm, Explain, Features, Scorer, Watch, unwatched
+from scorer.scoring import Arm, Explain, Features, Member, Scorer, Watch, unwatched
 from scorer.settings import Settings
-from scorer.store import Cache, Fetch, Lookups, connect
+from scorer.store import Cache, Fetch, Lookups, Reply, Request, connect
 
 Part = TypeVar("Part")
 ARM = "champion"
@@ -37,6 +37,36 @@ class Serving:
     def schema(self) -> Schema:
         """The schema of the events, which is the reader's."""
         return self.formats.schema
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.bundle.name
+
+    @property
+    def version(self) -> str:
+        """The version's name."""
+        return self.bundle.version
+
+    @property
+    def servings(self) -> tuple["Serving", ...]:
+        """This version alone; an ensemble has several."""
+        return (self,)
+
+    @property
+    def looked_up(self) -> tuple[Entity, ...]:
+        """What is looked up for events, in the order of every array by entity."""
+        return self.plan.entities
+
+    @property
+    def outputs(self) -> int:
+        """How many scores an event gets."""
+        return self.booster.classes
+
+    @property
+    def compiled(self) -> bool:
+        """Whether compiled trees score; otherwise XGBoost does."""
+        return self.booster.compiled
 
     @property
     def concerns(self) -> list[str]:
@@ -86,10 +116,20 @@ class Serving:
             time_field=events.time,
         )
 
-    def wanted(self) -> Wanted:
-        """Return the fields that the plan, the event's id and its time need, as the lines of a table."""
-        events = self.settings.events
-        return Wanted(self.schema, self.plan.fields, self.plan.texts, events.id, events.time)
+    def wanted(self, fields: Collection[str] | None = None, texts: Collection[str] | None = None) -> Wanted:
+        """Return the fields that the plan, the event's id and its time need, as the lines of a table.
+
+        Args:
+            fields: the fields whose values are needed; by default those of this plan.
+            texts: the fields whose text is needed; by default those of this plan.
+        """
+        return Wanted(
+            self.schema,
+            self.plan.fields if fields is None else fields,
+            self.plan.texts if texts is None else texts,
+            self.settings.events.id,
+            self.settings.events.time,
+        )
 
     def scorer(self, fetch: Fetch | None, watch: Watch = unwatched, name: str = ARM) -> Scorer:
         """Return a scorer of decoded events.
@@ -99,8 +139,17 @@ class Serving:
             watch: times the stages.
             name: the name of the arm in predictions.
         """
-        arm = Arm(self.bundle.name, self.bundle.version, name, self.entities)
-        return Scorer(arm, self.features(fetch), self.booster, watch, self.explain())
+        return Scorer(self._arm(name), self.features(fetch), self.booster, watch, self.explain())
+
+    def member(self, name: str, *, explained: bool = True) -> Member:
+        """Return the version as one of several that score a batch, for which features are looked up together.
+
+        Args:
+            name: the name of the arm in predictions.
+            explained: explain predictions, if the settings ask for it.
+        """
+        source, explain = self.bundle.plan_file.read_bytes(), self.explain() if explained else None
+        return Member(self._arm(name), self.plan, self.features(_looks_nothing_up), self.booster, source, explain)
 
     def features(self, fetch: Fetch | None, plan: Plan | None = None) -> Features:
         """Return what gives events their features by the policies of the settings.
@@ -133,6 +182,9 @@ class Serving:
         log.info("explaining predictions", when=str(wanted.when), tables=explainer.path, bytes=explainer.bytes)
         return Explaining(explainer, self.columns, wanted.top, wanted.when).explain
 
+    def _arm(self, name: str) -> Arm:
+        return Arm(self.bundle.name, self.bundle.version, name, self.entities)
+
     def lookups(self, *, cached: bool, entities: Sequence[Entity] | None = None) -> Lookups | None:
         """Return the look-ups by policy, which the caller closes; None if there are no entities.
 
@@ -146,6 +198,11 @@ class Serving:
         keep = policy.cache if cached else None
         cache = Cache(entities, keep.ttl_ms, keep.max_entries) if keep else None
         return Lookups(connect(policy.url, policy.timeout_ms, policy.read_from), policy.when_unavailable, cache)
+
+
+def _looks_nothing_up(requests: Sequence[Request], now: float) -> list[Reply]:  # noqa: ARG001  as `Fetch` has it
+    """Fail: features are looked up once for all arms."""
+    raise AssertionError("features are looked up once for all arms")
 
 
 def prepare(settings: Settings, bundle: Bundle | None = None, schema: Schema | None = None) -> Serving:

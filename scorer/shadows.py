@@ -10,10 +10,10 @@ import structlog
 
 from scorer.avro import Encoder, Framing
 from scorer.batch import Records
+from scorer.ensemble import Candidate
 from scorer.errors import ScorerError
 from scorer.kafka import SpareWriter
 from scorer.rollout import Shadow
-from scorer.serving import Serving
 
 ARM = "shadow"
 WAITING = 4  # batches; others are dropped until there is room
@@ -45,12 +45,12 @@ class ShadowArm:
 
     Args:
         shadow: the version and its share of the batches.
-        serving: the version.
+        serving: the version, or the ensemble.
         framing: finds the body in each value; for this thread alone.
         outlet: where the predictions go.
     """
 
-    def __init__(self, shadow: Shadow, serving: Serving, framing: Framing, outlet: Outlet) -> None:
+    def __init__(self, shadow: Shadow, serving: Candidate, framing: Framing, outlet: Outlet) -> None:
         self.shadow, self._outlet, self._decoder = shadow, outlet, serving.decoder(framing)
         self._lookups = serving.lookups(cached=True)
         self._scorer = serving.scorer(self._lookups.fetch if self._lookups else None, name=ARM)

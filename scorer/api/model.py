@@ -11,9 +11,9 @@ from scorer.api.rows import is_table, read_rows
 from scorer.api.source import FeatureSource, Named, SchemaSource, open_source
 from scorer.avro import BadEvent, Converter, prediction_columns
 from scorer.batch import Reason, Rejected
+from scorer.ensemble import Candidate
 from scorer.errors import Misconfigured, Problem
 from scorer.offline import Offline
-from scorer.serving import Serving
 from scorer.settings import Settings
 from scorer.store import Fetch, Lookups, MemoryStore, Reply, Request
 
@@ -63,15 +63,15 @@ class Model:
 
     Attributes:
         name: the model's name.
-        version: the version's name.
+        version: the name of the version, or of the ensemble that is the champion of a roll-out state in a file.
     """
 
-    def __init__(self, serving: Serving, lookups: Lookups | None, features: Mapping[str, Any] | None) -> None:
-        self.name, self.version = serving.bundle.name, serving.bundle.version
+    def __init__(self, serving: Candidate, lookups: Lookups | None, features: Mapping[str, Any] | None) -> None:
+        self.name, self.version = serving.model, serving.version
         self._serving, self._converter = serving, Converter(serving.schema)
         self._lookups, self._features = lookups, features
         self._fetch: Fetch | None = None  # the mapping of the current call
-        self._offline = Offline(serving, self._look_up if serving.plan.entities else None)
+        self._offline = Offline(serving, self._look_up if serving.looked_up else None)
 
     @overload
     def score(
@@ -145,7 +145,7 @@ class Model:
         }
         if bad and errors == "raise":
             raise BadRows(bad, table.num_rows)
-        found = as_table(outcomes, self._serving.booster.classes)
+        found = as_table(outcomes, self._serving.outputs)
         return found.drop_columns(["reason", "detail"]) if errors == "raise" else found
 
     def _bodies(self, events: Sequence[Any]) -> tuple[list[bytes], dict[int, Rejected]]:
@@ -178,7 +178,7 @@ class Model:
         return self._fetch(requests, now)
 
     def _chosen(self, features: Mapping[str, Any] | None) -> Fetch | None:
-        entities = self._serving.plan.entities
+        entities = self._serving.looked_up
         chosen = self._features if features is None else features
         if chosen is not None:
             return MemoryStore(entities, chosen).fetch

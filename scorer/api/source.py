@@ -10,10 +10,11 @@ import structlog
 
 from scorer import redaction
 from scorer.avro import Schema
+from scorer.ensemble import Candidate, prepare_champion
 from scorer.errors import Misconfigured, Problem
 from scorer.model import Bundle, bundle_at
 from scorer.monitor import log_to_stderr
-from scorer.serving import Serving, prepare
+from scorer.serving import prepare
 from scorer.settings import EventSettings, ExplainSettings, FeatureSettings, ModelSettings, Settings, secrets_in
 from scorer.settings import load as load_settings
 from scorer.store import Lookups
@@ -27,7 +28,7 @@ _SCHEMA = "give schema=, the path of an .avsc file or the schema itself"
 
 def open_source(
     source: Named | Settings, schema: SchemaSource | None, features: FeatureSource | None, explain: int | None
-) -> tuple[Serving, Lookups | None]:
+) -> tuple[Candidate, Lookups | None]:
     """Load everything that scoring needs.
 
     Returns:
@@ -49,7 +50,8 @@ def open_source(
             raise Misconfigured([Problem("explain", f"{explain} columns", "give a number from 1, or None")])
         explained = settings.predictions.model_copy(update={"explain": ExplainSettings(top=explain)})
         settings = settings.model_copy(update={"predictions": explained})
-    serving = prepare(settings, bundle, None if schema is None else _schema_of(schema))
+    given = None if schema is None else _schema_of(schema)
+    serving = prepare(settings, bundle, given) if bundle else prepare_champion(settings, given)
     return serving, serving.lookups(cached=False) if from_redis and not isinstance(features, Mapping) else None
 
 

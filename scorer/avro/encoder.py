@@ -69,7 +69,8 @@ class Encoder:
         room = ordinary * len(rows) + int((predictions.id_ends - predictions.id_starts)[rows].sum())
         out, ends = np.empty(room, np.uint8), np.empty(len(rows), np.int64)
         end = _encode(batch, columns, rows, out, ends)
-        return Payloads(rows, out[:end].tobytes(), ends, ordinary)
+        versions = tuple(version for version, _ in predictions.arms)
+        return Payloads(rows, out[:end].tobytes(), ends, ordinary, versions, predictions.arm)
 
 
 class _Rows(NamedTuple):

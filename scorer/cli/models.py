@@ -104,7 +104,9 @@ def _state_now(settings: Settings) -> tuple[State | None, str]:
 def _role(state: State | None, version: str) -> Answer:
     shares = [f"canary {each.percent:g}%" for each in state.canaries if each.version == version] if state else []
     shares += [f"shadow {each.sample:g}" for each in state.shadows if each.version == version] if state else []
-    return {"served": state is not None and state.champion == version} | ({"role": ", ".join(shares)} if shares else {})
+    shares += [f"in {name}" for name, each in state.ensembles.items() if version in each.versions] if state else []
+    served = state is not None and version in state.versions_of(state.champion)
+    return {"served": served} | ({"role": ", ".join(shares)} if shares else {})
 
 
 def _state(repository: Repository, version: str) -> Answer:

@@ -1,24 +1,24 @@
-"""`scorer models promote`, `canary`, `shadow`, `rollback` and `history`: change the roll-out state, and show it."""
+"""`scorer models promote`, `canary`, `shadow`, `ensemble`, `rollback` and `history`: change the roll-out state."""
 
 import argparse
 import getpass
 import math
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, get_args
 
 from scorer import rollout
 from scorer.cli import guards
+from scorer.ensemble import candidate, loader
 from scorer.errors import Misconfigured, Problem
 from scorer.homes import current_state, home_of, required_home
 from scorer.model import LATEST, AliasHome, repository_at
 from scorer.offline import require_golden
 from scorer.printable import printable
-from scorer.rollout import Held, State
+from scorer.rollout import Combine, Held, State
 from scorer.rollout.changes import restored
-from scorer.serving import prepare
 from scorer.settings import Settings
 
 Answer = dict[str, Any]
@@ -37,9 +37,10 @@ def arguments(action: Declare) -> None:
     shadow = action("shadow", "let a version score besides the others, to predictions.shadow_topic", _shadow)
     back = action("rollback", "withdraw all canaries; without one, go back to the champion before", _rollback)
     guard = action("guard", "set when a canary is withdrawn by itself, or show it", _guard)
+    several = action("ensemble", "let several versions score as one, under a name of its own", _ensemble)
     action("history", "list the changes of the roll-out state, and show what it is now", _history)
     for one in (promote, canary, shadow):
-        one.add_argument("version", help="a version's name")
+        one.add_argument("version", help="the name of a version or an ensemble")
     canary.add_argument("--percent", required=True, type=_percent, metavar="P", help="its share; 0 withdraws it")
     canary.add_argument("--salt", metavar="TEXT", help="decides which keys make up the share (default: the version)")
     what = "guard no canary: nothing withdraws a bad version by itself"
@@ -48,7 +49,13 @@ def arguments(action: Declare) -> None:
     what = "share of the batches, 0 to 1 (default: 1); 0 ends it"
     shadow.add_argument("--sample", type=_sample, default=1.0, metavar="R", help=what)
     back.add_argument("--to", type=int, metavar="REVISION", help="restore the state after this change; 0: the first")
-    for one in (promote, canary, shadow, back, guard):
+    several.add_argument("name", help="the ensemble's name, which is no version's")
+    several.add_argument("--versions", type=_names, metavar="A,B", help="the versions, in the order of the weights")
+    combine = "combine the scores (mean, the default) or their ranks among golden events (rank)"
+    several.add_argument("--combine", choices=get_args(Combine), default="mean", help=combine)
+    several.add_argument("--weights", type=_weights, default=(), metavar="X,Y", help="one each (default: all alike)")
+    several.add_argument("--remove", action="store_true", help="remove an ensemble that scores no events")
+    for one in (promote, canary, shadow, back, guard, several):
         one.add_argument("--why", default="", metavar="TEXT", help="the reason, for the history")
 
 
@@ -73,11 +80,11 @@ def _promote(settings: Settings, args: argparse.Namespace) -> Answer:
         )  # the state says for the first time what is served
         return state if begins else rollout.promote(state, args.version)
 
-    return _change(settings, args, promoted, args.version)
+    return _change(settings, args, promoted, (args.version,))
 
 
 def _canary(settings: Settings, args: argparse.Namespace) -> Answer:
-    added = args.version if args.percent else None
+    added = (args.version,) if args.percent else None
 
     def with_canary(state: State, _: Held) -> State:
         after = rollout.canary(state, args.version, args.percent, args.salt)
@@ -99,8 +106,23 @@ def _shadow(settings: Settings, args: argparse.Namespace) -> Answer:
     if args.sample and settings.predictions.shadow_topic is None:
         what = "predictions.shadow_topic is not set, so a shadow's predictions have no topic"
         raise Misconfigured([Problem("models shadow", what, "set it, and create the topic")])
-    added = args.version if args.sample else None
+    added = (args.version,) if args.sample else None
     return _change(settings, args, lambda state, _: rollout.shadow(state, args.version, args.sample), added)
+
+
+def _ensemble(settings: Settings, args: argparse.Namespace) -> Answer:
+    if args.remove == (args.versions is not None):
+        raise Misconfigured([Problem("models ensemble", "expected --versions or --remove", "give one of them")])
+    if args.remove:
+        return _change(settings, args, lambda state, _: rollout.disband(state, args.name), ())
+    if args.name == LATEST or args.name in repository_at(settings.model.path).versions():
+        what = f"'{args.name}' is the name of a version"
+        raise Misconfigured([Problem("models ensemble", what, "an ensemble needs a name of its own")])
+
+    def made(state: State, _: Held) -> State:
+        return rollout.ensemble(state, args.name, args.versions, args.combine, args.weights)
+
+    return _change(settings, args, made, (args.name,))
 
 
 def _rollback(settings: Settings, args: argparse.Namespace) -> Answer:
@@ -116,7 +138,7 @@ def _change(
     settings: Settings,
     args: argparse.Namespace,
     change: Callable[[State, Held], State],
-    added: str | None = None,
+    added: Sequence[str] | None = None,
 ) -> Answer:
     """Change the state, unless somebody else changes it meanwhile.
 
@@ -124,7 +146,7 @@ def _change(
         settings: the settings.
         args: the options, of which the reason is used here.
         change: returns the new state.
-        added: the version that gets more traffic, which is checked first; None for all that had none.
+        added: the names that get more traffic, which are checked first; None for all that had none.
     """
     with closing(required_home(settings)) as home:
         held = home.read()
@@ -132,8 +154,8 @@ def _change(
             raise home.refusal()
         before = _first(settings, args) if held.state is None else current_state(settings, held)
         after = change(before, held)
-        for version in [added] if added else sorted({*after.versions} - {*before.versions}):
-            _check(settings, version)
+        for name in sorted({*after.names} - {*before.names}) if added is None else added:
+            _check(settings, after, name)
         made = held.next(args.action, after, before, by=_author(), why=printable(args.why))
         home.write(made, held)
         facts = {"model": repository_at(settings.model.path).name, "kept_in": home.location}
@@ -177,14 +199,14 @@ def _history(settings: Settings, _: argparse.Namespace) -> Answer:
         return facts | {"now": str(state), "changes": changes} | moved
 
 
-def _check(settings: Settings, version: str) -> None:
-    """Check a version as `models verify` does: no replica would take a broken one.
+def _check(settings: Settings, state: State, name: str) -> None:
+    """Check a version, or each of an ensemble, as `models verify` does: no replica would take a broken one.
 
     Raises:
         Misconfigured: with every reason.
     """
-    serving = prepare(settings, repository_at(settings.model.path).find(version))
-    require_golden(serving)
+    for serving in candidate(state, name, loader(settings)).servings:
+        require_golden(serving)
 
 
 def _author() -> str:
@@ -193,6 +215,17 @@ def _author() -> str:
     except (KeyError, OSError):  # a container's user often has no name
         user = str(os.getuid())
     return printable(f"{user}@{platform.node() or 'unknown'}")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _weights(text: str) -> tuple[float, ...]:
+    weights = tuple(map(_number, text.split(",")))
+    if min(weights) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected weights above 0")
+    return weights
 
 
 def _percent(text: str) -> float:

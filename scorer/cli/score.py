@@ -15,9 +15,9 @@ from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.output import replacing
 from scorer.cli.progress import counting
+from scorer.ensemble import Candidate, prepare_champion
 from scorer.monitor import configure_logging
 from scorer.offline import Offline
-from scorer.serving import Serving, prepare
 from scorer.store import Fetch
 
 TABLES = (".parquet", ".csv")  # endings of files of tables
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """
     settings = options.load(args).settings
     configure_logging(settings.log.level, settings.log.format)
-    serving = prepare(settings)
+    serving = prepare_champion(settings)
     counts: Counter[str] = Counter()
     with ExitStack() as stack:
         lookups = serving.lookups(cached=False)
@@ -63,17 +63,17 @@ def run(args: argparse.Namespace) -> int:
             show(counts.total())
     found = {name: number for name, number in sorted(counts.items()) if number}
     summary = ", ".join(f"{number:,} {name}" for name, number in found.items()) or "no events"
-    console().print(f"{summary} ({serving.bundle.name} version {serving.bundle.version})")
+    console().print(f"{summary} ({serving.model} version {serving.version})")
     return 0
 
 
-def outcomes_of(file: Path, serving: Serving, fetch: Fetch | None) -> Iterator[Outcome]:
+def outcomes_of(file: Path, serving: Candidate, fetch: Fetch | None) -> Iterator[Outcome]:
     """Score the events of a file."""
     if file.suffix not in TABLES:
         return Offline(serving, fetch).outcomes(read_events(file, serving.schema, serving.settings.events.max_bytes))
     from scorer.tables import TableFile, TableScorer  # noqa: PLC0415  imports pyarrow, which only tables need
 
-    table = TableFile(file, {path: serving.schema.fields[path].kind for path in serving.needed})
+    table = TableFile(file, {field.path: field.kind for field in serving.wanted().fields})
     scorer = TableScorer(serving, serving.scorer(fetch), table.schema, str(file))
     if scorer.absent:
         console().print(f"no column for {', '.join(scorer.absent)}: their default, or null, in every row")
@@ -81,7 +81,7 @@ def outcomes_of(file: Path, serving: Serving, fetch: Fetch | None) -> Iterator[O
 
 
 @contextmanager
-def writing(file: Path | None, out: TextIO, serving: Serving) -> Iterator[Callable[[Outcome], None]]:
+def writing(file: Path | None, out: TextIO, serving: Candidate) -> Iterator[Callable[[Outcome], None]]:
     """Write outcomes in the form that the ending of a file's name says."""
     if file is None or file.suffix not in TABLES:
         yield lambda outcome: out.writelines(
@@ -91,7 +91,7 @@ def writing(file: Path | None, out: TextIO, serving: Serving) -> Iterator[Callab
         return
     from scorer.tables import as_batch, predictions_schema, table_writer  # noqa: PLC0415  as above
 
-    schema = predictions_schema(serving.booster.classes)
+    schema = predictions_schema(serving.outputs)
     writer = table_writer(file.suffix, out.buffer, schema)
     try:
         yield lambda outcome: writer.write_batch(as_batch(outcome, schema))

@@ -9,7 +9,7 @@ from scorer.model.manifest import MODELS, Manifest
 from scorer.model.mlflow import AliasHome, MlflowRepository
 from scorer.model.repository import Repository, bundle_at, repository_at
 from scorer.model.rounds import Rounds, parse_rounds
-from scorer.model.state_home import chosen_version, file_home
+from scorer.model.state_home import chosen_version, file_home, state_in_file
 from scorer.model.versions import LATEST
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "parse_rounds",
     "read_golden",
     "repository_at",
+    "state_in_file",
 ]

@@ -13,6 +13,7 @@ from scorer.rollout import (
     Held,
     Home,
     Paced,
+    State,
     digest,
     kind_of_home,
     next_file,
@@ -141,8 +142,8 @@ def file_home(location: Path | str) -> Home:
     return FileHome(location) if isinstance(location, Path) else ObjectHome(location)
 
 
-def chosen_version(settings: Settings) -> str:
-    """Return the version to serve: the champion of a state in a file, otherwise the configured one.
+def state_in_file(settings: Settings) -> State | None:
+    """Return the state in a file; None if the settings choose another home, or there is no state yet.
 
     A state in a topic is not read here, since that needs Kafka.
 
@@ -150,5 +151,22 @@ def chosen_version(settings: Settings) -> str:
         Misconfigured: the file has no valid state.
         RepositoryUnavailable: the object store that has it does not answer.
     """
-    state = file_home(settings.model.path).read().state if kind_of_home(settings) == "file" else None
-    return state.champion if state else settings.model.version
+    return file_home(settings.model.path).read().state if kind_of_home(settings) == "file" else None
+
+
+def chosen_version(settings: Settings) -> str:
+    """Return the version to serve: the champion of a state in a file, otherwise the configured one.
+
+    Raises:
+        Misconfigured: the file has no valid state, or the champion is an ensemble.
+        RepositoryUnavailable: the object store that has it does not answer.
+    """
+    state = state_in_file(settings)
+    if state is None:
+        return settings.model.version
+    if state.champion in state.ensembles:
+        what = f"the champion is the ensemble '{state.champion}', {state.ensembles[state.champion]}"
+        raise Misconfigured(
+            [Problem("model.rollout", what, "expected one version here: set model.rollout: off, and model.version")]
+        )
+    return state.champion

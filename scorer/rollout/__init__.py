@@ -2,7 +2,8 @@
 
 from scorer.rollout.arms import Arms
 from scorer.rollout.board import Board, Decision, Listener, withdrawal
-from scorer.rollout.changes import canary, guard, promote, rollback, shadow
+from scorer.rollout.changes import canary, disband, ensemble, guard, promote, rollback, shadow
+from scorer.rollout.ensembles import Combine, Ensemble
 from scorer.rollout.file import FILE, FileHome, digest, next_file, read_file
 from scorer.rollout.guards import Guards, Window
 from scorer.rollout.history import Change, Held, Log
@@ -18,8 +19,10 @@ __all__ = [
     "Board",
     "Canary",
     "Change",
+    "Combine",
     "Conflict",
     "Decision",
+    "Ensemble",
     "FileHome",
     "Guards",
     "Held",
@@ -34,6 +37,8 @@ __all__ = [
     "canary",
     "choosing",
     "digest",
+    "disband",
+    "ensemble",
     "guard",
     "kind_of_home",
     "next_file",

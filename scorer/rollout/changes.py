@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from scorer.errors import Misconfigured, Problem
+from scorer.rollout.ensembles import Combine, Ensemble
 from scorer.rollout.guards import Guards
 from scorer.rollout.history import ROLLBACK, Change
-from scorer.rollout.state import Canary, Shadow, State, contradictions
+from scorer.rollout.state import Canary, Shadow, State, contradictions, fit
 
 
 def promote(state: State, version: str) -> State:
@@ -16,12 +17,9 @@ def promote(state: State, version: str) -> State:
     """
     if state.champion == version:
         raise _refused("promote", f"version '{version}' is the champion already")
-    return State(
-        champion=version,
-        canaries=tuple(each for each in state.canaries if each.version != version),
-        shadows=tuple(each for each in state.shadows if each.version != version),
-        guards=state.guards,
-    )
+    canaries = tuple(each for each in state.canaries if each.version != version)
+    shadows = tuple(each for each in state.shadows if each.version != version)
+    return state.model_copy(update={"champion": version, "canaries": canaries, "shadows": shadows})
 
 
 def canary(state: State, version: str, percent: float, salt: str | None = None) -> State:
@@ -80,6 +78,48 @@ def guard(state: State, guards: Guards | None) -> State:
     return _changed(state, state.model_copy(update={"guards": guards}), "guard")
 
 
+def ensemble(
+    state: State, name: str, versions: Sequence[str], combine: Combine = "mean", weights: Sequence[float] = ()
+) -> State:
+    """Define an ensemble, which may then have any role. It never changes, so its name in a prediction has one meaning.
+
+    Args:
+        state: the state to change.
+        name: the ensemble's name.
+        versions: the versions whose scores are combined, in this order.
+        combine: how; see `Ensemble`.
+        weights: the weight of each version; if empty, all count alike.
+
+    Raises:
+        Misconfigured: there is one of this name, or the versions and weights are no ensemble.
+    """
+    if name in state.ensembles:
+        what = f"there is an ensemble '{name}' already: {state.ensembles[name]}"
+        raise _refused("ensemble", what, "an ensemble does not change: take another name, or --remove it first")
+    if name in state.names:
+        raise _refused("ensemble", f"'{name}' is the name of a version", "an ensemble needs a name of its own")
+    problems: list[Problem] = []
+    found = {"versions": list(versions), "combine": combine, "weights": list(weights)}
+    made = fit(Ensemble, found, "models ensemble", problems)
+    if made is None:
+        raise Misconfigured(problems)
+    return _changed(state, state.model_copy(update={"ensembles": state.ensembles | {name: made}}), "ensemble")
+
+
+def disband(state: State, name: str) -> State:
+    """Remove an ensemble.
+
+    Raises:
+        Misconfigured: there is none of this name, or it has a role.
+    """
+    if name not in state.ensembles:
+        raise _refused("ensemble", f"there is no ensemble '{name}'", _names(list(state.ensembles), "ensembles"))
+    if name in state.names:
+        raise _refused("ensemble", f"'{name}' scores events: the state is {state}", "withdraw it first")
+    left = {key: each for key, each in state.ensembles.items() if key != name}
+    return state.model_copy(update={"ensembles": left})
+
+
 def rollback(state: State, history: Sequence[Change]) -> State:
     """Withdraw all canaries; or if there are none, make the champion before this one the champion again.
 
@@ -94,7 +134,7 @@ def rollback(state: State, history: Sequence[Change]) -> State:
     if len(line) < 2:  # noqa: PLR2004  the champion, and one before it
         what = f"there are no canaries, and no champion before version '{state.champion}'"
         raise _refused("rollback", what, "`promote` makes any version the champion")
-    return promote(state, line[-2])
+    return promote(_with_ensemble(state, line[-2], history), line[-2])
 
 
 def restored(history: Sequence[Change], revision: int) -> State:
@@ -125,6 +165,14 @@ def champions(history: Sequence[Change]) -> list[str]:
         else:
             line.append(champion)
     return line
+
+
+def _with_ensemble(state: State, champion: str, history: Sequence[Change]) -> State:
+    """Return the state with the ensemble that a former champion was, which may have been removed since."""
+    states = [each for change in history for each in (change.before, change.after) if each.champion == champion]
+    if champion not in states[-1].ensembles:
+        return state
+    return state.model_copy(update={"ensembles": state.ensembles | {champion: states[-1].ensembles[champion]}})
 
 
 def _changed(before: State, after: State, action: str) -> State:

@@ -140,6 +140,8 @@ def write_file(state: State, history: Sequence[Change]) -> str:
     """Return the text of the file. The values are JSON, which YAML 1.2 contains: no version is taken for a number."""
     document = state.document()
     lines = [f"champion: {_json(document['champion'])}"]
+    if "ensembles" in document:
+        lines += ["ensembles:", *(f"  {_json(name)}: {_json(each)}" for name, each in document["ensembles"].items())]
     for name, items in (
         *((name, document[name]) for name in ("canaries", "shadows")),
         ("history", [change.document() for change in history]),

@@ -26,5 +26,6 @@ def kind_of_home(settings: Settings) -> Kind:
 
 
 def choosing(settings: Settings, version: str) -> Settings:
-    """Return the settings with another version of the model."""
-    return settings.model_copy(update={"model": settings.model.model_copy(update={"version": version})})
+    """Return the settings with another version of the model, which no roll-out state overrules."""
+    model = settings.model.model_copy(update={"version": version, "rollout": "off"})
+    return settings.model_copy(update={"model": model})

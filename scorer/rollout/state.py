@@ -9,11 +9,11 @@ from pydantic_core import PydanticCustomError
 
 from scorer.documents.faults import Fault, faults
 from scorer.errors import Misconfigured, Problem
+from scorer.rollout.ensembles import Ensemble, ensemble_problems
 from scorer.rollout.guards import Guards
 
 HUNDREDTHS = 100  # in a percent
 WHOLE = 100 * HUNDREDTHS  # all events, in hundredths of a percent
-LATER = ("ensembles",)  # parts of the document that a later version reads
 
 
 def _printable(text: str) -> str:
@@ -70,34 +70,48 @@ class Shadow(StrictForm):
 
 
 class State(StrictForm):
-    """Which version does what.
+    """Which version does what. The name of an ensemble may be used like that of a version.
 
-    champion: the version that scores every event that no canary scores.
-    canaries: in order: an event is offered to the first one first.
-    shadows:  in the order in which they were added.
-    guards:   when a canary is withdrawn; None if never.
+    champion:  the version that scores every event that no canary scores.
+    canaries:  in order: an event is offered to the first one first.
+    shadows:   in the order in which they were added.
+    ensembles: by name; one without a role scores nothing.
+    guards:    when a canary is withdrawn; None if never.
     """
 
     champion: Line
     canaries: tuple[Canary, ...] = ()
     shadows: tuple[Shadow, ...] = ()
+    ensembles: dict[str, Ensemble] = {}
     guards: Guards | None = None
 
     @property
-    def versions(self) -> tuple[str, ...]:
-        """Every version that the state names: the champion, then the canaries, then the shadows."""
+    def names(self) -> tuple[str, ...]:
+        """Every version and ensemble with a role: the champion, then the canaries, then the shadows."""
         canaries, shadows = [each.version for each in self.canaries], [each.version for each in self.shadows]
         return tuple(dict.fromkeys((self.champion, *canaries, *shadows)))
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Every version that scores, in the order of `names`; those of an ensemble in its place."""
+        return tuple(dict.fromkeys(version for name in self.names for version in self.versions_of(name)))
+
+    def versions_of(self, name: str) -> tuple[str, ...]:
+        """Return the versions of an ensemble, or the version of this name."""
+        return self.ensembles[name].versions if name in self.ensembles else (name,)
 
     def __str__(self) -> str:
         """In a few words, such as `2, canary 3 at 1%`."""
         canaries = (f"canary {each.version} at {each.percent:g}%" for each in self.canaries)
         shadows = (f"shadow {each.version} of {each.sample:g}" for each in self.shadows)
-        return ", ".join((self.champion, *canaries, *shadows))
+        ensembles = (f"ensemble {name}: {each}" for name, each in self.ensembles.items())
+        return ", ".join((self.champion, *canaries, *shadows, *ensembles))
 
     def document(self) -> dict[str, Any]:
         """Return the state as plain values, for YAML and JSON."""
-        return self.model_dump(mode="json", exclude={"guards"} if self.guards is None else None)
+        # Earlier versions of scorer do not know these keys.
+        unused = {key for key in ("ensembles", "guards") if not getattr(self, key)}
+        return self.model_dump(mode="json", exclude=unused)
 
 
 AnyForm = TypeVar("AnyForm", bound=BaseModel)
@@ -108,6 +122,7 @@ class _Outline(StrictForm):
     canaries: list[Any] = []
     shadows: list[Any] = []
     guards: Any = None
+    ensembles: dict[str, Any] = {}
 
 
 def read_state(found: object, where: str) -> State:
@@ -121,18 +136,14 @@ def read_state(found: object, where: str) -> State:
         Misconfigured: with everything that is wrong.
     """
     problems: list[Problem] = []
-    values = dict(found) if isinstance(found, Mapping) else found
-    for part in LATER:
-        if isinstance(values, dict) and values.pop(part, None):
-            what = f"'{part}' is not supported by this version of scorer"
-            problems.append(Problem(f"{where}: {part}", what, "remove it, or upgrade scorer on every replica"))
-    outline = fit(_Outline, values, where, problems)
+    outline = fit(_Outline, found, where, problems)
     canaries = _all(Canary, outline.canaries if outline else (), f"{where}: canaries", problems)
     shadows = _all(Shadow, outline.shadows if outline else (), f"{where}: shadows", problems)
-    limits = values.get("guards") if isinstance(values, dict) else None
+    ensembles = _by_name(Ensemble, outline.ensembles if outline else {}, f"{where}: ensembles", problems)
+    limits = outline.guards if outline else None
     guards = None if limits is None else fit(Guards, limits, f"{where}: guards", problems)
     if outline and not problems:
-        state = State(champion=outline.champion, canaries=canaries, shadows=shadows, guards=guards)
+        state = State(champion=outline.champion, canaries=canaries, shadows=shadows, ensembles=ensembles, guards=guards)
         problems += contradictions(state, where)
     if problems or outline is None:
         raise Misconfigured(problems)
@@ -151,7 +162,8 @@ def contradictions(state: State, where: str) -> list[Problem]:
         what = f"version '{version}' has two roles"
         problems.append(Problem(f"{where}: canaries", what, "a version is the champion, or one canary"))
     twice = _repeated([shadow.version for shadow in state.shadows])
-    return [*problems, *(Problem(f"{where}: shadows", f"duplicate version '{version}'") for version in twice)]
+    problems += [Problem(f"{where}: shadows", f"duplicate version '{version}'") for version in twice]
+    return problems + ensemble_problems(state.ensembles, where)
 
 
 def fit(form: type[AnyForm], found: object, where: str, problems: list[Problem]) -> AnyForm | None:
@@ -166,6 +178,13 @@ def fit(form: type[AnyForm], found: object, where: str, problems: list[Problem])
 def _all(form: type[AnyForm], found: Iterable[object], where: str, problems: list[Problem]) -> tuple[AnyForm, ...]:
     fitted = (fit(form, item, f"{where}[{at}]", problems) for at, item in enumerate(found))
     return tuple(item for item in fitted if item is not None)
+
+
+def _by_name(
+    form: type[AnyForm], found: Mapping[str, object], where: str, problems: list[Problem]
+) -> dict[str, AnyForm]:
+    fitted = {name: fit(form, item, f"{where}[{name}]", problems) for name, item in found.items()}
+    return {name: item for name, item in fitted.items() if item is not None}
 
 
 def _problem(fault: Fault, where: str) -> Problem:

@@ -2,11 +2,12 @@
 
 from scorer.scoring.features import Features
 from scorer.scoring.scorer import Arm, BaseScorer, Explain, Prepared, Scorer, Watch, unwatched
-from scorer.scoring.split import Member, SplitScorer, union_of
+from scorer.scoring.split import Blend, Member, SplitScorer, union_of
 
 __all__ = [
     "Arm",
     "BaseScorer",
+    "Blend",
     "Explain",
     "Features",
     "Member",

@@ -105,12 +105,7 @@ class Features:
             The matrix. It rejects rows that lack required features, and rows with an infinity.
         """
         good = good_rows(events)
-        states = np.empty((len(found), events.rows), np.uint8)
-        missing = np.empty((events.rows, len(found)), np.bool_)
-        lookups = np.zeros((len(found), len(Lookup)), np.int64)
-        counts = _Counts(states, missing, lookups)
-        for at, each in enumerate(found):
-            count_outcomes(each.slots, each.results, good, at, counts)
+        states, missing, lookups = count(found, [good] * len(found), events.rows)
         scored, rejected = good, list[Rejected]()
         if lookups[self._refused].any():
             rejected = list(self._without_features(found, states, good))
@@ -149,7 +144,7 @@ def good_rows(events: Events) -> NDArray[np.bool_]:
     return good
 
 
-class _Counts(NamedTuple):
+class Counts(NamedTuple):
     """The look-up results of a batch."""
 
     states: Codes2  # [entities, rows]: a Lookup
@@ -157,8 +152,23 @@ class _Counts(NamedTuple):
     lookups: Ints2  # [entities, Lookup]: how many counted rows had each result
 
 
+def count(found: Sequence[Found], wanted: Sequence[NDArray[np.bool_]], rows: int) -> Counts:
+    """Count the look-up results of a batch.
+
+    Args:
+        found: the result of `look_up` for the batch.
+        wanted: bool [rows] for each entity, the rows to count.
+        rows: how many the batch has.
+    """
+    states, missing = np.empty((len(found), rows), np.uint8), np.empty((rows, len(found)), np.bool_)
+    counts = Counts(states, missing, np.zeros((len(found), len(Lookup)), np.int64))
+    for at, (each, of_entity) in enumerate(zip(found, wanted, strict=True)):
+        count_outcomes(each.slots, each.results, of_entity, at, counts)
+    return counts
+
+
 @entry
-def count_outcomes(slots: Ints32, results: Codes, good: Flags, entity: int, counts: _Counts) -> None:
+def count_outcomes(slots: Ints32, results: Codes, good: Flags, entity: int, counts: Counts) -> None:
     """Note and count the look-up results of one entity by row; a row without a key is MISSING.
 
     Args:

@@ -1,6 +1,7 @@
 """Several versions of a model score one batch, each its own rows; features are looked up once for all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -22,8 +23,9 @@ from scorer.batch import (
 from scorer.errors import ScorerError
 from scorer.model import Booster
 from scorer.plan import Entity, Plan
+from scorer.scoring.combining import Combining
 from scorer.scoring.explained import together
-from scorer.scoring.features import Features, good_rows
+from scorer.scoring.features import Features, count, good_rows
 from scorer.scoring.scorer import Arm, BaseScorer, Explain, Prepared, Watch, of_version, scored_rows, unwatched
 
 CHAMPION = 0  # the index of its arm
@@ -32,7 +34,7 @@ Assign = Callable[[Events], NDArray[np.uint8]]  # returns the index of each row'
 
 
 class Member(NamedTuple):
-    """An arm with what scores for it.
+    """A version with what scores for it; as an arm of its own, or in an ensemble.
 
     arm:      the version and its role.
     plan:     the plan of the version.
@@ -50,12 +52,48 @@ class Member(NamedTuple):
     explain: Explain | None = None
 
 
+class Blend(NamedTuple):
+    """An ensemble as an arm.
+
+    arm:     its name and its role.
+    members: the versions.
+    combine: makes one score of theirs, given in this order.
+    """
+
+    arm: Arm
+    members: tuple[Member, ...]
+    combine: Combining
+
+
+class _Voice(NamedTuple):
+    """A version that scores the rows of an arm."""
+
+    number: int  # of the arm
+    place: int  # among the versions of the arm
+    member: Member
+
+
+class _Group(NamedTuple):
+    """The versions that share a plan, so that one matrix serves all of them."""
+
+    voices: list[_Voice]
+    arms: list[int]  # the numbers of theirs, ascending
+    columns: list[int]  # the plan's entities, among those of all plans
+    paths: frozenset[str]  # the fields of events that the plan uses
+
+    @classmethod
+    def of(cls, voices: list[_Voice], entities: Sequence[Entity]) -> "_Group":
+        plan = voices[0].member.plan
+        columns = [entities.index(shared(each)) for each in plan.entities]
+        return cls(voices, sorted({each.number for each in voices}), columns, frozenset(plan.fields | plan.texts))
+
+
 class SplitScorer(BaseScorer):
     """Scores batches of events with several versions of a model.
 
     Args:
-        members: the arms; the first one is the champion, to which rows belong that no arm can score.
-        assign: chooses the arm of each row.
+        arms: the first one is the champion, to which rows belong that no arm can score.
+        assign: chooses the arm of each row; None if there is one arm.
         union: looks up the entities of all plans, in the order of `union_of`.
         watch: see `BaseScorer`.
         clock: seconds, for the time that each arm takes; by default none is measured.
@@ -63,28 +101,30 @@ class SplitScorer(BaseScorer):
 
     def __init__(
         self,
-        members: Sequence[Member],
-        assign: Assign,
+        arms: Sequence[Member | Blend],
+        assign: Assign | None,
         union: Features,
         watch: Watch = unwatched,
         clock: Callable[[], float] | None = None,
     ) -> None:
         super().__init__(union, watch)
-        self._members, self._assign, self._clock = members, assign, clock
-        entities = union_of([member.plan for member in members])
+        self._arms, self._assign, self._clock = arms, assign, clock
+        voices = [_Voice(*each) for each in _members(arms)]
+        entities = union_of([voice.member.plan for voice in voices])
         self._names = tuple(entity.name for entity in entities)
-        self._columns = [[entities.index(shared(each)) for each in member.plan.entities] for member in members]
-        self._users = np.array([[at in columns for columns in self._columns] for at in range(len(entities))], np.bool_)
-        self._paths = [member.plan.fields | member.plan.texts for member in members]
-        sources = [member.source for member in members]
-        self._groups = [np.flatnonzero([each == source for each in sources]) for source in dict.fromkeys(sources)]
-        booster = members[0].booster
+        self._users = np.zeros((len(entities), len(arms)), np.bool_)
+        for voice in voices:
+            self._users[[entities.index(shared(each)) for each in voice.member.plan.entities], voice.number] = True
+        sources = dict.fromkeys(voice.member.source for voice in voices)
+        self._groups = [_Group.of([each for each in voices if each.member.source == one], entities) for one in sources]
+        booster = voices[0].member.booster
         self._outputs = booster.score(np.empty((0, booster.columns), np.float32)).values.shape[1:]
 
     def prepare(self, events: Events) -> Prepared:
         """Choose the arm of each row, and make the keys of a batch."""
         with self._keys:
-            arms, good = self._assign(events), good_rows(events)
+            good = good_rows(events)
+            arms = self._assign(events) if self._assign else np.zeros(events.rows, np.uint8)
             arms[~good] = 0
             keyed = self._features.keys(events, [good & users[arms] for users in self._users])
             return Prepared(events, keyed, self._features.requests(keyed), arms)
@@ -92,110 +132,131 @@ class SplitScorer(BaseScorer):
     def finish(self, prepared: Prepared, found: tuple[Found, ...], now: float) -> Outcome:
         """See `BaseScorer.finish`."""
         events, arms, good = prepared.events, prepared.arms, good_rows(prepared.events)
-        whole = _Whole.empty(events.rows, len(self._names), self._outputs, len(self._members))
-        rejected = of_version(self._members[0].arm.version, events.rejected)
+        of_arms = [np.flatnonzero(good & (arms == number)) for number in range(len(self._arms))]
+        whole = _Whole.empty(events.rows, of_arms, self._outputs)
+        with self._assemble:
+            counts = count(found, [good & users[arms] for users in self._users], events.rows)
         for group in self._groups:
-            rows = np.flatnonzero(good & np.isin(arms, group)) if len(self._groups) > 1 else np.flatnonzero(good)
-            if len(rows):
-                rejected += self._score_group(group, rows, prepared, found, whole)
+            self._score_group(group, events, found, whole)
+        for number, arm in enumerate(self._arms):
+            if isinstance(arm, Blend) and len(of_arms[number]):
+                self._combine(number, arm, whole)
         matrix = Matrix(
             np.empty((events.rows, 0), np.float32),
-            missing=whole.missing,
-            degraded=bool(whole.lookups[:, Lookup.UNAVAILABLE].any()),
-            lookups=whole.lookups,
+            missing=counts.missing,
+            degraded=bool(counts.lookups[:, Lookup.UNAVAILABLE].any()),
+            lookups=counts.lookups,
         )
+        rejected = [*of_version(self._arms[0].arm.version, events.rejected), *whole.rejected.values()]
         rows = scored_rows(events.rows, rejected)
         predictions = self._predictions(prepared, rows, matrix, whole, now)
         seconds = whole.seconds.tolist() if self._clock else ()
         return Outcome(predictions, rejected, matrix, found, len(events.rejected), seconds)
 
-    def _score_group(
-        self,
-        group: NDArray[np.intp],
-        rows: NDArray[np.int64],
-        prepared: Prepared,
-        found: Sequence[Found],
-        whole: "_Whole",
-    ) -> list[Rejected]:
-        """Score the rows of the arms that share a plan, those of each arm in one call; return the rejected rows.
+    def _score_group(self, group: _Group, events: Events, found: Sequence[Found], whole: "_Whole") -> None:
+        """Score the rows of the arms that share a plan, those of each version in one call.
 
         Args:
-            group: the numbers of the arms.
-            rows: the rows that belong to them.
-            prepared: the batch.
+            group: the versions with this plan.
+            events: the batch.
             found: the result of `look_up` for it.
             whole: output, the results of the rows.
         """
-        arms, columns, began = prepared.arms[rows], self._columns[group[0]], self._now()
+        rows = _merged([whole.of_arms[number] for number in group.arms])
+        if not len(rows):
+            return None
+        began = self._now()
         try:
-            part = self._assembled(group, rows, prepared, found)
+            part = self._assembled(group, rows, events, found)
         except Exception as error:
-            if CHAMPION in group:
+            if CHAMPION in group.arms:
                 raise
-            return [self._raised(error, int(row), int(arm)) for row, arm in zip(rows, arms, strict=True)]
-        whole.missing[rows[:, np.newaxis], columns] = part.matrix.missing
-        whole.lookups[columns] += part.matrix.lookups
+            return self._reject(group.arms, error, whole)
         each_row = (self._now() - began) / len(rows)
-        refused = [
-            replace(each, row=int(rows[each.row]), version=self._members[arms[each.row]].arm.version)
-            for each in part.matrix.rejected
-        ]
-        with self._score:
-            for number in group.tolist():
-                chosen = np.flatnonzero(arms == number)
-                if len(chosen):
-                    began = self._now()
-                    refused += self._score_arm(number, chosen, part, {each.row for each in refused}, whole)
-                    whole.seconds[number] += len(chosen) * each_row + self._now() - began
-        return refused
+        for number in group.arms:
+            whole.seconds[number] += len(whole.of_arms[number]) * each_row
+        for voice in group.voices:
+            if len(whole.of_arms[voice.number]):
+                with self._timed(voice.number, whole):
+                    self._score_rows(voice, part, whole)
+        return None
 
-    def _assembled(
-        self, group: NDArray[np.intp], rows: NDArray[np.int64], prepared: Prepared, found: Sequence[Found]
-    ) -> "_Part":
-        """Return the rows of arms that share a plan, with their matrix."""
-        events, columns = prepared.events, self._columns[group[0]]
+    def _assembled(self, group: _Group, rows: NDArray[np.int64], events: Events, found: Sequence[Found]) -> "_Part":
+        """Return the rows of versions that share a plan, with their matrix."""
         with self._assemble:
             if len(rows) == events.rows:
-                mine, lines = events, [found[column] for column in columns]
+                mine, lines = events, [found[column] for column in group.columns]
             else:
-                mine = events.take(rows, self._paths[group[0]])
-                lines = [found[column].take(rows) for column in columns]
-            return _Part(rows, mine, self._members[group[0]].features.assemble(mine, lines))
+                mine = events.take(rows, group.paths)
+                lines = [found[column].take(rows) for column in group.columns]
+            return _Part(rows, mine, group.voices[0].member.features.assemble(mine, lines))
 
-    def _score_arm(
-        self, number: int, chosen: NDArray[np.intp], part: "_Part", refused: set[int], whole: "_Whole"
-    ) -> list[Rejected]:
-        """Score the rows of one arm in one call, and return those that it rejects.
+    def _score_rows(self, voice: _Voice, part: "_Part", whole: "_Whole") -> None:
+        """Score the rows of an arm with one version.
 
-        An arm that raises rejects all its rows, so that a broken canary does not end the replica; but for the champion,
-        without which nothing can be scored.
+        If it raises, all rows of the arm are rejected, so that a broken canary does not end the replica; but for the
+        champion, without which nothing can be scored.
 
         Args:
-            number: the arm.
-            chosen: its rows of the part.
-            part: the rows of all arms of its plan.
-            refused: rows of the batch that are rejected already.
+            voice: the version.
+            part: the rows of the versions with this plan.
             whole: output, the results of the rows.
         """
-        member, rows = self._members[number], part.rows
-        mine = rows[chosen]
         try:
-            scores = member.booster.score(part.matrix.values[chosen])
-            whole.scores[mine] = scores.values
-            rejected = [replace(each, row=int(mine[each.row]), version=member.arm.version) for each in scores.rejected]
-            if member.explain:
-                kept = chosen[~np.isin(mine, [*refused, *(each.row for each in rejected)])]
-                if explained := member.explain(part.events, part.matrix, Scores(whole.scores[rows]), kept):
-                    whole.explained.append((rows, explained))
+            self._score_part(voice, part, whole)
         except Exception as error:
-            if number == CHAMPION:
+            if voice.number == CHAMPION:
                 raise
-            return [self._raised(error, row, number) for row in mine.tolist() if row not in refused]
-        return rejected
+            self._reject([voice.number], error, whole)
 
-    def _raised(self, error: Exception, row: int, number: int) -> Rejected:
+    def _score_part(self, voice: _Voice, part: "_Part", whole: "_Whole") -> None:
+        arm, of_arm, rows = self._arms[voice.number], whole.of_arms[voice.number], part.rows
+        chosen = np.searchsorted(rows, of_arm)
+        scores = voice.member.booster.score(part.matrix.values[chosen])
+        refused = [replace(each, row=int(rows[each.row])) for each in part.matrix.rejected]
+        refused += [replace(each, row=int(of_arm[each.row])) for each in scores.rejected]
+        if isinstance(arm, Blend):
+            refused = [replace(each, detail=f"version {voice.member.arm.version}: {each.detail}") for each in refused]
+            whole.parts[voice.number, voice.place] = scores.values
+        else:
+            whole.scores[of_arm] = scores.values
+        if refused:
+            mine = set(of_arm.tolist())
+            for each in of_version(arm.arm.version, (each for each in refused if each.row in mine)):
+                whole.rejected.setdefault(each.row, each)
+        if explain := voice.member.explain:
+            kept = chosen[~np.isin(of_arm, list(whole.rejected))] if whole.rejected else chosen
+            if explained := explain(part.events, part.matrix, Scores(whole.scores[rows]), kept):
+                whole.explained.append((rows, explained))
+
+    def _combine(self, number: int, arm: Blend, whole: "_Whole") -> None:
+        """Combine the scores of an ensemble, unless one of its versions could not score."""
+        parts = [whole.parts[number, place] for place in range(len(arm.members)) if (number, place) in whole.parts]
+        if len(parts) < len(arm.members):
+            return
+        with self._timed(number, whole):
+            try:
+                whole.scores[whole.of_arms[number]] = arm.combine(parts)
+            except Exception as error:
+                if number == CHAMPION:
+                    raise
+                self._reject([number], error, whole)
+
+    def _reject(self, arms: Sequence[int], error: Exception, whole: "_Whole") -> None:
+        """Reject all rows of arms whose version raised."""
         detail = f"the version cannot score: {error if isinstance(error, ScorerError) else repr(error)}"
-        return Rejected(row, Reason.MODEL_ERROR, detail, self._members[number].arm.version)
+        for number in arms:
+            version = self._arms[number].arm.version
+            for row in whole.of_arms[number].tolist():
+                whole.rejected.setdefault(row, Rejected(row, Reason.MODEL_ERROR, detail, version))
+
+    @contextmanager
+    def _timed(self, number: int, whole: "_Whole") -> Iterator[None]:
+        """Add the time of a block to that of an arm."""
+        began = self._now()
+        with self._score:
+            yield
+        whole.seconds[number] += self._now() - began
 
     def _now(self) -> float:
         return self._clock() if self._clock else 0.0
@@ -210,8 +271,8 @@ class SplitScorer(BaseScorer):
             id_starts=events.id_starts,
             id_ends=events.id_ends,
             scores=whole.scores,
-            model=self._members[0].arm.model,
-            arms=tuple((member.arm.version, member.arm.name) for member in self._members),
+            model=self._arms[0].arm.model,
+            arms=tuple((each.arm.version, each.arm.name) for each in self._arms),
             arm=prepared.arms,
             entities=self._names,
             missing=matrix.missing,
@@ -224,7 +285,7 @@ class SplitScorer(BaseScorer):
 
 
 class _Part(NamedTuple):
-    """The rows of the arms that share a plan."""
+    """The rows of the versions that share a plan."""
 
     rows: NDArray[np.int64]  # of the batch
     events: Events
@@ -234,16 +295,28 @@ class _Part(NamedTuple):
 class _Whole(NamedTuple):
     """The results of all arms."""
 
+    of_arms: list[NDArray[np.int64]]  # [arms]: the rows of each, ascending
     scores: NDArray[np.float32]  # [rows] or [rows, outputs]
-    missing: NDArray[np.bool_]  # [rows, entities]
-    lookups: NDArray[np.int64]  # [entities, Lookup]
-    explained: list[tuple[NDArray[np.int64], Explanations]]  # of each arm that explained some: its rows
+    parts: dict[tuple[int, int], NDArray[np.float32]]  # of an ensemble: by arm and place, the scores of the arm's rows
+    rejected: dict[int, Rejected]  # by row; of an ensemble, as the first of its versions says
+    explained: list[tuple[NDArray[np.int64], Explanations]]  # of each version that explained some: its rows
     seconds: NDArray[np.float64]  # [arms]
 
     @classmethod
-    def empty(cls, rows: int, entities: int, outputs: tuple[int, ...], arms: int) -> "_Whole":
-        missing, lookups = np.zeros((rows, entities), np.bool_), np.zeros((entities, len(Lookup)), np.int64)
-        return cls(np.full((rows, *outputs), np.nan, np.float32), missing, lookups, [], np.zeros(arms))
+    def empty(cls, rows: int, of_arms: list[NDArray[np.int64]], outputs: tuple[int, ...]) -> "_Whole":
+        return cls(of_arms, np.full((rows, *outputs), np.nan, np.float32), {}, {}, [], np.zeros(len(of_arms)))
+
+
+def _members(arms: Sequence[Member | Blend]) -> Iterator[tuple[int, int, Member]]:
+    """Yield every version with the number of its arm, and its place there."""
+    for number, arm in enumerate(arms):
+        for place, member in enumerate(arm.members if isinstance(arm, Blend) else (arm,)):
+            yield number, place, member
+
+
+def _merged(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return rows that are ascending in each part as one ascending array."""
+    return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts), kind="stable")
 
 
 def shared(entity: Entity) -> Entity:

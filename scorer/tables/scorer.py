@@ -6,8 +6,8 @@ from time import time
 import pyarrow as pa
 
 from scorer.batch import Outcome
+from scorer.ensemble import Candidate
 from scorer.scoring import BaseScorer
-from scorer.serving import Serving
 from scorer.tables.events import TableEvents
 
 
@@ -15,8 +15,8 @@ class TableScorer:
     """Scores Arrow batches with one schema, with the parts of a replica: each row gets the score of that event.
 
     Args:
-        serving: the model and the schema of the events.
-        scorer: scores events of this model.
+        serving: the model, or several as one, and the schema of the events.
+        scorer: scores its events.
         found: the schema of the batches.
         where: their name, for errors.
 
@@ -27,7 +27,7 @@ class TableScorer:
         Misconfigured: with every column that is missing, or cannot hold values of its field.
     """
 
-    def __init__(self, serving: Serving, scorer: BaseScorer, found: pa.Schema, where: str) -> None:
+    def __init__(self, serving: Candidate, scorer: BaseScorer, found: pa.Schema, where: str) -> None:
         self._events = TableEvents(serving.schema.record, serving.wanted(), found, where)
         self._scorer, self.absent = scorer, tuple(self._events.absent)
 

@@ -61,6 +61,12 @@ def scores_of(world: World, version: str, numbers: list[int]) -> list[float]:
     return cast("list[float]", booster.predict(xgboost.DMatrix(matrix, feature_names=names)).tolist())
 
 
+def blended(world: World, numbers: list[int]) -> list[float]:
+    """Return the offline scores of events by the ensemble of versions 1 and 3."""
+    one, three = (np.array(scores_of(world, version, numbers)) for version in ("1", "3"))
+    return cast("list[float]", ((0.7 * one + 0.3 * three) / (0.7 + 0.3)).astype(np.float32).tolist())
+
+
 def verified(world: World) -> Predictions:
     """Check that each event has one prediction, with the score of the version that it names; return them."""
     ledger = world.ledger()
@@ -70,10 +76,15 @@ def verified(world: World) -> Predictions:
     found = {place: copies[0] for place, copies in ledger.predictions.items()}
     for version in {str(each["version"]) for each in found.values()}:
         places = [place for place, each in found.items() if each["version"] == version]
-        expected = scores_of(world, version, [cast("int", world.sent[place]) for place in places])
+        numbers = [cast("int", world.sent[place]) for place in places]
+        expected = blended(world, numbers) if version == "blend" else scores_of(world, version, numbers)
         assert [found[place]["score"] for place in places] == expected, f"not the scores of version {version}"
         for place in places:
-            lacks = [] if int(version) % 3 == 0 or known(cast("int", world.sent[place])) else ["card"]
+            lacks = (
+                []
+                if (version.isdigit() and int(version) % 3 == 0) or known(cast("int", world.sent[place]))
+                else ["card"]
+            )
             assert found[place]["missing"] == lacks
     return found
 
@@ -228,6 +239,34 @@ def test_a_shadow_scores_for_its_own_topic_alone(make_world: MakeWorld) -> None:
     numbers = [cast("int", world.sent[each["source_partition"], each["source_offset"]]) for each in shadows]
     assert sorted(numbers) == list(range(1_000))
     assert [each["score"] for each in shadows] == scores_of(world, "2", numbers)
+
+
+def test_an_ensemble_scores_like_a_version_with_the_bits_of_its_members(make_world: MakeWorld) -> None:
+    world = made(make_world, "at-least-once", {"kafka__control_topic": "set"})
+    add_versions(world, 3)
+    shadow_topic = f"{world.group}.shadow"
+    configure(world, "predictions", shadow_topic=shadow_topic)
+    assert main(["topics", "-c", str(world.folder / "scorer.yaml"), "--create"]) == 0
+    models(world, "ensemble", "blend", "--versions", "1,3", "--weights", "0.7,0.3")
+    models(world, "canary", "blend", "--percent", "50")
+    models(world, "shadow", "blend")
+    world.send(range(600))
+    replica = world.start()
+    world.wait_committed()
+    world.until(lambda: sum(world.ends(shadow_topic).values()) >= 600, "the shadow's predictions")
+    with changing(world) as change:
+        wait_served(world, change("promote", "blend"), 1)
+    assert world.stop(replica) == 0
+    world.send(range(600, 1_000))
+    replica = world.start()  # with an ensemble as its champion
+    world.wait_committed()
+    assert world.stop(replica) == 0
+    seen = Counter((each["version"], each["arm"]) for each in verified(world).values())
+    assert seen.keys() == {("1", "champion"), ("blend", "canary"), ("blend", "champion")}
+    shadows = [decoded(message) for message in world.read(shadow_topic)]
+    numbers = [cast("int", world.sent[each["source_partition"], each["source_offset"]]) for each in shadows]
+    assert {(each["version"], each["arm"]) for each in shadows} == {("blend", "shadow")}
+    assert [each["score"] for each in shadows] == blended(world, numbers)
 
 
 @pytest.mark.prove

@@ -51,6 +51,10 @@ def test_every_command_of_the_page_works(tmp_path: Path, kafka: Kafka) -> None:
         "1",
         "1, canary 2 at 25%, shadow 2 of 0.5",
         "1, shadow 2 of 0.5",
+        "1, shadow 2 of 0.5, ensemble both: mean of 1 (0.7) and 2 (0.3)",
+        "1, canary both at 5%, shadow 2 of 0.5, ensemble both: mean of 1 (0.7) and 2 (0.3)",
+        "1, shadow 2 of 0.5, ensemble both: mean of 1 (0.7) and 2 (0.3)",
+        "1, shadow 2 of 0.5",
         "1, shadow 2 of 0.5, guards psi 0.5",
     ]
     assert history["changes"][1]["why"] == "first look"
@@ -59,4 +63,4 @@ def test_every_command_of_the_page_works(tmp_path: Path, kafka: Kafka) -> None:
 def test_the_state_on_the_page_is_one() -> None:
     (text,) = re.findall(r"^```yaml\n(champion.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     state = read_state(yaml.safe_load(text), "page")
-    assert str(state) == "1, canary 2 at 1%, shadow 3 of 0.1"
+    assert str(state) == "1, canary 2 at 1%, shadow 3 of 0.1, ensemble both: mean of 1 (0.7) and 2 (0.3)"

@@ -8,17 +8,23 @@ from hypothesis import strategies as st
 
 from scorer import rollout
 from scorer.errors import Misconfigured
-from scorer.rollout import Canary, Change, Guards, Held, Log, Shadow, State, Window
+from scorer.rollout import Canary, Change, Ensemble, Guards, Held, Log, Shadow, State, Window
 from scorer.rollout.changes import champions, promote, restored
 from scorer.rollout.file import read_file, write_file
 from scorer.rollout.history import read_change
 from scorer.rollout.state import read_state
 
 VERSIONS = st.sampled_from(["1", "2", "3", "1e3", "no", "über 4"])
+ENSEMBLES = st.sampled_from(["both", "x: y"])
+NAMES = st.one_of(VERSIONS, ENSEMBLES)
 COMMANDS = st.one_of(
-    st.tuples(st.just("promote"), VERSIONS),
-    st.tuples(st.just("canary"), VERSIONS, st.integers(0, 10_000).map(lambda hundredths: hundredths / 100)),
-    st.tuples(st.just("shadow"), VERSIONS, st.sampled_from([0.0, 0.25, 1.0])),
+    st.tuples(st.just("promote"), NAMES),
+    st.tuples(st.just("canary"), NAMES, st.integers(0, 10_000).map(lambda hundredths: hundredths / 100)),
+    st.tuples(st.just("shadow"), NAMES, st.sampled_from([0.0, 0.25, 1.0])),
+    st.tuples(
+        st.just("ensemble"), ENSEMBLES, st.lists(VERSIONS, min_size=2, max_size=3), st.sampled_from(["mean", "rank"])
+    ),
+    st.tuples(st.just("disband"), ENSEMBLES),
     st.tuples(st.just("rollback")),
 )
 FIRST = State(champion="1")
@@ -111,6 +117,51 @@ def test_a_revision_is_restored_exactly() -> None:
         restored(desk.held.history, 3)
 
 
+def test_an_ensemble_is_used_like_a_version_and_never_changes() -> None:
+    desk = Desk()
+    assert desk.do("ensemble", "both", ["2", "3"], "mean", [0.7, 0.3])
+    assert str(desk.state) == "1, ensemble both: mean of 2 (0.7) and 3 (0.3)"
+    versions = [desk.state.versions]
+    assert desk.do("canary", "both", 1.0)
+    versions.append(desk.state.versions)
+    assert versions == [("1",), ("1", "2", "3")], "without a role, nothing of it is loaded"
+    assert desk.do("promote", "both")
+    assert (desk.state.champion, desk.state.versions) == ("both", ("2", "3"))
+    assert not desk.do("ensemble", "both", ["2", "4"]), "it would mean two things in predictions"
+    assert not desk.do("disband", "both"), "it scores events"
+    assert desk.do("promote", "4")
+    assert desk.do("disband", "both")
+    assert desk.state == State(champion="4")
+    assert desk.do("rollback")
+    assert desk.state.versions == ("2", "3"), "the ensemble that was removed is there again"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (
+            ("ensemble", "both", ["2", "9"]),
+            "there is an ensemble 'both' already: mean of 2 and 3; an ensemble does not",
+        ),
+        (("ensemble", "more", ["2", "both"]), "models ensemble: ensembles[more]: 'both' is an ensemble"),
+        (("ensemble", "one", ["2"]), "versions"),
+        (("disband", "none"), "models ensemble: there is no ensemble 'none'; ensembles: both"),
+        (("disband", "both"), "'both' scores events: the state is 1, shadow both of 1"),
+    ],
+)
+def test_impossible_ensembles_are_refused(command: tuple[str, ...], words: str) -> None:
+    action, *rest = command
+    both = Ensemble(versions=("2", "3"))
+    state = State(champion="1", shadows=(Shadow(version="both"),), ensembles={"both": both})
+    with pytest.raises(Misconfigured) as refused:
+        getattr(rollout, action)(state, *rest)
+    assert words in str(refused.value)
+
+
+def test_a_state_without_ensembles_can_be_read_by_an_earlier_version() -> None:
+    assert "ensembles" not in FIRST.document()
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [
@@ -133,14 +184,27 @@ def test_impossible_options_are_refused(command: tuple[str, ...], words: str) ->
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        ({}, "r.yaml: the key 'champion' is missing; expected keys: champion, canaries, shadows"),
+        ({}, "r.yaml: the key 'champion' is missing; expected keys: champion, canaries, shadows, ensembles"),
         ({"champion": 2}, "r.yaml: champion: found 2; expected text, in quotes if it looks like something else"),
         ({"champoin": "2"}, "unknown key 'champoin'; did you mean 'champion'?"),
         (
             {"champion": "1", "guards": {"pis": 1}},
             "r.yaml: guards: pis: unknown key 'pis'; did you mean 'psi'?",
         ),
-        ({"champion": "1", "ensembles": {"a": {}}}, "'ensembles' is not supported by this version of scorer"),
+        ({"champion": "1", "ensembles": {"a": {}}}, "r.yaml: ensembles[a]: the key 'versions' is missing"),
+        ({"champion": "1", "ensembles": {"a": {"versions": ["2"]}}}, "r.yaml: ensembles[a].versions: found ['2']"),
+        ({"champion": "1", "ensembles": {"a": {"versions": ["2", 3]}}}, "r.yaml: ensembles[a].versions.1: found 3"),
+        ({"champion": "1", "ensembles": {"a": {"versions": ["2", "2"]}}}, "ensembles[a]: a version is named twice"),
+        (
+            {"champion": "1", "ensembles": {"a": {"versions": ["2", "3"], "weights": [1.0]}}},
+            "r.yaml: ensembles[a]: 1 weights for 2 versions; expected one for each version, or none",
+        ),
+        ({"champion": "1", "ensembles": {"a": {"versions": ["2", "3"], "weights": [1, 0]}}}, "[a].weights.1: found 0"),
+        ({"champion": "1", "ensembles": {"a": {"versions": ["2", "3"], "combine": "max"}}}, "[a].combine: found 'max'"),
+        (
+            {"champion": "1", "ensembles": {"a": {"versions": ["2", "3"]}, "b": {"versions": ["2", "a"]}}},
+            "r.yaml: ensembles[b]: 'a' is an ensemble; expected versions",
+        ),
         (
             {"champion": "1", "canaries": [{"version": "2", "percnt": 1.0, "salt": "2"}]},
             "r.yaml: canaries[0].percnt: unknown key 'percnt'; did you mean 'percent'?",

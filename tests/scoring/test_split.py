@@ -1,6 +1,6 @@
 """Several arms in one batch: each row has the score, the rejections and the look-ups of its own version."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scorer.batch import NO_COLUMN, NO_SLOT, Events, Lookup, Outcome, Predictions, Reason, Rejected
+from scorer.batch import NO_COLUMN, NO_SLOT, Events, Lookup, Outcome, Predictions, Reason, Rejected, Scores
 from scorer.errors import Fatal
 from scorer.model import Booster
 from scorer.plan import Plan
-from scorer.scoring import Arm, Features, Member, Scorer, SplitScorer, union_of
+from scorer.scoring import Arm, Blend, Features, Member, Scorer, SplitScorer, union_of
+from scorer.scoring.combining import Mean
 from scorer.scoring.explaining import Explaining
 from scorer.settings import When
 from tests.scoring.batches import FIELDS, Row, Table, events
@@ -59,21 +60,30 @@ def table() -> Table:
     return Table({"plane": planes, "airport": {b"airport:JFK": {"runways": 4.0}}})
 
 
-def split(assigned: list[int], store: Table, clock: Callable[[], float] | None = None, **broken: Any) -> SplitScorer:
+def members(**broken: Any) -> list[Member]:
     def unused(*_: object) -> list[object]:
         raise AssertionError
 
-    members = [
+    made = [
         Member(arm, plan, Features(plan, FIELDS, unused, "impute", "wait"), booster, text.encode(), explain)  # type: ignore[arg-type]  # never called
         for arm, plan, booster, text, explain in zip(ARMS, READ, BOOSTERS, PLANS, EXPLAIN, strict=True)
     ]
-    members[1:3] = [member._replace(**broken) for member in members[1:3]]  # versions 2 and 3, each with its own plan
+    made[1:3] = [member._replace(**broken) for member in made[1:3]]  # versions 2 and 3, each with its own plan
+    return made
+
+
+def split(
+    assigned: list[int],
+    store: Table,
+    arms: Sequence[Member | Blend] | None = None,
+    clock: Callable[[], float] | None = None,
+) -> SplitScorer:
     union = Features(Plan("all", union_of(READ), ()), FIELDS, store.fetch, "impute", "wait")
 
     def assign(_: Events) -> NDArray[np.uint8]:
         return np.array(assigned, np.uint8)
 
-    return SplitScorer(members, assign, union, clock=clock)
+    return SplitScorer(members() if arms is None else arms, assign, union, clock=clock)
 
 
 def alone(number: int, batch: Events, store: Table) -> Outcome:
@@ -179,7 +189,7 @@ def test_a_canary_that_raises_rejects_its_own_rows_and_disturbs_no_other(
     rows[4] = {"origin": "JFK", "fare": 1.0, "distance": float("inf")}  # version 3 rejects it by itself
     assigned = [0, 1, 2, 3, 2]
     whole = split(assigned, table()).score(events(rows), 1.5).predictions
-    outcome = split(assigned, table(), None, **{part: Broken(error)}).score(events(rows), 1.5)
+    outcome = split(assigned, table(), members(**{part: Broken(error)})).score(events(rows), 1.5)
     by_row = {each.row: each for each in outcome.rejected}
     shares_the_plan = [3] if part == "features" else []  # with version 2, so that it has no matrix either
     assert sorted(by_row) == [1, 2, *shares_the_plan, 4]
@@ -194,8 +204,17 @@ def test_a_canary_that_raises_rejects_its_own_rows_and_disturbs_no_other(
 
 def test_a_champion_that_raises_is_an_error() -> None:
     rows: list[Row | None] = [{"tailnum": "N1", "fare": 1.0}]
-    scorer = split([0], table())
-    scorer._members[0] = scorer._members[0]._replace(booster=Broken(ValueError("no")))  # type: ignore[index,arg-type]
+
+    class Raises:
+        columns = 2
+
+        def score(self, matrix: NDArray[np.float32]) -> Scores:
+            if len(matrix):
+                raise ValueError("no")
+            return Scores(np.empty(0, np.float32))  # asked for the number of scores, before there are rows
+
+    champion, *others = members()
+    scorer = split([0], table(), [champion._replace(booster=Raises()), *others])  # type: ignore[arg-type]  # as above
     with pytest.raises(ValueError, match="no"):
         scorer.score(events(rows), 1.5)
 
@@ -204,7 +223,7 @@ def test_each_arm_has_its_own_time_and_that_of_its_plan_by_its_rows() -> None:
     """The clock advances by a second at each look: a plan takes one, and so does each arm."""
     rows: list[Row | None] = [{"tailnum": "N1", "origin": "JFK", "fare": 1.0, "distance": 2.0}] * 4
     ticks = count()
-    outcome = split([0, 1, 3, 3], table(), lambda: float(next(ticks))).score(events(rows), 1.5)
+    outcome = split([0, 1, 3, 3], table(), clock=lambda: float(next(ticks))).score(events(rows), 1.5)
     assert outcome.seconds == pytest.approx([2.0, 1 + 1 / 3, 0.0, 1 + 2 / 3])
     assert split([0, 1, 3, 3], table()).score(events(rows), 1.5).seconds == ()
 
@@ -212,3 +231,70 @@ def test_each_arm_has_its_own_time_and_that_of_its_plan_by_its_rows() -> None:
 def test_what_cannot_be_decoded_comes_first_among_the_rejected() -> None:
     outcome = split([0, 1, 2], table()).score(events([None, {"fare": 1.0}, None]), 1.5)
     assert [each.row for each in outcome.rejected[: outcome.undecoded]] == [0, 2]
+
+
+@given(st.lists(st.tuples(ROWS, st.integers(0, 1)), max_size=12))
+def test_an_ensemble_gives_each_row_the_mean_of_what_its_versions_give_alone(
+    drawn: list[tuple[Row | None, int]],
+) -> None:
+    """Of four versions the first is a canary too, and the ensemble of all is the champion."""
+    rows, assigned = [row for row, _ in drawn], [arm for _, arm in drawn]
+    weights = [0.7, 0.1, 0.15, 0.05]
+    batch, store = events(rows), table()
+    unexplained = tuple(each._replace(explain=None) for each in members())
+    ensemble = Blend(Arm("delays", "blend", "champion", ("plane", "airport")), unexplained, Mean(weights).combine)
+    outcome = split(assigned, store, [ensemble, members()[0]]).score(batch, 1.5)
+    assert len(store.asked) <= 1, "one look-up for all versions"
+    each_alone = [alone(number, batch, table()) for number in range(4)]
+    found, rejected = outcome.predictions, {each.row: each for each in outcome.rejected}
+    assert len(rejected) == len(outcome.rejected), "one reason for each row"
+    assert sorted([*found.rows.tolist(), *rejected]) == list(range(len(rows)))
+    for row, (values, arm) in enumerate(drawn):
+        refusals = [each for one in each_alone for each in one.rejected if each.row == row]
+        if values is None or arm == 0:
+            assert found.arms[found.arm[row]] == ("blend", "champion")
+            assert (row in rejected) == bool(refusals)
+            if refusals:
+                assert rejected[row].version == "blend"
+                assert refusals[0].detail in rejected[row].detail
+                continue
+            parts = [np.float64(one.predictions.scores[row]) for one in each_alone]
+            total = weights[0] * parts[0] + weights[1] * parts[1] + weights[2] * parts[2] + weights[3] * parts[3]
+            expected = np.float32(total / (weights[0] + weights[1] + weights[2] + weights[3]))
+            assert found.scores[row].tobytes() == expected.tobytes()
+            assert explanation(found, row) is None
+            gone = {name for name, gone in zip(found.entities, found.missing[row], strict=True) if gone}
+            assert gone == {name for one in each_alone for name in missing_of(one.predictions, row)}
+        elif row not in rejected:
+            assert found.scores[row].tobytes() == each_alone[0].predictions.scores[row].tobytes()
+    good = sum(values is not None for values in rows)
+    assert outcome.matrix.lookups[found.entities.index("plane")].sum() == good, "a look-up is counted once"
+
+
+def missing_of(found: Predictions, row: int) -> set[str]:
+    return {name for name, gone in zip(found.entities, found.missing[row], strict=True) if gone}
+
+
+def test_an_ensemble_alone_needs_nobody_to_assign_rows() -> None:
+    ensemble = Blend(Arm("delays", "blend", "shadow", ()), tuple(members()[:2]), Mean([1.0, 1.0]).combine)
+    union = Features(Plan("all", union_of(READ[:2]), ()), FIELDS, table().fetch, "impute", "wait")
+    rows: list[Row | None] = [{"tailnum": "N1", "origin": "JFK", "fare": 1.0}, None]
+    outcome = SplitScorer([ensemble], None, union).score(events(rows), 1.5)
+    assert outcome.predictions.rows.tolist() == [0]
+    assert outcome.predictions.arms == (("blend", "shadow"),)
+
+
+def test_a_row_that_a_booster_refuses_is_named_with_the_version() -> None:
+    class Refuses:
+        columns = 2
+
+        def score(self, matrix: NDArray[np.float32]) -> Scores:
+            refused = [Rejected(row, Reason.MODEL_ERROR, "no") for row in np.flatnonzero(matrix[:, 0] > 2).tolist()]
+            return Scores(np.ones(len(matrix), np.float32), refused)
+
+    one, two = members()[0], members()[2]._replace(booster=Refuses())  # type: ignore[arg-type]  # all that is used of it
+    rows: list[Row | None] = [{"distance": 1.0, "fare": 1.0}, {"distance": 3.0, "fare": 1.0}, {"distance": 9.0}]
+    ensemble = Blend(Arm("delays", "blend", "canary", ()), (one, two), Mean([1.0, 1.0]).combine)
+    union = Features(Plan("all", union_of([READ[0], READ[2]]), ()), FIELDS, table().fetch, "impute", "wait")
+    outcome = SplitScorer([one, ensemble], lambda _: np.array([1, 0, 1], np.uint8), union).score(events(rows), 1.5)
+    assert [(each.row, each.version, each.detail) for each in outcome.rejected] == [(2, "blend", "version 3: no")]

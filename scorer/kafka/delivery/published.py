@@ -1,6 +1,7 @@
 """A published batch, which can find and rebuild the write of each of its rows."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from confluent_kafka import KafkaError, Message
@@ -74,7 +75,8 @@ class Published:
         return int(self.payloads.rows[int(np.searchsorted(ends, at, "right"))])
 
     def reject(self, rejected: Rejected) -> None:
-        """Replace the prediction of a row by a dead letter."""
+        """Replace the prediction of a row by a dead letter, which names the version that scored it."""
+        rejected = replace(rejected, version=rejected.version or self.payloads.version(rejected.row))
         self._rejected[rejected.row] = rejected
         self.batch.unwritable.append(rejected)
         self.payloads = _without(self.payloads, rejected.row)
@@ -110,4 +112,4 @@ def _without(payloads: Payloads, row: int) -> Payloads:
     ends = np.delete(payloads.ends, at)
     ends[at:] -= end - start
     data = payloads.data[:start] + payloads.data[end:]
-    return Payloads(np.delete(payloads.rows, at), data, ends, payloads.ordinary)
+    return replace(payloads, rows=np.delete(payloads.rows, at), data=data, ends=ends)
