@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scorer.batch import Reason, Rejected
@@ -73,7 +73,6 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=200)
 @given(STEPS)
 def test_each_event_counts_once_though_replicas_tell_and_read_at_any_time(steps: list[tuple[int, str, int]]) -> None:
     tallies = [Tally(f"r{number}") for number in range(3)]
