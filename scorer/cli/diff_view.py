@@ -17,7 +17,7 @@ WIDTH = 20  # characters of a bar on a terminal
 SHOWN = 12  # columns whose importance is drawn
 _STYLES = ("cyan", "yellow")  # of the versions, on a terminal
 _COLOURS = ("#2a9d8f", "#e9a23b")  # and in a picture
-_LABEL, _BAR, _LINE, _LEGEND = 200, 480, 26, 24  # pixels of the lines of a picture
+_CHARACTER, _BAR, _LINE, _LEGEND = 8, 480, 26, 24  # pixels of the parts of a picture
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
 
 
@@ -67,7 +67,7 @@ def _facts(answer: Answer, names: Sequence[str]) -> Iterator[Text]:
     """Yield a table of what describes the models; what differs is highlighted."""
     before, after = answer["before"], answer["after"]
     facts = [name for name in before if name != "version"]
-    rows = [(name.replace("_", " "), f"{before[name]}", f"{after[name]}") for name in facts]
+    rows = [(name.replace("_", " "), before[name], after[name]) for name in facts]
     head, *lines = aligned(("", *names), rows)
     yield Text(f"  {head}", "dim")
     for name, line in zip(facts, lines, strict=True):
@@ -86,15 +86,19 @@ def _plan(changes: Sequence[Answer]) -> Iterator[Text]:
 def _said(each: Answer) -> str:
     if each["kind"] == "order":
         return "those that both have are in another order"
-    before, after = (_flow(each[side]) for side in ("before", "after"))
-    return f"{before} is now {after}" if each["change"] == "changed" else before or after
+    if each["change"] != "changed":
+        return _flow(each["before"] or each["after"])
+    before, after = each["before"], each["after"]
+    keys = dict.fromkeys([*before, *after])
+    return "; ".join(f"{key}: {_flow(before.get(key))} is now {_flow(after.get(key))}" for key in keys)
 
 
-def _flow(words: Answer | None) -> str:
-    """Return a part of a plan on one line, as a plan has it."""
+def _flow(words: object) -> str:
+    """Return a part of a plan on one line, as a plan has it; `none` for a key that is not there."""
     if words is None:
-        return ""
-    return yaml.safe_dump(words, default_flow_style=True, sort_keys=False, width=10**9, allow_unicode=True).strip()
+        return "none"
+    text = yaml.safe_dump(words, default_flow_style=True, sort_keys=False, width=10**9, allow_unicode=True)
+    return text.removesuffix("...\n").strip()
 
 
 def _important(answer: Answer) -> list[Row]:
@@ -140,16 +144,20 @@ def _scores(answer: Answer, names: Sequence[str], block: str) -> Iterator[Text]:
         if output["events"]:
             yield from _two_bars(_bins(output), names, block)
             levels = [(f"{each['level']:.0%}", *_four(each)) for each in output["quantiles"]]
-            for line in aligned(("quantile", *names), [*levels, ("mean", *_four(output["mean"]))]):
-                yield Text(f"  {line}")
+            yield from _table(("quantile", *names), [*levels, ("mean", *_four(output["mean"]))])
         for note in _summary(output):
             yield Text(f"  {note}", "dim")
     yield from map(Text, _fates(scores, names))
     if scores["largest"]:
         yield from _headed("largest differences")
         rows = [(each["event_id"], *_four(each), _number(each["difference"])) for each in scores["largest"]]
-        for line in aligned(("event", *names, "difference"), rows):
-            yield Text(f"  {line}")
+        yield from _table(("event", *names, "difference"), rows)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[Text]:
+    head, *lines = aligned(header, rows)
+    yield Text(f"  {head}", "dim")
+    yield from (Text(f"  {line}") for line in lines)
 
 
 def _fates(scores: Answer, names: Sequence[str]) -> Iterator[str]:
@@ -190,15 +198,17 @@ def _number(value: float | Sequence[float | None] | None) -> str:
 def _bars(title: str, notes: Sequence[str], rows: Sequence[Row], names: Sequence[str]) -> Picture:
     """Return a picture with two bars for each row, below a legend."""
     most = max((share for _, *shares in rows for share in shares if share is not None), default=0) or 1.0
-    shapes: list[str] = []
-    for at, (name, colour) in enumerate(zip(names, _COLOURS, strict=True)):
-        shapes += [box(_LABEL + at * 120, 2, 12, 12, colour), text(_LABEL + at * 120 + 18, 12, name)]
+    left = _CHARACTER * max((len(label) for label, *_ in rows), default=0) + 8
+    shapes, at = list[str](), left
+    for name, colour in zip(names, _COLOURS, strict=True):
+        shapes += [box(at, 2, 12, 12, colour), text(at + 18, 12, name)]
+        at += _CHARACTER * len(name) + 48
     for line, (label, *shares) in enumerate(rows):
         top = _LEGEND + line * _LINE
-        shapes.append(text(_LABEL - 8, top + 15, label, "end"))
-        for at, (share, colour) in enumerate(zip(shares, _COLOURS, strict=True)):
+        shapes.append(text(left - 8, top + 15, label, "end"))
+        for row, (share, colour) in enumerate(zip(shares, _COLOURS, strict=True)):
             if share is not None:
                 length = max(1.0, _BAR * share / most)
-                shapes.append(box(_LABEL, top + at * 11, length, 10, colour))
-                shapes.append(text(_LABEL + length + 6, top + at * 11 + 9, f"{share:.1%}", style="font-size:10px"))
-    return Picture(title, notes, _LABEL + _BAR + 60, _LEGEND + _LINE * len(rows), shapes)
+                shapes.append(box(left, top + row * 11, length, 10, colour))
+                shapes.append(text(left + length + 6, top + row * 11 + 9, f"{share:.1%}", style="font-size:10px"))
+    return Picture(title, notes, left + _BAR + 60, _LEGEND + _LINE * len(rows), shapes)

@@ -20,7 +20,13 @@ SECONDS = 400
 _IMAGE = r"^!\[[^\]]*\]\((images/ship-\w+\.svg)\)$"
 PART = re.compile(f"{BLOCK.pattern}|{_IMAGE}", re.MULTILINE | re.DOTALL)
 MARK = "-- next block --"
-ENVIRONMENT = {"FORCE_COLOR": "1", "NO_COLOR": "", "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"}
+ENVIRONMENT = {
+    "FORCE_COLOR": "1",
+    "NO_COLOR": "",
+    "TERM": "xterm-256color",
+    "PYTHONIOENCODING": "utf-8",
+    "SCORER_FEATURES__TIMEOUT_MS": "30000",  # the machine may be busy
+}
 
 
 @dataclass(frozen=True)
