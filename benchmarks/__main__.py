@@ -11,7 +11,21 @@ from statistics import median
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks import explain, feast, flame, harness, report, schemas, stages, startup, sweeps, tables, trees
+from benchmarks import (
+    arms,
+    explain,
+    feast,
+    flame,
+    harness,
+    reload,
+    report,
+    schemas,
+    stages,
+    startup,
+    sweeps,
+    tables,
+    trees,
+)
 from benchmarks.compare import Wanted, compare
 from benchmarks.contenders import BASE, LAYOUTS, RIVALS, SCORER, contenders, replica
 from benchmarks.peer import BATCHES
@@ -80,8 +94,16 @@ def _explain(_: argparse.Namespace, console: Console) -> int:
     return explain.run(console)
 
 
+def _reload(_: argparse.Namespace, console: Console) -> int:
+    return reload.run(console)
+
+
 def _schemas(_: argparse.Namespace, console: Console) -> int:
     return schemas.run(console)
+
+
+def _arms(_: argparse.Namespace, console: Console) -> int:
+    return arms.run(console)
 
 
 def _feast(_: argparse.Namespace, console: Console) -> int:
@@ -93,10 +115,12 @@ def _startup(chosen: argparse.Namespace, console: Console) -> int:
 
 
 WHAT = {
+    "arms": _arms,
     "compare": _compare,
     "explain": _explain,
     "feast": _feast,
     "flame": _flame,
+    "reload": _reload,
     "schemas": _schemas,
     "stages": _stages,
     "startup": _startup,
@@ -124,7 +148,7 @@ def _arguments() -> argparse.ArgumentParser:
         nargs="?",
         choices=WHAT,
         default="compare",
-        help="compare, explanations, Feast, flame graph, schemas that change, stages, what a start costs, scale, trees",
+        help="compare, canaries, explanations, Feast, flame graph, reloads, schemas, stages, starts, scale, trees",
     )
     add("--events", type=positive, default=default.events, metavar="N", help="a backlog, before each one's share")
     add("--repeat", type=positive, default=default.rounds, metavar="N", help="rounds (default: %(default)s)")

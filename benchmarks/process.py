@@ -61,9 +61,14 @@ class Process:
         if (code := self._process.poll()) is not None:
             raise Fatal(f"the measured program exited with code {code}:\n{self.last_words()}")
 
+    @property
+    def log(self) -> str:
+        """Its output."""
+        return self._log.read_text(errors="replace")
+
     def last_words(self) -> str:
         """The end of its output."""
-        return self._log.read_text(errors="replace")[-_LAST_WORDS:]
+        return self.log[-_LAST_WORDS:]
 
     def cpu_seconds(self) -> float:
         """User and system time of the program, its children, and those that it has waited for."""

@@ -86,9 +86,11 @@ class Lineup:
         return SplitScorer(members, self._assign, union, watch, time.perf_counter)
 
     def _assign(self, events: Events) -> NDArray[np.uint8]:
-        keys, null = events.keys or [None] * events.rows, np.zeros(events.rows, np.bool_)
-        if None in keys:
-            null = np.array([key is None for key in keys], np.bool_)
-            keys = [key or b"" for key in keys]
-        ids = Spans(events.data, events.id_starts, events.id_ends)
-        return self._arms.of(Texts.of(cast("Sequence[bytes]", keys)), null, ids)
+        null = np.zeros(events.rows, np.bool_)
+        try:
+            keys = Texts.of(cast("Sequence[bytes]", events.keys or [b""] * events.rows))
+            null[:] = not events.keys
+        except TypeError:  # some are null
+            null = np.array([key is None for key in events.keys], np.bool_)
+            keys = Texts.of([key or b"" for key in events.keys])
+        return self._arms.of(keys, null, Spans(events.data, events.id_starts, events.id_ends))

@@ -43,9 +43,10 @@ class Texts(Sequence[bytes]):
         """Return a sequence of bytes as `Texts`."""
         if isinstance(texts, cls):
             return texts
-        sizes = np.array([len(text) for text in texts], np.int64)
+        data = b"".join(texts)  # raises TypeError for what is no text
+        sizes = _sizes([*map(len, texts)])
         ends = np.cumsum(sizes)
-        return cls(np.frombuffer(b"".join(texts), np.uint8), ends - sizes, ends)
+        return cls(np.frombuffer(data, np.uint8), ends - sizes, ends)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -67,6 +68,13 @@ class Texts(Sequence[bytes]):
     def take(self, chosen: NDArray[np.int64]) -> "Texts":
         """Return the texts at the given indexes."""
         return Texts(self.data, self.starts[chosen], self.ends[chosen])
+
+
+def _sizes(sizes: list[int]) -> NDArray[np.int64]:
+    try:
+        return np.frombuffer(bytes(sizes), np.uint8).astype(np.int64)  # in half the time, if none is above 255
+    except ValueError:
+        return np.array(sizes, np.int64)
 
 
 @kernel

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -231,7 +232,7 @@ def _saved(booster: xgboost.Booster, *, checked: bool = True) -> Any:  # noqa: A
         Damaged: if it was not checked before, and contradicts itself.
     """
     try:
-        learner = ubjson.read(booster.save_raw("ubj"))["learner"]
+        learner = ubjson.read(_raw(booster))["learner"]
         if not checked:
             check(learner)
     except Damaged:
@@ -239,6 +240,17 @@ def _saved(booster: xgboost.Booster, *, checked: bool = True) -> Any:  # noqa: A
     except (LookupError, TypeError, ValueError):
         return {}
     return learner
+
+
+def _raw(booster: xgboost.Booster) -> bytearray:
+    """Return a booster as UBJSON.
+
+    XGBoost keeps another copy for the calling thread until the booster is freed on that same thread. A replica frees
+    a version on another thread than it loads it, so a model's size would be lost at each reload. A thread of its own
+    takes the copy along when it ends.
+    """
+    with ThreadPoolExecutor(1) as passing:
+        return passing.submit(booster.save_raw, "ubj").result()
 
 
 def _count_trees(gradient_booster: dict[str, Any]) -> int:

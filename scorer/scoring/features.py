@@ -94,17 +94,22 @@ class Features:
             for request, reply, (slots, _) in zip(requests, replies, keyed, strict=True)
         )
 
-    def assemble(self, events: Events, found: Sequence[Found]) -> Matrix:
+    def assemble(self, events: Events, found: Sequence[Found], known: NDArray[np.int64] | None = None) -> Matrix:
         """Make the matrix of a batch.
 
         Args:
             events: the batch.
             found: the result of `look_up` for the batch.
+            known: int64 [entities, Lookup], the counted results of a larger batch, of which this is a part. Then
+                nothing is counted here, unless rows are to be rejected for their results.
 
         Returns:
             The matrix. It rejects rows that lack required features, and rows with an infinity.
         """
         good = good_rows(events)
+        if known is not None and not known[self._refused].any():
+            values, infinite = self._assembler.assemble(events, found, good)
+            return Matrix(values, np.empty((events.rows, 0), np.bool_), rejected=infinite)
         states, missing, lookups = count(found, [good] * len(found), events.rows)
         scored, rejected = good, list[Rejected]()
         if lookups[self._refused].any():
@@ -140,7 +145,8 @@ class Features:
 def good_rows(events: Events) -> NDArray[np.bool_]:
     """Return which rows were not rejected before."""
     good = np.ones(events.rows, np.bool_)
-    good[[each.row for each in events.rejected]] = False
+    if events.rejected:
+        good[[each.row for each in events.rejected]] = False
     return good
 
 

@@ -22,7 +22,7 @@ from scorer.batch import (
 )
 from scorer.errors import ScorerError
 from scorer.model import Booster
-from scorer.plan import Entity, Plan
+from scorer.plan import Entity, FromEvent, Plan
 from scorer.scoring.combining import Combining
 from scorer.scoring.explained import together
 from scorer.scoring.features import Features, count, good_rows
@@ -79,13 +79,16 @@ class _Group(NamedTuple):
     voices: list[_Voice]
     arms: list[int]  # the numbers of theirs, ascending
     columns: list[int]  # the plan's entities, among those of all plans
-    paths: frozenset[str]  # the fields of events that the plan uses
+    paths: frozenset[str]  # the fields of events that are columns of the matrix
+    explained: bool  # whether predictions of any are explained
 
     @classmethod
     def of(cls, voices: list[_Voice], entities: Sequence[Entity]) -> "_Group":
         plan = voices[0].member.plan
         columns = [entities.index(shared(each)) for each in plan.entities]
-        return cls(voices, sorted({each.number for each in voices}), columns, frozenset(plan.fields | plan.texts))
+        paths = frozenset(each.source.path for each in plan.columns if isinstance(each.source, FromEvent))
+        explained = any(each.member.explain for each in voices)
+        return cls(voices, sorted({each.number for each in voices}), columns, paths, explained)
 
 
 class SplitScorer(BaseScorer):
@@ -125,19 +128,23 @@ class SplitScorer(BaseScorer):
         with self._keys:
             good = good_rows(events)
             arms = self._assign(events) if self._assign else np.zeros(events.rows, np.uint8)
-            arms[~good] = 0
-            keyed = self._features.keys(events, [good & users[arms] for users in self._users])
+            if events.rejected:
+                arms[~good] = 0
+            keyed = self._features.keys(events, self._wanted(arms, good))
             return Prepared(events, keyed, self._features.requests(keyed), arms)
 
     def finish(self, prepared: Prepared, found: tuple[Found, ...], now: float) -> Outcome:
         """See `BaseScorer.finish`."""
         events, arms, good = prepared.events, prepared.arms, good_rows(prepared.events)
         of_arms = [np.flatnonzero(good & (arms == number)) for number in range(len(self._arms))]
-        whole = _Whole.empty(events.rows, of_arms, self._outputs)
         with self._assemble:
-            counts = count(found, [good & users[arms] for users in self._users], events.rows)
+            counts = count(found, self._wanted(arms, good), events.rows)
+        whole = _Whole.empty(events.rows, of_arms, counts.lookups, self._outputs)
+        every = np.flatnonzero(good)
         for group in self._groups:
-            self._score_group(group, events, found, whole)
+            rows = every if len(group.arms) == len(self._arms) else _merged([of_arms[number] for number in group.arms])
+            if len(rows):
+                self._score_group(group, rows, events, found, whole)
         for number, arm in enumerate(self._arms):
             if isinstance(arm, Blend) and len(of_arms[number]):
                 self._combine(number, arm, whole)
@@ -153,25 +160,30 @@ class SplitScorer(BaseScorer):
         seconds = whole.seconds.tolist() if self._clock else ()
         return Outcome(predictions, rejected, matrix, found, len(events.rejected), seconds)
 
-    def _score_group(self, group: _Group, events: Events, found: Sequence[Found], whole: "_Whole") -> None:
+    def _wanted(self, arms: NDArray[np.uint8], good: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+        """Return the rows that need each entity: all that are good, if every arm uses it."""
+        return [good if users.all() else good & users[arms] for users in self._users]
+
+    def _score_group(
+        self, group: _Group, rows: NDArray[np.int64], events: Events, found: Sequence[Found], whole: "_Whole"
+    ) -> None:
         """Score the rows of the arms that share a plan, those of each version in one call.
 
         Args:
             group: the versions with this plan.
+            rows: the rows of these arms, ascending.
             events: the batch.
             found: the result of `look_up` for it.
             whole: output, the results of the rows.
         """
-        rows = _merged([whole.of_arms[number] for number in group.arms])
-        if not len(rows):
-            return None
         began = self._now()
         try:
-            part = self._assembled(group, rows, events, found)
+            part = self._assembled(group, rows, events, found, whole)
         except Exception as error:
             if CHAMPION in group.arms:
                 raise
-            return self._reject(group.arms, error, whole)
+            self._reject(group.arms, error, whole)
+            return
         each_row = (self._now() - began) / len(rows)
         for number in group.arms:
             whole.seconds[number] += len(whole.of_arms[number]) * each_row
@@ -179,17 +191,19 @@ class SplitScorer(BaseScorer):
             if len(whole.of_arms[voice.number]):
                 with self._timed(voice.number, whole):
                     self._score_rows(voice, part, whole)
-        return None
 
-    def _assembled(self, group: _Group, rows: NDArray[np.int64], events: Events, found: Sequence[Found]) -> "_Part":
+    def _assembled(
+        self, group: _Group, rows: NDArray[np.int64], events: Events, found: Sequence[Found], whole: "_Whole"
+    ) -> "_Part":
         """Return the rows of versions that share a plan, with their matrix."""
         with self._assemble:
             if len(rows) == events.rows:
                 mine, lines = events, [found[column] for column in group.columns]
             else:
-                mine = events.take(rows, group.paths)
+                mine = events.take(rows, group.paths, named=group.explained)
                 lines = [found[column].take(rows) for column in group.columns]
-            return _Part(rows, mine, group.voices[0].member.features.assemble(mine, lines))
+            assemble = group.voices[0].member.features.assemble
+            return _Part(rows, mine, assemble(mine, lines, whole.lookups[group.columns]))
 
     def _score_rows(self, voice: _Voice, part: "_Part", whole: "_Whole") -> None:
         """Score the rows of an arm with one version.
@@ -211,8 +225,8 @@ class SplitScorer(BaseScorer):
 
     def _score_part(self, voice: _Voice, part: "_Part", whole: "_Whole") -> None:
         arm, of_arm, rows = self._arms[voice.number], whole.of_arms[voice.number], part.rows
-        chosen = np.searchsorted(rows, of_arm)
-        scores = voice.member.booster.score(part.matrix.values[chosen])
+        chosen, values = _places(of_arm, rows), part.matrix.values
+        scores = voice.member.booster.score(values if len(chosen) == len(rows) else values.take(chosen, axis=0))
         refused = [replace(each, row=int(rows[each.row])) for each in part.matrix.rejected]
         refused += [replace(each, row=int(of_arm[each.row])) for each in scores.rejected]
         if isinstance(arm, Blend):
@@ -296,6 +310,7 @@ class _Whole(NamedTuple):
     """The results of all arms."""
 
     of_arms: list[NDArray[np.int64]]  # [arms]: the rows of each, ascending
+    lookups: NDArray[np.int64]  # [entities, Lookup]: how many rows of the batch had each result
     scores: NDArray[np.float32]  # [rows] or [rows, outputs]
     parts: dict[tuple[int, int], NDArray[np.float32]]  # of an ensemble: by arm and place, the scores of the arm's rows
     rejected: dict[int, Rejected]  # by row; of an ensemble, as the first of its versions says
@@ -303,8 +318,11 @@ class _Whole(NamedTuple):
     seconds: NDArray[np.float64]  # [arms]
 
     @classmethod
-    def empty(cls, rows: int, of_arms: list[NDArray[np.int64]], outputs: tuple[int, ...]) -> "_Whole":
-        return cls(of_arms, np.full((rows, *outputs), np.nan, np.float32), {}, {}, [], np.zeros(len(of_arms)))
+    def empty(
+        cls, rows: int, of_arms: list[NDArray[np.int64]], lookups: NDArray[np.int64], outputs: tuple[int, ...]
+    ) -> "_Whole":
+        scores = np.full((rows, *outputs), np.nan, np.float32)
+        return cls(of_arms, lookups, scores, {}, {}, [], np.zeros(len(of_arms)))
 
 
 def _members(arms: Sequence[Member | Blend]) -> Iterator[tuple[int, int, Member]]:
@@ -312,6 +330,13 @@ def _members(arms: Sequence[Member | Blend]) -> Iterator[tuple[int, int, Member]
     for number, arm in enumerate(arms):
         for place, member in enumerate(arm.members if isinstance(arm, Blend) else (arm,)):
             yield number, place, member
+
+
+def _places(some: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the index of each of some rows in `rows`; both are ascending."""
+    if len(some) == len(rows):
+        return np.arange(len(rows))
+    return some if len(rows) == rows[-1] + 1 else np.searchsorted(rows, some)
 
 
 def _merged(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
