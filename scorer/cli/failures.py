@@ -10,7 +10,7 @@ from scorer.errors import Misconfigured, ScorerError
 from scorer.printable import printable
 from scorer.redaction import foreign, redact
 
-EXTRAS = {"bench": "sandbox", "demo": "demo", "sandbox": "sandbox"}
+EXTRAS = {"bench": "sandbox", "demo": "demo", "sandbox": "sandbox", "serve": "serve"}
 """Commands that need the packages of an extra."""
 
 

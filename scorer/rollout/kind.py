@@ -14,7 +14,7 @@ def kind_of_home(settings: Settings) -> Kind:
     model = settings.model
     if model.rollout is not None:
         return model.rollout
-    if settings.kafka.control_topic is not None:
+    if settings.stream is not None and settings.stream.control_topic is not None:
         return "topic"
     return "file" if isinstance(model.path, Path) and (model.path / FILE).exists() else "off"
 
