@@ -80,7 +80,7 @@ class Desk:
     def _work(self) -> None:
         waiting: deque[Job] = deque()
         self._idle()
-        while waiting or not self._ended:
+        while not self._ended:
             self._collect(waiting)
             batch = [waiting.popleft() for _ in range(min(len(waiting), self._most))]
             if batch:

@@ -56,6 +56,7 @@ class Served:
                 stderr=out,
                 process_group=watchdog().group,
             )
+        self.pid = self._process.pid
         self.url = self._started()["url"]
         self.port = int(self.url.rpartition(":")[2])
 
@@ -65,6 +66,14 @@ class Served:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._process.kill()
         self._process.wait()
+
+    @property
+    def memory(self) -> int:
+        """Its resident memory, in bytes."""
+        (line,) = (
+            line for line in Path(f"/proc/{self.pid}/status").read_text().splitlines() if line.startswith("VmRSS")
+        )
+        return int(line.split()[1]) * 1024
 
     @property
     def lines(self) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ def test_what_arrives_during_a_batch_is_the_next_one() -> None:
         first = put(desk, b"1")
         await until(scoring.entered.is_set)
         others = [put(desk, b"%d" % number) for number in range(2, 8)]
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
         later = [put(desk, b"%d" % number) for number in range(8, 10)]
         late = put(desk, b"late")
         late.late = True
@@ -89,6 +89,8 @@ def test_a_batch_is_bounded_and_nothing_is_lost_at_the_end() -> None:
         stopping = asyncio.get_running_loop().run_in_executor(None, desk.stop, 60)
         scoring.allowed.set()
         await stopping
+        await asyncio.sleep(0)
+        assert all(job.answered.done() for job in jobs)
         return [(await job.answered).body for job in jobs]
 
     assert asyncio.run(main()) == [b"of %d" % number for number in range(8)]
