@@ -7,10 +7,13 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import structlog
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.rest.application import Application
@@ -89,7 +92,7 @@ def answer(  # noqa: PLR0913, PLR0917  each is a part of the server
     config = uvicorn.Config(
         application,
         loop="none",
-        http="httptools",
+        http=partial(_Protocol, serve.timeout_ms / 1000),  # type: ignore[arg-type]  # it makes a protocol, as a class does
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -115,6 +118,42 @@ def answer(  # noqa: PLR0913, PLR0917  each is a part of the server
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
+
+
+class _Protocol(HttpToolsProtocol):
+    """Uvicorn's protocol, which closes connections that send nothing, or only a part of a request's head.
+
+    Args:
+        head_seconds: how long a head may take from its first byte.
+        arguments: those of uvicorn.
+    """
+
+    def __init__(self, head_seconds: float, **arguments: Any) -> None:  # noqa: ANN401  uvicorn's own
+        super().__init__(**arguments)
+        self._head_seconds = head_seconds
+        self._patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._wait(KEEP_ALIVE_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wait(None)
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._wait(self._head_seconds)
+
+    def on_headers_complete(self) -> None:
+        self._wait(None)
+        super().on_headers_complete()
+
+    def _wait(self, seconds: float | None) -> None:
+        """Close the connection after some seconds, unless this is called again; None waits for ever."""
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = None if seconds is None else self.loop.call_later(seconds, self.transport.close)
 
 
 class _Server(uvicorn.Server):

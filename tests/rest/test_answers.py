@@ -166,6 +166,31 @@ def test_while_the_store_is_away_only_requests_that_need_it_fail(counter: Counte
     assert "missing" in json.loads(found[1].body)
 
 
+@pytest.mark.parametrize(
+    ("policy", "status"), [({"when_unavailable": "impute"}, 200), ({"when_unavailable": "dead-letter"}, 422)]
+)
+def test_while_the_store_is_away_a_policy_decides(
+    tmp_path: Path, redis: Redis, policy: dict[str, str], status: int
+) -> None:
+    config = serving_only(write_example(tmp_path, redis.url))
+    document = yaml.safe_load(config.read_text())
+    document["features"] |= {"timeout_ms": 100} | policy
+    config.write_text(yaml.safe_dump(document))
+    counter = Counter(config)
+    redis.pause()
+    try:
+        (found,) = counter.batch(("/score", plain(row())))
+    finally:
+        redis.resume()
+        counter.close()
+    assert found.status == status
+    answer = json.loads(found.body)
+    if status == 200:
+        assert (answer["degraded"], answer["missing"]) == (True, ["shop", "day"])
+    else:
+        assert answer["errors"][0]["reason"] == "no-features"
+
+
 def test_a_fault_of_scoring_is_told_to_those_it_concerns(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: object) -> None:
         raise RuntimeError("the booster is broken")

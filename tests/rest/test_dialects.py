@@ -367,6 +367,7 @@ def test_a_model_or_version_that_is_not_served(parcels: Served, lines: Rows, pat
     assert parcels.ask(path, lines if path.startswith("/pred") else body).status == 404
 
 
+@pytest.mark.prove
 def test_vertex_chooses_routes_and_port_by_variables(parcels_config: Path, tmp_path: Path) -> None:
     variables = {"AIP_HEALTH_ROUTE": "/healthy", "AIP_PREDICT_ROUTE": "/v1/endpoints/7:predict", "AIP_HTTP_PORT": "0"}
     with Served(parcels_config, tmp_path / "log", **variables) as server:
@@ -376,6 +377,7 @@ def test_vertex_chooses_routes_and_port_by_variables(parcels_config: Path, tmp_p
         assert len(reply.json["predictions"]) == 1
 
 
+@pytest.mark.prove
 def test_a_model_with_several_scores(tmp_path: Path, redis_url: str) -> None:
     config = serving_only(write_example(tmp_path, redis_url, classes=3))
     event = plain(row())

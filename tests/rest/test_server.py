@@ -201,6 +201,16 @@ def test_too_many_requests_are_refused_at_once_and_slow_ones_end(limited: Served
     assert limited.ask("/score", plain(row()), Authorization=f"Bearer {TOKEN}").status == 200
 
 
+def test_a_head_that_does_not_arrive_ends_its_connection(limited: Served) -> None:
+    idle = limited.connect()  # between two requests, for as long: it stays
+    assert ask(idle, "/live").status == 200
+    with socket.create_connection(("127.0.0.1", limited.port), timeout=PATIENCE) as client:
+        client.sendall(b"POST /score HTTP/1.1\r\nHost:")
+        assert client.recv(1) == b""
+    assert ask(idle, "/live").status == 200
+    idle.close()
+
+
 def test_a_client_that_leaves_disturbs_nobody(limited: Served) -> None:
     slow(limited).close()
     assert limited.ask("/score", plain(row()), Authorization=f"Bearer {TOKEN}").status == 200
@@ -273,6 +283,7 @@ def test_many_connections_get_their_own_answers(parcels: Served) -> None:
     assert wrong == []
 
 
+@pytest.mark.prove
 def test_tls_with_client_certificates(parcels_config: Path, tmp_path: Path) -> None:
     authority = trustme.CA()
     own, mine = pair(authority, tmp_path, "server", "127.0.0.1"), pair(authority, tmp_path, "client", "client")
