@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
+import scorer
 from scorer.monitor import Health, Metrics, Outages, Watch
 from scorer.rest.desk import Job
 from scorer.rest.dialects import routes_of
@@ -189,6 +190,20 @@ def test_while_the_store_is_away_a_policy_decides(
         assert (answer["degraded"], answer["missing"]) == (True, ["shop", "day"])
     else:
         assert answer["errors"][0]["reason"] == "no-features"
+
+
+def test_predictions_are_explained_as_the_settings_say(tmp_path: Path, redis: Redis) -> None:
+    config = serving_only(write_example(tmp_path, redis.url))
+    document = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump(document | {"predictions": {"explain": {"top": 2}}}))
+    counter = Counter(config)
+    (found,) = counter.batch(("/score", plain(row())))
+    counter.close()
+    with scorer.load(config) as model:
+        (expected,) = model.score([row()])
+    explanation = json.loads(found.body)["explanation"]
+    assert len(explanation) == 2
+    assert explanation == expected["explanation"]
 
 
 def test_a_fault_of_scoring_is_told_to_those_it_concerns(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:

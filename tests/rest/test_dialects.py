@@ -208,6 +208,7 @@ def test_sagemaker_one_row(
     [
         ("1,2\n", "text/csv", 422, "2 values; expected 19, one for each column of the model"),
         ("amount,much\n1,2\n", "text/csv", 400, "the first line: found"),
+        (f"{'1,' * 18}2\n{'1,' * 18}1_0\n", "text/csv", 422, '1 of 2 rows cannot be scored; row 1: ratio: "1_0"'),
         (b"\xff", "text/csv", 400, "the body is not CSV in UTF-8"),
         ('"', "text/csv", 400, "the body is not CSV in UTF-8"),
         ("{}\n[", "application/jsonlines", 400, "line 2 is not JSON"),

@@ -94,7 +94,8 @@ def _cell(cell: str) -> float | str | None:
     if not text:
         return None
     with suppress(ValueError):
-        return float(text)
+        if "_" not in text:  # which Python takes for a separator
+            return float(text)
     return text
 
 
