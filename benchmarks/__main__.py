@@ -11,7 +11,7 @@ from statistics import median
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks import explain, feast, flame, harness, report, schemas, stages, startup, sweeps, trees
+from benchmarks import explain, feast, flame, harness, report, rest, schemas, stages, startup, sweeps, trees
 from benchmarks.compare import Wanted, compare
 from benchmarks.contenders import BASE, LAYOUTS, RIVALS, SCORER, contenders, replica
 from benchmarks.peer import BATCHES
@@ -84,6 +84,10 @@ def _feast(_: argparse.Namespace, console: Console) -> int:
     return feast.run(console)
 
 
+def _rest(_: argparse.Namespace, console: Console) -> int:
+    return rest.run(console)
+
+
 def _startup(chosen: argparse.Namespace, console: Console) -> int:
     return startup.run(chosen.beside, chosen.repeat, console)
 
@@ -93,6 +97,7 @@ WHAT = {
     "explain": _explain,
     "feast": _feast,
     "flame": _flame,
+    "rest": _rest,
     "schemas": _schemas,
     "stages": _stages,
     "startup": _startup,
@@ -119,7 +124,7 @@ def _arguments() -> argparse.ArgumentParser:
         nargs="?",
         choices=WHAT,
         default="compare",
-        help="compare, explanations, Feast, flame graph, schemas that change, stages, what a start costs, scale, trees",
+        help="compare, explanations, Feast, flame graph, REST, schemas that change, stages, a start, scale, trees",
     )
     add("--events", type=positive, default=default.events, metavar="N", help="a backlog, before each one's share")
     add("--repeat", type=positive, default=default.rounds, metavar="N", help="rounds (default: %(default)s)")
