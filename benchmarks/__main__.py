@@ -19,6 +19,7 @@ from benchmarks import (
     harness,
     reload,
     report,
+    rest,
     schemas,
     stages,
     startup,
@@ -110,6 +111,10 @@ def _feast(_: argparse.Namespace, console: Console) -> int:
     return feast.run(console)
 
 
+def _rest(_: argparse.Namespace, console: Console) -> int:
+    return rest.run(console)
+
+
 def _startup(chosen: argparse.Namespace, console: Console) -> int:
     return startup.run(chosen.beside, chosen.repeat, console)
 
@@ -121,6 +126,7 @@ WHAT = {
     "feast": _feast,
     "flame": _flame,
     "reload": _reload,
+    "rest": _rest,
     "schemas": _schemas,
     "stages": _stages,
     "startup": _startup,
@@ -148,7 +154,7 @@ def _arguments() -> argparse.ArgumentParser:
         nargs="?",
         choices=WHAT,
         default="compare",
-        help="compare, canaries, explanations, Feast, flame graph, reloads, schemas, stages, starts, scale, trees",
+        help="compare, canaries, explanations, Feast, flame graph, reloads, REST, schemas, stages, start, scale, tables",
     )
     add("--events", type=positive, default=default.events, metavar="N", help="a backlog, before each one's share")
     add("--repeat", type=positive, default=default.rounds, metavar="N", help="rounds (default: %(default)s)")

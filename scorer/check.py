@@ -25,13 +25,13 @@ from scorer.kafka import (
     write_concerns,
 )
 from scorer.model import repository_at
-from scorer.monitor import guards
+from scorer.monitor import access_of, guards
 from scorer.offline import golden_problems
 from scorer.plan import Entity
 from scorer.registry import patiently
 from scorer.rollout import Held, State, choosing, kind_of_home
 from scorer.serving import Serving, prepare
-from scorer.settings import KafkaSettings, Settings
+from scorer.settings import KafkaSettings, ServeSettings, Settings
 from scorer.store import connect
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -66,13 +66,16 @@ def examine(settings: Settings, *, offline: bool = False) -> Report:
             _guard(report, partial(_examine_version, serving, version, report))
         for name in filter(state.ensembles.__contains__, state.names):
             _guard(report, partial(_examine_ensemble, serving, state, name, report))
-    report.problems += property_problems(settings.kafka, settings.batch)
-    report.warnings += membership_concerns(settings.kafka)
-    _guard(report, lambda: _examine_http(settings, report))
+    if settings.stream is not None:
+        report.problems += property_problems(settings.stream, settings.batch)
+        report.warnings += membership_concerns(settings.stream)
+        _guard(report, lambda: _examine_http(settings, report))
+    _guard(report, lambda: _examine_serve(settings.serve, report))
     if not offline and serving:
         _guard(report, lambda: _examine_registry(serving, report))
     if not offline:
-        _guard(report, lambda: _examine_kafka(settings.kafka, report))
+        if (kafka := settings.stream) is not None:
+            _guard(report, lambda: _examine_kafka(kafka, report))
         if settings.features is not None and (serving is None or serving.plan.entities):
             _guard(report, lambda: _examine_redis(settings, serving, report))
     return report
@@ -185,6 +188,13 @@ def _examine_ensemble(champion: Serving, state: State, name: str, report: Report
         report.warnings.append(f"there is a version '{name}'; the roll-out state means the ensemble of that name")
     candidate(state, name, loader(champion.settings, champion.schema))
     report.done.append(f"ensemble {name}: {state.ensembles[name]}")
+
+
+def _examine_serve(serve: ServeSettings, report: Report) -> None:
+    access_of(serve, "serve")
+    if (serve.token or serve.token_file) and serve.tls is None and serve.host not in LOOPBACK:
+        what = "serve.token without serve.tls: whoever can see the network can read the token"
+        report.warnings.append(f"{what}; set serve.tls, or put a proxy with TLS in front of it")
 
 
 def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:

@@ -34,6 +34,7 @@ class EnsembleServing:
 
     def __init__(self, name: str, ensemble: Ensemble, servings: Sequence[Serving]) -> None:
         self.version, self.servings, first = name, tuple(servings), servings[0]
+        self.columns: tuple[str, ...] = ()  # none of its own: events are what it scores
         self.settings, self.schema, self.outputs = first.settings, first.schema, first.outputs
         if problems := [*_unlike(name, servings), *_unranked(name, ensemble, servings)]:
             raise Misconfigured(problems)

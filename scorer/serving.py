@@ -14,7 +14,7 @@ from scorer.model import Booster, Bundle, Given, chosen_version, load_booster, r
 from scorer.plan import Draft, Entity, FromEvent, Plan
 from scorer.scoring import Arm, Explain, Features, Member, Scorer, Watch, unwatched
 from scorer.settings import Settings
-from scorer.store import Cache, Fetch, Lookups, Reply, Request, connect
+from scorer.store import Cache, Fetch, Lookups, NoStore, Reply, Request, connect
 
 Part = TypeVar("Part")
 ARM = "champion"
@@ -188,13 +188,17 @@ class Serving:
     def lookups(self, *, cached: bool, entities: Sequence[Entity] | None = None) -> Lookups | None:
         """Return the look-ups by policy, which the caller closes; None if there are no entities.
 
+        Without Kafka and without Redis, features come with the events alone, and every look-up finds nothing.
+
         Args:
             cached: use the cache, if the settings have one.
             entities: what is looked up; by default the entities of the plan.
         """
         policy, entities = self.settings.features, self.plan.entities if entities is None else entities
-        if policy is None or not entities:
+        if not entities:
             return None
+        if policy is None:
+            return Lookups(NoStore(), "wait") if self.settings.stream is None else None
         keep = policy.cache if cached else None
         cache = Cache(entities, keep.ttl_ms, keep.max_entries) if keep else None
         return Lookups(connect(policy.url, policy.timeout_ms, policy.read_from), policy.when_unavailable, cache)
@@ -234,7 +238,7 @@ def prepare(settings: Settings, bundle: Bundle | None = None, schema: Schema | N
         problems += _event_problems(settings, schema)
     if features := settings.features:  # this parses the address and sends nothing
         _collect(problems, lambda: connect(features.url, features.timeout_ms).close())
-    elif draft and draft.keys:
+    elif draft and draft.keys and settings.stream is not None:
         problems.append(
             Problem("features", "missing", "the plan has entities: set features.url to the address of Redis")
         )

@@ -19,13 +19,17 @@ LOCK = Path(__file__).with_name("requirements.lock")
 SCRIPT = Path(__file__).with_name("online_store.py")
 
 
-def home() -> Path:
-    """Return the environment, which is made once from the pinned packages and kept beside the jars of the sandbox.
+def home(purpose: str = "feast", packages: Path = LOCK) -> Path:
+    """Return an environment, which is made once from the pinned packages and kept beside the jars of the sandbox.
+
+    Args:
+        purpose: what it is for, in the name of its folder.
+        packages: the file that pins them.
 
     Raises:
         Fatal: the packages cannot be installed.
     """
-    name = f"feast-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
+    name = f"{purpose}-{hashlib.sha256(packages.read_bytes()).hexdigest()[:12]}"
     folder = cache_folder().parent / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
@@ -33,7 +37,7 @@ def home() -> Path:
         if not (folder / "ready").exists():
             shutil.rmtree(folder, ignore_errors=True)
             _uv("venv", "--python", sys.executable, str(folder))
-            _uv("pip", "install", "--python", str(folder / "bin/python"), "--require-hashes", "-r", str(LOCK))
+            _uv("pip", "install", "--python", str(folder / "bin/python"), "--require-hashes", "-r", str(packages))
             (folder / "ready").touch()
     return folder
 
@@ -42,7 +46,7 @@ def _uv(*words: str) -> None:
     command = [str(Path(sys.executable).with_name("uv")), "--quiet", *words]
     done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)  # noqa: S603  our own
     if done.returncode:
-        raise Fatal(f"Feast cannot be installed: {done.stderr.strip()[-2_000:]}")
+        raise Fatal(f"the packages of a rival cannot be installed: {done.stderr.strip()[-2_000:]}")
 
 
 def _environment() -> dict[str, str]:

@@ -32,6 +32,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     },
     "Run": {
         "run": "score events until stopped; start more with the same group to scale out",
+        "serve": "answer requests over HTTP, one prediction now, without Kafka",
         "score": "score a file of events without Kafka",
         "explain": "show which columns moved the score of an event, or of a file",
         "produce": "publish a file of events to the input topic",

@@ -10,7 +10,7 @@ from scorer.errors import Misconfigured, ScorerError
 from scorer.printable import printable
 from scorer.redaction import foreign, redact
 
-EXTRAS = {"bench": "sandbox", "demo": "demo", "sandbox": "sandbox", "score": "tables"}
+EXTRAS = {"bench": "sandbox", "demo": "demo", "sandbox": "sandbox", "score": "tables", "serve": "serve"}
 """Commands that need the packages of an extra."""
 
 

@@ -27,13 +27,13 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load(args: argparse.Namespace, left_out: list[Problem] | None = None) -> settings.Loaded:
-    """Return the settings that the options name; `left_out` as in `settings.load`.
+def load(args: argparse.Namespace, left_out: list[Problem] | None = None, *, streaming: bool = True) -> settings.Loaded:
+    """Return the settings that the options name; `left_out` and `streaming` as in `settings.load`.
 
     Raises:
         Misconfigured: with every problem.
     """
-    return settings.load(args.config, overrides=args.overrides, left_out=left_out)
+    return settings.load(args.config, overrides=args.overrides, left_out=left_out, streaming=streaming)
 
 
 def positive(text: str) -> int:

@@ -1,6 +1,6 @@
 """Observability of a replica: metrics, health, logs, and the HTTP server for metrics and health."""
 
-from scorer.monitor.access import guards
+from scorer.monitor.access import Access, access_of, guards
 from scorer.monitor.health import Health
 from scorer.monitor.logs import Outages, log_to_stderr
 from scorer.monitor.logs import configure as configure_logging
@@ -10,6 +10,7 @@ from scorer.monitor.standstill import watched
 from scorer.monitor.watch import Component, Observer, Watch
 
 __all__ = [
+    "Access",
     "Component",
     "Health",
     "Metrics",
@@ -17,6 +18,7 @@ __all__ = [
     "Outages",
     "Server",
     "Watch",
+    "access_of",
     "configure_logging",
     "guards",
     "log_to_stderr",

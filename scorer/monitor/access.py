@@ -11,7 +11,7 @@ from scorer.errors import Misconfigured, Problem
 from scorer.monitor.certificate import Certificate
 from scorer.monitor.request import Response
 from scorer.rotation import SecretFile
-from scorer.settings import HttpSettings
+from scorer.settings import HttpSettings, ServeSettings
 
 _REALM = 'Bearer realm="scorer"'
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
@@ -49,11 +49,9 @@ def guards(http: HttpSettings) -> tuple[Access, Certificate | None]:
     Raises:
         Misconfigured: the files of the token or the certificate cannot be used, with every reason.
     """
-    token: Callable[[], str] | None = partial(str, http.token) if http.token else None
-    certificate, problems = None, list[Problem]()
+    access, certificate, problems = Access(), None, list[Problem]()
     try:
-        if http.token_file is not None:
-            token = _token_of(http.token_file)
+        access = access_of(http, "http")
     except Misconfigured as error:
         problems += error.problems
     try:
@@ -63,12 +61,26 @@ def guards(http: HttpSettings) -> tuple[Access, Certificate | None]:
         problems += error.problems
     if problems:
         raise Misconfigured(problems)
-    return Access(token), certificate
+    return access, certificate
 
 
-def _token_of(path: Path) -> Callable[[], str]:
-    file = SecretFile(path, "http.token_file")
+def access_of(server: HttpSettings | ServeSettings, group: str) -> Access:
+    """Return what checks the tokens of clients.
+
+    Args:
+        server: names the token.
+        group: the key of these settings.
+
+    Raises:
+        Misconfigured: the file of the token cannot be used.
+    """
+    token: Callable[[], str] | None = partial(str, server.token) if server.token else None
+    return Access(token if server.token_file is None else _token_of(server.token_file, f"{group}.token_file"))
+
+
+def _token_of(path: Path, setting: str) -> Callable[[], str]:
+    file = SecretFile(path, setting)
     if not _SENDABLE.fullmatch(file.read()):
         what = f"the token in {path} has a space or another character that no client can send"
-        raise Misconfigured([Problem("http.token_file", what, "expected printable ASCII without spaces")])
+        raise Misconfigured([Problem(setting, what, "expected printable ASCII without spaces")])
     return file.read

@@ -117,6 +117,11 @@ class Metrics:
         self._arms: set[tuple[str, str]] = set()  # the name and version of each
         self._start_at_zero(entities)
 
+    @property
+    def registry(self) -> CollectorRegistry:
+        """The registry of all metrics, for those of a server beside them."""
+        return self._registry
+
     def _start_at_zero(self, entities: Sequence[str]) -> None:
         """Create the known series, and keep references to those of every batch, since a look-up by labels is slow."""
         self._predicted, self._dead_letter = (self.records.labels(outcome) for outcome in OUTCOMES)

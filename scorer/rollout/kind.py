@@ -18,7 +18,7 @@ def kind_of_home(settings: Settings) -> Kind:
     model = settings.model
     if model.rollout in {"topic", "file"}:
         return model.rollout
-    if model.rollout is None and settings.kafka.control_topic is not None:
+    if model.rollout is None and settings.stream is not None and settings.stream.control_topic is not None:
         return "topic"
     if isinstance(model.path, Path):
         return "file" if model.rollout is None and (model.path / FILE).exists() else "off"

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from scorer.errors import Misconfigured, Problem
 from scorer.settings.kinds import (
     Bytes,
     Columns,
@@ -28,6 +29,7 @@ from scorer.settings.kinds import (
     PathSetting,
     Ratio,
     Records,
+    Requests,
     Seconds,
     Secret,
     Servers,
@@ -59,7 +61,7 @@ def _topics_of(kafka: Mapping[str, Any]) -> set[str]:
 
 
 class KafkaSettings(Group):
-    """The brokers, the consumer group and the topics."""
+    """The brokers, the consumer group and the topics. Beside a group `serve` it may be left out, or null."""
 
     bootstrap_servers: Servers = Field(description="Brokers to connect to first; they announce the others.")
     group_id: Text = Field(description="Consumer group of the replicas, which share the partitions.")
@@ -355,7 +357,7 @@ class CacheSettings(Group):
 
 
 class FeatureSettings(Group):
-    """The feature store. Leave the group out if the plan has no entities: Redis is then never contacted."""
+    """The feature store. Leave it out if the plan has no entities; a server without Kafka may do without it anyway."""
 
     url: Url = Field(
         default="redis://localhost:6379/0",
@@ -477,6 +479,56 @@ class HttpSettings(Group):
         return file
 
 
+class ServeTlsSettings(HttpTlsSettings):
+    """The certificate of `scorer serve`: PEM files, which are read again when they are replaced."""
+
+    client_ca: PathSetting | None = Field(
+        default=None,
+        description="Authorities of client certificates. A client without a certificate of one of them is refused.",
+    )
+
+
+class ServeSettings(Group):
+    """`scorer serve`: answers requests over HTTP, without Kafka. See docs/rest.md."""
+
+    host: Text = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
+    port: int = Field(default=8080, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
+    token: Annotated[Token, Secret.WHOLE] = Field(
+        default="",
+        description="Bearer token that a client must send, except to health pages. If empty, everyone may ask. At most "
+        "one of `token` and `token_file` may be set.",
+    )
+    token_file: PathSetting | None = Field(
+        default=None, description="File with the token, which is read again when it is replaced."
+    )
+    tls: ServeTlsSettings | None = None
+    max_bytes: Bytes = Field(
+        default=10_000_000, ge=1, le=1_000_000_000, description="Most bytes in the body of a request; more is a 413."
+    )
+    max_rows: Records = Field(default=10_000, ge=1, le=1_000_000, description="Most rows in a request; more is a 413.")
+    max_requests: Requests = Field(
+        default=1_000,
+        ge=1,
+        le=1_000_000,
+        description="Most requests that may be under way at a time, from their first byte to their answer. Further "
+        "ones are answered with 429 and `Retry-After`, and are not read.",
+    )
+    timeout_ms: Milliseconds = Field(
+        default=5_000,
+        ge=1,
+        le=600_000,
+        description="Longest time for a client to send a request, which is then a 408, and for the request to be "
+        "scored, which is then a 503.",
+    )
+
+    @field_validator("token_file")
+    @classmethod
+    def _only_one(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None and info.data.get("token"):
+            raise ValueError("expected serve.token or serve.token_file, not both")
+        return file
+
+
 class LogSettings(Group):
     """The log, on stderr."""
 
@@ -503,7 +555,7 @@ class ShutdownSettings(Group):
 class Settings(Group):
     """The whole configuration, with absolute paths."""
 
-    kafka: KafkaSettings
+    stream: KafkaSettings | None = Field(alias="kafka", default=None)
     events: EventSettings
     predictions: PredictionSettings = PredictionSettings()
     registry: RegistrySettings | None = Field(default=None, validate_default=True)
@@ -511,13 +563,25 @@ class Settings(Group):
     model: ModelSettings
     batch: BatchSettings = BatchSettings()
     http: HttpSettings | None = HttpSettings()
+    serve: ServeSettings = ServeSettings()
     log: LogSettings = LogSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        """The group `kafka`, for those who cannot do without.
+
+        Raises:
+            Misconfigured: there is none.
+        """
+        if self.stream is None:
+            raise Misconfigured([Problem("kafka", "missing", "expected a group: only `scorer serve` does without")])
+        return self.stream
 
     @field_validator("predictions")
     @classmethod
     def _a_topic_for_shadows(cls, predictions: PredictionSettings, info: ValidationInfo) -> PredictionSettings:
-        kafka, topic = info.data.get("kafka"), predictions.shadow_topic
+        kafka, topic = info.data.get("stream"), predictions.shadow_topic
         if kafka is not None and topic is not None and topic in {*_topics_of(dict(kafka)), kafka.control_topic}:
             raise ValueError("expected a topic of its own in predictions.shadow_topic: nobody uses what is in it")
         return predictions
@@ -525,8 +589,8 @@ class Settings(Group):
     @field_validator("model")
     @classmethod
     def _with_a_home(cls, model: ModelSettings, info: ValidationInfo) -> ModelSettings:
-        kafka = info.data.get("kafka")
-        if model.rollout == "topic" and kafka is not None and kafka.control_topic is None:
+        kafka = info.data.get("stream")
+        if model.rollout == "topic" and "stream" in info.data and (kafka is None or kafka.control_topic is None):
             raise ValueError("expected kafka.control_topic, which model.rollout: topic needs")
         return model
 

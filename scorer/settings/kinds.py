@@ -138,6 +138,7 @@ Urls = Annotated[
 ]
 Ratio = Annotated[float, Ge(0), Le(1)]
 Records = Annotated[int, Unit("records")]
+Requests = Annotated[int, Unit("requests")]
 Bytes = Annotated[int, Unit("bytes")]
 Columns = Annotated[int, Unit("columns")]
 Entries = Annotated[int, Unit("keys")]

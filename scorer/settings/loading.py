@@ -14,8 +14,10 @@ from scorer.settings.catalogue import Catalogue, Key, Setting, Shape, catalogue_
 from scorer.settings.document import read_file
 from scorer.settings.groups import Settings
 from scorer.settings.properties import RefusedProperties
-from scorer.settings.sources import Given, Sources, read_environment, read_flags
+from scorer.settings.sources import Given, Origin, Sources, read_environment, read_flags
 from scorer.settings.wording import show, where
+
+KAFKA, SERVE = "kafka", "serve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,14 @@ class Loaded:
     sources: Mapping[str, str]
 
 
-def load(
+def load(  # noqa: PLR0913  all but the first have defaults
     path: Path,
     environ: Mapping[str, str] = os.environ,
     overrides: Iterable[str] = (),
     left_out: list[Problem] | None = None,
     form: type[Settings] = Settings,
+    *,
+    streaming: bool = True,
 ) -> Loaded:
     """Return the settings of a file, overridden by `SCORER_` variables, overridden by PATH=VALUE flags.
 
@@ -42,6 +46,7 @@ def load(
         left_out: if given, wrong keys are left out where possible, and their problems are added to this list; if
             None, they are raised.
         form: the settings that there are.
+        streaming: whether Kafka is needed; a configuration with the group `serve` does without in any case.
 
     Raises:
         Misconfigured: with every problem, each with its key, its source, its value and what was expected.
@@ -51,6 +56,8 @@ def load(
     read_environment(sources, environ)
     read_flags(sources, overrides)
     given = sources.given
+    if streaming and (KAFKA,) not in given and not any(key[:1] == (SERVE,) for key in given):
+        given = {(KAFKA,): Given({}, Origin("default", path.name)), **given}
     settings, found = _validated(form, given, path.parent)
     problems = [*sources.problems, *(problem for fault in found for problem in _worded(fault, sources, path))]
     if found and left_out is not None:

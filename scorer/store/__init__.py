@@ -5,7 +5,7 @@ Modules that import redis are left out, so that importing the store stays cheap 
 
 from scorer.store.cache import Cache
 from scorer.store.lookups import Lookups
-from scorer.store.memory import MemoryStore, stored
+from scorer.store.memory import MemoryStore, NoStore, stored
 from scorer.store.protocol import Fetch, Reply, Request, Store
 from scorer.store.redis.connect import connect
 
@@ -14,6 +14,7 @@ __all__ = [
     "Fetch",
     "Lookups",
     "MemoryStore",
+    "NoStore",
     "Reply",
     "Request",
     "Store",

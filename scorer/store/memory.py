@@ -53,6 +53,23 @@ class MemoryStore:
             raise Misconfigured([Problem(f"features: {entity.name}", what, "expected numbers, or None")]) from None
 
 
+class NoStore:
+    """A store that has nothing: features come with the events alone."""
+
+    def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:  # noqa: ARG002  as `Store.fetch` has it
+        """Return that every key is missing."""
+        return [stored(request.entity, [None] * len(request.keys), now=None) for request in requests]
+
+    def prefetch(self, requests: Sequence[Request]) -> None:
+        """Do nothing."""
+
+    def ping(self) -> None:
+        """Do nothing: it always answers."""
+
+    def close(self) -> None:
+        """Do nothing: it has no connections."""
+
+
 def stored(entity: Entity, records: Iterable[Record | None], now: float | None) -> Reply:
     """Return the reply of a store that holds these features.
 

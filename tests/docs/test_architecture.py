@@ -50,6 +50,7 @@ def test_the_names_under_where_to_add_things_exist() -> None:
         "A registry",
         "A repository",
         "A driver",
+        "A dialect",
         "An observer",
     ]
     sources = {

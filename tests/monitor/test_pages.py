@@ -7,6 +7,7 @@ from scorer.batch import Lookup, Reason
 from scorer.monitor import Metrics
 from scorer.monitor.metrics import COMMIT_RESULTS, OUTCOMES, REBALANCE_KINDS
 from scorer.monitor.stages import IDLE, OUTSIDE, REST, STAGES
+from scorer.rest.counts import Counts
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "operations.md").read_text()
@@ -19,6 +20,7 @@ def families() -> list[Metric]:
     metrics.lag("flights", 0, 1)
     metrics.deleted("flights", 0, 1)
     metrics.model("delays", "1", "champion", compiled=True)
+    Counts(metrics.registry).answered("own", 200, 0.1)
     return [family for family in metrics._registry.collect() if family.name.startswith("scorer_")]
 
 

@@ -60,7 +60,8 @@ from tests.settings.conftest import Problems
         ("batch", None, "found null", "expected a group with the keys max_records, max_wait_ms, max_bytes, mode"),
         ("batch.mode", "quick", "found 'quick'", "expected adaptive or fixed"),
         ("batch", ["a"], "found a list", "expected a group with the keys max_records, max_wait_ms, max_bytes, mode"),
-        ("kafka", None, "found null", "expected a group with the keys bootstrap_servers, group_id, "),
+        ("kafka", 5, "found '5'", "expected a group with the keys bootstrap_servers, group_id, "),
+        ("model", None, "found null", "expected a group with the keys path, version, rollout"),
         ("http", 5, "found '5'", "expected a group with the keys host, port, token, token_file, tls or null"),
     ],
 )
@@ -131,13 +132,17 @@ def test_a_wrong_flag_is_reported(problems: Problems, flag: str, where: str, wha
     assert problem.expected.startswith(expected)
 
 
+def _is_needed(group: tuple[str, ...]) -> bool:
+    return CATALOGUE[group].required or group == ("kafka",)  # which only a server without a stream leaves out
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "{}"])
 def test_every_missing_required_key_is_reported(problems: Problems, text: str) -> None:
     found = problems(text)
     required = [
         setting.dotted
         for setting in CATALOGUE.values()
-        if (setting.required and "." in setting.dotted and CATALOGUE[setting.key[:-1]].required)
+        if (setting.required and "." in setting.dotted and _is_needed(setting.key[:-1]))
         or setting.dotted == "events.schema"  # where no registry is asked for it
     ]
     assert [problem.where for problem in found] == required

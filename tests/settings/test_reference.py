@@ -20,7 +20,7 @@ def test_every_setting_has_a_meaning_and_an_expectation() -> None:
 def test_every_number_but_a_port_and_a_ratio_has_a_unit() -> None:
     numbers = {setting.dotted for setting in CATALOGUE.values() if "number" in setting.expects}
     without = {dotted for dotted in numbers if not CATALOGUE[tuple(dotted.split("."))].unit}
-    assert without == {"http.port", "kafka.max_dead_letter_ratio"}
+    assert without == {"http.port", "serve.port", "kafka.max_dead_letter_ratio"}
 
 
 def test_the_example_loads(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""The metrics of HTTP requests, beside those of scoring."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from scorer.monitor.histogram import Histogram
+
+SECONDS = (*(step * 10.0**power for power in range(-4, 1) for step in (1, 2, 5)), 10.0)  # 100 us to 10 s
+
+
+class Counts:
+    """Counts requests; used on the event loop.
+
+    Args:
+        registry: of all metrics of the server.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        # Requests by the dialect of their route and the status of their response.
+        self._requests = Counter("scorer_http_requests", "HTTP requests", ["dialect", "status"], registry=registry)
+        # From the first line of a request to its response, queueing included.
+        self._seconds = Histogram("scorer_http_request_seconds", "Seconds of a request", SECONDS, registry, "dialect")
+        # Requests without a response yet.
+        self._under_way = Gauge("scorer_http_requests_under_way", "HTTP requests under way", registry=registry)
+        self._known: dict[tuple[str, int], Counter] = {}
+
+    def answered(self, dialect: str, status: int, seconds: float) -> None:
+        """Count a response."""
+        counter = self._known.get((dialect, status))
+        if counter is None:
+            counter = self._known[dialect, status] = self._requests.labels(dialect, str(status))
+        counter.inc()
+        self._seconds.series(dialect).observe(seconds)
+
+    def under_way(self, requests: int) -> None:
+        """Set how many requests have no response yet."""
+        self._under_way.set(requests)
