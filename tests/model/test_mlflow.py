@@ -50,7 +50,6 @@ def known(server: MLflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 @pytest.fixture
 def network(server: MLflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """The way to the server, which a test may break."""
-    monkeypatch.setattr(http, "TIMEOUT_SECONDS", 0.5)
     proxy = Proxy(server.address)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{proxy.address}")
     yield proxy
@@ -124,9 +123,10 @@ def test_a_model_that_is_not_there_and_an_address_that_is_none() -> None:
 
 @pytest.mark.parametrize("away", AWAY)
 def test_without_the_server_a_numbered_version_comes_from_the_cache_and_an_alias_is_unknown(
-    network: Proxy, away: Network
+    network: Proxy, away: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = repository_at(URL).find("@champion")
+    monkeypatch.setattr(http, "TIMEOUT_SECONDS", 0.5)  # from now on nothing answers
     network.set(away)
     with capture_logs() as logs:
         assert repository_at(URL).find("2") == whole
