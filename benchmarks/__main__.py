@@ -154,7 +154,7 @@ def _arguments() -> argparse.ArgumentParser:
         nargs="?",
         choices=WHAT,
         default="compare",
-        help="compare, canaries, explanations, Feast, flame graph, reloads, REST, schemas, stages, start, scale, tables",
+        help="compare, canaries, explanations, Feast, flame graph, reloads, REST, schemas, stages, start, scale, files",
     )
     add("--events", type=positive, default=default.events, metavar="N", help="a backlog, before each one's share")
     add("--repeat", type=positive, default=default.rounds, metavar="N", help="rounds (default: %(default)s)")

@@ -140,7 +140,7 @@ def read_state(found: object, where: str) -> State:
     canaries = _all(Canary, outline.canaries if outline else (), f"{where}: canaries", problems)
     shadows = _all(Shadow, outline.shadows if outline else (), f"{where}: shadows", problems)
     ensembles = _by_name(Ensemble, outline.ensembles if outline else {}, f"{where}: ensembles", problems)
-    limits = outline.guards if outline else None
+    limits = found.get("guards") if isinstance(found, Mapping) else None
     guards = None if limits is None else fit(Guards, limits, f"{where}: guards", problems)
     if outline and not problems:
         state = State(champion=outline.champion, canaries=canaries, shadows=shadows, ensembles=ensembles, guards=guards)

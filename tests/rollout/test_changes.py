@@ -184,7 +184,7 @@ def test_impossible_options_are_refused(command: tuple[str, ...], words: str) ->
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        ({}, "r.yaml: the key 'champion' is missing; expected keys: champion, canaries, shadows, ensembles"),
+        ({}, "r.yaml: the key 'champion' is missing; expected keys: champion, canaries, shadows, guards, ensembles"),
         ({"champion": 2}, "r.yaml: champion: found 2; expected text, in quotes if it looks like something else"),
         ({"champoin": "2"}, "unknown key 'champoin'; did you mean 'champion'?"),
         (
@@ -285,11 +285,11 @@ def test_a_state_of_a_later_version_counts_and_is_named_while_the_old_one_stays(
     first = record(Held(), State(champion="2"))
     log = [Log("m").record(first)]
     later = json.loads(log[0]) | {"id": "later", "base": first.id, "revision": 2}
-    later["after"] = {"champion": "3", "ensembles": {"psi": 0.2}}
+    later["after"] = {"champion": "3", "quotas": {"2": 10}}
     log.append(json.dumps(later).encode())
     held = reader(log).held
     assert held.state == State(champion="2")
-    assert "'ensembles' is not supported by this version of scorer" in held.problem
+    assert "unknown key 'quotas'" in held.problem
     stale = record(reader(log[:1]).held, State(champion="4"))
     assert reader([*log, Log("m").record(stale)]).held == held, "it does not follow the last change"
 
