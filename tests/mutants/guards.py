@@ -45,8 +45,8 @@ MUTANTS = [
     ),
     Mutant(
         "a canary that raises ends the replica",
-        "scorer.scoring.split:SplitScorer._score_arm",
-        "number == CHAMPION",
+        "scorer.scoring.split:SplitScorer._score_rows",
+        "voice.number == CHAMPION",
         "True",
         SPLIT + "test_a_canary_that_raises_rejects_its_own_rows_and_disturbs_no_other",
     ),

@@ -137,9 +137,9 @@ MUTANTS = [
     ),
     Mutant(
         "an event that one version of an ensemble refuses is scored by the others",
-        "scorer.scoring.split:SplitScorer._score_rows",
-        "[replace(each, row=int(rows[each.row])) for each in matrix.rejected]",
-        "[replace(each, row=int(rows[each.row])) for each in matrix.rejected if not isinstance(arm, Blend)]",
+        "scorer.scoring.split:SplitScorer._score_part",
+        "[replace(each, row=int(rows[each.row])) for each in part.matrix.rejected]",
+        "[replace(each, row=int(rows[each.row])) for each in part.matrix.rejected if not isinstance(arm, Blend)]",
         "tests/scoring/test_split.py::test_an_ensemble_gives_each_row_the_mean_of_what_its_versions_give_alone",
     ),
 ]
