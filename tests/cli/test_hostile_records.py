@@ -86,7 +86,7 @@ def is_terminal_control(char: str) -> bool:
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     stream = make_stream(tmp_path_factory.mktemp("hostile"), "nowhere:1")
-    return load(stream.file, environ={}).settings
+    return load(stream.file, environ={}, overrides=["predictions.shadow_topic=shadows"]).settings
 
 
 @pytest.fixture(scope="module")
