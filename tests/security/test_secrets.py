@@ -111,7 +111,8 @@ def test_a_secret_is_found_in_every_form() -> None:
 @pytest.mark.parametrize("login", ["right", "wrong"])
 def test_odd_secrets_appear_nowhere(wire: Wire, redis_url: str, tmp_path: Path, login: str) -> None:
     secrets = {name: odd(name) for name in ("sasl", "key", "oauth", "file", "redis", "registry", "http")}
-    secrets["http"] = secrets["http"].encode().hex()
+    # In letters alone: six digits in a row may be the fraction of a second in the log.
+    secrets["http"] = secrets["http"].encode().hex().translate(str.maketrans("0123456789", "ghijklmnop"))
     for name in ("file", "registry", "http"):
         (tmp_path / name).write_text(secrets[name])
     environ = os.environ | {f"ODD_{name.upper()}": secrets[name] for name in ("sasl", "key", "oauth")}
