@@ -39,14 +39,14 @@ def test_a_mutant_is_killed(mutant: Mutant, tmp_path: Path) -> None:
     copy_to(tmp_path)
     file = tmp_path / mutant.file
     file.write_text(mutant.mutate(file.read_text()))
-    ended, said = tested(tmp_path, mutant.test)
+    ended, said = run_of(tmp_path, mutant.test)
     assert ended == pytest.ExitCode.TESTS_FAILED, f"not seen:\n{said[-4000:]}"
 
 
 @pytest.mark.parametrize("test", ["tests/kafka/delivery/test_checkpoint.py", "tests/store/redis/test_replicas.py"])
 def test_a_copy_without_a_mutant_passes(test: str, tmp_path: Path) -> None:
     copy_to(tmp_path)
-    ended, said = tested(tmp_path, test)
+    ended, said = run_of(tmp_path, test)
     assert ended == pytest.ExitCode.OK, said[-4000:]
 
 
@@ -56,7 +56,7 @@ def copy_to(folder: Path) -> None:
         copy(ROOT / name, folder / name)
 
 
-def tested(folder: Path, test: str) -> tuple[int | None, str]:
+def run_of(folder: Path, test: str) -> tuple[int | None, str]:
     """Run a test of a copy of the project; return pytest's exit code and output."""
     run = FORKS.Process(target=exec, args=(RUN, {"folder": str(folder), "test": test}))
     run.start()
