@@ -1,12 +1,18 @@
-"""An answer for people: one fact a line, then tables."""
+"""The answer of an action of `scorer models`: how it is made, and for people one fact a line, then tables."""
 
-from collections.abc import Mapping
+import argparse
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.text import Text
 
 from scorer.cli.console import console
 from scorer.cli.table import aligned, in_line
+from scorer.settings import Settings
+
+Answer = dict[str, Any]  # what `--json` prints
+Act = Callable[[Settings, argparse.Namespace], Answer]
+Declare = Callable[[str, str, Act], argparse.ArgumentParser]  # takes the name, the help and the action
 
 
 def show(answer: Mapping[str, Any]) -> None:

@@ -1,12 +1,11 @@
 """`scorer models diff`: how two versions of a model differ, in their plans, their models and their scores."""
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import tee
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from scorer.avro import Schema, read_events
 from scorer.batch import Outcome
 from scorer.cli import diff_stream, options
+from scorer.cli.answers import Answer, Declare
 from scorer.cli.diff_view import pictures, show
 from scorer.cli.output import replacing
 from scorer.cli.picture import drawn, require_drawable
@@ -29,10 +29,6 @@ from scorer.settings import Settings
 from scorer.store import Fetch, Reply, Request
 
 MINUTES = 10
-
-Answer = dict[str, Any]
-Act = Callable[[Settings, argparse.Namespace], Answer]
-Declare = Callable[[str, str, Act], argparse.ArgumentParser]
 
 
 def arguments(action: Declare) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from scorer.avro import PREDICTION
+from scorer.cli.answers import Answer
 from scorer.cli.progress import counting
 from scorer.cli.shift import Pairs
 from scorer.cli.views import Bodies, Unreadable
@@ -22,7 +23,6 @@ MOST = 1_000_000  # predictions of a shadow that are held in memory
 MARGIN_MS = 60_000  # how much earlier than the first of a shadow's predictions those of users may have been published
 CHUNK = 10_000  # pairs of scores that are put into one array
 
-Answer = dict[str, Any]
 Place = tuple[str, int, int]  # where an event was read: the topic, the partition and the offset
 
 

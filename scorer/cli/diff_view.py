@@ -1,16 +1,15 @@
 """The differences between two versions, as text for a terminal and as pictures."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import yaml
 from rich.text import Text
 
+from scorer.cli.answers import Answer
 from scorer.cli.console import console
 from scorer.cli.picture import Picture, box, text
 from scorer.cli.table import aligned
 
-Answer = dict[str, Any]
 Row = tuple[str, float | None, float | None]  # a label, and the share of each version
 
 WIDTH = 20  # characters of a bar on a terminal

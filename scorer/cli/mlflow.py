@@ -1,10 +1,9 @@
 """`scorer models plan` and `attach`: give a model in MLflow's registry the plan that it needs to be served."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from scorer.cli.answers import Answer, Declare
 from scorer.errors import Misconfigured, Problem
 from scorer.formats import open_formats
 from scorer.init.draft import draft_plan
@@ -12,10 +11,6 @@ from scorer.model import Bundle, MlflowRepository, load_booster, repository_at
 from scorer.offline import require_golden
 from scorer.serving import prepare
 from scorer.settings import Settings
-
-Answer = dict[str, Any]
-Act = Callable[[Settings, argparse.Namespace], Answer]
-Declare = Callable[[str, str, Act], argparse.ArgumentParser]
 
 
 def arguments(action: Declare) -> None:

@@ -3,11 +3,12 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-from scorer.cli import answers, diff, mlflow, options, rollout
+from scorer.cli import diff, mlflow, options, rollout
+from scorer.cli.answers import Act, Answer, show
 from scorer.documents.yaml import construct
 from scorer.errors import Fatal, Misconfigured, Problem, ScorerError
 from scorer.model import (
@@ -29,19 +30,17 @@ from scorer.rollout import State, kind_of_home
 from scorer.serving import Serving, prepare
 from scorer.settings import Settings
 
-Answer = dict[str, Any]  # what `--json` prints
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's actions and their options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    def action(name: str, text: str, act: Callable[[Settings, argparse.Namespace], Answer]) -> argparse.ArgumentParser:
+    def action(name: str, text: str, act: Act) -> argparse.ArgumentParser:
         one: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
         options.add_config(one)
         one.add_argument("--json", action="store_true", help="print one JSON document")
         one.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
-        one.set_defaults(act=act, show=answers.show)
+        one.set_defaults(act=act, show=show)
         return one
 
     action("list", "list the versions, and show which one is served", _list)

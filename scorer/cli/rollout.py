@@ -7,10 +7,11 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any, get_args
+from typing import get_args
 
 from scorer import rollout
 from scorer.cli import guards
+from scorer.cli.answers import Answer, Declare
 from scorer.ensemble import candidate, loader
 from scorer.errors import Misconfigured, Problem
 from scorer.homes import current_state, home_of, required_home
@@ -20,10 +21,6 @@ from scorer.printable import printable
 from scorer.rollout import Combine, Held, State
 from scorer.rollout.changes import restored
 from scorer.settings import Settings
-
-Answer = dict[str, Any]
-Act = Callable[[Settings, argparse.Namespace], Answer]
-Declare = Callable[[str, str, Act], argparse.ArgumentParser]
 
 
 def arguments(action: Declare) -> None:
