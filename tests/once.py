@@ -1,5 +1,8 @@
 """What tests fetch once, and keep beside the jars of the sandbox."""
 
+import hashlib
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,3 +27,22 @@ def fetched(name: str, fetch: Callable[[Path], Path]) -> Path:
         with suppress(OSError):  # another process was first
             unpacked.rename(folder)
     return folder
+
+
+def packages(name: str, lock: Path) -> Path:
+    """Return a folder for PYTHONPATH with the packages of a lock file, which are checked by their hashes.
+
+    Args:
+        name: of what they are for.
+        lock: requirements with hashes.
+    """
+
+    def fetch(temporary: Path) -> Path:
+        uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--python", sys.executable]
+        target = temporary / "packages"
+        words = [*uv, "--target", str(target), "--require-hashes", "-r", str(lock)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return target
+
+    return fetched(f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}", fetch)

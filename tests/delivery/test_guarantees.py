@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,13 +23,13 @@ EVENTS = 60_000
 
 
 @contextmanager
-def load(world: World, rate: int) -> Iterator[None]:
-    """Send events during the block, at a rate per second."""
+def load(world: World, rate: int, **write: Any) -> Iterator[None]:
+    """Send events during the block, at a rate per second; `write` is for `World.send`."""
     done, numbers = threading.Event(), count()
 
     def send() -> None:
         while not done.wait(0.1):
-            world.send(list(islice(numbers, rate // 10)))
+            world.send(list(islice(numbers, rate // 10)), **write)
 
     with ThreadPoolExecutor(1) as sender:
         sent = sender.submit(send)

@@ -2,13 +2,9 @@
 
 import json
 import shutil
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
-from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -22,6 +18,7 @@ from scorer.rollout import Held, State
 from scorer.settings import load
 from tests.conftest import mainly
 from tests.delivery.conftest import MakeWorld
+from tests.delivery.test_guarantees import load as under_load
 from tests.delivery.test_guarantees import shared_by
 from tests.delivery.test_rollout import made, models, wait_served
 from tests.delivery.world import PLAN, World
@@ -43,24 +40,6 @@ def add_bad_version(world: World, guard: str) -> None:
     data = xgboost.DMatrix(matrix, matrix[:, 0] * 2 > 0.9 * matrix[:, 1], feature_names=["amount", "spend"])
     parameters = {"objective": "binary:logistic", "max_depth": 1, "eta": 0.01, "nthread": 1}
     xgboost.train(parameters, data, 3).save_model(folder / "2/model.ubj")
-
-
-@contextmanager
-def load_of_many_keys(world: World, rate: int) -> Iterator[None]:
-    """Send events during the block, at a rate per second, each of which has an arm of its own, by its id."""
-    done, numbers = threading.Event(), count()
-
-    def send() -> None:
-        while not done.wait(0.1):
-            world.send(list(islice(numbers, rate // 10)), key=None)
-
-    with ThreadPoolExecutor(1) as sender:
-        sent = sender.submit(send)
-        try:
-            yield
-        finally:
-            done.set()
-        sent.result()
 
 
 def records(world: World) -> list[dict[str, Any]]:
@@ -102,7 +81,7 @@ def test_a_bad_canary_is_withdrawn_once_for_all_replicas(make_world: MakeWorld, 
     for replicas in range(1, REPLICAS + 1):
         world.start()
         world.until(partial(shared_by, world, replicas), f"{replicas} replicas")
-    with load_of_many_keys(world, 1_000):
+    with under_load(world, 1_000, key=None):  # so that each event has an arm of its own, by its id
         models(world, "canary", "2", "--percent", str(100 * SHARE))
         canary = rollout.Canary(version="2", percent=100 * SHARE, salt="2")
         wait_served(world, State(champion="1", canaries=(canary,)), REPLICAS)

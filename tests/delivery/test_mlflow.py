@@ -33,10 +33,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 @pytest.fixture
 def network(server: MLflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """The way to the server, which a test may break."""
-    proxy = Proxy(server.address)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{proxy.address}")
-    yield proxy
-    proxy.close()
+    with server.behind_a_proxy(monkeypatch) as proxy:
+        yield proxy
 
 
 def verified(world: World) -> list[str]:

@@ -15,6 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from scorer.sandbox.proxy import Proxy
 from scorer.sandbox.server import HOST, Server
 from tests.once import fetched
 
@@ -87,6 +88,16 @@ class MLflow(Server):
         """Let clients in this process and its children find it, with an empty cache of models."""
         monkeypatch.setenv("MLFLOW_TRACKING_URI", self.url)
         monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+    @contextmanager
+    def behind_a_proxy(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+        """Let clients find it behind a proxy, which a test may break."""
+        proxy = Proxy(self.address)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{proxy.address}")
+        try:
+            yield proxy
+        finally:
+            proxy.close()
 
     def ask(self, method: str, path: str, body: dict[str, Any]) -> Any:
         """Send a request, as MLflow's own client does."""

@@ -1,7 +1,5 @@
 """A server with the interface of S3: moto, as a child process, with its packages in a folder of their own."""
 
-import hashlib
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +10,7 @@ import pytest
 import s3fs
 
 from scorer.sandbox.server import HOST, Server
-from tests.once import fetched
+from tests.once import packages
 
 LOCK = Path(__file__).with_name("moto.lock")
 BUCKET = "models"
@@ -21,17 +19,7 @@ LOGIN = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "s3cret-of-tests
 
 def home() -> Path:
     """The folder of its packages: fetched once per user, and checked by moto.lock."""
-    return fetched(f"moto-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}", _fetch)
-
-
-def _fetch(temporary: Path) -> Path:
-    uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--python", sys.executable]
-    target = temporary / "packages"
-    done = subprocess.run(
-        [*uv, "--target", str(target), "--require-hashes", "-r", str(LOCK)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return target
+    return packages("moto", LOCK)
 
 
 class S3(Server):

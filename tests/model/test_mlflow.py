@@ -50,10 +50,8 @@ def known(server: MLflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 @pytest.fixture
 def network(server: MLflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """The way to the server, which a test may break."""
-    proxy = Proxy(server.address)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{proxy.address}")
-    yield proxy
-    proxy.close()
+    with server.behind_a_proxy(monkeypatch) as proxy:
+        yield proxy
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer.api.source import open_source
-from scorer.avro import Converter
+from scorer.avro import Converter, prediction_json
 from scorer.cli import main
 from scorer.offline import Offline
 from scorer.store import stored
@@ -87,12 +87,17 @@ def test_every_row_gets_the_prediction_of_a_file(parcels: Served, parcels_config
     def equal(rows: list[dict[str, Any]]) -> None:
         events = [plain(each) for each in rows]
         found = ask(connection, "/score", events).json
-        expected = list(offline.predictions(converter.to_avro(event, "") for event in events))
+        expected = predicted(offline, [converter.to_avro(event, "") for event in events])
         assert [_timeless(each) for each in found] == [_timeless(each) for each in expected]
 
     equal()
     connection.close()
     lookups.close()
+
+
+def predicted(offline: Offline, bodies: Sequence[bytes]) -> list[dict[str, object]]:
+    """Return what `scorer score` writes for events."""
+    return [prediction for outcome in offline.outcomes(bodies) for prediction in prediction_json(outcome)]
 
 
 def _timeless(prediction: Mapping[str, object]) -> dict[str, object]:
@@ -124,7 +129,7 @@ def test_features_beside_an_event_count_as_if_they_were_in_the_store(parcels: Se
                 for each, reply in zip(requests, looked_up, strict=True)
             ]
 
-        (prediction,) = Offline(serving, fetch).predictions([converter.to_avro(event, "")])
+        (prediction,) = predicted(Offline(serving, fetch), [converter.to_avro(event, "")])
         return _timeless(prediction)
 
     @settings(max_examples=60)

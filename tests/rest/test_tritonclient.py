@@ -3,7 +3,6 @@
 It runs as a child process, with its packages in a folder of their own.
 """
 
-import hashlib
 import json
 import os
 import subprocess
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 import xgboost
 
-from tests.once import fetched
+from tests.once import packages
 from tests.rest.served import Served
 
 LOCK = Path(__file__).with_name("tritonclient.lock")
@@ -47,19 +46,9 @@ print(json.dumps(found))
 """
 
 
-def _fetch(temporary: Path) -> Path:
-    uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--python", sys.executable]
-    target = temporary / "packages"
-    done = subprocess.run(
-        [*uv, "--target", str(target), "--require-hashes", "-r", str(LOCK)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return target
-
-
 @pytest.mark.prove
 def test_the_client_gets_the_scores_of_xgboost(parcels: Served, parcels_config: Path) -> None:
-    home = fetched(f"tritonclient-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}", _fetch)
+    home = packages("tritonclient", LOCK)
     done = subprocess.run(
         [sys.executable, "-c", CLIENT, f"127.0.0.1:{parcels.port}"],
         env=os.environ | {"PYTHONPATH": str(home)},
