@@ -7,7 +7,7 @@ from time import time
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.avro import BadEvent, Converter, prediction_json
+from scorer.avro import BadEvent, Converter
 from scorer.batch import Outcome, Records
 from scorer.ensemble import Candidate
 from scorer.errors import Misconfigured, Problem, did_you_mean
@@ -46,11 +46,6 @@ class Offline:
             Unavailable: the store is unavailable and the policy is to wait.
         """
         return self.scorer.score(self._decoder.decode(Records.of(bodies, first)), time())
-
-    def predictions(self, bodies: Iterable[bytes]) -> Iterator[dict[str, object]]:
-        """Yield each prediction as plain JSON; a rejected event has a null score, a `reason` and a `detail`."""
-        for outcome in self.outcomes(bodies):
-            yield from prediction_json(outcome)
 
     def outcomes(self, bodies: Iterable[bytes]) -> Iterator[Outcome]:
         """Score any number of events in batches of the settings' size.

@@ -16,7 +16,7 @@ from scorer.avro.framing import (
 )
 from scorer.avro.jsonl import BadEvent, Converter
 from scorer.avro.mapping import Mapped, has_default, mapped
-from scorer.avro.prediction_json import prediction_columns, prediction_json
+from scorer.avro.prediction_json import prediction_columns, prediction_json, score_json
 from scorer.avro.reread import Reread
 from scorer.avro.salvage import Salvage
 from scorer.avro.schema import Schema
@@ -46,6 +46,7 @@ __all__ = [
     "prefixed",
     "read_events",
     "read_written",
+    "score_json",
     "single_object",
     "unframed",
 ]

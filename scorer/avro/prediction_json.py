@@ -46,7 +46,7 @@ def prediction_json(outcome: Outcome) -> Iterator[dict[str, object]]:
     """
     columns = prediction_columns(outcome)
     rejected = {rejection.row: rejection for rejection in outcome.rejected}
-    columns["score"] = [None if row in rejected else _plain(score) for row, score in enumerate(columns["score"])]
+    columns["score"] = [None if row in rejected else score_json(score) for row, score in enumerate(columns["score"])]
     columns["event_time"] = [None if time is None else to_json(TIMESTAMP, time) for time in columns["event_time"]]
     columns["scored_at"] = [to_json(TIMESTAMP, outcome.predictions.scored_at)] * len(columns["scored_at"])
     for row, values in enumerate(zip(*columns.values(), strict=True)):
@@ -75,5 +75,6 @@ def _where_known(topics: list[int], values: list[int]) -> list[int | None]:
     return [value if topic >= 0 else None for topic, value in zip(topics, values, strict=True)]
 
 
-def _plain(score: float | list[float]) -> object:
+def score_json(score: float | list[float]) -> object:
+    """Return a score, or those of several outputs, as plain JSON: as text where it is not finite."""
     return [to_json(NUMBER, each) for each in score] if isinstance(score, list) else to_json(NUMBER, score)

@@ -1,6 +1,5 @@
 """Scores the requests of a batch together: one look-up and one call of the model for all of their rows."""
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from scorer.avro import prediction_json
+from scorer.avro import prediction_json, score_json
 from scorer.batch import Events, Outcome, Records, Rejected
 from scorer.ensemble import Candidate
 from scorer.errors import Unavailable
@@ -135,7 +134,7 @@ class Answers:
         with self._watch.stage("score"):
             scores = serving.booster.score(matrix)
         shared = {"model": serving.model, "version": serving.version, "arm": arm}
-        documents: list[dict[str, object]] = [{"score": _plain(score)} | shared for score in scores.values.tolist()]
+        documents: list[dict[str, object]] = [{"score": score_json(score)} | shared for score in scores.values.tolist()]
         self._metrics.acknowledged(len(documents) - len(scores.rejected), scores.rejected)
         return self._divided(kind, orders, documents, scores.rejected)
 
@@ -219,15 +218,6 @@ def _records(parts: Sequence[Rows]) -> Records:
     """Return the events of several requests; one without an id is numbered within its request."""
     records = Records.of([body for rows in parts for body in rows.bodies])
     return replace(records, offset=np.concatenate([np.arange(len(rows)) for rows in parts]))
-
-
-def _plain(score: float | list[float]) -> object:
-    """Return a score as JSON has it: as text where it is not finite."""
-    if isinstance(score, list):
-        return [_plain(each) for each in score]
-    if math.isfinite(score):
-        return score
-    return "NaN" if math.isnan(score) else "Infinity" if score > 0 else "-Infinity"
 
 
 def _written(order: Order, scored: Scored) -> Response:
