@@ -191,7 +191,7 @@ def _examine_ensemble(champion: Serving, state: State, name: str, report: Report
 
 
 def _examine_serve(serve: ServeSettings, report: Report) -> None:
-    access_of(serve, "serve")
+    access_of(serve)
     if (serve.token or serve.token_file) and serve.tls is None and serve.host not in LOOPBACK:
         what = "serve.token without serve.tls: whoever can see the network can read the token"
         report.warnings.append(f"{what}; set serve.tls, or put a proxy with TLS in front of it")

@@ -11,7 +11,7 @@ from scorer.errors import Misconfigured, Problem
 from scorer.monitor.certificate import Certificate
 from scorer.monitor.request import Response
 from scorer.rotation import SecretFile
-from scorer.settings import HttpSettings, ServeSettings
+from scorer.settings import HttpSettings, ListenSettings
 
 _REALM = 'Bearer realm="scorer"'
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
@@ -51,7 +51,7 @@ def guards(http: HttpSettings) -> tuple[Access, Certificate | None]:
     """
     access, certificate, problems = Access(), None, list[Problem]()
     try:
-        access = access_of(http, "http")
+        access = access_of(http)
     except Misconfigured as error:
         problems += error.problems
     try:
@@ -64,18 +64,17 @@ def guards(http: HttpSettings) -> tuple[Access, Certificate | None]:
     return access, certificate
 
 
-def access_of(server: HttpSettings | ServeSettings, group: str) -> Access:
+def access_of(server: ListenSettings) -> Access:
     """Return what checks the tokens of clients.
 
     Args:
         server: names the token.
-        group: the key of these settings.
 
     Raises:
         Misconfigured: the file of the token cannot be used.
     """
     token: Callable[[], str] | None = partial(str, server.token) if server.token else None
-    return Access(token if server.token_file is None else _token_of(server.token_file, f"{group}.token_file"))
+    return Access(token if server.token_file is None else _token_of(server.token_file, f"{server.group}.token_file"))
 
 
 def _token_of(path: Path, setting: str) -> Callable[[], str]:

@@ -57,12 +57,31 @@ class Certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.num_tickets = 0  # each client connects once in a while, and would not use them
-        try:
-            # With an empty password, an encrypted key is an error instead of a question on the terminal.
-            context.load_cert_chain(self._certificate, self._key, password="")
-        except OSError as error:
-            what = error.strerror if not isinstance(error, ssl.SSLError) else error.reason or str(error)
-            files = " and ".join(map(str, filter(None, [self._certificate, self._key])))
-            expected = "expected a certificate and its unencrypted private key, as PEM"
-            raise Misconfigured([Problem("http.tls", f"{files}: {what}", expected)]) from None
+        load_pair(context, self._certificate, self._key, "http.tls")
         return context
+
+
+def load_pair(context: ssl.SSLContext, certificate: Path, key: Path | None, setting: str) -> None:
+    """Load a certificate and its key into a context; connections from then on get them.
+
+    Args:
+        context: of a server.
+        certificate: a PEM file with the certificate, followed by those of its issuers.
+        key: a PEM file with the private key; None if it is in the same file.
+        setting: the group that names the files, for errors.
+
+    Raises:
+        Misconfigured: the files cannot be used.
+    """
+    try:
+        # With an empty password, an encrypted key is an error instead of a question on the terminal.
+        context.load_cert_chain(certificate, key, password="")
+    except OSError as error:
+        files = " and ".join(map(str, filter(None, [certificate, key])))
+        expected = "expected a certificate and its unencrypted private key, as PEM"
+        raise Misconfigured([Problem(setting, f"{files}: {reason_of(error)}", expected)]) from None
+
+
+def reason_of(error: OSError) -> str:
+    """Return why files of certificates cannot be read or used."""
+    return (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or str(error)

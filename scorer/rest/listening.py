@@ -16,6 +16,7 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from scorer.errors import Fatal, Misconfigured, Problem
+from scorer.monitor.certificate import load_pair, reason_of
 from scorer.rest.application import Application
 from scorer.rotation import Look, look
 from scorer.settings import ServeSettings
@@ -65,7 +66,7 @@ def context_of(serve: ServeSettings) -> ssl.SSLContext | None:
         try:
             context.load_verify_locations(serve.tls.client_ca)
         except OSError as error:
-            what = f"{serve.tls.client_ca}: {_reason(error)}"
+            what = f"{serve.tls.client_ca}: {reason_of(error)}"
             raise Misconfigured([Problem("serve.tls.client_ca", what, "expected certificates as PEM")]) from None
         context.verify_mode = ssl.CERT_REQUIRED
     return context
@@ -187,17 +188,7 @@ def _look(serve: ServeSettings) -> Look:
 
 def _load(context: ssl.SSLContext, serve: ServeSettings) -> None:
     assert serve.tls is not None  # noqa: S101  the callers' condition
-    try:
-        # With an empty password, an encrypted key is an error instead of a question on the terminal.
-        context.load_cert_chain(serve.tls.certificate, serve.tls.key, password="")
-    except OSError as error:
-        files = " and ".join(map(str, filter(None, [serve.tls.certificate, serve.tls.key])))
-        expected = "expected a certificate and its unencrypted private key, as PEM"
-        raise Misconfigured([Problem("serve.tls", f"{files}: {_reason(error)}", expected)]) from None
-
-
-def _reason(error: OSError) -> str:
-    return (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or str(error)
+    load_pair(context, serve.tls.certificate, serve.tls.key, "serve.tls")
 
 
 def _why_not(serve: ServeSettings, error: OSError) -> str:

@@ -50,7 +50,7 @@ def run(settings: Settings, environ: Mapping[str, str]) -> None:
         raise Misconfigured([Problem("model.rollout", held.problem)])
     serving = prepare(choosing(settings, held.state.champion) if held.state else settings)
     require_golden(serving)
-    access, context = access_of(settings.serve, "serve"), context_of(settings.serve)
+    access, context = access_of(settings.serve), context_of(settings.serve)
     with ExitStack() as stack:
         metrics, health = Metrics(serving.entities), Health(BATCH_SECONDS)
         stack.enter_context(watched(health, Outages(log)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -456,27 +456,39 @@ class HttpTlsSettings(Group):
     key: PathSetting | None = Field(default=None, description="Private key of the certificate, not encrypted.")
 
 
-class HttpSettings(Group):
+class ListenSettings(Group):
+    """Where a server listens, and who may ask.
+
+    group: the name of the group in the configuration.
+    """
+
+    group: ClassVar[str]
+    host: Text = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
+    port: int
+    token: str
+    token_file: PathSetting | None = Field(
+        default=None, description="File with the token, which is read again when it is replaced."
+    )
+
+    @field_validator("token_file")
+    @classmethod
+    def _only_one(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None and info.data.get("token"):
+            raise ValueError(f"expected {cls.group}.token or {cls.group}.token_file, not both")
+        return file
+
+
+class HttpSettings(ListenSettings):
     """Metrics and health at /metrics, /live and /ready. `http: null` turns the server off."""
 
-    host: Text = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
+    group: ClassVar[str] = "http"
     port: int = Field(default=9464, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
     token: Annotated[Token, Secret.WHOLE] = Field(
         default="",
         description="Bearer token that a client must send to see more than the status of /live and /ready. If empty, "
         "everyone sees everything. At most one of `token` and `token_file` may be set.",
     )
-    token_file: PathSetting | None = Field(
-        default=None, description="File with the token, which is read again when it is replaced."
-    )
     tls: HttpTlsSettings | None = None
-
-    @field_validator("token_file")
-    @classmethod
-    def _only_one(cls, file: Path | None, info: ValidationInfo) -> Path | None:
-        if file is not None and info.data.get("token"):
-            raise ValueError("expected http.token or http.token_file, not both")
-        return file
 
 
 class ServeTlsSettings(HttpTlsSettings):
@@ -488,18 +500,15 @@ class ServeTlsSettings(HttpTlsSettings):
     )
 
 
-class ServeSettings(Group):
+class ServeSettings(ListenSettings):
     """`scorer serve`: answers requests over HTTP, without Kafka. See docs/rest.md."""
 
-    host: Text = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
+    group: ClassVar[str] = "serve"
     port: int = Field(default=8080, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
     token: Annotated[Token, Secret.WHOLE] = Field(
         default="",
         description="Bearer token that a client must send, except to health pages. If empty, everyone may ask. At most "
         "one of `token` and `token_file` may be set.",
-    )
-    token_file: PathSetting | None = Field(
-        default=None, description="File with the token, which is read again when it is replaced."
     )
     tls: ServeTlsSettings | None = None
     max_bytes: Bytes = Field(
@@ -520,13 +529,6 @@ class ServeSettings(Group):
         description="Longest time for a client to send a request, which is then a 408, and for the request to be "
         "scored, which is then a 503.",
     )
-
-    @field_validator("token_file")
-    @classmethod
-    def _only_one(cls, file: Path | None, info: ValidationInfo) -> Path | None:
-        if file is not None and info.data.get("token"):
-            raise ValueError("expected serve.token or serve.token_file, not both")
-        return file
 
 
 class LogSettings(Group):
