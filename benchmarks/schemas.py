@@ -25,7 +25,7 @@ from rich.table import Table
 
 from benchmarks import peer, workload
 from benchmarks.contract import Contract
-from scorer.avro import Confluent, Decoder, Encoder, Framing, Schema, unframed
+from scorer.avro import Confluent, Decoder, Encoder, Framing, Schema, Wanted, unframed
 from scorer.batch import Events, Payloads, Records
 from scorer.registered import Registered
 from scorer.sandbox import Redis
@@ -86,7 +86,8 @@ def decoding(rows: int, writers: int) -> Callable[[], Events]:
     """Return what decodes a batch of so many writers' events, once; of none: without a registry."""
     reader = Schema.parse(json.dumps(FLIGHT), "flight.avsc")
     framing: Framing = Confluent(reader, Known(FLIGHT)) if writers else unframed(reader)
-    decoder = Decoder(reader, ["distance", "carrier", "wind", "seats"], ["origin"], framing, 1_000, "id", "at")
+    wanted = Wanted(reader, ["distance", "carrier", "wind", "seats"], ["origin"], "id", "at")
+    decoder = Decoder(wanted, framing, 1_000)
     events = [EVENT | {"id": f"flight-{number}", "distance": number % 3_000} for number in range(rows)]
     return partial(decoder.decode, written(FLIGHT, events, writers))
 

@@ -73,9 +73,8 @@ class Records:
     membership: object = None  # the group metadata, sent with the offsets of a transaction
 
     @classmethod
-    def of(cls, values: Sequence[bytes], first: int = 0, originals: Sequence[object] = ()) -> Self:
-        """Return records for values that did not come from a topic, with offsets from `first` on."""
-        rows = len(values)
+    def numbered(cls, rows: int, first: int = 0) -> Self:
+        """Return records that did not come from a topic, without values, with offsets from `first` on."""
         return cls(
             topics=(),
             topic=np.full(rows, NO_TOPIC, np.int32),
@@ -83,10 +82,16 @@ class Records:
             offset=np.arange(first, first + rows),
             timestamp=np.full(rows, NO_TIME),
             keys=[None] * rows,
-            data=np.frombuffer(b"".join(values), np.uint8),
-            ends=np.cumsum([len(value) for value in values], dtype=np.int64),
-            originals=originals,
+            data=np.empty(0, np.uint8),
+            ends=np.zeros(rows, np.int64),
         )
+
+    @classmethod
+    def of(cls, values: Sequence[bytes], first: int = 0, originals: Sequence[object] = ()) -> Self:
+        """Return records for values that did not come from a topic, with offsets from `first` on."""
+        data = np.frombuffer(b"".join(values), np.uint8)
+        ends = np.cumsum([len(value) for value in values], dtype=np.int64)
+        return replace(cls.numbered(len(values), first), data=data, ends=ends, originals=originals)
 
     @property
     def origin(self) -> Origin:

@@ -89,8 +89,7 @@ class Serving:
     @property
     def needed(self) -> tuple[str, ...]:
         """The fields of an event that the plan, the event's id and its time need."""
-        own = (path for path in (self.settings.events.id, self.settings.events.time) if path is not None)
-        return tuple(dict.fromkeys([*self.plan.fields, *self.plan.texts, *own]))
+        return tuple(self.wanted().slots)
 
     def decoder(
         self,
@@ -105,16 +104,8 @@ class Serving:
             fields: the fields whose values are needed; by default those of this plan.
             texts: the fields whose text is needed; by default those of this plan.
         """
-        events = self.settings.events
-        return Decoder(
-            self.schema,
-            fields=self.plan.fields if fields is None else fields,
-            texts=self.plan.texts if texts is None else texts,
-            framing=framing or unframed(self.schema),
-            max_bytes=events.max_bytes,
-            id_field=events.id,
-            time_field=events.time,
-        )
+        framing = framing or unframed(self.schema)
+        return Decoder(self.wanted(fields, texts), framing, self.settings.events.max_bytes)
 
     def wanted(self, fields: Collection[str] | None = None, texts: Collection[str] | None = None) -> Wanted:
         """Return the fields that the plan, the event's id and its time need, as the lines of a table.

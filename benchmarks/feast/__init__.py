@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.feast.environment import Feast
-from scorer.avro import Decoder, Schema, unframed
+from scorer.avro import Decoder, Schema, Wanted, unframed
 from scorer.batch import Found, Records
 from scorer.errors import Fatal
 from scorer.plan import Plan
@@ -69,7 +69,7 @@ class Replica:
 
     def __init__(self, entities: Mapping[str, Sequence[str]], rows: int, store: Store) -> None:
         schema, of_case = Schema.parse(SCHEMA, "flight.avsc"), plan(entities)
-        decoder = Decoder(schema, of_case.fields, of_case.texts, unframed(schema), 1_000, None, None)
+        decoder = Decoder(Wanted(schema, of_case.fields, of_case.texts), unframed(schema), 1_000)
         values, written = [], fastavro.parse_schema(json.loads(SCHEMA))
         for event in flights(rows):
             out = io.BytesIO()

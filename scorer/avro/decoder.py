@@ -1,6 +1,5 @@
 """Decodes batches of records into columns."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,7 +12,6 @@ from scorer.avro.framing import Bodies, Framing
 from scorer.avro.machine import AT, FAILURE_WIDTH, FAULT, ROW, STEP, Source, Table, Values, loaded, run
 from scorer.avro.reading import Fault
 from scorer.avro.rejection import FRAMING_FAULTS, VALUE_FAULTS, explain_field, explain_value, reason_of
-from scorer.avro.schema import Schema
 from scorer.avro.wanted import Wanted
 from scorer.batch import Events, Records, Rejected
 
@@ -40,31 +38,15 @@ class Decoder:
     """Decodes batches of records into columns of the fields that are used.
 
     Args:
-        schema: the reader's schema.
-        fields: the paths whose values are needed; each is in `schema.fields`.
-        texts: the paths whose text is needed; each is a string, uuid, enum, integer or boolean.
+        wanted: the fields that are needed of the reader's schema.
         framing: finds the body in each value, and the schema that it was written with.
         max_bytes: a longer value is rejected.
-        id_field: the path whose text is the event's id. If this is None or the field is null, the id is
-            `topic-partition-offset`, or the number of a row that did not come from a topic.
-        time_field: the path of the timestamp that is the event's time. If this is None or the field is null, the
-            record's timestamp is used.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917  what is needed of an event
-        self,
-        schema: Schema,
-        fields: Collection[str],
-        texts: Collection[str],
-        framing: Framing,
-        max_bytes: int,
-        id_field: str | None,
-        time_field: str | None,
-    ) -> None:
-        self._wanted = Wanted(schema, fields, texts, id_field, time_field)
-        self._framing, self._max_bytes = framing, max_bytes
-        self._expected = Expected(framing.name, schema.fingerprint, self._fits)
-        self._compiler, self._compiled = Compiler(schema.record, self._wanted.slots), 0
+    def __init__(self, wanted: Wanted, framing: Framing, max_bytes: int) -> None:
+        self._wanted, self._framing, self._max_bytes = wanted, framing, max_bytes
+        self._expected = Expected(framing.name, wanted.schema.fingerprint, self._fits)
+        self._compiler, self._compiled = Compiler(wanted.schema.record, wanted.slots), 0
         self._compile()
 
     def decode(self, records: Records) -> Events:

@@ -19,6 +19,7 @@ from scorer.avro.grammar import NULL, Array, Map, Record, Scalar, Type, Union, w
 from scorer.avro.plain import Misfit, expected, from_json, to_json
 from scorer.avro.schema import Schema
 from scorer.avro.showing import shown
+from scorer.avro.wanted import Wanted
 from scorer.avro.wrapped import unwrapped
 from scorer.batch import Records
 from scorer.errors import Misconfigured, Problem, suggestion
@@ -44,7 +45,7 @@ class Converter:
 
     def __init__(self, schema: Schema) -> None:
         self._record = schema.record
-        self._decoder = Decoder(schema, (), (), unframed(schema), sys.maxsize, None, None)
+        self._decoder = Decoder(Wanted(schema), unframed(schema), sys.maxsize)
 
     def to_avro(self, obj: Mapping[str, Any], where: str) -> bytes:
         """Return the Avro body of an event given as plain JSON.

@@ -11,6 +11,7 @@ from scorer.avro.framing import Framing
 from scorer.avro.grammar import Array, Link, Map, Record, Scalar, Type, Union
 from scorer.avro.plain import to_json
 from scorer.avro.schema import Schema
+from scorer.avro.wanted import Wanted
 from scorer.batch import Records
 
 Put = Callable[[Any], object]
@@ -28,7 +29,7 @@ class Salvage:
 
     def __init__(self, schema: Schema, framing: Framing) -> None:
         self._framing = framing
-        self._decoder = Decoder(schema, (), (), framing, sys.maxsize, None, None)
+        self._decoder = Decoder(Wanted(schema), framing, sys.maxsize)
 
     def read(self, value: bytes, original: object = None) -> tuple[dict[str, Any], str]:
         """Return a value's fields as plain JSON up to the first unreadable one, and its fault; "" if there is none.

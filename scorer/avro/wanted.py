@@ -29,6 +29,7 @@ class Wanted:
             record's timestamp is used.
 
     Attributes:
+        schema: the reader's schema.
         slots: the line of each path.
         fields: the field of each line.
         scalars: the type of each line.
@@ -38,11 +39,12 @@ class Wanted:
     def __init__(
         self,
         schema: Schema,
-        fields: Collection[str],
-        texts: Collection[str],
-        id_field: str | None,
-        time_field: str | None,
+        fields: Collection[str] = (),
+        texts: Collection[str] = (),
+        id_field: str | None = None,
+        time_field: str | None = None,
     ) -> None:
+        self.schema = schema
         own = [path for path in (id_field, time_field) if path is not None]
         self.slots = {path: slot for slot, path in enumerate(dict.fromkeys([*fields, *texts, *own]))}
         self.fields = [schema.fields[path] for path in self.slots]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.avro import MOST_DIGITS, Decoder, Schema, read_events, unframed
+from scorer.avro import MOST_DIGITS, Decoder, Schema, Wanted, read_events, unframed
 from scorer.batch import Column, Events, Field, Kind, Records
 from scorer.plan.keys import Part
 from scorer.plan.time_parts import take_part
@@ -38,7 +38,7 @@ class Samples:
         bodies = list(islice(read_events(path, schema, MOST_BYTES), MOST_EVENTS))
         usable = [path for path, field in schema.fields.items() if not schema.why_not(path) and _decodes(schema, field)]
         texts = [path for path in usable if schema.fields[path].kind is Kind.TEXT]
-        decoder = Decoder(schema, usable, texts, unframed(schema), MOST_BYTES, None, None)
+        decoder = Decoder(Wanted(schema, usable, texts), unframed(schema), MOST_BYTES)
         return cls(decoder.decode(Records.of(bodies)))
 
     @property

@@ -9,7 +9,7 @@ from scorer.avro.jsonl import default_of
 from scorer.avro.machine import Line
 from scorer.avro.plain import expected
 from scorer.avro.wanted import Wanted
-from scorer.batch import NO_TIME, NO_TOPIC, Events, Field, Kind, Reason, Records, Rejected
+from scorer.batch import Events, Field, Kind, Reason, Records, Rejected
 from scorer.errors import Misconfigured, Problem, did_you_mean
 from scorer.tables.fields import Fast, fast_way, is_text, one_by_one, unfit, write_texts
 
@@ -22,7 +22,6 @@ class TableEvents:
     A field without a column takes its default in every row, or null. Columns that no field needs are ignored.
 
     Args:
-        record: the type of an event.
         wanted: the fields that are needed.
         found: the schema of the batches.
         where: their name, for errors.
@@ -35,8 +34,8 @@ class TableEvents:
             be meant, and every column whose type cannot hold values of its field.
     """
 
-    def __init__(self, record: Record, wanted: Wanted, found: pa.Schema, where: str) -> None:
-        self._wanted, problems = wanted, list[Problem]()
+    def __init__(self, wanted: Wanted, found: pa.Schema, where: str) -> None:
+        self._wanted, record, problems = wanted, wanted.schema.record, list[Problem]()
         self.absent = list[str]()
         self._lines: list[_Line] = []
         others = sorted({*found.names} - {member.name for member in record.members})
@@ -81,7 +80,7 @@ class TableEvents:
             table.null[own] = without_id  # a rejected row is found by its id
         invalid = list(self._wanted.read_decimals(data, table))
         assert not invalid  # noqa: S101  their digits were counted when they were encoded
-        return self._wanted.events(_records(rows, first), data, table, rejected.values())
+        return self._wanted.events(Records.numbered(rows, first), data, table, rejected.values())
 
 
 class _Line:
@@ -228,19 +227,6 @@ def _type_of(names: list[str], found: pa.Schema, others: list[str]) -> pa.DataTy
             raise _Absent(f"column '{'.'.join(names[:present])}' is {kind}, which has no '{name}'", present)
         kind = kind.field(at).type
     return kind
-
-
-def _records(rows: int, first: int) -> Records:
-    return Records(
-        topics=(),
-        topic=np.full(rows, NO_TOPIC, np.int32),
-        partition=np.full(rows, NO_TOPIC, np.int32),
-        offset=np.arange(first, first + rows),
-        timestamp=np.full(rows, NO_TIME),
-        keys=(),
-        data=_NOTHING,
-        ends=np.zeros(rows, np.int64),
-    )
 
 
 def _not_utf8(array: pa.Array) -> NDArray[np.intp]:

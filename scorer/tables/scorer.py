@@ -28,7 +28,7 @@ class TableScorer:
     """
 
     def __init__(self, serving: Candidate, scorer: BaseScorer, found: pa.Schema, where: str) -> None:
-        self._events = TableEvents(serving.schema.record, serving.wanted(), found, where)
+        self._events = TableEvents(serving.wanted(), found, where)
         self._scorer, self.absent = scorer, tuple(self._events.absent)
 
     def score(self, batch: pa.RecordBatch, first: int = 0) -> Outcome:

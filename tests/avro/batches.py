@@ -7,7 +7,7 @@ from typing import Any
 import fastavro
 import numpy as np
 
-from scorer.avro import Decoder, Framing, Schema, single_object, unframed
+from scorer.avro import Decoder, Framing, Schema, Wanted, single_object, unframed
 from scorer.batch import Events, Reason, Records
 
 
@@ -58,11 +58,8 @@ def records(bodies: list[bytes], topics: tuple[str, ...] = ("flights",)) -> Reco
 
 
 def decode(schema: Schema, *values: bytes, used: tuple[str, ...] = (), **settings: Any) -> Events:
-    chosen: dict[str, Any] = {"texts": (), "framing": "none", "max_bytes": 1000, "id_field": None, "time_field": None}
-    chosen |= settings
-    return Decoder(schema, used, **chosen | {"framing": framing_of(chosen["framing"], schema)}).decode(
-        records(list(values))
-    )
+    framing, max_bytes = framing_of(settings.pop("framing", "none"), schema), settings.pop("max_bytes", 1000)
+    return Decoder(Wanted(schema, used, **settings), framing, max_bytes).decode(records(list(values)))
 
 
 def only(events: Events) -> tuple[Reason, str]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scorer.avro import Decoder, unframed
+from scorer.avro import Decoder, Wanted, unframed
 from scorer.batch import NO_TIME, Events, Reason, Records
 from tests.avro.batches import decode, only, records, schema_of, varint
 
@@ -201,10 +201,10 @@ def test_an_unset_id_defaults_to_the_position() -> None:
     two = Records(
         **{slot: getattr(records([b"\x02", b"\x00\x02x", b"\x02"], ("a", "bé")), slot) for slot in Records.__slots__}
     )
-    assert ids(Decoder(schema, (), (), unframed(schema), 9, "f0", None).decode(two)) == [
+    assert ids(Decoder(Wanted(schema, id_field="f0"), unframed(schema), 9).decode(two)) == [
         "a-7-1000000000000", "x", "a-7-1000000000002",
     ]  # fmt: skip
-    assert ids(Decoder(schema, (), (), unframed(schema), 9, None, None).decode(two))[1] == "bé-7-1000000000001"
+    assert ids(Decoder(Wanted(schema), unframed(schema), 9).decode(two))[1] == "bé-7-1000000000001"
 
 
 @pytest.mark.parametrize(
@@ -223,8 +223,8 @@ def test_time_is_in_milliseconds_rounded_down(unit: str, ticks: int, millisecond
 def test_an_event_of_a_record_without_a_timestamp_has_no_time(timestamp: int) -> None:
     schema = schema_of(["null", {"type": "long", "logicalType": "timestamp-millis"}])
     batch = replace(records([b"\x02" + varint(-1), b"\x00"]), timestamp=np.full(2, timestamp))
-    assert Decoder(schema, (), (), unframed(schema), 9, None, "f0").decode(batch).time.tolist() == [-1, NO_TIME]
-    assert Decoder(schema, (), (), unframed(schema), 9, None, None).decode(batch).time.tolist() == [NO_TIME, NO_TIME]
+    assert Decoder(Wanted(schema, time_field="f0"), unframed(schema), 9).decode(batch).time.tolist() == [-1, NO_TIME]
+    assert Decoder(Wanted(schema), unframed(schema), 9).decode(batch).time.tolist() == [NO_TIME, NO_TIME]
 
 
 def test_an_empty_batch_is_decoded() -> None:

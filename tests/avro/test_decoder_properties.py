@@ -11,7 +11,7 @@ import fastavro
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorer.avro import Decoder, Schema, unframed
+from scorer.avro import Decoder, Schema, Wanted, unframed
 from scorer.batch import Column, Events, Kind, Reason
 from tests.avro.batches import records
 from tests.avro.reference import read
@@ -24,7 +24,7 @@ _HOSTILE = [b"\x01", b"\x02", b"\x80", b"\xff" * 9 + b"\x01", b"\xff" * 10 + b"\
 
 def _decoder(schema: Schema, paths: list[str]) -> Decoder:
     texts = [path for path in paths if schema.fields[path].kind in _TEXTS]
-    return Decoder(schema, paths, texts, unframed(schema), 10**6, None, None)
+    return Decoder(Wanted(schema, paths, texts), unframed(schema), 10**6)
 
 
 def _expected(kind: Any, raw: Any) -> Any:

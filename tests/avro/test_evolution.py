@@ -14,7 +14,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorer.avro import SCHEMA_HEADER, Confluent, Decoder, Schema, unframed
+from scorer.avro import SCHEMA_HEADER, Confluent, Decoder, Schema, Wanted, unframed
 from scorer.avro.framing import confluent
 from scorer.batch import Events, Kind, Reason
 from scorer.errors import RegistryUnavailable
@@ -53,7 +53,7 @@ def framed(number: int, body: bytes) -> bytes:
 def decoded(reader: Schema, known: Known, *values: bytes, used: Sequence[str] = ("f0",), **more: Any) -> Events:
     texts = [path for path in used if reader.fields[path].kind in {Kind.TEXT, Kind.ENUM}]
     framing = Confluent(reader, known, **more)
-    return Decoder(reader, used, texts, framing, 10**6, None, None).decode(records(list(values)))
+    return Decoder(Wanted(reader, used, texts), framing, 10**6).decode(records(list(values)))
 
 
 def compare(case: Case, seeds: list[int]) -> int:
@@ -118,7 +118,7 @@ def test_the_structure_of_bytes_is_checked_against_the_writers_schema(
     writer = Schema.parse(json.dumps(bare(case.schema)), "writer.avsc")
     reader = Schema.parse(json.dumps(evolved(bare(case.schema), random.Random(seed), top=True)), "reader.avsc")  # noqa: S311  no secrets
     bodies = [data.draw(damaged(body)) for body in case.bodies for _ in range(3)] + case.bodies
-    judge = Decoder(writer, (), (), unframed(writer), 10**6, None, None)
+    judge = Decoder(Wanted(writer), unframed(writer), 10**6)
     wrong = {each.row: each.reason for each in judge.decode(records(bodies)).rejected if bodies[each.row]}
     events = decoded(reader, Known(bare(case.schema)), *(framed(1, body) for body in bodies), used=list(reader.fields))
     rejected = {each.row: each.reason for each in events.rejected}
@@ -279,7 +279,7 @@ def test_types_of_other_subjects_are_known_by_name() -> None:
 def test_each_schema_id_is_requested_once_and_an_unknown_one_reported() -> None:
     known = Known(declared("int"), declared("long"))
     reader = schema_of("long")
-    decoder = Decoder(reader, ["f0"], (), Confluent(reader, known), 100, None, None)
+    decoder = Decoder(Wanted(reader, ["f0"]), Confluent(reader, known), 100)
     batch = records([framed(2, b"\x02"), framed(1, b"\x04"), framed(9, b"\x02"), b"\x02", framed(2, b"\x06")])
     events = decoder.decode(batch)
     assert [held(events, events.columns["f0"], row) for row in range(5)] == [1, 2, None, None, 3]
@@ -302,7 +302,7 @@ def test_the_guid_in_a_header_takes_precedence_over_the_value() -> None:
     }
     known, reader = Known(declared("int")), schema_of("long")
     framing = Confluent(reader, known, header_of=lambda original: headers.get(int(str(original))))
-    decoder = Decoder(reader, ["f0"], (), framing, 100, None, None)
+    decoder = Decoder(Wanted(reader, ["f0"]), framing, 100)
     values = [b"\x02", framed(1, b"\x04"), b"\x02", b"\x02", b"\x08"]
     batch = records(values)
     batch = replace(batch, originals=range(5))
@@ -324,7 +324,7 @@ def test_a_flood_of_unknown_ids_does_not_block_the_group(monkeypatch: pytest.Mon
             return super().by_id(number)
 
     known, reader = Slow(), schema_of("int")
-    decoder = Decoder(reader, ["f0"], (), Confluent(reader, known), 100, None, None)
+    decoder = Decoder(Wanted(reader, ["f0"]), Confluent(reader, known), 100)
     batch, tries = records([framed(number, b"\x02") for number in range(100, 130)]), 0
     while tries < 100:
         tries += 1
@@ -354,7 +354,7 @@ def test_the_header_of_confluents_own_serializer_is_read() -> None:
     reader = schema_of("long")
     framing = Confluent(reader, Mock(), header_of=lambda _: header)
     batch = replace(records([bytes(body or b"")]), originals=[None])
-    events = Decoder(reader, ["f0"], (), framing, 100, None, None).decode(batch)
+    events = Decoder(Wanted(reader, ["f0"]), framing, 100).decode(batch)
     assert name == SCHEMA_HEADER
     assert held(events, events.columns["f0"], 0) == 7
 

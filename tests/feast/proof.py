@@ -13,7 +13,7 @@ import numpy as np
 import redis
 
 from benchmarks.feast.environment import Feast
-from scorer.avro import Decoder, Schema, unframed
+from scorer.avro import Decoder, Schema, Wanted, unframed
 from scorer.batch import Found, Lookup, Records
 from scorer.plan import Plan
 from scorer.scoring import Features
@@ -125,7 +125,7 @@ def looked_up(url: str, entity: str) -> Found:
     """What a replica looks up for events with the keys of ROWS."""
     plan = Plan("plan.yaml", tuple(each for each in ENTITIES if each.name == entity), ())
     schema = Schema.parse(json.dumps(SCHEMA), "flight.avsc")
-    decoder = Decoder(schema, plan.fields, plan.texts, unframed(schema), 10_000, None, None)
+    decoder = Decoder(Wanted(schema, plan.fields, plan.texts), unframed(schema), 10_000)
     events = decoder.decode(Records.of([body(row) for row in ROWS[entity]]))
     assert not events.rejected
     with closing(connect(url, 10_000)) as store:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.avro import Decoder, Framing, Schema
+from scorer.avro import Decoder, Framing, Schema, Wanted
 from scorer.avro.decoder import _Batch
 from scorer.avro.machine import FAILURE_WIDTH, FAULT, ROW, Source, Values, run
 from scorer.avro.reading import Fault
@@ -31,7 +31,7 @@ class Watched(Decoder):
     def __init__(self, schema: Schema, used: Sequence[str], framing: Framing) -> None:
         texts = [path for path in used if schema.fields[path].kind in TEXTS]
         self._faults = np.zeros(0, np.int64)
-        super().__init__(schema, used, texts, framing, MOST_BYTES, None, None)
+        super().__init__(Wanted(schema, used, texts), framing, MOST_BYTES)
 
     def watch(self, records: Records) -> Decoded:
         """Decode a batch."""

@@ -68,7 +68,7 @@ WITH_TEXT = {Kind.TEXT, Kind.ENUM, Kind.INTEGER, Kind.BOOLEAN}
 
 @functools.cache
 def decoder_of(known: Schema, *own: str | None) -> Decoder:
-    return Decoder(known, [*known.fields], texts_of(known), unframed(known), 10**6, *own)
+    return Decoder(Wanted(known, [*known.fields], texts_of(known), *own), unframed(known), 10**6)
 
 
 @functools.cache
@@ -100,7 +100,7 @@ def by_avro(known: Schema, rows: Sequence[dict[str, Any]], own: Sequence[str | N
 
 def by_arrow(known: Schema, batch: pa.RecordBatch, own: Sequence[str | None] = (None, None)) -> Events:
     wanted = Wanted(known, [*known.fields], texts_of(known), *own)
-    return TableEvents(known.record, wanted, batch.schema, "table").events(batch)
+    return TableEvents(wanted, batch.schema, "table").events(batch)
 
 
 def content(events: Events, path: str, row: int) -> tuple[Any, ...]:
@@ -190,7 +190,7 @@ def test_every_column_that_does_not_fit_is_named() -> None:
     known = schema({"amount": "double", "colour": "string", "x": inner, "free": ["null", "int"]})
     found = pa.schema({"amonut": pa.float64(), "colour": pa.list_(pa.int8()), "x": pa.struct({"z": pa.int8()})})
     with pytest.raises(Misconfigured) as raised:
-        TableEvents(known.record, Wanted(known, [*known.fields], [], None, None), found, "flights.parquet")
+        TableEvents(Wanted(known, [*known.fields], [], None, None), found, "flights.parquet")
     assert str(raised.value).splitlines() == [
         "flights.parquet: no column 'amount'; did you mean 'amonut'?; the schema has 'amount', without a default",
         "flights.parquet: column 'colour' is list<item: int8>; expected text",
@@ -237,11 +237,11 @@ def test_a_column_with_a_slip_in_its_name_is_not_taken_for_absent() -> None:
     known = schema({"discount": ["null", "double"], "amount": "double"})
     found = pa.schema({"discuont": pa.float64(), "amount": pa.float64()})
     with pytest.raises(Misconfigured, match="no column 'discount'; did you mean 'discuont'"):
-        TableEvents(known.record, Wanted(known, [*known.fields], [], None, None), found, "table")
+        TableEvents(Wanted(known, [*known.fields], [], None, None), found, "table")
 
 
 def test_two_columns_of_one_name_are_refused() -> None:
     known = schema({"amount": "double"})
     found = pa.schema([("amount", pa.float64()), ("amount", pa.int8())])
     with pytest.raises(Misconfigured, match="column 'amount': occurs more than once; keep one"):
-        TableEvents(known.record, Wanted(known, ["amount"], [], None, None), found, "table")
+        TableEvents(Wanted(known, ["amount"], [], None, None), found, "table")
