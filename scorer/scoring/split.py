@@ -21,74 +21,14 @@ from scorer.batch import (
     Scores,
 )
 from scorer.errors import ScorerError
-from scorer.model import Booster
-from scorer.plan import Entity, FromEvent, Plan
-from scorer.scoring.combining import Combining
 from scorer.scoring.explained import together
 from scorer.scoring.features import Features, count, good_rows
-from scorer.scoring.scorer import Arm, BaseScorer, Explain, Prepared, Watch, of_version, scored_rows, unwatched
+from scorer.scoring.members import Blend, Group, Member, Voice, shared, union_of, voices_of
+from scorer.scoring.scorer import BaseScorer, Prepared, Watch, of_version, scored_rows, unwatched
 
 CHAMPION = 0  # the index of its arm
 
 Assign = Callable[[Events], NDArray[np.uint8]]  # returns the index of each row's arm
-
-
-class Member(NamedTuple):
-    """A version with what scores for it; as an arm of its own, or in an ensemble.
-
-    arm:      the version and its role.
-    plan:     the plan of the version.
-    features: assembles its matrix; it looks nothing up.
-    booster:  the model.
-    source:   the text of the plan: versions with the same have one matrix.
-    explain:  explains predictions; None if none is explained.
-    """
-
-    arm: Arm
-    plan: Plan
-    features: Features
-    booster: Booster
-    source: bytes
-    explain: Explain | None = None
-
-
-class Blend(NamedTuple):
-    """An ensemble as an arm.
-
-    arm:     its name and its role.
-    members: the versions.
-    combine: makes one score of theirs, given in this order.
-    """
-
-    arm: Arm
-    members: tuple[Member, ...]
-    combine: Combining
-
-
-class _Voice(NamedTuple):
-    """A version that scores the rows of an arm."""
-
-    number: int  # of the arm
-    place: int  # among the versions of the arm
-    member: Member
-
-
-class _Group(NamedTuple):
-    """The versions that share a plan, so that one matrix serves all of them."""
-
-    voices: list[_Voice]
-    arms: list[int]  # the numbers of theirs, ascending
-    columns: list[int]  # the plan's entities, among those of all plans
-    paths: frozenset[str]  # the fields of events that are columns of the matrix
-    explained: bool  # whether predictions of any are explained
-
-    @classmethod
-    def of(cls, voices: list[_Voice], entities: Sequence[Entity]) -> "_Group":
-        plan = voices[0].member.plan
-        columns = [entities.index(shared(each)) for each in plan.entities]
-        paths = frozenset(each.source.path for each in plan.columns if isinstance(each.source, FromEvent))
-        explained = any(each.member.explain for each in voices)
-        return cls(voices, sorted({each.number for each in voices}), columns, paths, explained)
 
 
 class SplitScorer(BaseScorer):
@@ -112,14 +52,14 @@ class SplitScorer(BaseScorer):
     ) -> None:
         super().__init__(union, watch)
         self._arms, self._assign, self._clock = arms, assign, clock
-        voices = [_Voice(*each) for each in _members(arms)]
+        voices = list(voices_of(arms))
         entities = union_of([voice.member.plan for voice in voices])
         self._names = tuple(entity.name for entity in entities)
         self._users = np.zeros((len(entities), len(arms)), np.bool_)
         for voice in voices:
             self._users[[entities.index(shared(each)) for each in voice.member.plan.entities], voice.number] = True
         sources = dict.fromkeys(voice.member.source for voice in voices)
-        self._groups = [_Group.of([each for each in voices if each.member.source == one], entities) for one in sources]
+        self._groups = [Group.of([each for each in voices if each.member.source == one], entities) for one in sources]
         booster = voices[0].member.booster
         self._outputs = booster.score(np.empty((0, booster.columns), np.float32)).values.shape[1:]
 
@@ -165,7 +105,7 @@ class SplitScorer(BaseScorer):
         return [good if users.all() else good & users[arms] for users in self._users]
 
     def _score_group(
-        self, group: _Group, rows: NDArray[np.int64], events: Events, found: Sequence[Found], whole: "_Whole"
+        self, group: Group, rows: NDArray[np.int64], events: Events, found: Sequence[Found], whole: "_Whole"
     ) -> None:
         """Score the rows of the arms that share a plan, those of each version in one call.
 
@@ -193,7 +133,7 @@ class SplitScorer(BaseScorer):
                     self._score_rows(voice, part, whole)
 
     def _assembled(
-        self, group: _Group, rows: NDArray[np.int64], events: Events, found: Sequence[Found], whole: "_Whole"
+        self, group: Group, rows: NDArray[np.int64], events: Events, found: Sequence[Found], whole: "_Whole"
     ) -> "_Part":
         """Return the rows of versions that share a plan, with their matrix."""
         with self._assemble:
@@ -205,7 +145,7 @@ class SplitScorer(BaseScorer):
             assemble = group.voices[0].member.features.assemble
             return _Part(rows, mine, assemble(mine, lines, whole.lookups[group.columns]))
 
-    def _score_rows(self, voice: _Voice, part: "_Part", whole: "_Whole") -> None:
+    def _score_rows(self, voice: Voice, part: "_Part", whole: "_Whole") -> None:
         """Score the rows of an arm with one version.
 
         If it raises, all rows of the arm are rejected, so that a broken canary does not end the replica; but for the
@@ -223,7 +163,7 @@ class SplitScorer(BaseScorer):
                 raise
             self._reject([voice.number], error, whole)
 
-    def _score_part(self, voice: _Voice, part: "_Part", whole: "_Whole") -> None:
+    def _score_part(self, voice: Voice, part: "_Part", whole: "_Whole") -> None:
         arm, of_arm, rows = self._arms[voice.number], whole.of_arms[voice.number], part.rows
         chosen, values = _places(of_arm, rows), part.matrix.values
         scores = voice.member.booster.score(values if len(chosen) == len(rows) else values.take(chosen, axis=0))
@@ -325,13 +265,6 @@ class _Whole(NamedTuple):
         return cls(of_arms, lookups, scores, {}, {}, [], np.zeros(len(of_arms)))
 
 
-def _members(arms: Sequence[Member | Blend]) -> Iterator[tuple[int, int, Member]]:
-    """Yield every version with the number of its arm, and its place there."""
-    for number, arm in enumerate(arms):
-        for place, member in enumerate(arm.members if isinstance(arm, Blend) else (arm,)):
-            yield number, place, member
-
-
 def _places(some: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the index of each of some rows in `rows`; both are ascending."""
     if len(some) == len(rows):
@@ -342,13 +275,3 @@ def _places(some: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int6
 def _merged(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Return rows that are ascending in each part as one ascending array."""
     return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts), kind="stable")
-
-
-def shared(entity: Entity) -> Entity:
-    """Return what is looked up for an entity, without the policy for a missing one, which is the arm's own."""
-    return replace(entity, when_missing=None)
-
-
-def union_of(plans: Sequence[Plan]) -> tuple[Entity, ...]:
-    """Return the entities of several plans; those that are looked up alike are one."""
-    return tuple(dict.fromkeys(shared(entity) for plan in plans for entity in plan.entities))
