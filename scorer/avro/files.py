@@ -1,6 +1,6 @@
 """Reads the events of a file as Avro bodies of a schema."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +19,13 @@ from scorer.errors import Misconfigured
 _READABLE = "expected Avro that the schema can read"
 
 
-def read_events(path: Path, schema: Schema, max_bytes: int = 0) -> Iterator[bytes]:
+def read_events(
+    path: Path,
+    schema: Schema,
+    max_bytes: int = 0,
+    bad: Callable[[BadEvent], None] | None = None,
+    opened: Callable[[BinaryIO], None] | None = None,
+) -> Iterator[bytes]:
     """Yield the Avro body of each event of a file, in order.
 
     A body may still have invalid values, which the decoder rejects.
@@ -28,16 +34,21 @@ def read_events(path: Path, schema: Schema, max_bytes: int = 0) -> Iterator[byte
         path: an Avro object container file if its name ends in `.avro`, otherwise one JSON object a line.
         schema: the schema of the bodies. A container's own schema is resolved to it by Avro's rules.
         max_bytes: the maximum size of an event, which limits the length of a line.
+        bad: takes the error of a line that is no event of the schema, which is then passed over; by default it is
+            raised.
+        opened: is given the open file, whose position shows how much was read.
 
     Raises:
         BadEvent: the file cannot be read, or an event does not fit the schema; the text says which.
     """
     try:
         with path.open("rb") as file:
+            if opened:
+                opened(file)
             if path.suffix == ".avro":
                 yield from _read_container(file, path.name, schema)
             else:
-                yield from read_lines(file, path.name, schema, max_bytes)
+                yield from read_lines(file, path.name, schema, max_bytes, bad)
     except OSError as error:
         raise BadEvent(str(path), f"cannot be read: {error.strerror}", "expected a file of events") from None
 

@@ -8,6 +8,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 _DAY_ZERO = _EPOCH.toordinal()
 _DAY_SECONDS = 86_400
 _MICROSECONDS = 1_000_000  # of a second
@@ -38,8 +39,8 @@ def parse_timestamp(text: str, ticks: int) -> int:
     """Return the ticks since the epoch; a text without a zone is in UTC."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        return _to_ticks((moment.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND, text, ticks)
-    return _to_ticks((moment - _EPOCH) // _MICROSECOND, _OFFSET.sub("", text), ticks)
+        return _to_ticks((moment - _NAIVE_EPOCH) // _MICROSECOND, text, ticks)
+    return _to_ticks((moment - _EPOCH) // _MICROSECOND, _OFFSET.sub("", text) if ticks > _MICROSECONDS else "", ticks)
 
 
 def format_date(days: int) -> str | int:
@@ -62,10 +63,10 @@ def format_timestamp(since: int, ticks: int, zone: str) -> str | int:
     """Return a timestamp as text that ends in `zone`."""
     seconds, fraction = divmod(since, ticks)
     try:
-        moment = _EPOCH + timedelta(seconds=seconds)
+        moment = _NAIVE_EPOCH + timedelta(seconds=seconds)
     except OverflowError:
         return since
-    return moment.replace(tzinfo=None).isoformat("T", "seconds") + _point(fraction, ticks) + zone
+    return moment.isoformat("T", "seconds") + _point(fraction, ticks) + zone
 
 
 def _to_ticks(microseconds: int, text: str, ticks: int) -> int:

@@ -19,6 +19,7 @@ from scorer.avro.grammar import NULL, Array, Map, Record, Scalar, Type, Union, w
 from scorer.avro.plain import Misfit, expected, from_json, to_json
 from scorer.avro.schema import Schema
 from scorer.avro.showing import shown
+from scorer.avro.usual import Unusual, encoder
 from scorer.avro.wanted import Wanted
 from scorer.avro.wrapped import unwrapped
 from scorer.batch import Records
@@ -45,6 +46,7 @@ class Converter:
 
     def __init__(self, schema: Schema) -> None:
         self._record = schema.record
+        self._usual = encoder(schema.record, _general)
         self._decoder = Decoder(Wanted(schema), unframed(schema), sys.maxsize)
 
     def to_avro(self, obj: Mapping[str, Any], where: str) -> bytes:
@@ -57,9 +59,12 @@ class Converter:
         Raises:
             BadEvent: a value does not fit its field, a field is unknown, or a field without a default is absent.
         """
-        out = bytearray()
-        _Writer(where).write(self._record, obj, "", out)
-        return bytes(out)
+        try:
+            return self._usual(obj)
+        except (Unusual, BadEvent, *Misfit):  # it is encoded again, which tells what is wrong where
+            out = bytearray()
+            _Writer(where).write(self._record, obj, "", out)
+            return bytes(out)
 
     def to_json(self, body: bytes) -> dict[str, Any]:
         """Return an event's Avro body as plain JSON.
@@ -106,6 +111,12 @@ def default_of(record: Record, path: str, present: int) -> Any:  # noqa: ANN401 
     for name in names[present + 1 :]:
         value = value and value[name]
     return value
+
+
+def _general(kind: Type, value: Any) -> bytes:  # noqa: ANN401  JSON
+    out = bytearray()
+    _Writer("").write(kind, value, "", out)
+    return bytes(out)
 
 
 class _Writer:

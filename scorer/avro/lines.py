@@ -1,7 +1,7 @@
 """Reads events from lines of JSON."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from scorer.avro.jsonl import BadEvent, Converter
@@ -14,7 +14,9 @@ _TEXT_BYTES = 8  # bytes of JSON allowed for a byte of Avro, in very long events
 _HEAD = 64  # bytes
 
 
-def read_lines(file: BinaryIO, name: str, schema: Schema, max_bytes: int) -> Iterator[bytes]:
+def read_lines(
+    file: BinaryIO, name: str, schema: Schema, max_bytes: int, bad: Callable[[BadEvent], None] | None = None
+) -> Iterator[bytes]:
     """Yield the Avro body of the event of each line.
 
     Args:
@@ -22,9 +24,10 @@ def read_lines(file: BinaryIO, name: str, schema: Schema, max_bytes: int) -> Ite
         name: the file's name in errors.
         schema: the schema of the bodies.
         max_bytes: the maximum size of an event; its line may be much longer.
+        bad: takes the error of a line that is not an event of the schema, which is then passed over.
 
     Raises:
-        BadEvent: a line is not an event of the schema, or far too long; the text says which.
+        BadEvent: a line is not an event of the schema, unless `bad` takes that, or far too long; the text says which.
     """
     converter, longest = Converter(schema), max(LONGEST_LINE, _TEXT_BYTES * max_bytes)
     number = 0
@@ -36,8 +39,16 @@ def read_lines(file: BinaryIO, name: str, schema: Schema, max_bytes: int) -> Ite
         if len(line) > longest:
             hint = _advice(line) or "expected one event a line"
             raise BadEvent(where, f"more than {longest:,} bytes", hint)
-        if line.strip():
-            yield converter.to_avro(_parse(line, where), where)
+        if not line.strip():
+            continue
+        try:
+            body = converter.to_avro(_parse(line, where), where)
+        except BadEvent as error:
+            if bad is None:
+                raise
+            bad(error)
+        else:
+            yield body
 
 
 def _parse(line: bytes, where: str) -> Any:  # noqa: ANN401  JSON

@@ -21,7 +21,7 @@ def prediction_columns(outcome: Outcome) -> dict[str, list[Any]]:
     spans = zip(each.id_starts.tolist(), each.id_ends.tolist(), strict=True)
     return {
         "event_id": [text[start:end].decode(errors="replace") for start, end in spans],
-        "score": each.scores.tolist(),  # float32 widened
+        "score": each.scores.tolist(),  # float32 is widened
         "model": [each.model] * rows,
         "version": [each.arms[arm][0] for arm in each.arm.tolist()],
         "arm": [each.arms[arm][1] for arm in each.arm.tolist()],

@@ -1,5 +1,6 @@
 """Writes the text of values that are not text in the data to a new buffer, and points the rows at it."""
 
+import functools
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -41,25 +42,28 @@ class _Places(NamedTuple):
     offset: Ints  # [rows]
 
 
+def is_in_data(scalar: Scalar, kind: Kind) -> bool:
+    """Whether the text of a column is its content, so that nothing is written for it."""
+    return kind == Kind.BYTES or (kind == Kind.TEXT and scalar.base == "string")
+
+
 def write_text(scalar: Scalar, kind: Kind, data: Bytes, base: int, line: Line) -> Bytes:
-    """Write the text of every row of a column that is not null.
+    """Write the text of every row of a column that is not null, and whose text is not in the data (`is_in_data`).
 
     Args:
         scalar: the column's type.
         kind: the column's kind.
         data: uint8 [bytes], the data of the batch.
         base: the position in the batch's data at which the text will be appended.
-        line: the column. Input: its starts and ends are those of the content of strings, bytes and fixed in `data`;
-            output: those of the text.
+        line: the column. Input: its starts and ends are those of the content of bytes and fixed in `data`; output:
+            those of the text.
 
     Returns:
-        The text, uint8 [bytes]; empty if it is already in `data`.
+        The text, uint8 [bytes].
     """
     match kind:
-        case Kind.TEXT if scalar.base != "string":
+        case Kind.TEXT:
             return _write_uuids(data, line, base)
-        case Kind.TEXT | Kind.BYTES:
-            return np.empty(0, np.uint8)
         case Kind.ENUM:
             return _write_symbols(scalar.symbols, line, base)
         case Kind.BOOLEAN:
@@ -104,11 +108,18 @@ def _write_words(words: Sequence[str], rows: Ints, line: Line, base: int) -> Byt
     return made
 
 
-def _write_symbols(symbols: Sequence[str], line: Line, base: int) -> Bytes:
-    made, stops = end_to_end([symbol.encode() for symbol in symbols])
-    index, at = np.where(line.null, 0, line.values), base + np.concatenate(([0], stops))
+def _write_symbols(symbols: tuple[str, ...], line: Line, base: int) -> Bytes:
+    made, edges = _symbols(symbols)
+    index, at = np.where(line.null, 0, line.values), base + edges
     line.starts[:], line.ends[:] = at[index], at.take(index + 1, mode="clip")
     return made
+
+
+@functools.cache
+def _symbols(symbols: tuple[str, ...]) -> tuple[Bytes, Ints]:
+    """Return symbols end to end, and where each begins, with the end of the last."""
+    made, stops = end_to_end([symbol.encode() for symbol in symbols])
+    return made, np.concatenate(([0], stops))
 
 
 def _decimal_text(content: Bytes, scale: int) -> str:

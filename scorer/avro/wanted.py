@@ -9,7 +9,7 @@ from scorer.avro.decimals import read_decimals
 from scorer.avro.machine import Table
 from scorer.avro.reading import Fault
 from scorer.avro.schema import Schema
-from scorer.avro.texts import Ids, write_positions, write_text
+from scorer.avro.texts import Ids, is_in_data, write_positions, write_text
 from scorer.batch import NO_TIME, Column, Events, Kind, Records, Rejected
 
 _FLOATS = frozenset({Kind.FLOAT, Kind.DECIMAL})
@@ -52,7 +52,9 @@ class Wanted:
         self._decimals = [slot for slot, field in enumerate(self.fields) if field.kind == Kind.DECIMAL]
         self._texts = frozenset(self.slots[path] for path in texts)
         self.id_slot = None if id_field is None else self.slots[id_field]
-        self._written = self._texts if self.id_slot is None else self._texts | {self.id_slot}
+        used = self._texts if self.id_slot is None else self._texts | {self.id_slot}
+        self._written = [slot for slot in used if not is_in_data(self.scalars[slot], self.fields[slot].kind)]
+        self._columns = [(field, slot in self._texts) for slot, field in enumerate(self.fields)]
         self._time = None if time_field is None else self.slots[time_field]
 
     def table(self, rows: int) -> Table:
@@ -84,7 +86,7 @@ class Wanted:
         id_starts, id_ends = self._ids(records, table, made)
         return Events(
             rows=len(records),
-            columns={field.path: self._column(table, slot) for slot, field in enumerate(self.fields)},
+            columns=dict(self._filled(table)),
             data=np.concatenate(made) if len(made) > 1 else data,
             id_starts=id_starts,
             id_ends=id_ends,
@@ -123,11 +125,11 @@ class Wanted:
         milliseconds = table.values[self._time] // (self.fields[self._time].ticks // 1_000)
         return np.where(table.null[self._time], of_records, milliseconds)
 
-    def _column(self, table: Table, slot: int) -> Column:
-        field, values = self.fields[slot], table.values[slot]
-        if field.kind == Kind.TEXT:
-            values = _NO_VALUES
-        starts, ends = (table.starts[slot], table.ends[slot]) if slot in self._texts else (None, None)
-        return Column(
-            field, table.null[slot], values.view(np.float64) if field.kind in _FLOATS else values, starts, ends
-        )
+    def _filled(self, table: Table) -> Iterator[tuple[str, Column]]:
+        """Yield the columns of a table, by path."""
+        for (field, texts), values, null, starts, ends in zip(self._columns, *table, strict=True):
+            if field.kind == Kind.TEXT:
+                filled = _NO_VALUES
+            else:
+                filled = values.view(np.float64) if field.kind in _FLOATS else values
+            yield field.path, Column(field, null, filled, *((starts, ends) if texts else (None, None)))

@@ -3,6 +3,7 @@
 import io
 import json
 from base64 import b64decode
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -14,8 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorer.avro import Converter, Schema
+from scorer.avro import BadEvent, Converter, Schema, jsonl
 from scorer.avro.instants import parse_timestamp
+from scorer.avro.plain import Misfit
+from scorer.avro.usual import Unusual, encoder
 from tests.avro.schemas import Case, bare, cases
 
 _UNITS = {"": "D", "millis": "ms", "micros": "us", "nanos": "ns"}
@@ -29,6 +32,34 @@ def test_plain_json_equals_that_of_fastavro_and_round_trips(case: Case, data: st
     plain = json.loads(json.dumps(converter.to_json(body), allow_nan=False))
     _means(case.schema, plain, _read(case.schema, body))
     _means(case.schema, plain, _read(case.schema, converter.to_avro(plain, "again")))
+
+
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 0, -1, 2**31, 2**63, 1.5, 5.0, 1e300, 10**400, "", "a", "\ud800", "NaN", [], {}, b"b"]
+)
+
+
+@settings(max_examples=150)
+@given(cases(wide=False), st.data())
+def test_usual_events_become_the_same_bytes_and_unusual_ones_none(case: Case, data: st.DataObject) -> None:
+    """The short way gives the bytes of the long one, or leaves the event to it."""
+    schema = Schema.parse(case.text, "random.avsc")
+    short = encoder(schema.record, jsonl._general)
+    plain = json.loads(json.dumps(Converter(schema).to_json(data.draw(st.sampled_from(case.bodies)))))
+    assert short(plain) == jsonl._general(schema.record, plain)
+    names = st.sampled_from([*plain, "unknown"])
+    changed = plain | data.draw(st.dictionaries(names, VALUES, max_size=2))
+    for name in data.draw(st.sets(names, max_size=1)):
+        changed.pop(name, None)
+    found = _encoded(short, changed)
+    assert found in {None, _encoded(lambda event: jsonl._general(schema.record, event), changed)}
+
+
+def _encoded(encode: Callable[[Any], bytes], event: Any) -> bytes | None:
+    try:
+        return encode(event)
+    except (Unusual, BadEvent, *Misfit):
+        return None
 
 
 def _read(schema: Any, body: bytes) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from scorer import settings
 from scorer.avro.schema import Schema
 from scorer.documents import yaml
+from scorer.drift import read_baseline
 from scorer.errors import Misconfigured
 from scorer.model.golden import read_golden
 from scorer.model.manifest import Manifest
@@ -20,6 +21,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "scorer.yaml": settings.load,
     "manifest.json": Manifest.read,
     "golden.jsonl": read_golden,
+    "baseline.json": read_baseline,
 }
 
 
