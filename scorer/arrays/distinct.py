@@ -1,6 +1,6 @@
 """Find the distinct texts of a batch without making a Python object for each."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from scorer.arrays.spans import SEED, Spans, hash_of, same
 from scorer.batch import NO_SLOT
 
 # The hash table is at most half full. If all texts of a batch collide, a row costs one comparison of hashes for each.
-_FREE = -1
+FREE = -1
 
 
 def distinct(
@@ -27,9 +27,12 @@ def distinct(
     Returns:
         int32 [rows], the number of each row's text, or NO_SLOT; int64 [texts], the first row of each distinct text.
     """
+    if len(usable) == 1:  # no need to look for others
+        there = int(usable[0])
+        return np.array((0 if there else NO_SLOT,), np.int32), np.zeros(there, np.int64)
     slots, first = np.empty(len(usable), np.int32), np.empty(len(usable), np.int64)
     texts = Spans(data, np.ascontiguousarray(starts), np.ascontiguousarray(ends))
-    table = _Table(np.full(_cells(len(usable)), _FREE, np.int32), np.empty(len(usable), np.int64), SEED)
+    table = HashTable.empty(len(usable))
     count = number_texts(texts, usable, table, slots, first)
     return slots, first[:count]
 
@@ -39,16 +42,21 @@ def _cells(rows: int) -> int:
     return 1 << max(3, (2 * rows - 1).bit_length())
 
 
-class _Table(NamedTuple):
+class HashTable(NamedTuple):
     """A hash table of texts."""
 
-    cells: Ints32  # [cells]: the number of a text, or _FREE
+    cells: Ints32  # [cells]: the number of a text, or FREE
     hashes: Ints  # [rows]: the hash of each text, by its number
     seed: int  # of the hashes
 
+    @classmethod
+    def empty(cls, rows: int) -> Self:
+        """Return a table for so many rows."""
+        return cls(np.full(_cells(rows), FREE, np.int32), np.empty(rows, np.int64), SEED)
+
 
 @entry
-def number_texts(texts: Spans, usable: Flags, table: _Table, slots: Ints32, first: Ints) -> int:
+def number_texts(texts: Spans, usable: Flags, table: HashTable, slots: Ints32, first: Ints) -> int:
     """Fill `slots` and `first` as `distinct` returns them, and return how many texts there are.
 
     Args:
@@ -68,14 +76,14 @@ def number_texts(texts: Spans, usable: Flags, table: _Table, slots: Ints32, firs
         hashed = hash_of(data, start, ends[row], table.seed)
         cell = hashed & (len(cells) - 1)
         slot = cells[cell]
-        while slot != _FREE and not (
+        while slot != FREE and not (
             hashes[slot] == hashed
             and ends[first[slot]] - starts[first[slot]] == length
             and same(data, starts[first[slot]], data, start, length)
         ):
             cell = (cell + 1) & (len(cells) - 1)
             slot = cells[cell]
-        if slot == _FREE:
+        if slot == FREE:
             slot = count
             cells[cell], hashes[slot], first[slot] = slot, hashed, row
             count += 1

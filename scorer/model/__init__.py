@@ -1,8 +1,9 @@
 """The model: bundles on disk and the booster in memory. Only this room imports xgboost."""
 
-from scorer.model.booster import Booster
-from scorer.model.bundle import Bundle
+from scorer.model.booster import XGBooster
+from scorer.model.bundle import Bundle, is_bundle
 from scorer.model.categories import Given
+from scorer.model.door import Booster, Contributions, Explainer
 from scorer.model.golden import Golden, read_golden
 from scorer.model.load import load_booster, misnamed
 from scorer.model.manifest import MODELS, Manifest
@@ -18,15 +19,19 @@ __all__ = [
     "AliasHome",
     "Booster",
     "Bundle",
+    "Contributions",
+    "Explainer",
     "Given",
     "Golden",
     "Manifest",
     "MlflowRepository",
     "Repository",
     "Rounds",
+    "XGBooster",
     "bundle_at",
     "chosen_version",
     "file_home",
+    "is_bundle",
     "load_booster",
     "misnamed",
     "parse_rounds",

@@ -1,53 +1,38 @@
-"""The booster: scores float32 rows as `predict` does, with compiled trees if they agree with it bit for bit."""
+"""XGBoost's booster: scores as `predict` does, with compiled trees if they agree with it bit for bit."""
 
 import json
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 import structlog
 import xgboost
 from numpy.typing import NDArray
 
-from scorer.batch import Reason, Rejected, Scores
-from scorer.errors import Fatal, Problem
+from scorer.batch import Scores
 from scorer.model import ubjson
-from scorer.model.agreement import Disagrees, compare, compile_trees
-from scorer.model.categories import Given, category_concerns, compare_categories, read_categories, unproven_order
-from scorer.model.column_names import compare_names
+from scorer.model.agreement import TRIED, Disagrees, compare, compile_trees
+from scorer.model.categories import Given, read_categories, unproven_order
+from scorer.model.divisions import Division, read_divisions
+from scorer.model.door import COMPILED, Booster, Explainer
 from scorer.model.forest import NotCovered
 from scorer.model.importance import total_gains
 from scorer.model.nodes import Damaged
+from scorer.model.refusals import Library, score_or_refuse
 from scorer.model.rounds import Rounds, choose_rounds
 from scorer.model.soundness import check
 from scorer.model.splits import Thresholds, read_splits
-
-if TYPE_CHECKING:
-    from scorer.model.explain import Explainer
-
-COMPILED = "compiled"  # the path of a model whose trees are compiled
 
 Rows = NDArray[np.float32]
 
 log = structlog.get_logger()
 
 
-class Booster:
-    """A loaded model. It scores on the caller's thread alone: the group scales by replicas, not threads.
-
-    Attributes:
-        names: the features' names in order, or None if the model has none.
-        columns: how many features a row has.
-        objective: the objective's name, such as `binary:logistic`.
-        booster_kind: gbtree, dart or gblinear.
-        classes: how many numbers a score has.
-        feature_types: XGBoost's feature types, with "c" for categorical, or None if the model has none.
-        trees: how many trees score, 0 for gblinear.
-        rounds: which rounds score.
-        categories: the categories of each feature, in the order of their codes; empty if the model does not keep them.
-        path: `compiled`, or `booster: ` and why its trees are not compiled.
+class XGBooster(Booster):
+    """A model of XGBoost. Its `path` is `compiled`, or `booster: ` and why its trees are not compiled.
 
     Args:
         booster: a booster of any kind.
@@ -58,6 +43,8 @@ class Booster:
         Damaged: if the model contradicts itself.
         Misconfigured: if the model does not have these rounds.
     """
+
+    library = "xgboost"
 
     def __init__(self, booster: xgboost.Booster, rounds: Rounds | None = None, *, checked: bool = True) -> None:
         saved = _saved(booster, checked=checked)
@@ -70,16 +57,25 @@ class Booster:
         learner = json.loads(booster.save_config())["learner"]
         self._booster = booster
         self._explainer: Explainer | None = None
-        self.names: tuple[str, ...] | None = tuple(booster.feature_names) if booster.feature_names else None
-        self.feature_types: tuple[str, ...] | None = tuple(booster.feature_types) if booster.feature_types else None
-        self.columns: int = booster.num_features()
-        self.objective: str = learner["objective"]["name"]
-        self.booster_kind: str = learner["gradient_booster"]["name"]
+        self.names = tuple(booster.feature_names) if booster.feature_names else None
+        self.feature_types = tuple(booster.feature_types) if booster.feature_types else None
+        self.columns = booster.num_features()
+        self.objective = learner["objective"]["name"]
+        self.booster_kind = learner["gradient_booster"]["name"]
         self.trees = _count_trees(learner["gradient_booster"])
+        # No bound method is kept: the cycle would keep a version that was replaced until a late garbage collection.
+        self._copy = partial(_predict_copy, booster, self.feature_types)
         self._predict, self.path = self._fastest(saved)
-        self._no_values = np.full((1, self.columns), np.nan, np.float32)
-        self._shape = self._predict(self._no_values).shape[1:]
-        self.classes: int = self._shape[0] if self._shape else 1
+        no_values = np.full((1, self.columns), np.nan, np.float32)
+        shape = self._predict(no_values).shape[1:]
+        self.classes = shape[0] if shape else 1
+        self._library = Library(
+            xgboost.core.XGBoostError,
+            reason,
+            "the booster",
+            known=no_values,
+            none=np.empty((0, *shape), np.float32),
+        )
 
     def score(self, matrix: Rows) -> Scores:
         """Score rows; each score equals `booster.predict` on the same row, bit for bit, whatever the batch.
@@ -97,31 +93,21 @@ class Booster:
         """
         if matrix.shape[1] != self.columns:
             raise ValueError(f"{matrix.shape[1]} columns for a model of {self.columns}")
-        if not len(matrix):
-            return Scores(np.empty((0, *self._shape), np.float32))
-        try:
-            return Scores(self._predict(matrix))
-        except xgboost.core.XGBoostError as error:
-            self._still_works(error)
-        values = np.full((len(matrix), *self._shape), np.nan, np.float32)
-        rejected: list[Rejected] = []
-        self._score_halves(matrix, 0, values, rejected)
-        return Scores(values, rejected)
-
-    @property
-    def compiled(self) -> bool:
-        """Whether compiled trees score; otherwise XGBoost does."""
-        return self.path == COMPILED
+        return score_or_refuse(self._library, self._predict, matrix)
 
     def splits(self) -> list[Thresholds]:
         """Return the thresholds at which the trees divide each column, ascending; see `read_splits`."""
         return read_splits(_saved(self._booster), self.columns)
 
+    def divisions(self) -> list[Division]:
+        """Return how each split divided the rows of training; see `read_divisions`."""
+        return read_divisions(_saved(self._booster), self.columns)
+
     def gains(self) -> NDArray[np.float64]:
         """Return the sum of the gains of the splits on each column; see `total_gains`."""
         return total_gains(self._booster, self.columns)
 
-    def explainer(self, most_bytes: int) -> "Explainer":
+    def explainer(self, most_bytes: int) -> Explainer:
         """Return what explains scores of this model; it is built at the first call, which takes up to seconds.
 
         Args:
@@ -131,9 +117,9 @@ class Booster:
             Misconfigured: XGBoost does not explain this kind of model.
         """
         if self._explainer is None:
-            from scorer.model.explain import Explainer  # noqa: PLC0415  loads kernels that scoring does without
+            from scorer.model.explain import XGExplainer  # noqa: PLC0415  loads kernels that scoring does without
 
-            self._explainer = Explainer(self._booster, _saved(self._booster), self.objective, most_bytes)
+            self._explainer = XGExplainer(self._booster, _saved(self._booster), self.objective, most_bytes)
         return self._explainer
 
     def confirm(self, matrix: Rows) -> None:
@@ -144,42 +130,31 @@ class Booster:
         """
         if self.compiled:
             try:
-                compare(self._predict(matrix), self._predict_copy(matrix))
+                compare(self._predict(matrix), self._copy(matrix))
             except Disagrees as error:
                 self._predict, self.path = self._by_itself(error)
 
-    def problems(self, names: Sequence[str]) -> list[Problem]:
-        """Return every difference between the columns of a plan and those of the model.
+    @property
+    def checks(self) -> list[str]:
+        """What was checked while it was loaded."""
+        done = ["the model loads and scores in a process of its own"]
+        if self.compiled:
+            rows = f"{TRIED:,} random rows with missing values and extremes"
+            done.append(f"its compiled trees equal the booster in every bit on {rows}")
+        return done
 
-        Args:
-            names: the plan's column names, in order.
-        """
-        return compare_names(self.columns, self.names, names)
+    @property
+    def slow(self) -> str:
+        """A warning if compiled trees do not score, otherwise empty."""
+        return "" if self.compiled else f"XGBoost itself scores, several times more slowly ({self.path})"
 
-    def category_problems(self, given: Sequence[Given]) -> list[Problem]:
-        """Return a problem for each column of a plan whose categories are not those of the model.
-
-        Args:
-            given: the plan's columns, in order.
-        """
-        return compare_categories(self.categories, self.names, given)
-
-    def concerns(self, given: Sequence[Given], *, proven: bool) -> list[str]:
-        """Return warnings about things that work but may surprise.
-
-        Args:
-            given: the plan's columns, in order.
-            proven: whether golden events prove the scores.
-        """
-        found = [self.rounds.concern, *category_concerns(self.categories, self.names, given)]
-        if not proven:
-            found.append(unproven_order(self.categories, self.names, self.feature_types, given))
-        return [concern for concern in found if concern]
+    def _unproven(self, given: Sequence[Given]) -> str:
+        return unproven_order(self.categories, self.names, self.feature_types, given)
 
     def _fastest(self, saved: Any) -> tuple[Callable[[Rows], Rows], str]:  # noqa: ANN401  JSON
         """Return the fastest exact way to score this model, and its `path`."""
         try:
-            return compile_trees(self._booster, saved, self._predict_copy).predict, COMPILED
+            return compile_trees(self._booster, saved, self._copy).predict, COMPILED
         except Damaged:
             raise
         except NotCovered as error:
@@ -192,37 +167,19 @@ class Booster:
         if isinstance(why, Disagrees):
             log.warning("compiled trees disabled, scoring with the booster", reason=str(why))
         in_place = self.booster_kind == "gbtree"
-        return self._predict_in_place if in_place else self._predict_copy, f"booster: {why}"
+        return partial(_predict_in_place, self._booster) if in_place else self._copy, f"booster: {why}"
 
-    def _predict_in_place(self, matrix: Rows) -> Rows:
-        values: Rows = self._booster.inplace_predict(matrix, validate_features=False)
-        return values
 
-    def _predict_copy(self, matrix: Rows) -> Rows:
-        """Predict as `booster.predict` does: gblinear cannot predict in place, and dart rounds differently there."""
-        data = xgboost.DMatrix(matrix, nthread=1, feature_types=self.feature_types)
-        values: Rows = self._booster.predict(data, validate_features=False)
-        return values
+def _predict_in_place(booster: xgboost.Booster, matrix: Rows) -> Rows:
+    values: Rows = booster.inplace_predict(matrix, validate_features=False)
+    return values
 
-    def _score_halves(self, matrix: Rows, first: int, values: Rows, rejected: list[Rejected]) -> None:
-        """Score rows of which at least one is refused: halve them until each refused row is on its own."""
-        try:
-            values[first : first + len(matrix)] = self._predict(matrix)
-        except xgboost.core.XGBoostError as error:
-            if len(matrix) == 1:
-                detail = f"the booster refused the row: {reason(str(error))}"
-                rejected.append(Rejected(first, Reason.MODEL_ERROR, detail))
-                return
-            middle = len(matrix) // 2
-            self._score_halves(matrix[:middle], first, values, rejected)
-            self._score_halves(matrix[middle:], first + middle, values, rejected)
 
-    def _still_works(self, error: Exception) -> None:
-        """Make sure that the row is to blame, not the booster: else every event would become a dead letter."""
-        try:
-            self._predict(self._no_values)
-        except xgboost.core.XGBoostError:
-            raise Fatal(f"the booster no longer scores any row: {reason(str(error))}; restart the replica") from error
+def _predict_copy(booster: xgboost.Booster, feature_types: Sequence[str] | None, matrix: Rows) -> Rows:
+    """Predict as `booster.predict` does: gblinear cannot predict in place, and dart rounds differently there."""
+    data = xgboost.DMatrix(matrix, nthread=1, feature_types=feature_types)
+    values: Rows = booster.predict(data, validate_features=False)
+    return values
 
 
 def _saved(booster: xgboost.Booster, *, checked: bool = True) -> Any:  # noqa: ANN401  JSON

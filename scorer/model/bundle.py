@@ -13,7 +13,8 @@ import structlog
 import xgboost
 
 from scorer.errors import Misconfigured, Problem
-from scorer.model.manifest import GOLDEN, MANIFEST, MODELS, PLAN, Manifest, sha256
+from scorer.model.contents import HEAD, XGBOOST, recognise
+from scorer.model.manifest import BASELINE, GOLDEN, MANIFEST, MODELS, PLAN, Manifest, sha256
 from scorer.model.rounds import Rounds
 
 log = structlog.get_logger()
@@ -31,6 +32,7 @@ class Bundle:
     golden_file: Path | None = None
     manifest: Manifest | None = None
     rounds: Rounds | None = None  # which rounds score, according to the manifest
+    baseline_file: Path | None = None  # what the columns and scores looked like when it was trained
 
     @property
     def verified(self) -> bool:
@@ -50,9 +52,9 @@ def open_bundle(folder: Path) -> Bundle:
     models = [folder / name for name in MODELS if (folder / name).is_file()]
     problems = []
     if not models:
-        problems.append(Problem(str(folder), "has no model", f"expected {' or '.join(MODELS)}"))
+        problems.append(Problem(str(folder), "has no model", f"expected {', '.join(MODELS[:-1])} or {MODELS[-1]}"))
     if len(models) > 1:
-        problems.append(Problem(str(folder), f"has both {' and '.join(MODELS)}", "remove one of them"))
+        problems.append(Problem(str(folder), f"has {' and '.join(each.name for each in models)}", "keep one of them"))
     if not (folder / PLAN).is_file():
         problems.append(Problem(str(folder), f"has no {PLAN}", "expected the sources of the model's columns"))
     manifest = None
@@ -66,7 +68,7 @@ def open_bundle(folder: Path) -> Bundle:
         raise Misconfigured(problems)
     if manifest is None:
         log.warning("model is unverified: its folder has no manifest.json", folder=str(folder))
-    golden = folder / GOLDEN
+    golden, baseline = folder / GOLDEN, folder / BASELINE
     return Bundle(
         name=folder.parent.name,
         version=folder.name,
@@ -76,6 +78,7 @@ def open_bundle(folder: Path) -> Bundle:
         golden_file=golden if golden.is_file() else None,
         manifest=manifest,
         rounds=manifest.rounds if manifest else None,
+        baseline_file=baseline if baseline.is_file() else None,
     )
 
 
@@ -95,7 +98,13 @@ def write_bundle(folder: Path, files: Mapping[str, Path], objective: str, rounds
         shutil.copyfile(source, folder / name)
     created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     sums = {name: sha256(folder / name) for name in files}
-    Manifest(sums, xgboost.__version__, objective, created, rounds).write(folder / MANIFEST)
+    version = xgboost.__version__ if any(_is_of_xgboost(folder / name) for name in files if name in MODELS) else None
+    Manifest(sums, version, objective, created, rounds).write(folder / MANIFEST)
+
+
+def _is_of_xgboost(model: Path) -> bool:
+    with model.open("rb") as stream:
+        return recognise(stream.read(HEAD)).kind in XGBOOST
 
 
 def has_model(folder: Path) -> bool:

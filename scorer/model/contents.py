@@ -8,14 +8,23 @@ from dataclasses import dataclass
 
 HEAD = 4096  # bytes that are examined
 SAVE = "booster.save_model('model.ubj')"
-SAVED_AS = {"json": ".json", "ubj": ".ubj"}
+XGBOOST = ("json", "ubj")  # the kinds that XGBoost reads
+SAVED_AS = {"ubj": ".ubj", "json": ".json", "lightgbm": ".txt", "treelite": ".json", "onnx": ".onnx"}
+MODEL_ENDINGS = ".ubj, .json, .txt or .onnx"
+_NAMES = {
+    "json": "JSON",
+    "ubj": "UBJSON",
+    "lightgbm": "a model of LightGBM",
+    "treelite": "JSON",
+    "onnx": "a model of ONNX",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What a file is.
 
-    kind: `json` or `ubj` if XGBoost may be able to read it, otherwise empty.
+    kind: a key of SAVED_AS if it may be a model that can be read, otherwise empty.
     what: a phrase for messages; empty if there is a kind.
     todo: what the user can do.
     """
@@ -25,7 +34,10 @@ class Contents:
     todo: str = ""
 
 
-_SAVE_AGAIN = f"load it where it was made, and save the booster with {SAVE}"  # where its classes are installed
+_SAVE_AGAIN = (  # where its classes are installed
+    f"load it where it was made, and save it: XGBoost with {SAVE}, LightGBM with booster.save_model('model.txt'),"
+    " scikit-learn with treelite.sklearn.import_model(model).dump_as_json() into model.json"
+)
 _OLD = Contents(
     "",
     "it is in XGBoost's old binary format, which XGBoost 3.1 and later cannot read",
@@ -35,10 +47,14 @@ _PICKLE = Contents("", "it is a pickle, which is never loaded, since loading one
 _DUMP = Contents(
     "", "it is the output of `dump_model`, which is for people and cannot be loaded", f"save the booster with {SAVE}"
 )
+_LIGHTGBM_DUMP = Contents("", "it is the output of LightGBM's `dump_model`", "use booster.save_model('model.txt')")
 _SNAPSHOT = Contents("", "it is a booster's memory, as in a pickle, not a saved model", _SAVE_AGAIN)
 _CONFIG = Contents("", "it is a booster's configuration (`save_config`), without its trees", f"use {SAVE}")
 _LFS = Contents("", "it is a Git LFS pointer instead of the file", "fetch the file itself: git lfs pull")
 _PAGE = Contents("", "it is a web page, perhaps a login page or an error page", "download the file itself")
+
+
+_EXPECTED = "expected a model of XGBoost, LightGBM, scikit-learn or ONNX: see docs/model-formats.md"
 
 
 def _archive(name: str) -> Contents:
@@ -46,7 +62,7 @@ def _archive(name: str) -> Contents:
 
 
 def _other(name: str) -> Contents:
-    return Contents("", f"it is a model of {name}", f"expected a model of XGBoost, saved with {SAVE}")
+    return Contents("", f"it is a model of {name}", _EXPECTED)
 
 
 _BEGINNINGS: tuple[tuple[bytes, Contents], ...] = (
@@ -58,11 +74,13 @@ _BEGINNINGS: tuple[tuple[bytes, Contents], ...] = (
     (b"\xfd7zXZ\x00", _archive("xz")),
     (b"\x28\xb5\x2f\xfd", _archive("zstandard")),
     (b"version https://git-lfs.github.com", _LFS),
-    (b"tree\nversion=", _other("LightGBM")),
+    (b"tree\nversion=", Contents("lightgbm")),
+    (b"tree\r\nversion=", Contents("lightgbm")),
     (b"CBM1", _other("CatBoost")),
     (b"\x89HDF", _other("Keras (HDF5)")),
 )
 _PATTERNS: tuple[tuple[re.Pattern[bytes], Contents], ...] = (
+    (re.compile(rb'\s*\{\s*"threshold_type"'), Contents("treelite")),
     (re.compile(rb"\x80[\x02-\x05]"), _PICKLE),
     (re.compile(rb"(c[a-z_][\w.]*\n\w+\n|\(dp0|\(lp0|ccopy_reg)"), _PICKLE),  # protocol 0
     (re.compile(rb"x[\x01\x5e\x9c\xda]"), _archive("zlib, as joblib does")),
@@ -74,9 +92,9 @@ _PATTERNS: tuple[tuple[re.Pattern[bytes], Contents], ...] = (
     (re.compile(rb"\s*<\?xml|\s*<PMML"), _other("another kind (XML, perhaps PMML)")),
     (re.compile(rb'\{L.{7}\x06Config|\s*\{\s*"Config"', re.DOTALL), _SNAPSHOT),
     (re.compile(rb'\s*\{\s*"(?s:.*)"learner_train_param"'), _CONFIG),
-    (re.compile(rb"(?s:\s*\{.*\"tree_info\").*\"tree_structure\""), _other("LightGBM")),
+    (re.compile(rb"(?s:\s*\{.*\"tree_info\").*\"tree_structure\""), _LIGHTGBM_DUMP),
     (re.compile(rb'(?s:\s*\{.*)"oblivious_trees"'), _other("CatBoost")),
-    (re.compile(rb"\x08[\x01-\x0f](?s:.*)onnx", re.IGNORECASE), _other("another kind (ONNX)")),
+    (re.compile(rb"\x08[\x01-\x14][\x12\x1a\x22\x28\x32\x3a\x42]"), Contents("onnx")),  # its version, another field
 )
 _JSON = re.compile(rb'(\xef\xbb\xbf)?\s*\{\s*["}]')
 _UBJSON = re.compile(rb"\{[iUIlL]")
@@ -101,7 +119,7 @@ def recognise(head: bytes) -> Contents:
 
 
 def mistaken(head: bytes, ending: str) -> tuple[str, str]:
-    """Return why XGBoost cannot read a file under its name.
+    """Return why a file cannot be read as a model under its name.
 
     Args:
         head: the file's first HEAD bytes.
@@ -116,6 +134,5 @@ def mistaken(head: bytes, ending: str) -> tuple[str, str]:
     right = SAVED_AS[contents.kind]
     if ending == right:
         return "", ""
-    name = "UBJSON" if contents.kind == "ubj" else "JSON"
-    todo = f"expected a name that ends in .ubj or .json: rename the file to end in {right}"
-    return f"it is {name}, but its name ends in '{ending}'", todo
+    todo = f"expected a name that ends in {MODEL_ENDINGS}: rename the file to end in {right}"
+    return f"it is {_NAMES[contents.kind]}, but its name ends in '{ending}'", todo

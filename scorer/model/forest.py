@@ -136,10 +136,21 @@ def flatten(learner: Document, columns: int, outputs: int) -> Forest:
     if "weight_drop" in booster:  # for dart, the booster adds 0 + leaf, times the tree's weight, to the sum
         weights = np.array(booster["weight_drop"], np.float32)[nodes.tree]
         nodes.value[nodes.leaf] = (np.float32(0) + nodes.value[nodes.leaf]) * weights[nodes.leaf]
-    return _lay_out(nodes, order, level, groups)
+    return lay_out(nodes, order, level, groups)
 
 
-def _lay_out(nodes: Nodes, order: Places, level: Places, groups: Places) -> Forest:
+def lay_out(nodes: Nodes, order: Places, level: Places, groups: Places) -> Forest:
+    """Lay trees out for the kernel.
+
+    Args:
+        nodes: the nodes of all trees; a smaller value than a split's goes left, and a category of its set goes right.
+        order: see `walk`, as is `level`; the forest has the nodes in this order.
+        level: the level of each of them.
+        groups: [trees], the output that each tree adds to.
+
+    Raises:
+        NotCovered: if the sets of categories take too much memory.
+    """
     moved = np.zeros(len(nodes.tree), np.int64)  # the new index of each node
     moved[order] = np.arange(len(order))
     leaf = nodes.leaf[order]

@@ -14,6 +14,7 @@ from scorer.documents.files import read_bytes
 from scorer.errors import Misconfigured, Problem
 
 MOST_BYTES = 64_000_000  # of a file: tens of thousands of events
+_MOST_SCORE = 2**128  # from there on, no float32 can hold it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,13 @@ def read_golden(file: Path) -> list[Golden]:
 
 def _score(value: object) -> float | tuple[float, ...]:
     numbers: list[Any] = value if isinstance(value, list) else [value]
-    if not numbers or any(type(number) not in {int, float} for number in numbers):
+    if not numbers or not all(map(_is_score, numbers)):
         raise PydanticCustomError("score", "expected a number, or a list of one for each class")
     return tuple(map(float, numbers)) if isinstance(value, list) else float(numbers[0])
+
+
+def _is_score(number: object) -> bool:
+    return type(number) is float or (type(number) is int and abs(number) < _MOST_SCORE)
 
 
 class _Form(BaseModel):
@@ -72,6 +77,8 @@ def _golden(line: bytes) -> Golden:
         form = _Form.model_validate(json.loads(line.decode()))
     except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON at character {error.pos + 1}: {error.msg}") from error
+    except RecursionError as error:
+        raise ValueError("is nested too deeply") from error
     except ValidationError as error:
         raise ValueError("; ".join(map(_worded, faults(error, _Form)))) from error
     features = {entity: known for entity, known in form.features.items() if known is not None}

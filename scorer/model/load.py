@@ -1,9 +1,14 @@
-"""Loads a model file safely: a bad file ends in a message, since it is first checked and tried in a child process."""
+"""Loads a model file of any format safely: a bad file ends in a message.
+
+A file of XGBoost is checked, then tried in a child process, before XGBoost reads it here. Formats that only our own
+code reads need no child process.
+"""
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +17,32 @@ from xgboost.libpath import find_lib_path
 
 from scorer.errors import Misconfigured, Problem
 from scorer.model import ubjson
-from scorer.model.booster import Booster, reason
-from scorer.model.contents import HEAD, mistaken
+from scorer.model.booster import XGBooster, reason
+from scorer.model.contents import HEAD, MODEL_ENDINGS, mistaken, recognise
+from scorer.model.door import Booster
+from scorer.model.forest import NotCovered
+from scorer.model.imported.grown import Unsupported
 from scorer.model.nodes import Damaged
 from scorer.model.rounds import Rounds
 from scorer.model.soundness import check
 
 PROBE_LIMIT_S = 120
+_ONNX_PROBE = Path(__file__).parent / "onnx/probe.py"
 _OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "_M_default_append", "length_error", "cannot create std::vector")
 
 
 def load_booster(file: Path, rounds: Rounds | None = None) -> Booster:
     """Load a model.
 
-    XGBoost reads the file in this process only after the file was recognised, checked for contradictions, and loaded by
-    a child process, which takes about 30 ms of CPU.
-
     Args:
-        file: model.ubj or model.json; the ending decides how it is read.
+        file: its contents decide how it is read, and its ending has to fit them.
         rounds: which rounds to score with.
 
     Raises:
         Misconfigured: if the file is not a model that can be loaded and scored with.
     """
     if not file.is_file():
-        raise Misconfigured([Problem(str(file), "no such file", "expected an XGBoost model, .ubj or .json")])
+        raise Misconfigured([Problem(str(file), "no such file", f"expected a model, {MODEL_ENDINGS}")])
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -44,11 +50,51 @@ def load_booster(file: Path, rounds: Rounds | None = None) -> Booster:
     what, todo = mistaken(data[:HEAD], file.suffix)
     if what:
         raise Misconfigured([_unloadable(file, what, todo)])
+    match recognise(data[:HEAD]).kind:
+        case "lightgbm" | "treelite" as kind:
+            return _load_imported(file, kind, data, rounds)
+        case "onnx":
+            return _load_onnx(file, data, rounds)
+        case _:
+            return _load_xgboost(file, data, rounds)
+
+
+def _load_imported(file: Path, kind: str, data: bytes, rounds: Rounds | None) -> Booster:
+    from scorer.model.imported import lightgbm, treelite  # noqa: PLC0415  load kernels that XGBoost does without
+    from scorer.model.imported.booster import ImportedTrees  # noqa: PLC0415  the same
+
+    of = lightgbm if kind == "lightgbm" else treelite
+    try:
+        return ImportedTrees(of.read(data, rounds))
+    except (Damaged, Unsupported, NotCovered) as error:
+        expected = f"expected a complete model that {of.LIBRARY} wrote: save it again with {of.SAVE}"
+        raise Misconfigured([_unloadable(file, str(error), expected)]) from error
+
+
+def _load_onnx(file: Path, data: bytes, rounds: Rounds | None) -> Booster:
+    """Load a file that ONNX Runtime reads here only after a child process has, which takes about 0.5 s of CPU."""
+    from scorer.model.onnx.booster import OnnxGraph, require_runtime  # noqa: PLC0415  an extra
+    from scorer.model.onnx.graph import check as check_graph  # noqa: PLC0415  the same
+
+    expected = (
+        "expected a complete model as ONNX, with standard operators and one float32 input: see docs/model-formats.md"
+    )
+    try:
+        check_graph(data)
+        require_runtime()
+        _try(file, [sys.executable, "-I", _ONNX_PROBE, file.absolute()], "ONNX Runtime", expected)
+        return OnnxGraph(data, rounds)
+    except (Damaged, Unsupported) as error:
+        raise Misconfigured([_unloadable(file, str(error), expected)]) from error
+
+
+def _load_xgboost(file: Path, data: bytes, rounds: Rounds | None) -> Booster:
+    """Load a file that XGBoost reads here only after a child process has, which takes about 30 ms of CPU."""
     try:
         checked = _check_file(data, file.suffix)
         del data
         check_loads(file)
-        return Booster(xgboost.Booster({"nthread": 1}, model_file=file), rounds, checked=checked)
+        return XGBooster(xgboost.Booster({"nthread": 1}, model_file=file), rounds, checked=checked)
     except Damaged as error:
         raise Misconfigured([_unloadable(file, str(error))]) from error
     except (xgboost.core.XGBoostError, ValueError) as error:
@@ -56,7 +102,7 @@ def load_booster(file: Path, rounds: Rounds | None = None) -> Booster:
 
 
 def misnamed(file: Path) -> tuple[str, str]:
-    """Return what a file with an ending other than .ubj or .json is, and what to do."""
+    """Return what a file with an ending that no model has is, and what to do."""
     with file.open("rb") as stream:
         what, todo = mistaken(stream.read(HEAD), file.suffix)
     return f"'{file.name}': {what}", todo
@@ -69,9 +115,20 @@ def check_loads(file: Path, limit_s: float = PROBE_LIMIT_S) -> None:
         Misconfigured: if the child failed, crashed or took longer than `limit_s` seconds.
     """
     script, library = Path(__file__).with_name("probe.py"), find_lib_path()[0]
+    _try(file, [sys.executable, "-I", "-S", script, library, file.absolute()], "XGBoost", limit_s=limit_s)
+
+
+def _try(
+    file: Path, command: Sequence[str | Path], library: str, expected: str = "", limit_s: float = PROBE_LIMIT_S
+) -> None:
+    """Run a program that loads a model and scores with it.
+
+    Raises:
+        Misconfigured: if it failed, crashed or took longer than `limit_s` seconds.
+    """
     try:
         child = subprocess.run(  # noqa: S603  runs this interpreter with our own script
-            [sys.executable, "-I", "-S", script, library, file.absolute()],
+            command,
             env=os.environ | {"OMP_NUM_THREADS": "1"},  # each thread takes address space, which the child limits
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -79,14 +136,16 @@ def check_loads(file: Path, limit_s: float = PROBE_LIMIT_S) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise Misconfigured([_unloadable(file, f"XGBoost was still busy with it after {limit_s:g} s")]) from error
+        raise Misconfigured(
+            [_unloadable(file, f"{library} was still busy with it after {limit_s:g} s", expected)]
+        ) from error
     if child.returncode < 0:
-        raise Misconfigured([_unloadable(file, f"XGBoost crashed on it (signal {-child.returncode})")])
+        raise Misconfigured([_unloadable(file, f"{library} crashed on it (signal {-child.returncode})", expected)])
     if child.returncode:
         why = reason(child.stderr.decode(errors="replace"))
         if any(word in why for word in _OUT_OF_MEMORY):
-            why = f"XGBoost asked for more memory than a model of {file.stat().st_size:,} bytes can need"
-        raise Misconfigured([_unloadable(file, why)])
+            why = f"{library} asked for more memory than a model of {file.stat().st_size:,} bytes can need"
+        raise Misconfigured([_unloadable(file, why, expected)])
 
 
 def _check_file(data: bytes, ending: str) -> bool:
@@ -102,7 +161,7 @@ def _check_file(data: bytes, ending: str) -> bool:
         check(document["learner"])
     except Damaged:
         raise
-    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError):
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
         return False
     return True
 

@@ -17,10 +17,11 @@ from scorer.errors import Misconfigured, Problem
 from scorer.model.rounds import Rounds, parse_rounds
 
 MANIFEST = "manifest.json"
-MODELS = ("model.ubj", "model.json")
+MODELS = ("model.ubj", "model.json", "model.txt", "model.onnx")
 PLAN = "plan.yaml"
 GOLDEN = "golden.jsonl"
-FILES = (*MODELS, PLAN, GOLDEN)  # the files of a bundle, each of which its manifest must list
+BASELINE = "baseline.json"
+FILES = (*MODELS, PLAN, GOLDEN, BASELINE)  # the files of a bundle, each of which its manifest must list
 
 _NEW_VERSION = "add the files as a new version with `scorer models add`"
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -58,7 +59,7 @@ class Manifest:
     """The contents of manifest.json; everything but `files` and `rounds` is for people."""
 
     files: Mapping[str, str]  # name -> sha256, lower-case hex
-    xgboost: str | None = None  # the version that wrote the bundle
+    xgboost: str | None = None  # the version that wrote the bundle of a model of XGBoost
     objective: str | None = None
     created: str | None = None  # ISO 8601
     rounds: Rounds | None = None  # which of the model's rounds score; None for all, with a warning if fewer are best
@@ -76,7 +77,7 @@ class Manifest:
             raise Misconfigured([Problem(str(file), f"cannot be read: {error.strerror}")]) from error
         except ValidationError as error:
             raise Misconfigured([Problem(str(file), *_worded(fault)) for fault in faults(error, _Form)]) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Misconfigured(
                 [Problem(str(file), f"is not JSON: {error}", "write the bundle again with `scorer models add`")]
             ) from error

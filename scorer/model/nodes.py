@@ -91,12 +91,14 @@ def read_nodes(trees: Sequence[Document]) -> Nodes:
     )
 
 
-def walk(nodes: Nodes, columns: int) -> tuple[Places, Places]:
+def walk(nodes: Nodes, columns: int, *, adjacent: bool = True, most: int | None = None) -> tuple[Places, Places]:
     """Follow every split of every tree.
 
     Args:
         nodes: the nodes of all trees.
         columns: how many features a row has.
+        adjacent: whether the right child has to be next to the left one, as XGBoost takes for granted.
+        most: the most levels of splits.
 
     Returns:
         The nodes that can be reached, tree by tree and level by level, and the level of each.
@@ -107,12 +109,14 @@ def walk(nodes: Nodes, columns: int) -> tuple[Places, Places]:
     seen = np.zeros(len(nodes.tree), np.bool_)
     reached = [nodes.starts]
     while len(here := reached[-1]):
+        if most is not None and len(reached) > most + 1:
+            raise Damaged(f"{nodes.where(here[0])}: the tree is deeper than {most:,} splits")
         twice = _repeated(here) | seen[here]
         if twice.any():
             raise Damaged(f"{nodes.where(here[twice][0])}: two branches of a tree lead to the same node")
         seen[here] = True
         split = here[~nodes.leaf[here]]
-        _check_splits(nodes, split, columns)
+        _check_splits(nodes, split, columns, adjacent=adjacent)
         _check_leaves(nodes, here[nodes.leaf[here]])
         reached.append(np.stack([nodes.left[split], nodes.right[split]], axis=1).ravel())
     order = np.concatenate(reached)
@@ -149,7 +153,7 @@ def _check_lengths(number: int, tree: Document, size: int) -> None:
         raise Damaged(f"tree {number}: its sets of categories overlap, or differ from their stated sizes")
 
 
-def _check_splits(nodes: Nodes, split: Places, columns: int) -> None:
+def _check_splits(nodes: Nodes, split: Places, columns: int, *, adjacent: bool) -> None:
     """Make sure that the children and the feature of each split exist."""
     tree, left, right, feature = nodes.tree[split], nodes.left[split], nodes.right[split], nodes.feature[split]
     starts, ends = nodes.starts[tree], nodes.ends[tree]
@@ -157,7 +161,7 @@ def _check_splits(nodes: Nodes, split: Places, columns: int) -> None:
     for at in np.flatnonzero(gone)[:1]:
         children = f"{left[at] - starts[at]} and {right[at] - starts[at]} of {ends[at] - starts[at]} nodes"
         raise Damaged(f"{nodes.where(split[at])}: a split leads to a node that does not exist ({children})")
-    for at in np.flatnonzero(right != left + 1)[:1]:
+    for at in np.flatnonzero(adjacent & (right != left + 1))[:1]:
         children = f"{left[at] - starts[at]} and {right[at] - starts[at]}"
         raise Damaged(f"{nodes.where(split[at])}: its children are not side by side ({children})")
     for at in np.flatnonzero((feature < 0) | (feature >= columns))[:1]:

@@ -74,17 +74,31 @@ def choose_rounds(learner: Any, asked: Rounds | None) -> Boosted:  # noqa: ANN40
         Misconfigured: if the model does not have these rounds.
     """
     there, best, sliceable = _rounds_of(learner)
+    if asked not in {None, ALL} and not sliceable:
+        raise refused(f"is {asked}, but a model of this kind can only score with all of its rounds", "remove it")
+    return choose(there, best, asked)
+
+
+def choose(there: int, best: int | None, asked: Rounds | None) -> Boosted:
+    """Decide which rounds of a model score.
+
+    Args:
+        there: rounds in the file.
+        best: the number of rounds up to the best one in training; None if the file does not say.
+        asked: the choice in the manifest or the command; None means all.
+
+    Raises:
+        Misconfigured: if the model does not have these rounds.
+    """
     if asked in {None, ALL}:
         return Boosted(there, best, there, asked)
-    if not sliceable:
-        raise _refused(f"is {asked}, but a model of this kind can only score with all of its rounds", "remove it")
     if asked == BEST and best is None:
         what = "is best, but the file has no best round: it was trained without early stopping"
-        raise _refused(what, f"use all or a number from 1 to {there}")
+        raise refused(what, f"use all or a number from 1 to {there}")
     used = best if asked == BEST else asked
     if not isinstance(used, int) or used > there:
         what = f"best, which would be the first {used}" if asked == BEST else str(used)
-        raise _refused(f"is {what}, but the model has {there} rounds", f"use at most {there}")
+        raise refused(f"is {what}, but the model has {there} rounds", f"use at most {there}")
     return Boosted(there, best, used, asked)
 
 
@@ -102,5 +116,6 @@ def _rounds_of(learner: Any) -> tuple[int, int | None, bool]:  # noqa: ANN401  J
     return there, best, True
 
 
-def _refused(what: str, expected: str) -> Misconfigured:
+def refused(what: str, expected: str) -> Misconfigured:
+    """Return the error for a choice that the model does not have."""
     return Misconfigured([Problem(WHERE, what, expected)])

@@ -13,28 +13,37 @@ ADD = "add a version with `scorer models add`"
 
 
 def store_at(url: str) -> tuple[Any, str]:
+    """Return the file system of the address of models, and the path in it; see `file_system`."""
+    what = f"cannot read models from '{urlsplit(url).scheme}:'"
+    return file_system(url, "model.path", what, "expected a folder of versions, or an address that fsspec knows")
+
+
+def file_system(url: str, where: str, what: str, expected: str) -> tuple[Any, str]:
     """Return the file system of an address, and the path in it.
 
     fsspec reaches the store: credentials, the region and the endpoint are those of its own configuration and of the
     provider's variables, such as `AWS_PROFILE` and `AWS_ENDPOINT_URL`.
 
+    Args:
+        url: such as s3://bucket/models.
+        where: the setting or the option that has it, for errors.
+        what: says that it cannot be used.
+        expected: what may stand there.
+
     Raises:
-        Misconfigured: nothing here can read such an address.
+        Misconfigured: no installed package can use such an address.
     """
-    scheme = urlsplit(url).scheme
-    what = f"cannot read models from '{scheme}:'"
     try:
         import fsspec  # noqa: PLC0415  an extra
 
-        options = {"config_kwargs": PATIENCE} if scheme == "s3" else {}
+        options = {"config_kwargs": PATIENCE} if urlsplit(url).scheme == "s3" else {}
         found: tuple[Any, str] = fsspec.url_to_fs(url, use_listings_cache=False, **options)
     except ImportError as error:
         reason = "fsspec is missing" if error.name == "fsspec" else said(error)
-        expected = "install scorer[objects], which has what S3 needs, or the package for the store"
-        raise Misconfigured([Problem("model.path", f"{what}: {reason}", expected)]) from error
+        needed = "install scorer[objects], which has what S3 needs, or the package for the store"
+        raise Misconfigured([Problem(where, f"{what}: {reason}", needed)]) from error
     except ValueError as error:
-        expected = "expected a folder of versions, or an address that fsspec knows"
-        raise Misconfigured([Problem("model.path", what, expected)]) from error
+        raise Misconfigured([Problem(where, what, expected)]) from error
     return found
 
 

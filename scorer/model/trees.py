@@ -22,7 +22,7 @@ Rows = NDArray[np.float32]
 Split = tuple[np.uintp, np.float32, np.int32]  # where the column begins in a block, the threshold, the left child
 
 
-class _Work(NamedTuple):
+class Work(NamedTuple):
     """What the kernel works in, while a block of rows goes down the trees."""
 
     block: Singles  # [columns * BLOCK]: see `scorer.model.forest`
@@ -56,14 +56,14 @@ class Ensemble:
         _add_trees(rows, self._forest, self._base, self._work(), margins)
         return self.link(margins)
 
-    def _work(self) -> _Work:
+    def _work(self) -> Work:
         """Return room to work in; kernels do not allocate."""
         block = np.empty(self._forest.columns.end * BLOCK, np.float32)
-        return _Work(block, np.empty(BLOCK, np.int32), np.empty(len(self._base) * BLOCK, np.float32))
+        return Work(block, np.empty(BLOCK, np.int32), np.empty(len(self._base) * BLOCK, np.float32))
 
 
 @kernel
-def _split(at: int | np.int32 | np.uint32, forest: Forest) -> Split:
+def split_at(at: int | np.int32 | np.uint32, forest: Forest) -> Split:
     """Return the split at a node."""
     return np.uintp(forest.column[at]), forest.value[at], forest.left[at]
 
@@ -76,17 +76,17 @@ def _goes_right(split: Split, row: int, block: Singles) -> np.bool_:
 
 
 @kernel
-def _next(split: Split, row: int, block: Singles) -> np.int32:
+def next_node(split: Split, row: int, block: Singles) -> np.int32:
     """Return the child that a row of a block, float32 [columns * BLOCK], goes to; at a leaf, the leaf itself."""
     return split[2] + np.int32(_goes_right(split, row, block))
 
 
 @kernel
-def _enter(root: int, forest: Forest, work: _Work, count: int) -> None:
+def enter(root: int, forest: Forest, work: Work, count: int) -> None:
     """Take each row three levels below the root, or to its leaf if that is higher up.
 
     All seven splits are evaluated for every row, and one result is selected. Each split reads its column from end to
-    end, so the compiler vectorises it, and the three levels take no longer than one level of `_descend`.
+    end, so the compiler vectorises it, and the three levels take no longer than one level of `descend`.
 
     Args:
         root: the root of the tree.
@@ -95,20 +95,20 @@ def _enter(root: int, forest: Forest, work: _Work, count: int) -> None:
         count: rows in the block.
     """
     block, node = work.block, work.node
-    top = _split(root, forest)
-    low, high = _split(top[2], forest), _split(top[2] + 1, forest)
-    first, second = _split(low[2], forest), _split(low[2] + 1, forest)
-    third, fourth = _split(high[2], forest), _split(high[2] + 1, forest)
+    top = split_at(root, forest)
+    low, high = split_at(top[2], forest), split_at(top[2] + 1, forest)
+    first, second = split_at(low[2], forest), split_at(low[2] + 1, forest)
+    third, fourth = split_at(high[2], forest), split_at(high[2] + 1, forest)
     for row in range(count):
-        of_first, of_second = _next(first, row, block), _next(second, row, block)
-        of_third, of_fourth = _next(third, row, block), _next(fourth, row, block)
+        of_first, of_second = next_node(first, row, block), next_node(second, row, block)
+        of_third, of_fourth = next_node(third, row, block), next_node(fourth, row, block)
         of_low = of_second if _goes_right(low, row, block) else of_first
         of_high = of_fourth if _goes_right(high, row, block) else of_third
         node[row] = of_high if _goes_right(top, row, block) else of_low
 
 
 @kernel
-def _descend(levels: int, forest: Forest, work: _Work, count: int) -> None:
+def descend(levels: int, forest: Forest, work: Work, count: int) -> None:
     """Take each row of a tree without categorical splits down from its node.
 
     Args:
@@ -120,11 +120,11 @@ def _descend(levels: int, forest: Forest, work: _Work, count: int) -> None:
     block, node = work.block, work.node
     for _ in range(levels):
         for row in range(count):
-            node[row] = _next(_split(np.uint32(node[row]), forest), row, block)
+            node[row] = next_node(split_at(np.uint32(node[row]), forest), row, block)
 
 
 @kernel
-def _descend_sets(root: int, depth: int, forest: Forest, work: _Work, count: int) -> None:
+def descend_sets(root: int, depth: int, forest: Forest, work: Work, count: int) -> None:
     """Take each row from the root to its leaf, in a tree with categorical splits.
 
     Both kinds of split are evaluated for every row, and one result is selected: evaluating only one would be a branch.
@@ -152,7 +152,7 @@ def _descend_sets(root: int, depth: int, forest: Forest, work: _Work, count: int
 
 
 @entry
-def _add_trees(rows: Singles2, forest: Forest, base: Singles, work: _Work, out: Singles2) -> None:
+def _add_trees(rows: Singles2, forest: Forest, base: Singles, work: Work, out: Singles2) -> None:
     """Compute the margins of rows, BLOCK at a time.
 
     Args:
@@ -170,13 +170,13 @@ def _add_trees(rows: Singles2, forest: Forest, base: Singles, work: _Work, out: 
             total[output * BLOCK : output * BLOCK + count] = base[output]
         for tree in range(trees.shape[1]):
             if trees[3, tree]:
-                _descend_sets(trees[0, tree], trees[1, tree], forest, work, count)
+                descend_sets(trees[0, tree], trees[1, tree], forest, work, count)
             else:
-                _enter(trees[0, tree], forest, work, count)
-                _descend(trees[1, tree] - 4, forest, work, count)
+                enter(trees[0, tree], forest, work, count)
+                descend(trees[1, tree] - 4, forest, work, count)
             at = trees[2, tree] * BLOCK
             for row in range(count):  # the last level; a row at a leaf stays there
-                leaf = _next(_split(np.uint32(node[row]), forest), row, block)
+                leaf = next_node(split_at(np.uint32(node[row]), forest), row, block)
                 total[at + row] += value[np.uint32(leaf)]
         for row in range(count):
             for output in range(len(base)):

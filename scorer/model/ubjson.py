@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-_NUMBERS = {"i": "b", "U": "B", "I": ">h", "l": ">i", "L": ">q", "d": ">f", "D": ">d", "C": "B"}
+_FORMS = {"i": "b", "U": "B", "I": ">h", "l": ">i", "L": ">q", "d": ">f", "D": ">d", "C": "B"}
+_NUMBERS = {mark: struct.Struct(form) for mark, form in _FORMS.items()}
 _ARRAYS = {"i": "i1", "U": "u1", "I": ">i2", "l": ">i4", "L": ">i8", "d": ">f4", "D": ">f8"}
 _WORDS = {"Z": None, "T": True, "F": False}
 
@@ -77,8 +78,9 @@ class _Reader:
         return length
 
     def _number(self, mark: str) -> Any:  # noqa: ANN401  int or float
-        (number,) = struct.unpack_from(_NUMBERS[mark], self._data, self._at)
-        self._at += struct.calcsize(_NUMBERS[mark])
+        form = _NUMBERS[mark]
+        (number,) = form.unpack_from(self._data, self._at)
+        self._at += form.size
         return number
 
     def _mark(self) -> str:

@@ -12,6 +12,7 @@ from scorer.errors import Problem
 from scorer.plan.keys import Encoding, KeyTemplate, Part
 
 _STRING = 2  # the type of names
+_MOST_JOIN_KEYS = 16  # of a key that is taken for one of Feast's
 # By the type of a join key in the plan: its number in Feast, how its value is encoded, and the kinds of event fields
 # that it can be made from.
 _TYPES: Mapping[str, tuple[int, Encoding, tuple[Kind, ...]]] = {
@@ -112,6 +113,45 @@ class FeastKey(KeyTemplate):
                 escaped = key[start:at].replace(b"\\", rb"\\").replace(b",", rb"\,")
                 values.append(escaped.decode(errors="backslashreplace"))
         return values if at == len(key) else None
+
+
+def kinds_of(type_: str) -> tuple[Kind, ...]:
+    """Return the kinds of event fields that a join key of a type can be made from."""
+    return _TYPES[type_][2]
+
+
+def join_keys_in(key: bytes) -> tuple[str, tuple[tuple[str, str], ...]] | None:
+    """Return the project and the join keys of a key that Feast made, each with its type; None for any other key."""
+    types = {number: name for name, (number, _, _) in _TYPES.items()}
+    at = 0
+
+    def number() -> int:
+        nonlocal at
+        at += 4
+        return int.from_bytes(key[at - 4 : at], "little")
+
+    def text() -> str:
+        nonlocal at
+        size = number()
+        at += size
+        return key[at - size : at].decode()
+
+    try:
+        count = number()
+        if not 0 < count <= _MOST_JOIN_KEYS:
+            return None
+        names = [text() for _ in range(count) if number() == _STRING]
+        found = []
+        for name in names:
+            type_ = types[number()]
+            found.append((name, type_))
+            size = number()
+            at += size
+        project = key[at:].decode()
+    except (KeyError, UnicodeDecodeError):
+        return None
+    whole = len(found) == count and at < len(key) and project.isprintable() and all(map(str.isprintable, names))
+    return (project, tuple(found)) if whole else None
 
 
 def feature_faults(fields: Sequence[str]) -> Iterator[tuple[str, str, str]]:

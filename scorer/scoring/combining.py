@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_SCORES = 20  # different ones, for ranks that mean something
+from scorer.batch import ScoreArray
 
-Scored = NDArray[np.float32]  # [rows] or [rows, outputs]
+LEAST_SCORES = 20  # different ones, for ranks that mean something
 
 
 class Mean:
@@ -24,11 +24,11 @@ class Mean:
             whole += weight
         self._whole = whole
 
-    def combine(self, scores: Sequence[Scored]) -> Scored:
+    def combine(self, scores: Sequence[ScoreArray]) -> NDArray[np.float32]:
         """Return the mean of the scores of each version, in their order."""
         return self.of([each.astype(np.float64) for each in scores])
 
-    def of(self, values: Sequence[NDArray[np.float64]]) -> Scored:
+    def of(self, values: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:
         """Return the mean of float64 values."""
         total = np.zeros_like(values[0])
         for weight, each in zip(self._weights, values, strict=True):
@@ -50,12 +50,12 @@ class RankMean:
     def __init__(self, weights: Sequence[float], references: Sequence[Sequence[float]]) -> None:
         self._mean, self._ranks = Mean(weights), [Ranks(each) for each in references]
 
-    def combine(self, scores: Sequence[Scored]) -> Scored:
+    def combine(self, scores: Sequence[ScoreArray]) -> NDArray[np.float32]:
         """Return the mean rank of the scores of each version, in their order."""
         return self._mean.of([ranks.of(each) for ranks, each in zip(self._ranks, scores, strict=True)])
 
 
-Combining = Callable[[Sequence[Scored]], Scored]
+Combining = Callable[[Sequence[ScoreArray]], NDArray[np.float32]]
 
 
 class Ranks:
@@ -73,7 +73,7 @@ class Ranks:
         self._scores, counts = np.unique(every, return_counts=True)
         self._ranks = (np.cumsum(counts) - counts / 2) / len(every)
 
-    def of(self, scores: Scored) -> NDArray[np.float64]:
+    def of(self, scores: ScoreArray) -> NDArray[np.float64]:
         """Return the rank of each score, 0 to 1; NaN for NaN."""
         known, ranks, wanted = self._scores, self._ranks, scores.astype(np.float64)
         # np.interp would choose its arithmetic by the number of rows.

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from scorer.arrays.kernel import Flags, Ints, entry
 from scorer.arrays.spans import HASH_BITS, Spans, hash_of
-from scorer.batch import NO_COLUMN, NO_SLOT, Events, Explanations, Matrix, Scores
-from scorer.model.explain import Contributions, Explainer
+from scorer.batch import NO_COLUMN, NO_SLOT, Events, Explanations, Matrix, ScoreArray, Scores
+from scorer.model import Contributions, Explainer
 from scorer.settings import When
 
 _MOST_CELLS = 1 << 21  # contributions in memory at once: 16 MiB
@@ -56,7 +56,7 @@ class Explaining:
         seen = np.take_along_axis(values, np.maximum(columns, 0), axis=1).astype(np.float64)
         return Explanations(self._names, slots, columns, seen, contributions)
 
-    def _asks(self, events: Events, scores: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _asks(self, events: Events, scores: ScoreArray, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of the scored rows are explained; of several scores the highest counts."""
         highest = scores if scores.ndim == 1 else scores.max(axis=1, initial=-np.inf)
         match self._when.kind:

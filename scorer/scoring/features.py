@@ -15,7 +15,7 @@ from scorer.printable import printable
 from scorer.scoring.keyring import Keyring
 from scorer.scoring.matrix import Assembler
 from scorer.store.fallback import unavailable_replies
-from scorer.store.protocol import Denied, Fetch, Reply, Request
+from scorer.store.protocol import Denied, Fetch, PointInTime, Reply, Request
 
 HIT, MISSING = np.uint8(Lookup.HIT), np.uint8(Lookup.MISSING)
 _ABSENCES = (Lookup.MISSING, Lookup.STALE, Lookup.INVALID)
@@ -44,6 +44,7 @@ class Features:
             what = f"missing, and the plan has entities: {', '.join(entity.name for entity in plan.entities)}"
             raise Misconfigured([Problem("features", what, "set features.url to the address of Redis")])
         self._entities, self._fetch = plan.entities, fetch
+        self._past = fetch if isinstance(fetch, PointInTime) else None
         self._keyrings = [Keyring(entity.key, fields) for entity in plan.entities]
         self._assembler = Assembler(plan, fields)
         self._refused = np.zeros((len(plan.entities), len(Lookup)), np.bool_)  # the results that make a dead letter
@@ -84,6 +85,8 @@ class Features:
             Unavailable: the store is unavailable, and the policy is to wait.
         """
         requests = self.requests(keyed) if requests is None else requests
+        if self._past is not None:
+            return self._past.found(requests, [slots for slots, _ in keyed], events.time, now)
         try:
             replies = self._ask(requests, now)
         except Denied as denied:
@@ -136,10 +139,14 @@ class Features:
         lacking = np.take_along_axis(self._refused, states.astype(np.intp), 1) & good
         for row in np.flatnonzero(lacking.any(0)).tolist():
             reasons = [
-                _why(self._entities[each], found[each], row, Lookup(states[each, row]))
+                _why(self._entities[each], found[each], row, Lookup(states[each, row]), self._place(each))
                 for each in np.flatnonzero(lacking[:, row]).tolist()
             ]
             yield Rejected(row, Reason.NO_FEATURES, "; ".join(reasons))
+
+    def _place(self, entity: int) -> str:
+        """Return where the features of an entity are, for messages."""
+        return "Redis" if self._past is None else self._past.place(self._entities[entity].name)
 
 
 def good_rows(events: Events) -> NDArray[np.bool_]:
@@ -203,17 +210,17 @@ def _needed_by(denied: Denied, requests: Sequence[Request], keyed: Sequence[Keye
     return ""
 
 
-def _why(entity: Entity, found: Found, row: int, state: Lookup) -> str:
+def _why(entity: Entity, found: Found, row: int, state: Lookup, place: str) -> str:
     slot = found.slots[row]
     if slot == NO_SLOT:
         limits = " or ".join(dict.fromkeys(part.limit for part in entity.key.parts if part.limit))
         null = f"null, or {limits}" if limits else "null"
         return f"entity '{entity.name}' is missing: a field in its key '{entity.key.text}' is {null}"
     words = {
-        Lookup.MISSING: "no features in Redis at",
+        Lookup.MISSING: f"no features in {place} at",
         Lookup.STALE: "its features are older than `max_age` at",
-        Lookup.INVALID: f"the value in Redis does not match layout {entity.layout} at",
-        Lookup.UNAVAILABLE: "Redis did not answer for",
+        Lookup.INVALID: f"the value in {place} does not match layout {entity.layout} at",
+        Lookup.UNAVAILABLE: f"{place} did not answer for",
     }
     key = entity.key.readable(found.keys[slot])
     return f"entity '{entity.name}' is {state.name.lower()}: {words[state]} key '{key}'"

@@ -20,7 +20,7 @@ _SECONDS = 86_400  # in a day
 _DAY_MICROSECONDS = _SECONDS * 1_000_000
 _INT64 = np.iinfo(np.int64)
 
-_Spans = tuple[NDArray[np.int64] | int, NDArray[np.int64] | int]  # where the text of each row starts and ends
+_Spans = tuple[NDArray[np.int64], NDArray[np.int64]]  # where the text of each row starts and ends
 
 
 class Keyring:
@@ -34,9 +34,14 @@ class Keyring:
 
     def __init__(self, template: KeyTemplate, fields: Mapping[str, Field]) -> None:
         self._paths = [part.path for part in template.parts]
-        self._pieces = [each for piece in template.pieces for each in _pieces(piece, fields)]
-        self._limited = [piece for piece in self._pieces if isinstance(piece, _Moment | _Number)]
-        self._from_event = np.array([isinstance(piece, _Text) for piece in self._pieces])
+        pieces = [each for piece in template.pieces for each in _pieces(piece, fields)]
+        self._limited = [piece for piece in pieces if isinstance(piece, _Moment | _Number)]
+        self._from_event = np.array([isinstance(piece, _Text) for piece in pieces])
+        # Literal text is the same in every key: it stands first in what is made, and its places are known.
+        literals = [piece if isinstance(piece, bytes) else b"" for piece in pieces]
+        self._literal, ends = b"".join(literals), np.cumsum([*map(len, literals)], dtype=np.int64)
+        self._literals = np.stack([ends - [*map(len, literals)], ends])[:, :, None]
+        self._pieces = [(at, piece) for at, piece in enumerate(pieces) if not isinstance(piece, bytes)]
 
     def keys(self, events: Events, good: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Texts]:
         """Make the keys of a batch.
@@ -50,14 +55,15 @@ class Keyring:
             or a time out of range (outside the years 1 to 9999, or outside a day), or a number beyond its width. The
             distinct keys.
         """
-        usable = good.copy()
+        usable = good
         for path in self._paths:
-            usable &= ~events.columns[path].null
+            usable = usable > events.columns[path].null  # and not
         for limited in self._limited:
-            usable &= limited.known(events)
-        made = bytearray()
-        spans = np.empty((2, len(self._pieces), events.rows), np.int64)
-        for at, piece in enumerate(self._pieces):
+            usable = usable & limited.known(events)
+        made = bytearray(self._literal)
+        spans = np.empty((2, len(self._from_event), events.rows), np.int64)
+        spans[:] = self._literals
+        for at, piece in self._pieces:
             spans[0, at], spans[1, at] = piece.spans(events, usable, made)
         starts, ends = np.empty(events.rows, np.int64), np.empty(events.rows, np.int64)
         data = np.empty(lay_out(spans, usable, starts, ends), np.uint8)
@@ -65,18 +71,6 @@ class Keyring:
         write_keys(_Pieces(*texts, self._from_event, spans), usable, data)
         slots, first = distinct(data, starts, ends, usable)
         return slots, Texts(data, starts[first], ends[first])
-
-
-class _Literal:
-    """A piece of the template that is literal text."""
-
-    def __init__(self, text: bytes) -> None:
-        self._text = text
-
-    def spans(self, _events: Events, _usable: NDArray[np.bool_], made: bytearray) -> _Spans:
-        start = len(made)
-        made += self._text
-        return start, len(made)
 
 
 class _Text:
@@ -157,21 +151,22 @@ class _Moment:
 
     def spans(self, events: Events, usable: NDArray[np.bool_], made: bytearray) -> _Spans:
         steps = events.columns[self._part.path].values // self._step
-        distinct_steps = np.unique(steps[usable])
+        wanted = steps[usable]
+        distinct_steps = np.unique(wanted) if len(wanted) > 1 else wanted
         edges = [len(made)]
         for step in distinct_steps.tolist():
             made += self._part.text(_EPOCH + timedelta(microseconds=step * self._step * _DAY_MICROSECONDS // self._day))
             edges.append(len(made))
-        each = np.searchsorted(distinct_steps, steps)
-        return np.take(edges, each, mode="clip"), np.take(edges, each + 1, mode="clip")
+        each, places = distinct_steps.searchsorted(steps), np.array(edges)
+        return places.take(each, mode="clip"), places.take(each + 1, mode="clip")
 
 
-_Piece = _Literal | _Text | _Length | _Number | _Moment
+_Piece = _Text | _Length | _Number | _Moment
 
 
-def _pieces(piece: bytes | Part, fields: Mapping[str, Field]) -> Iterator[_Piece]:
+def _pieces(piece: bytes | Part, fields: Mapping[str, Field]) -> Iterator[bytes | _Piece]:
     if isinstance(piece, bytes):
-        yield _Literal(piece)
+        yield piece
     elif piece.format is not None:
         yield _Moment(piece, fields[piece.path])
     elif piece.encoding.width:

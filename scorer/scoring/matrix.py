@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from scorer.arrays.distinct import distinct
 from scorer.arrays.kernel import Flags, Flags2, Floats, Floats2, Ints, Ints32, Singles2, entry
-from scorer.batch import NO_SLOT, Column, Events, Field, Found, Kind, Reason, Rejected
+from scorer.batch import NO_SLOT, UNKNOWN_CATEGORY, Column, Events, Field, Found, Kind, Reason, Rejected
 from scorer.plan.columns import FromEntity, FromEvent, PlanColumn
 from scorer.plan.expression import Expression, Work
 from scorer.plan.plan import Entity, Plan
@@ -83,6 +83,7 @@ class _EventColumn:
         self._index = index
         self._path = source.path
         self._default = column.default
+        self._nullable = field.nullable  # of another field, only rejected rows are null
         self._numbers = _numbers(source, field)
         self._codes = _codes(column)
 
@@ -90,7 +91,8 @@ class _EventColumn:
         column = events.columns[self._path]
         numbers = self._numbers(events, column, scored)
         work[self._index] = numbers if self._codes is None else self._codes.of(numbers)
-        np.copyto(work[self._index], self._default, where=column.null)
+        if self._nullable:
+            np.copyto(work[self._index], self._default, where=column.null)
 
 
 class _EntityColumns:
@@ -202,6 +204,6 @@ def _index_in(categories: Sequence[str]) -> _Numbers:
         starts, ends = np.asarray(column.starts), np.asarray(column.ends)
         slots, first = distinct(events.data, starts, ends, scored & ~column.null)
         texts = (events.data[start:end].tobytes() for start, end in zip(starts[first], ends[first], strict=True))
-        return np.array([*(index.get(text, np.nan) for text in texts), np.nan])[slots]
+        return np.array([*(index.get(text, UNKNOWN_CATEGORY) for text in texts), np.nan])[slots]
 
     return numbers

@@ -132,7 +132,7 @@ class Scorer(BaseScorer):
             matrix = self._features.assemble(events, found)
         with self._score:
             scores = self._booster.score(matrix.values)
-            rejected = of_version(self._arm.version, [*events.rejected, *matrix.rejected, *scores.rejected])
+            rejected = of_version(self._arm.version, once([*events.rejected, *matrix.rejected, *scores.rejected]))
             rows = scored_rows(events.rows, rejected)
             explanations = self._explain(events, matrix, scores, rows) if self._explain else None
         predictions = self._predictions(events, matrix, scores, rows, now)
@@ -164,6 +164,14 @@ class Scorer(BaseScorer):
 def of_version(version: str, rejected: Iterable[Rejected]) -> list[Rejected]:
     """Return rejected rows as those of a version."""
     return [replace(each, version=version) for each in rejected]
+
+
+def once(rejected: Iterable[Rejected]) -> Iterable[Rejected]:
+    """Return the first reason for each row: a row that was rejected before may have no score either."""
+    first: dict[int, Rejected] = {}
+    for each in rejected:
+        first.setdefault(each.row, each)
+    return first.values()
 
 
 def scored_rows(rows: int, rejected: list[Rejected]) -> NDArray[np.int64]:

@@ -18,6 +18,7 @@ from scorer.batch import (
     Predictions,
     Reason,
     Rejected,
+    ScoreArray,
     Scores,
 )
 from scorer.errors import ScorerError
@@ -60,8 +61,9 @@ class SplitScorer(BaseScorer):
             self._users[[entities.index(shared(each)) for each in voice.member.plan.entities], voice.number] = True
         sources = dict.fromkeys(voice.member.source for voice in voices)
         self._groups = [Group.of([each for each in voices if each.member.source == one], entities) for one in sources]
-        booster = voices[0].member.booster
-        self._outputs = booster.score(np.empty((0, booster.columns), np.float32)).values.shape[1:]
+        boosters = [voice.member.booster for voice in voices]
+        outputs = boosters[0].score(np.empty((0, boosters[0].columns), np.float32)).values.shape[1:]
+        self._none = np.empty((0, *outputs), np.result_type(*(each.numbers for each in boosters)))
 
     def prepare(self, events: Events) -> Prepared:
         """Choose the arm of each row, and make the keys of a batch."""
@@ -79,7 +81,7 @@ class SplitScorer(BaseScorer):
         of_arms = [np.flatnonzero(good & (arms == number)) for number in range(len(self._arms))]
         with self._assemble:
             counts = count(found, self._wanted(arms, good), events.rows)
-        whole = _Whole.empty(events.rows, of_arms, counts.lookups, self._outputs)
+        whole = _Whole.empty(events.rows, of_arms, counts.lookups, self._none)
         every = np.flatnonzero(good)
         for group in self._groups:
             rows = every if len(group.arms) == len(self._arms) else _merged([of_arms[number] for number in group.arms])
@@ -88,8 +90,10 @@ class SplitScorer(BaseScorer):
         for number, arm in enumerate(self._arms):
             if isinstance(arm, Blend) and len(of_arms[number]):
                 self._combine(number, arm, whole)
+        values, foreign = whole.seen_by_champion(events.rows)
         matrix = Matrix(
-            np.empty((events.rows, 0), np.float32),
+            values,
+            foreign=foreign,
             missing=counts.missing,
             degraded=bool(counts.lookups[:, Lookup.UNAVAILABLE].any()),
             lookups=counts.lookups,
@@ -124,6 +128,8 @@ class SplitScorer(BaseScorer):
                 raise
             self._reject(group.arms, error, whole)
             return
+        if CHAMPION in group.arms:
+            whole.seen.append(part)
         each_row = (self._now() - began) / len(rows)
         for number in group.arms:
             whole.seconds[number] += len(whole.of_arms[number]) * each_row
@@ -251,18 +257,30 @@ class _Whole(NamedTuple):
 
     of_arms: list[NDArray[np.int64]]  # [arms]: the rows of each, ascending
     lookups: NDArray[np.int64]  # [entities, Lookup]: how many rows of the batch had each result
-    scores: NDArray[np.float32]  # [rows] or [rows, outputs]
-    parts: dict[tuple[int, int], NDArray[np.float32]]  # of an ensemble: by arm and place, the scores of the arm's rows
+    scores: ScoreArray  # [rows] or [rows, outputs]
+    parts: dict[tuple[int, int], ScoreArray]  # of an ensemble: by arm and place, the scores of the arm's rows
     rejected: dict[int, Rejected]  # by row; of an ensemble, as the first of its versions says
     explained: list[tuple[NDArray[np.int64], Explanations]]  # of each version that explained some: its rows
     seconds: NDArray[np.float64]  # [arms]
+    seen: list[_Part]  # what the first version of the champion saw, with the rows of other arms that have its plan
+
+    def seen_by_champion(self, rows: int) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+        """Return the champion's matrix [rows, columns], and the rows of arms with other plans, if there are any."""
+        if not self.seen:
+            return np.empty((rows, 0), np.float32), np.ones(rows, np.bool_)
+        part = self.seen[0]
+        if len(part.rows) == rows:
+            return part.matrix.values, None
+        values, foreign = np.full((rows, part.matrix.values.shape[1]), np.nan, np.float32), np.ones(rows, np.bool_)
+        values[part.rows], foreign[part.rows] = part.matrix.values, False
+        return values, foreign
 
     @classmethod
     def empty(
-        cls, rows: int, of_arms: list[NDArray[np.int64]], lookups: NDArray[np.int64], outputs: tuple[int, ...]
+        cls, rows: int, of_arms: list[NDArray[np.int64]], lookups: NDArray[np.int64], none: ScoreArray
     ) -> "_Whole":
-        scores = np.full((rows, *outputs), np.nan, np.float32)
-        return cls(of_arms, lookups, scores, {}, {}, [], np.zeros(len(of_arms)))
+        scores = np.full((rows, *none.shape[1:]), np.nan, none.dtype)
+        return cls(of_arms, lookups, scores, {}, {}, [], np.zeros(len(of_arms)), [])
 
 
 def _places(some: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from scorer.model import Booster
+from scorer.model import Booster, XGBooster
 
 Rows = NDArray[np.float32]
 
@@ -116,7 +116,7 @@ def grow(kind: str, rounds: int, parameters: Mapping[str, object], *, named: boo
 @cache
 def loaded(kind: str, *, named: bool = True) -> Booster:
     """One of KINDS as a replica has it: saved, and loaded without its trainer's settings."""
-    return Booster(xgboost.Booster(model_file=train(kind, named=named).save_raw("ubj")))
+    return XGBooster(xgboost.Booster(model_file=train(kind, named=named).save_raw("ubj")))
 
 
 def is_categorical(kind: str) -> bool:

@@ -1,4 +1,6 @@
+import gc
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +9,10 @@ import xgboost
 
 from scorer.batch import Reason
 from scorer.errors import Fatal, Misconfigured
-from scorer.model import load_booster
+from scorer.model import Booster, XGBooster, load_booster
 from scorer.model.load import check_loads
 
+from . import lightgbms
 from .boosters import (
     CATEGORICAL,
     COLUMNS,
@@ -231,3 +234,24 @@ def test_the_objective_has_the_name_that_xgboost_saves(tmp_path: Path) -> None:
     train("logistic").save_model(file)
     saved = json.loads(file.read_text())["learner"]["objective"]["name"]
     assert load_booster(file).objective == saved
+
+
+@pytest.mark.parametrize("kind", ["logistic", "linear", "dart", "LightGBM"])
+def test_a_model_is_freed_when_the_last_reference_goes(kind: str) -> None:
+    """A cycle would keep each version that was replaced until a garbage collection, which is rare in a replica."""
+    gc.collect()
+    gc.disable()
+    try:
+        model = fresh(kind)
+        model.score(rows(3))
+        alive = weakref.ref(model)
+        del model
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+def fresh(kind: str) -> Booster:
+    if kind == "LightGBM":
+        return lightgbms.loaded(lightgbms.train("binary"))
+    return XGBooster(xgboost.Booster(model_file=train(kind).save_raw("ubj")))

@@ -122,14 +122,14 @@ def test_a_missing_model_and_plan_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     found = problems(tmp_path)
     assert len(found) == 2
-    assert "has no model; expected model.ubj or model.json" in found[0]
+    assert "has no model; expected model.ubj, model.json, model.txt or model.onnx" in found[0]
     assert "has no plan.yaml" in found[1]
 
 
 def test_two_models_are_ambiguous(tmp_path: Path) -> None:
     folder = make(tmp_path, "1", manifest=False)
     (folder / "model.json").touch()
-    assert "has both model.ubj and model.json" in problems(tmp_path)[0]
+    assert "has model.ubj and model.json" in problems(tmp_path)[0]
 
 
 def test_a_bundle_without_a_manifest_loads_unverified_with_a_warning(tmp_path: Path) -> None:
@@ -170,6 +170,7 @@ def test_an_upper_case_sha256_matches(tmp_path: Path) -> None:
         ("", "is not JSON"),
         ("{", "is not JSON"),
         ("\xff", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
         ("[]", "is not an object"),
         ("{}", "has no object 'files'"),
         ('{"files": []}', "has no object 'files'"),

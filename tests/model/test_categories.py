@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import xgboost
 
-from scorer.model import Booster, Given, load_booster
+from scorer.model import Booster, Given, XGBooster, load_booster
 from scorer.model.categories import unproven_order
 
 from .boosters import train
@@ -55,7 +55,7 @@ def test_non_ascii_names_that_xgboost_truncates_are_still_distinguished(values: 
 
 
 def test_a_model_trained_on_codes_keeps_no_categories() -> None:
-    booster = Booster(xgboost.Booster(model_file=train("categorical").save_raw()))
+    booster = XGBooster(xgboost.Booster(model_file=train("categorical").save_raw()))
     assert not any(booster.categories)
     given = [Given(name, ("b", "a"), computed=False) for name in booster.names or ()]
     assert booster.category_problems(given) == []

@@ -42,10 +42,8 @@ class Bomb:
         (POINTER, "a Git LFS pointer", "git lfs pull"),
         (b"<!DOCTYPE html><html>", "a web page", "download the file itself"),
         (b"\n<html lang=en>", "a web page", "download the file itself"),
-        (b"tree\nversion=v4\nnum_class=1\n", "a model of LightGBM", "a model of XGBoost"),
-        (b'{"name": "tree", "tree_info": [{"tree_structure": {}}]}', "a model of LightGBM", "a model of XGBoost"),
+        (b'{"name": "tree", "tree_info": [{"tree_structure": {}}]}', "LightGBM's `dump_model`", "'model.txt'"),
         (b"CBM1" + bytes(20), "a model of CatBoost", "a model of XGBoost"),
-        (b"\x08\x07\x12\x08skl2onnx" + bytes(20), "(ONNX)", "a model of XGBoost"),
         (b"hello", "neither JSON nor UBJSON (it begins with b'hello')", SAVE),
         (b"[]", "neither JSON nor UBJSON", SAVE),
     ],
@@ -56,13 +54,21 @@ def test_a_file_that_is_not_a_model_is_recognised(content: bytes, what: str, tod
     assert todo in found[1]
 
 
-@pytest.mark.parametrize(("kind", "ending"), [("ubj", ".ubj"), ("json", ".json")])
-def test_a_model_is_recognised_by_its_content_and_its_name_must_match(kind: str, ending: str) -> None:
-    content = bytes(train("logistic").save_raw(kind))
+@pytest.mark.parametrize(
+    ("content", "name", "ending"),
+    [
+        (bytes(train("logistic").save_raw("ubj")), "UBJSON", ".ubj"),
+        (bytes(train("logistic").save_raw("json")), "JSON", ".json"),
+        (b"tree\nversion=v4\nnum_class=1\n", "a model of LightGBM", ".txt"),
+        (b'{"threshold_type":"float64",', "JSON", ".json"),
+        (b"\x08\x07\x12\x08skl2onnx" + bytes(20), "a model of ONNX", ".onnx"),
+    ],
+)
+def test_a_model_is_recognised_by_its_content_and_its_name_must_match(content: bytes, name: str, ending: str) -> None:
     assert mistaken(content, ending) == ("", "")
-    for other in {".ubj", ".json", ".model", ""} - {ending}:
+    for other in {".ubj", ".json", ".txt", ".onnx", ".model", ""} - {ending}:
         what, todo = mistaken(content, other)
-        assert what == f"it is {'UBJSON' if kind == 'ubj' else 'JSON'}, but its name ends in '{other}'"
+        assert what == f"it is {name}, but its name ends in '{other}'"
         assert f"rename the file to end in {ending}" in todo
 
 

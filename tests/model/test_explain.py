@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from scorer.errors import Misconfigured
-from scorer.model import Booster, ubjson
+from scorer.model import Explainer, XGBooster, ubjson
 from scorer.model.agreement import rows_to_try
-from scorer.model.explain import Explainer, contributions, explainer
+from scorer.model.explain import contributions, explainer
 from scorer.model.explain.groups import MOST_BITS
 from scorer.model.forest import BLOCK, flatten
 
@@ -49,7 +49,7 @@ def agree(ours: Explainer, booster: xgboost.Booster, matrix: Rows, tolerance: fl
 
 def fresh(booster: xgboost.Booster, most_bytes: int = ROOMY) -> Explainer:
     """What explains a model that was saved and loaded."""
-    return Booster(xgboost.Booster(model_file=booster.save_raw("ubj"))).explainer(most_bytes)
+    return XGBooster(xgboost.Booster(model_file=booster.save_raw("ubj"))).explainer(most_bytes)
 
 
 @pytest.mark.parametrize("kind", EXPLAINED)
@@ -97,7 +97,7 @@ def test_trees_of_any_shape_that_any_weights_reached(data: st.DataObject, kind: 
                 tree["sum_hessian"][node] = sum(inner) if inner else data.draw(weight)
 
     booster = xgboost.Booster(model_file=bytearray(edited(train(kind), change)))
-    ours = Booster(booster).explainer(ROOMY)
+    ours = XGBooster(booster).explainer(ROOMY)
     assert not COMPILES or ours.path == "compiled"
     learner = ubjson.read(booster.save_raw("ubj"))["learner"]
     forest = flatten(learner, COLUMNS, loaded(kind).classes)
@@ -148,7 +148,7 @@ def test_what_the_tables_cannot_do_xgboost_does_and_it_says_so(cause: str, monke
 
             monkeypatch.setattr(explainer, "add_contributions", wrong)
             said = "the tables disagree with XGBoost by 0.00"
-    ours = Booster(booster).explainer(limit)
+    ours = XGBooster(booster).explainer(limit)
     assert said in ours.path
     assert said in ours.concern
     assert ours.bytes == 0
@@ -183,7 +183,7 @@ def test_the_output_that_explains_a_prediction_is_the_most_likely_class() -> Non
 
 def test_only_the_rounds_that_score_are_explained() -> None:
     booster = train("logistic")
-    ours = Booster(booster, 3).explainer(ROOMY)
+    ours = XGBooster(booster, 3).explainer(ROOMY)
     agree(ours, booster[:3], rows(50, seed=6))
 
 

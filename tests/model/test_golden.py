@@ -44,6 +44,8 @@ def test_rows_are_read_in_order_and_blank_lines_skipped(tmp_path: Path) -> None:
         ('{"event": {}, "score": true}', "'score' is true"),
         ('{"event": {}, "score": []}', "'score' is an array"),
         ('{"event": {}, "score": null}', "'score' is null"),
+        ('{"event": {}, "score": 1%s}' % ("0" * 400), "expected a number"),
+        ("[" * 100_000, "is nested too deeply"),
     ],
 )
 def test_an_error_names_its_line(tmp_path: Path, line: str, said: str) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from scorer.errors import Misconfigured, RepositoryUnavailable
+from scorer.errors import Misconfigured, RepositoryUnavailable, ScorerError
+from scorer.model import AliasHome, MlflowRepository
+from scorer.model.mlflow import repository
 from scorer.model.mlflow.http import CA, CLIENT, PASSWORD, URI, USER, Server
-from tests.registry.stub import serving
+from tests.registry.stub import Answer, serving
 
 LOGIN = {USER: "svc", PASSWORD: "s3cret-of-tests"}
 PATH = "/api/2.0/mlflow/registered-models/get?name=fraud"
@@ -33,6 +35,59 @@ def test_a_server_that_fails_for_now_is_unavailable(status: int) -> None:
         stub.answers[PATH] = (status, {"error_code": "INTERNAL_ERROR", "message": "later"})
         with pytest.raises(RepositoryUnavailable, match=f"status {status}: later"):
             Server({URI: stub.url}).get("mlflow/registered-models/get", name="fraud")
+
+
+class Always(dict[str, Answer]):
+    """The same answer to every question."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def get(self, _path: str, _otherwise: object = None) -> Answer:
+        return self._answer
+
+
+KINDS: list[object] = [None, {}, [], 5]
+NUMBERS: list[object] = ["../../x", "", [], -1]
+ALIASES: list[object] = [None, [], {"aliases": 5}, {"aliases": [{}]}, {"aliases": [[]]}]
+ODD: list[object] = [*KINDS, "x", b"[" * 100_000, b"9" * 5_000, b"\xff", {"model_versions": 5, "model_version": 5}]
+ODD += [{"model_versions": [each], "model_version": each, "artifact_uri": []} for each in KINDS]
+ODD += [{"model_versions": [{"version": each}], "model_version": {"version": each}} for each in NUMBERS]
+ODD += [{"artifact_uri": each} for each in ("relative", "http://[", "", "\0")]
+ODD += [{"registered_model": each} for each in ALIASES]
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("answer", ODD)
+def test_an_answer_of_another_form_says_what_to_check(
+    status: int, answer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving() as stub:
+        monkeypatch.setenv(URI, stub.url)
+        stub.answers = Always((status, answer))
+        for version in ("@champion", "1"):
+            with pytest.raises(Misconfigured, match=URI):
+                MlflowRepository("mlflow:/fraud").find(version)
+
+
+@pytest.mark.parametrize("last", [b"{" * 100_000, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": []}])
+def test_an_alias_that_is_odd_never_ends_who_follows_it(last: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as stub:
+        monkeypatch.setenv(URI, stub.url)
+        stub.answers = Always((404, last))
+        with pytest.raises(ScorerError):
+            AliasHome(MlflowRepository("mlflow:/fraud"), "@champion").read()
+
+
+def test_a_list_of_versions_without_an_end_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repository, "MOST_PAGES", 20)
+    with serving() as stub:
+        monkeypatch.setenv(URI, stub.url)
+        stub.answers = Always((200, {"model_versions": [{"version": "1"}], "next_page_token": "more"}))
+        with pytest.raises(Misconfigured, match="does not answer as MLflow does"):
+            MlflowRepository("mlflow:/fraud").versions()
+        assert len(stub.asked) == 21
 
 
 @contextmanager

@@ -85,6 +85,7 @@ def test_a_version_is_downloaded_once_and_again_if_the_download_was_changed(buck
     assert bucket.downloads() == 2
 
 
+@pytest.mark.prove
 def test_without_the_store_a_named_version_comes_from_the_cache_and_the_latest_is_unknown(
     own_server: S3, make: Make
 ) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from scorer.errors import Misconfigured
-from scorer.model import Booster, agreement, load, load_booster, ubjson
+from scorer.model import XGBooster, agreement, load, load_booster, ubjson
 from scorer.model.agreement import rows_to_try
 from scorer.model.forest import BLOCK, flatten
 from scorer.model.trees import Ensemble
@@ -48,7 +48,7 @@ def test_scores_are_correct_at_block_boundaries(kind: str, size: int) -> None:
 def test_a_model_without_trees_predicts_its_base_score_without_a_warning(kind: str) -> None:
     untrained = train(kind, rounds=0)
     with capture_logs() as logs:
-        booster = Booster(xgboost.Booster(model_file=untrained.save_raw("ubj")))
+        booster = XGBooster(xgboost.Booster(model_file=untrained.save_raw("ubj")))
     assert same_bits(booster.score(rows(10)).values, predict(untrained, rows(10)))
     assert booster.path == COMPILED
     assert logs == []
@@ -158,6 +158,19 @@ def test_a_file_in_an_unknown_form_is_checked_after_xgboost_has_loaded_it(
         load_booster(file)
 
 
+@pytest.mark.parametrize("value", ["x", None, []])
+@pytest.mark.parametrize("part", ["gradient_booster", "tree_param"])
+def test_a_part_of_another_kind_is_a_problem_of_the_file(part: str, value: object, tmp_path: Path) -> None:
+    def change(learner: dict[str, Any]) -> None:
+        place = learner if part in learner else tree_of(learner)
+        place[part] = value
+
+    file = tmp_path / "model.json"
+    file.write_bytes(edited(train("stumps"), change))
+    with pytest.raises(Misconfigured, match=r"model\.json: is not a usable model: "):
+        load_booster(file)
+
+
 def not_finite(learner: dict[str, Any]) -> None:
     tree_of(learner)["split_conditions"][0] = 1e39
 
@@ -186,7 +199,7 @@ def test_compiled_trees_that_disagree_are_not_used_and_this_is_logged(
     monkeypatch.setattr(agreement, "Ensemble", Wrong)
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
     with capture_logs() as logs:
-        booster = Booster(xgboost.Booster(model_file=train("logistic").save_raw()))
+        booster = XGBooster(xgboost.Booster(model_file=train("logistic").save_raw()))
     assert booster.path.startswith("booster: the compiled trees disagree with the booster: ")
     assert [line["log_level"] for line in logs] == ["warning"]
     matrix = rows(300)
@@ -204,7 +217,7 @@ def test_margins_that_no_row_reaches_are_compared_too(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(agreement, "Ensemble", Wrong)
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
-    booster = Booster(xgboost.Booster(model_file=train("logistic").save_raw()))
+    booster = XGBooster(xgboost.Booster(model_file=train("logistic").save_raw()))
     assert "disagree" in booster.path
 
 
@@ -217,7 +230,7 @@ def test_rows_given_to_confirm_are_compared_with_the_booster_too(monkeypatch: py
 
     monkeypatch.setattr(agreement, "Ensemble", Wrong)
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
-    booster = Booster(xgboost.Booster(model_file=train("squarederror").save_raw()))
+    booster = XGBooster(xgboost.Booster(model_file=train("squarederror").save_raw()))
     matrix = rows(3)
     booster.confirm(matrix)
     assert booster.path == "compiled"
@@ -232,7 +245,7 @@ def test_rows_given_to_confirm_are_compared_with_the_booster_too(monkeypatch: py
 @pytest.mark.parametrize("form", [{"in": "another form"}, [], None])
 def test_a_model_saved_in_an_unknown_form_is_left_to_the_booster(form: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ubjson, "read", lambda _: {"learner": form})
-    booster = Booster(xgboost.Booster(model_file=train("logistic").save_raw()))
+    booster = XGBooster(xgboost.Booster(model_file=train("logistic").save_raw()))
     assert booster.path.startswith("booster: its trees are saved in an unknown form")
     assert same_bits(booster.score(rows(10)).values, predict(train("logistic"), rows(10)))
 
@@ -297,6 +310,7 @@ def trees(draw: st.DrawFn, number: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.prove
 @settings(max_examples=50)
 @given(st.data(), st.sampled_from(["squarederror", "dart", "quantiles"]))
 def test_trees_of_any_shape_score_as_the_booster_does(data: st.DataObject, kind: str) -> None:
@@ -306,7 +320,7 @@ def test_trees_of_any_shape_score_as_the_booster_does(data: st.DataObject, kind:
         model["trees"] = [data.draw(trees(number)) for number in range(len(model["trees"]))]
 
     booster = xgboost.Booster(model_file=bytearray(edited(train(kind), grow)))
-    ours = Booster(booster)
+    ours = XGBooster(booster)
     assert ours.path == COMPILED
     forest = flatten(ubjson.read(booster.save_raw("ubj"))["learner"], COLUMNS, ours.classes)
     matrix = np.concatenate(list(rows_to_try(forest, COLUMNS)))[-1000:]
@@ -338,7 +352,7 @@ PARAMETERS = st.fixed_dictionaries(
 @given(st.one_of(st.sampled_from(NUMERIC_KINDS), st.sampled_from(CATEGORICAL_KINDS)), PARAMETERS, st.integers(1, 12))
 def test_any_trained_booster_scores_as_predict_does(kind: str, parameters: dict[str, Any], rounds: int) -> None:
     booster = grow(kind, rounds, parameters)
-    ours = Booster(xgboost.Booster(model_file=booster.save_raw("ubj")))
+    ours = XGBooster(xgboost.Booster(model_file=booster.save_raw("ubj")))
     assert ours.path == (NOT_COVERED.get(kind, COMPILED) if COMPILES or kind != "aft" else COMPILED)
     matrix = rows(700, seed=parameters["seed"] + 1, categorical=is_categorical(kind))
     theirs = predict(booster, matrix)

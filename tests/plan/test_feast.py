@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scorer.batch import NO_SLOT
 from scorer.errors import Misconfigured
 from scorer.plan import Draft, Plan
-from scorer.plan.feast import FeastKey, JoinKey
+from scorer.plan.feast import FeastKey, JoinKey, join_keys_in
 from scorer.scoring.keyring import Keyring
 from tests.scoring.batches import FIELDS, Row, events
 
@@ -51,6 +51,13 @@ def test_keys_equal_keys_written_by_feast() -> None:
         "0200000003000000 4a464b"
     )
     assert keys_of(WEATHER, [{"origin": "JFK", "card.number": 17}]) == ([0], [bytes.fromhex(weather) + b"flights"])
+
+
+def test_the_join_keys_of_a_key_are_told() -> None:
+    key = feast_key("flights", {"origin": ("string", "JFK"), "hour": ("int64", 200)})
+    assert join_keys_in(key) == ("flights", (("hour", "int64"), ("origin", "string")))
+    assert [join_keys_in(key[:size]) for size in range(len(key) - len("flights") + 1)] == [None] * (len(key) - 6)
+    assert [join_keys_in(text.encode()) for text in ("plane:N1", "", "x" * 100)] == [None] * 3
 
 
 @given(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorer.batch import Kind, Lookup, Matrix, Reason
+from scorer.batch import UNKNOWN_BITS, Kind, Lookup, Matrix, Reason
 from scorer.plan import Plan
 from scorer.plan.columns import FromEntity, FromEvent
 from tests.scoring.batches import FIELDS, Asking, Row, Table, events
@@ -244,3 +244,26 @@ def test_a_batch_without_good_rows_is_assembled_too(rows: list[Row | None]) -> N
     assert not matrix.missing.any()
     assert not matrix.rejected
     assert matrix.lookups.tolist() == [[0] * len(Lookup)] * 2
+
+
+def test_an_unknown_category_is_a_missing_value_with_a_mark() -> None:
+    plan = """
+columns:
+  - {name: tail, event: tailnum, categories: [N1, N2]}
+  - {name: number, event: card.number, categories: [1, 2]}
+  - {name: ratio, event: distance, categories: [1, 2]}
+  - {name: twice, expression: "2 * ratio", categories: [2, 4]}
+  - {name: plain, event: distance}
+"""
+    rows: list[Row | None] = [
+        {"tailnum": "N2", "card.number": 2, "distance": 2.0},
+        {"tailnum": "N3", "card.number": 3, "distance": 1.5},
+        {"distance": math.nan},
+        {},
+    ]
+    values = assembled(rows, Table({}), Plan.parse(plan, "plan.yaml")).values
+    marks = values.view(np.uint32) == UNKNOWN_BITS
+    assert marks.tolist() == [[False] * 5, [True, True, True, False, False], [False] * 5, [False] * 5]
+    assert np.isnan(values[1, :4]).all()
+    assert np.isnan(values[2]).all()
+    assert np.isnan(values[3]).all()

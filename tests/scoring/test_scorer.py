@@ -10,7 +10,7 @@ import xgboost
 from scorer.avro import prediction_json
 from scorer.batch import Lookup, Reason
 from scorer.errors import Unavailable
-from scorer.model import Booster
+from scorer.model import Booster, XGBooster
 from scorer.plan import Plan
 from scorer.scoring import Arm, Features, Scorer
 from scorer.store import Fetch
@@ -35,7 +35,7 @@ def booster() -> Booster:
     rng = np.random.default_rng(1)
     values = rng.random((200, 2), np.float32) * 10
     data = xgboost.DMatrix(values, values[:, 0] > values[:, 1], feature_names=["fare", "seats"])
-    return Booster(xgboost.train({"objective": "binary:logistic", "nthread": 1}, data, 5))
+    return XGBooster(xgboost.train({"objective": "binary:logistic", "nthread": 1}, data, 5))
 
 
 def table() -> Table:

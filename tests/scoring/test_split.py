@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scorer.batch import NO_COLUMN, NO_SLOT, Events, Lookup, Outcome, Predictions, Reason, Rejected, Scores
 from scorer.errors import Fatal
-from scorer.model import Booster
+from scorer.model import Booster, XGBooster
 from scorer.plan import Plan
 from scorer.scoring import Arm, Blend, Features, Member, Scorer, SplitScorer, union_of
 from scorer.scoring.combining import Mean
@@ -38,7 +38,7 @@ def booster(seed: int, names: tuple[str, ...]) -> Booster:
     rng = np.random.default_rng(seed)
     values = rng.random((300, len(names)), np.float32) * 10
     data = xgboost.DMatrix(values, (values @ rng.random(len(names))) > 5, feature_names=list(names))
-    return Booster(xgboost.train({"objective": "binary:logistic", "nthread": 1, "seed": seed}, data, 4))
+    return XGBooster(xgboost.train({"objective": "binary:logistic", "nthread": 1, "seed": seed}, data, 4))
 
 
 PLANS.append(PLANS[1])  # a version of the same plan shares the matrix
@@ -137,6 +137,25 @@ def test_each_row_is_scored_as_its_version_alone_would(drawn: list[tuple[Row | N
     assert outcome.matrix.lookups[plane].sum() == sum(arm != 2 for _, arm in good)
 
 
+@given(st.lists(st.tuples(ROWS, st.integers(0, 3)), max_size=12))
+def test_the_matrix_is_what_the_champion_saw_and_rows_of_other_plans_are_foreign(
+    drawn: list[tuple[Row | None, int]],
+) -> None:
+    rows, assigned = [row for row, _ in drawn], [arm for _, arm in drawn]
+    batch = events(rows)
+    outcome = split(assigned, table()).score(batch, 1.5)
+    expected, found = alone(0, batch, table()).matrix.values, outcome.matrix
+    foreign = np.zeros(len(rows), np.bool_) if found.foreign is None else found.foreign
+    for row in outcome.predictions.rows.tolist():
+        assert foreign[row] == (assigned[row] != 0)
+        if found.values.shape[1] and not foreign[row]:
+            assert found.values[row].tobytes() == expected[row].tobytes()
+        elif found.values.shape[1]:
+            assert np.isnan(found.values[row]).all()
+    if any(values is not None and arm == 0 for values, arm in drawn):
+        assert found.values.shape == expected.shape
+
+
 def test_an_entity_that_versions_define_alike_is_one_and_each_key_is_asked_for_once() -> None:
     store = table()
     rows: list[Row | None] = [{"tailnum": "N1", "origin": "JFK", "fare": 1.0}] * 4
@@ -163,6 +182,8 @@ def test_an_arm_without_rows_is_not_called(assigned: list[int]) -> None:
 
 class Broken:
     """A part of a version that raises, whatever is called."""
+
+    numbers = np.float32
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -206,7 +227,7 @@ def test_a_champion_that_raises_is_an_error() -> None:
     rows: list[Row | None] = [{"tailnum": "N1", "fare": 1.0}]
 
     class Raises:
-        columns = 2
+        columns, numbers = 2, np.float32
 
         def score(self, matrix: NDArray[np.float32]) -> Scores:
             if len(matrix):
@@ -286,7 +307,7 @@ def test_an_ensemble_alone_needs_nobody_to_assign_rows() -> None:
 
 def test_a_row_that_a_booster_refuses_is_named_with_the_version() -> None:
     class Refuses:
-        columns = 2
+        columns, numbers = 2, np.float32
 
         def score(self, matrix: NDArray[np.float32]) -> Scores:
             refused = [Rejected(row, Reason.MODEL_ERROR, "no") for row in np.flatnonzero(matrix[:, 0] > 2).tolist()]

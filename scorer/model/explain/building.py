@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scorer.model.explain.groups import MOST_BITS, QUEUE, ROOT, Cut, Groups, Shape, list_groups, survey
 from scorer.model.explain.tables import Bench, Tables, fill_tables, quadrature
 from scorer.model.forest import Forest, NotCovered, flatten
-from scorer.model.nodes import read_nodes, walk
+from scorer.model.nodes import Places, read_nodes, walk
 
 _CELL = 4  # bytes of a number in a table
 
@@ -41,7 +41,23 @@ def build(learner: Mapping[str, Any], columns: int, outputs: int, most_bytes: in
         NotCovered: the model has no such trees, or the tables would be too large.
     """
     forest = flatten(learner, columns, outputs)
-    shape = _shape(learner, forest, columns)
+    return build_for(forest, *_covers(learner, columns), outputs, most_bytes)
+
+
+def build_for(forest: Forest, feature: Places, cover: NDArray[np.float64], outputs: int, most_bytes: int) -> Built:
+    """Build the tables of a forest.
+
+    Args:
+        forest: the trees.
+        feature: [nodes], the column that each split reads, in the forest's order.
+        cover: [nodes], the weight of the training rows that reached each node, in the forest's order.
+        outputs: how many outputs the trees add to.
+        most_bytes: the most that the tables may take.
+
+    Raises:
+        NotCovered: the tables would be too large, or no training row reached a split.
+    """
+    shape = _shape(forest, feature, cover)
     survey(forest, shape)
     deepest = int(shape.deepest.max(initial=0))
     if deepest > MOST_BITS:
@@ -53,8 +69,8 @@ def build(learner: Mapping[str, Any], columns: int, outputs: int, most_bytes: in
     return Built(Tables(forest, groups, cells), _means(forest, shape, outputs))
 
 
-def _shape(learner: Mapping[str, Any], forest: Forest, columns: int) -> Shape:
-    """Return what the tables need of each node beside the forest, in the forest's order."""
+def _covers(learner: Mapping[str, Any], columns: int) -> tuple[Places, NDArray[np.float64]]:
+    """Return the column of each split and the weight of each node, in the forest's order."""
     booster = learner["gradient_booster"]
     trees = booster.get("gbtree", booster)["model"]["trees"]
     if not all("sum_hessian" in tree for tree in trees):
@@ -62,13 +78,17 @@ def _shape(learner: Mapping[str, Any], forest: Forest, columns: int) -> Shape:
     nodes = read_nodes(trees)
     order, _ = walk(nodes, columns)
     every = np.concatenate([np.zeros(0), *(np.asarray(tree["sum_hessian"], np.float64) for tree in trees)])
-    cover = every[order]
-    split = ~nodes.leaf[order]
+    return nodes.feature[order], every[order]
+
+
+def _shape(forest: Forest, feature: Places, cover: NDArray[np.float64]) -> Shape:
+    """Return what the tables need of each node beside the forest, in the forest's order."""
+    split = forest.left[: len(cover)] != np.arange(len(cover))
     if not (np.isfinite(cover).all() and (cover >= 0).all() and (cover[split] > 0).all()):
         raise NotCovered("no training row reached one of its splits")
-    feature = np.zeros(len(order), np.int32)
-    feature[split] = np.searchsorted(forest.features, nodes.feature[order][split])
-    return Shape(feature, cover, *(np.zeros(len(order), np.int32) for _ in range(6)))
+    place = np.zeros(len(cover), np.int32)
+    place[split] = np.searchsorted(forest.features, feature[split])
+    return Shape(place, cover, *(np.zeros(len(cover), np.int32) for _ in range(6)))
 
 
 def _list(forest: Forest, shape: Shape, deepest: int, most_bytes: int) -> Groups:

@@ -11,26 +11,20 @@ from numpy.typing import NDArray
 from scorer.errors import Misconfigured, Problem
 from scorer.model.agreement import base_margins, rows_to_try
 from scorer.model.booster import reason
+from scorer.model.door import COMPILED, Contributions, Explainer
 from scorer.model.explain.building import build
 from scorer.model.explain.contributions import Room, add_contributions
 from scorer.model.explain.tables import Tables
 from scorer.model.forest import Forest, NotCovered
 
-COMPILED = "compiled"
 TRIED = 64  # rows that are compared with XGBoost
 TOLERANCE = 5e-5  # of the largest number of a row, or of 1: XGBoost adds in float32, which is most of the difference
 
 Rows = NDArray[np.float32]
-Contributions = NDArray[np.float64]  # [rows, outputs, columns + 1]; the last is the base, which is the same in all rows
 
 
-class Explainer:
-    """Explains the margins of one model. Their contributions and the base add up to the margin.
-
-    Attributes:
-        path: `compiled`, or `booster: ` and why XGBoost itself explains.
-        bytes: the memory that the tables take; 0 without tables.
-        concern: a warning if that is slow, otherwise empty.
+class XGExplainer(Explainer):
+    """Explains a model of XGBoost. Its `path` is `compiled`, or `booster: ` and why XGBoost itself explains.
 
     Args:
         booster: the booster.
@@ -43,7 +37,7 @@ class Explainer:
     """
 
     def __init__(self, booster: xgboost.Booster, learner: dict[str, Any], objective: str, most_bytes: int) -> None:
-        self._booster, self._of_classes = booster, objective.startswith("multi:")
+        self._booster, self.of_classes = booster, objective.startswith("multi:")
         self._columns, self._types = booster.num_features(), booster.feature_types
         self.bytes, self.concern = 0, ""
         try:
@@ -64,13 +58,6 @@ class Explainer:
         """
         return self._compute(matrix)
 
-    def explained(self, contributions: Contributions) -> NDArray[np.intp]:
-        """Return the output [rows] that explains a prediction: the most likely class, or the first output."""
-        if not self._of_classes:
-            return np.zeros(len(contributions), np.intp)
-        likeliest: NDArray[np.intp] = contributions.sum(axis=2).argmax(axis=1)
-        return likeliest
-
     def _fastest(
         self, learner: dict[str, Any], outputs: int, most_bytes: int
     ) -> tuple[Callable[[Rows], Contributions], str]:
@@ -79,7 +66,7 @@ class Explainer:
             if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
                 raise NotCovered("numba's compiler is switched off")
             built = build(learner, self._columns, outputs, most_bytes)
-            compute = _by_tables(built.tables, built.mean + base_margins(learner))
+            compute = by_tables(built.tables, built.mean + base_margins(learner))
             self._compare(compute, built.tables.forest)
         except (LookupError, TypeError, ValueError) as error:  # NotCovered, or a form of a later XGBoost
             why = error if isinstance(error, NotCovered) else f"its trees are saved in an unknown form: {error!r}"
@@ -111,7 +98,13 @@ class Explainer:
         return found.astype(np.float64)
 
 
-def _by_tables(tables: Tables, base: NDArray[np.float64]) -> Callable[[Rows], Contributions]:
+def by_tables(tables: Tables, base: NDArray[np.float64]) -> Callable[[Rows], Contributions]:
+    """Return what explains rows by tables.
+
+    Args:
+        tables: of the trees.
+        base: [outputs], what all rows have in common.
+    """
     room = Room.of(tables.forest, tables.groups, len(base))
 
     def compute(matrix: Rows) -> Contributions:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
-from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
+from urllib.request import HTTPSHandler, OpenerDirector, Request, build_opener
 
 from scorer import redaction
 from scorer.errors import Misconfigured, Problem, RepositoryUnavailable
 from scorer.redaction import foreign
+from scorer.redirects import NoRedirect
 from scorer.tls import remedy
 
 URI = "MLFLOW_TRACKING_URI"
@@ -75,7 +76,7 @@ class Server:
     def files(self, folder: str) -> dict[str, int]:
         """Return the sizes of the files in a folder of artifacts, in bytes; it may raise what `get` does."""
         answer = self._json(Request(f"{self.url}{ARTIFACTS}?{urlencode({'path': folder})}"))  # noqa: S310  the same
-        with self._understood():
+        with self.understood():
             return {
                 str(each["path"]): int(each.get("file_size") or 0)
                 for each in answer.get("files") or ()
@@ -101,14 +102,19 @@ class Server:
     def _json(self, request: Request) -> Any:  # noqa: ANN401  JSON
         with self._asking(request) as answer:
             content = answer.read(MOST_BYTES)
-        with self._understood():
+        with self.understood():
             return json.loads(content)
 
     @contextmanager
-    def _understood(self) -> Iterator[None]:
+    def understood(self) -> Iterator[None]:
+        """Take for granted in the block that a response has the form of MLflow's.
+
+        Raises:
+            Misconfigured: it has not.
+        """
         try:
             yield
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
             what = f"{self.url} does not answer as MLflow does"
             raise Misconfigured([Problem("model.path", what, f"check {URI}")]) from error
 
@@ -134,7 +140,7 @@ class Server:
         try:
             said = json.loads(content)
             code, message = str(said["error_code"]), foreign(str(said["message"]))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             code, message = "", foreign(content[:200].decode(errors="replace"))
         told = f"MLflow at {self.url} answered with status {error.code}" + (f": {message}" if message else "")
         if code in _ABSENT:
@@ -150,18 +156,11 @@ class Server:
     def _opener(self) -> OpenerDirector:
         """Return a client; the files of the certificates may have been replaced since the last one."""
         if not self.url.startswith("https:"):
-            return build_opener(_NoRedirect())
+            return build_opener(NoRedirect())
         context = ssl.create_default_context(cafile=self._ca)
         if self._client:
             context.load_cert_chain(self._client, password="")  # an encrypted key is an error, not a question
-        return build_opener(HTTPSHandler(context=context), _NoRedirect())
-
-
-class _NoRedirect(HTTPRedirectHandler):
-    """Follows no redirect: the login would be sent to wherever a response points."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
+        return build_opener(HTTPSHandler(context=context), NoRedirect())
 
 
 def _authorisation(environ: Mapping[str, str], login: str) -> dict[str, str]:

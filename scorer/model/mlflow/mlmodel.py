@@ -7,12 +7,13 @@ from scorer.documents.yaml import construct
 from scorer.errors import Misconfigured, Problem
 
 MLMODEL = "MLmodel"
-_LOG = "log the booster with mlflow.xgboost.log_model"
+_FLAVORS = ("xgboost", "lightgbm", "onnx")  # whose files can be read here
+_LOG = "log the booster with mlflow.xgboost.log_model, mlflow.lightgbm.log_model or mlflow.onnx.log_model"
 
 
 @dataclass(frozen=True, slots=True)
 class MlModel:
-    """A model of MLflow's flavor xgboost.
+    """A model of a flavor of MLflow whose file can be read here.
 
     id:      MLflow's id of the logged model; empty before MLflow 3.
     file:    the name of its file.
@@ -34,12 +35,13 @@ class MlModel:
         if problems or not isinstance(found, dict):
             raise Misconfigured(problems or [Problem(where, "is not an MLmodel file", _LOG)])
         flavors = found.get("flavors")
-        names = list(flavors) if isinstance(flavors, dict) else []
-        flavor = flavors.get("xgboost") if isinstance(flavors, dict) else None
+        names: dict[object, object] = flavors if isinstance(flavors, dict) else {}
+        flavor = next((names[name] for name in _FLAVORS if name in names), None)
         file = flavor.get("data") if isinstance(flavor, dict) else None
         if not isinstance(file, str) or not file or "/" in file or file.startswith("."):
             kinds = ", ".join(str(name) for name in names) or "none"
-            raise Misconfigured([Problem(where, f"has no XGBoost model (its flavors: {kinds})", _LOG)])
+            what = f"has no model of {', '.join(_FLAVORS)} (its flavors: {kinds})"
+            raise Misconfigured([Problem(where, what, _LOG)])
         return cls(str(found.get("model_id") or ""), file, _columns(found.get("signature")))
 
     def problems(self, names: tuple[str, ...], where: str) -> list[Problem]:
@@ -59,7 +61,7 @@ def _columns(signature: object) -> tuple[str, ...]:
     text = signature.get("inputs") if isinstance(signature, dict) else None
     try:
         inputs = json.loads(text) if isinstance(text, str) else []
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     names = (
         [each.get("name") if isinstance(each, dict) else None for each in inputs] if isinstance(inputs, list) else []

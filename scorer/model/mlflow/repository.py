@@ -1,5 +1,6 @@
 """A registered model of MLflow as a repository: a version is MLflow's, once our plan is beside the model."""
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import structlog
 from scorer.documents.files import read_bytes
 from scorer.errors import Misconfigured, Problem, RepositoryUnavailable, did_you_mean
 from scorer.model.bundle import Bundle, write_bundle
-from scorer.model.contents import HEAD, mistaken, recognise
+from scorer.model.contents import HEAD, SAVED_AS, mistaken, recognise
 from scorer.model.downloads import USING_DOWNLOAD, Downloads
 from scorer.model.manifest import GOLDEN, MANIFEST, PLAN
 from scorer.model.mlflow.artifacts import EXTRA, Artifacts, artifacts_at
@@ -25,7 +26,7 @@ from scorer.plan import Draft
 SCHEME = "mlflow"
 ALIAS = "@"  # the first character of an alias in `model.version`
 READY = "READY"  # the status of a version whose files are complete
-PAGE = "1000"  # versions in one response
+PAGE, MOST_PAGES = "1000", 1_000  # versions in one response, and responses in a list
 MOST_BYTES = 1_000_000  # of a file that describes the model
 _SMALL = (MLMODEL, PLAN, MANIFEST)
 _LOG = "a version is logged by MLflow: mlflow.xgboost.log_model(..., registered_model_name={name!r})"
@@ -59,16 +60,18 @@ class MlflowRepository:
         """List the versions that MLflow says are ready, with and without a plan."""
         self._ask("registered-models/get", name=self.name)  # a search finds nothing for a name that is not there
         found, token = list[str](), ""
-        while True:
-            search = {"filter": f"name={_quoted(self.name)}", "max_results": PAGE, "page_token": token}
-            answer = self._ask("model-versions/search", **search)
-            found += [
-                str(each["version"])
-                for each in answer.get("model_versions") or ()
-                if each.get("status", READY) == READY
-            ]
-            if not (token := str(answer.get("next_page_token") or "")):
-                return in_order(found)
+        with self._server.understood():
+            for _ in range(MOST_PAGES):
+                search = {"filter": f"name={_quoted(self.name)}", "max_results": PAGE, "page_token": token}
+                answer = self._ask("model-versions/search", **search)
+                found += [
+                    _version(each["version"])
+                    for each in answer.get("model_versions") or ()
+                    if each.get("status", READY) == READY
+                ]
+                if not (token := str(answer.get("next_page_token") or "")):
+                    return in_order(found)
+            raise ValueError("the pages do not end")
 
     def resolve(self, version: str) -> str:
         """Return the name of the chosen version, which may be given by an alias, as `@champion`."""
@@ -170,8 +173,10 @@ class MlflowRepository:
 
     def _model(self, version: str, folder: Path) -> "_Model":
         """Return the files of a version, of which the small ones are downloaded to a folder."""
-        uri = self._known(version, "model-versions/get-download-uri")["artifact_uri"]
-        return _Model(artifacts_at(self._server, str(uri)), folder, f"{self.location}/{version}")
+        with self._server.understood():
+            uri = self._known(version, "model-versions/get-download-uri")["artifact_uri"]
+            artifacts = artifacts_at(self._server, str(uri))
+        return _Model(artifacts, folder, f"{self.location}/{version}")
 
     def _known(self, version: str, question: str = "model-versions/get") -> Any:  # noqa: ANN401  JSON
         """Ask about a version.
@@ -185,17 +190,18 @@ class MlflowRepository:
             raise Misconfigured([unknown_version(version, self.versions(), self.location)]) from None
 
     def _aliased(self, alias: str) -> str:
-        answer: Any = None
         try:
-            named = {"name": self.name, "alias": alias.removeprefix(ALIAS)}
-            answer = self._server.get("mlflow/registered-models/alias", **named)["model_version"]["version"]
+            with self._server.understood():
+                named = {"name": self.name, "alias": alias.removeprefix(ALIAS)}
+                answer = self._server.get("mlflow/registered-models/alias", **named)
+                return _version(answer["model_version"]["version"])
         except Absent:
-            model = self._ask("registered-models/get", name=self.name)["registered_model"]
-            there = [f"{ALIAS}{each['alias']}" for each in model.get("aliases") or ()]
+            with self._server.understood():
+                model = self._ask("registered-models/get", name=self.name)["registered_model"]
+                there = [f"{ALIAS}{each['alias']}" for each in model.get("aliases") or ()]
             what = f"no alias '{alias}'{did_you_mean(alias, there)}"
             has = f"{self.location} has {', '.join(there)}" if there else f"{self.location} has no aliases"
             raise Misconfigured([Problem("model.version", what, has)]) from None
-        return str(answer)
 
     def _ask(self, question: str, **query: str) -> Any:  # noqa: ANN401  JSON
         """Ask about the registered model.
@@ -267,7 +273,7 @@ class _Model:
         if not kind:
             what, todo = mistaken(head, "")
             raise Misconfigured([Problem(f"{self.artifacts.location}/{self.described.file}", what, todo)])
-        return file.rename(folder / f"model.{kind}")
+        return file.rename(folder / f"model{SAVED_AS[kind]}")
 
     def _path(self, name: str) -> str:
         return name if name in self.sizes else f"{EXTRA}/{name}"
@@ -277,6 +283,13 @@ def _without_plan(location: str, version: str) -> Problem:
     first = f"`scorer models plan {version} --output {PLAN}` writes a first one"
     then = f"`scorer models attach {version} --plan {PLAN}` checks it and puts it beside the model"
     return Problem(f"{location}/{version}", f"has no {PLAN}", f"{first}, and {then}")
+
+
+def _version(number: object) -> str:
+    """Return the version that a response names; ValueError if it is no number, as MLflow's versions are."""
+    if not re.fullmatch("[0-9]{1,18}", version := str(number)):
+        raise ValueError("no number of a version")
+    return version
 
 
 def _quoted(name: str) -> str:

@@ -1,0 +1,180 @@
+"""What a model of any format offers: everything else in scorer knows a model by this alone."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.batch import Scores
+from scorer.errors import Problem
+from scorer.model.categories import Categories, Given, category_concerns, compare_categories
+from scorer.model.column_names import compare_names
+from scorer.model.divisions import Division
+from scorer.model.rounds import Boosted
+from scorer.model.splits import Thresholds
+
+COMPILED = "compiled"  # the path of a model whose trees are compiled
+
+Rows = NDArray[np.float32]
+Contributions = NDArray[np.float64]  # [rows, outputs, columns + 1]; the last is the base, which is the same in all rows
+
+
+class Explainer(ABC):
+    """Explains the margins of one model. Their contributions and the base add up to the margin.
+
+    Attributes:
+        path: `compiled`, or what explains otherwise, and why.
+        bytes: the memory that the tables take; 0 without tables.
+        concern: a warning if that is slow, otherwise empty.
+        of_classes: whether there is an output for each class.
+    """
+
+    path: str
+    bytes: int
+    concern: str
+    of_classes: bool
+
+    @abstractmethod
+    def contributions(self, matrix: Rows) -> Contributions:
+        """Return what each column of each row contributed to the margin of each output.
+
+        Args:
+            matrix: [rows, columns], NaN where missing, no infinities.
+
+        Returns:
+            float64 [rows, outputs, columns + 1]; the last is the base: the mean margin of the training rows.
+        """
+
+    def explained(self, contributions: Contributions) -> NDArray[np.intp]:
+        """Return the output [rows] that explains a prediction: the most likely class, or the first output."""
+        if not self.of_classes:
+            return np.zeros(len(contributions), np.intp)
+        likeliest: NDArray[np.intp] = contributions.sum(axis=2).argmax(axis=1)
+        return likeliest
+
+
+class Booster(ABC):
+    """A loaded model. It scores on the caller's thread alone: the group scales by replicas, not threads.
+
+    Attributes:
+        names: the features' names in order, or None if the model has none.
+        columns: how many features a row has.
+        objective: the objective's name, such as `binary:logistic`.
+        booster_kind: how its trees were grown, such as gbtree, or what it is instead.
+        classes: how many numbers a score has.
+        feature_types: XGBoost's feature types, with "c" for categorical, or None if the model has none.
+        trees: how many trees score, 0 for a model without trees.
+        rounds: which rounds score.
+        categories: the categories of each feature, in the order of their codes; empty if the model does not keep them.
+        path: `compiled`, or what scores otherwise, and why.
+        numbers: the type of the scores.
+        library: the name of the library whose scores it gives.
+    """
+
+    library: str
+    numbers: type[np.floating[Any]] = np.float32
+    names: tuple[str, ...] | None
+    columns: int
+    objective: str
+    booster_kind: str
+    classes: int
+    feature_types: tuple[str, ...] | None
+    trees: int
+    rounds: Boosted
+    categories: tuple[Categories, ...]
+    path: str
+
+    @abstractmethod
+    def score(self, matrix: Rows) -> Scores:
+        """Score rows; each score is that of the model's own library for the same row, bit for bit, whatever the batch.
+
+        A score that is not finite is kept: it is the model's answer.
+
+        Args:
+            matrix: [rows, columns], NaN where missing, no infinities (the matrix rejects them).
+
+        Returns:
+            Values [rows], or [rows, classes]; NaN in rows that the model refuses even on their own.
+
+        Raises:
+            Fatal: if the model no longer scores any row.
+        """
+
+    @abstractmethod
+    def splits(self) -> list[Thresholds]:
+        """Return the thresholds at which the trees divide each column, ascending; none for a model without trees."""
+
+    @abstractmethod
+    def gains(self) -> NDArray[np.float64]:
+        """Return the sum of the gains of the splits on each column [columns]; zeros for a model without trees."""
+
+    def divisions(self) -> list[Division]:
+        """Return how each split divided the rows of training; none for a model that does not keep it."""
+        return []
+
+    @abstractmethod
+    def explainer(self, most_bytes: int) -> Explainer:
+        """Return what explains scores of this model; it is built at the first call, which takes up to seconds.
+
+        Args:
+            most_bytes: the most memory that its tables may take.
+
+        Raises:
+            Misconfigured: this model is not explained.
+        """
+
+    @property
+    @abstractmethod
+    def checks(self) -> list[str]:
+        """What was checked while it was loaded."""
+
+    @property
+    @abstractmethod
+    def slow(self) -> str:
+        """A warning if there is a much faster way to score such a model, otherwise empty."""
+
+    @abstractmethod
+    def _unproven(self, given: Sequence[Given]) -> str:
+        """Return a warning about what only golden events can prove; empty if there is nothing."""
+
+    @property
+    def compiled(self) -> bool:
+        """Whether compiled trees score; otherwise a library does."""
+        return self.path == COMPILED
+
+    def confirm(self, matrix: Rows) -> None:  # noqa: B027  most models have nothing to compare with
+        """Compare the compiled trees with the model's library on the given rows; if they differ, stop using them.
+
+        Args:
+            matrix: rows as for `score`.
+        """
+
+    def problems(self, names: Sequence[str]) -> list[Problem]:
+        """Return every difference between the columns of a plan and those of the model.
+
+        Args:
+            names: the plan's column names, in order.
+        """
+        return compare_names(self.columns, self.names, names)
+
+    def category_problems(self, given: Sequence[Given]) -> list[Problem]:
+        """Return a problem for each column of a plan whose categories are not those of the model.
+
+        Args:
+            given: the plan's columns, in order.
+        """
+        return compare_categories(self.categories, self.names, given)
+
+    def concerns(self, given: Sequence[Given], *, proven: bool) -> list[str]:
+        """Return warnings about things that work but may surprise.
+
+        Args:
+            given: the plan's columns, in order.
+            proven: whether golden events prove the scores.
+        """
+        found = [self.rounds.concern, *category_concerns(self.categories, self.names, given)]
+        if not proven:
+            found.append(self._unproven(given))
+        return [concern for concern in found if concern]

@@ -1,0 +1,1 @@
+"""ONNX graphs, scored by ONNX Runtime, which is an extra."""
