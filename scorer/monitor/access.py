@@ -73,11 +73,23 @@ def access_of(server: ListenSettings) -> Access:
     Raises:
         Misconfigured: the file of the token cannot be used.
     """
-    token: Callable[[], str] | None = partial(str, server.token) if server.token else None
-    return Access(token if server.token_file is None else _token_of(server.token_file, f"{server.group}.token_file"))
+    return Access(token_of(server.token, server.token_file, server.group))
 
 
-def _token_of(path: Path, setting: str) -> Callable[[], str]:
+def token_of(token: str, path: Path | None, group: str) -> Callable[[], str] | None:
+    """Return what returns a token, which may change if it is in a file; None if there is none.
+
+    Args:
+        token: itself, or empty.
+        path: its file.
+        group: of the settings that name it.
+
+    Raises:
+        Misconfigured: the file cannot be used.
+    """
+    if path is None:
+        return partial(str, token) if token else None
+    setting = f"{group}.token_file"
     file = SecretFile(path, setting)
     if not _SENDABLE.fullmatch(file.read()):
         what = f"the token in {path} has a space or another character that no client can send"

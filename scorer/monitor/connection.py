@@ -1,5 +1,9 @@
-"""One connection of the HTTP server: read the request, answer it and close, all within time limits."""
+"""One connection of the HTTP server: read the request, answer it and close, all within time limits.
 
+A stream stays open as long as its client takes what it is sent, each piece within the limit of a response.
+"""
+
+import math
 import socket
 import ssl
 from collections.abc import Callable
@@ -31,6 +35,7 @@ class Connection:
         self.socket, self._answer = accepted, answer
         self.deadline = now + REQUEST_SECONDS
         self.done = False
+        self.streaming = False  # whether more follows what was sent
         self._shaking = isinstance(accepted, ssl.SSLSocket)  # whether the TLS handshake has not ended
         self._wanted = 0  # the event that TLS waits for; 0 if it waits for none of its own
         self._received = bytearray()
@@ -59,6 +64,14 @@ class Connection:
         except OSError:  # the client has gone
             self.done = True
 
+    def push(self, piece: bytes, now: float) -> None:
+        """Send another piece of a stream; a client that has not taken the one before is too slow, and is cut off."""
+        if self._unsent:
+            self.done = True
+            return
+        self._unsent, self.deadline = memoryview(piece), now + RESPONSE_SECONDS
+        self.advance(now)
+
     def expire(self, now: float) -> None:
         """End the connection after its deadline."""
         if self._unsent is None and self._received:
@@ -78,6 +91,8 @@ class Connection:
             self._read(now)
         elif self._unsent:
             self._send(now)
+        elif self.streaming:
+            self._listen()
         else:
             self._drain()
 
@@ -99,7 +114,9 @@ class Connection:
             self._respond(refused.response.encode(), now, more=True)
         else:
             more = request.body or len(self._received) > end
-            self._respond(self._answer(request).encode(head_only=request.method == "HEAD"), now, more=more)
+            response = self._answer(request)
+            self.streaming = response.stream and request.method != "HEAD"
+            self._respond(response.encode(head_only=request.method == "HEAD"), now, more=more)
 
     def _respond(self, response: bytes, now: float, *, more: bool) -> None:
         """Send a response. `more` means that unread bytes may follow, which must be read or the client gets a reset."""
@@ -112,6 +129,9 @@ class Connection:
         self._unsent = self._unsent[self.socket.send(self._unsent) :]
         if self._unsent:
             return
+        if self.streaming:
+            self.deadline = math.inf
+            return
         if isinstance(self.socket, ssl.SSLSocket):
             with suppress(OSError):  # this tells the client that nothing was cut off, and need not hear the same
                 self.socket.unwrap()
@@ -120,6 +140,10 @@ class Connection:
         else:
             self.socket.shutdown(socket.SHUT_WR)
             self.deadline = now + DRAIN_SECONDS
+
+    def _listen(self) -> None:
+        """Notice that the client of a stream has gone; it has nothing more to say."""
+        self.done = not self.socket.recv(READ_BYTES)
 
     def _drain(self) -> None:
         received = len(self.socket.recv(DRAIN_BYTES))

@@ -1,7 +1,7 @@
 """All metrics of a replica."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,6 +203,9 @@ class Metrics:
         self.commits.labels(result).inc()
         if result == "ok":
             self.last_commit.set(self._clock())
+
+    def confirmed(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Do nothing: `committed` counts the commits."""
 
     def rebalance(self, kind: str) -> None:
         """Count a change of the assignment by one of REBALANCE_KINDS."""

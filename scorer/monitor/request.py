@@ -42,12 +42,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response, after which the connection is closed."""
+    """A response, after which the connection is closed.
+
+    stream: whether more follows the body, as long as the client listens.
+    """
 
     status: HTTPStatus
     body: bytes
     content_type: str = TEXT
     headers: Mapping[str, str] = field(default_factory=dict)
+    stream: bool = False
 
     def encode(self, *, head_only: bool = False) -> bytes:
         """Return the bytes to send."""
@@ -55,7 +59,7 @@ class Response:
             "Server": f"scorer/{__version__}",
             "Date": formatdate(usegmt=True),
             "Content-Type": self.content_type,
-            "Content-Length": str(len(self.body)),
+            **({} if self.stream else {"Content-Length": str(len(self.body))}),
             "Cache-Control": "no-store",
             "Connection": "close",
             **self.headers,

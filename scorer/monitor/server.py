@@ -1,4 +1,4 @@
-"""The HTTP server of a replica: /metrics, /live and /ready, in a separate thread.
+"""The HTTP server of a replica: /metrics, /live and /ready, and perhaps a live page, in a separate thread.
 
 Its load is bounded: the number of connections, the time and bytes of each, and the thread's share of the CPU; with too
 many connections the oldest one is closed. So neither many scrapers nor slow clients can delay scoring or a probe. A
@@ -6,29 +6,29 @@ client that does not finish its TLS handshake is a slow one.
 
 With a token, /live and /ready still answer everyone, since a kubelet has no secret to send, but only the token's owner
 sees more than which parts have failed.
+
+The viewers of a live page are few, are sent the same piece at the same time, and are cut off if they do not take it.
 """
 
 import errno
-import json
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from selectors import EVENT_READ, DefaultSelector
-from threading import Event, Thread
+from threading import Event
 
 import structlog
 
-from scorer.errors import Fatal
-from scorer.monitor.access import Access, guards, unauthorised
+from scorer.monitor.access import Access, unauthorised
 from scorer.monitor.certificate import Certificate
 from scorer.monitor.connection import Connection
 from scorer.monitor.health import Health
 from scorer.monitor.metrics import Metrics, wants_plain_text
+from scorer.monitor.pages import Pages, health_page
 from scorer.monitor.request import Request, Response
 from scorer.monitor.share import Share
-from scorer.settings import HttpSettings
 
 INDEX = b"""scorer
 /metrics  every metric, OpenMetrics text
@@ -39,7 +39,13 @@ MOST_CONNECTIONS = 128  # at the same time
 BACKLOG = 1024  # connections that wait to be accepted
 POLL_SECONDS = 0.1  # how soon a stop and a deadline are noticed
 SHARE, SAVED_SECONDS = 0.05, 0.1  # the thread's share of one CPU, and how much CPU time it can save up
+MOST_VIEWERS = 8  # streams at the same time
+PIECE_SECONDS = 1.0  # between two pieces of the streams
 SHARED_SECONDS = 1.0  # how long a rendering of the metrics is reused, unless a client refuses cached ones
+
+_TOO_MANY = Response(
+    HTTPStatus.SERVICE_UNAVAILABLE, b"too many viewers; close one and try again\n", headers={"Retry-After": "5"}
+)
 
 log = structlog.get_logger()
 
@@ -50,26 +56,29 @@ class Server:
     Args:
         host: the address to listen on.
         port: the port to listen on; 0 takes a free one, which is then in `port`.
-        metrics: the source of /metrics.
+        metrics: the source of /metrics; None if there is no such page.
         health: the source of /live and /ready.
         clock: seconds, monotonic.
         access: who may see everything.
         certificate: for TLS; None without it.
+        pages: more pages.
     """
 
     def __init__(  # noqa: PLR0913  all but the first four have defaults
         self,
         host: str,
         port: int,
-        metrics: Metrics,
+        metrics: Metrics | None,
         health: Health,
         clock: Callable[[], float] = time.monotonic,
         *,
         access: Access | None = None,
         certificate: Certificate | None = None,
+        pages: Pages | None = None,
     ) -> None:
         self._metrics, self._health, self._clock = metrics, health, clock
-        self._access, self._certificate = access or Access(), certificate
+        self._access, self._certificate, self._pages = access or Access(), certificate, pages
+        self._piece_due = 0.0
         self._rendered: dict[bool, tuple[float, Response]] = {}
         self._connections: dict[socket.socket, Connection] = {}  # the oldest first
         self._stopping = Event()
@@ -91,19 +100,23 @@ class Server:
     def answer(self, request: Request) -> Response:
         """Return the response to a request."""
         known = self._access.allows(request.authorization)
+        page = self._pages.answer(request, known=known) if self._pages else None
+        return page or self._own(request, known=known)
+
+    def _own(self, request: Request, *, known: bool) -> Response:
         match request.path:
             case "/live":
-                return _health_page(*self._health.live(), details=known)
+                return health_page(*self._health.live(), details=known)
             case "/ready":
-                return _health_page(*self._health.ready(), details=known)
+                return health_page(*self._health.ready(), details=known)
             case _ if not known:
                 return unauthorised(request.authorization)
-            case "/metrics":
-                return self._metrics_page(wants_plain_text(request.accept), request.fresh)
+            case "/metrics" if self._metrics is not None:
+                return self._metrics_page(self._metrics, wants_plain_text(request.accept), request.fresh)
             case "/":
-                return Response(HTTPStatus.OK, INDEX)
+                return Response(HTTPStatus.OK, self._index)
             case _:
-                return Response(HTTPStatus.NOT_FOUND, b"not found; there are:\n" + INDEX)
+                return Response(HTTPStatus.NOT_FOUND, b"not found; there are:\n" + self._index)
 
     def run(self) -> None:
         """Answer requests until `stop` is called."""
@@ -117,6 +130,7 @@ class Server:
                 if pause := share.pause():  # one iteration may have a hundred handshakes; the others wait for the next
                     self._stopping.wait(pause)
                     break
+            self._push()
             self._expire()
 
     def stop(self) -> None:
@@ -160,6 +174,24 @@ class Server:
         connection.advance(self._clock())
         self._settle(connection)
 
+    def _push(self) -> None:
+        """Send the next piece of the streams, if it is time."""
+        now = self._clock()
+        if self._pages is None or now < self._piece_due:
+            return
+        self._piece_due = now + PIECE_SECONDS
+        viewers = [each for each in self._connections.values() if each.streaming]
+        try:
+            piece = self._pages.piece() if viewers else b""
+        except Exception as error:  # noqa: BLE001  a failed piece must not end the server, which answers probes
+            log.warning("http stream failed", error=f"{type(error).__name__}: {error}")
+            for viewer in viewers:
+                self._drop(viewer)
+            return
+        for viewer in viewers:
+            viewer.push(piece, now)
+            self._settle(viewer)
+
     def _expire(self) -> None:
         now = self._clock()
         for connection in [each for each in self._connections.values() if each.deadline <= now]:
@@ -180,63 +212,21 @@ class Server:
 
     def _safely(self, request: Request) -> Response:
         try:
-            return self.answer(request)
+            response = self.answer(request)
         except Exception as error:  # noqa: BLE001  a failed request must not end the server
             log.warning("http request failed", path=request.path, error=f"{type(error).__name__}: {error}")
             return Response(HTTPStatus.INTERNAL_SERVER_ERROR, b"Internal Server Error\n")
+        viewers = sum(each.streaming for each in self._connections.values())
+        return _TOO_MANY if response.stream and viewers >= MOST_VIEWERS else response
 
-    def _metrics_page(self, plain: bool, fresh: bool) -> Response:  # noqa: FBT001  as `Request` has it
+    @property
+    def _index(self) -> bytes:
+        return INDEX + (self._pages.index if self._pages else b"")
+
+    def _metrics_page(self, metrics: Metrics, plain: bool, fresh: bool) -> Response:  # noqa: FBT001  as `Request` has it
         now = self._clock()
         rendered = self._rendered.get(plain)
         if fresh or rendered is None or now - rendered[0] >= SHARED_SECONDS:
-            text, content_type = self._metrics.render("text/plain" if plain else "")
+            text, content_type = metrics.render("text/plain" if plain else "")
             rendered = self._rendered[plain] = now, Response(HTTPStatus.OK, text, content_type)
         return rendered[1]
-
-
-@contextmanager
-def serve(http: HttpSettings, metrics: Metrics, health: Health) -> Iterator[Server]:
-    """Serve /metrics, /live and /ready until the block ends.
-
-    Args:
-        http: the address to listen on, the token and the certificate; a port of 0 takes a free one, which is then in
-            `Server.port`.
-        metrics: the source of /metrics.
-        health: the source of /live and /ready.
-
-    Raises:
-        Misconfigured: the files of the token or the certificate cannot be used.
-        Fatal: the server cannot listen on the address.
-    """
-    access, certificate = guards(http)
-    try:
-        server = Server(http.host, http.port, metrics, health, access=access, certificate=certificate)
-    except OSError as error:
-        raise Fatal(_why_not(http.host, http.port, error)) from error
-    thread = Thread(target=server.run, name="http", daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        thread.join()
-        server.close()
-
-
-def _health_page(ok: bool, words: dict[str, object], *, details: bool) -> Response:  # noqa: FBT001  what `Health` says
-    status = HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE
-    shown = words if details else {name: value for name, value in words.items() if name != "conditions"}
-    return Response(status, json.dumps(shown).encode() + b"\n", "application/json")
-
-
-def _why_not(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        what, todo = f"port {port} of {host} is taken", "choose a free http.port, or `http: null` to do without"
-    elif error.errno == errno.EACCES:
-        what, todo = f"port {port} needs privileges", "choose an http.port above 1023"
-    else:
-        what, todo = (
-            f"cannot listen on {host}:{port} ({error.strerror})",
-            "http.host must be an address of this machine",
-        )
-    return f"http.port: {what}; {todo}"

@@ -1,5 +1,6 @@
 """Where the time of a batch goes: wall time and CPU time of each stage."""
 
+from collections import deque
 from collections.abc import Iterator
 from time import perf_counter, process_time, thread_time
 
@@ -17,27 +18,42 @@ OUTSIDE = "outside"  # CPU time of all other threads in an iteration with a batc
 BOUNDS = (*(step * 10.0**power for power in range(-5, 1) for step in (1, 2, 5)), 10.0)  # seconds: 10 us to 10 s
 
 
+Lap = tuple[str, float, float]  # a stage, and when it began and ended, by `perf_counter`
+
+
 class Stopwatch:
     """Adds up how long its `with` blocks took. It is reused for every batch, in the loop's thread only.
 
     Reading the CPU clock is a system call of half a microsecond, so it is done once a block. The time between two
     stages is counted with the second.
+
+    Attributes:
+        laps: receives each block; None if nobody needs them.
     """
 
-    __slots__ = ("_began", "_mark", "cpu", "wall")
+    __slots__ = ("_began", "_mark", "_stage", "cpu", "laps", "wall")
 
-    def __init__(self, mark: list[float]) -> None:
+    def __init__(self, stage: str, mark: list[float]) -> None:
         self.cpu = self.wall = self._began = 0.0
+        self.laps: deque[Lap] | None = None
+        self._stage = stage
         self._mark = mark  # the CPU clock at the end of the previous stage, shared by all stopwatches
 
     def __enter__(self) -> None:
         self._began = perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        self.wall += perf_counter() - self._began
+        ended = perf_counter()
+        self.wall += ended - self._began
+        if self.laps is not None:
+            self.laps.append((self._stage, self._began, ended))
         now = thread_time()
         self.cpu += now - self._mark[0]
         self._mark[0] = now
+
+    def waited(self, seconds: float) -> None:
+        """Add time in which the thread did something else."""
+        self.wall += seconds
 
 
 class Stages(Collector):
@@ -52,18 +68,39 @@ class Stages(Collector):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._mark = [thread_time()]
-        self._watches = {stage: Stopwatch(self._mark) for stage in STAGES}
+        self._watches = {stage: Stopwatch(stage, self._mark) for stage in STAGES}
         # How long one stage took for one batch.
         seconds = Histogram("scorer_stage_seconds", "Seconds of a batch in a stage", BOUNDS, registry, "stage")
         self._series = [seconds.series(stage) for stage in STAGES]
         self._rest = seconds.series(REST)
         self._cpu = dict.fromkeys((*STAGES, REST, IDLE, OUTSIDE), 0.0)
         self._started = thread_time(), perf_counter(), process_time()
+        self._own = 0.0  # CPU time of a paused iteration
         registry.register(self)
 
     def stage(self, name: str) -> Stopwatch:
         """Return the stopwatch of one of STAGES."""
         return self._watches[name]
+
+    def begin_iteration(self) -> None:
+        """Begin an iteration now, on this thread; what the process did since the last one ended was outside."""
+        now = thread_time(), perf_counter(), process_time()
+        self._cpu[OUTSIDE] += now[2] - self._started[2]
+        self._started, self._mark[0] = now, now[0]
+
+    def pause(self) -> None:
+        """Pause an iteration: what the thread does until `resume` is outside."""
+        self._own = thread_time() - self._started[0]
+
+    def resume(self) -> None:
+        """Go on with an iteration, on any thread."""
+        now = thread_time()
+        self._started, self._mark[0] = (now - self._own, *self._started[1:]), now
+
+    def record(self, laps: deque[Lap] | None) -> None:
+        """Append every block of a stage from now on, or stop doing so."""
+        for watch in self._watches.values():
+            watch.laps = laps
 
     def end_iteration(self, *, batch: bool) -> None:
         """End an iteration of the loop; `batch` says whether it had a batch."""
@@ -83,6 +120,14 @@ class Stages(Collector):
             self._cpu[REST] += max(0.0, cpu)
         for watch in self._watches.values():
             watch.cpu = watch.wall = 0.0
+
+    def spent(self) -> dict[str, tuple[int, float]]:
+        """Return how many batches passed each stage, and the seconds that they took."""
+        found = {}
+        for stage, series in zip((*STAGES, REST), (*self._series, self._rest), strict=True):
+            counts, seconds = series.read()
+            found[stage] = counts[-1], seconds
+        return found
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Yield the CPU seconds of each stage for prometheus_client."""

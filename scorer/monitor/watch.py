@@ -58,6 +58,18 @@ class Watch:
         """Return the stopwatch of a stage, which runs during a `with` block."""
         return self._stages.stage(name)
 
+    def begin_iteration(self) -> None:
+        """Begin an iteration of the loop now, on this thread; see `Stages`."""
+        self._stages.begin_iteration()
+
+    def pause(self) -> None:
+        """Pause the iteration until `resume`, which may come on another thread."""
+        self._stages.pause()
+
+    def resume(self) -> None:
+        """Go on with the iteration."""
+        self._stages.resume()
+
     def heartbeat(self) -> None:
         """Report that the loop is alive."""
         self._health.heartbeat()

@@ -3,11 +3,16 @@ from pathlib import Path
 
 from prometheus_client import Metric
 
+from scorer.alerting import AlertMetrics
 from scorer.batch import Lookup, Reason
+from scorer.capturing import CaptureMetrics
+from scorer.labels.joining import QualityMetrics
 from scorer.monitor import Metrics
 from scorer.monitor.metrics import COMMIT_RESULTS, OUTCOMES, REBALANCE_KINDS
 from scorer.monitor.stages import IDLE, OUTSIDE, REST, STAGES
+from scorer.otel import SpanMetrics
 from scorer.rest.counts import Counts
+from scorer.rest.publishing import PublishMetrics
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "operations.md").read_text()
@@ -21,6 +26,11 @@ def families() -> list[Metric]:
     metrics.deleted("flights", 0, 1)
     metrics.model("delays", "1", "champion", compiled=True)
     Counts(metrics.registry).answered("own", 200, 0.1)
+    AlertMetrics(metrics.registry)
+    CaptureMetrics(metrics.registry)
+    PublishMetrics(metrics.registry)
+    SpanMetrics(metrics.registry)
+    QualityMetrics(metrics.registry).show({("auc", "1", "champion"): 0.5})
     return [family for family in metrics._registry.collect() if family.name.startswith("scorer_")]
 
 

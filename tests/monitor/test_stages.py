@@ -2,7 +2,7 @@
 
 import pytest
 
-from scorer.monitor import Metrics
+from scorer.monitor import Metrics, stages
 from scorer.monitor.stages import IDLE, OUTSIDE, REST, STAGES
 from tests.monitor.batches import batch
 from tests.monitor.clocks import Clock, told
@@ -90,3 +90,22 @@ def test_all_cpu_time_is_counted(clock: Clock) -> None:
             clock.spend(turn)
         metrics.iteration_ended(batch(rows) if rows else None)
     assert sum(cpu(metrics).values()) == 2 * (clock.seconds - 64)
+
+
+def test_what_happens_while_an_iteration_is_paused_is_outside(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on on another thread, whose processor's clock shows another time."""
+    metrics = Metrics()
+    clock.spend(2)
+    metrics.stages.begin_iteration()
+    with metrics.stages.stage("decode"):
+        clock.spend(8)
+    metrics.stages.pause()
+    clock.spend(16)
+    monkeypatch.setattr(stages, "thread_time", lambda: clock.seconds / 2 - 1_000)
+    metrics.stages.resume()
+    metrics.stages.stage("look_up").waited(16)
+    with metrics.stages.stage("score"):
+        clock.spend(4)
+    metrics.iteration_ended(batch(1))
+    assert wall(metrics) == {"decode": 8, "look_up": 16, "score": 4}
+    assert cpu(metrics) == {"decode": 4, "score": 2, OUTSIDE: 4 + 56 - 6}
