@@ -29,6 +29,13 @@ _REMEDIES: Sequence[tuple[str, str]] = (
             " the authority that issued it"
         ),
     ),
+    (  # With TLS 1.3, a client whose first write fails never reads the alert.
+        r"EOF occurred in violation of protocol",
+        (
+            "the server ended the connection: it stopped, it requires a client certificate, or it does not accept the"
+            " certificate in {certificate}"
+        ),
+    ),
     (r"alert handshake failure", "no cipher in common, or the server requires a client certificate: see {certificate}"),
     (r"alert protocol version|unsupported protocol", "client and server have no version of TLS in common"),
     (

@@ -61,7 +61,10 @@ class Handshakes:
         if "certificate verify failed" in short and named:
             why = self._verdict(named["host"].strip("[]"), int(named["port"])) or "certificate verify failed"
             return f"{named[0]}: its certificate is not accepted: {why}; {self._remedy(why) or self._remedy(short)}"
-        remedy = self._remedy(short)
+        if "SSL connection closed by peer" in short and named:
+            remedy = self._remedy(_hangs_up((named["host"].strip("[]"), int(named["port"]))))
+        else:
+            remedy = self._remedy(short)
         return f"{short}; {remedy}" if remedy else text
 
     def silent(self) -> str:
@@ -137,6 +140,21 @@ def _speaks_tls(address: tuple[str, int]) -> bool:
         return "ALERT" in (failed.reason or "")
     except (OSError, ValueError):
         return False
+
+
+def _hangs_up(address: tuple[str, int]) -> str:
+    """Return what OpenSSL says of a port without TLS, if a port ends a handshake by closing the connection."""
+    try:
+        with socket.create_connection(address, SECONDS) as plain:
+            try:
+                with _unverified().wrap_socket(plain):
+                    return ""
+            except TimeoutError:
+                return ""
+            except (ssl.SSLError, ConnectionError) as failed:
+                return "" if "ALERT" in (getattr(failed, "reason", "") or "") else "wrong version number"
+    except (OSError, ValueError):
+        return ""
 
 
 def _mechanisms(address: tuple[str, int], *, encrypted: bool) -> list[str]:

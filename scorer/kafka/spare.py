@@ -1,4 +1,4 @@
-"""Writes records that may be lost: the predictions of shadows. It never blocks, and counts what it drops."""
+"""Writes records that may be lost: those of shadows and of requests. It never blocks, and counts what it drops."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,7 +9,7 @@ from scorer.kafka.client import producer_properties
 from scorer.kafka.connect import connect
 from scorer.settings import KafkaSettings
 
-PATIENCE_MS = 10_000  # a record that is not acknowledged by then is dropped
+PATIENCE_MS, SAFE_PATIENCE_MS = 10_000, 120_000  # a record that is not acknowledged by then is dropped
 MOST_RECORDS = 20_000  # in the producer's queue; more are dropped
 FLUSH_SECONDS = 1.0
 
@@ -23,13 +23,17 @@ class SpareWriter:
         kafka: the brokers, and how to log in.
         topic: the topic to write to.
         count: is told the fate of every record.
+        safely: write each record once and to all replicas of its partition, and try for longer.
     """
 
-    def __init__(self, kafka: KafkaSettings, topic: str, count: Count) -> None:
+    def __init__(self, kafka: KafkaSettings, topic: str, count: Count, *, safely: bool = False) -> None:
         self._topic, self._count = topic, count
-        own = {"message.timeout.ms": PATIENCE_MS, "queue.buffering.max.messages": MOST_RECORDS, "acks": "1"}
-        quiet = {"log_level": 0, **producer_properties(kafka), **own, "enable.idempotence": False}
-        self._producer = connect(Producer, quiet)
+        own: dict[str, object] = {"queue.buffering.max.messages": MOST_RECORDS, "message.timeout.ms": PATIENCE_MS}
+        if safely:
+            own |= {"message.timeout.ms": SAFE_PATIENCE_MS}
+        else:
+            own |= {"acks": "1", "enable.idempotence": False}
+        self._producer = connect(Producer, {"log_level": 0, **producer_properties(kafka), **own})
 
     def write(self, payloads: Payloads, keys: Sequence[bytes | None]) -> None:
         """Queue the predictions of a batch; those for which the queue has no room are dropped.
@@ -53,9 +57,9 @@ class SpareWriter:
         """Take delivery reports."""
         self._producer.poll(0)
 
-    def close(self) -> None:
-        """Write what is queued within a moment, and drop the rest."""
-        self._producer.flush(FLUSH_SECONDS)
+    def close(self, seconds: float = FLUSH_SECONDS) -> None:
+        """Write what is queued within some seconds, and drop the rest."""
+        self._producer.flush(seconds)
         self._producer.purge()
         self._producer.flush(FLUSH_SECONDS)
 

@@ -1,3 +1,6 @@
+import socket
+import threading
+
 import pytest
 from confluent_kafka import KafkaError
 
@@ -43,3 +46,21 @@ def test_an_error_unrelated_to_security_is_unchanged() -> None:
 )
 def test_only_errors_that_need_a_fix_are_hopeless(code: int, text: str, *, expected: bool) -> None:
     assert is_hopeless(code, text) is expected
+
+
+@pytest.mark.parametrize("hangs_up", [True, False], ids=["it ends each handshake", "nobody listens"])
+def test_a_port_that_hangs_up_on_a_handshake_does_not_speak_tls(*, hangs_up: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        text = f"ssl://127.0.0.1:{port}/bootstrap: Disconnected: SSL connection closed by peer"
+        if not hangs_up:
+            listener.close()
+        else:
+            threading.Thread(target=_hang_up, args=(listener,), daemon=True).start()
+        explained = Handshakes({"security.protocol": "ssl"}, f"127.0.0.1:{port}").explained(text)
+    assert explained.startswith(text)
+    assert ("that port does not speak TLS" in explained) is hangs_up
+
+
+def _hang_up(listener: socket.socket) -> None:
+    listener.accept()[0].close()

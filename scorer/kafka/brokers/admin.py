@@ -103,6 +103,18 @@ class Admin:
                 found[name] = Topic(name, len(partitions), replicas, self._of_topic(name), str(described.topic_id))
         return found
 
+    def required(self, names: Sequence[str]) -> list[Topic]:
+        """Return the named topics, in the given order.
+
+        Raises:
+            Unavailable: the brokers do not answer.
+            Fatal: one is missing, or the brokers refuse the request.
+        """
+        found = self.topics(names)
+        if missing := [name for name in names if name not in found]:
+            raise Fatal(f"missing topics: {', '.join(missing)}; `scorer topics --create` creates them")
+        return list(found.values())
+
     def cluster(self) -> Cluster:
         """Return the number of brokers, and the properties of one of them.
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Literal
@@ -33,6 +34,7 @@ from scorer.kafka.renewal import Login
 from scorer.settings import BatchSettings, KafkaSettings
 
 DRAIN_SECONDS = 10.0  # the wait for acknowledgements before partitions are revoked; well under a session timeout
+ANSWER_SECONDS = 0.001  # between two looks for the answer to a commit: each takes a record, and costs some 15 us
 DELETED = (
     "an input topic was deleted: a consumer that is already running never sees the topic come back;"
     " create it with `scorer topics --create`, then start again"
@@ -153,10 +155,12 @@ class Source:
         """Wait at most some seconds for the answer to a commit; return the given records that are still ours.
 
         Until a batch is buffered this reads on: after a pause, records are fetched again, which may take half a second.
+        In a backlog a record is always there, so it waits a little before the caller looks for the answer.
         """
         if self._intake.begin(len(self._buffered)):
             return self.keep_alive(records, seconds)
-        self._take(1, seconds)
+        if self._take(1, seconds):
+            time.sleep(min(seconds, ANSWER_SECONDS))
         return self.current(records)
 
     def close(self, seconds: float) -> bool:

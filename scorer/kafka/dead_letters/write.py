@@ -37,6 +37,20 @@ class DeadLetters:
         row = rejected.row
         headers, left_out = _headers(records, row)
         event = cast("Message", records.originals[row])
+        letter = Write(
+            topic=self._topic,
+            value=event.value(),
+            key=event.key(),
+            headers=[*headers, *self.own_headers(records, rejected), *left_out],
+        )
+        kind, milliseconds = event.timestamp()
+        if kind != TIMESTAMP_NOT_AVAILABLE:
+            letter["timestamp"] = milliseconds
+        return letter
+
+    def own_headers(self, records: Records, rejected: Rejected) -> list[tuple[str, bytes]]:
+        """Return the headers that a dead letter has besides those of its event."""
+        row = rejected.row
         ours = {
             "reason": rejected.reason.encode(),
             "detail": rejected.detail.encode(errors="replace"),
@@ -47,16 +61,7 @@ class DeadLetters:
             "version": rejected.version.encode() or self.version.encode(),
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").encode(),
         }
-        letter = Write(
-            topic=self._topic,
-            value=event.value(),
-            key=event.key(),
-            headers=[*headers, *((PREFIX + name, value) for name, value in ours.items()), *left_out],
-        )
-        kind, milliseconds = event.timestamp()
-        if kind != TIMESTAMP_NOT_AVAILABLE:
-            letter["timestamp"] = milliseconds
-        return letter
+        return [(PREFIX + name, value) for name, value in ours.items()]
 
 
 def _headers(records: Records, row: int) -> tuple[Headers, Headers]:

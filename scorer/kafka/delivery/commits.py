@@ -97,7 +97,7 @@ class Commits:
         failed = next((each for each in errors if each is not None), None)
         if failed is None:
             self.failure = ""
-            self.observer.committed("ok")
+            self.succeeded({(each.topic, each.partition): each.offset for each in partitions or ()})
         elif failed.code() in NOT_OWNER:
             self.observer.committed("not_owner")
             log.info("commit refused during a rebalance, will retry for kept partitions", error=failed.str())
@@ -107,6 +107,11 @@ class Commits:
             if first:
                 log.warning("commit failed, will retry", error=self.failure)
         return failed is None
+
+    def succeeded(self, offsets: Mapping[Partition, int]) -> None:
+        """Report that offsets are committed."""
+        self.observer.committed("ok")
+        self.observer.confirmed(offsets)
 
 
 def topic_partitions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:

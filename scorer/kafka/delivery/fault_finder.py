@@ -79,6 +79,8 @@ class FaultFinder:
 
     def recall(self, published: Published) -> None:
         """Apply the earlier findings to a batch that is retried."""
+        if self._needs_reports:
+            published.carried = None
         for row in published.rows if self._unwritable or self._cut else ():
             place = published.place(row)
             if (known := self._unwritable.get(place)) is not None and not published.is_letter(row):

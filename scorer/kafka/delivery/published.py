@@ -7,6 +7,7 @@ import numpy as np
 from confluent_kafka import KafkaError, Message
 
 from scorer.batch import Payloads, Records, Rejected
+from scorer.kafka.carried import Carried
 from scorer.kafka.dead_letters.write import DeadLetters
 from scorer.kafka.delivery.checkpoint import InFlight
 from scorer.kafka.writes import Write, cut
@@ -24,6 +25,8 @@ class Published:
         payloads: its predictions.
         rejected: its rejected rows.
         batch: counts the acknowledgements.
+        carried: headers of the predictions, by row; None if they have none. A write that has to be tried again, since
+            it or one beside it was refused, is tried without: no trace makes a prediction too large for its topic.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  all parts of a batch
@@ -34,8 +37,9 @@ class Published:
         payloads: Payloads,
         rejected: Sequence[Rejected],
         batch: InFlight,
+        carried: Carried | None = None,
     ) -> None:
-        self.records, self.payloads, self.batch = records, payloads, batch
+        self.records, self.payloads, self.batch, self.carried = records, payloads, batch, carried
         self._topic, self._letters = topic, letters
         self._rejected = {each.row: each for each in rejected}
         self._cut: set[int] = set()

@@ -10,6 +10,7 @@ from scorer.batch import Payloads, Records, Rejected
 from scorer.errors import Fatal
 from scorer.kafka.brokers.denials import Denials
 from scorer.kafka.brokers.topics import BATCH_BYTES
+from scorer.kafka.carried import Carried, Carry, nothing_carried
 from scorer.kafka.client import LARGEST_MESSAGE, LastError, producer_properties
 from scorer.kafka.connect import connect
 from scorer.kafka.dead_letters.write import DeadLetterLimit, DeadLetters
@@ -27,6 +28,7 @@ REQUEST_OVERHEAD = 4_096  # bytes of a request, without its record
 SMALLEST_LIMIT = 1_000  # the lowest `message.max.bytes` that librdkafka accepts
 QUIET_SECONDS = 5.0  # the wait for outstanding reports before refused writes are retried
 ANY_PARTITION = -1  # the key decides; passed by position, because keyword arguments make `produce` twice as slow
+NO_ALIAS_NOW = None, 0  # before the headers: the alias of the callback, and the timestamp, which is now
 
 
 class Sink:
@@ -37,6 +39,7 @@ class Sink:
         dead_letters: makes the dead letters.
         condition: called with the reason why the brokers are unavailable.
         limit: counts predictions that become dead letters because their topic refuses them.
+        carry: returns the headers of the predictions of a batch.
     """
 
     def __init__(
@@ -45,8 +48,10 @@ class Sink:
         dead_letters: DeadLetters,
         condition: Callable[[str], None],
         limit: DeadLetterLimit | None = None,
+        carry: Carry = nothing_carried,
     ) -> None:
         self._topic = kafka.output_topic
+        self._carry = carry
         self._dead_letters = dead_letters
         self._limit = limit or DeadLetterLimit(None, 1)
         limits = TopicLimits(kafka)
@@ -105,9 +110,24 @@ class Sink:
     def _published(
         self, records: Records, payloads: Payloads, rejected: Sequence[Rejected], batch: InFlight
     ) -> Published:
-        return Published(self._topic, self._dead_letters, records, payloads, rejected, batch)
+        carried = self._carry(records)
+        return Published(self._topic, self._dead_letters, records, payloads, rejected, batch, carried)
 
     def _write(
+        self, published: Published, reports: Iterable[Report | None], of_row: Callable[[int], Report | None]
+    ) -> None:
+        if published.carried is None:
+            self._write_plain(published, reports, of_row)
+        else:
+            self._write_carrying(published, published.carried, reports, of_row)
+        for row in published.letters:
+            reported = of_row(row)
+            try:
+                self._write_later(published.write(row), reported)
+            except KafkaException as refused:
+                pass_on(reported, refused)
+
+    def _write_plain(
         self, published: Published, reports: Iterable[Report | None], of_row: Callable[[int], Report | None]
     ) -> None:
         payloads, keys = published.payloads, published.records.keys
@@ -121,12 +141,29 @@ class Sink:
             except KafkaException as refused:
                 pass_on(of_row(row), refused)
             start = end
-        for row in published.letters:
-            reported = of_row(row)
+
+    def _write_carrying(
+        self,
+        published: Published,
+        carried: Carried,
+        reports: Iterable[Report | None],
+        of_row: Callable[[int], Report | None],
+    ) -> None:
+        """Write predictions as `_write_plain` does, with headers."""
+        payloads, keys = published.payloads, published.records.keys
+        produce, topic, data = self._producer.produce, self._topic, payloads.data
+        start = 0
+        for row, end, on_delivery in zip(payloads.rows.tolist(), payloads.ends.tolist(), reports, strict=False):
             try:
-                self._write_later(published.write(row), reported)
+                produce(topic, data[start:end], keys[row], ANY_PARTITION, on_delivery, *NO_ALIAS_NOW, [*carried[row]])
+            except BufferError:
+                headers = list(carried[row])
+                self._write_later(
+                    Write(topic=topic, value=data[start:end], key=keys[row], headers=headers), on_delivery
+                )
             except KafkaException as refused:
-                pass_on(reported, refused)
+                pass_on(of_row(row), refused)
+            start = end
 
     def _write_later(self, write: Write, on_delivery: Report | None) -> None:
         """Write, and wait while the client's queue is full."""

@@ -8,25 +8,28 @@ since, and with them the whole batch.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from enum import Enum
 from functools import partial
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from scorer.batch import Payloads, Records, Rejected
 from scorer.errors import Aborted, Fatal
+from scorer.kafka.carried import Carry, nothing_carried
 from scorer.kafka.client import transaction_properties, within
 from scorer.kafka.connect import connect
 from scorer.kafka.dead_letters.write import DeadLetterLimit, DeadLetters
 from scorer.kafka.delivery.bounded import CALL_SECONDS, bounded
 from scorer.kafka.delivery.checkpoint import InFlight
 from scorer.kafka.delivery.commits import NOT_OWNER, Commits, topic_partitions
-from scorer.kafka.delivery.fault_finder import ONE_BY_ONE, FaultFinder, TransactionReports
+from scorer.kafka.delivery.fault_finder import ONE_BY_ONE, FaultFinder, Refused, TransactionReports
 from scorer.kafka.delivery.published import Published
-from scorer.kafka.delivery.refusals import CHECK
+from scorer.kafka.delivery.refusals import CHECK, RECORD_ERRORS
 from scorer.kafka.delivery.sink import Sink, pass_on
 from scorer.kafka.offsets import Partition
+from scorer.kafka.writes import Write
 from scorer.settings import KafkaSettings
 
 START_SECONDS = 15.0  # the wait for a predecessor's open transaction to end
@@ -57,6 +60,21 @@ class State(Enum):
 USABLE = frozenset({State.READY, State.RECOVERED})
 
 
+class Extra(Protocol):
+    """Adds writes to the transactions of batches. If their topic refuses one, the batch is written without them."""
+
+    def writes(self, records: Records, unwritable: Sequence[Rejected]) -> Sequence[Write]:
+        """Return what belongs into the transaction of a batch; it is asked again for each attempt.
+
+        Args:
+            records: the batch.
+            unwritable: rows whose prediction was refused.
+        """
+
+    def refused(self, reason: str) -> None:
+        """A write was refused, and those of this batch are left out."""
+
+
 class Transactions(Sink):
     """Writes each batch and its offsets in one transaction.
 
@@ -67,6 +85,8 @@ class Transactions(Sink):
         commits: the consumer's commits, which show whether a transaction of unknown outcome succeeded.
         limit: counts predictions that become dead letters because their topic refuses them.
         left: returns the seconds until this replica must have stopped.
+        extra: adds writes to the transaction of each batch.
+        carry: returns the headers of the predictions of a batch.
 
     Raises:
         Aborted: the brokers do not accept transactions now.
@@ -81,11 +101,14 @@ class Transactions(Sink):
         commits: Commits,
         limit: DeadLetterLimit | None = None,
         left: Callable[[], float] = lambda: math.inf,
+        extra: Extra | None = None,
+        carry: Carry = nothing_carried,
     ) -> None:
-        super().__init__(kafka, dead_letters, condition, limit)
+        super().__init__(kafka, dead_letters, condition, limit, carry)
         compressed = kafka.properties.keys() & {"compression.type", "compression.codec"}
         self._faults = FaultFinder(self._refusals, self._limit, compressed=bool(compressed))
-        self._commits, self._left = commits, left
+        self._commits, self._left, self._extra = commits, left, extra
+        self._extra_refused = ""  # why a topic refuses an extra write of the current batch
         self._named = kafka.instance_id is not None
         self._state = State.DISCARDED
         self._fenced_at = -FENCED_SECONDS
@@ -107,8 +130,10 @@ class Transactions(Sink):
         """
         self._require_usable()
         published = self._published(records, payloads, rejected, batch)
+        self._extra_refused = ""
         self._faults.recall(published)
         if self._state is State.RECOVERED and self._is_committed(batch.offsets):
+            self._commits.observer.confirmed(batch.offsets)
             batch.settled()
             return
         while not self._attempt(published):
@@ -117,7 +142,9 @@ class Transactions(Sink):
         if self._faults.properties:  # a producer with extra properties is used for one batch only
             self._state = State.DISCARDED
         self._faults.forget()
-        self._commits.observer.committed("ok")
+        if self._extra is not None and self._extra_refused:
+            self._extra.refused(self._extra_refused)
+        self._commits.succeeded(batch.offsets)
         batch.settled()
 
     def commit(self, offsets: Mapping[Partition, int], membership: object) -> None:
@@ -133,7 +160,7 @@ class Transactions(Sink):
             self._bounded(partial(_commit, self._producer, topic_partitions(offsets), membership))
         except KafkaException as failed:
             self._abort(failed.args[0])
-        self._commits.observer.committed("ok")
+        self._commits.succeeded(offsets)
 
     def serve(self, seconds: float = 0.0) -> None:
         """Serve the client's callbacks, and settle an open transaction, which delays even our own offset requests."""
@@ -178,17 +205,42 @@ class Transactions(Sink):
         try:
             self._producer.begin_transaction()
             self._write(published, *reports.callbacks(published))
+            self._write_extra(published)
             reports.wait(self._producer, CALL_SECONDS)
             offsets, membership = topic_partitions(published.batch.offsets), published.records.membership
             self._bounded(partial(_commit, self._producer, offsets, membership, reports.require_no_failure))
         except KafkaException as failed:
             refused = reports.refused()
+            if self._without_extra(refused):
+                return False
             if not self._faults.concerns(failed.args[0], refused):
                 self._abort(failed.args[0])
             self._commits.observer.committed("failed")
+            published.carried = None
             self._recover()  # this ends the transaction; aborting could take as long as the transaction's timeout
             self._faults.find(published, refused, self._probe)
             return False
+        return True
+
+    def _write_extra(self, published: Published) -> None:
+        if self._extra is not None and not self._extra_refused:
+            for write in self._extra.writes(published.records, published.batch.unwritable):
+                self._write_later(write, self._extra_report)
+
+    def _extra_report(self, error: KafkaError | None, _: Message | None) -> None:
+        if error is not None and error.code() in RECORD_ERRORS:
+            self._extra_refused = error.str()
+
+    def _without_extra(self, refused: Sequence[Refused]) -> bool:
+        """Whether a transaction failed because of an extra write, without which the batch is tried again."""
+        before = self._extra_refused
+        if self._extra is None or refused or before:
+            return False
+        with suppress(KafkaException):  # of a producer that was fenced; the caller has an error already
+            self._producer.poll(0)  # the report may have come
+        if self._extra_refused == before:
+            return False
+        self._recover()
         return True
 
     def _probe(self, published: Published, rows: Sequence[int]) -> tuple[int, KafkaError] | None:

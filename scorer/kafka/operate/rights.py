@@ -1,6 +1,6 @@
 """The rights that a replica needs at the brokers, which of them its user lacks, and what to grant."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka.admin import AclOperation  # type: ignore[attr-defined]  # exported, though not as mypy asks for
@@ -15,6 +15,7 @@ from scorer.settings import KafkaSettings
 TRY_SECONDS = 10.0
 
 _FOR_GUARDS = "without it, this replica guards no canary"
+_TO_TELL, _TO_HEAR = "without it, this replica tells nothing", "without it, nobody sees what replicas tell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +32,31 @@ class Rights:
     hidden: frozenset[str]
 
 
-def examine_rights(kafka: KafkaSettings, cluster: Cluster, seconds: float = TRY_SECONDS) -> Rights:
+def examine_rights(
+    kafka: KafkaSettings,
+    cluster: Cluster,
+    seconds: float = TRY_SECONDS,
+    monitor: str | None = None,
+    written: Sequence[str] = (),
+) -> Rights:
     """Compare the rights of the configured user with those that `run` needs.
 
     Args:
         kafka: the settings, with the login and the topics.
         cluster: the brokers.
         seconds: the timeout of each request.
+        monitor: the monitor topic, if there is one.
+        written: further topics that replicas write to.
 
     Raises:
         Unavailable: the brokers do not answer.
         Fatal: the brokers refuse a request.
     """
     grants = Grants(kafka, seconds)
-    control = [kafka.control_topic] if kafka.control_topic else []
-    topics = grants.on_topics([*kafka.input_topics, kafka.output_topic, kafka.dead_letter_topic, *control])
+    control, monitors = ([each] if each else [] for each in (kafka.control_topic, monitor))
+    ours = [*kafka.input_topics, kafka.output_topic, kafka.dead_letter_topic, *written]
+    found = grants.on_topics([*ours, *control, *monitors])
+    topics = {name: allowed for name, allowed in found.items() if name not in monitors}
     lacks = [*_on_topics(kafka, topics), *_on_group(kafka, grants.on_group(kafka.group_id))]
     failed = []
     try:
@@ -55,13 +66,20 @@ def examine_rights(kafka: KafkaSettings, cluster: Cluster, seconds: float = TRY_
     except ScorerError as error:
         failed.append(str(error))
     user = principal(given(kafka))
-    unguarded = [to_write(name) for name in control if AclOperation.WRITE not in topics[name]]
+    unguarded = [to_write(name) for name in control if name in topics and AclOperation.WRITE not in topics[name]]
     concerns = [f"{right.lacking(user, kafka.bootstrap_servers)}; {_FOR_GUARDS}" for right in unguarded]
+    for name in monitors:
+        for asked, right, why in (
+            (AclOperation.WRITE, to_write(name), _TO_TELL),
+            (AclOperation.READ, to_read(name), _TO_HEAR),
+        ):
+            if name in found and asked not in found[name]:  # it is not there, which others say
+                concerns.append(f"{right.lacking(user, kafka.bootstrap_servers)}; {why}")
     return Rights(
         missing=[right.lacking(user, kafka.bootstrap_servers) for right in lacks] + failed,
         concerns=concerns
-        + _unseen(name for name, allowed in topics.items() if AclOperation.DESCRIBE_CONFIGS not in allowed),
-        hidden=frozenset(name for name, allowed in topics.items() if not allowed),
+        + _unseen(name for name, allowed in found.items() if AclOperation.DESCRIBE_CONFIGS not in allowed),
+        hidden=frozenset(name for name, allowed in found.items() if not allowed),
     )
 
 

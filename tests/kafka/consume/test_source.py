@@ -33,6 +33,9 @@ class Watcher:
     def rebalance(self, kind: str) -> None:
         self.kinds.append(kind)
 
+    def confirmed(self, offsets: object) -> None:
+        pass
+
     def committed(self, result: str) -> None:
         self.results.append(result)
 

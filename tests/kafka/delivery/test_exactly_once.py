@@ -208,6 +208,7 @@ class StaleMembership:
         return self._late
 
 
+@pytest.mark.prove
 def test_a_transaction_that_the_brokers_never_end_is_reported_with_advice(
     kafka: Kafka, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
