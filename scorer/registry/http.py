@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit, urlunsplit
-from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
+from urllib.request import HTTPSHandler, OpenerDirector, Request, build_opener
 
 from scorer.errors import Misconfigured, RegistryUnavailable
 from scorer.redaction import foreign
+from scorer.redirects import NoRedirect
 from scorer.rotation import secret_file
 from scorer.settings import RegistrySettings, TlsSettings
 from scorer.tls import remedy
@@ -234,20 +235,13 @@ def _judged(status: int, answer: bytes, after: float, who: str) -> Any:  # noqa:
     raise Refusal(status, message)
 
 
-class _NoRedirect(HTTPRedirectHandler):
-    """Follows no redirect: the login would be sent to wherever a response points."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
 def _opener(tls: TlsSettings) -> OpenerDirector:
     """Return a client with these certificates; OSError if a file of them cannot be read."""
     context = ssl.create_default_context(cafile=None if tls.ca is None else str(tls.ca))
     if tls.certificate is not None:
         # With an empty password, an encrypted key is an error instead of a question on the terminal.
         context.load_cert_chain(tls.certificate, tls.key, password="")
-    return build_opener(HTTPSHandler(context=context), _NoRedirect())
+    return build_opener(HTTPSHandler(context=context), NoRedirect())
 
 
 def _within(seconds: float, work: Callable[[], Result]) -> Result:

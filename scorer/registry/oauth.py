@@ -1,6 +1,8 @@
 """Tokens of OAuth 2 client credentials, configured by the properties of Confluent's clients."""
 
 import json
+import math
+import re
 import time
 from collections.abc import Mapping
 from urllib.parse import urlencode
@@ -11,6 +13,7 @@ from scorer.settings import TlsSettings
 
 _RENEW = 0.8  # the share of a token's lifetime after which it is renewed
 _LIFE_SECONDS = 300.0  # the life of a token if the issuer does not say
+_SENDABLE = re.compile("[!-~]+")
 
 
 class Tokens:
@@ -59,9 +62,17 @@ class Tokens:
         request = Request(url, urlencode(form).encode(), {"Accept": "application/json"})  # noqa: S310  by settings
         status, answer, after = send(request, self._tls, who)
         try:
-            said = json.loads(answer)
-            token, life = said["access_token"], float(said.get("expires_in", _LIFE_SECONDS))
-        except (ValueError, TypeError, KeyError):
+            token, life = _token_of(answer)
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
             retry = status >= 500 or status == 429  # noqa: PLR2004  HTTP
             raise Away(f"{who} gave no token (status {status})", retry=retry, after=after) from None
-        self._token, self._until = str(token), asked + _RENEW * life
+        self._token, self._until = token, asked + _RENEW * life
+
+
+def _token_of(answer: bytes) -> tuple[str, float]:
+    """Return a token and how many seconds it lives; other errors than a ValueError mean that there is none, too."""
+    said = json.loads(answer)
+    token, life = said["access_token"], float(said.get("expires_in", _LIFE_SECONDS))
+    if not isinstance(token, str) or not _SENDABLE.fullmatch(token) or not math.isfinite(life):
+        raise ValueError("no token that a request can have, for a time that ends")
+    return token, life

@@ -52,14 +52,19 @@ class Lookups:
         """
         return self._cache.fetch(requests, now, self._ask) if self._cache else self._ask(requests, now)
 
-    def prefetch(self, requests: Sequence[Request]) -> None:
+    def prefetch(self, requests: Sequence[Request]) -> int | None:
         """Send the look-up of some requests ahead of their `fetch`, unless a cache may have their replies.
 
         See `Store.prefetch`. While the store fails nothing is sent: its retries have a pace of their own.
         """
-        if self._cache is None and not self.fallback_reason:
-            self._asked = self._monotonic()
-            self._store.prefetch(requests)
+        if self._cache is not None or self.fallback_reason:
+            return None
+        self._asked = self._monotonic()
+        return self._store.prefetch(requests)
+
+    def arrived(self) -> bool | None:
+        """Whether the replies to what was sent ahead are complete; see `Store.arrived`."""
+        return self._store.arrived()
 
     def ping_if_idle(self) -> str | None:
         """Ping the store, unless it was asked within PING_SECONDS.

@@ -63,6 +63,10 @@ class NoStore:
     def prefetch(self, requests: Sequence[Request]) -> None:
         """Do nothing."""
 
+    def arrived(self) -> bool:
+        """Return True: there is nothing to wait for."""
+        return True
+
     def ping(self) -> None:
         """Do nothing: it always answers."""
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.arrays.kernel import Codes, Flags2, Floats2
+from scorer.batch import Found
 from scorer.errors import Unavailable
 from scorer.plan.plan import Entity
 
@@ -58,6 +59,29 @@ class Fetch(Protocol):
         """See `Store.fetch`."""
 
 
+@runtime_checkable
+class PointInTime(Fetch, Protocol):
+    """A fetch that can also answer with the features that each event would have found at its own time."""
+
+    def found(
+        self, requests: Sequence[Request], slots: Sequence[NDArray[np.int32]], times: NDArray[np.int64], now: float
+    ) -> tuple[Found, ...]:
+        """Look up the features of each row of a batch.
+
+        Args:
+            requests: at most one for each entity; no key twice.
+            slots:    [requests][rows], the index of each row's key, or NO_SLOT.
+            times:    [rows], the time of each event, milliseconds since the epoch, or NO_TIME.
+            now:      Unix seconds, for what is kept without its past.
+
+        Raises:
+            Unavailable: as `Store.fetch`.
+        """
+
+    def place(self, entity: str) -> str:
+        """Return where the features of an entity are, for messages."""
+
+
 class Denied(Unavailable):
     """The user of the store may not read a key.
 
@@ -90,11 +114,21 @@ class Store(Protocol):
             Unavailable: within about `timeout_ms`, with what happened and what to do.
         """
 
-    def prefetch(self, requests: Sequence[Request]) -> None:
+    def prefetch(self, requests: Sequence[Request]) -> int | None:
         """Send the look-up of some requests, if that needs no waiting; a `fetch` of the same list receives the replies.
 
         It changes no result: any other call drops the replies, and so does a `fetch` that comes later than
         PREFETCH_SECONDS. It raises nothing: `fetch` asks again, and raises what fails.
+
+        Returns:
+            The descriptor of the socket on which the replies arrive, for a caller that has other things to do until
+            then; None if nothing was sent, or if they arrive on several.
+        """
+
+    def arrived(self) -> bool | None:
+        """Whether `fetch` needs no waiting for the replies to what was sent ahead; None if the connection broke.
+
+        It reads those that there are, without waiting, and raises nothing.
         """
 
     def ping(self) -> None:

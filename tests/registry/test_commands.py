@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.schema_registry import Schema
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
@@ -14,7 +15,8 @@ from scorer.avro import PREDICTION_TEXT
 from scorer.cli import main
 from tests.delivery.conftest import MakeWorld, make_world
 from tests.delivery.world import World
-from tests.registry.apicurio import Apicurio
+from tests.kafka.ends import wait_for_leaders
+from tests.registry.apicurio import Apicurio, client_of
 from tests.registry.test_stream import FIRST, SECOND, confluent, event, payment, send, serializer
 
 __all__ = ["make_world"]
@@ -49,7 +51,7 @@ def test_produce_registers_the_schema_of_a_file_and_tail_reads_it_back(
     file.write_text("".join(json.dumps(each) + "\n" for each in events))
     code, _, said = run("produce", "--input", str(file), "--set", f"events.schema={world.folder}/event.avsc")
     assert code == 0, said
-    deserialize = AvroDeserializer(SchemaRegistryClient({"url": apicurio.url}))
+    deserialize = AvroDeserializer(client_of(apicurio.url))
     context = SerializationContext(world.input, MessageField.VALUE)
     written = [deserialize(message.value(), context) for message in world.read(world.input)]
     assert sorted(written, key=str) == sorted(events, key=str)
@@ -70,11 +72,30 @@ def test_produce_registers_the_schema_of_a_file_and_tail_reads_it_back(
     assert sorted(lines(out), key=str) == sorted([*events, event(5)], key=str)
 
 
+def test_labels_load_registers_the_schema_of_labels(world: World, run: Run, apicurio: Apicurio) -> None:
+    topic = f"{world.input}.labels"
+    world.admin.create_topics([NewTopic(topic, world.partitions)])[topic].result()
+    wait_for_leaders(world.bootstrap, topic, world.partitions)
+    labels = [event(number) for number in range(1, 6)]
+    file = world.folder / "labels.jsonl"
+    file.write_text("".join(json.dumps(each) + "\n" for each in labels))
+    group = {"topic": topic, "schema": "event.avsc", "framing": "confluent", "id": "id", "label": "amount"}
+    for _ in range(2):  # the schema is registered once
+        code, _, said = run("labels", "load", "--input", str(file), "--set", f"labels={json.dumps(group)}")
+        assert code == 0, said
+    client = client_of(apicurio.url)
+    assert client.get_versions(f"{topic}-value") == [1]
+    deserialize, context = AvroDeserializer(client), SerializationContext(topic, MessageField.VALUE)
+    written = [(message.key(), deserialize(message.value(), context)) for message in world.read(topic)]
+    expected = [(str(each["id"]).encode(), each) for each in labels] * 2
+    assert sorted(written, key=str) == sorted(expected, key=str)
+
+
 def test_a_dead_letter_is_shown_by_the_schema_that_wrote_it(world: World, run: Run, apicurio: Apicurio) -> None:
     send(world, serializer(world, apicurio.url, FIRST), range(3))
     replica = world.start()
     world.wait(3)
-    made = AvroSerializer(SchemaRegistryClient({"url": apicurio.url}), Schema(payment(amount="boolean"), "AVRO"))
+    made = AvroSerializer(client_of(apicurio.url), Schema(payment(amount="boolean"), "AVRO"))
     body = made(event(1) | {"amount": True}, SerializationContext(world.input, MessageField.VALUE))
     world.send([body])
     world.wait(4)
@@ -90,7 +111,7 @@ def test_a_dead_letter_is_shown_by_the_schema_that_wrote_it(world: World, run: R
 
 
 def test_schemas_and_check_show_the_fields_of_each_version(world: World, run: Run, apicurio: Apicurio) -> None:
-    client, subject = SchemaRegistryClient({"url": apicurio.url}), f"{world.input}-value"
+    client, subject = client_of(apicurio.url), f"{world.input}-value"
     client.register_schema(subject, Schema(payment(amount="string"), "AVRO"))
     client.register_schema(subject, Schema(SECOND, "AVRO"))
     client.register_schema(subject, Schema(FIRST, "AVRO"))
@@ -113,7 +134,7 @@ def test_schemas_and_check_show_the_fields_of_each_version(world: World, run: Ru
 
 
 def test_a_prediction_schema_that_the_subject_forbids_is_refused(world: World, run: Run, apicurio: Apicurio) -> None:
-    client, subject = SchemaRegistryClient({"url": apicurio.url}), f"{world.output}-value"
+    client, subject = client_of(apicurio.url), f"{world.output}-value"
     client.register_schema(f"{world.input}-value", Schema(FIRST, "AVRO"))
     other = json.loads(PREDICTION_TEXT)
     other["fields"] = [{"name": "event_id", "type": "int"}]
@@ -137,7 +158,7 @@ def test_a_missing_subject_is_reported(world: World, run: Run) -> None:
 
 
 def test_events_of_a_file_are_scored_without_kafka(world: World, run: Run, apicurio: Apicurio, tmp_path: Path) -> None:
-    client = SchemaRegistryClient({"url": apicurio.url})
+    client = client_of(apicurio.url)
     client.register_schema(f"{world.input}-value", Schema(FIRST, "AVRO"))
     file = tmp_path / "events.jsonl"
     file.write_text("".join(json.dumps(event(number)) + "\n" for number in range(5)))

@@ -194,6 +194,29 @@ def test_an_oauth_token_is_fetched_once_and_sent(stub: Stub) -> None:
     assert (sent["authorization"], sent["target-sr-cluster"]) == ("Bearer abc", "lsrc-1")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[" * 100_000,
+        [],
+        {"access_token": None},
+        {"access_token": ""},
+        {"access_token": "abc\r\nX-Evil: 1"},
+        {"access_token": "abc\u0130"},
+        {"access_token": "abc", "expires_in": 10**400},
+        b'{"access_token": "abc", "expires_in": NaN}',
+        b'{"access_token": "abc", "expires_in": Infinity}',
+    ],
+)
+def test_an_issuer_whose_answer_is_odd_gives_no_token(stub: Stub, answer: object) -> None:
+    stub.answers["/token"] = (200, answer)
+    names = ["client.id", "client.secret", "issuer.endpoint.url"]
+    oauth = dict(zip([f"bearer.auth.{name}" for name in names], ["me", "shh", f"{stub.url}/token"], strict=True))
+    with pytest.raises(RegistryUnavailable, match=r"/token gave no token \(status 200\)") as refused:
+        asking(stub.url, oauth=oauth).by_id(7)
+    assert "abc" not in str(refused.value)
+
+
 def test_an_issuer_that_returns_no_token_is_an_error(stub: Stub) -> None:
     stub.answers["/token"] = (401, {"error": "invalid_client"})
     names = ("client.id", "client.secret", "issuer.endpoint.url")

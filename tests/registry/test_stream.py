@@ -7,8 +7,9 @@ from typing import Any
 from urllib.error import HTTPError
 
 import numpy as np
+import pytest
 from confluent_kafka import Message
-from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
+from confluent_kafka.schema_registry import Schema, SchemaReference
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
@@ -16,7 +17,7 @@ from scorer.avro import SCHEMA_HEADER
 from scorer.sandbox.server import free_port
 from tests.delivery.conftest import MakeWorld, make_world
 from tests.delivery.world import World, amount, card, headers, known, place
-from tests.registry.apicurio import Apicurio
+from tests.registry.apicurio import Apicurio, client_of
 
 __all__ = ["make_world"]
 
@@ -44,7 +45,7 @@ def event(number: int, **more: Any) -> dict[str, Any]:
 
 def serializer(world: World, url: str, text: str, references: Sequence[SchemaReference] = (), **more: Any) -> Serialize:
     """Confluent's own, as a producer of Python has it: it registers the schema by itself."""
-    serialize = AvroSerializer(SchemaRegistryClient({"url": url}), Schema(text, "AVRO", list(references)))
+    serialize = AvroSerializer(client_of(url), Schema(text, "AVRO", list(references)))
     context = SerializationContext(world.input, MessageField.VALUE)
 
     def run(number: int) -> bytes:
@@ -66,7 +67,7 @@ def send(world: World, serialize: Serialize, numbers: Sequence[int], **write: An
 
 def verify(world: World, url: str) -> dict[tuple[int, int], list[Message]]:
     """Check by Confluent's own deserializer that each event has its prediction, and that every score is right."""
-    deserialize = AvroDeserializer(SchemaRegistryClient({"url": url}))
+    deserialize = AvroDeserializer(client_of(url))
     context = SerializationContext(world.output, MessageField.VALUE)
     found: dict[tuple[int, int], Any] = {}
     for message in world.read(world.output):
@@ -104,7 +105,7 @@ def test_schemas_may_change_mid_stream(make_world: MakeWorld, apicurio: Apicurio
     # The reader's view stays the first, whatever is registered from now on.
     second = serializer(world, apicurio.url, SECOND, note="hello")
     whole = [number for number in range(40, 400) if np.float32(amount(number)) == amount(number)]
-    client = SchemaRegistryClient({"url": apicurio.url})
+    client = client_of(apicurio.url)
     client.register_schema(f"holder-{world.input}", Schema(HOLDER, "AVRO"))
     reference = SchemaReference("bank.Holder", f"holder-{world.input}", 1)
     third = serializer(world, apicurio.url, THIRD, [reference], holder={"name": "Ada"})
@@ -136,12 +137,13 @@ def test_schemas_may_change_mid_stream(make_world: MakeWorld, apicurio: Apicurio
 
 def _text_amount(url: str, world: World) -> bytes:
     """An event whose amount is text, which the plan cannot use."""
-    serialize = AvroSerializer(SchemaRegistryClient({"url": url}), Schema(payment(amount="string"), "AVRO"))
+    serialize = AvroSerializer(client_of(url), Schema(payment(amount="string"), "AVRO"))
     written = serialize(event(7) | {"amount": "much"}, SerializationContext(world.input, MessageField.VALUE))
     assert written is not None
     return bytes(written)
 
 
+@pytest.mark.prove
 def test_nothing_is_lost_while_the_registry_is_unavailable(make_world: MakeWorld, own_apicurio: Apicurio) -> None:
     port = free_port()
     world = confluent(make_world, own_apicurio.url)

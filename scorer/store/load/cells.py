@@ -31,7 +31,10 @@ def key_text(text: str, part: Part, field: Field) -> bytes:
         raise ValueError("expected true or false")
     if field.kind is Kind.ENUM and text not in field.symbols:
         raise ValueError(f"expected one of {', '.join(field.symbols)}")
-    return text.encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # JSON may have half of a pair of surrogates
+        raise ValueError("expected text that UTF-8 can hold") from None
 
 
 def number_text(text: str) -> str:
@@ -60,7 +63,7 @@ def seconds_text(text: str) -> str:
     if not is_number:
         try:
             seconds = _utc(datetime.fromisoformat(text)).timestamp()
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter of a time zone in which the year is 0 or 10000
             seconds = math.nan
     if not math.isfinite(seconds):
         raise ValueError("expected Unix seconds, or a time in ISO 8601")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from scorer.documents.files import bounded_lines
 from scorer.errors import Misconfigured, Problem
 
 JSON_TYPES: Mapping[type, str] = {list: "a list", dict: "an object"}
@@ -43,7 +44,7 @@ def read_lines(file: Path) -> Iterator[Line | Problem]:
 
 
 def _csv_lines(text: TextIO, name: str) -> Iterator[Line | Problem]:
-    rows = csv.reader(text, strict=True)
+    rows = csv.reader(bounded_lines(text, name), strict=True)
     columns = next(rows, [])
     if not columns or len(set(columns)) < len(columns):
         head = ", ".join(columns) or "nothing"
@@ -57,7 +58,7 @@ def _csv_lines(text: TextIO, name: str) -> Iterator[Line | Problem]:
 
 
 def _json_lines(text: TextIO, name: str) -> Iterator[Line | Problem]:
-    for number, line in enumerate(text, 1):
+    for number, line in enumerate(bounded_lines(text, name), 1):
         where = f"{name}: line {number}"
         if not line.strip():
             continue

@@ -19,6 +19,7 @@ from scorer.store.redis.write import write
 
 Meaning = TypeVar("Meaning", str, bytes)
 MAX_PROBLEMS = 20  # most problems that are reported for one file
+SHOWN = 80  # characters of a cell in a problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,8 @@ class _Reader:
             try:
                 return meaning(text)
             except ValueError as error:
-                problems.append(Problem(f"{line.where}, column '{column}'", repr(text), str(error)))
+                shown = repr(text) if len(text) <= SHOWN else f"{text[:SHOWN]!r}..."
+                problems.append(Problem(f"{line.where}, column '{column}'", shown, str(error)))
                 return otherwise
 
         key = self._entity.key.fill([cell(path, meaning, b"") for path, meaning in self._parts])

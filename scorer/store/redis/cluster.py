@@ -92,6 +92,10 @@ class Cluster:
         if self._owners:
             self._links.send_ahead(requests, lambda: self._send(requests))
 
+    def arrived(self) -> bool | None:
+        """See `Store.arrived`."""
+        return self._links.arrived()
+
     def ping(self) -> None:
         """See `Store.ping`; every master is pinged."""
         self._links.call(self._ping)

@@ -74,6 +74,21 @@ class Links:
         except Unavailable:  # it will be asked for again, and then raised
             self.close()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether replies to a request that was sent ahead are on their way."""
+        return self._sent is not None and bool(self._open)
+
+    def arrived(self) -> bool | None:
+        """Whether all replies to a request that was sent ahead are complete; see `Store.arrived`."""
+        if self._sent is None:
+            return True
+        try:
+            return all(link.advance(self._begin()) for link in self._open.values())
+        except Unavailable:  # it will be asked for again, and then raised
+            self.close()
+            return None
+
     def sent_ahead(self, what: object) -> object | None:
         """Return what `send_ahead` got, once; None if it was not called for this object just before, or is too old."""
         if self._sent is not None:

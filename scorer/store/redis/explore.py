@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from scorer.plan.feast import join_keys_in
 from scorer.store.redis.talk import ELSEWHERE, Refused, Talk, talks
 from scorer.store.redis.url import parse
 
@@ -14,6 +15,7 @@ MOST_FIELDS = 200  # a hash with more fields is passed over
 LONGEST_NUMBER = 64  # bytes: a longer value is no number, and is not fetched
 SEARCH_SECONDS, LOOK_SECONDS = 5.0, 10.0
 _SCANNED = 1_000  # keys that the server scans in one step
+_TOGETHER = 500  # strings that are read in one step
 _SILENT = ("NOPERM", *ELSEWHERE)  # of one key: it is passed over
 
 
@@ -37,14 +39,21 @@ class Search:
 
     keys:    some keys, as text.
     opaque:  how many keys are not UTF-8 or too long.
+    feast:   some keys that are in the form of Feast's; neither of the others.
     total:   how many keys there are.
     refused: why the server does not allow the search; empty if it does.
     """
 
     keys: tuple[str, ...]
     opaque: int = 0
+    feast: tuple[bytes, ...] = ()
     total: int = 0
     refused: str = ""
+
+    @property
+    def seen(self) -> int:
+        """How many keys were looked at."""
+        return len(self.keys) + self.opaque + len(self.feast)
 
 
 class Explorer:
@@ -64,7 +73,7 @@ class Explorer:
         Raises:
             Unavailable: a server does not answer.
         """
-        keys, opaque, total = list[str](), 0, 0
+        keys, opaque, feast, total = list[str](), 0, list[bytes](), 0
         try:
             for server in self._servers:
                 total += server.number(b"DBSIZE")
@@ -73,13 +82,15 @@ class Explorer:
         try:
             for key in self._scanned():
                 text = _text(key)
-                if text is None:
+                if join_keys_in(key) is not None:
+                    feast.append(key)
+                elif text is None:
                     opaque += 1
                 else:
                     keys.append(text)
         except Refused as error:
-            return Search((), 0, total, str(error))
-        return Search(tuple(keys), opaque, total)
+            return Search((), total=total, refused=str(error))
+        return Search(tuple(keys), opaque, tuple(feast), total)
 
     def look(self, keys: Sequence[str]) -> dict[str, Stored]:
         """Return what some keys hold, as far as the time allows; a key that may not be read is left out.
@@ -114,6 +125,47 @@ class Explorer:
             return sum(any(_exists(server, key) for server in self._servers) for key in keys)
         except Refused:
             return None
+
+    def strings(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the strings at some keys, as far as the time allows and the server tells; None for others.
+
+        Raises:
+            Unavailable: a server does not answer.
+        """
+        end, found = time.monotonic() + LOOK_SECONDS, list[bytes | None]()
+        together = _TOGETHER if len(self._servers) == 1 else 1
+        for first in range(0, len(keys), together):
+            some = keys[first : first + together]
+            found += self._texts(some[0], b"MGET", *some, count=len(some), end=end)
+        return found
+
+    def hashes(self, keys: Sequence[bytes], names: Sequence[bytes]) -> list[list[bytes | None]]:
+        """Return some fields of the hashes at some keys; None as for `strings`, which also has the errors."""
+        end = time.monotonic() + LOOK_SECONDS
+        return [self._texts(key, b"HMGET", key, *names, count=len(names), end=end) for key in keys]
+
+    def names(self, key: bytes) -> list[bytes]:
+        """Return the names of the fields of a hash; none if it is no hash, or has too many; errors as for `strings`."""
+        server = self._server(key)
+        try:
+            if server is None or server.number(b"HLEN", key) > MOST_FIELDS:
+                return []
+            return [name for name in server.texts(b"HKEYS", key) if name is not None]
+        except Refused:
+            return []
+
+    def _texts(self, home: bytes, *command: bytes, count: int, end: float) -> list[bytes | None]:
+        server = self._server(home)
+        if server is None or time.monotonic() > end:
+            return [None] * count
+        try:
+            return server.texts(*command, count=count)
+        except Refused:
+            return [None] * count
+
+    def _server(self, key: bytes) -> Talk | None:
+        """Return the server of a key; of several, None if none of them had it when it was searched."""
+        return self._servers[0] if len(self._servers) == 1 else self._home.get(key)
 
     def _scanned(self) -> Iterator[bytes]:
         for server in self._servers:

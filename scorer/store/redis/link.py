@@ -73,8 +73,8 @@ class Link:
     """
 
     __slots__ = (
-        *("_asked", "_connection", "_events", "_expected", "_inbox", "_proof", "_proves", "_socket", "_unsent"),
-        *("name", "user"),
+        *("_asked", "_complete", "_connection", "_events", "_expected", "_inbox", "_proof", "_proves", "_socket"),
+        *("_unsent", "name", "user"),
     )
 
     def __init__(self, connection: AbstractConnection, name: str, user: str = "default") -> None:
@@ -83,6 +83,7 @@ class Link:
         self._inbox, self._unsent, self._events = Inbox(), memoryview(b""), 0
         self._expected: Inbox | TreeInbox = self._inbox
         self._proof, self._proves, self._asked = b"", True, secrets.randbits(64)
+        self._complete = False  # whether the last request has its replies
         self.name, self.user = name, user
 
     def ask(self, request: Iterable[bytes], widths: NDArray[np.int64], most: int = 0, *, proof: bool = False) -> None:
@@ -98,7 +99,7 @@ class Link:
             Closed: bytes arrived without a request, which would be taken for the reply.
         """
         self._refuse_unasked()
-        self._proof = b""
+        self._proof, self._complete = b"", False
         if proof and self._proves:
             self._asked += 1
             self._proof = b"%032x" % self._asked
@@ -111,6 +112,12 @@ class Link:
         """Queue one command whose reply may have any shape."""
         self._refuse_unasked()
         self._unsent, self._expected, self._proof = memoryview(request), TreeInbox(), b""
+        self._complete = False
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of its socket."""
+        return self._socket.fileno()
 
     @property
     def cells(self) -> Cells:
@@ -129,15 +136,18 @@ class Link:
             Closed:      the connection broke.
             Unavailable: the bytes received are not a reply.
         """
+        if self._complete:
+            return True
         self._events = select.POLLIN
         try:
             self._send()
-            return self._receive(deadline)
+            self._complete = self._receive(deadline)
         except Malformed as error:
             said, advice = f"{self.name} does not answer as Redis does", "check host, port and TLS of features.url"
             raise Unavailable(f"{said}, with {error}; {advice}", f"{said}; {advice}") from None
         except OSError as error:
             raise Closed(f"the connection to {self.name} broke: {explained(error)}") from None
+        return self._complete
 
     def send(self) -> None:
         """Send what can be sent without blocking; `advance` sends the rest.

@@ -43,9 +43,14 @@ class Server:
             raise
         return [read(request, cells, now) for request, cells in parts]
 
-    def prefetch(self, requests: Sequence[Request]) -> None:
+    def prefetch(self, requests: Sequence[Request]) -> int | None:
         """See `Store.prefetch`."""
         self._links.send_ahead(requests, lambda: self._send(_Question.of(requests)))
+        return self._links.already(self._address).descriptor if self._links.waiting else None
+
+    def arrived(self) -> bool | None:
+        """See `Store.arrived`."""
+        return self._links.arrived()
 
     def ping(self) -> None:
         """See `Store.ping`."""

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scorer.batch import Lookup
+from scorer.documents.files import LONGEST_LINE
 from scorer.errors import Misconfigured, Unavailable
 from scorer.plan.keys import KeyTemplate
 from scorer.plan.plan import Entity, Plan
@@ -186,6 +187,25 @@ def test_a_misfit_is_reported(entity: Entity, cells: dict[str, str], expected: s
 )
 def test_a_missing_file_is_reported(name: str, text: str, expected: str, tmp_path: Path) -> None:
     assert expected in "\n".join(refused(PLANE, tmp_path / name, text))
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_line_without_an_end_is_not_read_to_its_end(ending: str, tmp_path: Path) -> None:
+    file = tmp_path / f"f.{ending}"
+    with file.open("wb") as out:
+        out.truncate(LONGEST_LINE + 2)
+    with pytest.raises(Misconfigured, match=rf"f\.{ending}: line 1: has more than 16,777,216 characters"):
+        load_file(PLANE, FIELDS, file, "redis://127.0.0.1:1", lambda _: None)
+
+
+def test_values_that_no_event_can_have_are_reported_in_short(tmp_path: Path) -> None:
+    (half,) = refused(PLANE, tmp_path / "f.jsonl", '{"tailnum": "\\ud800", "seats": 1, "engines": 1}')
+    assert half == "f.jsonl: line 1, column 'tailnum': '\\ud800'; expected text that UTF-8 can hold"
+    (long,) = refused(PLANE, tmp_path / "f.csv", "tailnum,seats,engines\nN1," + "x" * 100_000 + ",1\n")
+    assert long.endswith("xxx'...; expected a number, or nothing")
+    assert len(long) < 200
+    (early,) = refused(CARD, tmp_path / "f.csv", "card.number,spend,updated_at\n1,1,0001-01-01T00:00:00+23:59\n")
+    assert early.endswith("expected Unix seconds, or a time in ISO 8601")
 
 
 def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from scorer.sandbox import Redis
 from scorer.store.protocol import Request, Store
 from scorer.store.redis.connect import connect
 from scorer.store.redis.explore import Stored, exploring
-from scorer.store.redis.layouts.feast import _field_of
+from scorer.store.redis.layouts.feast import field_of
 from scorer.store.redis.sample import sample_problems
 from tests.plan.test_feast import feast_key
 from tests.store.redis.feast_bytes import timestamp, value
@@ -123,7 +123,7 @@ def test_feast_hashes_are_read_from_all_nodes(cluster: ThreeMasters) -> None:
     keys = [feast_key("flights", {"tailnum": ("string", f"{{N{number}}}")}) for number in range(60)]
     assert {cluster.owner(key) for key in keys} == {0, 1, 2}
     for number, key in enumerate(keys):
-        written = {_field_of("stats:seats"): value("int64", number), "_ts:stats": timestamp(1_000 - number)}
+        written = {field_of("stats:seats"): value("int64", number), "_ts:stats": timestamp(1_000 - number)}
         cluster.clients[cluster.owner(key)].hset(key, mapping=written)
     store = connect(cluster.url, PLENTY_MS)
     (reply,) = store.fetch([Request(entity, keys[::-1])], 1_010.0)

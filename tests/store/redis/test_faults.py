@@ -1,8 +1,10 @@
 """Look-ups when servers and networks fail: they end in time, say why, and never mix up replies."""
 
+import select
 import socket
 import ssl
 import struct
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +81,52 @@ def test_the_call_waits_for_a_long_reply_while_it_arrives() -> None:
     with Fake(arrives(whole, pieces=len(whole), pause_s=0.03)) as server:
         assert len(whole) * 30 > 4 * SHORT_MS
         assert fetched(connect(f"redis://127.0.0.1:{server.port}", SHORT_MS)) == 7
+
+
+def test_the_rest_of_a_reply_is_not_waited_for_until_it_is_fetched() -> None:
+    """A server may stall in the middle of a reply: a socket that is readable does not have all of it."""
+    more, reply = threading.Event(), seats(7)
+
+    def script(connection: socket.socket) -> None:
+        connection.sendall(reply + proof(connection.recv(1 << 20)))
+        request = connection.recv(1 << 20)
+        connection.sendall(reply[:5])
+        more.wait(60)
+        connection.sendall(reply[5:] + proof(request))
+        connection.recv(1)
+
+    with Fake(script) as server:
+        store, asked = connect(server.url, PLENTY_MS), ONE
+        assert fetched(store) == 7
+        descriptor = store.prefetch(asked)
+        assert descriptor is not None
+        assert select.select([descriptor], [], [], 60)[0]
+        assert not store.arrived()
+        more.set()
+        while not store.arrived():
+            assert select.select([descriptor], [], [], 60)[0]
+        assert store.arrived()
+        assert store.fetch(asked, 0.0)[0].values[0, 0] == 7
+        assert len(server.connections) == 1
+
+
+def test_what_breaks_before_it_is_fetched_is_asked_for_again() -> None:
+    def breaks(connection: socket.socket) -> None:
+        connection.sendall(seats(1) + proof(connection.recv(1 << 20)))
+        connection.recv(1 << 20)
+        connection.sendall(seats(1)[:5])
+        connection.close()
+
+    with Fake(breaks, answers(seats(2))) as server:
+        store, asked = connect(server.url, PLENTY_MS), ONE
+        assert fetched(store) == 1
+        descriptor = store.prefetch(asked)
+        assert descriptor is not None
+        readable = select.poll()  # which takes a socket that was closed
+        readable.register(descriptor)
+        while not store.arrived():  # it is not, until the connection is known to be broken; then nothing is sent
+            assert readable.poll(60_000)
+        assert store.fetch(asked, 0.0)[0].values[0, 0] == 2
 
 
 def test_a_frozen_server_times_out_and_is_used_again_once_it_recovers(own_redis: Redis) -> None:

@@ -19,7 +19,7 @@ from scorer.plan.plan import Entity
 from scorer.store import MemoryStore, Request, connect
 from scorer.store.protocol import Reply
 from scorer.store.redis.layouts import commands_of, read
-from scorer.store.redis.layouts.feast import _field_of
+from scorer.store.redis.layouts.feast import field_of
 from scorer.store.redis.layouts.feast_values import NULL, NUMBER, OTHER, TEXT, parse_values, why_no_number
 from scorer.store.redis.resp import VALUE, Cells, Inbox
 from scorer.store.redis.sample import sample_problems
@@ -62,16 +62,16 @@ def parsed(*values: bytes) -> tuple[list[float], list[int]]:
 
 
 def test_hash_fields_equal_those_written_by_feast() -> None:
-    assert _field_of("plane_stats:seats") == bytes.fromhex("d23902fa")
+    assert field_of("plane_stats:seats") == bytes.fromhex("d23902fa")
     # MurmurHash3's own test vectors.
-    assert [_field_of(text)[::-1].hex() for text in ("", "a", "abc", "Hello, world!")] == [
+    assert [field_of(text)[::-1].hex() for text in ("", "a", "abc", "Hello, world!")] == [
         "00000000", "3c2569b2", "b3dd93fa", "c0363e43",
     ]  # fmt: skip
 
 
 def test_a_request_is_one_command_per_key() -> None:
     keys = [plane("N1"), plane("")]
-    fields = [_field_of(feature) for feature in PLAIN.fields]
+    fields = [field_of(feature) for feature in PLAIN.fields]
     times = ["_ts:plane_stats", "_ts:history"]
     for singly in (False, True):
         expected = b"".join(as_redis_py_writes("HMGET", key, *fields) for key in keys)
@@ -251,7 +251,7 @@ def client(redis_url: str) -> redis.Redis:
 
 
 def put(client: redis.Redis, key: bytes, features: dict[str, bytes], **times: bytes) -> None:
-    client.hset(key, mapping={_field_of(name): encoded for name, encoded in features.items()})
+    client.hset(key, mapping={field_of(name): encoded for name, encoded in features.items()})
     for view, time in times.items():
         client.hset(key, f"_ts:{view}", time)
 

@@ -1,5 +1,6 @@
 """A look-up that is sent ahead: its replies are those of the next fetch of the same requests, and of no other."""
 
+import select
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -98,6 +99,18 @@ def test_the_replies_are_those_of_the_time_when_it_was_sent(servers: Servers, st
     assert found(store, asked) == numbers()
     assert servers.asked() == before + len(KEYS), "each key was asked for once"
     assert found(store, asked) == numbers(1_000), "replies are used once"
+
+
+def test_it_is_told_where_the_replies_arrive(servers: Servers, store: Store) -> None:
+    """The socket is readable once they are there; those of a cluster arrive on several."""
+    asked = requests(KEYS)
+    socket = store.prefetch(asked)
+    assert (socket is not None) == (len(servers.nodes) == 1)
+    if socket is not None:
+        assert select.select([socket], [], [], 60)[0] == [socket]
+    assert found(store, asked) == numbers()
+    store.close()
+    assert store.prefetch(requests(KEYS)) is None, "without a connection nothing is sent"
 
 
 def test_other_requests_never_get_the_replies(servers: Servers, store: Store) -> None:

@@ -72,6 +72,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicated]:
         yield Replicated(tmp_path_factory.mktemp("replicated"), stack)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("read_from", ["replica", "master"])
 def test_only_the_chosen_nodes_of_a_cluster_are_read(cluster: Replicated, read_from: str) -> None:
     store = connect(cluster.masters.url, PLENTY_MS, read_from)

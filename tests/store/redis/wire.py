@@ -34,6 +34,9 @@ class Wire:
     def prefetch(self, requests: Sequence[Request]) -> None:
         """Nothing to do."""
 
+    def arrived(self) -> bool:
+        return True
+
     def ping(self) -> None:
         if self.down:
             raise Unavailable("nobody at home")

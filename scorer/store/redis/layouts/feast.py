@@ -65,7 +65,7 @@ class FeastLayout:
     def findings(self, server: Server, key: bytes, shown_key: str, entity: Entity) -> Iterator[Finding]:
         """Check that each view and feature is there, and that each feature is a number."""
         for view, features in _by_view(entity.fields).items():
-            fields = [f"{TIME}{view}".encode(), *map(_field_of, features)]
+            fields = [f"{TIME}{view}".encode(), *map(field_of, features)]
             time, *values = server.texts(b"HMGET", key, *fields, count=len(fields))
             there = [view] if time is not None else _views(server, key)
             fault = f"'{shown_key}' has no feature view '{view}'{did_you_mean(view, there)}"
@@ -104,7 +104,7 @@ def _asked(entity: Entity) -> _Asked:
 def _asked_for(features: tuple[str, ...], dated: bool) -> _Asked:  # noqa: FBT001  the key of a cache
     by_view = _by_view(features)
     times = tuple(Dated(f"{TIME}{view}", of_view) for view, of_view in by_view.items() if dated)
-    fields = [*map(_field_of, features), *(each.name.encode() for each in times)]
+    fields = [*map(field_of, features), *(each.name.encode() for each in times)]
     views = {feature: number for number, of_view in enumerate(by_view.values()) for feature in of_view}
     return _Asked(*hmget(fields), len(fields), np.array([views[feature] for feature in features]), times)
 
@@ -124,7 +124,7 @@ def _views(server: Server, key: bytes) -> list[str]:
 
 
 @functools.cache
-def _field_of(feature: str) -> bytes:
+def field_of(feature: str) -> bytes:
     """Return the name of the hash field of `view:feature`: MurmurHash3 of 32 bits with seed 0, little-endian."""
     text, hashed = feature.encode(), 0
     for start in range(0, len(text), BLOCK):

@@ -66,6 +66,13 @@ def why_no_number(value: bytes) -> str:
     return f"{value[:20]!r}" if found == OTHER else ""
 
 
+def text_of(value: bytes) -> str:
+    """Return a value as text: a number as Python writes it, nothing for a null, and a mark for what is no number."""
+    marks = np.array([[VALUE], [0], [len(value)]])
+    parsed = parse_values(Cells(np.frombuffer(bytearray(value), np.uint8), marks), 1, 1)
+    return {NUMBER: str(float(parsed.numbers[0])), NULL: ""}.get(parsed.found[0], "?")
+
+
 @kernel
 def varint(data: NDArray[np.uint8], at: int, end: int) -> tuple[np.uint64, int]:
     """Return a number of 64 bits and where it ends; MALFORMED if it ends too late or not at all."""

@@ -53,7 +53,9 @@ class PackedLayout:
         shape = cells.marks.shape[1], len(entity.fields)
         words, absent, lookup = np.empty(shape, np.uint32), np.empty(shape, np.bool_), np.empty(shape[0], np.uint8)
         unpack(cells.data, Marks(*cells.marks), words, absent, lookup)
-        return Reply(words.view(np.float32).astype(np.float64), absent, lookup)
+        with np.errstate(invalid="ignore"):  # a stored NaN may be a signaling one, and absent words are anything
+            values = words.view(np.float32).astype(np.float64)
+        return Reply(values, absent, lookup)
 
     def writes(self, entity: Entity, stored: Stored) -> list[bytes]:
         """Return a SET, with NaN for a field without a value."""
