@@ -162,7 +162,7 @@ def _doubles(array: pa.Array) -> Numbers:
 
 def _singles(array: pa.Array) -> Numbers:
     values = _numpy(array).astype(np.float64)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # where it is null there may be anything
         singles = values.astype(np.float32).astype(np.float64)
     return Numbers(singles, np.isinf(singles) & ~np.isinf(values))
 

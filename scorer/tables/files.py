@@ -1,7 +1,7 @@
 """Files of tables: Parquet and CSV, read and written batch by batch."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -11,19 +11,11 @@ from pyarrow import csv, parquet
 
 from scorer.batch import Kind
 from scorer.errors import Misconfigured, Problem
+from scorer.tables.csv_lines import BLOCK_BYTES, Bad, CsvLines
 
 ROWS = 8_192  # in a batch: few enough to stay in the processor's cache
 ROW_GROUP = 1 << 17  # rows that are written to Parquet together
 _REPEATED = ["model", "version", "arm", "source_topic", "reason"]  # columns of predictions with few different values
-# How columns of CSV are read. Of the others, dates and times, Arrow finds out whether they are numbers or text.
-_IN_CSV = {
-    Kind.INTEGER: pa.int64(),
-    Kind.FLOAT: pa.float64(),
-    Kind.BOOLEAN: pa.bool_(),
-    Kind.TEXT: pa.string(),
-    Kind.ENUM: pa.string(),
-    Kind.DECIMAL: pa.string(),
-}
 
 
 class TableFile:
@@ -32,19 +24,38 @@ class TableFile:
     Args:
         path: its name ends in .parquet or .csv.
         needed: the kind of each field that is read, by its dotted path.
+        bad: takes the error of a line of CSV with more or fewer cells than names, which is then skipped; by default the
+            file cannot be read.
+        groups: the row groups of Parquet that are read; None for all.
 
     Attributes:
-        schema: its columns, of which batches have those that are read.
+        schema: its columns, of which batches have those that are read. In a batch of CSV, a column with a cell that is
+            not of its type has text.
 
     Raises:
         Misconfigured: it cannot be read.
     """
 
-    def __init__(self, path: Path, needed: Mapping[str, Kind]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        needed: Mapping[str, Kind],
+        bad: Bad | None = None,
+        groups: Sequence[int] | None = None,
+    ) -> None:
         self._path = path
-        with _reading(path):
-            opened = _open_parquet if path.suffix == ".parquet" else _open_csv
-            self.schema, self._batches = opened(path, needed)
+        with reading(path):
+            if path.suffix == ".parquet":
+                self.schema, self._batches, self._share = _open_parquet(path, needed, groups)
+            else:
+                lines = CsvLines(path, needed, bad)
+                self.schema, self._batches, self._share = lines.schema, lines.batches(), lambda _: lines.share
+        self._read = 0
+
+    @property
+    def share(self) -> float:
+        """How much of it was read, from 0 to 1."""
+        return self._share(self._read)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield its rows in order, once.
@@ -53,10 +64,11 @@ class TableFile:
             Misconfigured: it cannot be read to its end.
         """
         while True:
-            with _reading(self._path):
+            with reading(self._path):
                 batch = next(self._batches, None)
             if batch is None:
                 return
+            self._read += batch.num_rows
             yield from (batch.slice(start, ROWS) for start in range(0, batch.num_rows, ROWS))
 
 
@@ -117,33 +129,45 @@ class _Lines:
         self._writer.close()
 
 
-def _open_parquet(path: Path, needed: Mapping[str, Kind]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+# The columns of a file, its batches, and how much of it was read with so many rows.
+_Opened = tuple[pa.Schema, Iterator[pa.RecordBatch], Callable[[int], float]]
+
+
+def rows_of_groups(path: Path) -> list[int]:
+    """Return how many rows each row group of a Parquet file has.
+
+    Raises:
+        Misconfigured: it cannot be read.
+    """
+    with reading(path):
+        found = parquet.read_metadata(path)
+        return [found.row_group(at).num_rows for at in range(found.num_row_groups)]
+
+
+def _open_parquet(path: Path, needed: Mapping[str, Kind], groups: Sequence[int] | None) -> _Opened:
     file = parquet.ParquetFile(path, pre_buffer=True)
     wanted = {each.partition(".")[0] for each in needed}
     names = [name for name in file.schema_arrow.names if name in wanted]
-    return file.schema_arrow, file.iter_batches(ROWS, columns=names, use_threads=False)
-
-
-def _open_csv(path: Path, needed: Mapping[str, Kind]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    known = {path: _IN_CSV[kind] for path, kind in needed.items() if kind in _IN_CSV}
-    file = csv.open_csv(
-        path,
-        csv.ReadOptions(use_threads=False),
-        csv.ParseOptions(newlines_in_values=True),
-        csv.ConvertOptions(
-            column_types=known, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
-        ),
-    )
-    return file.schema, iter(file)
+    chosen = list(range(file.metadata.num_row_groups) if groups is None else groups)
+    rows = sum(file.metadata.row_group(at).num_rows for at in chosen)
+    batches = file.iter_batches(ROWS, row_groups=chosen, columns=names, use_threads=False)
+    return file.schema_arrow, batches, lambda read: read / rows if rows else 1.0
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
+    """Turn errors of Arrow into one that names the file.
+
+    Raises:
+        Misconfigured: the file cannot be read.
+    """
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last of a name in the footer of Parquet
         what = " ".join(str(getattr(error, "strerror", None) or error).split())
-        kind = "Parquet" if path.suffix == ".parquet" else "CSV with a line of names"
+        if "straddling object" in what:  # Arrow's word for what does not fit into a block
+            what = f"a line has more than {BLOCK_BYTES:,} bytes, perhaps since a quote is never closed"
+        kind = "Parquet" if path.suffix == ".parquet" else "CSV with a line of names, separated by commas"
         raise Misconfigured([Problem(str(path), f"cannot be read: {what}", f"expected {kind}")]) from None
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer.batch import NO_COLUMN, NO_SLOT, NO_TIME, Explanations, Outcome, Predictions
+from scorer.batch import NO_COLUMN, NO_SLOT, NO_TIME, Outcome, Predictions
 
 _MOMENT, _NUMBER = pa.timestamp("ms", "UTC"), pa.float64()
 _CONTRIBUTION = pa.struct({"column": pa.string(), "value": _NUMBER, "contribution": _NUMBER})
@@ -37,17 +37,16 @@ def predictions_schema(outputs: int) -> pa.Schema:
     })  # fmt: skip
 
 
-def as_batch(outcome: Outcome, schema: pa.Schema) -> pa.RecordBatch:
+def as_batch(outcome: Outcome, schema: pa.Schema, *, rejected: bool = True) -> pa.RecordBatch:
     """Return a row for each event of a batch; the score of one that was rejected is null, and it has a reason.
 
     Args:
         outcome: of the batch.
         schema: see `predictions_schema`.
+        rejected: also return the rows that were rejected.
     """
     each = outcome.predictions
     rows = len(each.event_time)
-    bad = np.zeros(rows, np.bool_)
-    bad[[rejected.row for rejected in outcome.rejected]] = True
     why = {rejected.row: rejected for rejected in outcome.rejected}
     reasons = [None] * rows if not why else [why[row].reason.value if row in why else None for row in range(rows)]
     details = [None] * rows if not why else [why[row].detail if row in why else None for row in range(rows)]
@@ -56,7 +55,7 @@ def as_batch(outcome: Outcome, schema: pa.Schema) -> pa.RecordBatch:
     topics = pa.array([*each.origin.topics, None], pa.string())
     arrays = {
         "event_id": _texts(each.data, each.id_starts, each.id_ends),
-        "score": _scores(each.scores, bad),
+        "score": score_array(outcome),
         "model": pa.repeat(pa.scalar(each.model, pa.string()), rows),
         "version": versions.take(arm),
         "arm": arms.take(arm),
@@ -67,11 +66,12 @@ def as_batch(outcome: Outcome, schema: pa.Schema) -> pa.RecordBatch:
         "source_offset": pa.array(each.origin.offset, mask=~in_a_topic),
         "event_time": pa.array(each.event_time, mask=each.event_time == NO_TIME).cast(_MOMENT),
         "scored_at": pa.repeat(pa.scalar(each.scored_at, _MOMENT), rows),
-        "explanation": _explanations(each.explanations, rows),
+        "explanation": explanation_array(outcome),
         "reason": pa.array(reasons, pa.string()) if why else pa.nulls(rows, pa.string()),
         "detail": pa.array(details, pa.string()) if why else pa.nulls(rows, pa.string()),
     }
-    return pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
+    batch = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
+    return batch if rejected or not why else batch.filter(batch["reason"].is_null())
 
 
 def as_table(outcomes: Iterable[Outcome], outputs: int) -> pa.Table:
@@ -96,12 +96,22 @@ def _texts(data: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.
     return pa.Array.from_buffers(pa.large_string(), len(starts), buffers).cast(pa.string())
 
 
-def _scores(scores: NDArray[np.float32], bad: NDArray[np.bool_]) -> pa.Array:
+def score_array(outcome: Outcome) -> pa.Array:
+    """Return the score of each row of a batch, a number or a list of them; null where it was rejected."""
+    scores = outcome.predictions.scores
+    bad = np.zeros(len(scores), np.bool_)
+    bad[[rejected.row for rejected in outcome.rejected]] = True
     wide = scores.astype(np.float64)  # exact
     if wide.ndim == 1:
         return pa.array(wide, mask=bad)
     offsets = np.arange(0, wide.size + 1, wide.shape[1], dtype=np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(wide.reshape(-1)), mask=pa.array(bad))
+
+
+def error_array(outcome: Outcome) -> pa.Array:
+    """Return why each row of a batch cannot be scored, as in a dead letter; null where it was scored."""
+    why = {each.row: f"{each.reason}: {each.detail}" for each in outcome.rejected}
+    return pa.array([why.get(row) for row in range(len(outcome.predictions.event_time))], pa.string())
 
 
 def _missing(each: Predictions) -> pa.Array:
@@ -113,10 +123,11 @@ def _missing(each: Predictions) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), names)
 
 
-def _explanations(explanations: Explanations | None, rows: int) -> pa.Array:
+def explanation_array(outcome: Outcome) -> pa.Array:
     """Return the contributions of the rows that are explained; null in the others."""
+    explanations = outcome.predictions.explanations
     if explanations is None:
-        return pa.nulls(rows, pa.list_(_CONTRIBUTION))
+        return pa.nulls(len(outcome.predictions.event_time), pa.list_(_CONTRIBUTION))
     there = explanations.columns != NO_COLUMN
     counts = np.append(there.sum(axis=1), 0)[np.where(explanations.slots == NO_SLOT, -1, explanations.slots)]
     lines = explanations.slots[explanations.slots != NO_SLOT]

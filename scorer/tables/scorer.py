@@ -43,13 +43,12 @@ class TableScorer:
         """
         return self._scorer.score(self._events.events(batch, first), time())
 
-    def outcomes(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Outcome]:
-        """Score batches in turn.
+    def outcomes(self, batches: Iterable[pa.RecordBatch], first: int = 0) -> Iterator[Outcome]:
+        """Score batches in turn, of which the first begins with row `first`.
 
         Raises:
             Unavailable: the store is unavailable and the policy is to wait.
         """
-        first = 0
         for batch in batches:
             yield self.score(batch, first)
             first += batch.num_rows

@@ -241,7 +241,11 @@ def test_a_column_with_a_slip_in_its_name_is_not_taken_for_absent() -> None:
 
 
 def test_two_columns_of_one_name_are_refused() -> None:
-    known = schema({"amount": "double"})
-    found = pa.schema([("amount", pa.float64()), ("amount", pa.int8())])
-    with pytest.raises(Misconfigured, match="column 'amount': occurs more than once; keep one"):
-        TableEvents(Wanted(known, ["amount"], [], None, None), found, "table")
+    """The error names the table, which may be one of many, and what else is wrong with it."""
+    known = schema({"amount": "double", "count": "int"})
+    found = pa.schema([("amount", pa.float64()), ("amount", pa.int8()), ("count", pa.bool_())])
+    with pytest.raises(Misconfigured) as refused:
+        TableEvents(Wanted(known, ["amount", "count"], [], None, None), found, "table")
+    told = [str(problem) for problem in refused.value.problems]
+    assert told[0] == "table: column 'amount' occurs more than once; keep one"
+    assert told[1].startswith("table: column 'count' is bool")

@@ -108,15 +108,41 @@ def test_csv_out_has_what_json_has(score: Score, source: Path, expected: list[di
         assert found["detail"] == wanted.get("detail", "")
 
 
-def test_csv_in_gives_what_avro_gives(score: Score, tmp_path: Path) -> None:
-    events = [{**event, "details": None} for event in EVENTS]  # a CSV has no columns in columns
-    source = tmp_path / "events.csv"
-    with source.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file)
+def write_csv(file: Path, events: Sequence[Mapping[str, Any]]) -> None:
+    with file.open("w", encoding="utf-8", newline="", errors="surrogateescape") as opened:
+        out = csv.writer(opened)
         names = [name for name in ARROW.names if name not in {"photo", "tags", "details"}]
         out.writerow(names)
         out.writerows(["" if event[name] is None else event[name] for name in names] for event in events)
+
+
+def test_csv_in_gives_what_avro_gives(score: Score, tmp_path: Path) -> None:
+    events = [{**event, "details": None} for event in EVENTS]  # a CSV has no columns in columns
+    source = tmp_path / "events.csv"
+    write_csv(source, events)
     assert lines_of(score(source, "found.jsonl")) == by_avro(score, tmp_path, events)
+
+
+CELLS = {
+    "amount": "12a", "discount": "-", "small": "tiny", "pieces": "3.5", "serial": "1e30", "express": "yes",
+    "country": "\udcff", "size": "XXL", "price": "cheap", "day": "2020-13-45", "clock": "25:00", "seen": "never",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("config", [0], indirect=True)
+def test_a_cell_that_does_not_fit_its_column_costs_its_row(score: Score, tmp_path: Path) -> None:
+    good = [{**event, "details": None} for event in EVENTS]
+    bad = [row(id=f"bad {name}", details=None) | {name: cell} for name, cell in CELLS.items()]
+    source = tmp_path / "events.csv"
+    write_csv(source, [*good, *bad, *good])
+    found = lines_of(score(source, "found.jsonl"))
+    expected = by_avro(score, tmp_path, good)
+    assert found[: len(good)] == expected
+    assert found[len(good) + len(bad) :] == expected
+    for (name, cell), rejected in zip(CELLS.items(), found[len(good) :], strict=False):
+        assert (rejected["event_id"], rejected["score"]) == (f"bad {name}", None)
+        assert (rejected["reason"], rejected["detail"].split(": ")[0]) == ("bad-value", name)
+        assert name == "country" or cell in rejected["detail"]
 
 
 @pytest.mark.parametrize("name", ["events.parquet", "events.csv"])
@@ -146,3 +172,13 @@ def test_a_slip_in_the_name_of_an_optional_column_is_told(
     parquet.write_table(table.drop_columns("discount"), source)
     assert main(["score", "-c", str(config), "--input", str(source)]) == 0
     assert "no column for discount: their default, or null, in every row" in capsys.readouterr().err
+
+
+def test_avro_out_has_what_json_has(score: Score, source: Path, expected: list[dict[str, Any]]) -> None:
+    with score(source, "found.avro").open("rb") as file:
+        rows = list(fastavro.reader(file))
+    assert len(rows) == len(EVENTS)
+    for found, wanted in zip(rows, expected, strict=True):
+        assert isinstance(found, dict)
+        at = wanted["event_time"] and datetime.fromisoformat(wanted["event_time"])
+        assert timeless(found) == {"reason": None, "detail": None} | wanted | {"event_time": at}
