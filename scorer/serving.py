@@ -8,6 +8,7 @@ import structlog
 
 from scorer.avro import MOST_DIGITS, Decoder, Framing, Schema, Wanted, unframed
 from scorer.batch import Kind
+from scorer.drift import NUMBER, Baseline, baseline_problems, read_baseline
 from scorer.errors import Misconfigured, Problem
 from scorer.formats import Formats, open_formats
 from scorer.model import Booster, Bundle, Given, chosen_version, load_booster, repository_at
@@ -32,6 +33,7 @@ class Serving:
     bundle: Bundle
     plan: Plan
     booster: Booster
+    baseline: Baseline | None = None
 
     @property
     def schema(self) -> Schema:
@@ -85,6 +87,11 @@ class Serving:
     def columns(self) -> tuple[str, ...]:
         """The names of the model's columns, in order."""
         return tuple(column.name for column in self.plan.columns)
+
+    @property
+    def codes(self) -> dict[str, int]:
+        """The model's columns, in order, each with the number of its categories, or NUMBER."""
+        return codes_of(self.plan)
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -227,6 +234,7 @@ def prepare(settings: Settings, bundle: Bundle | None = None, schema: Schema | N
         problems += draft.schema_problems(schema.fields, schema.why_not)
     if schema:
         problems += _event_problems(settings, schema)
+    baseline = _collect(problems, lambda: _baseline(found, plan or None, booster or None)) if found else None
     if features := settings.features:  # this parses the address and sends nothing
         _collect(problems, lambda: connect(features.url, features.timeout_ms).close())
     elif draft and draft.keys and settings.stream is not None:
@@ -235,12 +243,33 @@ def prepare(settings: Settings, bundle: Bundle | None = None, schema: Schema | N
         )
     if problems or not (formats and schema and found and plan and booster):
         raise Misconfigured([*problems, *(_related(schema.concerns, problems) if schema else ())])
-    serving = Serving(settings, formats, found, plan, booster)
+    serving = Serving(settings, formats, found, plan, booster, baseline)
     for concern in serving.concerns:
         log.warning("model warning", detail=concern)
     for doubt in schema.concerns:
         log.warning("schema warning", where=doubt.where, what=doubt.what, advice=doubt.expected)
     return serving
+
+
+def _baseline(bundle: Bundle, plan: Plan | None, booster: Booster | None) -> Baseline | None:
+    """Return the baseline of a bundle, if it has one.
+
+    Raises:
+        Misconfigured: it is of another plan or model, as far as these are known.
+    """
+    if bundle.baseline_file is None:
+        return None
+    baseline = read_baseline(bundle.baseline_file)
+    if plan and booster:
+        where = str(bundle.baseline_file)
+        if problems := baseline_problems(baseline, codes_of(plan), booster.classes, where):
+            raise Misconfigured(problems)
+    return baseline
+
+
+def codes_of(plan: Plan) -> dict[str, int]:
+    """Return the columns of a plan, in order, each with the number of its categories, or NUMBER."""
+    return {column.name: len(column.categories) or NUMBER for column in plan.columns}
 
 
 def _given(plan: Plan) -> list[Given]:

@@ -2,72 +2,80 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import NamedTuple
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from scorer.avro import prediction_json, score_json
-from scorer.batch import Events, Outcome, Records, Rejected
+from scorer.batch import Events, Outcome, Records
 from scorer.ensemble import Candidate
 from scorer.errors import Unavailable
 from scorer.lineup import Lineup
 from scorer.monitor import Component, Metrics, Watch
 from scorer.pipeline import Core
-from scorer.redaction import redact
 from scorer.rest.desk import Job, Jobs
-from scorer.rest.exchange import Asked, Scored
+from scorer.rest.exchange import Scored
 from scorer.rest.inline import with_given, without_given
 from scorer.rest.messages import Refused, Response
-from scorer.rest.rows import Fault, RowReader, Rows
+from scorer.rest.orders import Group, Kind, Order, Ready, divided, failure, records_of
+from scorer.rest.publishing import Beside
+from scorer.rest.rows import RowReader, Rows
 from scorer.rollout import State
 from scorer.scoring import BaseScorer
 from scorer.serving import ARM, Serving
 
-RETRY = (("Retry-After", "1"),)
 
-log = structlog.get_logger()
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Requests that are being scored.
 
+    core:      what scores them.
+    responses: those that there are already, by the number of the request.
+    groups:    the others.
+    socket:    the descriptor on which their features arrive; None if nothing was sent.
+    blocks:    whether features are looked up.
+    sent:      when they were asked for, by `perf_counter`.
+    """
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """The rows of a request that are ready to be scored."""
+    core: Core
+    responses: dict[int, Response] = field(default_factory=dict)
+    groups: list[Group] = field(default_factory=list)
+    socket: int | None = None
+    blocks: bool = False
+    sent: float = 0.0
 
-    at: int  # the number of the request in its batch
-    asked: Asked
-    rows: Rows
-
-
-class Kind(NamedTuple):
-    """What orders have in common that are scored together."""
-
-    version: str | None
-    values: bool
-    complete: bool  # nothing is looked up, so that it is scored whatever the store does
+    def complete(self) -> bool | None:
+        """Whether the features have arrived; see `Begun.complete`."""
+        return self.core.lookups is None or self.core.lookups.arrived()
 
 
 class Answers:
-    """Answers batches of requests, on one thread.
+    """Answers batches of requests, one at a time.
 
     Args:
         core: returns what scores the next batch; see `Follower.core`.
         most_rows: in a request.
         metrics: count rows and look-ups.
         watch: times the stages, and is told of the store.
+        beside: is told of scored events.
     """
 
-    def __init__(self, core: Callable[[], Core], most_rows: int, metrics: Metrics, watch: Watch) -> None:
+    def __init__(
+        self, core: Callable[[], Core], most_rows: int, metrics: Metrics, watch: Watch, beside: Beside
+    ) -> None:
         self._core, self._most_rows, self._metrics, self._watch = core, most_rows, metrics, watch
+        self._beside = beside
         self.lineup: Lineup  # what is served: set by `serve` before anything is asked
         self._reader: RowReader
+        self._entities: frozenset[str]
         self._pinned: dict[str, tuple[Core, BaseScorer]] = {}
 
     def serve(self, lineup: Lineup) -> None:
         """Take up what is served from now on; called by the follower."""
         self._reader, self._pinned, self.lineup = RowReader(lineup), {}, lineup
+        self._entities = frozenset(entity.name for entity in lineup.entities)
 
     def idle(self) -> None:
         """Take up changes of the roll-out, and look after the store, while nothing is asked."""
@@ -77,26 +85,51 @@ class Answers:
             self._watch.status(Component.FEATURES, reason)
         self._watch.iteration_ended(None)
 
-    def score(self, jobs: Jobs) -> list[Response]:
-        """Return the response of each request; it raises nothing."""
+    def begin(self, jobs: Jobs) -> Batch:
+        """Read and decode the rows of requests, and send their look-up if that needs no waiting; it raises nothing."""
+        self._watch.begin_iteration()
         self._watch.heartbeat()
-        core, responses, orders = self._core(), dict[int, Response](), dict[Kind, list[Order]]()
+        batch, orders = Batch(self._core()), dict[Kind, list[Order]]()
         for at, job in enumerate(jobs):
             try:
                 order = self._read(at, job)
                 kind = Kind(order.asked.version, order.rows.values is not None, self._complete(order.rows))
                 orders.setdefault(kind, []).append(order)
             except Exception as error:  # noqa: BLE001  no request may end the thread
-                responses[at] = _failure(error)
+                batch.responses[at] = failure(error)
         for kind, alike in orders.items():
             try:
-                scored = self._values(kind, alike) if kind.values else self._events(kind, alike, core)
+                ready = None if kind.values else self._ready(kind, alike, batch.core)
+                batch.groups.append(Group(kind, alike, ready))
             except Exception as error:  # noqa: BLE001  the same
                 self._note(error)
-                responses |= dict.fromkeys([order.at for order in alike], _failure(error))
+                batch.responses |= Group(kind, alike, None).failed(error)
+        self._send(batch)
+        self._watch.pause()
+        return batch
+
+    def finish(self, begun: Batch) -> list[Response]:
+        """Return the response of each request; it raises nothing."""
+        self._watch.resume()
+        if begun.sent:
+            self._watch.stage("look_up").waited(time.perf_counter() - begun.sent)
+        for group in begun.groups:
+            try:
+                scored = self._events(group, group.ready, begun.core) if group.ready else self._values(group)
+            except Exception as error:  # noqa: BLE001  no request may end the thread
+                self._note(error)
+                begun.responses |= group.failed(error)
             else:
-                responses |= {order.at: _written(order, each) for order, each in zip(alike, scored, strict=True)}
-        return [responses[at] for at in range(len(jobs))]
+                begun.responses |= group.written(scored)
+        return [begun.responses[at] for at in range(len(begun.responses))]
+
+    def _send(self, batch: Batch) -> None:
+        """Send the look-up ahead: a store receives one at a time."""
+        asking = [group.ready for group in batch.groups if group.ready is not None and group.asks]
+        batch.blocks = bool(asking)
+        if len(asking) == 1 and batch.core.lookups is not None:
+            batch.socket = batch.core.lookups.prefetch(asking[0].asking.requests)
+            batch.sent = time.perf_counter() if batch.socket is not None else 0.0
 
     def _read(self, at: int, job: Job) -> Order:
         assert job.route.read is not None  # noqa: S101  only such requests are handed over
@@ -106,10 +139,12 @@ class Answers:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, what)
         if asked.version is not None:
             self._serving(asked.version)
+        if job.client is not None:
+            job.client.send(len(asked.rows))
         return Order(at, asked, self._reader.read(asked.rows))
 
     def _complete(self, rows: Rows) -> bool:
-        return rows.values is None and rows.complete(entity.name for entity in self.lineup.entities)
+        return rows.values is None and rows.complete(self._entities)
 
     def _serving(self, version: str) -> tuple[int, str, Candidate]:
         """Return the number of a version's arm, its name, and what serves it.
@@ -123,45 +158,53 @@ class Answers:
         served = ", ".join(f"{serving.version} ({name})" for name, serving in self.lineup.roles)
         raise Refused(HTTPStatus.NOT_FOUND, f"version '{version[:80]}' is not served; served are {served}")
 
-    def _values(self, kind: Kind, orders: Sequence[Order]) -> list[Scored]:
+    def _values(self, group: Group) -> list[Scored]:
         """Score rows of the model's columns: with the version that was asked for, or else the champion."""
-        champion = self.lineup.champion
-        _, arm, serving = (0, ARM, champion) if kind.version is None else self._serving(kind.version)
+        champion, version = self.lineup.champion, group.kind.version
+        _, arm, serving = (0, ARM, champion) if version is None else self._serving(version)
         if not isinstance(serving, Serving):
             detail = f"'{serving.version}' is an ensemble, which has no columns of its own; send events"
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
-        matrix = np.concatenate([order.rows.values for order in orders if order.rows.values is not None])
+        matrix = np.concatenate([order.rows.values for order in group.orders if order.rows.values is not None])
         with self._watch.stage("score"):
             scores = serving.booster.score(matrix)
         shared = {"model": serving.model, "version": serving.version, "arm": arm}
         documents: list[dict[str, object]] = [{"score": score_json(score)} | shared for score in scores.values.tolist()]
         self._metrics.acknowledged(len(documents) - len(scores.rejected), scores.rejected)
-        return self._divided(kind, orders, documents, scores.rejected)
+        return divided(self._named(group.kind), group.orders, documents, scores.rejected)
 
-    def _events(self, kind: Kind, orders: Sequence[Order], core: Core) -> list[Scored]:
-        """Score events as a replica does.
-
-        Raises:
-            Unavailable: the store does not answer, and the policy is to wait.
-            Fatal: the model no longer scores.
-        """
-        records, now = _records([order.rows for order in orders]), time.time()
+    def _ready(self, kind: Kind, orders: Sequence[Order], core: Core) -> Ready:
+        """Decode the events of requests, and make their keys."""
+        records = records_of([order.rows for order in orders])
         scorer = core.scorer if kind.version is None else self._scorer(kind.version, core)
         inline = [each for order in orders for each in order.rows.inline]
         given = {row: features for row, features in enumerate(inline) if features}
         with self._watch.stage("decode"):
             events = core.decoder.decode(records)
         prepared = scorer.prepare(events)
-        asking = without_given(prepared, given)
-        found = scorer.look_up(asking, now)
-        outcome = scorer.finish(prepared, with_given(prepared, found, given), now)
+        return Ready(records, scorer, prepared, without_given(prepared, given), given, time.time())
+
+    def _events(self, group: Group, ready: Ready, core: Core) -> list[Scored]:
+        """Score events as a replica does.
+
+        Raises:
+            Unavailable: the store does not answer, and the policy is to wait.
+            Fatal: the model no longer scores.
+        """
+        found = ready.scorer.look_up(ready.asking, ready.now)
+        found = with_given(ready.prepared, found, ready.given)
+        outcome = ready.scorer.finish(ready.prepared, found, ready.now)
         with self._watch.stage("encode"):
             documents = list(prediction_json(outcome))
         self._metrics.reused(found)
-        self._count(records, outcome)
-        if core.lookups and any(request.keys for request in asking.requests):
+        self._count(ready.records, outcome)
+        self._beside.scored(ready.records, outcome, core.shadows)
+        if core.lookups and ready.asks:
             self._watch.status(Component.FEATURES, core.lookups.fallback_reason, core.lookups.fallback_shown)
-        return self._divided(kind, orders, documents, outcome.rejected)
+        return divided(self._named(group.kind), group.orders, documents, outcome.rejected)
+
+    def _named(self, kind: Kind) -> tuple[str, str]:
+        return self.lineup.champion.model, kind.version or self.lineup.champion.version
 
     def _scorer(self, version: str, core: Core) -> BaseScorer:
         """Return what scores all rows with one version."""
@@ -174,23 +217,6 @@ class Answers:
             scorer = pinned.scorer(core.lookups.fetch if core.lookups else None, self._watch.stage)
             self._pinned[version] = core, scorer
         return self._pinned[version][1]
-
-    def _divided(
-        self, kind: Kind, orders: Sequence[Order], documents: list[dict[str, object]], rejected: Sequence[Rejected]
-    ) -> list[Scored]:
-        """Return to each request its part of the predictions."""
-        faults, first, parts = {each.row: Fault(each.reason, each.detail) for each in rejected}, 0, list[Scored]()
-        champion = self.lineup.champion
-        for order in orders:
-            end = first + len(order.rows)
-            faults |= {first + row: fault for row, fault in order.rows.bad.items()}
-            mine = {row - first: faults[row] for row in range(first, end) if row in faults} if faults else {}
-            rows = documents[first:end]
-            for row, fault in mine.items():
-                rows[row] |= {"score": None, "reason": fault.reason.value, "detail": fault.detail}
-            parts.append(Scored(champion.model, kind.version or champion.version, rows, mine))
-            first = end
-        return parts
 
     def _count(self, records: Records, outcome: Outcome) -> None:
         self._metrics.acknowledged(len(records) - len(outcome.rejected), outcome.rejected)
@@ -212,32 +238,3 @@ class _Pinned(Lineup):
 
     def _assign(self, events: Events) -> NDArray[np.uint8]:
         return np.full(events.rows, self._arm, np.uint8)
-
-
-def _records(parts: Sequence[Rows]) -> Records:
-    """Return the events of several requests; one without an id is numbered within its request."""
-    records = Records.of([body for rows in parts for body in rows.bodies])
-    return replace(records, offset=np.concatenate([np.arange(len(rows)) for rows in parts]))
-
-
-def _written(order: Order, scored: Scored) -> Response:
-    try:
-        return order.asked.write(scored)
-    except Exception as error:  # noqa: BLE001  no request may end the thread
-        return _failure(error)
-
-
-def _failure(error: Exception) -> Response:
-    match error:
-        case Refused():
-            return error.response
-        case Unavailable():
-            what = redact(error.shown or str(error))
-            return Refused(
-                HTTPStatus.SERVICE_UNAVAILABLE, f"features cannot be read now: {what}", headers=RETRY
-            ).response
-        case _:
-            log.error("request failed", error=f"{type(error).__name__}: {redact(str(error))}")
-            return Refused(
-                HTTPStatus.INTERNAL_SERVER_ERROR, "the request cannot be answered; the log says why"
-            ).response

@@ -2,16 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 
-from scorer.monitor import Access
+from scorer.otel import Requests
+from scorer.rest.clients import Clients
 from scorer.rest.counts import Counts
-from scorer.rest.desk import Desk, Job
+from scorer.rest.desk import Job
 from scorer.rest.messages import Refused, Request, Response
 from scorer.rest.routing import Routes
 from scorer.settings import ServeSettings
@@ -32,32 +32,42 @@ class Application:
 
     Args:
         routes: all routes.
-        desk: scores what they read.
+        put: passes a request on to be scored; see `Desk.put`.
         limits: of requests.
-        access: who may ask.
+        clients: who may ask.
         counts: the metrics of requests.
+        tracing: notes the requests that are traced; None if none are.
     """
 
-    def __init__(self, routes: Routes, desk: Desk, limits: ServeSettings, access: Access, counts: Counts) -> None:
-        self._routes, self._desk, self._limits, self._access, self._counts = routes, desk, limits, access, counts
-        self._seconds, self._under_way, self._held = limits.timeout_ms / 1000, 0, 0
+    def __init__(  # noqa: PLR0913, PLR0917  what a request meets, and those that observe it
+        self,
+        routes: Routes,
+        put: Callable[[Job], None],
+        limits: ServeSettings,
+        clients: Clients,
+        counts: Counts,
+        tracing: Requests | None = None,
+    ) -> None:
+        self._routes, self._put, self._limits, self._clients, self._counts = routes, put, limits, clients, counts
+        self._tracing, self._seconds, self._held = tracing, limits.timeout_ms / 1000, 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
-        began, dialect = time.perf_counter(), UNKNOWN
-        self._under_way += 1
-        self._counts.under_way(self._under_way)
+        began, dialect, traced, headers = time.perf_counter(), UNKNOWN, "", dict[str, str]()
+        self._counts.under_way += 1
         try:
             route, names = self._routes.find(scope["method"], scope["path"])
             dialect = route.dialect
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-            if not route.open:
-                self._admit(headers)
+            client = None if route.open else self._clients.admit(headers.get("authorization", ""))
             request = Request(scope["method"], scope["path"], headers, names)
+            if self._tracing is not None and route.read is not None:
+                traced = route.path
             if route.page is not None:
                 response = route.page(request)
             else:
-                response = await self._scored(Job(request, route, asyncio.get_running_loop().create_future()), receive)
+                future = asyncio.get_running_loop().create_future()
+                response = await self._scored(Job(request, route, future, client=client), receive)
         except Refused as refused:
             response = refused.response
         except _Left:
@@ -66,29 +76,28 @@ class Application:
             log.warning("request failed", path=scope["path"], error=f"{type(error).__name__}: {error}")
             response = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the log says why").response
         finally:
-            self._under_way -= 1
-            self._counts.under_way(self._under_way)
+            self._counts.under_way -= 1
         self._counts.answered(dialect, response.status, time.perf_counter() - began)
+        if traced and self._tracing is not None:
+            self._tracing.answered(scope["method"], traced, headers, response.status, began)
         await _send(send, response)
 
-    def _admit(self, headers: Mapping[str, str]) -> None:
-        if not self._access.allows(headers.get("authorization", "")):
-            raise _unauthorised(headers)
-
     async def _scored(self, job: Job, receive: Receive) -> Response:
-        if self._under_way > self._limits.max_requests:
+        if self._counts.under_way > self._limits.max_requests:
             what = f"{self._limits.max_requests:,} requests are under way already (serve.max_requests)"
             raise Refused(HTTPStatus.TOO_MANY_REQUESTS, what, headers=RETRY)
         if (coding := job.request.headers.get("content-encoding", "identity")) != "identity":
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the body is encoded as {coding[:80]}; send it as it is")
         try:
-            job.request = replace(job.request, body=await self._body(job, receive))
+            head = job.request
+            body = await self._body(job, receive)
+            job.request = Request(head.method, head.path, head.headers, head.names, body)
             return await self._queued(job)
         finally:
             self._held -= job.bytes
 
     async def _queued(self, job: Job) -> Response:
-        self._desk.put(job)
+        self._put(job)
         timer = asyncio.get_running_loop().call_later(self._seconds, _give_up, job, self._limits.timeout_ms)
         try:
             return await job.answered
@@ -134,16 +143,6 @@ class _Left(Exception):
 def _too_large(size: int, most: int) -> Refused:
     what = f"a body of {size:,} bytes or more; at most {most:,} are read (serve.max_bytes)"
     return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, what)
-
-
-def _unauthorised(headers: Mapping[str, str]) -> Refused:
-    invalid = ', error="invalid_token"' if "authorization" in headers else ""
-    challenge = f'Bearer realm="scorer"{invalid}'
-    return Refused(
-        HTTPStatus.UNAUTHORIZED,
-        "expected the header `Authorization: Bearer TOKEN` with the token of this server",
-        headers=(("WWW-Authenticate", challenge),),
-    )
 
 
 def _give_up(job: Job, milliseconds: int) -> None:

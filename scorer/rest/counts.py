@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from scorer.monitor.histogram import Histogram
+from scorer.monitor.histogram import Histogram, Series
 
 SECONDS = (*(step * 10.0**power for power in range(-4, 1) for step in (1, 2, 5)), 10.0)  # 100 us to 10 s
 
@@ -12,6 +12,9 @@ class Counts:
 
     Args:
         registry: of all metrics of the server.
+
+    Attributes:
+        under_way: how many requests have no response yet.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -20,17 +23,17 @@ class Counts:
         # From the first line of a request to its response, queueing included.
         self._seconds = Histogram("scorer_http_request_seconds", "Seconds of a request", SECONDS, registry, "dialect")
         # Requests without a response yet.
-        self._under_way = Gauge("scorer_http_requests_under_way", "HTTP requests under way", registry=registry)
-        self._known: dict[tuple[str, int], Counter] = {}
+        waiting = Gauge("scorer_http_requests_under_way", "HTTP requests under way", registry=registry)
+        waiting.set_function(lambda: self.under_way)
+        self.under_way = 0
+        self._known: dict[tuple[str, int], tuple[Counter, Series]] = {}
 
     def answered(self, dialect: str, status: int, seconds: float) -> None:
         """Count a response."""
-        counter = self._known.get((dialect, status))
-        if counter is None:
-            counter = self._known[dialect, status] = self._requests.labels(dialect, str(status))
+        known = self._known.get((dialect, status))
+        if known is None:
+            known = self._requests.labels(dialect, str(status)), self._seconds.series(dialect)
+            self._known[dialect, status] = known
+        counter, series = known
         counter.inc()
-        self._seconds.series(dialect).observe(seconds)
-
-    def under_way(self, requests: int) -> None:
-        """Set how many requests have no response yet."""
-        self._under_way.set(requests)
+        series.observe(seconds)

@@ -2,13 +2,14 @@
 
 import asyncio
 import errno
+import resource
 import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import structlog
 import uvicorn
@@ -18,22 +19,27 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.monitor.certificate import load_pair, reason_of
 from scorer.rest.application import Application
+from scorer.rest.gathering import Gathering
 from scorer.rotation import Look, look
 from scorer.settings import ServeSettings
+from scorer.stopping import Stop
 
 BACKLOG = 2_048  # connections that wait to be accepted
 KEEP_ALIVE_SECONDS = 75  # longer than the usual proxy keeps an idle connection, which then never meets a closed one
+MOST_CONNECTIONS, OTHER_FILES = 10_000, 128  # at the same time, and open files that are left for everything else
 LOOK_SECONDS = 1.0  # between two looks at the files of the certificate
 
 log = structlog.get_logger()
 
 
 def listen(serve: ServeSettings) -> socket.socket:
-    """Return a socket that listens on the configured address.
+    """Return a socket that listens on the configured address; open as many files from now on as the system allows.
 
     Raises:
         Fatal: it cannot.
     """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection is a file, and the usual limit is 1,024
     listener = socket.socket(socket.AF_INET6 if ":" in serve.host else socket.AF_INET)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -77,7 +83,7 @@ def answer(  # noqa: PLR0913, PLR0917  each is a part of the server
     serve: ServeSettings,
     listener: socket.socket,
     context: ssl.SSLContext | None,
-    deadline_s: float,
+    stop: Stop,
     started: Callable[[], None],
 ) -> None:
     """Answer requests until SIGTERM or Ctrl-C; then those under way are finished, and no others are accepted.
@@ -87,13 +93,13 @@ def answer(  # noqa: PLR0913, PLR0917  each is a part of the server
         serve: the settings of the server.
         listener: from `listen`.
         context: from `context_of`.
-        deadline_s: how long requests under way may take after the signal.
+        stop: is told of the signal, and says how long requests under way may take then.
         started: called on the event loop before the first connection is accepted.
     """
     config = uvicorn.Config(
         application,
         loop="none",
-        http=partial(_Protocol, serve.timeout_ms / 1000),  # type: ignore[arg-type]  # it makes a protocol, as a class does
+        http=partial(_Protocol, serve.timeout_ms / 1000, _Waiting()),  # type: ignore[arg-type]  # it makes a protocol, as a class does
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -103,10 +109,10 @@ def answer(  # noqa: PLR0913, PLR0917  each is a part of the server
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=max(1, round(deadline_s)),
+        timeout_graceful_shutdown=max(1, round(stop.seconds)),
         ssl_context_factory=(lambda _config, _default: context) if context else None,
     )
-    server = _Server(config)
+    server = _Server(config, stop)
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -121,26 +127,73 @@ def answer(  # noqa: PLR0913, PLR0917  each is a part of the server
         runner.run(main())
 
 
+class _Waiting:
+    """The connections that wait for a request, the longest first: these make room for new ones.
+
+    Without room, the system would reset new connections, also those of probes, until old ones are idle for too long.
+    """
+
+    def __init__(self) -> None:
+        self._open, self._waiting = 0, dict[_Protocol, None]()
+
+    def opened(self, connection: "_Protocol") -> None:
+        """Count a connection, and close the one that waits longest if there are too many."""
+        self._open += 1
+        self.waits(connection)
+        if self._open > self._most:
+            oldest = next(iter(self._waiting))
+            self.is_busy(oldest)
+            oldest.transport.close()
+
+    def waits(self, connection: "_Protocol") -> None:
+        """A connection has no request under way."""
+        self._waiting[connection] = None
+
+    def is_busy(self, connection: "_Protocol") -> None:
+        """A connection has a request under way, or is about to close."""
+        self._waiting.pop(connection, None)
+
+    def closed(self, connection: "_Protocol") -> None:
+        """A connection is gone."""
+        self._open -= 1
+        self.is_busy(connection)
+
+    @property
+    def _most(self) -> int:
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return MOST_CONNECTIONS if files < 0 else max(1, min(MOST_CONNECTIONS, files - OTHER_FILES))
+
+
 class _Protocol(HttpToolsProtocol):
     """Uvicorn's protocol, which closes connections that send nothing, or only a part of a request's head.
 
     Args:
         head_seconds: how long a head may take from its first byte.
+        waiting: knows the connections of the server.
         arguments: those of uvicorn.
     """
 
-    def __init__(self, head_seconds: float, **arguments: Any) -> None:  # noqa: ANN401  uvicorn's own
+    def __init__(self, head_seconds: float, waiting: _Waiting, **arguments: Any) -> None:  # noqa: ANN401  uvicorn's own
         super().__init__(**arguments)
-        self._head_seconds = head_seconds
+        self._head_seconds, self._waiting = head_seconds, waiting
         self._patience: asyncio.TimerHandle | None = None
+        self._half_closed = False  # the client sends no more
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", Gathering(transport, self.loop)))
         self._wait(KEEP_ALIVE_SECONDS)
+        self._waiting.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait(None)
+        self._waiting.closed(self)
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's gap: what is returned decides
+        """Answer what a client has asked that closes only its half of the connection, and then close the other half."""
+        self._half_closed = True
+        whole = self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+        return whole and self.transport.get_extra_info("sslcontext") is None  # TLS has no half-closed connections
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -148,7 +201,15 @@ class _Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._wait(None)
+        self._waiting.is_busy(self)
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        if not self.pipeline and not self.transport.is_closing():
+            self._waiting.waits(self)
+        super().on_response_complete()
+        if self._half_closed and self.cycle.response_complete:
+            self.transport.close()
 
     def _wait(self, seconds: float | None) -> None:
         """Close the connection after some seconds, unless this is called again; None waits for ever."""
@@ -158,7 +219,16 @@ class _Protocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without its own signal handlers, which would raise the signal again at the end."""
+    """Uvicorn without its own signal handlers, which would raise the signal again at the end.
+
+    Args:
+        config: uvicorn's.
+        stop: is told of a signal.
+    """
+
+    def __init__(self, config: uvicorn.Config, stop: Stop) -> None:
+        super().__init__(config)
+        self._stop = stop
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -166,6 +236,7 @@ class _Server(uvicorn.Server):
 
     def stop(self) -> None:
         """Stop accepting connections, and end once all requests under way are answered."""
+        self._stop.request()
         self.should_exit = True
 
 

@@ -1,33 +1,45 @@
 """The composition root of `scorer serve`: builds the server from settings, runs it until a signal, and closes it."""
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 
 import structlog
 
+from scorer.avro import Encoder, unframed
+from scorer.capturing import Beside as Capture
+from scorer.capturing import CaptureMetrics, Sampling
 from scorer.errors import Misconfigured, Problem
 from scorer.follower import Follower, Surroundings
 from scorer.homes import home_of
+from scorer.kafka import SpareWriter
 from scorer.lineup import Lineup
-from scorer.monitor import Access, Component, Health, Metrics, Outages, Watch, access_of, watched
+from scorer.monitor import Component, Health, Metrics, Outages, Watch, watched
 from scorer.offline import require_golden
+from scorer.otel import Requests, exporting_requests
 from scorer.pipeline import Core
 from scorer.rest import openapi
 from scorer.rest.answers import Answers
 from scorer.rest.application import Application
+from scorer.rest.clients import Clients, clients_of
 from scorer.rest.counts import Counts
-from scorer.rest.desk import Desk
+from scorer.rest.desk import Desk, Job
 from scorer.rest.dialects import routes_of
 from scorer.rest.listening import answer, context_of, listen, url_of
+from scorer.rest.publishing import Beside, Publisher, PublishMetrics
 from scorer.rest.routing import Routes
 from scorer.rest.site import Site
+from scorer.rest.watching import watching
 from scorer.rollout import Held, State, choosing
 from scorer.serving import Serving, prepare
 from scorer.settings import Settings
+from scorer.shadows import Outlet
+from scorer.stopping import Stop
 
 BATCH_SECONDS = 60.0  # if one batch takes longer, /live fails
 BATCH_REQUESTS = 512  # most requests that are scored together
+COLLECT_AFTER = 20_000  # objects: a request makes about as many as Python's default of 700, and no cycles
 
 log = structlog.get_logger()
 
@@ -50,30 +62,55 @@ def run(settings: Settings, environ: Mapping[str, str]) -> None:
         raise Misconfigured([Problem("model.rollout", held.problem)])
     serving = prepare(choosing(settings, held.state.champion) if held.state else settings)
     require_golden(serving)
-    access, context = access_of(settings.serve), context_of(settings.serve)
+    clients, context = clients_of(settings.serve), context_of(settings.serve)
+    stop = Stop(settings.shutdown.deadline_s)
     with ExitStack() as stack:
         metrics, health = Metrics(serving.entities), Health(BATCH_SECONDS)
         stack.enter_context(watched(health, Outages(log)))
         watch = Watch(metrics.stages, health, Outages(log), [metrics])
-        answers, follower = _scoring(serving, held, metrics, watch, health)
+        publisher, capture = _publisher(serving, metrics), _capture(serving, metrics)
+        if publisher is not None:
+            stack.callback(lambda: publisher.close(_left(stop)))
+            publisher.start()
+        if capture is not None:
+            stack.callback(capture.close)
+            capture.start()
+        outlet = _outlet(serving, metrics) if home else None
+        drifting = watching(settings, serving.bundle.name, metrics, stack)
+        beside = Beside(publisher, [each for each in (capture, drifting) if each])
+
+        def also(lineup: Lineup) -> None:
+            if capture is not None:
+                capture.served(lineup.champion.servings[0].columns)
+            if drifting is not None:
+                drifting.served(lineup.champion)
+
+        answers, follower = _scoring(serving, held, metrics, watch, health, beside, also, outlet)
         stack.callback(follower.close)
-        desk = Desk(answers.score, answers.idle, BATCH_REQUESTS)
+        desk = Desk(answers, BATCH_REQUESTS)
         site = Site(serving.bundle.name, lambda: answers.lineup, health, metrics, settings.serve, environ)
-        application = _application(site, desk, access)
+        tracing = stack.enter_context(exporting_requests(settings.otel, metrics))
+        application = _application(site, desk.put, clients, tracing)
         listener = stack.enter_context(listen(settings.serve))
         if home is not None:
             follower.follow(home)
         gc.collect()
         gc.freeze()  # everything loaded so far stays until the end, so later collections can skip it
+        gc.set_threshold(COLLECT_AFTER)
 
         def started() -> None:
             desk.start()
             url = url_of(settings.serve, listener)
             log.info("serving", url=url, model=site.model, version=site.champion, trees=serving.booster.path)
 
-        stack.callback(desk.stop, settings.shutdown.deadline_s)
-        answer(application, settings.serve, listener, context, settings.shutdown.deadline_s, started)
+        stack.callback(lambda: desk.stop(_left(stop)))
+        answer(application, settings.serve, listener, context, stop, started)
         log.info("stopped: every request under way was answered")
+
+
+def _left(stop: Stop) -> float:
+    """Return the seconds that are left for the end; all of them if it came without a signal."""
+    return min(stop.seconds, stop.left())
 
 
 def _placed(settings: Settings, environ: Mapping[str, str]) -> Settings:
@@ -85,16 +122,44 @@ def _placed(settings: Settings, environ: Mapping[str, str]) -> Settings:
     return settings.model_copy(update={"serve": serve})
 
 
-def _scoring(serving: Serving, held: Held, metrics: Metrics, watch: Watch, health: Health) -> tuple[Answers, Follower]:
+def _publisher(serving: Serving, metrics: Metrics) -> Publisher | None:
+    """Return what writes predictions to Kafka, if the settings ask for it."""
+    if not serving.settings.serve.publish:
+        return None
+    kafka, counts = serving.settings.kafka, PublishMetrics(metrics.registry)
+    writer = SpareWriter(kafka, kafka.output_topic, counts.count, safely=True)
+    return Publisher(writer, Encoder(serving.formats.prediction_header()), counts)
+
+
+def _capture(serving: Serving, metrics: Metrics) -> Capture | None:
+    """Return what captures rows beside the predictions that are published, if the settings ask for both."""
+    settings, chosen = serving.settings, serving.settings.monitor.capture
+    if chosen is None or not settings.serve.publish:
+        return None
+    counts = CaptureMetrics(metrics.registry)
+    return Capture(Sampling(chosen, counts), counts, SpareWriter(settings.kafka, chosen.topic, counts.count))
+
+
+def _scoring(  # noqa: PLR0913, PLR0917  each is a part of the server
+    serving: Serving,
+    held: Held,
+    metrics: Metrics,
+    watch: Watch,
+    health: Health,
+    beside: Beside,
+    also: Callable[[Lineup], None],
+    outlet: Outlet | None = None,
+) -> tuple[Answers, Follower]:
     """Return what answers requests, and what chooses the versions that score for it."""
 
     def core() -> Core:  # of the follower, which is made below
         return follower.core()
 
-    answers = Answers(core, serving.settings.serve.max_rows, metrics, watch)
+    answers = Answers(core, serving.settings.serve.max_rows, metrics, watch, beside)
 
     def served(lineup: Lineup) -> None:
         answers.serve(lineup)
+        also(lineup)
         roles = [(each.version, name, each.compiled) for name, each in lineup.roles]
         metrics.models(serving.bundle.name, roles)
 
@@ -103,14 +168,25 @@ def _scoring(serving: Serving, held: Held, metrics: Metrics, watch: Watch, healt
         metrics.rollout(reason)
 
     state = held.state or State(champion=serving.bundle.version)
-    framing = serving.formats.framing
-    follower = Follower(serving, state, Surroundings(framing, watch.stage, served, behind))
+    framing = partial(unframed, serving.schema)  # bodies are made here, of the JSON of each event
+    around = Surroundings(framing, watch.stage, served, behind, outlet)
+    follower = Follower(serving, state, around)
     if follower.core().lookups is not None:
         health.set(Component.FEATURES, False, "not yet known")  # noqa: FBT003  reads as a sentence
     return answers, follower
 
 
-def _application(site: Site, desk: Desk, access: Access) -> Application:
+def _outlet(serving: Serving, metrics: Metrics) -> Outlet | None:
+    """Return where shadows write, if there are brokers and a topic for it."""
+    settings = serving.settings
+    topic, kafka = settings.predictions.shadow_topic, settings.stream
+    if topic is None or kafka is None:
+        return None
+    writer = SpareWriter(kafka, topic, metrics.shadows)
+    return Outlet(writer, Encoder(serving.formats.prediction_header()), metrics.shadows)
+
+
+def _application(site: Site, put: Callable[[Job], None], clients: Clients, tracing: Requests | None) -> Application:
     routes = routes_of(site)
     found = Routes([*routes, *openapi.routes(site, routes)], site.model)
-    return Application(found, desk, site.limits, access, Counts(site.metrics.registry))
+    return Application(found, put, site.limits, clients, Counts(site.metrics.registry), tracing)

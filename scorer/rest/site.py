@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from scorer.avro.grammar import Array, Type, Union
 from scorer.lineup import Lineup
+from scorer.model import Booster
 from scorer.monitor import Health, Metrics
 from scorer.settings import ServeSettings
 
@@ -37,6 +38,11 @@ class Site:
     def champion(self) -> str:
         """The version of the champion."""
         return self.lineup().champion.version
+
+    @property
+    def boosters(self) -> list[Booster]:
+        """The models of all versions that are served; the champion's are the first."""
+        return [each.booster for _, serving in self.lineup().roles for each in serving.servings]
 
     @property
     def fields(self) -> frozenset[str]:

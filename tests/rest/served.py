@@ -3,10 +3,7 @@
 import http.client
 import json
 import os
-import signal
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +13,7 @@ from typing import Any, Self
 
 import yaml
 
-from scorer.sandbox.watchdog import watchdog
+from tests.forks import Command
 
 PATIENCE = 120.0  # seconds: the first start on a busy machine compiles kernels
 
@@ -47,15 +44,8 @@ class Served:
     def __init__(self, config: Path, log: Path, **variables: str) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SCORER_", "AIP_"))}
         self.log = log
-        with log.open("wb") as out:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "scorer", "serve", "-c", str(config)],
-                env=inherited | {"SCORER_SERVE__PORT": "0", "SCORER_LOG__FORMAT": "json"} | variables,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                process_group=watchdog().group,
-            )
+        own = {"SCORER_SERVE__PORT": "0", "SCORER_LOG__FORMAT": "json"}
+        self._process = Command(["serve", "-c", str(config)], log, inherited | own | variables)
         self.pid = self._process.pid
         self.url = self._started()["url"]
         self.port = int(self.url.rpartition(":")[2])
@@ -111,7 +101,7 @@ class Served:
 
     def terminate(self) -> None:
         """Ask it to stop."""
-        self._process.send_signal(signal.SIGTERM)
+        self._process.terminate()
 
     def ended(self) -> int:
         """Return the exit code, once it has ended."""

@@ -14,6 +14,7 @@ from scorer.monitor import Health, Metrics, Outages, Watch
 from scorer.rest.desk import Job
 from scorer.rest.dialects import routes_of
 from scorer.rest.messages import Request, Response
+from scorer.rest.publishing import Beside
 from scorer.rest.routing import Routes
 from scorer.rest.server import _scoring, log
 from scorer.rest.site import Site
@@ -38,7 +39,7 @@ class Counter:
         serving = prepare(settings)
         self.metrics, health = Metrics(serving.entities), Health(60)
         watch = Watch(self.metrics.stages, health, Outages(log), [self.metrics])
-        self.answers, self._follower = _scoring(serving, Held(), self.metrics, watch, health)
+        self.answers, self._follower = _scoring(serving, Held(), self.metrics, watch, health, Beside(), lambda _: None)
         site = Site(MODEL, lambda: self.answers.lineup, health, self.metrics, settings.serve, {})
         self._routes = Routes(routes_of(site), MODEL)
 
@@ -49,7 +50,7 @@ class Counter:
 
     def batch(self, *asked: tuple[str, object]) -> list[Response]:
         """Score requests as one batch."""
-        return self.answers.score([self.job(path, body) for path, body in asked])
+        return self.answers.finish(self.answers.begin([self.job(path, body) for path, body in asked]))
 
     def close(self) -> None:
         self._follower.close()

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 import xgboost
 
+from scorer.avro.prediction_json import score_json
+from scorer.rest.dialects import oip, tensors
+from scorer.rest.exchange import Scored
 from scorer.serving import prepare
 from scorer.settings import load
 from tests.api.example import row, write_example
@@ -261,6 +264,51 @@ def test_infer_binary_tensors(parcels: Served, lines: Rows, expected: list[float
     assert reply.json["outputs"][0]["data"] == expected
 
 
+@pytest.mark.parametrize(
+    ("asked", "binary"),
+    [
+        ({"parameters": {"binary_data_output": True}}, True),
+        ({"outputs": [{"name": "score", "parameters": {"binary_data": True}}]}, True),
+        (
+            {
+                "parameters": {"binary_data_output": True},
+                "outputs": [{"name": "score", "parameters": {"binary_data": False}}],
+            },
+            False,
+        ),
+        ({"parameters": {"binary_data_output": False}, "outputs": [{"name": "score"}]}, False),
+        ({"parameters": {"priority": 1}}, False),
+    ],
+)
+def test_infer_answers_with_bytes_if_it_is_asked_to(
+    parcels: Served,
+    lines: Rows,
+    expected: list[float],
+    asked: dict[str, Any],
+    binary: bool,  # noqa: FBT001  a parameter of the test
+) -> None:
+    reply = parcels.ask(INFER, {"id": "7", "inputs": [tensor(lines)], **asked})
+    if not binary:
+        assert reply.json["outputs"][0]["data"] == expected
+        return
+    assert reply.headers["content-type"] == "application/octet-stream"
+    size = int(reply.headers["inference-header-content-length"])
+    values = np.array(expected, np.float32).tobytes()
+    assert reply.body[size:] == values
+    output = {"name": "score", "shape": [4], "datatype": "FP32", "parameters": {"binary_data_size": len(values)}}
+    assert json.loads(reply.body[:size]) == {"model_name": MODEL, "model_version": "1", "id": "7", "outputs": [output]}
+
+
+@pytest.mark.parametrize(("datatype", "numbers"), [("FP32", np.float32), ("FP64", np.float64)])
+def test_scores_of_classes_and_those_that_are_not_finite_are_bytes_as_well(datatype: str, numbers: type[Any]) -> None:
+    scores = np.array([[0.1, np.nan], [np.inf, -np.inf]], numbers)
+    rows = [{"score": score_json(row.tolist())} for row in scores]
+    reply = oip._write(None, datatype, Scored("m", "1", rows, {}), binary=True)
+    size = int(dict(reply.headers)[tensors.HEADER])
+    assert reply.body[size:] == scores.tobytes()
+    assert json.loads(reply.body[:size])["outputs"][0]["shape"] == [2, 2]
+
+
 def test_infer_a_tensor_for_each_field(parcels: Served, events: tuple[list[dict[str, Any]], list[float]]) -> None:
     rows, scores = events
     types = {str: "BYTES", bool: "BOOL", int: "INT64", float: "FP64"}
@@ -311,6 +359,17 @@ def test_infer_a_tensor_for_each_field(parcels: Served, events: tuple[list[dict[
                 ]
             },
             "inputs[0].parameters.binary_data_size: found 4",
+        ),
+        (
+            {
+                "inputs": [{"name": "a", "shape": [1], "datatype": "FP32", "data": [1]}],
+                "outputs": [{"name": "score", "parameters": {"binary_data": 1}}],
+            },
+            "outputs[0].parameters.binary_data: found 1",
+        ),
+        (
+            {"inputs": [{"name": "a", "shape": [1], "datatype": "FP32", "data": [1]}], "parameters": 3},
+            "parameters: found 3",
         ),
         (
             {"inputs": [{"name": "a", "shape": [0], "datatype": "BYTES", "data": []}], "outputs": [{}]},

@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import resource
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,33 @@ def test_malformed_requests_get_problem_documents(parcels: Served) -> None:
     assert [line for line in parcels.lines if line["event"] == "request failed"] == []
 
 
+TENSOR = {"name": "rows", "shape": [1, 19], "datatype": "FP32", "data": [1.0] * 19}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"outputs": 5}, "outputs"),
+        ({"outputs": True}, "outputs"),
+        ({"inputs": [TENSOR | {"datatype": ["FP32"]}]}, "inputs[0].datatype"),
+        ({"inputs": [TENSOR | {"datatype": {}}]}, "inputs[0].datatype"),
+        ({"inputs": [TENSOR | {"shape": [10**4000, 10**4000]}]}, "inputs[0].shape"),
+        ({"inputs": [TENSOR | {"shape": [1] * 1_000}]}, "inputs[0].shape"),
+    ],
+)
+def test_an_infer_request_with_a_value_of_another_kind_is_told_where(
+    parcels: Served, wrong: dict[str, Any], field: str
+) -> None:
+    reply = parcels.ask(f"/v2/models/{MODEL}/infer", {"inputs": [TENSOR]} | wrong)
+    assert (reply.status, [error["field"] for error in reply.json["errors"]]) == (400, [field])
+
+
+@pytest.mark.parametrize("digits", ["0" * 18 + "9" * 5000, "9" * 30])
+def test_a_length_of_thousands_of_digits_is_told_where(parcels: Served, digits: str) -> None:
+    reply = parcels.ask(f"/v2/models/{MODEL}/infer", {"inputs": [TENSOR]}, Inference_Header_Content_Length=digits)
+    assert (reply.status, reply.json["errors"][0]["field"]) == (400, "inference-header-content-length")
+
+
 @pytest.mark.prove
 def test_many_malformed_requests_leave_the_memory_as_it_was(parcels_config: Path, tmp_path: Path) -> None:
     with Served(parcels_config, tmp_path / "log") as server:
@@ -136,6 +165,26 @@ def test_bytes_that_are_no_request_end_their_connection_and_nothing_else(parcels
         client.shutdown(socket.SHUT_WR)
         received = b"".join(iter(lambda: client.recv(65_536), b""))
     assert received == b"" or received.startswith((b"HTTP/1.1 4", b"HTTP/1.1 2")), received
+    assert parcels.ask("/score", plain(row())).status == 200
+
+
+def test_idle_connections_make_room_for_probes(parcels: Served) -> None:
+    files = resource.prlimit(parcels.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(parcels.pid, resource.RLIMIT_NOFILE, (256, files[1]))
+    kept = parcels.connect()
+    try:
+        with ExitStack() as stack:
+            for number in range(400):
+                client = stack.enter_context(socket.create_connection(("127.0.0.1", parcels.port), timeout=PATIENCE))
+                # So that it is accepted: otherwise many are at once, and `kept` has waited longest.
+                client.sendall(b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert client.recv(12) == b"HTTP/1.1 200"
+                if number % 50 == 0:
+                    assert ask(kept, "/live").status == 200, "it is in use: others wait longer"
+            assert parcels.ask("/live").status == 200
+    finally:
+        kept.close()
+        resource.prlimit(parcels.pid, resource.RLIMIT_NOFILE, files)
     assert parcels.ask("/score", plain(row())).status == 200
 
 

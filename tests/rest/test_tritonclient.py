@@ -37,7 +37,9 @@ for binary in (True, False):
     outputs = [triton.InferRequestedOutput("score", binary_data=binary)]
     result = client.infer("parcels", [tensor], outputs=outputs, request_id="7")
     assert result.get_response()["id"] == "7"
+    assert ("data" in result.get_output("score")) != binary
     found.append(result.as_numpy("score").tolist())
+found.append(client.infer("parcels", [tensor]).as_numpy("score").tolist())  # which asks for bytes by itself
 try:
     client.infer("other", [tensor])
 except triton.InferenceServerException as error:
@@ -58,10 +60,10 @@ def test_the_client_gets_the_scores_of_xgboost(parcels: Served, parcels_config: 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    binary, text, refusal = json.loads(done.stdout)
+    binary, text, usual, refusal = json.loads(done.stdout)
     booster = xgboost.Booster(model_file=parcels_config.parent / "models/parcels/1/model.ubj")
     rows = np.arange(3 * 19, dtype=np.float32).reshape(3, 19)
     rows[1, 2] = np.nan
     assert binary == booster.inplace_predict(rows, validate_features=False).tolist()
-    assert text == booster.inplace_predict(np.nan_to_num(rows), validate_features=False).tolist()
+    assert text == usual == booster.inplace_predict(np.nan_to_num(rows), validate_features=False).tolist()
     assert "nothing is at /v2/models/other/infer" in refusal

@@ -1,5 +1,6 @@
 """Azure ML: `POST /score` with `input_data`, as its inference server and its MLflow images have it."""
 
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -10,16 +11,17 @@ from scorer.rest.messages import Response, encoded, wrong
 _MEMBERS = ("input_data", "data")
 
 
-def read_input_data(document: Any, fields: AbstractSet[str]) -> Asked | None:  # noqa: ANN401  JSON
+def read_input_data(document: Any, fields: Callable[[], AbstractSet[str]]) -> Asked | None:  # noqa: ANN401  JSON
     """Return the rows in a document of Azure ML; None if it is not one.
 
     Args:
         document: the body.
-        fields: the fields of an event: a member with the name of one is that field.
+        fields: returns the fields of an event: a member with the name of one is that field.
     """
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or document.keys().isdisjoint(_MEMBERS):
         return None
-    name = next((each for each in _MEMBERS if each in document and each not in fields), None)
+    known = fields()
+    name = next((each for each in _MEMBERS if each in document and each not in known), None)
     if name is None:
         return None
     given = document[name]

@@ -20,7 +20,7 @@ def routes(site: Site) -> Iterator[Route]:
 def _read(site: Site, request: Request) -> Asked:
     """Return the rows of a list, or the only row, to be answered with whole predictions."""
     document = decoded(request.body)
-    if (azure := read_input_data(document, site.fields)) is not None:
+    if (azure := read_input_data(document, lambda: site.fields)) is not None:
         return azure
     if isinstance(document, list):
         return Asked(document, _write)

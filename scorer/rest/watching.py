@@ -1,0 +1,96 @@
+"""Watches the events of requests for drift. Replicas exchange their counts in a topic; a server has only its own."""
+
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+import numpy as np
+
+from scorer.alerting import Alerting, AlertMetrics, Webhook
+from scorer.batch import Outcome, Records, Rejected
+from scorer.drifting import Drifting, rules_of
+from scorer.kafka import Ear
+from scorer.monitor import DriftMetrics, Metrics
+from scorer.settings import Settings
+from scorer.telling import Teller, Telling
+
+REQUESTS = "requests", 0  # in place of a topic and a partition
+
+
+class RequestDrift(Drifting):
+    """Counts the events of requests as if they were read from one partition, and committed at once."""
+
+    _next = 0  # the offset of the next event
+
+    def written(self, records: Records, outcome: Outcome, unwritable: Sequence[Rejected]) -> None:
+        """Count a batch that was answered."""
+        rows, (topic, partition) = len(records), REQUESTS
+        if not rows:
+            return
+        first, self._next = self._next, self._next + rows
+        counted = replace(
+            records,
+            topics=(topic,),
+            partition=np.full(rows, partition, np.int32),
+            offset=np.arange(first, self._next),
+        )
+        super().written(counted, outcome, unwritable)
+        self.iteration_ended(counted)
+        self.confirmed({REQUESTS: self._next})
+
+
+class Echo:
+    """A log without a topic: each document reaches the readers at once, in the form that a topic gives it.
+
+    Args:
+        ears: the readers.
+    """
+
+    def __init__(self, ears: Sequence[Ear]) -> None:
+        self._ears = ears
+
+    def read(self) -> None:
+        """Start the readers: there are no older documents."""
+        for ear in self._ears:
+            ear.began()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep: no documents come from elsewhere."""
+        time.sleep(seconds)
+
+    def tell(self, name: str, document: object) -> None:
+        """Pass a document to the readers."""
+        kind, _, rest = name.partition("/")
+        for ear in self._ears:
+            ear.heard(kind, rest, json.loads(json.dumps(document)), time.time())
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+
+def watching(settings: Settings, model: str, metrics: Metrics, stack: ExitStack) -> RequestDrift | None:
+    """Start to watch the events of requests for drift, if the settings ask for it.
+
+    Args:
+        settings: the configuration.
+        model: the model's name, for alerts.
+        metrics: the server's.
+        stack: stops the threads.
+    """
+    if not settings.serve.drift:
+        return None
+    drifting = RequestDrift(rules_of(settings.monitor), DriftMetrics(metrics.registry))
+    tellers: list[Teller] = [drifting]
+    if (address := settings.alerts.webhook) is not None:
+        webhook = Webhook(address, AlertMetrics(metrics.registry))
+        stack.callback(webhook.close)
+        webhook.start()
+        tellers.append(Alerting(drifting.problems, webhook.send, {"group": "serve", "model": model}, uuid.uuid4().hex))
+    ears = [each for each in tellers if isinstance(each, Ear)]
+    telling = Telling(lambda: Echo(ears), tellers)
+    stack.callback(telling.close)
+    telling.start()
+    return drifting
