@@ -5,26 +5,26 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from scorer.avro import Schema
 from scorer.errors import Misconfigured, Problem
 from scorer.formats import open_formats
-from scorer.init import features, planning
+from scorer.init import planning
 from scorer.init.configuration import Known, configuration, topic_name
 from scorer.init.decide import decide
+from scorer.init.evidence import weigh
 from scorer.init.features import Holder
-from scorer.init.found import Guess, Wanted, wanted_columns
+from scorer.init.found import Guess, wanted_columns
 from scorer.init.names import words
-from scorer.init.patterns import Pattern, chosen, patterns
 from scorer.init.samples import Samples
-from scorer.init.templates import Templates
+from scorer.init.search import searched
 from scorer.model import MODELS, Booster, Bundle, bundle_at, load_booster, misnamed
+from scorer.model.contents import MODEL_ENDINGS
 from scorer.plan.form import column_step
 from scorer.serving import prepare
 from scorer.settings import load
-from scorer.store.redis.explore import Search, exploring
 
-TIMEOUT_MS = 5_000  # of a reply of Redis
 SETTINGS, PLAN = "scorer.yaml", "plan.yaml"
 
 
@@ -115,12 +115,10 @@ def draft(inputs: Inputs) -> Draft:
     """
     refuse_existing(inputs.output)
     model = _model_file(inputs.model)
-    wanted = wanted_columns(load_booster(model))
     schema = _schema(inputs)
     samples = Samples.read(inputs.events, schema) if inputs.events else Samples()
-    holders, strings, notes = _explored(inputs.redis, wanted, schema, samples)
-    guesses = decide(wanted, schema.fields, samples, holders)
-    hints = planning.hints(guesses, holders, strings)
+    answer = _answered(load_booster(model), schema, inputs.redis, samples)
+    guesses, holders, hints = answer.guesses, answer.holders, answer.hints
     known = Known(
         _name(inputs.model, model, schema),
         schema,
@@ -136,7 +134,7 @@ def draft(inputs: Inputs) -> Draft:
         guesses,
         {holder.name: planning.template(holder) for holder in holders},
         [hint.what for hint in hints],
-        notes,
+        answer.notes,
         model,
         known,
         inputs.output,
@@ -160,10 +158,27 @@ def draft_plan(
     Raises:
         Unavailable: Redis does not answer.
     """
-    wanted, samples = wanted_columns(booster, names), Samples()
-    holders, strings, _ = _explored(redis, wanted, schema, samples)
-    guesses = decide(wanted, schema.fields, samples, holders)
-    return planning.plan(guesses, holders, planning.hints(guesses, holders, strings)), guesses
+    answer = _answered(booster, schema, redis, Samples(), names)
+    return planning.plan(answer.guesses, answer.holders, answer.hints), answer.guesses
+
+
+class _Answer(NamedTuple):
+    guesses: Sequence[Guess]
+    holders: Sequence[Holder]
+    hints: Sequence[planning.Hint]
+    notes: Sequence[str]
+
+
+def _answered(
+    booster: Booster, schema: Schema, redis: str | None, samples: Samples, names: Sequence[str] = ()
+) -> _Answer:
+    wanted = wanted_columns(booster, names)
+    with searched(redis, wanted, schema, samples) as found:
+        told = decide(wanted, schema.fields, samples, found.holders)
+        guesses, packed = weigh(told, booster, schema, samples, found)
+    holders, taken = [*found.holders, *packed], [holder.pattern for holder in packed]
+    strings = [each for each in found.strings if each not in taken]
+    return _Answer(guesses, holders, planning.hints(guesses, holders, strings), found.notes)
 
 
 def refuse_existing(output: Path) -> None:
@@ -182,7 +197,7 @@ def _model_file(model: Path) -> Path:
     if model.is_dir():
         return bundle_at(model).model_file
     if not model.is_file():
-        raise Misconfigured([Problem("--model", f"no file {model}", "expected an XGBoost model, .ubj or .json")])
+        raise Misconfigured([Problem("--model", f"no file {model}", f"expected a model, {MODEL_ENDINGS}")])
     if model.suffix not in {Path(name).suffix for name in MODELS}:
         raise Misconfigured([Problem("--model", *misnamed(model))])
     return model
@@ -216,28 +231,3 @@ kafka: {bootstrap_servers: "localhost:9092", group_id: g, input_topics: [i], out
 events: {framing: confluent}
 model: {path: m}
 """
-
-
-def _explored(
-    url: str | None, wanted: Sequence[Wanted], schema: Schema, samples: Samples
-) -> tuple[list[Holder], list[Pattern], list[str]]:
-    """Return the hashes and the strings that Redis holds, and what the search left out."""
-    if url is None:
-        return [], [], []
-    with exploring(url, TIMEOUT_MS) as explorer:
-        search = explorer.search()
-        found = patterns(search.keys, explorer.look(chosen(search.keys)))
-        templates = Templates(schema, samples, explorer.existing)
-        holders = features.holders(wanted, [each for each in found if each.kind == "hash"], templates)
-    return holders, [each for each in found if each.kind == "string"], _notes(search)
-
-
-def _notes(search: Search) -> list[str]:
-    notes = []
-    if search.refused:
-        notes.append(f"Redis was not searched: {search.refused}")
-    if search.total > len(search.keys) + search.opaque > 0:
-        notes.append(f"looked at {len(search.keys):,} of {search.total:,} keys in Redis: rare ones may be missing")
-    if search.opaque:
-        notes.append(f"passed over {search.opaque:,} keys that are not UTF-8 or are too long: no event makes them")
-    return notes

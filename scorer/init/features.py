@@ -1,6 +1,6 @@
 """Finds fields of hashes in Redis by the name of a column."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from scorer.arrays.floats import by_python
 from scorer.init.fields import other_range
 from scorer.init.found import Candidate, Source, Wanted
-from scorer.init.names import alike, singular, words
+from scorer.init.names import alike, singular, stem, words
 from scorer.init.patterns import Pattern
 from scorer.init.templates import Template, Templates, Unresolved, repeating
 
@@ -17,16 +17,18 @@ _NUMERIC = 0.9  # of the texts of a field that holds numbers
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Hashes of one form.
+    """Keys of one form.
 
     name:   their name as an entity of the plan.
     found:  the template of their keys, or why it is not certain.
-    fields: those that have the name of a column.
+    fields: of hashes, those that have the name of a column; of packed strings, all.
+    layout: how the keys hold features.
     """
 
     name: str
     found: Template | Unresolved
     fields: tuple[str, ...] = ()
+    layout: str = "hash"
 
     @property
     def pattern(self) -> Pattern:
@@ -46,8 +48,7 @@ def holders(wanted: Iterable[Wanted], patterns: Iterable[Pattern], templates: Te
         matching = dict.fromkeys(name for column in columns for name, _ in _matching(column.name, pattern))
         if not matching:
             continue
-        short, long = _name(pattern, pattern.labels), _name(pattern, pattern.literals)
-        name = next(each for each in (short, long, *(f"{short}_{at}" for at in range(2, 1000))) if each not in taken)
+        name = entity_name(pattern, taken)
         taken.add(name)
         found.append(Holder(name, templates.resolve(pattern), tuple(matching)))
     return found
@@ -58,7 +59,7 @@ def candidates(wanted: Wanted, given: Iterable[Holder]) -> list[Candidate]:
     found = [
         (qualified, judged(wanted, holder, name, qualified=qualified))
         for holder in given
-        for name, qualified in _matching(wanted.name, holder.pattern)
+        for name, qualified in matching(wanted.name, holder)
     ]
     said = [candidate for qualified, candidate in found if qualified]
     return said or [candidate for _, candidate in found]
@@ -89,6 +90,21 @@ def judged(wanted: Wanted, holder: Holder, name: str, *, qualified: bool) -> Can
     return candidate.refuted(other_range(wanted, np.array(numbers), "hashes looked at"))
 
 
+def matching(column: str, holder: Holder) -> list[tuple[str, bool]]:
+    """Return the fields that have the name of a column, and whether it names the entity as well."""
+    if holder.layout != "feast":
+        return _matching(column, holder.pattern)
+    wanted, found = alike(column), []
+    for name in holder.fields:
+        view, _, feature = name.partition(":")
+        owners = {alike(view), alike(holder.name), *(alike("_".join(stem(part))) for part in holder.name.split("_"))}
+        if alike(feature) == wanted:
+            found.append((name, False))
+        elif any(owner + alike(feature) == wanted for owner in owners):
+            found.append((name, True))
+    return found
+
+
 def _matching(column: str, pattern: Pattern) -> list[tuple[str, bool]]:
     """Return the fields of hashes that have the name of a column, and whether it names the entity as well."""
     wanted, prefixes = alike(column), _prefixes(pattern)
@@ -107,6 +123,12 @@ def _prefixes(pattern: Pattern) -> set[str]:
     """Return what columns may be called by: the entity, in the singular as well."""
     names = [*pattern.labels, "_".join(dict.fromkeys(pattern.labels)), "_".join(pattern.literals)]
     return {form for name in names for form in (alike(name), "".join(map(singular, words(name))))} - {""}
+
+
+def entity_name(pattern: Pattern, taken: Collection[str]) -> str:
+    """Return a name for keys of a form, other than those that are taken."""
+    short, long = _name(pattern, pattern.labels), _name(pattern, pattern.literals)
+    return next(each for each in (short, long, *(f"{short}_{at}" for at in range(2, 1000))) if each not in taken)
 
 
 def _name(pattern: Pattern, parts: Sequence[str]) -> str:

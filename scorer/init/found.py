@@ -40,11 +40,14 @@ class Source:
     categories: tuple[Category, ...] = ()
     entity: str | None = None
     field: str | None = None
+    expression: str | None = None
 
     def __str__(self) -> str:
         """As a person would say it."""
         if self.entity is not None:
             return f"{self.entity}.{self.field}"
+        if self.expression is not None:
+            return self.expression
         return f"{self.part} of {self.event}" if self.part else str(self.event)
 
 

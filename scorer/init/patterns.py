@@ -39,6 +39,15 @@ class Pattern:
     whole: Sequence[tuple[tuple[str, ...], Mapping[str, str | None]]] = ()
 
     @property
+    def keys(self) -> list[str]:
+        """The keys that were found."""
+        found = []
+        for texts in zip(*self.values, strict=True):
+            given = iter(texts)
+            found.append("".join(next(given) if piece is None else piece for piece in self.pieces))
+        return found
+
+    @property
     def shown(self) -> str:
         """The form with `*` where keys differ."""
         return "".join("*" if piece is None else piece for piece in self.pieces)

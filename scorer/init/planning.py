@@ -7,11 +7,12 @@ from scorer.init.features import Holder
 from scorer.init.found import Guess
 from scorer.init.patterns import Pattern
 from scorer.init.templates import Template, Unresolved
-from scorer.init.writing import GUESS, OPEN, block, column, comment, document, marked, scalar
+from scorer.init.writing import GUESS, OPEN, block, column, comment, document, marked, quoted, scalar
 
 MOST_SHOWN = 3  # templates of one pattern
 MOST_HINTS = 10  # patterns in comments
 FLOAT32 = 4  # bytes
+_HELD = {"hash": "hashes", "packed": "strings of float32", "feast": "hashes as Feast writes them"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,13 @@ def _entity(holder: Holder, guesses: Iterable[Guess]) -> list[str]:
     used = list(dict.fromkeys(source.field for source in sources if source.entity == holder.name))
     if not used or not isinstance(holder.found, Template):
         return []
+    packed = holder.layout == "packed"
+    held = f"the keys {holder.pattern.shown} hold {_HELD[holder.layout]}"
     return [
         f"  {scalar(holder.name)}:",
-        marked(f"key: {_quoted(holder.found.text)}", GUESS, holder.found.why, "    "),
-        marked("layout: hash", GUESS, f"the keys {holder.pattern.shown} hold hashes", "    "),
-        f"    fields: [{', '.join(map(scalar, used))}]",
+        *(marked(line, GUESS, holder.found.why, "    ") for line in holder.found.lines),
+        marked(f"layout: {holder.layout}", GUESS, held, "    "),
+        f"    fields: [{', '.join(map(scalar, holder.fields if packed else used))}]",
     ]
 
 
@@ -85,7 +88,7 @@ def _unresolved(holders: Iterable[Holder]) -> Iterator[Hint]:
             yield Hint(
                 f"hashes {holder.pattern.shown} have {names}, but {found.why}",
                 tuple(
-                    f"{scalar(holder.name)}: {{key: {_quoted(text)}, layout: hash, fields: [{names}]}}"
+                    f"{scalar(holder.name)}: {{key: {quoted(text)}, layout: {holder.layout}, fields: [{names}]}}"
                     for text in texts
                 ),
             )
@@ -101,12 +104,6 @@ def _packed(strings: Iterable[Pattern], columns: int) -> Iterator[Hint]:
     for pattern, count in [each for each in fitting if 0 < each[1] <= columns][:MOST_HINTS]:
         what = f"strings {pattern.shown} of {count * FLOAT32} bytes may be {count} packed numbers (layout: packed)"
         yield Hint(f"{what}; only their writer knows the order of `fields`")
-
-
-def _quoted(text: str) -> str:
-    """Return a key template as YAML, always in quotes."""
-    plain = scalar(text)
-    return plain if plain.startswith('"') else f'"{plain}"'
 
 
 def template(holder: Holder) -> str:

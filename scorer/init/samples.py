@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scorer.avro import MOST_DIGITS, Decoder, Schema, Wanted, read_events, unframed
 from scorer.batch import Column, Events, Field, Kind, Records
-from scorer.plan.keys import Part
+from scorer.plan.keys import Encoding, Part
 from scorer.plan.time_parts import take_part
 
 MOST_EVENTS = 5_000
@@ -64,6 +64,8 @@ class Samples:
         column = self._column(part.path)
         if column is None:
             return []
+        if part.encoding is not Encoding.TEXT:
+            return list(self._encoded(column, part.encoding))
         if part.format is None:
             return [None if text is None else text.encode() for text in self._texts(column)]
         return [None if moment is None else part.text(moment) for moment in self._moments(column)]
@@ -91,6 +93,24 @@ class Samples:
                 yield "true" if column.values[row] else "false"
             else:
                 yield str(column.values[row].item())
+
+    def _encoded(self, column: Column, encoding: Encoding) -> Iterator[bytes | None]:
+        """Yield the bytes of each value in a binary key."""
+        if column.field.kind in {Kind.DATE, Kind.TIMESTAMP}:
+            seconds = (
+                (moment - _EPOCH) // timedelta(seconds=1) if moment else None for moment in self._moments(column)
+            )
+            yield from (None if each is None else each.to_bytes(8, "little", signed=True) for each in seconds)
+            return
+        for text in self._texts(column):
+            if text is None:
+                yield None
+            elif not encoding.width:
+                yield len(text.encode()).to_bytes(4, "little") + text.encode()
+            elif -(2 ** (8 * encoding.width - 1)) <= int(text) < 2 ** (8 * encoding.width - 1):
+                yield int(text).to_bytes(encoding.width, "little", signed=True)
+            else:
+                yield None
 
     def _moments(self, column: Column) -> Iterator[datetime | None]:
         date = column.field.kind is Kind.DATE

@@ -13,6 +13,7 @@ from scorer.init.names import is_among, is_named
 from scorer.init.patterns import Pattern
 from scorer.init.samples import Samples
 from scorer.init.texts import parts_of_texts
+from scorer.init.writing import quoted
 from scorer.plan.keys import Part
 
 Existing = Callable[[Sequence[bytes]], int | None]
@@ -47,11 +48,20 @@ class Template:
             for piece in self.pattern.pieces
         )
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The keys of the entity that say what its keys are."""
+        return (f"key: {quoted(self.text)}",)
+
     def keys(self, texts: Callable[[Part], Sequence[bytes | None]]) -> list[bytes]:
         """Return different keys of sample events, at most TRIED, given the texts of a part for each event."""
-        rows = zip(*map(texts, self.parts), strict=True)
-        found = list(dict.fromkeys(self._filled(row) for row in rows if None not in row))
+        found = list(dict.fromkeys(key for key in self.every_key(texts) if key is not None))
         return found[:: max(1, len(found) // TRIED)][:TRIED]
+
+    def every_key(self, texts: Callable[[Part], Sequence[bytes | None]]) -> list[bytes | None]:
+        """Return the key of each sample event, None if it has none, given the same."""
+        rows = zip(*map(texts, self.parts), strict=True)
+        return [None if None in row else self._filled(row) for row in rows]
 
     def _filled(self, texts: Iterable[bytes | None]) -> bytes:
         given = iter(texts)
@@ -94,6 +104,18 @@ class Templates:
             for parts in (() if many else product(*options))
             if len({part.path for part in parts}) == len(parts)
         ]
+        return self.certain(pattern, by_name, combinations)
+
+    def certain(
+        self, pattern: Pattern, by_name: Template | None, combinations: Sequence[Template]
+    ) -> Template | Unresolved:
+        """Return the one of some templates that names or sample events tell, or why it is not certain.
+
+        Args:
+            pattern:      of the keys.
+            by_name:      the one that names tell; None if they do not.
+            combinations: all that types allow.
+        """
         tried = self._try([*combinations, *([by_name] if by_name else [])])
         return self._decided(pattern, by_name, combinations, tried)
 
@@ -111,7 +133,7 @@ class Templates:
         rivals = [each for each in combinations if _share(tried, each, FEWEST) >= _RIVAL]
         if len(good) == 1 and len(rivals) == 1:
             hits, count = tried[good[0].text]
-            return Template(pattern, good[0].parts, f"{hits} of {count} keys of sample events are in Redis", sure=True)
+            return replace(good[0], why=f"{hits} of {count} keys of sample events are in Redis", sure=True)
         if len(rivals) > 1:
             return Unresolved(pattern, "several fields make keys that are in Redis", tuple(rivals))
         why = "no event field is named like it" + ("" if tried else "; sample events (--events) may tell")

@@ -20,6 +20,12 @@ def scalar(value: object) -> str:
     return '"' + "".join(map(_escaped, value)) + '"'
 
 
+def quoted(text: str) -> str:
+    """Return a text as YAML, always in quotes."""
+    plain = scalar(text)
+    return plain if plain.startswith('"') else f'"{plain}"'
+
+
 def _escaped(char: str) -> str:
     if char in _ESCAPES:
         return _ESCAPES[char]
@@ -34,6 +40,7 @@ def comment(text: str) -> str:
 def flow(source: Source) -> str:
     """Return the keys of a source, as the plan has them next to the name."""
     keys = {"event": source.event, "part": source.part, "entity": source.entity, "field": source.field}
+    keys["expression"] = source.expression
     texts = [f"{key}: {scalar(value)}" for key, value in keys.items() if value is not None]
     if source.categories:
         texts.append(f"categories: [{', '.join(map(scalar, source.categories))}]")

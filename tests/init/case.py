@@ -35,6 +35,10 @@ def feature(key: str, name: str) -> Truth:
     return "feature", key, name
 
 
+def formula(text: str) -> Truth:
+    return "formula", text
+
+
 @dataclass(frozen=True)
 class Case:
     """What a user has.
@@ -123,6 +127,8 @@ def _truth(column: Mapping[str, Any], entities: Mapping[str, str]) -> Truth:
         return part(column["event"], column["part"])
     if "categories" in column:
         return category(column["event"], *column["categories"])
+    if "expression" in column:
+        return formula(column["expression"])
     return event(column["event"])
 
 

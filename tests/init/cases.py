@@ -14,7 +14,7 @@ import pandas as pd
 
 from scorer.demo import flights as demo
 from scorer.demo import tables
-from tests.init.case import UNKNOWN, Case, category, event, feature, part, texts, train
+from tests.init.case import UNKNOWN, Case, category, event, feature, formula, part, texts, train
 
 ROOT = Path(__file__).parents[2]
 ROWS = 3_000
@@ -23,7 +23,7 @@ START = pd.Timestamp("2026-03-02T00:00:00Z")
 
 
 def flights(_: Path) -> Case:
-    """The model of this repository; the weather is packed, and two columns are expressions."""
+    """The model of this repository; the weather is packed, two columns have codes, and two are expressions."""
     training, later = demo.split(demo.read())
     loaded = tables.as_loaded(training)
     sample = later[:5_000]
@@ -35,6 +35,7 @@ def flights(_: Path) -> Case:
         row["tailnum"] = row["tailnum"] if isinstance(row["tailnum"], str) else None
         events.append(row)
     plane, route = "plane:{tailnum}", "route:{origin}:{dest}"
+    weather_key = "weather:{origin}:{scheduled_departure|%Y%m%d%H}"
     truth = {
         "dep_delay": event("dep_delay"),
         "hour": part("local_time", "hour"),
@@ -42,8 +43,8 @@ def flights(_: Path) -> Case:
         "weekday": part("local_date", "weekday"),
         "distance": event("distance"),
         "scheduled_minutes": event("scheduled_minutes"),
-        "carrier": UNKNOWN,  # trained on codes: only training knows their order
-        "origin": UNKNOWN,
+        "carrier": category("carrier", *tables.CARRIERS),  # trained on codes
+        "origin": category("origin", *tables.ORIGINS),
         "built": feature(plane, "built"),
         "seats": feature(plane, "seats"),
         "engines": feature(plane, "engines"),
@@ -51,9 +52,9 @@ def flights(_: Path) -> Case:
         "plane_late_share": feature(plane, "late_share"),
         "route_late_share": feature(route, "late_share"),
         "minutes_gained": feature(route, "minutes_gained"),
-        **dict.fromkeys(tables.OBSERVATION, UNKNOWN),  # packed
-        "expected_delay": UNKNOWN,  # an expression
-        "miles_per_hour": UNKNOWN,
+        **{name: feature(weather_key, name) for name in tables.OBSERVATION},  # packed
+        "expected_delay": UNKNOWN,  # made of the history of each day, which Redis has no more
+        "miles_per_hour": formula("60 * distance / scheduled_minutes"),
     }
     weather = {
         f"weather:{origin}:{moment:%Y%m%d%H}": struct.pack("<9f", *row)
@@ -77,7 +78,7 @@ def payments(folder: Path) -> Case:
         "country": UNKNOWN,  # trained on codes
         "hour": part("at", "hour"),
         "spend": feature("card:{card}", "spend"),
-        "ratio": UNKNOWN,  # an expression
+        "ratio": UNKNOWN,  # an expression, and three sample events
     }
     return Case(
         "payments",
@@ -143,7 +144,7 @@ def rides(folder: Path) -> Case:
         "cancel_rate": feature(of_rider, "cancelRate"),
         "acceptance_rate": feature(of_driver, "acceptanceRate"),
         "driver_rating": feature(of_driver, "rating"),
-        "fare_per_km": UNKNOWN,
+        "fare_per_km": formula("quoted_fare / (1 + distance_km)"),
     }
     schema = _record(
         "TripRequested",
@@ -234,7 +235,7 @@ def ads(folder: Path) -> Case:
         "budget_left": feature(stats["advertiser"], "budget_left"),
         "user_clicks_30d": feature(stats["user"], "clicks_30d"),
         "user_views_30d": feature(stats["user"], "views_30d"),
-        "user_ctr": UNKNOWN,
+        "user_ctr": formula("user_clicks_30d / (1 + user_views_30d)"),
     }
     schema = _record(
         "Impression",
@@ -392,7 +393,7 @@ def orders(folder: Path) -> Case:
         "price_avg": feature(of_product, "price_avg"),
         "bought_90d": feature(joint, "bought_90d"),
         "returned_90d": feature(joint, "returned_90d"),
-        "price_ratio": UNKNOWN,
+        "price_ratio": formula("unit_price / price_avg"),
     }
     address = _record("Address", street="string", country="string")
     schema = _record(
@@ -432,7 +433,6 @@ def orders(folder: Path) -> Case:
 CASES: Mapping[str, Callable[[Path], Case]] = {
     each.__name__: each for each in (flights, payments, rides, ads, sensors, orders)
 }
-FOREIGN = ("rides", "ads", "sensors", "orders")
 
 
 def _record(name: str, **fields: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from scorer.cli import main
 from scorer.cli.table import aligned
 from tests.init.case import Case, Mark, mark
-from tests.init.cases import CASES, FOREIGN, ROOT
+from tests.init.cases import CASES, ROOT
 from tests.registry.stub import serving
 
 HEADER = ("CASE", "COLUMNS", "CAN BE KNOWN", "RIGHT", "OPEN", "WRONG", "RIGHT OF KNOWN")
@@ -57,7 +57,7 @@ def test_nine_of_ten_columns_are_placed_and_none_is_wrong(
     for name, (case, found) in marks.items():
         assert found.wrong == (), name
         assert found.right >= SHARE * case.known, name
-        assert name not in FOREIGN or found.right >= SHARE * len(case.truth), name
+        assert name == "payments" or found.right >= SHARE * len(case.truth), name
 
 
 @pytest.mark.parametrize("seen", [(), ("events",), ("redis",)], ids="+".join)
@@ -80,6 +80,7 @@ def test_no_column_is_placed_wrongly_with_fewer_sources(
     assert {name: found.wrong for name, (_, found) in marks.items() if found.wrong} == {}
 
 
+@pytest.mark.prove
 def test_no_column_is_placed_wrongly_in_a_redis_shared_by_all_cases(
     made: dict[str, Case], redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

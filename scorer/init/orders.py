@@ -1,0 +1,156 @@
+"""Finds the order of categories: with the right one, sample events divide at the model's splits as training did.
+
+The model keeps the codes that go right at each split, and which share of the training rows went there.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.batch import Field, Kind
+from scorer.init.found import Guess, Source
+from scorer.init.rows import Rows
+from scorer.model.divisions import Division
+
+_FIRST = 60  # trees: in later ones, rows weigh too differently to be counted
+_EVENTS = 100  # that reach a split, for it to be compared
+_SPLITS = 8  # that are compared
+_MOST = 200  # categories
+_EVERY = 5  # categories, up to which every order is a rival
+_DRAWN = 500  # rivals, of more categories
+_NOISE = 0.03  # of a share, that training and sample events differ by
+_TOLD = 16.0  # by how much the sum of squares has to be worse for an order that differs in one text
+_RARE = 0.02  # of the events, whose order is not looked at
+_FIT, _WORSE = 4.0, 2.5  # the mean square of misfits in noises: at most, and how much worse that of any rival is
+
+
+_TEXTS = (Kind.TEXT, Kind.ENUM)
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A split by category.
+
+    codes:   those that go right.
+    share:   of the rows of training that went right.
+    counts:  how many sample events that reach it have each text.
+    highest: the highest code that it names.
+    """
+
+    codes: frozenset[int]
+    share: float
+    counts: NDArray[np.int64]
+    highest: int
+
+
+def place(
+    guesses: Sequence[Guess], divisions: Sequence[Division], fields: Mapping[str, Field], rows: Rows
+) -> list[Guess]:
+    """Return the guesses with the categories of open columns whose order is certain.
+
+    Args:
+        guesses:   the answers so far.
+        divisions: how the model's splits divided the rows of training.
+        fields:    the event's fields.
+        rows:      of sample events.
+    """
+    if not rows.count:
+        return list(guesses)
+    known = [rows.of(guess.source) if guess.source and not guess.open else None for guess in guesses]
+    found = list(guesses)
+    for at, guess in enumerate(guesses):
+        source = guess.source
+        if not guess.open or source is None or source.event is None or fields[source.event].kind not in _TEXTS:
+            continue
+        texts = rows.texts(source.event)
+        seen = _seen(at, divisions, known, rows.codes(source.event, texts), len(texts))
+        order = certain(texts, fields[source.event].symbols, seen)
+        if order:
+            listed = Source(event=source.event, categories=order)
+            how = f"sample events divide as training did at {len(seen)} splits"
+            why = f"{guess.why}; in this usual order alone, {how}"
+            found[at] = replace(guess, source=listed, why=why, sure=False, open="", candidates=())
+    return found
+
+
+def certain(texts: Sequence[str], symbols: Sequence[str], seen: Sequence[_Seen]) -> tuple[str, ...]:
+    """Return the order of categories that alone fits the splits; nothing if none is certain.
+
+    Args:
+        texts:   the different texts, sorted.
+        symbols: those of an enum, in its order.
+        seen:    the splits.
+    """
+    count = 1 + max((split.highest for split in seen), default=0)
+    if not 1 < len(texts) <= _MOST or count != len(texts) or len(seen) < _SPLITS or set(symbols) - set(texts):
+        return ()
+    ordered = tuple(range(count))
+    usual = {ordered, tuple(map(list(texts).index, symbols)) if symbols else ordered}
+    misfits = {order: _misfit(order, seen) for order in usual | _others(count, seen)}
+    best = min(usual, key=misfits.__getitem__)
+    fit = misfits.pop(best)
+    if fit > _FIT or min(misfits.values()) < _WORSE * fit:
+        return ()
+    shares = sum(split.counts for split in seen) / sum(split.counts.sum() for split in seen)
+    if any((_misfit(moved, seen) - fit) * len(seen) < _TOLD * max(fit, 1.0) for moved in _moved(best, shares)):
+        return ()
+    return tuple(texts[place] for place in best)
+
+
+def _misfit(order: tuple[int, ...], seen: Sequence[_Seen]) -> float:
+    """Return how far the shares of sample events are from those of training, in squares of what noise explains."""
+    found = []
+    for split in seen:
+        events = split.counts.sum()
+        share = split.counts[[order[code] for code in split.codes if code < len(order)]].sum() / events
+        found.append((share - split.share) ** 2 / (max(share * (1 - share), 1 / events) / events + _NOISE**2))
+    return float(np.mean(found))
+
+
+def _others(count: int, seen: Sequence[_Seen]) -> set[tuple[int, ...]]:
+    """Return the rivals of the usual orders: all orders if there are few, else random ones and those by frequency."""
+    if count <= _EVERY:
+        return set(permutations(range(count)))
+    rng = np.random.default_rng(0)
+    often = np.argsort(-sum(split.counts for split in seen), kind="stable").tolist()
+    drawn = [tuple(rng.permutation(count).tolist()) for _ in range(_DRAWN)]
+    return {*drawn, tuple(often), tuple(reversed(often)), tuple(reversed(range(count)))}
+
+
+def _moved(order: tuple[int, ...], shares: Values) -> Iterator[tuple[int, ...]]:
+    """Yield the orders in which one text has moved and the codes of more than a few events are others.
+
+    That is so if sample events lack a text of training, and have another one that is new.
+    """
+    for old, new in permutations(range(len(order)), 2):
+        between = order[min(old, new) : max(old, new) + 1]
+        if shares[list(between)].sum() >= _RARE:
+            rest = [*order[:old], *order[old + 1 :]]
+            yield (*rest[:new], order[old], *rest[new:])
+
+
+def _seen(
+    column: int, divisions: Sequence[Division], known: Sequence[Values | None], codes: Values, count: int
+) -> list[_Seen]:
+    """Return the splits on a column of categories that enough sample events reach, by columns that are known."""
+    found = []
+    for each in divisions:
+        ask = each.ask
+        if each.tree >= _FIRST or ask.column != column or any(known[above.column] is None for above, _ in each.path):
+            continue
+        here = np.isfinite(codes)
+        for above, right in each.path:
+            values = known[above.column]
+            here &= values is not None and above.right(values) == right
+        counts = np.bincount(codes[here].astype(np.int64), minlength=count)
+        first = math.ceil(ask.threshold) if ask.codes is None and abs(ask.threshold) < _MOST else 0
+        went = frozenset(range(max(first, 0), count)) if ask.codes is None else ask.codes
+        if counts.sum() >= _EVENTS:
+            found.append(_Seen(went, each.share, counts, first if ask.codes is None else max(went, default=0)))
+    return found
