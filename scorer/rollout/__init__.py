@@ -1,6 +1,6 @@
 """The roll-out of a model: which version scores which events, who changed that, and where the state is kept."""
 
-from scorer.rollout.arms import Arms
+from scorer.rollout.arms import Arms, Sample, keys_of
 from scorer.rollout.board import Board, Decision, Listener, withdrawal
 from scorer.rollout.changes import canary, disband, ensemble, guard, promote, rollback, shadow
 from scorer.rollout.ensembles import Combine, Ensemble
@@ -30,6 +30,7 @@ __all__ = [
     "Listener",
     "Log",
     "Paced",
+    "Sample",
     "Shadow",
     "State",
     "Tally",
@@ -40,6 +41,7 @@ __all__ = [
     "disband",
     "ensemble",
     "guard",
+    "keys_of",
     "kind_of_home",
     "next_file",
     "promote",

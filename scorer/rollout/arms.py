@@ -1,6 +1,7 @@
 """Which arm scores an event: a stable function of its key and the salts, equal on every replica and platform."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,41 @@ class Arms:
         spans = Spans(keys.data, keys.starts, keys.ends)
         assign(spans, null, ids, self._salts, self._thresholds, arms)
         return arms
+
+
+class Sample:
+    """Draws events by a stable function of their keys: the same ones on every replica.
+
+    Args:
+        share: of the events, above 0 and up to 1.
+        salt: samples with different salts are independent of each other, and of the arms.
+    """
+
+    def __init__(self, share: float, salt: str) -> None:
+        self._threshold = np.array([round(_RANGE * share)], np.int64)
+        self._salt = np.array([_hash_text(salt.encode())], np.int64)
+
+    def of(self, keys: Texts, null: NDArray[np.bool_], ids: Spans) -> NDArray[np.bool_]:
+        """Return which events are drawn: bool [rows]. The arguments are those of `Arms.of`."""
+        drawn = np.zeros(len(null), np.uint8)
+        assign(Spans(keys.data, keys.starts, keys.ends), null, ids, self._salt, self._threshold, drawn)
+        return drawn.astype(np.bool_)
+
+
+def keys_of(keys: Sequence[bytes | None], rows: int) -> tuple[Texts, NDArray[np.bool_]]:
+    """Return the keys of events as texts, and which events have none.
+
+    Args:
+        keys: of the events; empty if none has one.
+        rows: the number of events.
+    """
+    if not keys:
+        return Texts.of([b""] * rows), np.ones(rows, np.bool_)
+    try:
+        return Texts.of(cast("Sequence[bytes]", keys)), np.zeros(rows, np.bool_)
+    except TypeError:  # some are null
+        null = np.array([key is None for key in keys], np.bool_)
+        return Texts.of([key or b"" for key in keys]), null
 
 
 @kernel

@@ -5,13 +5,16 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from scorer.errors import Misconfigured, Problem
 from scorer.rollout.state import Line, Plain, State, StrictForm, fit, read_state
 
 ROLLBACK = "rollback"
 _START = ""  # the base of the first change
+MOST_REVISIONS = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ class Held:
 class _ChangeForm(StrictForm):
     id: Line
     base: str = _START
-    revision: int
+    revision: Annotated[int, Field(ge=0, le=MOST_REVISIONS)]
     when: Line
     by: Line
     action: Line
@@ -149,6 +152,6 @@ class Log:
 def _parsed(value: bytes | None) -> Mapping[str, Any]:
     try:
         document = json.loads(value or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -10,7 +10,8 @@ from scorer.rollout.state import Line, StrictForm
 
 MOST_BINS = 100
 KEY_CELLS = 128  # of the sketch, whose error is then an eighth of the squares
-Count = Annotated[int, Field(ge=0)]
+MOST = 2**53  # of a number in a record: what all replicas tell together can still be divided
+Count = Annotated[int, Field(ge=0, le=MOST)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -98,11 +99,11 @@ class Sums:
 class _ArmForm(StrictForm):
     events: Count
     alone: Count
-    keys: Annotated[list[int], Field(max_length=KEY_CELLS)]
+    keys: Annotated[list[Annotated[int, Field(ge=-MOST, le=MOST)]], Field(max_length=KEY_CELLS)]
     failed: Count
     calls: Count
     slow: Count
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    seconds: Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
     bins: Annotated[list[Count], Field(max_length=MOST_BINS)]
 
 
@@ -128,7 +129,8 @@ def read_sums(value: bytes | None, model: str) -> Sums | None:
         return None
     arms, bins = form.sums.arms, len(form.sums.edges) + 1
     shaped = all(len(arm.bins) in {0, bins} and len(arm.keys) in {0, KEY_CELLS} for arm in arms.values())
-    if form.model != model or not shaped:
+    counted = all(arm.failed <= arm.events and arm.slow <= arm.calls for arm in arms.values())
+    if form.model != model or not shaped or not counted:
         return None
     own = form.sums.model_dump(exclude={"arms", "edges"})
     return Sums(**own, edges=tuple(form.sums.edges), arms={name: _arm(arm) for name, arm in arms.items()})

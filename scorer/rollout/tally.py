@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.batch import Outcome, Records, Rejected
+from scorer.batch import Outcome, Records, Rejected, ScoreArray
 from scorer.rollout.board import Board
 from scorer.rollout.guards import Guards
 from scorer.rollout.sums import KEY_CELLS, ArmSums, Sums
@@ -28,7 +28,7 @@ class Batch(NamedTuple):
     arm: NDArray[np.uint8]  # [rows]
     judged: NDArray[np.bool_]  # [rows]: could be decoded, so that the version is to blame for what happens to it
     failed: NDArray[np.bool_]  # [rows]
-    scores: NDArray[np.float32]  # [rows] or [rows, outputs]
+    scores: ScoreArray  # [rows] or [rows, outputs]
     seconds: NDArray[np.float64]  # [arms]
     keys: Sequence[bytes | None]  # [rows]; empty if no row has one
 
@@ -232,7 +232,7 @@ def hashes(keys: Sequence[bytes | None]) -> NDArray[np.int64]:
     return np.array([NO_KEY if key is None else crc32(key) for key in keys], np.int64)
 
 
-def one_number(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+def one_number(scores: ScoreArray) -> NDArray[np.float64]:
     """Return one number for each row: its score, or the most likely class with its score as the fraction."""
     if scores.ndim == 1:
         return scores.astype(np.float64)

@@ -32,6 +32,13 @@ WITH_TOO_FEW_BINS = (
 )
 
 
+SUMS = (
+    b'{"model": "m", "sums": {"replica": "a", "change": "", "window": 0, "number": 1, "edges": [], '
+    b'"arms": {"1": {"events": 1, "alone": 1, "keys": [], "failed": 0, "calls": 0, "slow": 0, "seconds": 0, '
+    b'"bins": [1], "%b": %b}}}}'
+)
+
+
 class Counted(Board):
     """Adds up what each window had when it ended."""
 
@@ -196,11 +203,19 @@ def test_a_reader_who_missed_the_end_of_a_window_takes_up_the_next() -> None:
         b'{"model": "m", "sums": {}}',
         b'{"model": "m", "sums": {"replica": "a", "change": "", "window": -1, "number": 1, "edges": [], "arms": {}}}',
         WITH_TOO_FEW_BINS,
+        *(SUMS % (name, number) for name in (b"events", b"calls") for number in (b"9" * 400, b"-1", b"1e400")),
+        SUMS % (b"failed", b"2"),
+        SUMS % (b"slow", b"1"),
+        SUMS % (b"seconds", b"1e300"),
     ],
 )
 def test_what_is_no_sums_is_passed_over(value: bytes | None) -> None:
     assert read_sums(value, "m") is None
     board_of().heard(value, 0)
+
+
+def test_sums_that_are_right_are_read() -> None:
+    assert read_sums(SUMS % (b"events", b"1"), "m") is not None
 
 
 def test_sums_read_as_they_were_written() -> None:

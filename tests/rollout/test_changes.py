@@ -274,6 +274,20 @@ def reader(log: list[bytes] | list[bytes | None], model: str = "m") -> Log:
     return read
 
 
+@pytest.mark.parametrize("value", [b"[" * 100_000, b'{"model": ' * 100_000, b"9" * 5_000, b"\xff"])
+def test_a_record_that_is_no_json_changes_nothing(value: bytes) -> None:
+    log = Log("m")
+    assert not log.read(value)
+    assert log.held == Held()
+
+
+def test_a_change_whose_number_cannot_be_counted_on_is_named() -> None:
+    log = Log("m")
+    change = json.loads(log.record(log.held.next("promote", State(champion="2"), State(champion="1"), by="a@b")))
+    assert log.read(json.dumps(change | {"revision": 10**4_299}).encode())
+    assert "revision" in log.held.problem
+
+
 def test_models_share_a_log() -> None:
     one, other = record(Held(), State(champion="2")), record(Held(), State(champion="9"))
     log = [Log("m").record(one), Log("n").record(other)]
