@@ -6,11 +6,14 @@ read. An event is a flight that has left its gate, so cancelled flights have non
 
 import io
 import json
+from collections.abc import Collection
 from importlib.metadata import distribution
 from pathlib import Path
 
 import fastavro
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 SCHEMA_FILE = Path(__file__).with_name("flight.avsc")
 SCHEMA = fastavro.schema.load_schema(str(SCHEMA_FILE))
@@ -18,6 +21,7 @@ FIELDS = [field["name"] for field in json.loads(SCHEMA_FILE.read_text())["fields
 
 FIRST_EVENT_DATE = pd.Timestamp("2013-09-01")  # earlier flights train the model, later ones are the events
 LATE_MINUTES = 15  # a flight is late if it arrives more than this behind schedule
+UNITS = {"distance": ("kilometres", 1.609344), "dep_delay": ("seconds", 60.0)}  # another unit, and how many make one
 PUERTO_RICO = "America/Puerto_Rico"  # the time zone of the only airports without one in the data set
 DAY, MILLISECOND = pd.Timedelta(days=1), pd.Timedelta(milliseconds=1)
 DAY_MINUTES = 24 * 60
@@ -58,6 +62,23 @@ def split(flights: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the flights of January to August, for training, and those of September to December, the events."""
     later = flights.local_date >= FIRST_EVENT_DATE
     return flights[~later].reset_index(drop=True), flights[later].reset_index(drop=True)
+
+
+def broken(flights: pd.DataFrame, fields: Collection[str]) -> pd.DataFrame:
+    """Return flights with fields in other units, as if a producer had changed them."""
+    changed = {field: (flights[field] * UNITS[field][1]).round().astype(flights[field].dtype) for field in fields}
+    return flights.assign(**changed)
+
+
+def arrivals(flights: pd.DataFrame) -> "pd.Series[pd.Timestamp]":
+    """Return when each flight arrived; NaT if it was diverted."""
+    minutes = flights.scheduled_minutes + flights.dep_delay - flights.gained
+    return flights.scheduled_departure + pd.to_timedelta(minutes, unit="min")
+
+
+def milliseconds(times: "pd.Series[pd.Timestamp]") -> NDArray[np.int64]:
+    """Return times as milliseconds since the epoch; that of NaT means nothing."""
+    return np.asarray(times.dt.tz_localize(None), "datetime64[ms]").astype(np.int64)
 
 
 def encode(flights: pd.DataFrame) -> list[bytes]:

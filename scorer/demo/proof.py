@@ -18,13 +18,13 @@ class Expected:
     """The expected outcome of each record, by its number in the order of sending.
 
     ids:        the id of each event or bad record, which is also its key.
-    scores:     float64 [records], the widened float32 of `booster.predict`; arbitrary for bad records.
+    scores:     float64 [records] for each version, the widened float32 of `booster.predict`; arbitrary for bad records.
     missing:    uint8 [records], bit i is set if the i-th entity of the plan is not in the feature store.
     reasons:    the reason of each dead letter, by the number of the bad record.
     """
 
     ids: Sequence[str]
-    scores: NDArray[np.float64]
+    scores: Mapping[str, NDArray[np.float64]]
     missing: NDArray[np.uint8]
     reasons: Mapping[int, str]
 
@@ -34,6 +34,7 @@ class Seen:
     """All predictions and dead letters, in the order of reading.
 
     numbers:   int64 [predictions], the number of the record with the prediction's event id; -1 if there is none.
+    versions:  for each prediction, the version that it names.
     scores:    float64 [predictions]
     missing:   uint8 [predictions], as in Expected.
     sources:   int64 [predictions, 2], source partition and source offset of the prediction.
@@ -41,6 +42,7 @@ class Seen:
     """
 
     numbers: NDArray[np.int64]
+    versions: Sequence[str]
     scores: NDArray[np.float64]
     missing: NDArray[np.uint8]
     sources: NDArray[np.int64]
@@ -116,6 +118,16 @@ def auc(late: NDArray[np.float64], scores: NDArray[np.floating]) -> float:
     )
 
 
+def auc_error(late: NDArray[np.float64], scores: NDArray[np.floating]) -> float:
+    """Return the standard error of an AUC (Hanley and McNeil 1982); NaN where there is no AUC."""
+    value, known = auc(late, scores), late[np.isfinite(late)] > 0
+    hits, misses = int(known.sum()), int((~known).sum())
+    if not hits or not misses:
+        return np.nan
+    both, neither = value / (2 - value) - value**2, 2 * value**2 / (1 + value) - value**2
+    return float(np.sqrt((value * (1 - value) + (hits - 1) * both + (misses - 1) * neither) / (hits * misses)))
+
+
 def _wrong_predictions(
     expected: Expected,
     positions: NDArray[np.int64],
@@ -123,10 +135,11 @@ def _wrong_predictions(
     known: NDArray[np.bool_],
     is_event: NDArray[np.bool_],
 ) -> list[str]:
-    number = np.where(known, seen.numbers, 0)
+    number, versions = np.where(known, seen.numbers, 0), np.array(seen.versions, np.str_)
     faults = {
         "is for no event that was sent": ~known | ~is_event[number],
-        "has another score than booster.predict": seen.scores != expected.scores[number],
+        "names another version": ~np.isin(versions, list(expected.scores)),
+        "has another score than booster.predict": seen.scores != _expected_scores(expected, versions, number),
         "names other missing entities": seen.missing != expected.missing[number],
         "names another source record": (seen.sources != positions[number]).any(axis=1),
     }
@@ -135,6 +148,15 @@ def _wrong_predictions(
         for at in np.flatnonzero(np.logical_or.reduce(list(faults.values())))
         for fault in [next(name for name, rows in faults.items() if rows[at])]
     ]
+
+
+def _expected_scores(expected: Expected, versions: NDArray[np.str_], number: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the score that the version of each prediction gives its event; NaN for other versions."""
+    scores = np.full(len(number), np.nan)
+    for version, values in expected.scores.items():
+        own = versions == version
+        scores[own] = values[number[own]]
+    return scores
 
 
 def _wrong_letters(bad: Mapping[int, str], seen: Seen, expected: Expected) -> list[str]:

@@ -149,7 +149,17 @@ class Show:
         rows.add_row(
             "duplicates", Text.assemble((f"{repeated:,}", "bold"), "  at-least-once, after a kill" * (repeated > 0))
         )
+        for version, arm, share in self._versions():
+            rows.add_row(f"version {version}", Text.assemble((f"{share:.0%}", "bold"), f" as {arm}"))
         return rows
+
+    def _versions(self) -> list[tuple[str, str, float]]:
+        """Return each version, its arm and its share of the latest predictions, if there are several."""
+        count = len(self._watcher.numbers)
+        latest = slice(max(0, count - WINDOW), count)
+        pairs = Counter(zip(self._watcher.versions[latest], self._watcher.arms[latest], strict=True))
+        several = len(set(self._watcher.versions)) > 1
+        return [(version, arm, number / pairs.total()) for (version, arm), number in sorted(pairs.items()) if several]
 
     @property
     def lags(self) -> list[int]:

@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from scorer.demo.course import Happened
 from scorer.demo.proof import Verdict
 
 
@@ -17,7 +18,7 @@ class Latency:
     """Milliseconds from an event's sending to its first prediction on the broker.
 
     p50, p99, max: of all events, including those that waited for the replacement.
-    p50_before_kill, p99_before_kill: of the events that had their prediction before the kill.
+    p50_before_kill, p99_before_kill: of the events that had their prediction before the kill; None without one.
     """
 
     p50: float | None
@@ -27,19 +28,10 @@ class Latency:
     p99_before_kill: float | None
 
     @classmethod
-    def of(cls, waits: NDArray[np.int64], before: NDArray[np.int64]) -> "Latency":
+    def of(cls, waits: NDArray[np.int64], before: NDArray[np.int64] | None) -> "Latency":
         """Return the latency of all events, and of those that had their prediction before the kill."""
-        return cls(*_percentiles(waits, 50, 99, 100), *_percentiles(before, 50, 99))
-
-
-@dataclass(frozen=True, slots=True)
-class Killed:
-    """The replica that was killed, the process that took its place, and when (milliseconds since the epoch)."""
-
-    replica: str
-    pid: int
-    replaced_by: int
-    at_ms: int
+        own = (None, None) if before is None else _percentiles(before, 50, 99)
+        return cls(*_percentiles(waits, 50, 99, 100), *own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,7 @@ class Summary:
     latency_ms: Latency
     auc: float | None
     replicas: int
-    killed: Killed
+    happened: Happened
     kafka: str
     redis: str
     model: str
@@ -60,7 +52,12 @@ class Summary:
     def document(self) -> dict[str, object]:
         """Return the summary as one JSON document, with the verdict's fields at the top level."""
         document = asdict(self)
-        return {**document.pop("verdict"), **document}
+        return {**document.pop("verdict"), self.happened.name: document.pop("happened"), **document}
+
+    @property
+    def passed(self) -> bool:
+        """Whether every record has its expected outcome, and everything happened that was to happen."""
+        return self.verdict.passed and not self.happened.missing
 
     def panel(self) -> Panel:
         """Return the summary for people."""
@@ -71,19 +68,20 @@ class Summary:
         )
         rows.add_row("predictions", f"{verdict.predictions:,}, {verdict.duplicates:,} of them duplicates")
         rows.add_row("dead letters", f"{verdict.dead_letters}, for records damaged on purpose")
-        rows.add_row("latency", f"{_spread(latency.p50_before_kill, latency.p99_before_kill)} before the kill")
-        rows.add_row("", f"{_spread(latency.p50, latency.p99)}, max {_number(latency.max)} ms overall")
-        rows.add_row(
-            "killed", f"{self.killed.replica}, pid {self.killed.pid}; replaced by pid {self.killed.replaced_by}"
-        )
+        if latency.p50_before_kill is not None:
+            rows.add_row("latency", f"{_spread(latency.p50_before_kill, latency.p99_before_kill)} before the kill")
+        label = "latency" if latency.p50_before_kill is None else ""
+        rows.add_row(label, f"{_spread(latency.p50, latency.p99)}, max {_number(latency.max)} ms overall")
+        for title, text in self.happened.rows():
+            rows.add_row(title, text)
         quality = "unknown" if self.auc is None else f"{self.auc:.4f}"
         rows.add_row("AUC", f"{quality} on these flights; the model was trained on January to August only")
         rows.add_row("lost", _zero(verdict.lost))
         rows.add_row("wrong", _zero(verdict.wrong))
         conclusion = (
             Text("Proved: each prediction equals booster.predict offline, bit for bit.", "bold green")
-            if verdict.passed
-            else Text("Not proved:\n" + "\n".join(verdict.examples), "bold red")
+            if self.passed
+            else Text("Not proved:\n" + "\n".join([*verdict.examples, *self.happened.missing]), "bold red")
         )
         title = f"{self.model} on {self.kafka} and {self.redis}, {self.seconds:.0f} s"
         return Panel(Group(rows, Text(), conclusion), title=title, title_align="left")

@@ -16,6 +16,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 from numpy.typing import NDArray
 
 from scorer import avro
+from scorer.demo import flights
 from scorer.demo.proof import Seen
 from scorer.demo.stream import Stream
 
@@ -90,6 +91,67 @@ class Sender(threading.Thread):
         self.arrived[partition] += 1
 
 
+class Arrivals(threading.Thread):
+    """Sends whether each flight was late, once the stream has come to the time of its arrival.
+
+    Args:
+        bootstrap: the brokers.
+        topic: the topic of the labels.
+        schema: their schema: `flight_id`, `late` and `at`.
+        sender: sends the flights.
+    """
+
+    def __init__(self, bootstrap: str, topic: str, schema: Path, sender: Sender) -> None:
+        super().__init__(name="arrivals", daemon=True)
+        self._topic, self._sender = topic, sender
+        self._schema: Any = fastavro.schema.load_schema(str(schema))
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20, "log_level": 0})
+        self._labels = list(self._due(sender.stream))
+        self._halt = threading.Event()
+
+    def run(self) -> None:
+        """Send until all labels are sent, or `stop` is called."""
+        at = 0
+        while at < len(self._labels) and not self._halt.wait(TICK_SECONDS):
+            while at < len(self._labels) and self._labels[at][0] <= self._sender.sent:
+                _, name, late, arrived = self._labels[at]
+                body = io.BytesIO()
+                fastavro.schemaless_writer(body, self._schema, {"flight_id": name, "late": late, "at": arrived})
+                try:
+                    self._producer.produce(self._topic, body.getvalue(), name)
+                except BufferError:  # the rest at the next tick
+                    break
+                at += 1
+            self._producer.poll(0)
+        self._producer.flush(DELIVERY_SECONDS)
+
+    def stop(self) -> None:
+        """Send no more, and wait until what was sent is acknowledged."""
+        self._halt.set()
+        self.join()
+
+    @staticmethod
+    def _due(stream: Stream) -> list[tuple[int, str, bool, int]]:
+        """Return, in order, after how many records a label is due, the flight's id, and whether and when it arrived."""
+        numbers = np.flatnonzero(stream.flight >= 0)
+        lines = stream.flight[numbers]
+        departure = flights.milliseconds(stream.flights.scheduled_departure)[lines]
+        arrival = flights.milliseconds(stream.flights.arrived)[lines]
+        late = stream.late(numbers)
+        known = np.isfinite(late)
+        # Of a second lap of the flights, departures begin anew; its labels follow those of the first.
+        lap = np.cumsum(np.diff(departure, prepend=departure[0]) < 0) * (departure.max() - departure.min() + 1)
+        due = np.searchsorted(departure + lap, arrival + lap)
+        after = np.append(numbers, len(stream.values))[np.minimum(due, len(numbers))]
+        order = np.argsort(np.where(known, after, len(stream.values)), kind="stable")
+        ids = stream.expected.ids
+        return [
+            (int(after[each]), ids[numbers[each]], bool(late[each]), int(arrival[each]))
+            for each in order.tolist()
+            if known[each]
+        ]
+
+
 class Watcher(threading.Thread):
     """Reads predictions and dead letters as they arrive, from `start()` until `stop()`.
 
@@ -126,6 +188,8 @@ class Watcher(threading.Thread):
         self.finished = [0] * len(partitions)  # distinct records with a prediction or dead letter, by source partition
         self.outcomes = 0  # the same, for all partitions
         self.numbers: list[int] = []  # this and the following lists: see Seen
+        self.versions: list[str] = []
+        self.arms: list[str] = []  # the arm of each prediction
         self.scores: list[float] = []
         self.missing: list[int] = []
         self.sources: list[tuple[int, int]] = []
@@ -155,6 +219,7 @@ class Watcher(threading.Thread):
         """Return everything that was read."""
         return Seen(
             np.array(self.numbers, np.int64),
+            self.versions,
             np.array(self.scores, np.float64),
             np.array(self.missing, np.uint8),
             np.array(self.sources, np.int64).reshape(-1, 2),
@@ -198,6 +263,8 @@ class Watcher(threading.Thread):
         number = self._number.get(prediction["event_id"], -1)
         self.missing.append(sum(self._bits[name] for name in prediction["missing"]))
         self.sources.append((prediction["source_partition"], prediction["source_offset"]))
+        self.versions.append(prediction["version"])
+        self.arms.append(prediction["arm"])
         self.scores.append(prediction["score"])
         self.numbers.append(number)
         if self._finish(number, prediction["source_partition"]):

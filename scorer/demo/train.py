@@ -9,8 +9,11 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -19,11 +22,15 @@ from numpy.typing import NDArray
 
 from scorer.demo import flights, tables
 from scorer.demo.proof import auc, booster_scores
+from scorer.drift import Baseline, make_baseline
 from scorer.model import repository_at
+from scorer.plan import Plan
+from scorer.serving import codes_of
 
 NAME = "flight-delays"
 PLAN_FILE = Path(__file__).with_name("plan.yaml")
 ROUNDS = 200
+PROVEN = 2_000  # flights that golden events of further versions are taken from
 PARAMETERS = {
     "objective": "binary:logistic",
     "tree_method": "hist",
@@ -39,17 +46,35 @@ PARAMETERS = {
 
 def train(training: pd.DataFrame, rounds: int = ROUNDS) -> xgboost.Booster:
     """Train the model on these flights, without the diverted ones, which have no arrival delay."""
-    names, values = tables.matrix(training, tables.found_at_the_time(training))
-    arrived = training.late.notna().to_numpy()
+    return fit(training.late, *tables.matrix(training, tables.found_at_the_time(training)), rounds)
+
+
+def fit(
+    late: pd.Series,
+    names: list[str],
+    values: NDArray[np.float32],
+    rounds: int,
+    parameters: Mapping[str, object] = MappingProxyType({}),
+) -> xgboost.Booster:
+    """Train on a matrix.
+
+    Args:
+        late: [flights], 1 late, 0 on time, NaN unknown: these are left out.
+        names: the columns.
+        values: [flights, columns].
+        rounds: of boosting.
+        parameters: in place of the demo's own.
+    """
+    arrived = late.notna().to_numpy()
     data = xgboost.DMatrix(
         values[arrived],
-        training.late[arrived],
+        late[arrived],
         feature_names=names,
         feature_types=["c" if name in tables.CATEGORICAL else "q" for name in names],
         enable_categorical=True,
         nthread=1,
     )
-    return xgboost.train(PARAMETERS, data, rounds)
+    return xgboost.train(PARAMETERS | dict(parameters), data, rounds)
 
 
 def add(models: Path, version: str) -> Path:
@@ -58,19 +83,56 @@ def add(models: Path, version: str) -> Path:
     Raises:
         Misconfigured: the version exists.
     """
-    training, events = flights.split(flights.read())
-    booster = train(training)
-    loaded = tables.as_loaded(training)
-    found = tables.found(events, loaded)
+    training, later = flights.split(flights.read())
+    examples = Examples.of(training, later)
+    bundle, scores = add_booster(models, version, train(training), examples)
+    _report(later, scores)
+    return bundle
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """What versions are trained, proved and compared with.
+
+    events, found: flights of the later months, and the features that the store has for them.
+    trained:       the columns and the matrix of the training, as the model saw them: what drift is measured against.
+    """
+
+    events: pd.DataFrame
+    found: tables.Tables
+    trained: tuple[list[str], NDArray[np.float32]]
+
+    @classmethod
+    def of(cls, training: pd.DataFrame, events: pd.DataFrame) -> Self:
+        """Return these flights with the features that are known from the training months."""
+        trained = tables.matrix(training, tables.found_at_the_time(training))
+        return cls(events, tables.found(events, tables.as_loaded(training)), trained)
+
+    def baseline(self, booster: xgboost.Booster) -> Baseline:
+        """Return what drift is measured against."""
+        names, values = self.trained
+        return make_baseline(codes_of(Plan.load(PLAN_FILE)), values, booster_scores(booster, names, values))
+
+
+def add_booster(
+    models: Path, version: str, booster: xgboost.Booster, examples: Examples
+) -> tuple[Path, NDArray[np.float32]]:
+    """Add a booster as a version, with golden events and a baseline; return its folder and the scores of the events.
+
+    Raises:
+        Misconfigured: the version exists.
+    """
+    events, found = examples.events, examples.found
     scores = booster_scores(booster, *tables.matrix(events, found))
     with tempfile.TemporaryDirectory() as folder:
         model, golden = Path(folder, "model.ubj"), Path(folder, "golden.jsonl")
         booster.save_model(model)
         golden.write_text("".join(json.dumps(line) + "\n" for line in _golden(events, found, scores)))
-        files = {"model.ubj": model, "plan.yaml": PLAN_FILE, "golden.jsonl": golden}
+        reference = Path(folder, "baseline.json")
+        reference.write_text(examples.baseline(booster).text())
+        files = {"model.ubj": model, "plan.yaml": PLAN_FILE, "golden.jsonl": golden, "baseline.json": reference}
         bundle = repository_at(models / NAME).add(version, files, str(PARAMETERS["objective"]))
-    _report(events, scores)
-    return bundle.folder
+    return bundle.folder, scores
 
 
 def _golden(events: pd.DataFrame, found: tables.Tables, scores: NDArray[np.float32]) -> Iterator[dict[str, object]]:

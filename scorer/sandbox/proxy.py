@@ -60,6 +60,7 @@ class Proxy:
         """Stop listening and reset every connection."""
         self.set(Network.RESET)
         self._server.close()
+        self._run(_end_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -124,3 +125,11 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     if connection.fileno() >= 0:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     writer.transport.abort()
+
+
+async def _end_others() -> None:
+    """End every other task of the loop: one that is pending when the loop is gone complains when it is collected."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for each in others:
+        each.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -1,6 +1,7 @@
 """The demo as a user runs it, on real servers."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -74,6 +75,43 @@ def test_a_small_demo_proves_itself_although_a_replica_is_killed(room: Path) -> 
     victim = summary["killed"]
     assert f"killed {victim['replica']} (pid {victim['pid']}) with SIGKILL" in err
     assert f"{victim['replica']} (pid {victim['replaced_by']}) is ready" in err
+    wait_until_nothing_is_left(room)
+
+
+@pytest.mark.prove
+def test_a_better_version_is_promoted_and_a_bad_one_withdrawn(room: Path) -> None:
+    demo = start(room, "--rollout", "--rate", "1000", "--json")
+    out, err = demo.communicate(timeout=2 * PATIENCE_SECONDS)
+    assert demo.returncode == 0, err
+    summary = json.loads(out)
+    assert (summary["lost"], summary["wrong"]) == (0, 0)
+    rolled = summary["rollout"]
+    assert (rolled["promoted"], rolled["withdrawn"]) == ("2", "3")
+    assert rolled["why"].startswith("psi: ")
+    first, better = (rolled["quality"][version] for version in ("1", "2"))
+    assert better["auc"] - first["auc"] > math.hypot(first["within"], better["within"])
+    assert rolled["quality"]["3"]["auc"] < 0.5
+    assert "$ scorer models canary 3 --percent 20" in err
+    assert "version 3 was withdrawn by the guards: psi: " in err
+    wait_until_nothing_is_left(room)
+
+
+@pytest.mark.prove
+def test_fields_in_other_units_are_named_and_the_live_quality_falls(room: Path) -> None:
+    demo = start(room, "--drift", "--events", "36000", "--rate", "1200", "--json")
+    out, err = demo.communicate(timeout=2 * PATIENCE_SECONDS)
+    assert demo.returncode == 0, err
+    summary = json.loads(out)
+    assert (summary["lost"], summary["wrong"]) == (0, 0)
+    drift = summary["drift"]
+    assert drift["units"] == {"distance": "kilometres", "dep_delay": "seconds"}
+    assert drift["told"].keys() == drift["units"].keys()
+    for told in drift["told"].values():
+        assert told["psi"] > told["limit"]
+        assert told["after"] < 18_000
+    assert drift["afterwards"]["auc"] < drift["before"]["auc"] - 0.02
+    assert drift["live"][-1] < max(drift["live"])
+    assert "column dep_delay drifts" in err
     wait_until_nothing_is_left(room)
 
 

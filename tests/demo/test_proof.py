@@ -9,18 +9,21 @@ from scorer.demo.proof import Expected, Seen, compare
 SCORES = np.array([0.1, 0.2, 0.3], np.float32).astype(np.float64)
 EXPECTED = Expected(
     ids=["a", "b", "bad", "c"],
-    scores=np.array([SCORES[0], SCORES[1], np.nan, SCORES[2]]),
+    scores={"1": np.array([SCORES[0], SCORES[1], np.nan, SCORES[2]]), "2": np.array([0.5, 0.5, np.nan, 0.5])},
     missing=np.array([0, 1, 0, 0], np.uint8),
     reasons={2: "truncated"},
 )
 POSITIONS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
 EVENTS = np.array([0, 1, 3])
-RIGHT = Seen(EVENTS, SCORES, np.array([0, 1, 0], np.uint8), POSITIONS[EVENTS], [(2, "truncated", True)])
+ONE = ["1"] * 3
+RIGHT = Seen(EVENTS, ONE, SCORES, np.array([0, 1, 0], np.uint8), POSITIONS[EVENTS], [(2, "truncated", True)])
 
 
 def only(rows: list[int]) -> Seen:
     """Predictions of RIGHT, by their places, as often as they are named."""
-    return Seen(RIGHT.numbers[rows], RIGHT.scores[rows], RIGHT.missing[rows], RIGHT.sources[rows], RIGHT.rejected)
+    right = RIGHT
+    ones = [right.versions[row] for row in rows]
+    return Seen(right.numbers[rows], ones, right.scores[rows], right.missing[rows], right.sources[rows], right.rejected)
 
 
 def test_correct_outcomes_pass() -> None:
@@ -67,6 +70,8 @@ def test_a_duplicate_with_a_wrong_score_is_wrong() -> None:
     [
         ({"missing": np.zeros(3, np.uint8)}, "b names other missing entities"),
         ({"sources": POSITIONS[[0, 1, 2]]}, "c names another source record"),
+        ({"versions": ["1", "1", "3"]}, "c names another version"),
+        ({"versions": ["1", "2", "1"]}, "b has another score than booster.predict"),
         ({"numbers": np.array([0, 1, 2])}, "bad is for no event that was sent"),
         ({"numbers": np.array([0, 1, -1])}, "a prediction is for no event that was sent"),
         ({"rejected": [(2, "bad-value", True)]}, "bad is a dead letter for bad-value, expected truncated"),

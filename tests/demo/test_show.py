@@ -25,10 +25,13 @@ class Named(Replica):
 @pytest.fixture
 def watcher(data: Flights) -> Watcher:
     """One who has seen half of 200 events, three of them twice, and a dead letter."""
-    sender = Sender(NOWHERE, stage.EVENTS, stream.make(200, data.later, data.loaded, MODEL), 100, stage.PARTITIONS)
+    sender = Sender(
+        NOWHERE, stage.EVENTS, stream.make(200, data.later, data.loaded, {"1": MODEL}), 100, stage.PARTITIONS
+    )
     watcher = Watcher(NOWHERE, (stage.PREDICTIONS, stage.DEAD_LETTERS), sender, list(data.loaded))
     events = np.flatnonzero(sender.stream.flight >= 0)[:100].tolist()
     watcher.numbers = events + events[:3]
+    watcher.versions, watcher.arms = ["1"] * 103, ["champion"] * 103
     watcher.scores = [0.72] * 103
     watcher.missing = [0] * 99 + [0b101] + [0] * 3
     watcher.waits = [(number, 10) for number in events]
@@ -63,7 +66,7 @@ def test_the_view_fits_the_terminal(watcher: Watcher, width: int) -> None:
 
 
 def test_an_empty_view_can_be_shown(data: Flights) -> None:
-    sender = Sender(NOWHERE, stage.EVENTS, stream.make(5, data.later, data.loaded, MODEL), 100, stage.PARTITIONS)
+    sender = Sender(NOWHERE, stage.EVENTS, stream.make(5, data.later, data.loaded, {"1": MODEL}), 100, stage.PARTITIONS)
     text = shown(Watcher(NOWHERE, ("a", "b"), sender, list(data.loaded)))
     assert "none yet" in text
     assert "p50 -  p99 -" in text
@@ -80,6 +83,6 @@ def test_off_a_terminal_a_plain_line_shows_the_state(watcher: Watcher, capsys: p
 
 
 def test_a_flight_is_described_in_words(data: Flights) -> None:
-    made = stream.make(3, data.later, data.loaded, MODEL)
+    made = stream.make(3, data.later, data.loaded, {"1": MODEL})
     number = made.expected.ids.index("UA1545-2013-09-01-EWR")
     assert describe(made, number) == "UA 1545 EWR→IAH 05:16, plane N57869, left 8 min early"

@@ -14,14 +14,14 @@ MODEL = Path(__file__).parents[2] / "models/flight-delays/1/model.ubj"
 
 
 def test_every_event_is_a_flight_and_has_the_score_of_the_booster(data: Flights) -> None:
-    made = stream.make(500, data.later, data.loaded, MODEL)
+    made = stream.make(500, data.later, data.loaded, {"1": MODEL})
     events = np.flatnonzero(made.flight != NO_FLIGHT)
     assert len(events) == 500
     some = data.later[:500]
     scores = proof.booster_scores(
         xgboost.Booster(model_file=MODEL), *tables.matrix(some, tables.found(some, data.loaded))
     )
-    assert np.array_equal(made.expected.scores[events], scores.astype(np.float64))
+    assert np.array_equal(made.expected.scores["1"][events], scores.astype(np.float64))
     for number, flight_id in zip(events.tolist(), some.flight_id, strict=True):
         event = fastavro.schemaless_reader(io.BytesIO(made.values[number]), flights.SCHEMA, None)
         assert isinstance(event, dict)
@@ -29,7 +29,7 @@ def test_every_event_is_a_flight_and_has_the_score_of_the_booster(data: Flights)
 
 
 def test_bad_records_are_among_the_events_and_each_has_its_reason(data: Flights) -> None:
-    made = stream.make(500, data.later, data.loaded, MODEL)
+    made = stream.make(500, data.later, data.loaded, {"1": MODEL})
     bad = np.flatnonzero(made.flight == NO_FLIGHT).tolist()
     assert sorted(made.expected.reasons) == bad
     assert len(bad) == 4 * stream.BAD_OF_EACH
@@ -39,11 +39,11 @@ def test_bad_records_are_among_the_events_and_each_has_its_reason(data: Flights)
 
 
 def test_flights_are_repeated_with_new_ids_if_more_events_are_needed(data: Flights) -> None:
-    made = stream.make(25, data.later[:10], data.loaded, MODEL)
+    made = stream.make(25, data.later[:10], data.loaded, {"1": MODEL})
     events = np.flatnonzero(made.flight != NO_FLIGHT)
     assert len(set(made.expected.ids)) == len(made.expected.ids)
     assert np.array_equal(made.flight[events], np.arange(25) % 10)
-    assert np.array_equal(made.expected.scores[events[10:20]], made.expected.scores[events[:10]])
+    assert np.array_equal(made.expected.scores["1"][events[10:20]], made.expected.scores["1"][events[:10]])
     again = fastavro.schemaless_reader(io.BytesIO(made.values[events[23]]), flights.SCHEMA, None)
     assert isinstance(again, dict)
     assert again["flight_id"] == made.expected.ids[events[23]] == f"{data.later.flight_id[3]}-3"
@@ -54,12 +54,12 @@ def test_entities_unknown_to_the_feature_store_are_expected_to_be_named(data: Fl
     found = tables.found(data.later, data.loaded)
     unknown = [table.isna().all(axis=1) for table in found.values()]
     one = int(np.flatnonzero(unknown[0])[0])
-    made = stream.make(1, data.later[one : one + 1].reset_index(drop=True), data.loaded, MODEL)
+    made = stream.make(1, data.later[one : one + 1].reset_index(drop=True), data.loaded, {"1": MODEL})
     (event,) = np.flatnonzero(made.flight != NO_FLIGHT)
     assert made.expected.missing[event] == sum(int(gone[one]) << bit for bit, gone in enumerate(unknown))
 
 
 def test_outcomes_are_those_of_the_flights(data: Flights) -> None:
-    made = stream.make(30, data.later[:10], data.loaded, MODEL)
+    made = stream.make(30, data.later[:10], data.loaded, {"1": MODEL})
     events = np.flatnonzero(made.flight != NO_FLIGHT)
     assert made.late(events) == pytest.approx(np.tile(data.later.late[:10], 3), nan_ok=True)

@@ -59,7 +59,7 @@ class Between:
         body = io.BytesIO()
         prediction = {
             "event_id": expected.ids[number],
-            "score": float(expected.scores[number]),
+            "score": float(expected.scores["1"][number]),
             "model": "flight-delays",
             "version": "1",
             "arm": "champion",
@@ -77,7 +77,7 @@ class Between:
 
 @pytest.fixture
 def made(data: Flights) -> Stream:
-    return stream.make(EVENTS, data.later, data.loaded, MODEL)
+    return stream.make(EVENTS, data.later, data.loaded, {"1": MODEL})
 
 
 def played(kafka: Kafka, make_topic: MakeTopic, made: Stream, copies: dict[int, int]) -> tuple[Verdict, Watcher]:

@@ -6,6 +6,7 @@ import pytest
 import xgboost
 
 from scorer.demo import flights, proof, tables, train
+from scorer.drift import read_baseline
 from scorer.model import read_golden, repository_at
 from tests.demo.conftest import Flights
 
@@ -17,6 +18,15 @@ def test_the_committed_bundle_is_verified_and_has_the_plan_of_the_package() -> N
     assert bundle.verified
     assert bundle.plan_file.read_bytes() == train.PLAN_FILE.read_bytes()
     assert bundle.model_file.stat().st_size < 1_000_000
+    assert bundle.baseline_file is not None
+    assert bundle.baseline_file.stat().st_size < 10_000
+
+
+def test_the_committed_baseline_is_that_of_the_training(data: Flights) -> None:
+    booster = xgboost.Booster(model_file=MODELS / "1/model.ubj")
+    made = train.Examples.of(data.training, data.later[:10]).baseline(booster)
+    assert made == read_baseline(MODELS / "1/baseline.json")
+    assert made.rows == len(data.training)
 
 
 def test_training_is_reproducible(data: Flights) -> None:
@@ -53,5 +63,5 @@ def test_a_complete_bundle_is_added(data: Flights, tmp_path: Path, monkeypatch: 
     folder = train.add(tmp_path, "7")
     assert folder == tmp_path / train.NAME / "7"
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert set(manifest["files"]) == {"model.ubj", "plan.yaml", "golden.jsonl"}
+    assert set(manifest["files"]) == {"model.ubj", "plan.yaml", "golden.jsonl", "baseline.json"}
     assert manifest["objective"] == "binary:logistic"

@@ -72,6 +72,7 @@ def test_a_signal_to_the_owner_stops_everything(start_owner: StartOwner, number:
     assert_gone(folder, group)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     "end",
     [
@@ -86,6 +87,7 @@ def test_everything_stops_however_the_owner_exits(start_owner: StartOwner, end: 
     assert_gone(folder, group)
 
 
+@pytest.mark.prove
 def test_the_environment_file_is_removed_after_its_owner_is_killed(start_owner: StartOwner) -> None:
     file = start_owner.file
     owner, folder, group = start_owner(f"import pathlib; sandbox.write_environment(pathlib.Path({str(file)!r}))")

@@ -44,7 +44,7 @@ def test_a_replica_that_is_not_ready_is_reported_with_the_reason(tmp_path: Path)
         threading.Thread(target=server.serve_forever).start()
         replica.look()
         server.shutdown()
-    stage = Stage(Sandbox.__new__(Sandbox), Path(), Path(), [replica])
+    stage = Stage(Sandbox.__new__(Sandbox), Path(), Path(), replicas=[replica])
     assert not stage.ready
     assert f"replica-1 (pid {replica.pid}): features: redis://cache refused the connection" in stage.unready
     assert replica.partitions == [3]

@@ -21,6 +21,7 @@ def cache(tmp_path: Path, locks: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
+@pytest.mark.prove
 def test_training_creates_a_cache_that_java_can_start_with(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
