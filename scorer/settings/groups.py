@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,26 +13,37 @@ from pydantic import (
     PlainValidator,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from scorer.errors import Misconfigured, Problem
 from scorer.settings.kinds import (
+    Alarms,
+    BatchShare,
     Bytes,
     Columns,
     Entries,
     Expects,
+    Fields,
     Framing,
+    HeaderList,
+    Hours,
     Location,
     Milliseconds,
+    Name,
     Optional,
     PathSetting,
+    PerSecond,
+    Psi,
     Ratio,
     Records,
     Requests,
+    Score,
     Seconds,
     Secret,
     Servers,
+    Share,
     Text,
     Token,
     Topic,
@@ -40,6 +51,8 @@ from scorer.settings.kinds import (
     Url,
     Urls,
     VersionName,
+    WebAddress,
+    Windows,
     Yes,
 )
 from scorer.settings.properties import RefusedProperties, check_names, check_properties
@@ -479,7 +492,7 @@ class ListenSettings(Group):
 
 
 class HttpSettings(ListenSettings):
-    """Metrics and health at /metrics, /live and /ready. `http: null` turns the server off."""
+    """Metrics and health at /metrics, /live and /ready, and a live page. `http: null` turns the server off."""
 
     group: ClassVar[str] = "http"
     port: int = Field(default=9464, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
@@ -489,6 +502,11 @@ class HttpSettings(ListenSettings):
         "everyone sees everything. At most one of `token` and `token_file` may be set.",
     )
     tls: HttpTlsSettings | None = None
+    page: Yes = Field(
+        default=False,
+        description="Whether /page/ shows the group live, with the last predictions: their ids, scores and strongest "
+        "columns. See docs/page.md.",
+    )
 
 
 class ServeTlsSettings(HttpTlsSettings):
@@ -500,6 +518,37 @@ class ServeTlsSettings(HttpTlsSettings):
     )
 
 
+class ClientSettings(Group):
+    """A client of `scorer serve`."""
+
+    token: Annotated[Token, Secret.WHOLE] = Field(
+        default="", description="Bearer token of the client. One of `token` and `token_file` must be set."
+    )
+    token_file: PathSetting | None = Field(
+        default=None, description="File with the token, which is read again when it is replaced."
+    )
+    requests_per_s: PerSecond | None = Field(
+        default=None,
+        gt=0,
+        le=1_000_000,
+        description="Most requests a second, on average; after a pause, those of a second may come at once. Further "
+        "ones are answered with 429 and `Retry-After`. null sets no limit.",
+    )
+    rows_per_s: PerSecond | None = Field(
+        default=None,
+        gt=0,
+        le=1_000_000_000,
+        description="Most rows a second, likewise. A request with more rows than that is answered, and those after it "
+        "wait longer.",
+    )
+
+    @model_validator(mode="after")
+    def _with_one_token(self) -> Self:
+        if bool(self.token) == (self.token_file is not None):
+            raise ValueError("expected one of token and token_file")
+        return self
+
+
 class ServeSettings(ListenSettings):
     """`scorer serve`: answers requests over HTTP, without Kafka. See docs/rest.md."""
 
@@ -509,6 +558,11 @@ class ServeSettings(ListenSettings):
         default="",
         description="Bearer token that a client must send, except to health pages. If empty, everyone may ask. At most "
         "one of `token` and `token_file` may be set.",
+    )
+    clients: dict[Name, ClientSettings] = Field(
+        default={},
+        description="Clients by name, each with a token of its own and limits. Without `token` and `token_file`, "
+        "nobody else may ask.",
     )
     tls: ServeTlsSettings | None = None
     max_bytes: Bytes = Field(
@@ -528,6 +582,62 @@ class ServeSettings(ListenSettings):
         le=600_000,
         description="Longest time for a client to send a request, which is then a 408, and for the request to be "
         "scored, which is then a 503.",
+    )
+    publish: Yes = Field(
+        default=False,
+        description="Whether predictions are also written to `kafka.output_topic`, as replicas write theirs. Needs the "
+        "group `kafka` and `events.id`. No answer waits for it: what the brokers do not take in time is dropped.",
+    )
+    drift: Yes = Field(
+        default=False,
+        description="Whether each server watches the events of its requests for drift, by `monitor.window` and "
+        "`monitor.drift`. See docs/rest.md.",
+    )
+
+
+class LabelSettings(Group):
+    """What became of the events: `scorer labels` joins it with the predictions. See docs/labels.md."""
+
+    topic: Topic = Field(description="Topic of the labels; not one that replicas read or write.")
+    schema_path: PathSetting = Field(alias="schema", description="Avro schema (.avsc) of a label.")
+    framing: Framing = Field(default="none", description="Header before the Avro body, as in `events.framing`.")
+    id: Text = Field(description="Scalar field of the label whose text is the `event_id` of the prediction.")
+    label: Text = Field(
+        description="Field of the label with what was right: a number, a boolean, or an enum, whose index counts."
+    )
+    time: Text | None = Field(
+        default=None,
+        description="Timestamp field: of several labels of an event, the one with the latest time counts. If unset, or "
+        "null in a label, it is the record's timestamp.",
+    )
+    horizon_hours: Hours = Field(
+        default=72.0,
+        gt=0,
+        le=8_784,
+        description="How long a window of predictions waits for labels after its end, and a label for its prediction. "
+        "It bounds the memory of `scorer labels run`.",
+    )
+    window_hours: Hours = Field(
+        default=1.0,
+        gt=0,
+        le=744,
+        description="Length of the windows, by the time of scoring, for each of which quality is told.",
+    )
+    segments: Fields = Field(
+        default=(),
+        description="Fields by whose values quality is told apart: of the label if it has all of them, otherwise of "
+        "the event, which is then read again.",
+    )
+    threshold: Score = Field(
+        default=0.5,
+        ge=-1_000_000,
+        le=1_000_000,
+        description="Score from which a prediction counts as positive, for precision and recall.",
+    )
+    state_topic: Topic | None = Field(
+        default=None,
+        description="Topic between the two halves of `scorer labels run`; `scorer topics --create` makes it. If null, "
+        "it is GROUP_ID.labels-state.",
     )
 
 
@@ -554,6 +664,122 @@ class ShutdownSettings(Group):
     )
 
 
+class WindowSettings(Group):
+    """A window of the group, which is full when one of these is reached."""
+
+    events: Records = Field(default=1_000, ge=100, le=10_000_000, description="Events of a window.")
+    seconds: Seconds = Field(default=300.0, ge=1, le=86_400, description="Longest time of a window.")
+
+
+class ConfirmSettings(Group):
+    """A column drifts if so many of its last windows are above the limit."""
+
+    windows: Windows = Field(default=3, ge=1, le=100, description="Windows above the limit; at most `of`.")
+    of: Windows = Field(default=4, ge=1, le=100, description="The last windows that are looked at.")
+
+    @field_validator("of")
+    @classmethod
+    def _enough(cls, of: int, info: ValidationInfo) -> int:
+        if of < info.data.get("windows", 0):
+            raise ValueError("expected at least as many as monitor.drift.confirm.windows")
+        return of
+
+
+class DriftSettings(Group):
+    """When a column is said to have drifted. See docs/drift.md."""
+
+    false_alarms_per_month: Alarms = Field(
+        default=1.0,
+        gt=0,
+        le=1_000_000,
+        description="False alarms a month that are accepted, over all columns together. The limit of PSI follows.",
+    )
+    confirm: ConfirmSettings = ConfirmSettings()
+    at_least_psi: Psi = Field(
+        default=0.05,
+        ge=0,
+        le=100,
+        description="Smallest PSI that is an alarm, however sure it is that it is no coincidence.",
+    )
+    reference: Literal["baseline", "hour-of-week", "last-windows"] = Field(
+        default="baseline",
+        description="What a window is compared with. baseline: that of the model. hour-of-week: the events of the same "
+        "hour of earlier weeks, and the baseline until there are enough. last-windows: the `last_windows` before.",
+    )
+    last_windows: Windows = Field(
+        default=20, ge=1, le=1_000, description="Number of windows of `reference: last-windows`."
+    )
+
+
+class CaptureSettings(Group):
+    """Keeps rows as the model saw them, for training. See docs/training-set.md."""
+
+    topic: Topic = Field(
+        description="Topic of the rows. With `kafka.delivery: exactly-once` they are written in the transaction of "
+        "their batch; otherwise after it, and what cannot be written in time is dropped and counted."
+    )
+    sample: Share = Field(
+        default=0.01,
+        description="Share of the events, which is drawn by the hash of their keys, and of `event_id` where there is "
+        "no key: the same events on every replica.",
+    )
+
+
+class MonitorSettings(Group):
+    """What replicas tell each other of their work, for the whole group. See docs/drift.md."""
+
+    topic: Topic | None = Field(
+        default=None,
+        description="Topic of what replicas tell, with one partition and `cleanup.policy=compact,delete`: `scorer "
+        "topics --create` makes it so. If null, replicas tell nothing and count nothing.",
+    )
+    window: WindowSettings = WindowSettings()
+    drift: DriftSettings = DriftSettings()
+    capture: CaptureSettings | None = None
+
+
+class AlertSettings(Group):
+    """Who is told when something is wrong with the group. See docs/alerts.md."""
+
+    webhook: Annotated[WebAddress | None, Secret.WHOLE] = Field(
+        default=None,
+        description="Address that receives each alert as JSON in a POST, with the sentence in `text` as Slack has it: "
+        "once when it begins, once when it has ended, whatever the number of replicas. It needs `monitor.topic`, or "
+        "`serve.drift`, with which each server tells of its own requests.",
+    )
+
+
+class OtelSettings(Group):
+    """Traces and metrics over OTLP, with the extra `otel`. See docs/tracing.md."""
+
+    endpoint: WebAddress | None = Field(
+        default=None,
+        description="Address of an OTLP receiver that takes HTTP, such as `http://localhost:4318`; `/v1/traces` and "
+        "`/v1/metrics` are appended. If null, nothing is traced or exported.",
+    )
+    headers: Annotated[HeaderList, Secret.WHOLE] = Field(
+        default="",
+        description="Headers of each request, such as `authorization=Bearer%20TOKEN`, as in "
+        "OTEL_EXPORTER_OTLP_HEADERS, which counts where this is empty.",
+    )
+    sample: BatchShare = Field(
+        default=0.01,
+        description="Share of the batches that are traced, drawn at random; 0 traces none. In `scorer serve`, that "
+        "of requests without a `traceparent`.",
+    )
+    carry: Literal["sampled", "all"] = Field(
+        default="sampled",
+        description="Which predictions get the headers `traceparent` and `tracestate` of their events: those of "
+        "batches that are traced, or all.",
+    )
+    metrics_seconds: Seconds = Field(
+        default=60.0, ge=1, le=86_400, description="Time between two exports of all metrics of /metrics."
+    )
+    service_name: Text | None = Field(
+        default=None, description="The `service.name`. If null, it is OTEL_SERVICE_NAME, or `scorer` without one."
+    )
+
+
 class Settings(Group):
     """The whole configuration, with absolute paths."""
 
@@ -566,6 +792,10 @@ class Settings(Group):
     batch: BatchSettings = BatchSettings()
     http: HttpSettings | None = HttpSettings()
     serve: ServeSettings = ServeSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    labels: LabelSettings | None = None
+    alerts: AlertSettings = AlertSettings()
+    otel: OtelSettings = OtelSettings()
     log: LogSettings = LogSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
 
@@ -587,6 +817,54 @@ class Settings(Group):
         if kafka is not None and topic is not None and topic in {*_topics_of(dict(kafka)), kafka.control_topic}:
             raise ValueError("expected a topic of its own in predictions.shadow_topic: nobody uses what is in it")
         return predictions
+
+    @field_validator("serve")
+    @classmethod
+    def _with_a_stream(cls, serve: ServeSettings, info: ValidationInfo) -> ServeSettings:
+        events = info.data.get("events")
+        if serve.publish and "stream" in info.data and info.data["stream"] is None:
+            raise ValueError("expected a group kafka, which serve.publish: true needs")
+        if serve.publish and events is not None and events.id is None:
+            raise ValueError(
+                "expected events.id, which serve.publish: true needs: a request has no position in a topic"
+            )
+        return serve
+
+    @field_validator("monitor")
+    @classmethod
+    def _a_topic_for_monitoring(cls, monitor: MonitorSettings, info: ValidationInfo) -> MonitorSettings:
+        kafka, predictions, topic = info.data.get("stream"), info.data.get("predictions"), monitor.topic
+        others = {predictions.shadow_topic} if predictions is not None else set()
+        others |= {*_topics_of(dict(kafka)), kafka.control_topic} if kafka is not None else set()
+        if topic is not None and topic in others:
+            raise ValueError("expected a topic of its own in monitor.topic: old records in it are deleted")
+        if monitor.capture is not None and monitor.capture.topic in {*others, topic}:
+            raise ValueError("expected a topic of its own in monitor.capture.topic: rows are no events")
+        return monitor
+
+    @field_validator("labels")
+    @classmethod
+    def _topics_for_labels(cls, labels: LabelSettings | None, info: ValidationInfo) -> LabelSettings | None:
+        kafka, monitor = info.data.get("stream"), info.data.get("monitor")
+        if labels is not None and labels.framing == "confluent" and info.data.get("registry") is None:
+            raise ValueError("expected a group registry, which labels.framing: confluent needs")
+        if labels is None or kafka is None:
+            return labels
+        others = {*_topics_of(dict(kafka)), kafka.control_topic, monitor.topic if monitor else None}
+        if labels.topic in others:
+            raise ValueError("expected a topic of its own in labels.topic: replicas neither read nor write it")
+        if labels.state_topic is not None and labels.state_topic in {*others, labels.topic}:
+            raise ValueError("expected a topic of its own in labels.state_topic: nothing else may be in it")
+        return labels
+
+    @field_validator("alerts")
+    @classmethod
+    def _a_topic_for_alerts(cls, alerts: AlertSettings, info: ValidationInfo) -> AlertSettings:
+        monitor, serve = info.data.get("monitor"), info.data.get("serve")
+        alone = serve is not None and serve.drift
+        if alerts.webhook is not None and monitor is not None and monitor.topic is None and not alone:
+            raise ValueError("expected monitor.topic, where the replicas agree on who tells alerts.webhook")
+        return alerts
 
     @field_validator("model")
     @classmethod

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote, unquote, urlsplit
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
 
 _SCHEME = re.compile("[a-z][a-z0-9+.-]+:/")  # of an address, such as s3://
@@ -76,6 +76,12 @@ def _distinct(topics: tuple[str, ...]) -> tuple[str, ...]:
     return topics
 
 
+def _distinct_fields(fields: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := sorted({field for field in fields if fields.count(field) > 1}):
+        raise ValueError(f"expected each field once, but {', '.join(twice)} is listed more than once")
+    return fields
+
+
 def _without_spaces(url: str) -> str:
     """Refuse white space, which a URL contains only if its password was not percent-encoded."""
     if blank := re.search(r"\s", url):
@@ -106,6 +112,9 @@ Topics = Annotated[
     AfterValidator(_distinct),
     Expects('a list of topic names, such as ["flights"]'),
 ]
+Fields = Annotated[
+    tuple[Text, ...], AfterValidator(_distinct_fields), Expects("a list of field names, such as [carrier]")
+]
 Url = Annotated[
     str,
     AfterValidator(_without_spaces),
@@ -127,6 +136,12 @@ VersionName = Annotated[
 Framing = Literal["none", "confluent", "single-object"]
 Optional = Annotated[str, Expects("text")]
 Token = Annotated[str, Field(pattern=r"\A[\x21-\x7e]*\Z"), Expects("printable ASCII without spaces")]
+WebAddress = Annotated[str, Field(pattern=r"\Ahttps?://\S+\Z"), Expects("an http:// or https:// URL")]
+HeaderList = Annotated[
+    str,
+    Field(pattern=r"\A([A-Za-z0-9_.-]+=[^,\s]*(,[A-Za-z0-9_.-]+=[^,\s]*)*)?\Z"),
+    Expects("name=value, percent-encoded, or several with commas between and no spaces"),
+]
 Yes = Annotated[bool, Expects("true or false")]
 Urls = Annotated[
     str,
@@ -137,10 +152,18 @@ Urls = Annotated[
     Secret.URLS,
 ]
 Ratio = Annotated[float, Ge(0), Le(1)]
+Share = Annotated[float, Gt(0), Le(1), Unit("of the events")]
+BatchShare = Annotated[float, Ge(0), Le(1), Unit("of the batches")]
 Records = Annotated[int, Unit("records")]
 Requests = Annotated[int, Unit("requests")]
 Bytes = Annotated[int, Unit("bytes")]
 Columns = Annotated[int, Unit("columns")]
 Entries = Annotated[int, Unit("keys")]
+Windows = Annotated[int, Unit("windows")]
+Alarms = Annotated[float, Unit("alarms a month")]
+Psi = Annotated[float, Unit("PSI")]
+PerSecond = Annotated[float, Unit("a second")]
 Milliseconds = Annotated[int, Unit("milliseconds")]
 Seconds = Annotated[float, Unit("seconds")]
+Hours = Annotated[float, Unit("hours")]
+Score = Annotated[float, Unit("units of the score")]

@@ -4,6 +4,8 @@ import json
 import sys
 from collections.abc import Iterator
 
+from pydantic import BaseModel
+
 from scorer.settings.catalogue import CATALOGUE, Catalogue, Setting, Shape
 from scorer.settings.kinds import NAMES
 from scorer.settings.properties import LIMITED, REFUSED
@@ -102,6 +104,8 @@ def _cells(*cells: str) -> str:
 
 
 def _plain(default: object) -> str:
+    if isinstance(default, BaseModel):
+        return default.model_dump_json(by_alias=True)
     return default if isinstance(default, str) else json.dumps(default)
 
 

@@ -76,7 +76,7 @@ def test_every_setting_has_a_source(read: Load) -> None:
     assert sources["http"] == "file"
     assert sources["features"] == "default"
     assert sources["events.schema"] == "file"
-    assert len(sources) == 46
+    assert len(sources) == 67
 
 
 @pytest.mark.parametrize("nothing", ["null", "~", ""])

@@ -267,7 +267,7 @@ def test_the_reference_has_the_settings_of_a_group_once_for_all_names() -> None:
     assert row in group.splitlines()
     assert "## `outputs.NAME.tls`\n" in page
     assert "**NAME** in the path of a setting is a name that you choose: lower-case letters and digits" in page
-    assert "**NAME**" not in markdown()
+    assert "## `serve.clients.NAME`\n" in markdown()
 
 
 def test_the_catalogue_has_one_group_for_all_names_and_finds_it_by_any() -> None:

@@ -62,7 +62,7 @@ from tests.settings.conftest import Problems
         ("batch", ["a"], "found a list", "expected a group with the keys max_records, max_wait_ms, max_bytes, mode"),
         ("kafka", 5, "found '5'", "expected a group with the keys bootstrap_servers, group_id, "),
         ("model", None, "found null", "expected a group with the keys path, version, rollout"),
-        ("http", 5, "found '5'", "expected a group with the keys host, port, token, token_file, tls or null"),
+        ("http", 5, "found '5'", "expected a group with the keys host, port, token, token_file, tls, page or null"),
     ],
 )
 def test_a_wrong_value_is_reported_with_its_key_line_and_expectation(
