@@ -1,73 +1,67 @@
-"""The composition root: builds a replica from settings, runs it, and closes it in stages."""
+"""The composition root: builds a replica from settings, runs it, and closes what it built."""
 
 import gc
-import math
-import signal
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
 from scorer import pipeline
+from scorer.alerting import Alerting, AlertMetrics, Webhook
 from scorer.arrays.cache import distrusted
 from scorer.arrays.kernel import uncached
 from scorer.avro import SCHEMA_HEADER, Encoder
+from scorer.capturing import Beside, CaptureMetrics, Inside, capture_of
 from scorer.check import require_topics
-from scorer.errors import Fatal, Misconfigured, Problem, Unavailable
+from scorer.connecting import Clients, MakeClients, finish, leave, reconnect
+from scorer.drifting import Drifting, rules_of
+from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.follower import Follower, Surroundings
 from scorer.guarding import Guardian
 from scorer.homes import home_of
 from scorer.kafka import (
-    AtLeastOnce,
-    Checkpoint,
     ControlTopic,
     DeadLetterLimit,
     DeadLetters,
-    Delivery,
-    ExactlyOnce,
-    Limits,
+    Ear,
+    Ending,
+    MonitorTopic,
     Renewal,
-    Sink,
-    Source,
     SpareWriter,
-    Transactions,
-    commit_before_leaving,
     header_reader,
+    nothing_carried,
 )
 from scorer.lineup import Lineup
-from scorer.monitor import Component, Health, Metrics, Outages, Watch, serve, watched
+from scorer.monitor import Component, DriftMetrics, Health, Metrics, Observer, Outages, Watch, serve, watched
 from scorer.offline import require_golden
+from scorer.otel import exporting
+from scorer.page.replica import Presence
 from scorer.pipeline import Parts
 from scorer.rollout import Held, Home, State, choosing
 from scorer.serving import Serving, prepare
-from scorer.settings import BatchSettings, Settings
+from scorer.settings import Settings
 from scorer.shadows import Outlet
+from scorer.stopping import Stop, by_signals
+from scorer.telling import Teller, Telling
 
-# What a crash may repeat: batches in flight, of which two hide the brokers' answer even if it takes longer than scoring
-# does, and written ones whose commit is not confirmed. Together they are at most so many events, or three batches.
-REPEATED_EVENTS = 6_000
-WINDOW, IN_FLIGHT_EVENTS = 4, 4_000
-COMMITTED_AT_ONCE = 500  # written events; fewer wait for a moment, and share a commit
-UNCOMMITTED_BATCHES, UNCOMMITTED_LEAST = 8, 1_000  # small batches may wait for a shared commit
 LOOP_LIMIT_SECONDS = 60.0  # if one iteration of the loop takes longer, /live fails
-RECONNECT_SECONDS = 10.0  # the wait for acknowledgements and a commit before the clients are created anew
-RETRY_SECONDS = 1.0  # between two attempts to create them
-LEAVE_SECONDS = 1.0  # the part of the shutdown deadline reserved for leaving the group
 MAX_POLL_INTERVAL_MS = 300_000  # librdkafka's default, after which the group gives the partitions to another replica
 SLOW_START = "kernels are compiled at each start: set NUMBA_CACHE_DIR to a writable folder, or empty a damaged one"
 UNGUARDED = "canaries are not guarded: guards need the roll-out state in kafka.control_topic"
 DISTRUSTED = "compiled kernels are not loaded from a folder that others could have written"
 
-MakeClients = Callable[[], tuple[Source, Delivery]]
 log = structlog.get_logger()
 
 
-def run(settings: Settings) -> bool:
+def run(settings: Settings, ending: Ending | None = None) -> bool:
     """Run one replica until SIGTERM or Ctrl-C; return whether it left the group within the deadline.
+
+    Args:
+        settings: its settings.
+        ending: ends it where a span of offsets ends; None if it runs for ever.
 
     Raises:
         Misconfigured: with every problem, before any record is read.
@@ -84,14 +78,14 @@ def run(settings: Settings) -> bool:
     if uncached:
         log.warning(SLOW_START, kernels=len(uncached))
     require_golden(serving)
-    require_topics(settings.kafka)
+    require_topics(settings.kafka, *([settings.monitor.capture.topic] if settings.monitor.capture else []))
     header = serving.formats.prediction_header()
     if versions := serving.formats.prefetch():
         log.info("fetched the schemas of events", versions=versions)
     stop = Stop(settings.shutdown.deadline_s)
-    with _signals(stop), ExitStack() as stack:
+    with by_signals(stop), ExitStack() as stack:
         renewal = Renewal(settings.kafka, settings.batch)
-        parts, make = _build(serving, header, stack, stop, Rollout(home, held))
+        parts, make = _build(serving, header, stack, stop, Rollout(home, held), ending)
         version = held.state.champion if held.state else serving.version
         trees, group = serving.booster.path, settings.kafka.group_id
         log.info("serving", model=serving.model, version=version, trees=trees, group=group)
@@ -102,45 +96,21 @@ def run(settings: Settings) -> bool:
             while not stop.requested():
                 pipeline.run(parts, lambda: stop.requested() or renewal.due())
                 if not stop.requested():
-                    renewed = _reconnect(parts, make, stop)
+                    renewed = reconnect(parts, make, stop)
                     if renewed is None:  # it has left the group already
                         return True
                     parts = renewed
                     renewal.done()
-            return _finish(parts, stop)
+            return finish(parts, stop)
         except Fatal:
             stop.request()
-            _leave(parts, stop)
+            leave(parts, stop)
             raise
 
 
 def _first(settings: Settings, state: State) -> Settings:
     """Return the settings with the first version that the champion needs; the follower loads the others."""
     return choosing(settings, state.versions_of(state.champion)[0])
-
-
-class Stop:
-    """A request to stop, with a deadline that starts when it is made.
-
-    Args:
-        seconds: how long stopping may take.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self._deadline = seconds, math.inf
-
-    def request(self) -> None:
-        """Start the deadline; a second request changes nothing."""
-        if not self.requested():
-            self._deadline = time.monotonic() + self.seconds
-
-    def requested(self) -> bool:
-        """Return whether a stop was requested."""
-        return self._deadline < math.inf
-
-    def left(self) -> float:
-        """Return the seconds until the deadline: never negative, and infinite before the request."""
-        return max(0.0, self._deadline - time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +121,8 @@ class Rollout:
     held: Held
 
 
-def _build(
-    serving: Serving, header: bytes, stack: ExitStack, stop: Stop, rollout: Rollout
+def _build(  # noqa: PLR0913, PLR0917  each is a part of the replica
+    serving: Serving, header: bytes, stack: ExitStack, stop: Stop, rollout: Rollout, ending: Ending | None
 ) -> tuple[Parts, MakeClients]:
     settings, bundle = serving.settings, serving.bundle
     metrics, health = Metrics(serving.entities), Health(_loop_limit(settings))
@@ -160,26 +130,47 @@ def _build(
     for component in (Component.ASSIGNED, Component.KAFKA, *([Component.FEATURES] if lookups else [])):
         health.set(component, False, "not yet known")  # noqa: FBT003  reads as a sentence
     stack.enter_context(watched(health, Outages(log)))
+    presence = Presence(settings, bundle.name, metrics, health)
     if settings.http is not None:
-        stack.enter_context(serve(settings.http, metrics, health))
+        stack.enter_context(serve(settings.http, metrics, health, presence.pages))
 
-    guardian = _guardian(serving, rollout, metrics)
-    watch = Watch(metrics.stages, health, Outages(log), [metrics, *([guardian.tally] if guardian else [])])
+    guardian, drifting = _guardian(serving, rollout, metrics), _drifting(settings, metrics)
+    capture = capture_of(settings, CaptureMetrics(metrics.registry))
+    tracing = stack.enter_context(exporting(settings.otel, settings.kafka, metrics))
+    beside = [guardian.tally if guardian else None, drifting, capture, tracing, ending]
+    observers: list[Observer] = [metrics, *(each for each in beside if each is not None), *presence.observers]
+    watch = Watch(metrics.stages, health, Outages(log), observers)
     if settings.events.framing == "confluent":
         watch.status(Component.REGISTRY)  # it answered when the versions were fetched
     limit = DeadLetterLimit(settings.kafka.max_dead_letter_ratio, settings.kafka.dead_letter_window)
     letters = DeadLetters(settings.kafka.dead_letter_topic, bundle.name, bundle.version)
     encoder = Encoder(header)
 
-    follower = _follower(serving, rollout, letters, encoder, metrics, watch, partial(_guarded, guardian, limit))
+    def served(lineup: Lineup) -> None:
+        _guarded(guardian, limit, lineup.state)
+        if drifting is not None:
+            drifting.served(lineup.champion)
+        if capture is not None:
+            capture.served(lineup.champion.servings[0].columns)
+
+    follower = _follower(serving, rollout, letters, encoder, metrics, watch, served)
     stack.callback(follower.close)
-    make = partial(_clients, serving, limit, metrics, watch, stop, letters)
-    source, delivery = make()
+    if isinstance(capture, Beside):
+        stack.callback(capture.close)
+        capture.start()
+    extra = capture if isinstance(capture, Inside) else None
+    carry = nothing_carried if tracing is None else tracing.carry
+    clients = Clients(serving, metrics, watch, stop, limit, letters, drifting, extra, carry, ending)
+    source, delivery = clients.make()
     if rollout.home is not None:
         follower.follow(rollout.home)
     if guardian is not None:
         stack.callback(guardian.close)
         guardian.start()
+    tellers: list[Teller] = [] if drifting is None else [drifting, *_alerting(serving, drifting, metrics, stack)]
+    _tell(serving, [*tellers, *presence.tellers], stack)
+    stack.callback(presence.close)
+    presence.start()
     parts = Parts(
         source=source,
         core=follower.core,
@@ -188,7 +179,7 @@ def _build(
         delivery=delivery,
         watch=watch,
     )
-    return parts, make
+    return parts, clients.make
 
 
 def _guardian(serving: Serving, rollout: Rollout, metrics: Metrics) -> Guardian | None:
@@ -197,6 +188,29 @@ def _guardian(serving: Serving, rollout: Rollout, metrics: Metrics) -> Guardian 
     if not isinstance(rollout.home, ControlTopic):
         return None
     return Guardian(partial(ControlTopic, kafka, model), model, uuid.uuid4().hex, metrics.withdrawn)
+
+
+def _alerting(serving: Serving, drifting: Drifting, metrics: Metrics, stack: ExitStack) -> list[Teller]:
+    """Return what tells a webhook what is wrong with the group, if there is one."""
+    settings, address = serving.settings, serving.settings.alerts.webhook
+    if address is None:
+        return []
+    webhook = Webhook(address, AlertMetrics(metrics.registry))
+    stack.callback(webhook.close)
+    webhook.start()
+    group = {"group": settings.kafka.group_id, "model": serving.bundle.name}
+    return [Alerting(drifting.problems, webhook.send, group, uuid.uuid4().hex)]
+
+
+def _tell(serving: Serving, tellers: Sequence[Teller], stack: ExitStack) -> None:
+    """Tell the group what this replica does, if there is a topic for that."""
+    topic = serving.settings.monitor.topic
+    if topic is None:
+        return
+    ears = [each for each in tellers if isinstance(each, Ear)]
+    telling = Telling(partial(MonitorTopic, serving.settings.kafka, topic, serving.bundle.name, ears), tellers)
+    stack.callback(telling.close)
+    telling.start()
 
 
 def _guarded(guardian: Guardian | None, limit: DeadLetterLimit, state: State) -> None:
@@ -216,7 +230,7 @@ def _follower(  # noqa: PLR0913, PLR0917  each is a part of the replica
     encoder: Encoder,
     metrics: Metrics,
     watch: Watch,
-    guarded: Callable[[State], None],
+    also: Callable[[Lineup], None],
 ) -> Follower:
     """Return what chooses the versions that score; it follows the home of the roll-out state once it is asked to."""
     settings, bundle = serving.settings, serving.bundle
@@ -225,7 +239,7 @@ def _follower(  # noqa: PLR0913, PLR0917  each is a part of the replica
         letters.version = lineup.champion.version
         roles = [(each.version, name, each.compiled) for name, each in lineup.roles]
         metrics.models(bundle.name, roles)
-        guarded(lineup.state)
+        also(lineup)
 
     def behind(reason: str) -> None:
         watch.rollout(reason)
@@ -240,95 +254,13 @@ def _follower(  # noqa: PLR0913, PLR0917  each is a part of the replica
     return Follower(serving, state, Surroundings(framing, watch.stage, served, behind, outlet))
 
 
-def _clients(  # noqa: PLR0913, PLR0917  each is a part of the replica
-    serving: Serving, limit: DeadLetterLimit, metrics: Metrics, watch: Watch, stop: Stop, letters: DeadLetters
-) -> tuple[Source, Delivery]:
-    """Create the consumer and the producer."""
-    settings, brokers = serving.settings, partial(watch.status, Component.KAFKA)
-    source = Source(settings.kafka, settings.batch, metrics, brokers, watch.waiting)
-    try:
-        if settings.kafka.delivery == "exactly-once":
-            transactions = Transactions(settings.kafka, letters, brokers, source.commits, limit, stop.left)
-            return source, ExactlyOnce(transactions, source.membership)
-        checkpoint = Checkpoint(source.commits, _limits(settings.batch), metrics.in_flight)
-        return source, AtLeastOnce(Sink(settings.kafka, letters, brokers, limit), checkpoint)
-    except BaseException:
-        source.close(LEAVE_SECONDS)
-        raise
-
-
-def _reconnect(parts: Parts, make: MakeClients, stop: Stop) -> Parts | None:
-    """Leave the group and join it with new clients, which read new certificates; None if a stop was requested first.
-
-    While no clients can be created, as in an outage, the replica waits.
-    """
-    log.info("files of the kafka clients were replaced: connecting anew")
-    end = time.monotonic() + RECONNECT_SECONDS
-
-    def left() -> float:
-        return max(0.0, min(end - time.monotonic(), stop.left()))
-
-    rest = commit_before_leaving(parts.source, parts.delivery, left, parts.watch.heartbeat)
-    if rest.transaction:
-        log.warning("connecting anew with a transaction that may be open: it delays consumers until it is aborted")
-    if rest.events:
-        log.warning("connecting anew with uncommitted events: they will be scored again", at_most=rest.events)
-    parts.delivery.close()
-    parts.source.close(LEAVE_SECONDS)
-    while not stop.requested():
-        try:
-            source, delivery = make()
-        except (Misconfigured, Unavailable) as error:
-            parts.watch.status(Component.KAFKA, f"cannot connect anew: {error}")
-            parts.watch.heartbeat()
-            time.sleep(RETRY_SECONDS)
-        else:
-            source.subscribe(delivery, stop.left)
-            return replace(parts, source=source, delivery=delivery)
-    return None
-
-
-def _limits(batch: BatchSettings) -> Limits:
-    each = batch.max_records
-    in_flight = min(WINDOW * each, max(IN_FLIGHT_EVENTS, 2 * each))
-    uncommitted = max(UNCOMMITTED_LEAST, min(UNCOMMITTED_BATCHES * each, REPEATED_EVENTS - in_flight), each)
-    return Limits(WINDOW, in_flight, min(COMMITTED_AT_ONCE, each), uncommitted)
+def _drifting(settings: Settings, metrics: Metrics) -> Drifting | None:
+    """Return what counts for drift, where replicas can tell each other."""
+    monitor = settings.monitor
+    return Drifting(rules_of(monitor), DriftMetrics(metrics.registry)) if monitor.topic is not None else None
 
 
 def _loop_limit(settings: Settings) -> float:
     """Return how long one iteration of the loop may take, in seconds: at most half of `max.poll.interval.ms`."""
     max_poll_ms = int(settings.kafka.properties.get("max.poll.interval.ms", MAX_POLL_INTERVAL_MS))
     return min(LOOP_LIMIT_SECONDS, max_poll_ms / 2000)
-
-
-def _finish(parts: Parts, stop: Stop) -> bool:
-    """Wait for acknowledgements, commit, and leave the group, all before the deadline."""
-    log.info("stopping", deadline_s=stop.seconds)
-    reserve = min(LEAVE_SECONDS, stop.seconds / 4)
-    rest = commit_before_leaving(
-        parts.source, parts.delivery, lambda: max(0.0, stop.left() - reserve), parts.watch.heartbeat
-    )
-    left = _leave(parts, stop)
-    if rest.transaction:
-        log.warning("stopped with a transaction that may be open: it delays consumers until the brokers abort it")
-    if rest.events:
-        log.warning("stopped with uncommitted events: they will be scored again", at_most=rest.events)
-    if not rest.transaction and not rest.events:
-        log.info("stopped: everything written is committed")
-    return left
-
-
-def _leave(parts: Parts, stop: Stop) -> bool:
-    parts.delivery.close()
-    return parts.source.close(max(LEAVE_SECONDS, stop.left()))
-
-
-@contextmanager
-def _signals(stop: Stop) -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C set a flag and do nothing else: an exception inside `consume` would lose its records."""
-    before = {number: signal.signal(number, lambda *_: stop.request()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

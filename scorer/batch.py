@@ -6,7 +6,8 @@ Unless its comment says otherwise, every array has one item for each row of the 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
-from typing import Self
+from itertools import accumulate
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 NO_TIME = -(2**63)  # in `Events.time`: neither the event nor its record has a time
 NO_SLOT = -1  # in `Found.slots`: the row has no key, because a field of the key is null
 NO_COLUMN = -1  # in `Explanations.columns`: no further column contributed
+# A NaN of the matrix that is no missing value, but a category that the plan does not have. A model takes it as any NaN.
+UNKNOWN_BITS = 0x7FE00000
+UNKNOWN_CATEGORY = float(np.uint32(UNKNOWN_BITS).view(np.float32))
 NO_TOPIC = -1  # in `Origin.topic`: the row did not come from a topic
 
 
@@ -75,23 +79,32 @@ class Records:
     @classmethod
     def numbered(cls, rows: int, first: int = 0) -> Self:
         """Return records that did not come from a topic, without values, with offsets from `first` on."""
-        return cls(
-            topics=(),
-            topic=np.full(rows, NO_TOPIC, np.int32),
-            partition=np.full(rows, NO_TOPIC, np.int32),
-            offset=np.arange(first, first + rows),
-            timestamp=np.full(rows, NO_TIME),
-            keys=[None] * rows,
-            data=np.empty(0, np.uint8),
-            ends=np.zeros(rows, np.int64),
-        )
+        return cls._outside(first, np.empty(0, np.uint8), np.zeros(rows, np.int64))
 
     @classmethod
     def of(cls, values: Sequence[bytes], first: int = 0, originals: Sequence[object] = ()) -> Self:
         """Return records for values that did not come from a topic, with offsets from `first` on."""
-        data = np.frombuffer(b"".join(values), np.uint8)
-        ends = np.cumsum([len(value) for value in values], dtype=np.int64)
-        return replace(cls.numbered(len(values), first), data=data, ends=ends, originals=originals)
+        ends = np.fromiter(accumulate(map(len, values)), np.int64, len(values))
+        return cls._outside(first, np.frombuffer(b"".join(values), np.uint8), ends, originals)
+
+    @classmethod
+    def _outside(
+        cls, first: int, data: NDArray[np.uint8], ends: NDArray[np.int64], originals: Sequence[object] = ()
+    ) -> Self:
+        """Return records that did not come from a topic."""
+        rows = len(ends)
+        nowhere = np.full(rows, NO_TOPIC, np.int32)
+        return cls(
+            topics=(),
+            topic=nowhere,
+            partition=nowhere,
+            offset=np.arange(first, first + rows),
+            timestamp=np.full(rows, NO_TIME),
+            keys=[None] * rows,
+            data=data,
+            ends=ends,
+            originals=originals,
+        )
 
     @property
     def origin(self) -> Origin:
@@ -216,13 +229,17 @@ class Matrix:
         default_factory=lambda: np.zeros((0, len(Lookup)), np.int64)
     )  # [entities, Lookup]: how many rows had this result
     rejected: Sequence[Rejected] = ()
+    foreign: NDArray[np.bool_] | None = None  # [rows]: of arms with another plan than the champion's, all NaN; or none
+
+
+ScoreArray: TypeAlias = NDArray[np.floating[Any]]  # float32 or float64, as the model's library gives it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """The model's output, float32 as the booster gave it."""
+    """The model's output, as its library gave it."""
 
-    values: NDArray[np.float32]  # [rows] or [rows, classes]
+    values: ScoreArray  # [rows] or [rows, classes]
     rejected: Sequence[Rejected] = ()
 
 
@@ -245,7 +262,7 @@ class Predictions:
     data: NDArray[np.uint8]  # [bytes]: the bytes that the event ids are slices of
     id_starts: NDArray[np.int64]  # the event's id is data[id_start:id_end], UTF-8
     id_ends: NDArray[np.int64]
-    scores: NDArray[np.float32]  # [rows] or [rows, outputs]
+    scores: ScoreArray  # [rows] or [rows, outputs]
     model: str
     arms: tuple[tuple[str, str], ...]  # the version and the name of each arm
     arm: NDArray[np.uint8]  # the index of each row's arm

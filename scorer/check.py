@@ -1,6 +1,6 @@
 """Checks of the configuration, the bundle and the servers before a replica runs, all reported together."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,19 +14,22 @@ from scorer.formats import prediction_subject
 from scorer.homes import home_of
 from scorer.kafka import (
     Admin,
+    Topic,
     control_concerns,
     dead_letter_concerns,
     durability_concerns,
     examine_rights,
     membership_concerns,
+    monitor_concerns,
     output_concerns,
     property_problems,
     transaction_problems,
     write_concerns,
 )
 from scorer.model import repository_at
-from scorer.monitor import access_of, guards
+from scorer.monitor import access_of, guards, token_of
 from scorer.offline import golden_problems
+from scorer.otel import installed
 from scorer.plan import Entity
 from scorer.registry import patiently
 from scorer.rollout import Held, State, choosing, kind_of_home
@@ -71,31 +74,33 @@ def examine(settings: Settings, *, offline: bool = False) -> Report:
         report.warnings += membership_concerns(settings.stream)
         _guard(report, lambda: _examine_http(settings, report))
     _guard(report, lambda: _examine_serve(settings.serve, report))
+    _guard(report, lambda: _examine_labels(serving, report))
+    _guard(report, lambda: _examine_otel(settings, report))
     if not offline and serving:
         _guard(report, lambda: _examine_registry(serving, report))
     if not offline:
-        if (kafka := settings.stream) is not None:
-            _guard(report, lambda: _examine_kafka(kafka, report))
+        if settings.stream is not None:
+            _guard(report, lambda: _examine_kafka(settings, report))
         if settings.features is not None and (serving is None or serving.plan.entities):
             _guard(report, lambda: _examine_redis(settings, serving, report))
     return report
 
 
-def require_topics(kafka: KafkaSettings) -> None:
+def require_topics(kafka: KafkaSettings, *more: str) -> None:
     """Make sure that the brokers answer and every topic exists: a consumer reports neither.
+
+    Args:
+        kafka: name the topics.
+        more: further ones.
 
     Raises:
         Unavailable: the brokers do not answer.
         Fatal: topics are missing.
     """
-    if missing := missing_topics(kafka, Admin(kafka, START_SECONDS).topics(_topics(kafka))):
-        raise Fatal(missing)
-
-
-def missing_topics(kafka: KafkaSettings, existing: Container[str]) -> str:
-    """Return a sentence that names the configured topics that do not exist; empty if all exist."""
-    missing = [name for name in _topics(kafka) if name not in existing]
-    return f"missing topics: {', '.join(missing)}; `scorer topics --create` creates them" if missing else ""
+    wanted = [*_topics(kafka), *more]
+    there = Admin(kafka, START_SECONDS).topics(wanted)
+    if missing := [name for name in wanted if name not in there]:
+        raise Fatal(f"missing topics: {', '.join(missing)}; `scorer topics --create` creates them")
 
 
 def _topics(kafka: KafkaSettings) -> list[str]:
@@ -192,21 +197,27 @@ def _examine_ensemble(champion: Serving, state: State, name: str, report: Report
 
 def _examine_serve(serve: ServeSettings, report: Report) -> None:
     access_of(serve)
-    if (serve.token or serve.token_file) and serve.tls is None and serve.host not in LOOPBACK:
+    for name, client in serve.clients.items():
+        token_of(client.token, client.token_file, f"serve.clients.{name}")
+    if (serve.token or serve.token_file or serve.clients) and serve.tls is None and serve.host not in LOOPBACK:
         what = "serve.token without serve.tls: whoever can see the network can read the token"
         report.warnings.append(f"{what}; set serve.tls, or put a proxy with TLS in front of it")
 
 
-def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:
+def _examine_kafka(settings: Settings, report: Report) -> None:
+    kafka, monitor, capture = settings.kafka, settings.monitor.topic, settings.monitor.capture
+    captures = [capture.topic] if capture else []
     report.done.append(f"brokers at {kafka.bootstrap_servers}")
     admin = Admin(kafka)
     cluster = admin.cluster()
-    rights = examine_rights(kafka, cluster)
+    rights = examine_rights(kafka, cluster, monitor=monitor, written=captures)
     report.failures += rights.missing
     report.warnings += rights.concerns
-    there = admin.topics(name for name in _topics(kafka) if name not in rights.hidden)
-    if missing := missing_topics(kafka, there.keys() | rights.hidden):
-        report.failures.append(missing)
+    wanted = [*_topics(kafka), *captures]
+    beside = [*([monitor] if monitor else []), *_label_topics(settings)]
+    there = admin.topics(name for name in [*wanted, *beside] if name not in rights.hidden)
+    if missing := [name for name in wanted if name not in there and name not in rights.hidden]:
+        report.failures.append(f"missing topics: {', '.join(missing)}; `scorer topics --create` creates them")
     inputs = [there[name] for name in kafka.input_topics if name in there]
     partitions = sum(topic.partitions for topic in inputs)
     if inputs:
@@ -223,9 +234,58 @@ def _examine_kafka(kafka: KafkaSettings, report: Report) -> None:
         report.warnings += output_concerns(output, inputs)
     if kafka.control_topic and (control := there.get(kafka.control_topic)):
         report.warnings += control_concerns(control)
+    if monitor and monitor not in rights.hidden:
+        report.warnings += _examine_monitor(monitor, there.get(monitor))
+    report.warnings += _label_concerns(settings, there)
     outputs = [topic for topic in (output, dead) if topic]
     report.warnings += write_concerns(outputs) + durability_concerns(cluster, inputs, outputs)
     report.problems += transaction_problems(kafka, cluster)
+
+
+def _examine_monitor(name: str, topic: Topic | None) -> list[str]:
+    if topic is None:
+        return [f"monitor.topic {name} is missing, so replicas tell nothing; `scorer topics --create` creates it"]
+    return monitor_concerns(topic)
+
+
+def _label_topics(settings: Settings) -> list[str]:
+    if settings.labels is None:
+        return []
+    from scorer.labels.topics import state_topic  # noqa: PLC0415  as in `_examine_labels`
+
+    return [settings.labels.topic, state_topic(settings)]
+
+
+def _label_concerns(settings: Settings, there: Mapping[str, Topic]) -> list[str]:
+    """Return warnings about the topics of labels, which no replica of the stream needs."""
+    names = _label_topics(settings)
+    if not names:
+        return []
+    from scorer.labels.topics import state_concerns  # noqa: PLC0415  as in `_examine_labels`
+
+    missing = ", ".join(name for name in names if name not in there)
+    needed = f"missing topics: {missing}, which `scorer labels run` needs; `scorer topics --create` creates them"
+    state = there.get(names[-1])
+    return [*([needed] if missing else []), *(state_concerns(settings, state) if state else [])]
+
+
+def _examine_labels(serving: Serving | None, report: Report) -> None:
+    """Check the fields of labels, if there are any, and that there is a place for what they say."""
+    if serving is None or (labels := serving.settings.labels) is None:
+        return
+    from scorer.labels.sources import readings  # noqa: PLC0415  a replica imports this module, too, and no kernel of labels
+    from scorer.labels.task import task_of  # noqa: PLC0415  the same
+    from scorer.labels.topics import required_monitor  # noqa: PLC0415  the same
+
+    readings(serving.formats, labels, task_of(serving.booster.objective))
+    required_monitor(serving.settings)
+    report.done.append(f"labels in topic {labels.topic}")
+
+
+def _examine_otel(settings: Settings, report: Report) -> None:
+    if settings.otel.endpoint is not None:
+        installed()
+        report.done.append("packages for OTLP")
 
 
 def _examine_registry(serving: Serving, report: Report) -> None:

@@ -33,7 +33,7 @@ class EnsembleServing:
     """
 
     def __init__(self, name: str, ensemble: Ensemble, servings: Sequence[Serving]) -> None:
-        self.version, self.servings, first = name, tuple(servings), servings[0]
+        self.version, self.ensemble, self.servings, first = name, ensemble, tuple(servings), servings[0]
         self.columns: tuple[str, ...] = ()  # none of its own: events are what it scores
         self.settings, self.schema, self.outputs = first.settings, first.schema, first.outputs
         if problems := [*_unlike(name, servings), *_unranked(name, ensemble, servings)]:
@@ -137,6 +137,13 @@ def fields_of(servings: Sequence[Serving]) -> tuple[Collection[str], Collection[
     """Return the fields whose values the plans of several versions need, and those whose text they need."""
     fields = frozenset[str]().union(*(serving.plan.fields for serving in servings))
     return fields, frozenset[str]().union(*(serving.plan.texts for serving in servings))
+
+
+def scored_fields(serving: Candidate) -> Wanted:
+    """Return the fields that scores need, without the event's id and its time, in the order of the schema."""
+    fields, texts = fields_of(serving.servings)
+    known = serving.schema.fields
+    return Wanted(serving.schema, [path for path in known if path in fields], [path for path in known if path in texts])
 
 
 def _combining(ensemble: Ensemble, servings: Sequence[Serving]) -> Combining:

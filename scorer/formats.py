@@ -80,6 +80,15 @@ class Formats:
             return Confluent(PREDICTION, self._asked())
         return prefixed(chosen, PREDICTION)
 
+    def registered(self, schema: Schema, header_of: Callable[[object], bytes | None]) -> Framing:
+        """Return the framing to read records of another schema with, each by the registered schema that it names.
+
+        Args:
+            schema: the reader's.
+            header_of: returns the header of a record that may name its schema.
+        """
+        return Confluent(schema, self._asked(), None, header_of)
+
     def prefetch(self) -> int:
         """Fetch every version of the events' subjects, so that no event waits for one; return how many there are."""
         if self.settings.events.framing != "confluent":

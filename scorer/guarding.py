@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from scorer.background import Background
 from scorer.errors import ScorerError
 from scorer.rollout import Board, Change, Conflict, Decision, Held, Listener, State, Tally, withdrawal
 
@@ -42,7 +43,7 @@ class SharedLog(Protocol):
         """Close connections."""
 
 
-class Guardian:
+class Guardian(Background):
     """Counts what the arms do, and withdraws a canary if the sums of all replicas speak against it.
 
     It has a thread and, while there is something to guard, a connection of its own.
@@ -60,14 +61,10 @@ class Guardian:
         self.tally = Tally(replica)
         self._open, self._model, self._withdrawn = opened, model, withdrawn
         self._wanted = False
-        self._awake, self._stopping = threading.Event(), threading.Event()
+        super().__init__("guards", JOIN_SECONDS)
+        self._awake = threading.Event()
         self._due, self._said = 0.0, ""
         self._seen: tuple[Decision, float] | None = None  # a decision that another replica has to carry out, and since
-        self._thread = threading.Thread(target=self._run, name="guards", daemon=True)
-
-    def start(self) -> None:
-        """Guard from now on."""
-        self._thread.start()
 
     def served(self, state: State) -> None:
         """Take up a state, on the loop's thread."""
@@ -79,8 +76,7 @@ class Guardian:
         """Stop."""
         self._stopping.set()
         self._awake.set()
-        if self._thread.is_alive():
-            self._thread.join(JOIN_SECONDS)
+        super().close()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

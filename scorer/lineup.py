@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import Collection, Sequence
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.spans import Spans, Texts
+from scorer.arrays.spans import Spans
 from scorer.avro import Decoder, Framing
 from scorer.batch import Events
 from scorer.ensemble import Candidate, fields_of
 from scorer.errors import Misconfigured, Problem
 from scorer.plan import Entity, Plan
-from scorer.rollout import Arms, State
+from scorer.rollout import Arms, State, keys_of
 from scorer.scoring import BaseScorer, SplitScorer, Watch, union_of, unwatched
 from scorer.serving import ARM
 from scorer.store import Fetch, Lookups
@@ -86,11 +85,5 @@ class Lineup:
         return SplitScorer(members, self._assign, union, watch, time.perf_counter)
 
     def _assign(self, events: Events) -> NDArray[np.uint8]:
-        null = np.zeros(events.rows, np.bool_)
-        try:
-            keys = Texts.of(cast("Sequence[bytes]", events.keys or [b""] * events.rows))
-            null[:] = not events.keys
-        except TypeError:  # some are null
-            null = np.array([key is None for key in events.keys], np.bool_)
-            keys = Texts.of([key or b"" for key in events.keys])
+        keys, null = keys_of(events.keys, events.rows)
         return self._arms.of(keys, null, Spans(events.data, events.id_starts, events.id_ends))

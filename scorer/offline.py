@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from time import time
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scorer.avro import BadEvent, Converter
-from scorer.batch import Outcome, Records
+from scorer.batch import Outcome, Records, ScoreArray
 from scorer.ensemble import Candidate
 from scorer.errors import Misconfigured, Problem, did_you_mean
 from scorer.model import Golden, read_golden
@@ -78,7 +77,7 @@ class GoldenResult:
     """The scores of a bundle's golden events, compared with those that are expected.
 
     events:   how many golden events there are.
-    exact:    how many get their score in every bit of a float32; others may be off by the tolerance.
+    exact:    how many get their score in every bit; others may be off by the tolerance.
     problems: the events that do not get their score.
     """
 
@@ -160,7 +159,7 @@ def _unused(golden: Golden, entities: Sequence[Entity]) -> str:
     )
 
 
-def _same(score: NDArray[np.float32], golden: Golden, tolerance: float = GOLDEN_TOLERANCE) -> bool:
-    expected = np.asarray(golden.score, np.float32)
+def _same(score: ScoreArray, golden: Golden, tolerance: float = GOLDEN_TOLERANCE) -> bool:
+    expected = np.asarray(golden.score, score.dtype)
     least = tolerance and 1e-7
     return score.shape == expected.shape and np.allclose(score, expected, tolerance, least, equal_nan=True)

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from scorer.cli import options
 from scorer.cli.console import console
+from scorer.printable import printable_json
 from scorer.settings import mask
 
 
@@ -23,9 +24,7 @@ def run(args: argparse.Namespace) -> int:
     loaded = options.load(args)
     settings = mask(loaded.settings)
     if args.json:
-        sys.stdout.write(
-            json.dumps({"settings": settings, "sources": loaded.sources}, indent=2, ensure_ascii=False) + "\n"
-        )
+        sys.stdout.write(printable_json({"settings": settings, "sources": loaded.sources}, indent=2) + "\n")
     else:
         _print(_flat(settings), loaded.sources)
     return 0

@@ -1,7 +1,8 @@
-"""`scorer demo`: score real flights live, kill a replica meanwhile, and prove the result."""
+"""`scorer demo`: score real flights live, kill a replica or roll versions out meanwhile, and prove the result."""
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ from scorer.cli.stopping import at_once
 from scorer.demo import Wanted
 
 _DEFAULT = Wanted()
+ROLLOUT_RATE = 2_000.0
+UNITS = "distance", "dep_delay"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,14 +22,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--events",
         type=_positive(int),
         metavar="N",
-        help="number of events (default: every flight of September to December 2013)",
+        help="number of events (default: every flight of September to December 2013; with --rollout: until it is over)",
     )
     parser.add_argument(
         "--rate",
         type=_positive(float),
-        default=_DEFAULT.rate,
         metavar="N",
-        help="events a second (default: %(default)s)",
+        help=f"events a second (default: {_DEFAULT.rate:g}; with --rollout: {ROLLOUT_RATE:g})",
     )
     parser.add_argument(
         "--replicas",
@@ -43,6 +45,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="stop sending events after SECONDS (default: %(default)s)",
     )
+    what = "let a canary of a better version be promoted and one of a bad version be withdrawn; no replica is killed"
+    courses = parser.add_mutually_exclusive_group()
+    courses.add_argument("--rollout", action="store_true", help=what)
+    what = f"let fields have other units half-way (default: {' and '.join(UNITS)}), and see who notices"
+    courses.add_argument("--drift", nargs="*", choices=UNITS, metavar="FIELD", help=f"{what}; no replica is killed")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON document")
 
 
@@ -53,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     with at_once():
         from scorer.demo import demo  # noqa: PLC0415  help and wrong options do without it
     try:
-        summary = demo.run(Wanted(args.events, args.rate, args.replicas, args.seconds), console)
+        summary = demo.run(_wanted(args), console)
     except KeyboardInterrupt:
         console.print("stopped; all processes and temporary folders are gone")
         return 0
@@ -61,7 +68,14 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(summary.document(), indent=2) + "\n")
     else:
         console.print(summary.panel())
-    return 0 if summary.verdict.passed else 1
+    return 0 if summary.passed else 1
+
+
+def _wanted(args: argparse.Namespace) -> Wanted:
+    rate = args.rate or (ROLLOUT_RATE if args.rollout else _DEFAULT.rate)
+    events = args.events or (math.ceil(rate * args.seconds) if args.rollout else None)
+    broken = () if args.drift is None else tuple(args.drift or UNITS)
+    return Wanted(events, rate, args.replicas, args.seconds, args.rollout, broken)
 
 
 def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:

@@ -57,7 +57,7 @@ def compare(settings: Settings, args: argparse.Namespace, stack: ExitStack) -> A
     oldest = int(time.time() * 1000)
     for record, found in stream.read(topic, since):
         oldest = min(oldest, record.timestamp)
-        shadowed[_place(found)] = Shadowed(found["version"], _numbers(found["score"]))
+        shadowed[place_of(found)] = Shadowed(found["version"], numbers_of(found["score"]))
         if len(shadowed) == MOST:
             break
     events, pairs = len(shadowed), Pairs()
@@ -97,11 +97,11 @@ def _pair(pairs: Pairs, stream: _Stream, topic: str, shadowed: dict[Place, Shado
     chunk: list[tuple[bytes, list[float], list[float]]] = []
     before, after = stream.versions
     for _, found in stream.read(topic, since):
-        place = _place(found)
+        place = place_of(found)
         shadow = shadowed.get(place)
         if shadow is not None and shadow.version != found["version"]:
             del shadowed[place]
-            both = {found["version"]: _numbers(found["score"]), shadow.version: shadow.score}
+            both = {found["version"]: numbers_of(found["score"]), shadow.version: shadow.score}
             chunk.append((found["event_id"].encode(), both[before], both[after]))
         if len(chunk) == CHUNK:
             _add(pairs, chunk)
@@ -117,10 +117,11 @@ def _add(pairs: Pairs, chunk: Sequence[tuple[bytes, list[float], list[float]]]) 
         pairs.add(ids, np.array(before, np.float32), np.array(after, np.float32))
 
 
-def _place(found: Answer) -> Place:
+def place_of(found: Answer) -> Place:
+    """Return where the event of a prediction was read."""
     return found["source_topic"], found["source_partition"], found["source_offset"]
 
 
-def _numbers(score: Any) -> list[float]:  # noqa: ANN401  JSON
+def numbers_of(score: Any) -> list[float]:  # noqa: ANN401  JSON
     """Return the scores of a prediction, which are text in JSON if they are not finite."""
     return [float(each) for each in (score if isinstance(score, list) else [score])]

@@ -31,11 +31,16 @@ def show(answer: Answer) -> None:
 def pictures(answer: Answer) -> list[Picture]:
     """Return the distribution of each output's scores, where there are any, and the importance of the columns."""
     names = _names(answer)
-    found = [
-        _bars(title, _summary(output), _bins(output), names) for title, output in _outputs(answer) if output["events"]
-    ]
+    found = score_pictures(answer, names)
     title = "importance: the share of each column in the gain of all splits"
     return [*found, _bars(title, [], _important(answer), names)]
+
+
+def score_pictures(answer: Answer, names: Sequence[str]) -> list[Picture]:
+    """Return the distribution of each output's scores under both names."""
+    return [
+        _bars(title, _summary(output), _bins(output), names) for title, output in _outputs(answer) if output["events"]
+    ]
 
 
 def _names(answer: Answer) -> tuple[str, str]:
@@ -53,7 +58,7 @@ def _lines(answer: Answer, block: str) -> Iterator[Text]:
     if hidden > 0:
         yield Text(f"  and {hidden} more columns", "dim")
     if "scores" in answer:
-        yield from _scores(answer, names, block)
+        yield from score_lines(answer, names, block)
 
 
 def _headed(title: str) -> Iterator[Text]:
@@ -134,7 +139,8 @@ def _outputs(answer: Answer) -> Iterator[tuple[str, Answer]]:
         yield f"scores{of_output} of {output['events']:,} events of {answer['scores']['input']}", output
 
 
-def _scores(answer: Answer, names: Sequence[str], block: str) -> Iterator[Text]:
+def score_lines(answer: Answer, names: Sequence[str], block: str) -> Iterator[Text]:
+    """Yield how the scores of the same events differ under both names."""
     scores = answer["scores"]
     if not scores["outputs"]:
         yield from _headed(f"scores: {scores['input']} have no event that both versions scored")

@@ -1,7 +1,6 @@
 """`scorer explain`: which columns moved the score of an event, or of the events of a file."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from scorer.errors import Misconfigured, Problem
 from scorer.model import read_golden
 from scorer.monitor import configure_logging
 from scorer.offline import GoldenStore, Offline
+from scorer.printable import printable_json
 from scorer.serving import Serving, prepare
 from scorer.settings import ExplainSettings
 
@@ -93,7 +93,7 @@ def _show(found: Iterable[Explained], args: argparse.Namespace) -> list[Picture]
         if args.output:
             pictures.append(picture(each.waterfall(args.top)))
         if args.json:
-            sys.stdout.write(json.dumps(each.document(), ensure_ascii=False, allow_nan=False) + "\n")
+            sys.stdout.write(printable_json(each.document()) + "\n")
         elif not args.output:
             for line in ["", *lines(each.waterfall(args.top), block)][0 if number else 1 :]:
                 people.print(line)

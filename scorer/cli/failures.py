@@ -10,7 +10,15 @@ from scorer.errors import Misconfigured, ScorerError
 from scorer.printable import printable
 from scorer.redaction import foreign, redact
 
-EXTRAS = {"bench": "sandbox", "demo": "demo", "sandbox": "sandbox", "score": "tables", "serve": "serve"}
+EXTRAS = {
+    "bench": "sandbox",
+    "demo": "demo",
+    "sandbox": "sandbox",
+    "score": "tables",
+    "serve": "serve",
+    "sql": "sql",
+    "training-set": "tables",
+}
 """Commands that need the packages of an extra."""
 
 

@@ -14,7 +14,7 @@ from scorer.cli.waterfall import Bar, Waterfall, steps
 from scorer.serving import Serving
 
 if TYPE_CHECKING:
-    from scorer.model.explain import Explainer
+    from scorer.model import Explainer
 
 Document = dict[str, Any]
 

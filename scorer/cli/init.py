@@ -1,7 +1,6 @@
 """`scorer init`: draft a configuration and a plan from a model and a schema, every guess marked."""
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from scorer.cli.table import aligned
 from scorer.errors import Misconfigured, Problem
 from scorer.init import Draft, Guess, Inputs, draft
 from scorer.monitor import configure_logging
+from scorer.printable import printable_json
 from scorer.redaction import redact
 
 HEADER = ("COLUMN", "SOURCE", "CONFIDENCE", "WHY")
@@ -22,7 +22,7 @@ _COLOURS = {"high": "green", "good": "", "open": "yellow"}
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("--model", required=True, type=Path, metavar="FILE", help="an XGBoost model, or a bundle")
+    parser.add_argument("--model", required=True, type=Path, metavar="FILE", help="a model, or a bundle")
     schema = parser.add_mutually_exclusive_group(required=True)
     schema.add_argument("--schema", type=Path, metavar="FILE", help="the Avro schema of the events")
     schema.add_argument(
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     made.write()
     problems = made.problems()
     if args.json:
-        sys.stdout.write(json.dumps(_document(made, problems), indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(printable_json(_document(made, problems), indent=2) + "\n")
     else:
         _print(made, problems, args.output)
     return 0
@@ -120,5 +120,5 @@ def _document(made: Draft, problems: list[Problem]) -> dict[str, object]:
 
 def _keys(guess: Guess) -> Iterator[tuple[str, object]]:
     if guess.source is not None:
-        for name in ("event", "part", "categories", "entity", "field"):
+        for name in ("event", "part", "categories", "entity", "field", "expression"):
             yield name, getattr(guess.source, name)

@@ -1,15 +1,14 @@
 """`scorer lag`: how far the consumer group is behind."""
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 
 from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.table import aligned
-from scorer.errors import Fatal
 from scorer.kafka import Admin, GroupLag
+from scorer.printable import printable_json
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,13 +26,10 @@ def run(args: argparse.Namespace) -> int:
     """
     kafka = options.load(args).settings.kafka
     admin = Admin(kafka)
-    topics = admin.topics(kafka.input_topics)
-    if missing := [name for name in kafka.input_topics if name not in topics]:
-        raise Fatal(f"missing topics: {', '.join(missing)}; `scorer topics --create` creates them")
-    lag = admin.lag(kafka.group_id, topics.values(), kafka.start_from)
+    lag = admin.lag(kafka.group_id, admin.required(kafka.input_topics), kafka.start_from)
     if args.json:
         document = {**asdict(lag), "total": lag.total}
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(printable_json(document, indent=2) + "\n")
     else:
         console(stderr=False).print(_text(lag))
     return 0

@@ -1,15 +1,16 @@
 """`scorer models`: list, show, verify and add versions; `diff` compares two, and `rollout` chooses which are served."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
-from scorer.cli import diff, mlflow, options, rollout
+from scorer.cli import baselines, diff, mlflow, options, rollout
 from scorer.cli.answers import Act, Answer, show
 from scorer.documents.yaml import construct
+from scorer.drift import read_baseline
 from scorer.errors import Fatal, Misconfigured, Problem, ScorerError
 from scorer.model import (
     Bundle,
@@ -21,11 +22,12 @@ from scorer.model import (
     read_golden,
     repository_at,
 )
-from scorer.model.agreement import TRIED
+from scorer.model.contents import MODEL_ENDINGS, SAVED_AS
 from scorer.model.manifest import sha256
 from scorer.monitor import configure_logging
 from scorer.offline import require_golden
 from scorer.plan import Plan
+from scorer.printable import printable_json
 from scorer.rollout import State, kind_of_home
 from scorer.serving import Serving, prepare
 from scorer.settings import Settings
@@ -50,9 +52,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     ):
         one.add_argument("version", nargs="?", help="a version's name (default: the configured one)")
     add = action("add", "check a model with its plan, then add them as a new version", _add)
-    add.add_argument("--model", required=True, type=Path, metavar="FILE", help="an XGBoost model, .ubj or .json")
+    add.add_argument("--model", required=True, type=Path, metavar="FILE", help=f"a model: {MODEL_ENDINGS}")
     add.add_argument("--plan", required=True, type=Path, metavar="FILE", help="the source of each column, YAML")
     add.add_argument("--golden", type=Path, metavar="FILE", help="events with their expected scores, JSONL")
+    add.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="what drift is measured against: rows of the training set as events (.jsonl, .avro, .parquet, .csv) or as "
+        "the model's columns (.parquet, .csv), or what `scorer models baseline` has written (.json)",
+    )
     add.add_argument(
         "--rounds",
         type=_rounds,
@@ -60,6 +69,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="score with the rounds that early stopping found best, with all rounds (the default), or with the first N",
     )
     add.add_argument("--version", metavar="NAME", help="the new version's name (default: the next number)")
+    baseline = action("baseline", "make a baseline of a file for a version, to be added with a later one", _baseline)
+    baseline.add_argument("version", nargs="?", help="a version's name (default: the configured one)")
+    baseline.add_argument("--input", required=True, type=Path, metavar="FILE", help="as `scorer models add --baseline`")
+    baseline.add_argument("--output", type=Path, metavar="FILE", help="where to write it, as JSON")
     diff.arguments(action)
     rollout.arguments(action)
     mlflow.arguments(action)
@@ -71,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     configure_logging("error", settings.log.format)  # the answer itself has the warnings
     answer = args.act(settings, args)
     if args.json:
-        sys.stdout.write(json.dumps(answer, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(printable_json(answer, indent=2) + "\n")
     else:
         args.show(answer)
     return 0
@@ -133,12 +146,13 @@ def _show(settings: Settings, args: argparse.Namespace) -> Answer:
         "scorer_path": booster.path,
         "outputs": booster.classes,
         "golden_events": len(read_golden(bundle.golden_file)) if bundle.golden_file else 0,
+        "baseline": _of_baseline(bundle),
         "features": booster.names,
         "entities": [{"name": name} | entity for name, entity in (plan.get("entities") or {}).items()],
         "columns": plan["columns"],
         "files": [
             {"file": file.name, "bytes": file.stat().st_size, "sha256": sha256(file)}
-            for file in (bundle.model_file, bundle.plan_file, bundle.golden_file)
+            for file in (bundle.model_file, bundle.plan_file, bundle.golden_file, bundle.baseline_file)
             if file
         ],
     }
@@ -162,8 +176,9 @@ def _add(settings: Settings, args: argparse.Namespace) -> Answer:
     if args.golden:
         files["golden.jsonl"] = args.golden
     problems = repository.new_version_problems(version)
-    missing = [Problem(str(file), "no such file") for file in files.values() if not file.is_file()]
-    if args.model.suffix not in {".ubj", ".json"} and args.model.is_file():
+    given = [*files.values(), *([args.baseline] if args.baseline else [])]
+    missing = [Problem(str(file), "no such file") for file in given if not file.is_file()]
+    if args.model.suffix not in SAVED_AS.values() and args.model.is_file():
         missing.append(Problem("--model", *misnamed(args.model)))
     parts = args.model, args.plan, args.golden
     candidate = Bundle(repository.name, version, args.model.parent, *parts, rounds=args.rounds)
@@ -173,11 +188,16 @@ def _add(settings: Settings, args: argparse.Namespace) -> Answer:
         serving, checked, problems = None, [], [*problems, *error.problems]
     if problems or missing or serving is None:
         raise Misconfigured([*problems, *missing])
-    try:
-        bundle = repository.add(version, files, serving.booster.objective, args.rounds)
-    except OSError as error:
-        why = error.strerror or error  # an error that is not of a system call has no strerror
-        raise Fatal(f"cannot write {repository.location}/{version}: {why}; nothing was added") from error
+    with ExitStack() as stack:
+        if args.baseline is not None:
+            baseline = baselines.baseline_of(args.baseline, serving, "--baseline")
+            files["baseline.json"] = stack.enter_context(baselines.written(baseline))
+            checked.append(f"the baseline has {baseline.rows:,} rows of the model's columns")
+        try:
+            bundle = repository.add(version, files, serving.booster.objective, args.rounds)
+        except OSError as error:
+            why = error.strerror or error  # an error that is not of a system call has no strerror
+            raise Fatal(f"cannot write {repository.location}/{version}: {why}; nothing was added") from error
     served = (
         f"after `scorer models promote {version}`"
         if kind_of_home(settings) != "off"
@@ -186,6 +206,20 @@ def _add(settings: Settings, args: argparse.Namespace) -> Answer:
         else f"with model.version: '{version}'"
     )
     return _facts(bundle) | {"checked": checked, "served": served} | _warnings(_concerns(serving))
+
+
+def _baseline(settings: Settings, args: argparse.Namespace) -> Answer:
+    bundle = _chosen(settings, args)
+    baseline = baselines.baseline_of(args.input, prepare(settings, bundle), "--input")
+    baselines.save(baseline, args)
+    return {"model": bundle.name, "version": bundle.version} | baselines.summary(baseline)
+
+
+def _of_baseline(bundle: Bundle) -> str:
+    if bundle.baseline_file is None:
+        return "none: drift is measured from the first events of the stream"
+    baseline = read_baseline(bundle.baseline_file)
+    return f"{baseline.id}, {baseline.rows:,} rows"
 
 
 def _rounds(text: str) -> Rounds:
@@ -209,11 +243,7 @@ def _checked(settings: Settings, bundle: Bundle) -> tuple[Serving, list[str]]:
     serving = prepare(settings, bundle)
     golden = require_golden(serving)
     done = ["the files are those in manifest.json"] if bundle.verified else []
-    done.append("the model loads and scores in a process of its own")
-    if serving.booster.compiled:
-        rows = f"{TRIED:,} random rows with missing values and extremes"
-        done.append(f"its compiled trees equal the booster in every bit on {rows}")
-    done += ["the plan's columns are the model's", "the plan fits the event schema"]
+    done += [*serving.booster.checks, "the plan's columns are the model's", "the plan fits the event schema"]
     if golden.events:
         exact = "exactly" if golden.exact == golden.events else f"({golden.exact} of them exactly)"
         done.append(f"{golden.events} golden events get their scores {exact}")
@@ -221,9 +251,7 @@ def _checked(settings: Settings, bundle: Bundle) -> tuple[Serving, list[str]]:
 
 
 def _concerns(serving: Serving) -> list[str]:
-    path = serving.booster.path
-    slow = "" if serving.booster.compiled else f"XGBoost itself scores, several times more slowly ({path})"
-    return [*serving.concerns, slow]
+    return [*serving.concerns, serving.booster.slow]
 
 
 def _facts(bundle: Bundle) -> Answer:
@@ -233,4 +261,5 @@ def _facts(bundle: Bundle) -> Answer:
 
 def _origin(bundle: Bundle) -> Answer:
     manifest = bundle.manifest
-    return {key: getattr(manifest, key, None) for key in ("objective", "created", "xgboost")}
+    found = {key: getattr(manifest, key, None) for key in ("objective", "created", "xgboost")}
+    return found if found["xgboost"] or manifest is None else {key: found[key] for key in ("objective", "created")}

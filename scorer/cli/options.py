@@ -1,10 +1,13 @@
 """The options that commands share."""
 
 import argparse
+from datetime import UTC, datetime
 from pathlib import Path
 
 from scorer import settings
 from scorer.errors import Problem
+
+CONFIGURATION = Path("scorer.yaml")  # unless -c names another
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +16,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         "-c",
         "--config",
         type=Path,
-        default=Path("scorer.yaml"),
+        default=CONFIGURATION,
         metavar="FILE",
         help="the configuration file (default: scorer.yaml)",
     )
@@ -41,3 +44,12 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def moment(text: str) -> int:
+    """Parse a time, in UTC unless it says otherwise, as milliseconds since the epoch: the type of an option."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time of ISO 8601, such as 2026-11-01T06:00Z") from None
+    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)

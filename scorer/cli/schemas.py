@@ -1,7 +1,6 @@
 """`scorer schemas`: show the versions in the registry, and what each provides for the fields that are needed."""
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 
@@ -12,7 +11,7 @@ from scorer.cli.table import aligned
 from scorer.errors import Misconfigured, Problem
 from scorer.evolution import Version, versions
 from scorer.monitor import configure_logging
-from scorer.printable import printable
+from scorer.printable import printable, printable_json
 from scorer.serving import prepare
 
 HEADER = ("SUBJECT", "VERSION", "ID", "FIELD", "FROM", "TYPE", "PROBLEM")
@@ -37,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         raise Misconfigured([Problem("registry", "missing", "set registry.url, and events.framing: confluent")])
     found = list(versions(prepare(settings)))
     if args.json:
-        sys.stdout.write(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(printable_json([asdict(each) for each in found], indent=2) + "\n")
     else:
         show = console(stderr=False).print
         show("\n".join(aligned(HEADER, [row for each in found for row in _rows(each)])))

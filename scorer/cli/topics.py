@@ -13,11 +13,15 @@ from scorer.kafka import (
     control_topic,
     dead_letter_concerns,
     dead_letter_topic,
+    monitor_concerns,
+    monitor_topic,
 )
-from scorer.settings import KafkaSettings, Settings
+from scorer.labels.topics import state_concerns, state_topic, state_topic_to_create
+from scorer.settings import Settings
 
 PARTITIONS = 4
 DAY_MS = 86_400_000
+CAPTURE_DAYS = 90  # that captured rows are kept
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +39,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show the topics; return 1 if one is missing."""
     settings = options.load(args).settings
-    kafka, roles = settings.kafka, _roles(settings)
-    admin, show = Admin(kafka), console(stderr=False).print
+    roles = _roles(settings)
+    admin, show = Admin(settings.kafka), console(stderr=False).print
     found = admin.topics(roles)
     if args.create:
         for name in _create(admin, settings, found, args.partitions or PARTITIONS):
@@ -44,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         found = admin.topics(roles)
     header = ("TOPIC", "FOR", "PARTITIONS", "REPLICAS", "KEPT", "LARGEST MESSAGE")
     show("\n".join(aligned(header, [_row(name, role, found.get(name)) for name, role in roles.items()])))
-    for concern in _concerns(kafka, found, args.partitions):
+    for concern in _concerns(settings, found, args.partitions):
         show(f"warning: {concern}", style="yellow")
     missing = [name for name in roles if name not in found]
     if missing:
@@ -57,7 +61,11 @@ def _roles(settings: Settings) -> dict[str, str]:
     inputs = dict.fromkeys(kafka.input_topics, "events")
     roles = inputs | {kafka.output_topic: "predictions", kafka.dead_letter_topic: "dead letters"}
     roles |= {shadows: "shadows' predictions"} if shadows else {}
-    return roles | ({kafka.control_topic: "roll-out state"} if kafka.control_topic else {})
+    roles |= {kafka.control_topic: "roll-out state"} if kafka.control_topic else {}
+    roles |= {settings.monitor.topic: "monitoring"} if settings.monitor.topic else {}
+    labels, capture = settings.labels, settings.monitor.capture
+    roles |= {capture.topic: "captured rows"} if capture else {}
+    return roles | ({labels.topic: "labels", state_topic(settings): "waiting for labels"} if labels else {})
 
 
 def _create(admin: Admin, settings: Settings, found: Mapping[str, Topic], partitions: int) -> list[str]:
@@ -70,18 +78,31 @@ def _create(admin: Admin, settings: Settings, found: Mapping[str, Topic], partit
         created += admin.create([dead_letter_topic(kafka.dead_letter_topic, partitions, inputs)])
     if kafka.control_topic is not None and kafka.control_topic not in found:
         created += admin.create([control_topic(kafka.control_topic)])
+    if settings.monitor.topic is not None and settings.monitor.topic not in found:
+        created += admin.create([monitor_topic(settings.monitor.topic)])
+    if (capture := settings.monitor.capture) is not None and capture.topic not in found:
+        kept = {"retention.ms": str(CAPTURE_DAYS * DAY_MS), "compression.type": "zstd"}
+        created += admin.create([Topic(capture.topic, partitions, config=kept)])
+    if settings.labels is not None:
+        wanted = [Topic(settings.labels.topic, partitions), state_topic_to_create(settings, partitions)]
+        created += admin.create(topic for topic in wanted if topic.name not in found)
     return created
 
 
-def _concerns(kafka: KafkaSettings, found: Mapping[str, Topic], partitions: int | None) -> list[str]:
+def _concerns(settings: Settings, found: Mapping[str, Topic], partitions: int | None) -> list[str]:
+    kafka = settings.kafka
     dead, inputs = found.get(kafka.dead_letter_topic), [found[name] for name in kafka.input_topics if name in found]
     concerns = dead_letter_concerns(dead, inputs) if dead and inputs else []
     control = found.get(kafka.control_topic or "")
     concerns += control_concerns(control) if control else []
+    monitor = found.get(settings.monitor.topic or "")
+    concerns += monitor_concerns(monitor) if monitor else []
+    if settings.labels is not None and (state := found.get(state_topic(settings))) is not None:
+        concerns += state_concerns(settings, state)
     few = [
         f"{topic.name} ({topic.partitions})"
         for topic in found.values()
-        if topic.partitions < (partitions or 0) and topic is not control
+        if topic.partitions < (partitions or 0) and topic is not control and topic is not monitor
     ]
     if few:
         advice = "add some with Kafka's own tools, unless something relies on the partition of a key"

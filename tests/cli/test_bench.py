@@ -62,6 +62,7 @@ def payments(folder: Path, events: int) -> str:
     return str(file)
 
 
+@pytest.mark.prove
 def test_one_document_shows_how_the_time_is_spent(
     config: Path, redis_server: Redis, redis_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,6 +100,7 @@ def test_the_table_is_printed_with_the_bottleneck_and_warnings(
     assert "an empty Redis was used instead, so every look-up is a miss" in said.err
 
 
+@pytest.mark.prove
 def test_the_golden_events_of_the_bundle_are_used_without_a_file(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,6 +127,7 @@ def test_invalid_events_are_wrong_usage(
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.prove
 def test_a_replica_that_exits_by_itself_is_reported(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = ["--set", "kafka.max_dead_letter_ratio=0", "--set", "features.when_missing=dead-letter"]
     assert main(["bench", "-c", str(config), "--input", payments(config.parent, 10), *settings]) == 1

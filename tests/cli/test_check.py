@@ -167,6 +167,38 @@ def test_usable_but_surprising_topics_cause_warnings(
     assert not any(dead in warning for warning in warnings)
 
 
+def test_the_topics_of_captured_rows_and_of_labels_are_looked_for(
+    check: Check, kafka: Kafka, make_topic: MakeTopic, redis_url: str
+) -> None:
+    names = {
+        "input_topics": [make_topic("in")],
+        "output_topic": make_topic("out"),
+        "dead_letter_topic": make_topic("dead"),
+    }
+    brokers = {"bootstrap_servers": kafka.bootstrap} | names
+    fields = {"topic": "no-labels", "schema": "event.avsc", "id": "card", "label": "amount", "state_topic": "no-state"}
+    monitor = {"topic": make_topic("monitor", cleanup_policy="compact,delete"), "capture": {"topic": "no-capture"}}
+
+    def checked() -> tuple[int, list[str]]:
+        chosen = [f"labels={json.dumps(fields)}", f"monitor={json.dumps(monitor)}"]
+        return check(*(f"--set={each}" for each in chosen), kafka=brokers, features={"url": redis_url})
+
+    code, lines = checked()
+    assert code == 1
+    assert told(lines, "wrong") == ["missing topics: no-capture; `scorer topics --create` creates them"]
+    needed = (
+        "missing topics: no-labels, no-state, which `scorer labels run` needs; `scorer topics --create` creates them"
+    )
+    assert needed in told(lines, "warning")
+    fields |= {"topic": make_topic("labels"), "state_topic": make_topic("state", retention_ms="1000")}
+    monitor["capture"] = {"topic": make_topic("capture")}
+    code, lines = checked()
+    assert (code, told(lines, "wrong")) == (0, [])
+    warnings = "\n".join(told(lines, "warning"))
+    assert "missing topics" not in warnings
+    assert "retention.ms=1000 deletes predictions that wait for labels" in warnings
+
+
 def test_broker_properties_that_weaken_the_guarantees_are_reported(
     check: Check, kafka: Kafka, make_topic: MakeTopic, redis_url: str
 ) -> None:

@@ -24,6 +24,7 @@ def in_topic(configured: Configure, kafka: Kafka, make_topic: Any, place: Workpl
     return configured
 
 
+@pytest.mark.prove
 def test_a_first_canary_is_guarded_and_the_limits_can_be_set(place: Workplace, in_topic: Configure) -> None:  # noqa: F811
     del in_topic
     assert place.json("guard")["guards"] == "off"

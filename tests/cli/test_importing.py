@@ -1,5 +1,6 @@
 """Commands import no more of their packages than they use, and fail for no lack of it."""
 
+import builtins
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,13 @@ from scorer.cli import importing
 @pytest.mark.parametrize("command", ["score", "run"])
 def test_a_command_skips_the_modules_that_no_package_needs(command: str) -> None:
     look = "print('xgboost' in sys.modules, sorted(unused & set(sys.modules)))"
-    unused = "{'xgboost.plotting', 'xgboost.sklearn', 'scipy.special', 'scipy.linalg'}"
+    unused = (
+        "{'xgboost.plotting', 'xgboost.sklearn', 'scipy.special', 'scipy.linalg', 'cffi', 'rich.traceback', 'pygments',"
+        " 'attr', 'numpy.f2py.f2py2e'}"
+    )
     program = f"import sys; from scorer.cli.importing import imported; imported('scorer.cli.{command}')"
     done = subprocess.run(
-        [sys.executable, "-c", f"{program}; unused = {unused}; {look}; import xgboost.plotting, scipy.linalg"],
+        [sys.executable, "-c", f"{program}; unused = {unused}; {look}; import xgboost.plotting, scipy.linalg, cffi"],
         capture_output=True,
         text=True,
         check=True,
@@ -38,6 +42,19 @@ def test_a_skipped_module_is_imported_if_a_package_needs_it(package: Path) -> No
     command = importing.imported("made_command")
     assert command.made_wrappers is sys.modules["made_wrappers"]
     assert "made_others" not in sys.modules
+
+
+def test_a_module_for_later_is_loaded_when_it_is_used(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "LATER", frozenset({"made_wrappers"}))
+    monkeypatch.setattr(importing, "UNUSED", frozenset())
+    (package / "made_wrappers.py").write_text("LOADED.append(1)\nVALUE = 7\n")
+    (package / "made_command.py").write_text("import made_wrappers\n")
+    loaded: list[int] = []
+    monkeypatch.setattr(builtins, "LOADED", loaded, raising=False)
+    command = importing.imported("made_command")
+    assert loaded == []
+    assert command.made_wrappers.VALUE == 7
+    assert loaded == [1]
 
 
 def test_any_other_missing_module_is_an_error(package: Path) -> None:

@@ -111,6 +111,12 @@ def test_help_of_a_command_exits_0(lag: Behave, capsys: pytest.CaptureFixture[st
     assert COMMANDS["lag"] in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert main([name, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: scorer {name} ")
+
+
 @pytest.mark.parametrize("error", [Unavailable("no broker answers"), Fatal("no safe way on")])
 def test_an_expected_error_exits_1_with_its_text_and_no_traceback(
     lag: Behave, capsys: pytest.CaptureFixture[str], error: Exception

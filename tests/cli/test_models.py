@@ -179,7 +179,7 @@ def test_an_inconsistent_bundle_is_not_added(place: Workplace, tmp_path: Path, g
     other = tmp_path / "other.bin"
     shutil.copy(BUNDLE / "model.ubj", other)
     said = place.add("--golden", "nowhere.jsonl", model=other, expect=2)
-    assert "expected a name that ends in .ubj or .json" in said
+    assert "expected a name that ends in .ubj, .json, .txt or .onnx" in said
     assert "nowhere.jsonl: no such file" in said
     assert not place.models.exists()
 

@@ -111,3 +111,16 @@ def test_an_output_file_is_unchanged_if_the_input_is_wrong(
     source.write_text('{"amount": 1}\n')
     assert main(["score", "-c", str(config), "--input", str(source), "--output", str(output)]) == 0
     assert json.loads(output.read_text())["score"] > 0
+
+
+def test_control_characters_of_an_id_do_not_reach_the_terminal(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile, fields = "\x1b[2J\x9b2J\x7f\u202e", [*SCHEMA["fields"], {"name": "id", "type": "string"}]
+    (tmp_path / "event.avsc").write_text(json.dumps(SCHEMA | {"fields": fields}))
+    (tmp_path / "events.jsonl").write_text(json.dumps({"amount": 1.0, "id": hostile}))
+    source = str(tmp_path / "events.jsonl")
+    assert main(["score", "-c", str(config), "--set", "events.id=id", "--input", source]) == 0
+    out = capsys.readouterr().out
+    assert out.rstrip("\n").isprintable()
+    assert json.loads(out)["event_id"] == hostile

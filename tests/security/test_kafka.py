@@ -50,7 +50,7 @@ def settings_of(world: World) -> Settings:
     return load_settings(world.folder / "scorer.yaml", environ={}).settings
 
 
-@pytest.mark.parametrize("listener", ["mtls", "plain", "scram", "oauth"])
+@pytest.mark.parametrize("listener", mainly("oauth", ("mtls", "plain", "scram", "oauth")))
 def test_check_accepts_every_documented_listener(wire: Wire, make_world: MakeWorld, listener: str) -> None:
     world = make_world(listener, wire.properties(listener))
     allow(wire, world)
@@ -159,6 +159,7 @@ def test_a_missing_file_is_a_wrong_configuration(wire: Wire, make_world: MakeWor
         require_topics(settings_of(world).kafka)
 
 
+@pytest.mark.prove
 def test_a_replaced_certificate_is_used_without_a_restart(wire: Wire, make_world: MakeWorld, tmp_path: Path) -> None:
     own = pair(wire.authority, tmp_path, "own", "svc@example.org", common_name=USER)
     world = make_world("mtls", wire.properties("tls") | {k: v for k, v in certified(own).items() if v})
@@ -177,6 +178,7 @@ def test_a_replaced_certificate_is_used_without_a_restart(wire: Wire, make_world
     assert world.verify().repeated == 0
 
 
+@pytest.mark.prove
 def test_a_replaced_password_is_used_without_a_restart(wire: Wire, make_world: MakeWorld, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text(f"{PASSWORD}\n")
