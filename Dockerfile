@@ -11,11 +11,13 @@ ARG PREFIX=/opt/scorer
 ARG KERNELS=/var/cache/scorer
 # What the kernels are compiled for: any processor of the architecture. Another name, such as x86-64-v3, needs that one.
 ARG PROCESSOR=generic
-# `objects` adds what models in an object store need.
+# `objects` adds what models in an object store need, `serve` what the command of that name needs, `otel` what traces need,
+# `onnx` what ONNX graphs need.
 ARG EXTRA=
 ENV NUMBA_CACHE_DIR=$KERNELS NUMBA_CPU_NAME=$PROCESSOR NUMBA_CPU_FEATURES=
 WORKDIR /src
-COPY deploy/requirements.lock deploy/requirements-objects.lock deploy/
+COPY deploy/requirements.lock deploy/requirements-objects.lock deploy/requirements-serve.lock \
+    deploy/requirements-onnx.lock deploy/requirements-otel.lock deploy/
 RUN python -m venv $PREFIX \
     && $PREFIX/bin/pip install --no-cache-dir --require-hashes -r deploy/requirements${EXTRA:+-$EXTRA}.lock
 COPY requirements.lock pyproject.toml README.md LICENSE ./
@@ -59,6 +61,6 @@ WORKDIR /etc/scorer
 USER 10001:10001
 EXPOSE 9464
 HEALTHCHECK --start-period=60s --interval=10s --timeout=5s \
-    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:9464/live', timeout=3)"]
+    CMD ["python", "-c", "from urllib.request import urlopen; serves = b'\\0serve\\0' in open('/proc/1/cmdline', 'rb').read(); urlopen(f'http://127.0.0.1:{8080 if serves else 9464}/live', timeout=3)"]
 ENTRYPOINT ["scorer"]
 CMD ["--help"]

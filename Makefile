@@ -30,7 +30,7 @@ demo: $(READY)
 PYTEST = $(PYTHON_IN) -m pytest --numprocesses auto --dist worksteal
 
 # Compiles the kernels on two cores, once: otherwise each worker of a fresh clone compiles all of them.
-KERNELS = $(PYTHON_IN) -c 'import scorer.avro.explanations' & $(PYTHON_IN) -c 'import scorer.scoring.explaining' & wait
+KERNELS = $(PYTHON_IN) -c 'import scorer.avro.explanations' & $(PYTHON_IN) -c 'import scorer.drift, scorer.scoring.explaining' & wait
 
 test: $(READY)
 	@$(PYTHON_IN) -m compileall -q -j 0 scorer
@@ -68,9 +68,12 @@ COMPILE = .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-v
 	--custom-compile-command 'make lock'
 
 lock: $(READY)
-	$(COMPILE) --all-extras --output-file requirements.lock
+	$(COMPILE) --extra dev --output-file requirements.lock
 	$(COMPILE) --constraint requirements.lock --output-file deploy/requirements.lock
 	$(COMPILE) --constraint requirements.lock --extra objects --output-file deploy/requirements-objects.lock
+	$(COMPILE) --constraint requirements.lock --extra serve --output-file deploy/requirements-serve.lock
+	$(COMPILE) --constraint requirements.lock --extra onnx --output-file deploy/requirements-onnx.lock
+	$(COMPILE) --constraint requirements.lock --extra otel --output-file deploy/requirements-otel.lock
 	$(COMPILE) --constraint requirements.lock --extra demo --output-file deploy/requirements-demo.lock
 
 clean:

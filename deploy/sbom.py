@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
     """Write the document."""
     parser = argparse.ArgumentParser(description="Write the CycloneDX document of the image.")
     parser.add_argument("-o", dest="output", type=Path, required=True, help="the file")
-    parser.add_argument("--extra", choices=["objects"], help="what the image was built with as EXTRA")
+    parser.add_argument("--extra", choices=["objects", "serve", "otel"], help="what the image was built with as EXTRA")
     args = parser.parse_args(argv)
     output: Path = args.output
     lock = LOCK.with_name(f"requirements-{args.extra}.lock") if args.extra else LOCK

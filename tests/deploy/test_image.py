@@ -73,25 +73,31 @@ def test_the_production_locks_are_subsets_of_the_development_lock() -> None:
     assert "://" not in (CONTEXT / "requirements.lock").read_text()
 
 
-def test_the_extra_for_object_stores_adds_its_packages_alone(stages: Stages) -> None:
+@pytest.mark.parametrize(
+    ("extra", "named"),
+    [
+        ("objects", {"s3fs", "fsspec", "botocore"}),
+        ("serve", {"uvicorn", "uvloop", "httptools"}),
+        ("otel", {"opentelemetry-sdk", "opentelemetry-proto", "requests"}),
+    ],
+)
+def test_an_extra_of_the_image_adds_its_packages_alone(stages: Stages, extra: str, named: set[str]) -> None:
     (install,) = (rest for name, rest in stages["build"] if name == "RUN" and "-m venv" in rest)
     copied = [rest.split() for name, rest in stages["build"] if name == "COPY"]
-    named = "deploy/" + install.rpartition(" deploy/")[2]
+    lock = "deploy/" + install.rpartition(" deploy/")[2]
 
     def packages(extra: str) -> set[str]:
-        said = subprocess.run(["/bin/sh", "-c", f"echo {named}"], env={"EXTRA": extra}, capture_output=True, check=True)
+        said = subprocess.run(["/bin/sh", "-c", f"echo {lock}"], env={"EXTRA": extra}, capture_output=True, check=True)
         file = said.stdout.decode().strip()
         assert any(file in words for words in copied), f"{file} is not in the stage"
         return set(re.findall(r"^[a-z0-9-]+==\S+", (CONTEXT / file).read_text(), re.MULTILINE))
 
-    plain, objects = packages(""), packages("objects")
+    plain, more = packages(""), packages(extra)
     assert (
-        plain
-        < objects
-        < set(re.findall(r"^[a-z0-9-]+==\S+", (CONTEXT / "requirements.lock").read_text(), re.MULTILINE))
+        plain < more < set(re.findall(r"^[a-z0-9-]+==\S+", (CONTEXT / "requirements.lock").read_text(), re.MULTILINE))
     )
-    added = {pin.partition("==")[0] for pin in objects - plain}
-    assert {"s3fs", "fsspec", "botocore"} <= added
+    added = {pin.partition("==")[0] for pin in more - plain}
+    assert named <= added
     assert not added & {"boto3", "pytest", "fastavro"}
 
 

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -56,6 +57,26 @@ def kustomized(folder: Path) -> list[Any]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
+
+
+def as_grafana_reads(dashboard: object) -> Any:
+    """Return a dashboard as Grafana's own types of it keep it: they leave out keys that they do not know."""
+    code = (
+        "import json, sys\n"
+        "from grafana_foundation_sdk.cog.encoder import JSONEncoder\n"
+        "from grafana_foundation_sdk.models.dashboard import Dashboard\n"
+        "print(JSONEncoder().encode(Dashboard.from_json(json.load(sys.stdin))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps(dashboard),
+        env=os.environ | {"PYTHONPATH": str(home() / "python")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def validated(file: Path, version: str) -> subprocess.CompletedProcess[str]:
