@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
 
 import numpy as np
 
@@ -18,9 +17,10 @@ from scorer.sandbox import Kafka, Redis
 from tests.delivery.test_guarantees import load, shared_by
 from tests.delivery.test_rebalances import PROTOCOLS
 from tests.delivery.world import World
+from tests.forks import Command
 
 RATE, STEADY_SECONDS = 1_000, 4.0
-Replicas = list[Popen[bytes]]
+Replicas = list[Command]
 
 
 def joins(world: World, replicas: Replicas) -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.conftest import mainly
+from tests.conftest import DELIVERIES, mainly
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import shared_by
 
@@ -40,7 +40,8 @@ def test_kill_9_in_a_backlog_loses_nothing_and_keeps_the_order(
         assert firsts == sorted(firsts)
 
 
-@pytest.mark.parametrize("delivery", mainly("exactly-once"))
+@pytest.mark.prove
+@pytest.mark.parametrize("delivery", DELIVERIES)
 def test_a_replica_that_joins_in_a_backlog_repeats_nothing(make_world: MakeWorld, delivery: str) -> None:
     world = make_world(kafka__delivery=delivery, batch__max_records=50)
     world.send(range(2 * EVENTS))

@@ -103,6 +103,7 @@ def test_a_stop_while_the_coordinator_moves_repeats_nothing(
 
 
 @pytest.mark.parametrize("delivery", mainly("exactly-once"))
+@pytest.mark.prove
 def test_writes_wait_until_enough_replicas_are_in_sync(
     make_world: MakeWorld, brokers: list[Kafka], delivery: str
 ) -> None:

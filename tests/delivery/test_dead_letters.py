@@ -102,7 +102,7 @@ def numbers(world: World) -> Iterator[int]:
         yield int(value.split(b" ")[0])
 
 
-@mainly_at_least_once
+@pytest.mark.prove
 def test_a_replayed_event_is_scored_like_a_new_one(world: World) -> None:
     numbers = range(600)
     unknown = [number for number in numbers if not known(number)]
@@ -126,6 +126,7 @@ def test_a_replayed_event_is_scored_like_a_new_one(world: World) -> None:
     assert reasons(ledger) == {"no-features": len(unknown)}, "a dead letter stays in its topic"
 
 
+@pytest.mark.prove
 def test_an_event_that_fails_again_is_a_new_dead_letter_with_one_more_replay(make_world: MakeWorld) -> None:
     world = make_world()
     bad = [b"\x08ab", b"", None]

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from scorer.sandbox import freeze
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load, shared_by
+from tests.forks import freeze
 
 STANDSTILL_SECONDS = 13  # longer than the session timeout and the transaction timeout
 ABORTED_SECONDS = 15  # the transaction timeout, the second between two checks of the brokers, and a margin
@@ -44,6 +44,7 @@ def test_a_replica_whose_instance_id_is_taken_over_is_fenced_and_logs_it(make_wo
     world.verify()
 
 
+@pytest.mark.prove
 def test_a_killed_replicas_open_transaction_is_aborted_by_its_successor(make_world: MakeWorld) -> None:
     patience = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500, "transaction.timeout.ms": 600_000}
     world = make_world(kafka__delivery="exactly-once", kafka__instance_id="one", kafka__properties=patience)

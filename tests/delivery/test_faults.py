@@ -19,7 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, t
     ResourceType,
 )
 
-from scorer.app import REPEATED_EVENTS
+from scorer.connecting import REPEATED_EVENTS
 from scorer.errors import Aborted, Fatal
 from scorer.sandbox import Kafka, Redis
 from scorer.sandbox.proxy import Network, Proxy
@@ -114,7 +114,8 @@ def test_a_full_or_read_only_redis_is_read_as_usual(make_world: MakeWorld, own_r
     assert world.verify().repeated == 0
 
 
-@pytest.mark.parametrize("delivery", mainly("exactly-once"))
+@pytest.mark.prove
+@pytest.mark.parametrize("delivery", DELIVERIES)
 def test_a_frozen_broker_is_waited_for(make_world: MakeWorld, own_kafka: Kafka, delivery: str) -> None:
     # The default session timeout of 45 seconds: without an answer for longer, a replica considers its partitions lost.
     world = make_world(bootstrap=own_kafka.bootstrap, kafka__delivery=delivery, kafka__properties={})
@@ -173,6 +174,7 @@ class Right:
         return (self.kind, self.name, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*")
 
 
+@pytest.mark.prove
 def test_the_loss_of_a_right_to_read_is_waited_out(make_world: MakeWorld, guarded: Kafka) -> None:
     world = make_world(bootstrap=guarded.bootstrap, kafka__properties={})
     with load(world, 500):

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from scorer.sandbox import Kafka, Redis
-from tests.conftest import mainly
+from tests.conftest import DELIVERIES, mainly
 from tests.delivery.conftest import MakeWorld, mainly_at_least_once, mainly_exactly_once
 from tests.delivery.world import World, body, card, headers, reasons
 
@@ -294,6 +294,7 @@ def test_a_refused_dead_letter_is_never_followed_by_a_commit(world: World) -> No
     world.verify()
 
 
+@pytest.mark.prove
 def test_a_deleted_input_topic_ends_the_replica_with_advice(make_world: MakeWorld) -> None:
     world = make_world()
     with load(world, 1_000):
@@ -316,6 +317,7 @@ def test_a_deleted_input_topic_ends_a_replica_that_has_nothing_to_commit(make_wo
 
 
 @pytest.mark.parametrize("delivery", mainly("at-least-once"))
+@pytest.mark.prove
 def test_stopping_is_bounded_while_the_brokers_are_unavailable(
     make_world: MakeWorld, own_kafka: Kafka, delivery: str
 ) -> None:
@@ -335,7 +337,8 @@ def test_stopping_is_bounded_while_the_brokers_are_unavailable(
     world.verify()
 
 
-@pytest.mark.parametrize("delivery", mainly("exactly-once"))
+@pytest.mark.prove
+@pytest.mark.parametrize("delivery", DELIVERIES)
 def test_a_broker_outage_loses_nothing(make_world: MakeWorld, own_kafka: Kafka, delivery: str) -> None:
     world = make_world(bootstrap=own_kafka.bootstrap, kafka__delivery=delivery)
     world.send(range(40_000))

@@ -71,6 +71,7 @@ def records(world: World) -> list[dict[str, Any]]:
     return [each for each in found if each and "action" in each]
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("guard", mainly("psi", of=("psi", "dead_letters")))
 def test_a_bad_canary_is_withdrawn_once_for_all_replicas(make_world: MakeWorld, guard: str) -> None:
     delivery = {"psi": "exactly-once", "dead_letters": "at-least-once"}[guard]

@@ -58,6 +58,7 @@ def slow_clients(port: int) -> Iterator[None]:
             thread.join()
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("scheme", mainly("https", ("http", "https")))
 def test_scoring_and_probes_continue_under_http_load(make_world: MakeWorld, tmp_path: Path, scheme: str) -> None:
     port, authority = free_port(), trustme.CA()

@@ -43,6 +43,7 @@ def test_a_hot_partition_does_not_starve_the_others(make_world: MakeWorld, deliv
     assert world.committed()[0] - before < AHEAD, "so many events of the hot partition came first"
 
 
+@pytest.mark.prove
 def test_a_stuck_loop_is_logged_before_its_partitions_are_lost(make_world: MakeWorld, own_redis: Redis) -> None:
     patience = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500, "max.poll.interval.ms": 10_000}
     world = make_world(redis=own_redis.url, features__timeout_ms=60_000, kafka__properties=patience)

@@ -1,5 +1,6 @@
 """Replicas behind transactional producers, and records without a timestamp."""
 
+import pytest
 from confluent_kafka import Producer
 
 from tests.delivery.conftest import MakeWorld
@@ -18,6 +19,7 @@ def abort(world: World, records: int) -> None:
     producer.abort_transaction(60)
 
 
+@pytest.mark.prove
 def test_the_lag_after_an_aborted_transaction_reaches_0(world: World) -> None:
     abort(world, 25)  # so that the group starts with records that cannot be read
     replica = world.start()

@@ -9,8 +9,8 @@ from confluent_kafka import Producer
 
 from scorer.kafka.writes import CUT, KEPT_BYTES
 from scorer.sandbox import Kafka
-from tests.conftest import mainly
-from tests.delivery.conftest import MakeWorld, mainly_at_least_once, mainly_exactly_once
+from tests.conftest import DELIVERIES
+from tests.delivery.conftest import MakeWorld, mainly_at_least_once
 from tests.delivery.world import World, body, headers, place, reasons
 
 LARGE_KEY = b"k" * 1_048_450  # with a small value, the input topic accepts this key but the output topic does not
@@ -34,6 +34,7 @@ def allow_large_dead_letters(world: World) -> None:
     world.alter(world.dead, "max.message.bytes", "10000000")
 
 
+@mainly_at_least_once
 def test_an_oversized_prediction_becomes_a_dead_letter_and_its_neighbours_are_scored(world: World) -> None:
     allow_large_dead_letters(world)
     world.send(range(100), partition=0, key=b"one")
@@ -67,7 +68,7 @@ def test_an_event_without_a_key_for_a_compacted_topic_becomes_a_dead_letter(
     assert reasons(world.verify()) == {"unwritable": 1}
 
 
-@mainly_exactly_once
+@pytest.mark.prove
 def test_a_topic_whose_size_limit_is_lowered_later_gets_every_prediction(world: World) -> None:
     world.send(range(10))
     world.start()
@@ -96,7 +97,7 @@ def test_a_dead_letter_with_a_refused_timestamp_is_reported_and_not_lost(world: 
     assert letter.timestamp()[1] == micros
 
 
-@mainly_exactly_once
+@pytest.mark.prove
 def test_an_oversized_dead_letter_is_reported_with_the_property_to_set(world: World) -> None:
     send_unwritable(world, [0])
     assert world.ended(world.start()) == 1
@@ -133,7 +134,8 @@ def small_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         yield server
 
 
-@pytest.mark.parametrize("delivery", mainly("exactly-once"))
+@pytest.mark.prove
+@pytest.mark.parametrize("delivery", DELIVERIES)
 def test_an_event_too_large_for_any_request_becomes_a_cut_dead_letter(
     make_world: MakeWorld, small_kafka: Kafka, delivery: str
 ) -> None:

@@ -23,7 +23,7 @@ from scorer.kafka.brokers.grants import takes_idempotent_writes
 from scorer.sandbox import Kafka
 from scorer.sandbox.server import HOST, free_port
 from scorer.settings import load as load_settings
-from tests.conftest import DELIVERIES, mainly
+from tests.conftest import DELIVERIES
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.world import World
 
@@ -131,7 +131,8 @@ def needed(world: World) -> set[Grant]:
     return grants | {transactions} if world.exactly_once else grants
 
 
-@pytest.mark.parametrize("delivery", mainly("exactly-once"))
+@pytest.mark.prove
+@pytest.mark.parametrize("delivery", DELIVERIES)
 def test_each_missing_right_is_named_and_these_suffice_to_run_a_replica(
     make_world: MakeWorld, guarded: Guarded, delivery: str
 ) -> None:
@@ -181,6 +182,25 @@ def test_a_control_topic_needs_the_right_to_read_it(make_world: MakeWorld, guard
 def concerns_of_guards(world: World) -> list[str]:
     kafka = load_settings(world.folder / "scorer.yaml", environ={}).settings.kafka
     return [concern for concern in examine_rights(kafka, Cluster(1)).concerns if "guards no canary" in concern]
+
+
+def test_a_monitor_topic_needs_rights_only_to_tell_and_to_hear(make_world: MakeWorld, guarded: Guarded) -> None:
+    world = make_guarded_world(make_world, guarded)
+    monitor = f"{world.input}.monitor"
+    world.admin.create_topics([NewTopic(monitor, 1)])[monitor].result()
+    kafka = load_settings(world.folder / "scorer.yaml", environ={}).settings.kafka
+
+    def concerns() -> list[Grant]:
+        found = examine_rights(kafka, Cluster(1), monitor=monitor)
+        assert monitor not in " ".join(found.missing), "a replica runs without"
+        return [Grant.requested_in(concern) for concern in found.concerns if "tell" in concern]
+
+    wanted = [Grant(operation, "--topic", monitor, "literal") for operation in ("Write", "Read")]
+    assert concerns() == wanted
+    wanted[0].make(world.admin)
+    assert concerns() == wanted[1:]
+    wanted[1].make(world.admin)
+    assert concerns() == []
 
 
 @pytest.mark.prove

@@ -166,6 +166,7 @@ def test_replicas_follow_without_restart_and_nothing_is_lost_or_doubled(
     assert "roll-out state is not served" not in world.log()
 
 
+@pytest.mark.prove
 def test_the_arm_of_a_key_is_the_same_on_every_replica_and_after_a_restart(make_world: MakeWorld) -> None:
     world = made(make_world, "at-least-once", {"kafka__control_topic": "set"})
     add_versions(world, 3)
@@ -192,6 +193,7 @@ def decoded(message: Message) -> dict[str, Any]:
     return cast("dict[str, Any]", fastavro.schemaless_reader(io.BytesIO(message.value() or b""), PREDICTION, None))
 
 
+@pytest.mark.prove
 def test_a_broken_version_takes_no_traffic_and_is_served_once_it_is_mended(make_world: MakeWorld) -> None:
     world = made(make_world, "at-least-once", {"kafka__control_topic": "set"})
     add_versions(world, 2)
@@ -241,6 +243,7 @@ def test_a_shadow_scores_for_its_own_topic_alone(make_world: MakeWorld) -> None:
     assert [each["score"] for each in shadows] == scores_of(world, "2", numbers)
 
 
+@pytest.mark.prove
 def test_an_ensemble_scores_like_a_version_with_the_bits_of_its_members(make_world: MakeWorld) -> None:
     world = made(make_world, "at-least-once", {"kafka__control_topic": "set"})
     add_versions(world, 3)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from scorer.sandbox import freeze
 from tests.delivery.conftest import MakeWorld
 from tests.delivery.test_guarantees import load
 from tests.delivery.test_rebalances import PROTOCOLS as QUICK
 from tests.delivery.world import World
+from tests.forks import freeze
 
 RATE = 1_300
 # The joining replica learns of the second round of the rebalance with its next heartbeat, 3 s after the first round.
@@ -82,13 +82,19 @@ def test_a_stop_during_a_rebalance_repeats_nothing(make_world: MakeWorld, protoc
 
 @pytest.mark.prove
 def test_a_stop_past_its_deadline_logs_how_many_events_may_be_repeated(make_world: MakeWorld) -> None:
-    world = make_world(kafka__properties=PROTOCOLS["classic"] | SOON, shutdown__deadline_s=0.5)
-    with load(world, RATE):
-        stop_during_a_rebalance(world)
-    world.wait_committed()
-    last = said(world)[-1]
-    assert last["event"] == "stopped with uncommitted events: they will be scored again"
-    assert 0 < world.verify().repeated <= last["at_most"]
+    for _ in range(3):  # on a busy machine the stop may come when the rebalance has ended
+        world = make_world(kafka__properties=PROTOCOLS["classic"] | SOON, shutdown__deadline_s=0.5)
+        with load(world, RATE):
+            stop_during_a_rebalance(world)
+        world.wait_committed()
+        repeated, last = world.verify().repeated, said(world)[-1]
+        if last["event"] == "stopped with uncommitted events: they will be scored again":
+            assert 0 < repeated <= last["at_most"]
+            return
+        assert (repeated, last["event"]) == (0, "stopped: everything written is committed")
+        for replica in [*world.replicas]:
+            assert world.stop(replica) == 0
+    pytest.fail("each stop missed the pending rebalance")
 
 
 @pytest.mark.prove

@@ -9,8 +9,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -29,8 +27,8 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.cimpl import NewTopic
 from numpy.typing import NDArray
 
-from scorer.sandbox import freeze
 from tests.delivery.members import Member, members_of
+from tests.forks import Command, Process, freeze
 from tests.kafka.ends import ends, is_open, patiently, wait_ended, wait_for_leaders
 
 SCHEMA = {
@@ -101,7 +99,7 @@ class World:
             created.result()
             wait_for_leaders(bootstrap, name, partitions)
         self.sent: dict[tuple[int, int], int | bytes | None] = {}  # number of the event, or the bytes of a bad one
-        self.replicas: list[subprocess.Popen[bytes]] = []
+        self.replicas: list[Command] = []
         self.exactly_once = settings.get("kafka__delivery") == "exactly-once"
         self._observer = Consumer(client | {"group.id": self.group})  # it never joins the group
         self._producer = Producer(
@@ -144,25 +142,19 @@ class World:
                     self._producer.poll(0.1)
         assert self._producer.flush(30) == 0
 
-    def start(self, log_name: str = "replicas.log", **environment: str) -> subprocess.Popen[bytes]:
+    def start(self, log_name: str = "replicas.log", **environment: str) -> Command:
         """Start a replica; variables are `SCORER_` settings."""
-        with (self.folder / log_name).open("ab") as log:
-            replica = subprocess.Popen(
-                [sys.executable, "-m", "scorer", "run", "-c", str(self.folder / "scorer.yaml")],
-                env=os.environ | environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        words = ["run", "-c", str(self.folder / "scorer.yaml")]
+        replica = Command(words, self.folder / log_name, os.environ | environment)
         self.replicas.append(replica)
         return replica
 
-    def stop(self, replica: subprocess.Popen[bytes]) -> int:
+    def stop(self, replica: Command) -> int:
         """Stop a replica with SIGTERM, and return its exit code."""
         replica.send_signal(signal.SIGTERM)
         return self.ended(replica)
 
-    def ended(self, replica: subprocess.Popen[bytes]) -> int:
+    def ended(self, replica: Command) -> int:
         """Wait until a replica exits, and return its exit code."""
         code = replica.wait(PATIENCE_SECONDS)
         self.replicas.remove(replica)
@@ -293,7 +285,7 @@ class World:
         for topic in (self.output, self.dead):
             wait_ended(self.bootstrap, topic, self.partitions)
 
-    def kill_within_a_transaction(self, process: "subprocess.Popen[bytes]", topic: str, beyond: int = 0) -> None:
+    def kill_within_a_transaction(self, process: Process, topic: str, beyond: int = 0) -> None:
         """Kill a process while its open transaction has written to a topic and the given offsets are committed."""
 
         def within() -> bool:
@@ -305,7 +297,7 @@ class World:
 
         _kill_when(within, process)
 
-    def kill_at_work(self, replica: "subprocess.Popen[bytes]") -> None:
+    def kill_at_work(self, replica: Command) -> None:
         """Kill the only replica while it has written but uncommitted outputs, which will be repeated."""
 
         def at_work() -> bool:
@@ -380,7 +372,7 @@ class World:
         (self.folder / "scorer.yaml").write_text(yaml.safe_dump(chosen))
 
 
-def _kill_when(holds: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+def _kill_when(holds: Callable[[], bool], process: Process) -> None:
     """Kill a process while a condition holds: it is frozen while the condition is checked."""
     while True:
         assert process.poll() is None, "it ended before it was killed"

@@ -61,6 +61,8 @@ class History:
         outputs: what a reader of committed data sees, each partition in its order.
         samples: taken while it ran, in the order of time.
         repeats_allowed: how many outputs there may be more than once; 0 under exactly-once.
+        refusals: for each time in which writes were refused, the offsets by partition that may have been published
+            then. A refused write is retried after those that were in flight behind it. Empty under exactly-once.
     """
 
     acknowledged: Mapping[Place, int]
@@ -70,6 +72,7 @@ class History:
     outputs: Sequence[Output]
     samples: Sequence[Sample] = field(default_factory=tuple)
     repeats_allowed: int = 0
+    refusals: Sequence[Mapping[int, range]] = ()
 
     @cached_property
     def copies(self) -> Mapping[Place, list[Output]]:
@@ -136,6 +139,7 @@ def _repeats(history: History) -> Findings:
 
 def _reordered(history: History) -> Findings:
     """Check that first occurrences ascend. Repeats after a fault start further back, and are ignored."""
+    excused = {(at, offset) for each in history.refusals for at, offsets in each.items() for offset in offsets}
     last: dict[tuple[bool, int, int], int] = {}
     seen: set[Place] = set()
     for output in history.outputs:
@@ -144,7 +148,7 @@ def _reordered(history: History) -> Findings:
         seen.add(output.source)
         source, offset = output.source
         before = last.get((output.dead, output.partition, source), -1)
-        if offset < before:
+        if offset < before and output.source not in excused:
             yield Kind.REORDERED, f"{output} comes after that of {(source, before)}"
         last[output.dead, output.partition, source] = max(before, offset)
 

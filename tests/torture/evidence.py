@@ -100,6 +100,7 @@ def _history(run: Torture) -> History:
         ],
         samples=run.watch.samples,
         repeats_allowed=0 if world.exactly_once else _repeats_allowed(run),
+        refusals=run.refusals,
     )
 
 

@@ -2,14 +2,13 @@
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scorer.sandbox import freeze
 from tests.delivery.world import PATIENCE_SECONDS, World
+from tests.forks import Command, freeze
 
 LEAST, MOST = 2, 3
 FAILED_STARTS = 10  # consecutive failures after which a replica counts as broken
@@ -20,7 +19,7 @@ class Replica:
     """A replica's process in a slot."""
 
     slot: str
-    process: subprocess.Popen[bytes]
+    process: Command
     log: Path
     frozen: bool = False
     told_to_end: float | None = None  # when

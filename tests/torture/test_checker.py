@@ -113,6 +113,12 @@ def test_a_repeat_that_restarts_further_back_is_in_order() -> None:
     assert Kind.REORDERED not in check(history)
 
 
+def test_a_write_that_was_refused_may_be_late_and_no_other() -> None:
+    late = swapped(right())  # (0, 2) comes after (0, 3)
+    assert Kind.REORDERED not in check(replace(late, refusals=[{1: range(6)}, {0: range(2, 3), 1: range(6)}]))
+    assert Kind.REORDERED in check(replace(late, refusals=[{0: range(3, 6), 1: range(6)}]))
+
+
 def test_a_commit_is_compared_with_the_end_offsets_at_its_time() -> None:
     history = right()
     late = Sample({0: 2, 1: 0}, {(False, 0): 2, (True, 0): 0})  # (0, 1) was written third

@@ -3,7 +3,7 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,8 @@ class Torture:
         self.load = Load(world.bootstrap, world.input, world.partitions, self.ledger, seed)
         self.kills: Counter[Phase | None] = Counter()  # None: the brokers did not answer
         self.done: Counter[Kind] = Counter()
+        self.refusals: list[Mapping[int, range]] = []  # see `History`
+        self._committed: Mapping[int, int] = {}  # when writes were refused last
         self._moments = random.Random(f"moments {seed}")  # noqa: S311  makes the moments of the checks reproducible
         self._lasting: list[Lasting] = []
         self._begin = time.monotonic()
@@ -123,19 +125,29 @@ class Torture:
 
     def _trouble(self, fault: Fault) -> None:
         """Stop or pause a server for some time, one fault at a time."""
-        kafka, redis, world = self.kafka, self.redis, self.world
+        kafka, redis = self.kafka, self.redis
         server, begin, end = {
             Kind.REDIS_PAUSE: (redis, redis.pause, redis.resume),
             Kind.REDIS_KILL: (redis, redis.kill, redis.start),
             Kind.REDIS_RESTART: (redis, redis.stop, redis.start),
             Kind.BROKER_PAUSE: (kafka, kafka.pause, kafka.resume),
             Kind.BROKER_KILL: (kafka, kafka.kill, kafka.start),
-            Kind.REFUSE: (kafka, lambda: world.refuse(world.output), lambda: world.accept(world.output)),
+            Kind.REFUSE: (kafka, self._refuse, self._accept),
         }[fault.kind]
         self._turn_until(lambda: all(each.of is not server for each in self._lasting), START_SECONDS, server.name)
         self.fleet.refusals += fault.kind is Kind.REFUSE
         begin()
         self._later(fault.seconds, server, end)
+
+    def _refuse(self) -> None:
+        self._committed = self.watch.samples[-1].committed if self.watch.samples else {}
+        self.world.refuse(self.world.output)
+
+    def _accept(self) -> None:
+        self.world.accept(self.world.output)
+        if not self.world.exactly_once:
+            ends = self.world.ends(self.world.input)
+            self.refusals.append({at: range(self._committed.get(at, 0), end) for at, end in ends.items()})
 
     def _kill(self, fault: Fault) -> None:
         """Kill a replica in the least frequent phase so far, or in its current one; then replace it."""
