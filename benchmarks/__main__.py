@@ -13,14 +13,19 @@ from rich.text import Text
 
 from benchmarks import (
     arms,
+    drift,
     explain,
     feast,
     flame,
+    formats,
     harness,
+    otel,
     reload,
     report,
     rest,
     schemas,
+    spark,
+    sql,
     stages,
     startup,
     sweeps,
@@ -87,8 +92,20 @@ def _trees(_: argparse.Namespace, console: Console) -> int:
     return trees.run(console)
 
 
+def _formats(_: argparse.Namespace, console: Console) -> int:
+    return formats.run(console)
+
+
 def _tables(_: argparse.Namespace, console: Console) -> int:
     return tables.run(console)
+
+
+def _sql(_: argparse.Namespace, console: Console) -> int:
+    return sql.run(console)
+
+
+def _spark(_: argparse.Namespace, console: Console) -> int:
+    return spark.run(console)
 
 
 def _explain(_: argparse.Namespace, console: Console) -> int:
@@ -103,8 +120,16 @@ def _schemas(_: argparse.Namespace, console: Console) -> int:
     return schemas.run(console)
 
 
+def _drift(_: argparse.Namespace, console: Console) -> int:
+    return drift.run(console)
+
+
 def _arms(_: argparse.Namespace, console: Console) -> int:
     return arms.run(console)
+
+
+def _otel(_: argparse.Namespace, console: Console) -> int:
+    return otel.run(console)
 
 
 def _feast(_: argparse.Namespace, console: Console) -> int:
@@ -122,16 +147,21 @@ def _startup(chosen: argparse.Namespace, console: Console) -> int:
 WHAT = {
     "arms": _arms,
     "compare": _compare,
+    "drift": _drift,
     "explain": _explain,
     "feast": _feast,
     "flame": _flame,
+    "otel": _otel,
     "reload": _reload,
     "rest": _rest,
     "schemas": _schemas,
+    "spark": _spark,
+    "sql": _sql,
     "stages": _stages,
     "startup": _startup,
     "sweeps": _sweeps,
     "tables": _tables,
+    "formats": _formats,
     "trees": _trees,
 }
 
@@ -154,7 +184,7 @@ def _arguments() -> argparse.ArgumentParser:
         nargs="?",
         choices=WHAT,
         default="compare",
-        help="compare, canaries, explanations, Feast, flame graph, reloads, REST, schemas, stages, start, scale, files",
+        help="compare, canaries, explanations, Feast, flame, reloads, REST, schemas, Spark, SQL, stages, start, files",
     )
     add("--events", type=positive, default=default.events, metavar="N", help="a backlog, before each one's share")
     add("--repeat", type=positive, default=default.rounds, metavar="N", help="rounds (default: %(default)s)")

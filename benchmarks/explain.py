@@ -19,7 +19,7 @@ from rich.table import Table
 
 from benchmarks import trees
 from scorer.errors import Fatal
-from scorer.model import Booster
+from scorer.model import XGBooster
 from scorer.scoring.explaining import largest
 
 ROWS = 500
@@ -65,7 +65,7 @@ def measure(booster: xgboost.Booster, *, categorical: bool) -> Measured:
     Raises:
         Fatal: the tables are not used.
     """
-    ours = Booster(booster)
+    ours = XGBooster(booster)
     began = process_time()
     explainer = ours.explainer(MOST_BYTES)
     seconds = process_time() - began

@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from scorer.cli.score import outcomes_of, writing
 from scorer.errors import Fatal
+from scorer.files import FileReader, writing
 from scorer.serving import Serving, prepare
 from scorer.settings import load
 
@@ -67,8 +68,8 @@ def with_scorer(serving: Serving, source: Path, target: Path) -> None:
     """Score as `scorer score` does."""
     with ExitStack() as stack:
         out = stack.enter_context(target.open("w", encoding="utf-8"))
-        write = stack.enter_context(writing(target, out, serving))
-        for outcome in outcomes_of(source, serving, None):
+        write = stack.enter_context(writing("parquet", out, serving.outputs))
+        for outcome in FileReader(serving, None).outcomes(source):
             write(outcome)
 
 
@@ -111,16 +112,20 @@ def run(console: Console) -> int:
                 score(source, Path(folder, f"{at}.parquet"))
                 least[way] = min(least[way], time.process_time() - cpu)
         _confirm([Path(folder, f"{at}.parquet") for at in range(len(ways))])
-    table = Table(box=box.MARKDOWN)
-    table.add_column("from Parquet to Parquet", no_wrap=True)
-    for title in ("us of CPU a row", "rows a second of CPU", "ratio"):
-        table.add_column(title, justify="right", no_wrap=True)
-    ours = least["`scorer score`"]
-    for way, seconds in least.items():
-        cells = f"{seconds / ROWS * 1e6:.2f}", f"{ROWS / seconds:,.0f}", f"{seconds / ours:.1f}"
-        table.add_row(way, *cells)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    show("from Parquet to Parquet", least)
     return 0
+
+
+def show(title: str, least: Mapping[str, float]) -> None:
+    """Print what each way took of CPU for all rows, in seconds, and the ratio to the first of them."""
+    table = Table(box=box.MARKDOWN)
+    table.add_column(title, no_wrap=True)
+    for name in ("us of CPU a row", "rows a second of CPU", "ratio"):
+        table.add_column(name, justify="right", no_wrap=True)
+    ours = next(iter(least.values()))
+    for way, seconds in least.items():
+        table.add_row(way, f"{seconds / ROWS * 1e6:.2f}", f"{ROWS / seconds:,.0f}", f"{seconds / ours:.1f}")
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def _confirm(files: list[Path]) -> None:

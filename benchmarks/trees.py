@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scorer.errors import Fatal
-from scorer.model import Booster
+from scorer.model import XGBooster
 
 SIZES = (1, 8, 32, 128, 512, 2000)
 SECONDS = 0.4  # of each of the two, for one number of rows
@@ -80,7 +80,7 @@ def rows(count: int, *, categorical: bool, seed: int = 0) -> Rows:
 
 def measure(booster: xgboost.Booster, *, categorical: bool) -> Iterator[tuple[float, float]]:
     """Yield, for each of SIZES, the microseconds per row of the booster and of the compiled trees."""
-    ours = Booster(booster)
+    ours = XGBooster(booster)
     if not ours.compiled:
         raise Fatal(f"not compiled, but {ours.path}")
     matrix = rows(max(SIZES), categorical=categorical, seed=2)
@@ -118,10 +118,11 @@ def run(console: Console) -> int:
     for name in MODELS:
         console.print(name, style="dim")
         found = measure(train(name), categorical=is_categorical(name))
-        table.add_row(name, *(_cell(theirs, ours) for theirs, ours in found))
+        table.add_row(name, *(cell(theirs, ours) for theirs, ours in found))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
     return 0
 
 
-def _cell(theirs: float, ours: float) -> str:
+def cell(theirs: float, ours: float) -> str:
+    """Return both times and their ratio as text."""
     return f"{theirs:.3g} / {ours:.3g} = {theirs / ours:.1f}x"

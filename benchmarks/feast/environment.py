@@ -37,7 +37,16 @@ def home(purpose: str = "feast", packages: Path = LOCK) -> Path:
         if not (folder / "ready").exists():
             shutil.rmtree(folder, ignore_errors=True)
             _uv("venv", "--python", sys.executable, str(folder))
-            _uv("pip", "install", "--python", str(folder / "bin/python"), "--require-hashes", "-r", str(packages))
+            _uv(
+                "pip",
+                "install",
+                "--python",
+                str(folder / "bin/python"),
+                "--no-deps",
+                "--require-hashes",
+                "-r",
+                str(packages),
+            )
             (folder / "ready").touch()
     return folder
 

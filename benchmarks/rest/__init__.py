@@ -1,20 +1,20 @@
 """One answer now: `scorer serve` beside a server that one would write with FastAPI, both with features from Redis.
 
+And beside MLServer, to which rows of columns are sent.
+
 Both servers get the same events over the same number of connections, in turns, each with one process. Every answer is
 compared with the score of the Python API. CPU is the user and system time of the server's process by request.
 """
 
-import asyncio
 import json
 import struct
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from itertools import count
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import redis
 import yaml
@@ -25,54 +25,54 @@ from rich.table import Table
 import scorer
 from benchmarks.feast.environment import home
 from benchmarks.process import Process
+from benchmarks.rest import columns, load, paced
+from benchmarks.rest.load import Exchange, cells, headings, post, rounds
 from scorer.errors import Fatal
 from scorer.sandbox import Redis
-from scorer.sandbox.server import HOST, free_port
+from scorer.sandbox.server import free_port
 
 ROOT = Path(__file__).parents[2]
 LOCK, RIVAL = Path(__file__).with_name("requirements.lock"), Path(__file__).with_name("rival.py")
 CONNECTIONS = (1, 16, 128)
-SECONDS, ROUNDS = 2.0, 3  # of each server at each number of connections
 PLANES = 500
-START_SECONDS = 120.0
 TIMEOUT_MS = 10_000
 
 Event = Mapping[str, Any]
 
 
-class Measured(NamedTuple):
-    """One round of a server."""
-
-    requests: int
-    cpu_seconds: float
-    latencies: list[float]  # seconds, ascending
-
-
 def run(console: Console) -> int:
-    """Measure both servers and print the table; return 0."""
+    """Measure the servers in two ways, and print both tables; return 0."""
+    bundle = ROOT / "models/flight-delays/1"
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         store = stack.enter_context(Redis(folder / "redis"))
-        config, events, scores = _prepare(folder, store.url)
+        config, asked = _prepare(folder, store.url)
         ports = free_port(), free_port()
         ours = [sys.executable, "-m", "scorer", "serve", "-c", str(config), "--set", f"serve.port={ports[0]}"]
         python = str(home("rest", LOCK) / "bin/python")
-        theirs = [python, str(RIVAL), str(ROOT / "models/flight-delays/1"), store.url, str(ports[1])]
-        servers = {
-            "FastAPI": (stack.enter_context(Process(theirs, {}, folder / "theirs.log")), ports[1]),
-            "scorer": (stack.enter_context(Process(ours, {}, folder / "ours.log")), ports[0]),
-        }
-        table = Table("connections", *_headings(servers), "CPU ratio", box=box.MARKDOWN)
-        for connections in CONNECTIONS:
-            console.print(f"{connections} connections")
-            rounds: dict[str, list[Measured]] = {each: [] for each in servers}
-            for _ in range(ROUNDS):
-                for each, (process, port) in servers.items():
-                    asyncio.run(_until_open(process, port))
-                    rounds[each].append(asyncio.run(_load(process, port, connections, events, scores)))
-            table.add_row(str(connections), *_cells(rounds))
-    Console(width=220, file=sys.stdout).print(table)
+        theirs = [python, str(RIVAL), str(bundle), store.url, str(ports[1])]
+        scorer_serve = stack.enter_context(Process(ours, {}, folder / "ours.log")), ports[0]
+        with Process(theirs, {}, folder / "theirs.log") as process:
+            _table(console, {"FastAPI": (process, ports[1]), "scorer": scorer_serve}, asked)
+        with ExitStack() as rest:
+            servers = {"MLServer": columns.start(folder, bundle, rest), "scorer": scorer_serve}
+            _table(console, servers, columns.exchanges(bundle))
     return 0
+
+
+def _table(console: Console, servers: Mapping[str, tuple[Process, int]], asked: Sequence[Exchange]) -> None:
+    """Print what the servers do at full load, then at half of what the first one, the rival, has managed there."""
+    full = Table("connections", *headings(servers), box=box.MARKDOWN)
+    half = Table("connections", *paced.headings(servers), box=box.MARKDOWN)
+    exchanges = dict.fromkeys(servers, asked)
+    for connections in CONNECTIONS:
+        console.print(f"{' and '.join(servers)}, {connections} connections")
+        best = rounds(servers, connections, exchanges)
+        full.add_row(str(connections), *cells(best))
+        rate = best[0].requests / load.SECONDS / 2
+        half.add_row(str(connections), *paced.cells(rate, paced.rounds(servers, connections, exchanges, rate)))
+    for table in (full, half):
+        Console(width=220, file=sys.stdout).print(table)
 
 
 def confirm(answer: Mapping[str, Any], event: Event, score: float) -> None:
@@ -85,24 +85,8 @@ def confirm(answer: Mapping[str, Any], event: Event, score: float) -> None:
         raise Fatal(f"the event {event['flight_id']} has the score {score}, and was answered with {answer}")
 
 
-def _headings(servers: Mapping[str, object]) -> Iterator[str]:
-    for measure in ("us of CPU", "requests/s", "p50 ms", "p99 ms"):
-        yield from (f"{each}, {measure}" for each in servers)
-
-
-def _cells(rounds: Mapping[str, Sequence[Measured]]) -> Iterator[str]:
-    """Yield the cells of a row: of each server, the round with the least CPU."""
-    best = [min(each, key=lambda one: one.cpu_seconds / one.requests) for each in rounds.values()]
-    costs = [1e6 * each.cpu_seconds / each.requests for each in best]
-    yield from (f"{cost:,.0f}" for cost in costs)
-    yield from (f"{each.requests / SECONDS:,.0f}" for each in best)
-    for share in (0.5, 0.99):
-        yield from (f"{1000 * each.latencies[int(share * len(each.latencies))]:.1f}" for each in best)
-    yield f"{costs[0] / costs[1]:.1f}"
-
-
-def _prepare(folder: Path, url: str) -> tuple[Path, list[Event], list[float]]:
-    """Load features into Redis; return the configuration, the events and their scores."""
+def _prepare(folder: Path, url: str) -> tuple[Path, list[Exchange]]:
+    """Load features into Redis; return the configuration, and requests for the scores of events."""
     document = {
         "events": {"schema": str(ROOT / "schemas/flight.avsc"), "id": "flight_id", "time": "scheduled_departure"},
         "features": {"url": url, "timeout_ms": TIMEOUT_MS},
@@ -129,7 +113,10 @@ def _prepare(folder: Path, url: str) -> tuple[Path, list[Event], list[float]]:
     _store(url, features)
     with scorer.load(config) as model:
         scores = [each["score"] for each in model.score(events)]
-    return config, events, scores
+    return config, [
+        Exchange(post("/score", event), partial(confirm, event=event, score=score))
+        for event, score in zip(events, scores, strict=True)
+    ]
 
 
 def _store(url: str, features: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
@@ -143,46 +130,3 @@ def _store(url: str, features: Mapping[str, Mapping[str, Mapping[str, float]]]) 
                 else:
                     numbers = [values.get(name, float("nan")) for name in plan["entities"][entity]["fields"]]
                     client.set(key, struct.pack(f"<{len(numbers)}f", *numbers))
-
-
-async def _until_open(process: Process, port: int) -> None:
-    end = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            _, writer = await asyncio.open_connection(HOST, port)
-        except OSError:
-            process.check()
-            if time.monotonic() > end:
-                raise Fatal(f"no server at port {port}:\n{process.last_words()}") from None
-            await asyncio.sleep(0.1)
-        else:
-            writer.close()
-            return
-
-
-async def _load(
-    process: Process, port: int, connections: int, events: Sequence[Event], scores: Sequence[float]
-) -> Measured:
-    """Ask over some connections, each as soon as it has its answer, and confirm every answer."""
-    bodies = [json.dumps(event).encode() for event in events]
-    asked: list[bytes] = [
-        b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-        % (len(body), body)
-        for body in bodies
-    ]
-    numbers, latencies = count(), list[float]()
-    before, end = process.cpu_seconds(), time.perf_counter() + SECONDS
-
-    async def client() -> None:
-        reader, writer = await asyncio.open_connection(HOST, port)
-        while (began := time.perf_counter()) < end:
-            number = next(numbers) % len(events)
-            writer.write(asked[number])
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            body = await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
-            latencies.append(time.perf_counter() - began)
-            confirm(json.loads(body), events[number], scores[number])
-        writer.close()
-
-    await asyncio.gather(*(client() for _ in range(connections)))
-    return Measured(len(latencies), process.cpu_seconds() - before, sorted(latencies))

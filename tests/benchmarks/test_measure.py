@@ -29,6 +29,7 @@ def script(text: str) -> Contender:
 CONTENDERS = mainly(replica("hash", 500), of=contenders(["batched"], ["hash", "packed"], [500]))
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("contender", CONTENDERS, ids=str)
 def test_a_backlog_is_processed_and_verified(measure: Measure, contender: Contender) -> None:
     run = measure.throughput(contender, 5000)
@@ -38,6 +39,7 @@ def test_a_backlog_is_processed_and_verified(measure: Measure, contender: Conten
     assert run.megabytes > 1
 
 
+@pytest.mark.prove
 def test_latency_is_that_of_the_events_after_the_warm_up(measure: Measure) -> None:
     run = steady(measure, contenders([], ["hash"], [500])[0], 200, 2).whole()
     assert run.events == 400

@@ -1,12 +1,20 @@
-"""The table of `scorer serve` beside FastAPI, of times that mean nothing, and of answers that are right."""
+"""The tables of `scorer serve` beside its rivals, of times that mean nothing, and of answers that are right."""
 
+import asyncio
 import io
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
 
 import pytest
 from rich.console import Console
 
 from benchmarks import rest
+from benchmarks.process import Process
+from benchmarks.rest import columns, load, paced
 from scorer.errors import Fatal
+from scorer.sandbox.server import free_port
 
 
 def test_a_wrong_answer_fails_the_benchmark() -> None:
@@ -17,13 +25,51 @@ def test_a_wrong_answer_fails_the_benchmark() -> None:
             rest.confirm(wrong, event, 0.5)
 
 
+def stand_in(folder: Path, _: Path, stack: ExitStack) -> tuple[Process, int]:
+    """Start another `scorer serve` where MLServer would be, which takes a minute to install; it speaks the same."""
+    port = free_port()
+    words = [sys.executable, "-m", "scorer", "serve", "-c", str(folder / "scorer.yaml"), "--set", f"serve.port={port}"]
+    return stack.enter_context(Process(words, {}, folder / "stand-in.log")), port
+
+
 @pytest.mark.prove  # the first time installs FastAPI and XGBoost into an environment of their own
 def test_each_number_of_connections_has_a_row(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(rest, "SECONDS", 0.2)
-    monkeypatch.setattr(rest, "ROUNDS", 1)
+    monkeypatch.setattr(load, "SECONDS", 0.2)
+    monkeypatch.setattr(load, "ROUNDS", 1)
+    monkeypatch.setattr(paced, "SECONDS", 0.2)
+    monkeypatch.setattr(paced, "ROUNDS", 1)
     monkeypatch.setattr(rest, "CONNECTIONS", (2,))
+    monkeypatch.setattr(columns, "start", stand_in)
     assert rest.run(Console(file=io.StringIO())) == 0
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert len(table) == 2 + 1
+    assert len(table) == 2 * 2 * (2 + 1), "beside FastAPI, and beside MLServer, at full load and at half of it"
+
+
+def test_a_request_waits_from_when_it_was_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that stops for a while delays every request that was due meanwhile, not only the one that it had."""
+    monkeypatch.setattr(paced, "SECONDS", 1.0)
+
+    class Slow:
+        asked = 0
+
+        def __init__(self, _: int) -> None:
+            pass
+
+        async def __aenter__(self) -> Self:
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+        async def ask(self, _: load.Exchange) -> object:
+            Slow.asked += 1
+            await asyncio.sleep(0.5 if Slow.asked == 1 else 0.0)
+            return {}
+
+    monkeypatch.setattr(paced, "Connection", Slow)
+    exchange = load.Exchange(b"", lambda _: None)
+    latencies = asyncio.run(paced.paced(0, 1, [exchange], 200.0))
+    assert len(latencies) == Slow.asked == 200
+    assert sum(each > 0.1 for each in latencies) > 20
