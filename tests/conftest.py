@@ -31,6 +31,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--torture-seconds", type=float, default=60.0, help="of random faults in each run of tests/torture"
     )
+    parser.addoption("--mutants", choices=["all", *HALVES], default="all", help="which ones of tests/mutants to try")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out every other mutant if one half is asked for."""
+    half = config.getoption("--mutants")
+    mutants = [item for item in items if getattr(item, "originalname", "") == "test_a_mutant_is_killed"]
+    others = mutants[1 - HALVES.index(half) :: 2] if half in HALVES else []
+    items[:] = [item for item in items if item not in others]
+    config.hook.pytest_deselected(items=others)
 
 
 def pytest_configure() -> None:
@@ -50,7 +60,9 @@ _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 # Brokers look for what is older than a topic's retention after 30 s, which is when some test reads an old event.
 FORGETS_NOTHING = {"log.initial.task.delay.ms": "86400000"}
+BORROWED = "SCORER_TESTS_KAFKA"  # the port of a broker of other tests, which the tests of a mutant use as well
 
+HALVES = ("even", "odd")  # by the number of a mutant
 
 DELIVERIES = ("at-least-once", "exactly-once")
 
@@ -91,6 +103,11 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A broker that all tests share: make topics of your own, and leave it running."""
+    if port := os.environ.get(BORROWED):
+        server = Kafka(tmp_path_factory.mktemp("kafka"), advertised_port=int(port))
+        server.port = int(port)
+        yield server
+        return
     with Kafka(tmp_path_factory.mktemp("kafka"), FORGETS_NOTHING) as server:
         training.begin()
         yield server

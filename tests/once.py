@@ -29,6 +29,32 @@ def fetched(name: str, fetch: Callable[[Path], Path]) -> Path:
     return folder
 
 
+def debian(name: str, *wanted: str) -> Path:
+    """Return a folder with packages of Debian and those of their dependencies that this machine lacks.
+
+    They are unpacked without being installed, so this needs no rights.
+
+    Args:
+        name: of what they are for.
+        wanted: the packages.
+    """
+
+    def fetch(temporary: Path) -> Path:
+        state, root = temporary / "apt", temporary / "root"
+        for folder in (state / "lists/partial", state / "archives/partial", root):
+            folder.mkdir(parents=True)
+        places = (f"Dir::State::Lists={state}/lists", f"Dir::Cache={state}", f"Dir::Cache::archives={state}/archives")
+        apt = ["apt-get", "-qq", *(word for place in (*places, "Debug::NoLocking=1") for word in ("-o", place))]
+        for words in (["update"], ["install", "--download-only", "-y", "--no-install-recommends", *wanted]):
+            done = subprocess.run([*apt, *words], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+        for package in sorted((state / "archives").glob("*.deb")):
+            subprocess.run(["dpkg-deb", "-x", str(package), str(root)], check=True)  # noqa: S607  Debian's own
+        return root
+
+    return fetched(name, fetch)
+
+
 def packages(name: str, lock: Path) -> Path:
     """Return a folder for PYTHONPATH with the packages of a lock file, which are checked by their hashes.
 

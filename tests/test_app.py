@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from scorer.app import _limits
+from scorer.connecting import limits_of
 from scorer.sandbox import Kafka, Redis
 from scorer.sandbox.server import free_port
 from scorer.settings import BatchSettings
 from tests.delivery.world import World
+from tests.forks import Command
 
 
 class Page:
@@ -50,7 +51,7 @@ def world(kafka: Kafka, own_redis: Redis, tmp_path: Path) -> Iterator[World]:
         yield world
 
 
-def start(world: World, **environment: str) -> tuple[subprocess.Popen[bytes], Page]:
+def start(world: World, **environment: str) -> tuple[Command, Page]:
     """Start a replica and wait until it is ready; variables are `SCORER_` settings."""
     port = free_port()
     replica, page = world.start(SCORER_HTTP__PORT=str(port), **environment), Page(port)
@@ -71,6 +72,7 @@ def test_a_replica_scores_cached_keys_while_redis_is_unavailable(world: World, o
     assert world.stop(replica) == 0
 
 
+@pytest.mark.prove
 def test_an_idle_replica_notices_that_redis_died(world: World, own_redis: Redis) -> None:
     replica, page = start(world)
     own_redis.stop()
@@ -81,6 +83,7 @@ def test_an_idle_replica_notices_that_redis_died(world: World, own_redis: Redis)
     assert world.log().count('"component": "features"') == 2  # unhealthy, recovered
 
 
+@pytest.mark.prove
 def test_a_replica_waiting_for_an_open_transaction_reports_it_and_stays_ready(world: World) -> None:
     replica, page = start(world)
     producer = Producer({"bootstrap.servers": world.bootstrap, "transactional.id": world.input})
@@ -109,14 +112,14 @@ def test_a_replica_waiting_for_an_open_transaction_reports_it_and_stays_ready(wo
     [(1, 1_004), (100, 1_400), (500, 6_000), (2_000, 6_000), (8_000, 24_000), (100_000, 300_000)],
 )
 def test_a_crash_repeats_no_more_with_larger_batches_until_one_is_the_limit(batch: int, repeated: int) -> None:
-    limits = _limits(BatchSettings(max_records=batch))
+    limits = limits_of(BatchSettings(max_records=batch))
     in_flight = min(limits.window * batch, limits.records)
     assert limits.most + in_flight == repeated
     assert repeated <= max(8 * batch, 1_000) + 4 * batch, "four batches in flight, and eight that are not committed"
 
 
 def test_a_crash_repeats_at_most_six_thousand_events_by_default() -> None:
-    limits = _limits(BatchSettings())
+    limits = limits_of(BatchSettings())
     assert (limits.most + limits.records, limits.enough) == (6_000, 500)
 
 

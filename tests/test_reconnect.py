@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from scorer import app
+from scorer import connecting
 from scorer.errors import Aborted, Misconfigured, Problem, ScorerError
 from scorer.monitor import Component
 from scorer.pipeline import Parts
+from scorer.stopping import Stop
 
 
 class Clients:
-    """A consumer and a delivery, as far as `_reconnect` needs them."""
+    """A consumer and a delivery, as far as `reconnect` needs them."""
 
     uncommitted = dropped = 0
     transaction_open = False
@@ -40,7 +41,7 @@ def parts_of(old: Clients, statuses: list[tuple[Component, str]]) -> Parts:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(connecting, "RETRY_SECONDS", 0.0)
 
 
 FAILURES = [
@@ -58,7 +59,7 @@ def test_creating_clients_is_retried_until_it_succeeds(failure: ScorerError) -> 
             raise failures.pop()
         return new, new
 
-    parts = app._reconnect(parts_of(old, statuses), make, app.Stop(25.0))
+    parts = connecting.reconnect(parts_of(old, statuses), make, Stop(25.0))
     assert parts is not None
     clients: object = parts.source
     assert clients is new
@@ -68,10 +69,10 @@ def test_creating_clients_is_retried_until_it_succeeds(failure: ScorerError) -> 
 
 
 def test_a_stop_ends_the_attempts_to_reconnect() -> None:
-    stop = app.Stop(25.0)
+    stop = Stop(25.0)
 
     def make() -> Any:
         stop.request()
         raise Aborted("no broker answers")
 
-    assert app._reconnect(parts_of(Clients(), []), make, stop) is None
+    assert connecting.reconnect(parts_of(Clients(), []), make, stop) is None

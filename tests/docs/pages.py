@@ -1,11 +1,15 @@
 """The pages of the documentation, and their commands."""
 
+import atexit
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+
+from tests.forks import Program
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -46,6 +50,14 @@ def unpack(text: str, folder: Path) -> list[str]:
     return commands
 
 
+@cache
+def program() -> Path:
+    """Return the folder of the program `scorer`, which starts quickly."""
+    made = Program()
+    atexit.register(made.close)
+    return made.folder
+
+
 def run(
     commands: Sequence[str],
     folder: Path,
@@ -61,7 +73,7 @@ def run(
     """
     if jobs:  # otherwise a failed command would leave them with the pipe open, and this would wait for them
         commands = ["trap 'kill $(jobs -p) 2> /dev/null || true' EXIT", *commands]
-    path = ":".join([*map(str, programs), str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = ":".join([*map(str, programs), str(program()), str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         ["/bin/bash", *(["-m"] if jobs else []), "-e", "-c", "\n".join(commands)],
         cwd=folder,

@@ -1,10 +1,12 @@
-"""What the commands of docs/ship-a-version.md print, and the pictures of it.
+"""What the commands of two tutorials print, and the pictures of it.
 
-`python -m tests.docs.ship` runs them, and writes their output into the page and to docs/images.
+`python -m tests.docs.ship` runs those of docs/ship-a-version.md, and writes their output into the page and to
+docs/images; `python -m tests.docs.ship still-right` does the same for docs/still-right.md.
 """
 
 import io
 import re
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from scorer.demo.picture import FONT
 from tests.docs.pages import BLOCK, ROOT, run
 
 PAGE = ROOT / "docs/ship-a-version.md"
+RIGHT = ROOT / "docs/still-right.md"
 SECONDS = 400
 _IMAGE = r"^!\[[^\]]*\]\((images/ship-\w+\.svg)\)$"
 PART = re.compile(f"{BLOCK.pattern}|{_IMAGE}", re.MULTILINE | re.DOTALL)
@@ -84,22 +87,23 @@ def play(page: str, folder: Path) -> list[Shown]:
 def masked(text: str) -> list[str]:
     """Return what a text says without its numbers, dates, names of people and lengths of bars."""
     words = "\n".join(re.findall(r">([^<>]+)</text>", text)).replace("&#160;", " ") if "<svg" in text else text
-    for what, instead in ((r"[\w.-]+@[\w.-]+", "WHO"), (r"-?\d[\d.,:T+e-]*%?", "0"), (r"[█ -]+", " ")):
+    for what, instead in ((r"[\w.-]+@[\w.-]+", "WHO"), (r"-?\d[\d.,:T+e-]*%?", "0"), (r"[▁-█· -]+", " ")):
         words = re.sub(what, instead, words)
     return [line.strip() for line in words.splitlines() if line.strip()]
 
 
-def main() -> None:
-    """Write the page's output and pictures anew."""
-    page = PAGE.read_text()
+def main(file: Path) -> None:
+    """Write a page's output and pictures anew."""
+    page = file.read_text()
     with tempfile.TemporaryDirectory() as folder:
         for shown in reversed(play(page, Path(folder))):
             if shown.file:
                 shown.file.write_text(shown.drawn())
             else:
-                page = page[: shown.span[0]] + shown.said + page[shown.span[1] :]
-    PAGE.write_text(page)
+                said = re.sub(r" +$", "", shown.said, flags=re.MULTILINE)
+                page = page[: shown.span[0]] + said + page[shown.span[1] :]
+    file.write_text(page)
 
 
 if __name__ == "__main__":
-    main()
+    main(ROOT / f"docs/{sys.argv[1]}.md" if sys.argv[1:] else PAGE)

@@ -49,6 +49,7 @@ def test_the_names_under_where_to_add_things_exist() -> None:
         "A framing",
         "A registry",
         "A repository",
+        "A format",
         "A driver",
         "A dialect",
         "An observer",

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 
 from scorer.settings import ExplainSettings
@@ -12,6 +13,7 @@ from tests.docs.pages import BLOCK, ROOT, run
 PAGE = (ROOT / "docs/explanations.md").read_text()
 
 
+@pytest.mark.prove
 def test_the_page_shows_the_output_of_its_commands(tmp_path: Path) -> None:
     for folder in ("models", "schemas"):
         (tmp_path / folder).symlink_to(ROOT / folder)

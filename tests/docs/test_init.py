@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.docs.pages import BLOCK, ROOT, run
 from tests.init.cases import flights
 
 
+@pytest.mark.prove
 def test_the_page_shows_the_output_of_its_commands(tmp_path: Path, redis_url: str) -> None:
     case = flights(tmp_path)
     case.fill(redis_url)

@@ -21,6 +21,7 @@ def output(page: Path) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("page", SAID)
 def test_every_command_that_needs_no_cluster_works(page: str) -> None:
     said = output(ROOT / "docs" / page)

@@ -9,8 +9,9 @@ import yaml
 from rich.console import Console
 
 from scorer.cli import main
+from scorer.demo.course import Killed
 from scorer.demo.proof import Verdict
-from scorer.demo.summary import Killed, Latency, Summary
+from scorer.demo.summary import Latency, Summary
 from tests.docs.pages import ROOT, code
 
 README = (ROOT / "README.md").read_text()

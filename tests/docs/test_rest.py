@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from scorer.sandbox import Redis
-from tests.docs.pages import BLOCK, ROOT, run, unpack
+from tests.docs import rest
+from tests.docs.pages import BLOCK, ROOT, run
+from tests.docs.ship import masked
 from tests.rest.served import Served
 
 PAGE = (ROOT / "docs/rest.md").read_text()
@@ -18,9 +20,7 @@ BLOCKS = BLOCK.findall(PAGE)
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with the files of the page, and what they name of the repository."""
-    unpack("".join(f"```{kind} file={file}\n{text}```\n" for kind, file, text in BLOCKS if file), tmp_path)
-    for name in ("models", "schemas"):
-        (tmp_path / name).symlink_to(ROOT / name)
+    rest.files(tmp_path)
     return tmp_path
 
 
@@ -72,3 +72,8 @@ def test_without_redis_features_come_with_the_events(folder: Path) -> None:
         found = server.ask("/score", [each["event"] | {"features": each["features"]} for each in golden]).json
         assert [each["score"] for each in found] == pytest.approx([each["score"] for each in golden], rel=1e-6)
         assert server.ask("/score", golden[0]["event"]).json["missing"] == ["plane", "route", "weather"]
+
+
+@pytest.mark.prove
+def test_the_picture_shows_what_its_commands_print() -> None:
+    assert masked(rest.PICTURE.read_text()) == masked(rest.drawn()), "draw it anew: python -m tests.docs.rest"

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.docs.pages import ROOT, run, unpack
 from tests.registry.apicurio import Apicurio
 
 PAGE = ROOT / "docs/schema-registry.md"
 
 
+@pytest.mark.prove
 def test_every_command_of_the_page_works(tmp_path: Path) -> None:
     folder = tmp_path / "work"
     folder.mkdir()

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.docs.pages import ROOT, run, unpack
 
 PAGE = ROOT / "docs/tutorial.md"
 
 
+@pytest.mark.prove
 def test_every_command_of_the_tutorial_works(tmp_path: Path) -> None:
     commands = unpack(PAGE.read_text(), tmp_path)
     assert len(commands) > 8

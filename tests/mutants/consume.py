@@ -98,4 +98,18 @@ MUTANTS = [
         "None",
         "tests/kafka/consume/test_source.py",
     ),
+    Mutant(
+        "a record beyond the end of a span is scored",
+        "scorer.kafka.consume.span:SpanSource._within",
+        "records.offset < stops",
+        "records.offset <= stops",
+        "tests/kafka/consume/test_span.py",
+    ),
+    Mutant(
+        "the end of a partition without a last record is never committed",
+        "scorer.kafka.consume.span:SpanSource._settle",
+        "told and self._delivery is not None",
+        "False",
+        "tests/kafka/consume/test_span.py",
+    ),
 ]

@@ -131,7 +131,7 @@ MUTANTS = [
     ),
     Mutant(
         "larger batches repeat more after a crash",
-        "scorer.app:_limits",
+        "scorer.connecting:limits_of",
         "min(UNCOMMITTED_BATCHES * each, REPEATED_EVENTS - in_flight)",
         "UNCOMMITTED_BATCHES * each",
         "tests/test_app.py",

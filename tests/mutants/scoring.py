@@ -137,15 +137,15 @@ MUTANTS = [
     ),
     Mutant(
         "tables that disagree with XGBoost are used",
-        "scorer.model.explain.explainer:Explainer._compare",
+        "scorer.model.explain.explainer:XGExplainer._compare",
         "not off <= TOLERANCE",
         "False",
         EXPLAIN + "test_what_the_tables_cannot_do_xgboost_does_and_it_says_so[disagrees]",
     ),
     Mutant(
         "explanations are those of the first class",
-        "scorer.model.explain.explainer:Explainer.explained",
-        "not self._of_classes",
+        "scorer.model.door:Explainer.explained",
+        "not self.of_classes",
         "True",
         EXPLAIN + "test_the_output_that_explains_a_prediction_is_the_most_likely_class",
     ),
