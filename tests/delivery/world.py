@@ -288,14 +288,15 @@ class World:
     def kill_within_a_transaction(self, process: Process, topic: str, beyond: int = 0) -> None:
         """Kill a process while its open transaction has written to a topic and the given offsets are committed."""
 
-        def within() -> bool:
+        def begun() -> bool:
             committed = sum(ends(self.admin, topic, self.partitions, committed=True).values())
-            if committed < beyond or not is_open(self.admin, topic, self.partitions):
-                return False
+            return committed >= beyond and is_open(self.admin, topic, self.partitions)
+
+        def within() -> bool:
             time.sleep(0.2)  # for a commit that was in flight when the process was frozen
             return is_open(self.admin, topic, self.partitions)
 
-        _kill_when(within, process)
+        _kill_when(within, process, begun)
 
     def kill_at_work(self, replica: Command) -> None:
         """Kill the only replica while it has written but uncommitted outputs, which will be repeated."""
@@ -372,14 +373,18 @@ class World:
         (self.folder / "scorer.yaml").write_text(yaml.safe_dump(chosen))
 
 
-def _kill_when(holds: Callable[[], bool], process: Process) -> None:
-    """Kill a process while a condition holds: it is frozen while the condition is checked."""
+def _kill_when(holds: Callable[[], bool], process: Process, likely: Callable[[], bool] = lambda: True) -> None:
+    """Kill a process while a condition holds: it is frozen while the condition is checked.
+
+    It runs until the condition is likely: brokers abort the transaction of a process that is frozen for ten seconds.
+    """
     while True:
         assert process.poll() is None, "it ended before it was killed"
-        freeze(process)
-        if holds():
-            break
-        process.send_signal(signal.SIGCONT)
+        if likely():
+            freeze(process)
+            if holds():
+                break
+            process.send_signal(signal.SIGCONT)
         time.sleep(0.01)
     process.kill()
     process.wait()
