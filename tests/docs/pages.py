@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.forks import Program
 
 ROOT = Path(__file__).parents[2]
+PATIENT = {"SCORER_FEATURES__TIMEOUT_MS": "30000"}  # the machine may be busy
 PAGES = sorted(
     page
     for pattern in ("*.md", "docs/**/*.md", "models/*.md", "benchmarks/*.md")
@@ -77,7 +78,7 @@ def run(
     done = subprocess.run(
         ["/bin/bash", *(["-m"] if jobs else []), "-e", "-c", "\n".join(commands)],
         cwd=folder,
-        env=os.environ | {"PATH": path} | variables,
+        env=os.environ | PATIENT | {"PATH": path} | variables,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

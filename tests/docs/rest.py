@@ -9,7 +9,7 @@ from rich.text import Text
 
 from scorer.demo.picture import FONT
 from scorer.sandbox import Redis
-from tests.docs.pages import BLOCK, ROOT, run, unpack
+from tests.docs.pages import BLOCK, PATIENT, ROOT, run, unpack
 from tests.rest.served import Served
 
 PAGE = ROOT / "docs/rest.md"
@@ -40,7 +40,7 @@ def drawn() -> str:
         files(folder)
         with (
             Redis(folder / "redis") as redis,
-            Served(folder / "serve.yaml", folder / "log", SCORER_FEATURES__URL=redis.url) as server,
+            Served(folder / "serve.yaml", folder / "log", SCORER_FEATURES__URL=redis.url, **PATIENT) as server,
         ):
             server.until_ready()
             asked = [each.replace("localhost:8080", f"127.0.0.1:{server.port}") for each in COMMANDS]

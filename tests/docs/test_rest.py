@@ -9,7 +9,7 @@ import pytest
 
 from scorer.sandbox import Redis
 from tests.docs import rest
-from tests.docs.pages import BLOCK, ROOT, run
+from tests.docs.pages import BLOCK, PATIENT, ROOT, run
 from tests.docs.ship import masked
 from tests.rest.served import Served
 
@@ -32,7 +32,7 @@ def test_every_command_of_the_page_works(folder: Path) -> None:
     assert shutil.which("curl"), "the page's commands use curl"
     with (
         Redis(folder / "redis") as redis,
-        Served(folder / "serve.yaml", folder / "log", SCORER_FEATURES__URL=redis.url) as server,
+        Served(folder / "serve.yaml", folder / "log", SCORER_FEATURES__URL=redis.url, **PATIENT) as server,
     ):
         server.until_ready()
         commands = [
