@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import Ints32, Singles, Singles2, entry, kernel
+from scorer.arrays.kernel import Floats, Floats2, Ints32, Singles, Singles2, entry, kernel
 from scorer.model.forest import BLOCK, Forest, NotCovered, fill
 from scorer.model.links import LINKS
 
@@ -27,7 +27,27 @@ class Work(NamedTuple):
 
     block: Singles  # [columns * BLOCK]: see `scorer.model.forest`
     node: Ints32  # [BLOCK]: the node that each row is at
+
+    @classmethod
+    def of(cls, forest: Forest) -> "Work":
+        """Return room to work in; kernels do not allocate."""
+        return cls(np.empty(forest.columns.end * BLOCK, np.float32), np.empty(BLOCK, np.int32))
+
+
+class Leaves(NamedTuple):
+    """What is added up in float32."""
+
+    value: Singles  # [nodes + 1]: a leaf's value
+    base: Singles  # [outputs]: the margins without any tree
     total: Singles  # [outputs * BLOCK]: the margins of each row so far
+
+
+class DoubleLeaves(NamedTuple):
+    """What is added up in float64; the fields are those of `Leaves`."""
+
+    value: Floats
+    base: Floats
+    total: Floats
 
 
 class Ensemble:
@@ -53,13 +73,9 @@ class Ensemble:
         """Score rows [rows, columns]; the result and its shape are those of `booster.predict`."""
         margins = np.empty((len(matrix), len(self._base)), np.float32)
         rows = np.require(matrix, np.float32, ("C", "W"))  # the kernel is compiled only for such arrays
-        _add_trees(rows, self._forest, self._base, self._work(), margins)
+        leaves = Leaves(self._forest.value, self._base, np.empty(len(self._base) * BLOCK, np.float32))
+        _add_singles(rows, self._forest, leaves, Work.of(self._forest), margins)
         return self.link(margins)
-
-    def _work(self) -> Work:
-        """Return room to work in; kernels do not allocate."""
-        block = np.empty(self._forest.columns.end * BLOCK, np.float32)
-        return Work(block, np.empty(BLOCK, np.int32), np.empty(len(self._base) * BLOCK, np.float32))
 
 
 @kernel
@@ -151,18 +167,19 @@ def descend_sets(root: int, depth: int, forest: Forest, work: Work, count: int) 
             node[row] = left[at] + (inside if by_set else not_less)
 
 
-@entry
-def _add_trees(rows: Singles2, forest: Forest, base: Singles, work: Work, out: Singles2) -> None:
+@kernel
+def add_up(rows: Singles2, forest: Forest, leaves: Leaves | DoubleLeaves, work: Work, out: Singles2 | Floats2) -> None:
     """Compute the margins of rows, BLOCK at a time.
 
     Args:
         rows: float32 [rows, columns of the model].
         forest: the trees.
-        base: float32 [outputs], the margins without any tree.
+        leaves: their values, and the sums, which have the type of `out`.
         work: what the kernel works in.
-        out: float32 [rows, outputs], output.
+        out: [rows, outputs], output.
     """
-    trees, value, block, node, total = forest.trees, forest.value, work.block, work.node, work.total
+    trees, block, node = forest.trees, work.block, work.node
+    value, base, total = leaves.value, leaves.base, leaves.total
     for start in range(0, len(rows), BLOCK):
         count = min(BLOCK, len(rows) - start)
         fill(rows, start, count, forest, block)
@@ -181,3 +198,9 @@ def _add_trees(rows: Singles2, forest: Forest, base: Singles, work: Work, out: S
         for row in range(count):
             for output in range(len(base)):
                 out[start + row, output] = total[output * BLOCK + row]
+
+
+@entry
+def _add_singles(rows: Singles2, forest: Forest, leaves: Leaves, work: Work, out: Singles2) -> None:
+    """See `add_up`."""
+    add_up(rows, forest, leaves, work, out)
