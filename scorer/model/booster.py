@@ -77,22 +77,7 @@ class XGBooster(Booster):
             none=np.empty((0, *shape), np.float32),
         )
 
-    def score(self, matrix: Rows) -> Scores:
-        """Score rows; each score equals `booster.predict` on the same row, bit for bit, whatever the batch.
-
-        A score that is not finite is kept: it is the model's answer.
-
-        Args:
-            matrix: [rows, columns], NaN where missing, no infinities (the matrix rejects them).
-
-        Returns:
-            Values [rows], or [rows, classes]; NaN in rows that the booster refuses even on their own.
-
-        Raises:
-            Fatal: if the booster fails even on the row that it scored when it was loaded.
-        """
-        if matrix.shape[1] != self.columns:
-            raise ValueError(f"{matrix.shape[1]} columns for a model of {self.columns}")
+    def _score(self, matrix: Rows) -> Scores:
         return score_or_refuse(self._library, self._predict, matrix)
 
     def splits(self) -> list[Thresholds]:

@@ -86,7 +86,6 @@ class Booster(ABC):
     categories: tuple[Categories, ...]
     path: str
 
-    @abstractmethod
     def score(self, matrix: Rows) -> Scores:
         """Score rows; each score is that of the model's own library for the same row, bit for bit, whatever the batch.
 
@@ -99,8 +98,15 @@ class Booster(ABC):
             Values [rows], or [rows, classes]; NaN in rows that the model refuses even on their own.
 
         Raises:
-            Fatal: if the model no longer scores any row.
+            Fatal: if the model fails even on the row that it scored when it was loaded.
         """
+        if matrix.shape[1] != self.columns:
+            raise ValueError(f"{matrix.shape[1]} columns for a model of {self.columns}")
+        return self._score(matrix)
+
+    @abstractmethod
+    def _score(self, matrix: Rows) -> Scores:
+        """Score rows of as many columns as the model has; see `score`."""
 
     @abstractmethod
     def splits(self) -> list[Thresholds]:

@@ -17,7 +17,7 @@ MUTANTS = [
     ),
     Mutant(
         "a score of ONNX that is NaN is published",
-        "scorer.model.onnx.booster:OnnxGraph.score",
+        "scorer.model.onnx.booster:OnnxGraph._score",
         "row not in refused_already",
         "False",
         "tests/model/test_onnx.py::test_a_row_without_a_score_is_refused",

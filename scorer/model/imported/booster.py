@@ -55,10 +55,7 @@ class ImportedTrees(Booster):
         jit_off: bool = numba.config.DISABLE_JIT  # type: ignore[attr-defined]
         self.path = f"{grown.library}: numba's compiler is switched off" if jit_off else COMPILED
 
-    def score(self, matrix: Rows) -> Scores:
-        """See `Booster.score`; no row is refused."""
-        if matrix.shape[1] != self.columns:
-            raise ValueError(f"{matrix.shape[1]} columns for a model of {self.columns}")
+    def _score(self, matrix: Rows) -> Scores:
         scores = self.grown.link(self.margins(matrix))
         return Scores(scores[:, 0] if self.classes == 1 else scores)
 

@@ -61,10 +61,8 @@ class OnnxGraph(Booster):
         self.path = "onnxruntime" + (": one row at a time, since its scores depend on the batch" if self._alone else "")
         self._library = Library(Exception, _reason, "ONNX Runtime", known, none)
 
-    def score(self, matrix: Rows) -> Scores:
+    def _score(self, matrix: Rows) -> Scores:
         """See `Booster.score`; a row whose score is NaN is refused."""
-        if matrix.shape[1] != self.columns:
-            raise ValueError(f"{matrix.shape[1]} columns for a model of {self.columns}")
         found = score_or_refuse(self._library, self._predict, np.ascontiguousarray(matrix, np.float32))
         undefined = np.isnan(found.values)
         rows = np.flatnonzero(undefined.any(axis=1) if undefined.ndim > 1 else undefined).tolist()
