@@ -8,12 +8,12 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numba
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from scorer.model.forest import BLOCK, Forest, NotCovered, flatten
+from scorer.model.forest import BLOCK, Forest, NotCovered, flatten, require_compiler
+from scorer.model.nodes import grown_part
 from scorer.model.trees import Ensemble
 
 Rows = NDArray[np.float32]
@@ -46,8 +46,7 @@ def compile_trees(booster: xgboost.Booster, learner: dict[str, Any], predict: Ca
     stump = _without_trees(learner)
     base = _base_of(stump)
     forest = flatten(learner, booster.num_features(), len(base))
-    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
-        raise NotCovered("numba's compiler is switched off")
+    require_compiler()
     ensemble = Ensemble(forest, base, learner["objective"]["name"])
     for rows in rows_to_try(forest, booster.num_features()):
         compare(ensemble.predict(rows), predict(rows))
@@ -121,9 +120,8 @@ def _base_of(stump: xgboost.Booster) -> Rows:
 
 def _without_trees(learner: dict[str, Any]) -> xgboost.Booster:
     """Return the same model with no trees and one feature: it gives base margins, and turns margins into scores."""
-    booster = learner["gradient_booster"]
     parameters = learner["learner_model_param"] | {"num_feature": "1"}
-    if booster.get("gbtree", booster).get("model", {}).get("trees"):
+    if grown_part(learner).get("model", {}).get("trees"):
         # XGBoost treats a model without trees that boosts from an average as untrained, and its base score as a margin.
         # That is right only if the original has no trees either.
         parameters["boost_from_average"] = "0"

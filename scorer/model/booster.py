@@ -20,7 +20,7 @@ from scorer.model.divisions import Division, read_divisions
 from scorer.model.door import COMPILED, Booster, Explainer
 from scorer.model.forest import NotCovered
 from scorer.model.importance import total_gains
-from scorer.model.nodes import Damaged
+from scorer.model.nodes import Damaged, grown_part
 from scorer.model.refusals import Library, score_or_refuse
 from scorer.model.rounds import Rounds, choose_rounds
 from scorer.model.soundness import check
@@ -62,7 +62,7 @@ class XGBooster(Booster):
         self.columns = booster.num_features()
         self.objective = learner["objective"]["name"]
         self.booster_kind = learner["gradient_booster"]["name"]
-        self.trees = _count_trees(learner["gradient_booster"])
+        self.trees = int(grown_part(learner).get("gbtree_model_param", {}).get("num_trees", 0))
         # No bound method is kept: the cycle would keep a version that was replaced until a late garbage collection.
         self._copy = partial(_predict_copy, booster, self.feature_types)
         self._predict, self.path = self._fastest(saved)
@@ -193,11 +193,6 @@ def _raw(booster: xgboost.Booster) -> bytearray:
     """
     with ThreadPoolExecutor(1) as passing:
         return passing.submit(booster.save_raw, "ubj").result()
-
-
-def _count_trees(gradient_booster: dict[str, Any]) -> int:
-    model = gradient_booster.get("gbtree", gradient_booster)  # dart keeps its trees in a gbtree
-    return int(model.get("gbtree_model_param", {}).get("num_trees", 0))
 
 
 def reason(text: str) -> str:

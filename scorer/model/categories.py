@@ -15,6 +15,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from scorer.errors import Problem
+from scorer.model.nodes import grown_part
 
 Category = str | int
 Categories = tuple[Category, ...]  # in the order of their codes; empty if they are not known
@@ -41,9 +42,7 @@ class Given:
 def read_categories(learner: Any) -> tuple[Categories, ...]:  # noqa: ANN401  JSON
     """Return the categories of each feature of a saved model, as `ubjson.read` returns it; empty if it has none."""
     try:
-        booster = learner["gradient_booster"]
-        encodings = booster.get("gbtree", booster)["model"]["cats"]["enc"]
-        return tuple(_decode(encoding) for encoding in encodings)
+        return tuple(_decode(encoding) for encoding in grown_part(learner)["model"]["cats"]["enc"])
     except (AttributeError, LookupError, TypeError, ValueError):  # XGBoost before 3.1, or an unknown form
         return ()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.model.nodes import Document, Nodes, read_nodes, walk
+from scorer.model.nodes import Document, Nodes, grown_part, read_nodes, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,7 @@ def read_divisions(learner: Document, columns: int) -> list[Division]:
         columns: how many features a row has.
     """
     try:
-        booster = learner["gradient_booster"]
-        trees = booster.get("gbtree", booster)["model"]["trees"]
+        trees = grown_part(learner)["model"]["trees"]
         nodes = read_nodes(trees)
         order, _ = walk(nodes, columns)
         weights = np.concatenate([np.asarray(tree["sum_hessian"], np.float64) for tree in trees])

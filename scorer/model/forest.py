@@ -17,14 +17,15 @@ A leaf reads NaN, which is never at or above its value, so that it leads to its 
 that of the feature's categories. It is the code of an unseen category, too, which goes left.
 """
 
-from itertools import pairwise
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.arrays.kernel import Ints32, Singles, Singles2, Table32, Words, kernel
-from scorer.model.nodes import Damaged, Document, Nodes, Places, read_nodes, walk
+from scorer.model.nodes import Damaged, Document, Nodes, Places, grown_part, read_nodes, walk
+from scorer.model.splits import by_column
 
 BLOCK = 128  # rows that go down a tree together
 MOST_WORDS = 1 << 24  # most words for sets of categories: 64 MiB
@@ -32,6 +33,16 @@ MOST_WORDS = 1 << 24  # most words for sets of categories: 64 MiB
 
 class NotCovered(ValueError):
     """The model is valid, but of a kind that only the booster itself can evaluate."""
+
+
+def require_compiler() -> None:
+    """Make sure that kernels are compiled.
+
+    Raises:
+        NotCovered: they are not: without the compiler, they would be too slow.
+    """
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        raise NotCovered("numba's compiler is switched off")
 
 
 class Columns(NamedTuple):
@@ -72,9 +83,8 @@ class Forest(NamedTuple):
         column, columns = self.column // BLOCK, self.columns
         feature = np.where(column < columns.high, column - columns.low, column - columns.high)
         feature[column >= columns.nan] = -1  # a leaf, or a split by a set
-        order = np.argsort(feature, kind="stable")
-        ends = np.searchsorted(feature[order], np.arange(-1, len(self.features)), "right")
-        return [np.unique(self.value[order[start:end]]) for start, end in pairwise(ends)]
+        found = by_column(feature, self.value, len(self.features))
+        return [np.array(thresholds, np.float32) for thresholds in found]
 
 
 @kernel
@@ -122,7 +132,7 @@ def flatten(learner: Document, columns: int, outputs: int) -> Forest:
     booster = learner["gradient_booster"]
     if booster["name"] == "gblinear":
         raise NotCovered("gblinear has no trees")
-    model = booster.get("gbtree", booster)["model"]  # dart keeps its trees in a gbtree
+    model = grown_part(learner)["model"]
     groups = np.array(model["tree_info"], np.int64)
     if ((groups < 0) | (groups >= outputs)).any():
         raise Damaged(f"a tree adds to an output that is not one of its {outputs}")

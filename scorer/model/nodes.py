@@ -49,6 +49,13 @@ class Nodes:
         return f"tree {tree}, node {node - int(self.starts[tree])}"
 
 
+def grown_part(learner: Document) -> Document:
+    """Return the part of a saved learner, or of its configuration, that has the trees if there are any."""
+    booster: Document = learner["gradient_booster"]
+    part: Document = booster.get("gbtree", booster)  # dart keeps its trees in a gbtree
+    return part
+
+
 def read_nodes(trees: Sequence[Document]) -> Nodes:
     """Read the trees of a saved model, as `ubjson.read` or `json.loads` returns them.
 

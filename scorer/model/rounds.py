@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scorer.errors import Misconfigured, Problem
+from scorer.model.nodes import grown_part
 
 Rounds = str | int  # ALL, BEST, or a number: the first so many rounds
 ALL, BEST = "all", "best"
@@ -108,7 +109,7 @@ def _rounds_of(learner: Any) -> tuple[int, int | None, bool]:  # noqa: ANN401  J
         booster = learner["gradient_booster"]
         if booster["name"] == "gblinear":  # each round changes the same weights, so rounds cannot be separated
             return int(booster["model"].get("boosted_rounds", 0)), None, False
-        there = len(booster.get("gbtree", booster)["model"]["iteration_indptr"]) - 1
+        there = len(grown_part(learner)["model"]["iteration_indptr"]) - 1
         noted = learner.get("attributes", {}).get("best_iteration", "")
     except (AttributeError, LookupError, TypeError, ValueError):  # an unknown form
         return 0, None, False

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scorer.model.nodes import Damaged, Document, Nodes, integers, read_nodes, walk
+from scorer.model.nodes import Damaged, Document, Nodes, grown_part, integers, read_nodes, walk
 
 _MOST_FEATURES = 1 << 31
 _TYPES = ("int", "float", "i", "q", "c")
@@ -26,7 +26,7 @@ def check(learner: Document) -> None:
     parameters = learner["learner_model_param"]
     columns, outputs = _columns(learner, parameters), _outputs(parameters)
     booster = learner["gradient_booster"]
-    model = booster.get("gbtree", booster)["model"]  # dart keeps its trees in a gbtree
+    model = grown_part(learner)["model"]
     if booster["name"] == "gblinear":
         if len(model["weights"]) not in {0, (columns + 1) * outputs}:  # none before the first round
             what = f"{len(model['weights'])} weights for {columns} features and {outputs} outputs"

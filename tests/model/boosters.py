@@ -5,14 +5,17 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+import numba
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
 from scorer.model import Booster, XGBooster
+from scorer.model.nodes import grown_part
 
 Rows = NDArray[np.float32]
 
+COMPILES = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 ROWS, COLUMNS, ROUNDS = 400, 5, 8
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
 CATEGORICAL = ("float", "c", "c", "float", "float")  # beta has 40 categories, gamma 3: partitions and one-hot splits
@@ -82,6 +85,11 @@ KINDS: dict[str, tuple[str, dict[str, object]]] = {  # labels, parameters
     "categorical-dart": ("binary", {"objective": "binary:logistic", "booster": "dart", "rate_drop": 0.5}),
     "categorical-classes": ("classes", {"objective": "multi:softprob", "num_class": 3}),
 }
+
+
+def model_of(learner: Any) -> Any:
+    """Return the part of a saved learner with its trees and their counts."""
+    return grown_part(learner)["model"]
 
 
 @cache

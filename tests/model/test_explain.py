@@ -20,10 +20,9 @@ from scorer.model.explain import contributions, explainer
 from scorer.model.explain.groups import MOST_BITS
 from scorer.model.forest import BLOCK, flatten
 
-from .boosters import COLUMNS, KINDS, Rows, edited, grow, is_categorical, loaded, rows, train
+from .boosters import COLUMNS, COMPILES, KINDS, Rows, edited, grow, is_categorical, loaded, model_of, rows, train
 from .test_trees import CATEGORICAL_KINDS, NUMERIC_KINDS, PARAMETERS, trees
 
-COMPILES = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 ROOMY = 1 << 30
 LINEAR = {"linear", "linear-classes"}
 EXPLAINED = [kind for kind in KINDS if kind != "vector-leaf"]
@@ -86,8 +85,7 @@ def test_trees_of_any_shape_that_any_weights_reached(data: st.DataObject, kind: 
     weight = st.floats(0.125, 100, width=32)
 
     def change(learner: dict[str, Any]) -> None:
-        model = learner["gradient_booster"]
-        model = model.get("gbtree", model)["model"]
+        model = model_of(learner)
         model["trees"] = [data.draw(trees(number)) for number in range(len(model["trees"]))]
         for tree in model["trees"]:
             tree["sum_hessian"] = [0.0] * len(tree["parents"])

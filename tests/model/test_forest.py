@@ -9,7 +9,7 @@ import pytest
 from scorer.model import ubjson
 from scorer.model.forest import BLOCK, Columns, Forest, fill, flatten
 
-from .boosters import COLUMNS, is_categorical, rows, train
+from .boosters import COLUMNS, is_categorical, model_of, rows, train
 
 KINDS = ["logistic", "dart", "lossguide", "categorical", "stumps", "leaves"]
 
@@ -23,8 +23,7 @@ def forest_of(kind: str) -> Forest:
 
 
 def trees_of(kind: str) -> list[Any]:
-    booster = learner_of(kind)["gradient_booster"]
-    trees: list[Any] = booster.get("gbtree", booster)["model"]["trees"]
+    trees: list[Any] = model_of(learner_of(kind))["trees"]
     return trees
 
 

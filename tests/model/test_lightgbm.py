@@ -2,7 +2,6 @@
 
 import random
 
-import numba
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,10 +12,9 @@ from scorer.errors import Misconfigured
 from scorer.model import Given
 from scorer.model.imported.grown import smallest_right
 
-from .boosters import COLUMNS
+from .boosters import COLUMNS, COMPILES
 from .lightgbms import KINDS, ROUNDS, edges, grow, loaded, predict, refusal, rows, same_bits, train
 
-COMPILES = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 ROOMY = 1 << 30
 
 

@@ -10,7 +10,7 @@ from scorer.model import ubjson
 from scorer.model.nodes import Damaged
 from scorer.model.soundness import check
 
-from .boosters import COLUMNS, KINDS, edited, grow, train
+from .boosters import COLUMNS, KINDS, edited, grow, model_of, train
 
 Change = Callable[[Any], Any]
 
@@ -28,13 +28,8 @@ def test_a_pruned_tree_is_sound() -> None:
     check(ubjson.read(pruned.save_raw("ubj"))["learner"])
 
 
-def model(learner: Any) -> Any:
-    booster = learner["gradient_booster"]
-    return booster.get("gbtree", booster)["model"]
-
-
 def tree(learner: Any, number: int = 0) -> Any:
-    return model(learner)["trees"][number]
+    return model_of(learner)["trees"][number]
 
 
 def shared_children(learner: Any) -> None:
@@ -83,13 +78,17 @@ CHANGES: list[tuple[str, Change, str]] = [
     ),
     ("logistic", lambda it: tree(it)["tree_param"].update(num_deleted="2"), "but it states that 2 are deleted"),
     ("logistic", lambda it: tree(it).update(id=1), "its trees are not numbered"),
-    ("logistic", lambda it: model(it)["trees"].pop(), "it states 8 trees, has 7"),
-    ("logistic", lambda it: model(it)["tree_info"].pop(), "and outputs for 7"),
-    ("logistic", lambda it: model(it)["gbtree_model_param"].update(num_trees="9"), "it states 9 trees"),
-    ("logistic", lambda it: model(it)["tree_info"].__setitem__(1, 1), "tree 1: it adds to an output that is not one"),
-    ("softprob", lambda it: model(it)["tree_info"].__setitem__(1, -1), "an output that is not one of its 3 (-1)"),
-    ("logistic", lambda it: model(it)["iteration_indptr"].pop(), "its rounds do not add up to its 8 trees"),
-    ("logistic", lambda it: model(it)["iteration_indptr"].__setitem__(2, 7), "its rounds do not add up"),
+    ("logistic", lambda it: model_of(it)["trees"].pop(), "it states 8 trees, has 7"),
+    ("logistic", lambda it: model_of(it)["tree_info"].pop(), "and outputs for 7"),
+    ("logistic", lambda it: model_of(it)["gbtree_model_param"].update(num_trees="9"), "it states 9 trees"),
+    (
+        "logistic",
+        lambda it: model_of(it)["tree_info"].__setitem__(1, 1),
+        "tree 1: it adds to an output that is not one",
+    ),
+    ("softprob", lambda it: model_of(it)["tree_info"].__setitem__(1, -1), "an output that is not one of its 3 (-1)"),
+    ("logistic", lambda it: model_of(it)["iteration_indptr"].pop(), "its rounds do not add up to its 8 trees"),
+    ("logistic", lambda it: model_of(it)["iteration_indptr"].__setitem__(2, 7), "its rounds do not add up"),
     (
         "logistic",
         lambda it: it["learner_model_param"].update(num_feature="3"),
@@ -102,7 +101,7 @@ CHANGES: list[tuple[str, Change, str]] = [
     ("categorical", lambda it: it["feature_types"].__setitem__(1, "k"), "it has a feature of type 'k'"),
     ("dart", lambda it: it["gradient_booster"]["weight_drop"].pop(), "it has 8 trees, but weights for 7"),
     ("dart", lambda it: tree(it)["left_children"].__setitem__(0, 2), "its children are not side by side"),
-    ("linear", lambda it: model(it)["weights"].pop(), "5 weights for 5 features and 1 outputs"),
+    ("linear", lambda it: model_of(it)["weights"].pop(), "5 weights for 5 features and 1 outputs"),
     ("vector-leaf", lambda it: tree(it)["leaf_weights"].pop(), "31 weights for vectors of 2"),
     (
         "vector-leaf",
@@ -134,7 +133,7 @@ def test_an_inconsistent_model_is_refused_with_the_reason(kind: str, change: Cha
 
 def test_categories_without_split_types_are_refused() -> None:
     learner = json.loads(train("categorical").save_raw("json"))["learner"]
-    for each in model(learner)["trees"]:
+    for each in model_of(learner)["trees"]:
         del each["split_type"]
     with pytest.raises(Damaged, match="it has categories it cannot use"):
         check(learner)
@@ -142,9 +141,9 @@ def test_categories_without_split_types_are_refused() -> None:
 
 def test_a_model_from_before_categorical_support_is_sound() -> None:
     learner = json.loads(train("logistic").save_raw("json"))["learner"]
-    for each in model(learner)["trees"]:
+    for each in model_of(learner)["trees"]:
         for key in ("split_type", "categories", "categories_nodes", "categories_segments", "categories_sizes"):
             del each[key]
-    del model(learner)["iteration_indptr"], model(learner)["cats"]
+    del model_of(learner)["iteration_indptr"], model_of(learner)["cats"]
     check(learner)
     assert len(learner["feature_names"]) == COLUMNS

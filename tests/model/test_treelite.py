@@ -26,8 +26,8 @@ from scorer.errors import Misconfigured
 from scorer.model import load_booster
 from scorer.model.imported.booster import ImportedTrees
 
-from .boosters import COLUMNS, Rows
-from .test_lightgbm import COMPILES, ROOMY
+from .boosters import COLUMNS, COMPILES, Rows
+from .test_lightgbm import ROOMY
 
 FORESTS = {"max_depth": 8, "n_estimators": 12, "random_state": 1}
 KINDS: dict[str, tuple[Any, dict[str, Any], bool]] = {  # the class, its parameters, whether equal bit for bit

@@ -19,9 +19,22 @@ from scorer.model.agreement import rows_to_try
 from scorer.model.forest import BLOCK, flatten
 from scorer.model.trees import Ensemble
 
-from .boosters import COLUMNS, KINDS, Rows, edited, grow, is_categorical, loaded, predict, rows, same_bits, train
+from .boosters import (
+    COLUMNS,
+    COMPILES,
+    KINDS,
+    Rows,
+    edited,
+    grow,
+    is_categorical,
+    loaded,
+    model_of,
+    predict,
+    rows,
+    same_bits,
+    train,
+)
 
-COMPILES = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 COMPILED = "compiled" if COMPILES else "booster: numba's compiler is switched off"
 NOT_COVERED = {
     "aft": "booster: the objective survival:aft is not supported",
@@ -315,8 +328,7 @@ def trees(draw: st.DrawFn, number: int) -> dict[str, Any]:
 @given(st.data(), st.sampled_from(["squarederror", "dart", "quantiles"]))
 def test_trees_of_any_shape_score_as_the_booster_does(data: st.DataObject, kind: str) -> None:
     def grow(learner: dict[str, Any]) -> None:
-        booster = learner["gradient_booster"]
-        model = booster.get("gbtree", booster)["model"]
+        model = model_of(learner)
         model["trees"] = [data.draw(trees(number)) for number in range(len(model["trees"]))]
 
     booster = xgboost.Booster(model_file=bytearray(edited(train(kind), grow)))

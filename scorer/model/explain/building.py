@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scorer.model.explain.groups import MOST_BITS, QUEUE, ROOT, Cut, Groups, Shape, list_groups, survey
 from scorer.model.explain.tables import Bench, Tables, fill_tables, quadrature
 from scorer.model.forest import Forest, NotCovered, flatten
-from scorer.model.nodes import Places, read_nodes, walk
+from scorer.model.nodes import Places, grown_part, read_nodes, walk
 
 _CELL = 4  # bytes of a number in a table
 
@@ -71,8 +71,7 @@ def build_for(forest: Forest, feature: Places, cover: NDArray[np.float64], outpu
 
 def _covers(learner: Mapping[str, Any], columns: int) -> tuple[Places, NDArray[np.float64]]:
     """Return the column of each split and the weight of each node, in the forest's order."""
-    booster = learner["gradient_booster"]
-    trees = booster.get("gbtree", booster)["model"]["trees"]
+    trees = grown_part(learner)["model"]["trees"]
     if not all("sum_hessian" in tree for tree in trees):
         raise NotCovered("its trees do not say how many training rows reached each node")
     nodes = read_nodes(trees)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from scorer.model.door import COMPILED, Contributions, Explainer
 from scorer.model.explain.building import build
 from scorer.model.explain.contributions import Room, add_contributions
 from scorer.model.explain.tables import Tables
-from scorer.model.forest import Forest, NotCovered
+from scorer.model.forest import Forest, NotCovered, require_compiler
 
 TRIED = 64  # rows that are compared with XGBoost
 TOLERANCE = 5e-5  # of the largest number of a row, or of 1: XGBoost adds in float32, which is most of the difference
@@ -63,8 +62,7 @@ class XGExplainer(Explainer):
     ) -> tuple[Callable[[Rows], Contributions], str]:
         """Return the fastest way to explain this model, and its `path`."""
         try:
-            if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
-                raise NotCovered("numba's compiler is switched off")
+            require_compiler()
             built = build(learner, self._columns, outputs, most_bytes)
             compute = by_tables(built.tables, built.mean + base_margins(learner))
             self._compare(compute, built.tables.forest)

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.batch import Scores
 from scorer.model.categories import Given, unproven_order
 from scorer.model.door import COMPILED, Booster, Explainer, Rows
-from scorer.model.forest import BLOCK, NotCovered, lay_out
+from scorer.model.forest import BLOCK, NotCovered, lay_out, require_compiler
 from scorer.model.imported.grown import Doubles, Grown
 from scorer.model.imported.lightgbm_trees import ZERO
 from scorer.model.imported.sums import Sums
@@ -52,8 +51,11 @@ class ImportedTrees(Booster):
         self.names, self.columns, self.objective = grown.names, grown.columns, grown.objective
         self.booster_kind, self.feature_types, self.categories = grown.kind, grown.types, grown.categories
         self.trees, self.rounds, self.classes = len(grown.groups), grown.rounds, len(grown.base)
-        jit_off: bool = numba.config.DISABLE_JIT  # type: ignore[attr-defined]
-        self.path = f"{grown.library}: numba's compiler is switched off" if jit_off else COMPILED
+        try:
+            require_compiler()
+            self.path = COMPILED
+        except NotCovered as error:
+            self.path = f"{grown.library}: {error}"
 
     def _score(self, matrix: Rows) -> Scores:
         scores = self.grown.link(self.margins(matrix))

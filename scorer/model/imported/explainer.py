@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 
 from scorer.errors import Misconfigured, Problem
@@ -10,7 +9,7 @@ from scorer.model.agreement import rows_to_try
 from scorer.model.door import COMPILED, Contributions, Explainer, Rows
 from scorer.model.explain.building import Built, build_for
 from scorer.model.explain.explainer import TOLERANCE, TRIED, by_tables
-from scorer.model.forest import NotCovered
+from scorer.model.forest import NotCovered, require_compiler
 
 if TYPE_CHECKING:
     from scorer.model.imported.booster import ImportedTrees
@@ -59,8 +58,7 @@ class TreesExplainer(Explainer):
 
 def _build(model: "ImportedTrees", most_bytes: int) -> Built:
     grown, order = model.grown, model.order
-    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
-        raise NotCovered("numba's compiler is switched off")
+    require_compiler()
     if grown.cover is None:
         raise NotCovered("its file does not say how many training rows reached each node")
     return build_for(model.forest, grown.nodes.feature[order], grown.cover[order], model.classes, most_bytes)

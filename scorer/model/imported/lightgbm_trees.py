@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scorer.model.imported.grown import Doubles, Unsupported, smallest_right
 from scorer.model.nodes import NO_VECTORS, Damaged, Nodes, Places
-from scorer.model.splits import Thresholds
+from scorer.model.splits import Thresholds, by_column
 
 Lines = Mapping[str, str]
 
@@ -84,10 +84,7 @@ class Trees:
     def thresholds(self) -> list[Thresholds]:
         """Return the thresholds of each column, ascending."""
         numeric = self._split & ~self._by_category & np.isfinite(self._threshold)
-        features, values = self._feature[numeric], self._threshold[numeric]
-        order = np.argsort(features, kind="stable")
-        ends = np.searchsorted(features[order], np.arange(self._columns), "right")
-        return [tuple(np.unique(part).tolist()) for part in np.split(values[order], ends[:-1])]
+        return by_column(self._feature[numeric], self._threshold[numeric], self._columns)
 
     def _of_splits(self, trees: Sequence[Lines], name: str, kind: type, *, optional: bool = False) -> NDArray[Any]:
         """Return the numbers of the splits of all trees [nodes]; 0 for a leaf, and for splits that may lack them."""

@@ -13,6 +13,7 @@ from scorer.model.imported import links
 from scorer.model.imported.grown import Doubles, Grown, Unsupported, smallest_right
 from scorer.model.nodes import NO_VECTORS, Damaged, Nodes
 from scorer.model.rounds import Rounds, choose
+from scorer.model.splits import Thresholds, by_column
 
 LIBRARY = "treelite"
 SAVE = "treelite.sklearn.import_model(model).dump_as_json()"
@@ -148,13 +149,10 @@ class _Trees:
             raise Damaged(f"a split reads a feature that is not one of its {self._columns}")
         return np.bincount(self._feature[split], gain[split], self._columns).astype(np.float64)
 
-    def thresholds(self) -> list[tuple[float, ...]]:
+    def thresholds(self) -> list[Thresholds]:
         """Return the thresholds of each column, ascending."""
         finite = self._split & np.isfinite(self._threshold)
-        found: list[set[float]] = [set() for _ in range(self._columns)]
-        for feature, value in zip(self._feature[finite].tolist(), self._threshold[finite].tolist(), strict=True):
-            found[feature].add(value)
-        return [tuple(sorted(each)) for each in found]
+        return by_column(self._feature[finite], self._threshold[finite], self._columns)
 
     def _nodes(self) -> Iterator[Document]:
         return chain.from_iterable(tree["nodes"] for tree in self._trees)
