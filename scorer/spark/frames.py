@@ -17,7 +17,8 @@ from scorer.settings import Settings
 from scorer.spark.parcel import Box, Opened, missing_features, opened, pack
 from scorer.spark.types import arrow_type, spark_type
 from scorer.tables import TableEvents, as_batch, features_problems, predictions_schema, score_joined
-from scorer.tables.files import ROWS
+from scorer.tables.event_column import member
+from scorer.tables.files import slices
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -117,8 +118,7 @@ class RowScorer:
         """Yield the batches of a partition with their predictions; one is in memory at a time."""
         model, events = opened(self.box), dict[pa.Schema, TableEvents]()
         for batch in found:
-            for first in range(0, batch.num_rows, ROWS):
-                part = batch.slice(first, ROWS)
+            for part in slices(batch):
                 if part.schema not in events:
                     events[part.schema] = TableEvents(model.serving.wanted(), part.schema, "the frame")
                 yield _scored(model, events[part.schema], part)
@@ -137,13 +137,10 @@ def _scored(model: Opened, events: TableEvents, batch: pa.RecordBatch) -> pa.Rec
 
 def _is_null(batch: pa.RecordBatch, path: str | None) -> pa.Array:
     """Return where a field has no value; everywhere if the batch has no column for it."""
-    name, *members = (path or "").split(".")
-    if path is None or name not in batch.schema.names:
+    names = (path or "").split(".")
+    if path is None or names[0] not in batch.schema.names:
         return pa.repeat(pa.scalar(value=True), batch.num_rows)
-    array = batch.column(name)
-    for member in members:
-        array = array.flatten()[array.type.get_field_index(member)]
-    return array.is_null()
+    return member(batch, names).is_null()
 
 
 def outcome_of(model: Opened, events: TableEvents, batch: pa.RecordBatch) -> Outcome:

@@ -16,7 +16,7 @@ from scorer.spark.frames import GIVEN, outcome_of
 from scorer.spark.parcel import Box, Packed, missing_features, opened, pack
 from scorer.spark.types import arrow_type, spark_type
 from scorer.tables import TableEvents, error_array, features_problems, score_array
-from scorer.tables.files import ROWS
+from scorer.tables.files import slices
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -129,7 +129,7 @@ def _function(box: Box, answer: Callable[[Outcome], pa.Array]) -> Callable[..., 
         batch = pa.RecordBatch.from_arrays(rows.flatten(), names=[each.name for each in rows.type])
         if given is not None:
             batch = batch.append_column(GIVEN, given)
-        parts = [batch.slice(first, ROWS) for first in range(0, max(len(rows), 1), ROWS)]
+        parts = list(slices(batch)) or [batch]
         return pa.concat_arrays([answer(outcome_of(model, known[types], part)) for part in parts])
 
     return call

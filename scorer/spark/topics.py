@@ -20,7 +20,7 @@ from scorer.registry import Registry
 from scorer.settings import Settings
 from scorer.spark.parcel import Box, Opened, missing_features, opened, pack
 from scorer.spark.types import arrow_type, spark_type
-from scorer.tables.files import ROWS
+from scorer.tables.files import slices
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -114,8 +114,7 @@ class RecordScorer:
         limit = DeadLetterLimit(kafka.max_dead_letter_ratio, kafka.dead_letter_window)
         letters = DeadLetters(kafka.dead_letter_topic, model.serving.model, model.serving.version)
         for batch in found:
-            for first in range(0, batch.num_rows, ROWS):
-                part = batch.slice(first, ROWS)
+            for part in slices(batch):
                 records = records_of(part)
                 outcome = model.scorer.score(decoder.decode(records), time())
                 limit.check(records, outcome.rejected)

@@ -1,5 +1,7 @@
 """One field of the events in Arrow arrays: its values go to its line of the table, and misfits reject their rows."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -12,6 +14,19 @@ from scorer.tables.csv_lines import parsed
 from scorer.tables.fields import Fast, fast_way, is_text, one_by_one, write_texts
 
 _NOTHING = np.empty(0, np.uint8)
+
+
+def member(batch: pa.RecordBatch, names: Sequence[str]) -> pa.Array:
+    """Return a column, or a member of its structs, null where a struct around it is.
+
+    Args:
+        batch: has the column.
+        names: the column's, then those of the members inside.
+    """
+    array = batch.column(names[0])
+    for name in names[1:]:
+        array = array.flatten()[array.type.get_field_index(name)]
+    return array
 
 
 class EventColumn:
@@ -44,10 +59,7 @@ class EventColumn:
         """Return the field's values, null where a struct around them is."""
         if self._constant is not None:
             return pa.repeat(self._constant, batch.num_rows)
-        array = batch.column(self._names[0])
-        for name in self._names[1:]:
-            array = array.flatten()[array.type.get_field_index(name)]
-        return array
+        return member(batch, self._names)
 
     def fill(self, array: pa.Array, line: Line, base: int, rejected: dict[int, Rejected]) -> NDArray[np.uint8]:
         """Write the values of an array to a line of the table.

@@ -18,6 +18,11 @@ ROW_GROUP = 1 << 17  # rows that are written to Parquet together
 _REPEATED = ["model", "version", "arm", "source_topic", "reason"]  # columns of predictions with few different values
 
 
+def slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a batch in batches of at most ROWS; none if it has no rows."""
+    return (batch.slice(start, ROWS) for start in range(0, batch.num_rows, ROWS))
+
+
 class TableFile:
     """A file of events.
 
@@ -69,7 +74,7 @@ class TableFile:
             if batch is None:
                 return
             self._read += batch.num_rows
-            yield from (batch.slice(start, ROWS) for start in range(0, batch.num_rows, ROWS))
+            yield from slices(batch)
 
 
 class Writer(Protocol):

@@ -16,8 +16,8 @@ MUTANTS = [
     Mutant(
         "a large batch is scored as one",
         "scorer.spark.frames:RowScorer.batches",
-        "batch.slice(first, ROWS)",
-        "batch.slice(first, 1_000_000)",
+        "slices(batch)",
+        "[batch]",
         ROWS + "test_a_large_batch_is_scored_in_parts",
     ),
     Mutant(
