@@ -7,7 +7,9 @@ an alert there sends it. If that replica is gone before it has noted that the al
 import json
 import queue
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -230,3 +232,26 @@ class Alerting:
         text = f"{self._group['model']}: {entry.text}"
         message = {"text": text, "alert": name, "state": entry.state, "time": moment, **self._group}
         self._send(message, lambda: self._finished.put((name, done)))
+
+
+@contextmanager
+def alerting(
+    address: str | None,
+    problems: Callable[[], Mapping[str, Problem]],
+    group: Mapping[str, str],
+    registry: CollectorRegistry,
+) -> Iterator[list[Alerting]]:
+    """Run a webhook, and yield what tells it what is wrong; nothing if there is none.
+
+    Args:
+        address: of the webhook; None if there is none.
+        problems: see `Alerting`.
+        group: see `Alerting`.
+        registry: of the metrics of this process.
+    """
+    if address is None:
+        yield []
+        return
+    with closing(Webhook(address, AlertMetrics(registry))) as webhook:
+        webhook.start()
+        yield [Alerting(problems, webhook.send, group, uuid.uuid4().hex)]

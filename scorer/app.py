@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 
 from scorer import pipeline
-from scorer.alerting import Alerting, AlertMetrics, Webhook
+from scorer.alerting import alerting
 from scorer.arrays.cache import distrusted
 from scorer.arrays.kernel import uncached
 from scorer.avro import SCHEMA_HEADER, Encoder
@@ -190,16 +190,10 @@ def _guardian(serving: Serving, rollout: Rollout, metrics: Metrics) -> Guardian 
     return Guardian(partial(ControlTopic, kafka, model), model, uuid.uuid4().hex, metrics.withdrawn)
 
 
-def _alerting(serving: Serving, drifting: Drifting, metrics: Metrics, stack: ExitStack) -> list[Teller]:
+def _alerting(serving: Serving, drifting: Drifting, metrics: Metrics, stack: ExitStack) -> Sequence[Teller]:
     """Return what tells a webhook what is wrong with the group, if there is one."""
-    settings, address = serving.settings, serving.settings.alerts.webhook
-    if address is None:
-        return []
-    webhook = Webhook(address, AlertMetrics(metrics.registry))
-    stack.callback(webhook.close)
-    webhook.start()
-    group = {"group": settings.kafka.group_id, "model": serving.bundle.name}
-    return [Alerting(drifting.problems, webhook.send, group, uuid.uuid4().hex)]
+    settings, group = serving.settings, {"group": serving.settings.kafka.group_id, "model": serving.bundle.name}
+    return stack.enter_context(alerting(settings.alerts.webhook, drifting.problems, group, metrics.registry))
 
 
 def _tell(serving: Serving, tellers: Sequence[Teller], stack: ExitStack) -> None:

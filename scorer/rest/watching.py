@@ -2,14 +2,13 @@
 
 import json
 import time
-import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
 import numpy as np
 
-from scorer.alerting import Alerting, AlertMetrics, Webhook
+from scorer.alerting import alerting
 from scorer.batch import Outcome, Records, Rejected
 from scorer.drifting import Drifting, rules_of
 from scorer.kafka import Ear
@@ -83,12 +82,9 @@ def watching(settings: Settings, model: str, metrics: Metrics, stack: ExitStack)
     if not settings.serve.drift:
         return None
     drifting = RequestDrift(rules_of(settings.monitor), DriftMetrics(metrics.registry))
-    tellers: list[Teller] = [drifting]
-    if (address := settings.alerts.webhook) is not None:
-        webhook = Webhook(address, AlertMetrics(metrics.registry))
-        stack.callback(webhook.close)
-        webhook.start()
-        tellers.append(Alerting(drifting.problems, webhook.send, {"group": "serve", "model": model}, uuid.uuid4().hex))
+    group = {"group": "serve", "model": model}
+    alerts = stack.enter_context(alerting(settings.alerts.webhook, drifting.problems, group, metrics.registry))
+    tellers: list[Teller] = [drifting, *alerts]
     ears = [each for each in tellers if isinstance(each, Ear)]
     telling = Telling(lambda: Echo(ears), tellers)
     stack.callback(telling.close)
