@@ -1,6 +1,5 @@
 """Models of other formats compared with their own libraries, one thread each: microseconds per row."""
 
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,12 +12,10 @@ import onnxruntime
 import skl2onnx
 import treelite
 from numpy.typing import NDArray
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
 
-from benchmarks.trees import COLUMNS, Rows, cell, least, rows
+from benchmarks.trees import COLUMNS, Rows, least, rows, show
 from scorer.model import load_booster
 
 SIZES = (1, 32, 500, 2000)
@@ -83,14 +80,7 @@ def measure(name: str) -> Iterator[tuple[float, float]]:
 
 def run(console: Console) -> int:
     """Train each of MODELS, print a table, and return 0."""
-    table = Table(box=box.MARKDOWN)
-    table.add_column("us a row, its library / scorer", no_wrap=True)
-    for size in SIZES:
-        table.add_column(f"{size:,} row{'s' * (size > 1)}", justify="right", no_wrap=True)
-    for name in MODELS:
-        console.print(name, style="dim")
-        table.add_row(name, *(cell(theirs, ours) for theirs, ours in measure(name)))
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    show(console, "its library / scorer", SIZES, {name: partial(measure, name) for name in MODELS})
     return 0
 
 

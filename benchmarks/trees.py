@@ -5,7 +5,7 @@ times counts: what else the machine does only adds.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 
@@ -27,6 +27,7 @@ CATEGORICAL, CATEGORIES = 5, 40  # columns, and of each
 GROUP = 20  # rows that are ranked among themselves
 
 Rows = NDArray[np.float32]
+Measured = Callable[[], Iterator[tuple[float, float]]]
 
 MODELS: dict[str, tuple[int, dict[str, object]]] = {  # rounds and parameters
     "300 trees of depth 6": (300, {"objective": "binary:logistic", "max_depth": 6}),
@@ -111,18 +112,29 @@ def run(console: Console) -> int:
     Raises:
         Fatal: the trees of one are not compiled.
     """
-    table = Table(box=box.MARKDOWN)
-    table.add_column("us a row, booster / compiled", no_wrap=True)
-    for size in SIZES:
-        table.add_column(f"{size:,} row{'s' * (size > 1)}", justify="right", no_wrap=True)
-    for name in MODELS:
-        console.print(name, style="dim")
-        found = measure(train(name), categorical=is_categorical(name))
-        table.add_row(name, *(cell(theirs, ours) for theirs, ours in found))
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    show(console, "booster / compiled", SIZES, {name: partial(_measured, name) for name in MODELS})
     return 0
 
 
-def cell(theirs: float, ours: float) -> str:
-    """Return both times and their ratio as text."""
-    return f"{theirs:.3g} / {ours:.3g} = {theirs / ours:.1f}x"
+def _measured(name: str) -> Iterator[tuple[float, float]]:
+    return measure(train(name), categorical=is_categorical(name))
+
+
+def show(console: Console, pair: str, sizes: Sequence[int], models: Mapping[str, Measured]) -> None:
+    """Measure models, and print a table of both times and their ratio.
+
+    Args:
+        console: shows which model is measured.
+        pair: what is compared.
+        sizes: the numbers of rows.
+        models: returns, by the name of a model, the microseconds per row of both for each of the sizes.
+    """
+    table = Table(box=box.MARKDOWN)
+    table.add_column(f"us a row, {pair}", no_wrap=True)
+    for size in sizes:
+        table.add_column(f"{size:,} row{'s' * (size > 1)}", justify="right", no_wrap=True)
+    for name, measured in models.items():
+        console.print(name, style="dim")
+        times = (f"{theirs:.3g} / {ours:.3g} = {theirs / ours:.1f}x" for theirs, ours in measured())
+        table.add_row(name, *times)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -1,12 +1,16 @@
 """What tests fetch once, and keep beside the jars of the sandbox."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+
+from jgo.config import GlobalSettings
+from jgo.maven import MavenContext
 
 from scorer.sandbox.jars import cache_folder
 
@@ -53,6 +57,30 @@ def debian(name: str, *wanted: str) -> Path:
         return root
 
     return fetched(name, fetch)
+
+
+def from_maven(
+    temporary: Path, artifacts: Iterable[tuple[str, str, str, str]], classifier: str = "", packaging: str = "jar"
+) -> Path:
+    """Return a folder with artifacts of a Maven repository, each under its name; they are checked by their hashes.
+
+    Args:
+        temporary: where they may be put.
+        artifacts: the group, name, version and sha256 of each.
+        classifier: of all of them.
+        packaging: of all of them.
+    """
+    settings = GlobalSettings.load()
+    maven = MavenContext(repo_cache=temporary / "maven", local_repos=[settings.repo_cache])
+    maven.remote_repos.update(settings.repositories)
+    made = temporary / "made"
+    made.mkdir()
+    for group, name, version, sha256 in artifacts:
+        file = maven.project(group, name).at_version(version).artifact(classifier, packaging).resolve()
+        with file.open("rb") as content:
+            assert hashlib.file_digest(content, "sha256").hexdigest() == sha256, file
+        shutil.copy(file, made / f"{name}.{packaging}")
+    return made
 
 
 def packages(name: str, lock: Path) -> Path:

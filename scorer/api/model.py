@@ -8,11 +8,11 @@ from typing import Any, Literal, Protocol, Self, TypeVar, overload
 from scorer.api.bad_rows import BadRows
 from scorer.api.predictions import Columns, end_to_end
 from scorer.api.rows import is_table, read_rows
-from scorer.api.source import FeatureSource, Named, SchemaSource, open_source
+from scorer.api.source import FeatureSource, Named, SchemaSource, not_given, open_source
 from scorer.avro import BadEvent, Converter, prediction_columns
 from scorer.batch import Reason, Rejected
 from scorer.ensemble import Candidate
-from scorer.errors import Misconfigured, Problem
+from scorer.errors import Misconfigured
 from scorer.offline import Offline
 from scorer.settings import Settings
 from scorer.store import Fetch, Lookups, MemoryStore, Reply, Request
@@ -183,6 +183,6 @@ class Model:
         if chosen is not None:
             return MemoryStore(entities, chosen).fetch
         if entities and not self._lookups:
-            what = f"not given, and the plan has entities: {', '.join(entity.name for entity in entities)}"
-            raise Misconfigured([Problem("features", what, "give features=, a mapping or the URL of a Redis")])
+            expected = "give features=, a mapping or the URL of a Redis"
+            raise Misconfigured([not_given((entity.name for entity in entities), expected)])
         return self._lookups.fetch if self._lookups else None

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,16 @@ def open_source(
     given = None if schema is None else _schema_of(schema)
     serving = prepare(settings, bundle, given) if bundle else prepare_champion(settings, given)
     return serving, serving.lookups(cached=False) if from_redis and not isinstance(features, Mapping) else None
+
+
+def not_given(names: Iterable[str], expected: str) -> Problem:
+    """Return the problem of a plan whose entities have no source of features.
+
+    Args:
+        names: of the entities.
+        expected: how the caller can give the features.
+    """
+    return Problem("features", f"not given, and the plan has entities: {', '.join(names)}", expected)
 
 
 def _settings_of(source: Named | Settings, schema: SchemaSource | None) -> tuple[Settings, Bundle | None]:

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer.api.source import FeatureSource, Named, SchemaSource, open_source
+from scorer.api.source import FeatureSource, Named, SchemaSource, not_given, open_source
 from scorer.avro import Wanted
 from scorer.batch import Outcome
 from scorer.duckdb.columns import MOST_DIGITS, arrow_type, event_type, features_type, given_problems, row_problems
 from scorer.ensemble import Candidate, scored_fields
-from scorer.errors import Misconfigured, Problem, ScorerError
+from scorer.errors import Misconfigured, ScorerError
 from scorer.model import is_bundle
 from scorer.plan import Entity
 from scorer.rollout import choosing
@@ -188,9 +188,8 @@ class Functions:
             return lookups.fetch if lookups else None
 
         def refuse(requests: Sequence[Request], now: float) -> list[Reply]:  # noqa: ARG001  as `Fetch` has it
-            what = f"not given, and the plan has entities: {', '.join(entity.name for entity in entities)}"
             expected = "give them as in score(t, {'plane': p}), or set features.url"
-            raise Misconfigured([Problem("features", what, expected)])
+            raise Misconfigured([not_given((entity.name for entity in entities), expected)])
 
         return refuse
 

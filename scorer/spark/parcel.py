@@ -12,7 +12,7 @@ import structlog
 
 import scorer
 from scorer import redaction
-from scorer.api.source import Named, SchemaSource, open_source
+from scorer.api.source import Named, SchemaSource, not_given, open_source
 from scorer.avro import Schema
 from scorer.ensemble import Candidate, EnsembleServing
 from scorer.errors import Fatal, Problem
@@ -90,8 +90,7 @@ def missing_features(serving: Candidate, given: Collection[str], *, stored: bool
     absent = [each.name for each in serving.looked_up if each.name not in given]
     if stored or not absent:
         return []
-    what = f"not given, and the plan has entities: {', '.join(absent)}"
-    return [Problem("features", what, "give them in the rows, or set features.url")]
+    return [not_given(absent, "give them in the rows, or set features.url")]
 
 
 def pack(

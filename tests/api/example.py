@@ -7,7 +7,7 @@ import struct
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,15 @@ def row(**changes: Any) -> dict[str, Any]:
     more = {"express": True, "country": "DE", "size": "M", "price": Decimal("1.25"), "day": moment.date()}
     rest = {"clock": moment.time(), "seen": moment, "photo": b"hi", "tags": ["a"]}
     return {**plain, **more, **rest, "details": {"weight": 1.5, "fragile": False}, **changes}
+
+
+ODD = [
+    row(id="a"),
+    row(id="b", country="FR"),  # its share is infinite: rejected
+    row(id="c", country=None, discount=None, pieces=None, details=None, sent=None, photo=None),
+    row(id="d", country="US", size="L", express=False, price=Decimal("-7.50"), day=date(1970, 1, 1)),
+    row(id="e", country="Åland", amount=-1e9, small=float("nan")),
+]
 
 
 class Stream:

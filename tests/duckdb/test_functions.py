@@ -3,8 +3,6 @@
 import json
 import time
 from collections.abc import Iterator
-from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +17,10 @@ import scorer.duckdb
 from scorer.cli import main
 from scorer.duckdb import Functions
 from scorer.errors import Misconfigured
-from tests.api.example import ARROW, SCHEMA, row, store, write_example
+from tests.api.example import ARROW, ODD, SCHEMA, row, store, write_example
 
 EVENTS = [
-    row(id="a"),
-    row(id="b", country="FR"),  # its share is infinite: rejected
-    row(id="c", country=None, discount=None, pieces=None, details=None, sent=None, photo=None),
-    row(id="d", country="US", size="L", express=False, price=Decimal("-7.50"), day=date(1970, 1, 1)),
-    row(id="e", country="Åland", amount=-1e9, small=float("nan")),
+    *ODD,
     *(row(id=f"f{number}", serial=number, amount=number / 7) for number in range(3_000)),  # more than a chunk
 ]
 

