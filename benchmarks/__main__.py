@@ -20,6 +20,7 @@ from benchmarks import (
     formats,
     harness,
     otel,
+    pages,
     reload,
     report,
     rest,
@@ -68,7 +69,7 @@ def _compare(chosen: argparse.Namespace, console: Console) -> int:
     if chosen.json:
         sys.stdout.write(document)
     else:
-        report.show(results, Console(width=None if sys.stdout.isatty() else 160))
+        report.show(results, pages.output())
     return 0
 
 

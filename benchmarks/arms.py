@@ -8,15 +8,13 @@ what two versions cost beside one in the same round.
 
 import shutil
 import statistics
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks import pages
 from benchmarks.schemas import NOW, measure, served
 from benchmarks.workload import Workload
 from scorer.avro import Encoder, unframed
@@ -85,9 +83,7 @@ def repeated(call: Callable[[], object]) -> Callable[[], None]:
 
 def run(console: Console, seconds: float = SECONDS) -> int:
     """Print a table, and return 0."""
-    table = Table(box=box.MARKDOWN)
-    for title in ("CPU us an event", *TITLES):
-        table.add_column(title, justify="right", no_wrap=True)
+    table = pages.table("CPU us an event", *TITLES)
     with served() as (serving, flights):
         add_versions(serving)
         for rows in ROWS:
@@ -96,7 +92,7 @@ def run(console: Console, seconds: float = SECONDS) -> int:
                 calls = [stack.enter_context(scoring(serving, flights, rows, each)) for each in (None, SAME, OTHER)]
                 found = measure([repeated(call) for call in calls], rows * BATCHES, seconds)
                 table.add_row(f"{rows:,} a batch", *_cells(found))
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    pages.output().print(table)
     return 0
 
 

@@ -4,7 +4,6 @@ The cost is measured with rows of 30 columns, in batches as a replica has them, 
 """
 
 import json
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import trees
+from benchmarks import pages, trees
 from scorer.batch import Matrix, Outcome, Predictions, Records
 from scorer.demo import flights, tables
 from scorer.demo.proof import booster_scores
@@ -58,7 +57,7 @@ class Batch:
 
 def run(console: Console) -> int:
     """Measure and simulate, print tables, and return 0."""
-    out = Console(width=None if sys.stdout.isatty() else 200)
+    out = pages.output()
     out.print(_costs(console))
     out.print(_detection(console))
     out.print(_false_alarms(console))

@@ -4,7 +4,6 @@ For each model, both explain the same rows in turn, and the least of several tim
 contributions differ by, and what the tables cost in time and memory.
 """
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from time import process_time
@@ -13,11 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks import trees
+from benchmarks import pages, trees
 from scorer.errors import Fatal
 from scorer.model import XGBooster
 from scorer.scoring.explaining import largest
@@ -100,8 +97,6 @@ def run(console: Console) -> int:
     Raises:
         Fatal: one is not explained by tables.
     """
-    table = Table(box=box.MARKDOWN)
-    table.add_column("us of CPU a row", no_wrap=True)
     titles = [
         "pred_contribs",
         "tables",
@@ -110,8 +105,7 @@ def run(console: Console) -> int:
         f"top {TOP}",
         "scoring",
     ]
-    for title in [*titles, "difference", "start, s", "MB"]:
-        table.add_column(title, justify="right", no_wrap=True)
+    table = pages.table("us of CPU a row", *titles, "difference", "start, s", "MB")
     for name in MODELS:
         console.print(name, style="dim")
         found = measure(trees.train(name), categorical=trees.is_categorical(name))
@@ -126,5 +120,5 @@ def run(console: Console) -> int:
         )
         table.add_row(name, *times, *few, *costs)
         console.print(f"  {times[2]}", style="dim")
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    pages.output().print(table)
     return 0

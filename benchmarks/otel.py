@@ -3,7 +3,6 @@
 The events are real records with a `traceparent`, read anew in each round: the client keeps headers that it has read.
 """
 
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import pages
 from scorer.batch import Matrix, Outcome, Predictions, Records
 from scorer.errors import Fatal
 from scorer.kafka import Carried
@@ -70,7 +70,7 @@ def run(console: Console) -> int:
                 found = [_measure(kafka.bootstrap, rule, size) for _ in range(TIMES)]
                 best = [min(each) / EVENTS * 1e6 for each in zip(*found, strict=True)]
                 table.add_row(name, f"{size:,}", *(f"{each:.2f}" for each in best))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    pages.output().print(table)
     return 0
 
 

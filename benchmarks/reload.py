@@ -7,7 +7,6 @@ is what its log says of each.
 
 import json
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,10 +18,10 @@ from typing import Any
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import pages
 from benchmarks.contenders import replica
 from benchmarks.measure import Measure, measuring, now
 from benchmarks.peer import NAME
@@ -208,7 +207,7 @@ def run(console: Console) -> int:
     """Print what reloads cost, and return 0."""
     with measuring(prepare(console.print)) as servers:
         found = measure(servers, RELOADS, 3_600, QUIET_SECONDS, lambda text: console.print(text, style="dim"))
-    shown = Console(width=None if sys.stdout.isatty() else 160)
+    shown = pages.output()
     for table in tables(found):
         shown.print(table)
     return 0
@@ -216,14 +215,11 @@ def run(console: Console) -> int:
 
 def tables(found: Reloads) -> tuple[Table, Table]:
     """Return the latencies as a table, and the memory and pauses as another."""
-    waits = Table(box=box.MARKDOWN)
-    for title in ("milliseconds to a prediction", "events", "p50", "p99", "longest"):
-        waits.add_column(title, justify="right", no_wrap=True)
+    waits = pages.table("milliseconds to a prediction", "events", "p50", "p99", "longest")
     for title, each in (("undisturbed", found.quiet), ("while versions are reloaded", found.busy)):
         waits.add_row(title, f"{len(each):,}", *(f"{value:.0f}" for value in np.percentile(each, (50, 99, 100))))
-    rest = Table(box=box.MARKDOWN)
-    for title in (f"{len(found.took)} reloads of {found.bytes / 1e6:.0f} MB", "first", "median", "last", "most"):
-        rest.add_column(title, justify="right", no_wrap=True)
+    subject = f"{len(found.took)} reloads of {found.bytes / 1e6:.0f} MB"
+    rest = pages.table(subject, "first", "median", "last", "most")
     for title, each, digits in (
         ("memory after it, MB", found.megabytes, 0),
         ("pause of the loop, ms", found.pauses, 2),

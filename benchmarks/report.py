@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import pages
 from benchmarks.compare import Results
 
 Number = Callable[[float], str]
@@ -22,7 +22,7 @@ def show(results: Results, console: Console) -> None:
         console.print(_latency(results, rate))
     if beside := results.beside():
         console.print()
-        table = _table("this tree / the other", "ratio")
+        table = pages.table("this tree / the other", "ratio")
         for each in beside:
             table.add_row(each.figure, _spread(each.ratios, "{:.3f}".format))
         console.print(table)
@@ -37,7 +37,7 @@ def about(machine: Mapping[str, Any]) -> str:
 
 
 def _throughput(results: Results) -> Table:
-    table = _table(
+    table = pages.table(
         "a backlog", "events", "events/s", "CPU us/event", "per CPU-second, x batched", "events/s, x batched", "MB"
     )
     rates = {str(contender): median(run.rate for run in runs) for contender, runs in results.throughput.items()}
@@ -57,7 +57,7 @@ def _throughput(results: Results) -> Table:
 
 
 def _latency(results: Results, rate: float) -> Table:
-    table = _table(f"at {rate:,.0f} events/s", "events", "p50 ms", "p99 ms", "longest ms", "CPU us/event")
+    table = pages.table(f"at {rate:,.0f} events/s", "events", "p50 ms", "p99 ms", "longest ms", "CPU us/event")
     for (of, contender), runs in results.latency.items():
         if of == rate:
             table.add_row(
@@ -68,14 +68,6 @@ def _latency(results: Results, rate: float) -> Table:
                 _spread([run.longest for run in runs], "{:,.0f}".format),
                 _spread([run.cpu_us for run in runs], "{:,.0f}".format),
             )
-    return table
-
-
-def _table(subject: str, *titles: str) -> Table:
-    table = Table(box=box.MARKDOWN)
-    table.add_column(subject, no_wrap=True)
-    for title in titles:
-        table.add_column(title, justify="right", no_wrap=True)
     return table
 
 

@@ -9,7 +9,6 @@ adds. The last column is the median of what 8 cost beside 1 in the same round.
 import io
 import json
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,11 +18,9 @@ from time import perf_counter, process_time
 from typing import Any
 
 import fastavro
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks import peer, workload
+from benchmarks import pages, peer, workload
 from benchmarks.contract import Contract
 from scorer.avro import Confluent, Decoder, Encoder, Framing, Schema, Wanted, unframed
 from scorer.batch import Events, Payloads, Records
@@ -144,14 +141,8 @@ def measure(calls: Sequence[Callable[[], object]], rows: int, seconds: float) ->
 
 def run(console: Console) -> int:
     """Print a table, and return 0."""
-    table = Table(box=box.MARKDOWN)
-    for title in (
-        "CPU us an event",
-        "none",
-        *(f"{writers} id{'s' * (writers > 1)}" for writers in WRITERS),
-        "8 beside 1",
-    ):
-        table.add_column(title, justify="right", no_wrap=True)
+    of_writers = (f"{writers} id{'s' * (writers > 1)}" for writers in WRITERS)
+    table = pages.table("CPU us an event", "none", *of_writers, "8 beside 1")
     for rows in ROWS:
         console.print(f"decoding batches of {rows:,}", style="dim")
         found = measure([decoding(rows, writers) for writers in (0, *WRITERS)], rows, SECONDS)
@@ -162,7 +153,7 @@ def run(console: Console) -> int:
             with ExitStack() as stack:
                 whole = [stack.enter_context(scoring(serving, flights, rows, writers)) for writers in (0, *WRITERS)]
                 table.add_row(f"scoring, {rows:,} a batch", *_cells(measure(whole, rows, WHOLE_SECONDS)))
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    pages.output().print(table)
     return 0
 
 

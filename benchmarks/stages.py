@@ -1,13 +1,11 @@
 """Microseconds per event in each stage of a replica that works through a backlog."""
 
-import sys
 from collections.abc import Mapping, Sequence
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import peer
+from benchmarks import pages, peer
 from benchmarks.contract import Contract
 from benchmarks.workload import Workload, prepare
 from scorer.bench import Budget, work_off
@@ -36,7 +34,7 @@ def run(replicas: Sequence[tuple[str, int]], events: int, rounds: int, console: 
                 budgets.setdefault(f"{layout}, {batch:,}", []).append(budget)
                 console.print(f"round {number}: {layout}, {batch:,} a batch: {budget.all_cpu:.2f} us", style="dim")
     best = {title: min(found, key=lambda budget: budget.all_cpu) for title, found in budgets.items()}
-    Console(width=None if sys.stdout.isatty() else 160).print(table(best))
+    pages.output().print(table(best))
     return 0
 
 
@@ -75,10 +73,7 @@ def measure(sandbox: Sandbox, workload: Workload, layout: str, events: int, **gr
 
 def table(budgets: dict[str, Budget]) -> Table:
     """Return a row for each stage and a column for each budget: CPU time, and wall time in brackets."""
-    shown = Table(box=box.MARKDOWN)
-    shown.add_column("CPU us/event (wall)", no_wrap=True)
-    for title in budgets:
-        shown.add_column(title, justify="right", no_wrap=True)
+    shown = pages.table("CPU us/event (wall)", *budgets)
     for stage in ROWS:
         shown.add_row(stage, *(f"{each.cpu[stage]:.2f} ({each.wall[stage]:.2f})" for each in budgets.values()))
     shown.add_row("all", *(f"{each.all_cpu:.2f} ({each.all_wall:.2f})" for each in budgets.values()))

@@ -6,17 +6,15 @@ With warm caches: bytecode is compiled, kernels are loaded from numba's cache, f
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import peer
+from benchmarks import pages, peer
 from benchmarks.contenders import replica
 from benchmarks.measure import Measure, measuring
 from benchmarks.process import Process
@@ -46,7 +44,7 @@ def run(beside: Path | None, rounds: int, console: Console) -> int:
     """
     with measuring(prepare(console.print)) as measure:
         found = spent(measure, [HERE, *([beside] if beside else [])], rounds, console.print)
-    Console(width=None if sys.stdout.isatty() else 160).print(table(found))
+    pages.output().print(table(found))
     return 0
 
 
@@ -114,10 +112,8 @@ def until_serving(command: Sequence[str], folder: Path, log: Path) -> float:
 
 def table(found: dict[str, dict[Path, list[float]]]) -> Table:
     """Return a row for each start and a column for each checkout: the least, and the median in brackets."""
-    shown = Table(box=box.MARKDOWN)
-    shown.add_column("CPU seconds", no_wrap=True)
-    for place in next(iter(found.values())):
-        shown.add_column("this checkout" if place == HERE else place.name, justify="right", no_wrap=True)
+    places = next(iter(found.values()))
+    shown = pages.table("CPU seconds", *("this checkout" if place == HERE else place.name for place in places))
     for name, of_place in found.items():
         shown.add_row(name, *(f"{min(each):.2f} ({median(each):.2f})" for each in of_place.values()))
     return shown

@@ -5,7 +5,6 @@ many times counts: what else the machine does only adds. Their scores are compar
 """
 
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -19,10 +18,9 @@ import pyarrow as pa
 import xgboost
 import yaml
 from pyarrow import parquet
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks import pages
 from scorer.errors import Fatal
 from scorer.files import FileReader, writing
 from scorer.serving import Serving, prepare
@@ -118,14 +116,11 @@ def run(console: Console) -> int:
 
 def show(title: str, least: Mapping[str, float]) -> None:
     """Print what each way took of CPU for all rows, in seconds, and the ratio to the first of them."""
-    table = Table(box=box.MARKDOWN)
-    table.add_column(title, no_wrap=True)
-    for name in ("us of CPU a row", "rows a second of CPU", "ratio"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = pages.table(title, "us of CPU a row", "rows a second of CPU", "ratio")
     ours = next(iter(least.values()))
     for way, seconds in least.items():
         table.add_row(way, f"{seconds / ROWS * 1e6:.2f}", f"{ROWS / seconds:,.0f}", f"{seconds / ours:.1f}")
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    pages.output().print(table)
 
 
 def _confirm(files: list[Path]) -> None:

@@ -4,7 +4,6 @@ For each number of rows the two take turns, and the least of many
 times counts: what else the machine does only adds.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from time import perf_counter
@@ -12,10 +11,9 @@ from time import perf_counter
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks import pages
 from scorer.errors import Fatal
 from scorer.model import XGBooster
 
@@ -129,12 +127,9 @@ def show(console: Console, pair: str, sizes: Sequence[int], models: Mapping[str,
         sizes: the numbers of rows.
         models: returns, by the name of a model, the microseconds per row of both for each of the sizes.
     """
-    table = Table(box=box.MARKDOWN)
-    table.add_column(f"us a row, {pair}", no_wrap=True)
-    for size in sizes:
-        table.add_column(f"{size:,} row{'s' * (size > 1)}", justify="right", no_wrap=True)
+    table = pages.table(f"us a row, {pair}", *(f"{size:,} row{'s' * (size > 1)}" for size in sizes))
     for name, measured in models.items():
         console.print(name, style="dim")
         times = (f"{theirs:.3g} / {ours:.3g} = {theirs / ours:.1f}x" for theirs, ours in measured())
         table.add_row(name, *times)
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    pages.output().print(table)

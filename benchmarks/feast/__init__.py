@@ -6,7 +6,6 @@ system time of that process, and the least of many times counts: what else the m
 
 import io
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -16,10 +15,9 @@ from typing import Any
 
 import fastavro
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks import pages
 from benchmarks.feast.environment import Feast
 from scorer.avro import Decoder, Schema, Wanted, unframed
 from scorer.batch import Found, Records
@@ -116,10 +114,8 @@ def turns(feast: Feast, replica: Replica, features: Sequence[str], rows: int) ->
 
 def run(console: Console) -> int:
     """Print a table, and return 0."""
-    table = Table(box=box.MARKDOWN)
-    table.add_column("us a row", no_wrap=True)
-    for title in ("rows", "Feast, CPU", "scorer, CPU", "ratio", "Feast, wall", "scorer, wall", "ratio"):
-        table.add_column(title, justify="right", no_wrap=True)
+    titles = "rows", "Feast, CPU", "scorer, CPU", "ratio", "Feast, wall", "scorer, wall", "ratio"
+    table = pages.table("us a row", *titles)
     console.print("Feast, in an environment of its own: the first time installs 450 MB", style="dim")
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -143,5 +139,5 @@ def run(console: Console) -> int:
                     )
                 ]
                 table.add_row(case, f"{rows:,}", *cells)
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    pages.output().print(table)
     return 0
