@@ -23,6 +23,7 @@ from scorer.avro import Encoder
 from scorer.batch import Records
 from scorer.serving import prepare
 from scorer.settings import load as load_settings
+from tests.files.example import KAFKA
 
 DETAILS = {
     "type": "record",
@@ -98,13 +99,6 @@ ARROW = pa.schema(
         "details": pa.struct({"weight": pa.float32(), "fragile": pa.bool_()}),
     }
 )
-KAFKA = {
-    "bootstrap_servers": "localhost:9",
-    "group_id": "g",
-    "input_topics": ["parcels"],
-    "output_topic": "scores",
-    "dead_letter_topic": "dead",
-}
 
 
 def write_example(folder: Path, redis_url: str | None, classes: int = 0, **events: object) -> Path:
@@ -122,7 +116,7 @@ def write_example(folder: Path, redis_url: str | None, classes: int = 0, **event
     booster(classes).save_model(bundle / "model.ubj")
     (folder / "parcel.avsc").write_text(json.dumps(SCHEMA))
     document: dict[str, object] = {
-        "kafka": KAFKA,
+        "kafka": KAFKA | {"input_topics": ["parcels"]},
         "events": {"schema": "parcel.avsc", "id": "id", "time": "sent"} | events,
         "model": {"path": "models/parcels"},
         "batch": {"max_records": 7},  # so that a few rows are several batches

@@ -22,6 +22,7 @@ from scorer.sandbox import Kafka
 from scorer.store import Reply, Request
 from tests.cli.test_tail import PREDICTION, PREDICTIONS, avro
 from tests.conftest import MakeTopic
+from tests.files.example import KAFKA
 
 SCHEMA = {
     "type": "record",
@@ -56,13 +57,6 @@ def trained(columns: int, classes: int = 0, seed: int = 1) -> xgboost.Booster:
 
 @pytest.fixture
 def folder(tmp_path: Path, redis_url: str) -> Path:
-    kafka = {
-        "bootstrap_servers": "localhost:9",
-        "group_id": "g",
-        "input_topics": ["payments"],
-        "output_topic": "scores",
-        "dead_letter_topic": "dead",
-    }
     for version, plan in PLANS.items():
         bundle = tmp_path / "models/fraud" / version
         bundle.mkdir(parents=True)
@@ -78,7 +72,7 @@ def folder(tmp_path: Path, redis_url: str) -> Path:
         for card in range(35):
             client.hset(f"card:{card}", "spend", float(chance.gamma(2, 20)))
     document = {
-        "kafka": kafka,
+        "kafka": KAFKA,
         "events": {"schema": "payment.avsc", "id": "id"},
         "features": {"url": redis_url, "timeout_ms": 30_000},  # the machine may be busy
         "model": {"path": "models/fraud"},

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import scorer
 from scorer.cli import main
 from scorer.scoring.combining import Ranks
-from tests.cli.test_score import KAFKA
+from tests.files.example import KAFKA
 
 EVENTS = [{"id": str(number), "amount": (number * 37 % 100) / 7, "speed": number / 3} for number in range(60)]
 SCHEMA = {

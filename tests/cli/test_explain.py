@@ -14,7 +14,7 @@ import yaml
 
 from scorer.cli import main
 from scorer.cli.picture import text
-from tests.cli.test_score import KAFKA
+from tests.files.example import KAFKA
 
 SCHEMA = {
     "type": "record",

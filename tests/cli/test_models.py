@@ -13,6 +13,7 @@ import xgboost
 import yaml
 
 from scorer.cli import main
+from tests.files.example import KAFKA
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "models/flight-delays/1"
@@ -43,13 +44,7 @@ class Workplace:
 
 @pytest.fixture
 def place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Workplace:
-    kafka = {
-        "bootstrap_servers": "localhost:9",
-        "group_id": "g",
-        "input_topics": ["flights"],
-        "output_topic": "scores",
-        "dead_letter_topic": "dead",
-    }
+    kafka = KAFKA | {"input_topics": ["flights"]}
     config = tmp_path / "scorer.yaml"
     events = {"schema": str(ROOT / "schemas/flight.avsc")}
     features = {"url": "redis://localhost:9/0"}

@@ -11,6 +11,7 @@ import xgboost
 import yaml
 
 from scorer.cli import main
+from tests.files.example import KAFKA
 
 SCHEMA = {
     "type": "record",
@@ -19,13 +20,6 @@ SCHEMA = {
         {"name": "amount", "type": "double"},
         {"name": "made", "type": ["null", {"type": "long", "logicalType": "timestamp-millis"}], "default": None},
     ],
-}
-KAFKA = {
-    "bootstrap_servers": "localhost:9",
-    "group_id": "g",
-    "input_topics": ["payments"],
-    "output_topic": "scores",
-    "dead_letter_topic": "dead",
 }
 
 Score = Callable[[Sequence[object]], list[dict[str, Any]]]

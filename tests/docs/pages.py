@@ -3,11 +3,15 @@
 import atexit
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tests.forks import Program
 
@@ -49,6 +53,33 @@ def unpack(text: str, folder: Path) -> list[str]:
             assert language == "sh", f"a block of {language} is neither a file nor a command"
             commands.append(block)
     return commands
+
+
+def configure(folder: Path, name: str, settings: Mapping[str, Any], brokers: str = "localhost:9") -> None:
+    """Write scorer.yaml for the model of flight delays, and the model's first version beside it.
+
+    Args:
+        folder: where all goes.
+        name: of the group, and of the stem of its topics.
+        settings: what a page adds; those of Kafka are added to the others of its group.
+        brokers: the bootstrap servers.
+    """
+    shutil.copytree(ROOT / "models/flight-delays/1", folder / "models/flight-delays/1")
+    kafka = {
+        "bootstrap_servers": brokers,
+        "group_id": name,
+        "input_topics": [f"{name}.flights"],
+        "output_topic": f"{name}.delays",
+        "dead_letter_topic": f"{name}.dead",
+    }
+    document = {
+        "events": {"schema": str(ROOT / "schemas/flight.avsc")},
+        "features": {"url": "redis://localhost:9/0"},
+        "model": {"path": "models/flight-delays"},
+        **settings,
+        "kafka": kafka | settings.get("kafka", {}),
+    }
+    (folder / "scorer.yaml").write_text(yaml.safe_dump(document))
 
 
 @cache

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from scorer.monitor import DriftMetrics
 from scorer.sandbox import Kafka
-from tests.docs.pages import BLOCK, ROOT, run
+from tests.docs.pages import BLOCK, ROOT, configure, run
 
 PAGE = (ROOT / "docs/drift.md").read_text()
 BLOCKS = BLOCK.findall(PAGE)
@@ -19,23 +19,8 @@ BLOCKS = BLOCK.findall(PAGE)
 @pytest.mark.prove  # four commands, each a process of its own
 def test_every_command_of_the_page_works(tmp_path: Path, kafka: Kafka) -> None:
     (settings,) = (yaml.safe_load(text) for _, file, text in BLOCKS if file == "drift-settings.yaml")
-    model = ROOT / "models/flight-delays/1"
-    shutil.copytree(model, tmp_path / "models/flight-delays/1")
-    shutil.copytree(model, tmp_path / "new")
-    document = {
-        "kafka": {
-            "bootstrap_servers": kafka.bootstrap,
-            "group_id": "drift-page",
-            "input_topics": ["drift-page.flights"],
-            "output_topic": "drift-page.delays",
-            "dead_letter_topic": "drift-page.dead",
-        },
-        "events": {"schema": str(ROOT / "schemas/flight.avsc")},
-        "features": {"url": "redis://localhost:9/0"},
-        "model": {"path": "models/flight-delays"},
-        **settings,
-    }
-    (tmp_path / "scorer.yaml").write_text(yaml.safe_dump(document))
+    configure(tmp_path, "drift-page", settings, kafka.bootstrap)
+    shutil.copytree(tmp_path / "models/flight-delays/1", tmp_path / "new")
     commands = [text for language, _, text in BLOCKS if language == "sh"]
     # Its own topic: that of the page is on other pages, too.
     said = run(commands, tmp_path, 180, SCORER_MONITOR__TOPIC="drift-page.monitor").stdout

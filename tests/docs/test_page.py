@@ -1,14 +1,13 @@
 """The page on the live page works: its commands are run as they stand there, on a real broker."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 from scorer.sandbox import Kafka
-from tests.docs.pages import BLOCK, ROOT, run
+from tests.docs.pages import BLOCK, ROOT, configure, run
 
 PAGE = (ROOT / "docs/page.md").read_text()
 BLOCKS = BLOCK.findall(PAGE)
@@ -17,22 +16,7 @@ BLOCKS = BLOCK.findall(PAGE)
 @pytest.mark.prove
 def test_every_command_of_the_page_works(tmp_path: Path, kafka: Kafka) -> None:
     (settings,) = (yaml.safe_load(text) for _, file, text in BLOCKS if file == "monitor.yaml")
-    shutil.copytree(ROOT / "models/flight-delays/1", tmp_path / "models/flight-delays/1")
-    brokers = {
-        "bootstrap_servers": kafka.bootstrap,
-        "group_id": "live-page",
-        "input_topics": ["live.flights"],
-        "output_topic": "live.delays",
-        "dead_letter_topic": "live.dead",
-    }
-    document = {
-        "kafka": brokers,
-        "events": {"schema": str(ROOT / "schemas/flight.avsc")},
-        "features": {"url": "redis://localhost:9/0"},
-        "model": {"path": "models/flight-delays"},
-        **settings,
-    }
-    (tmp_path / "scorer.yaml").write_text(yaml.safe_dump(document))
+    configure(tmp_path, "live", settings, kafka.bootstrap)
     commands = [text for language, _, text in BLOCKS if language == "sh"]
     assert len(commands) == 2
     # Its own topic: that of the page is on other pages, too.

@@ -9,7 +9,7 @@ import yaml
 
 from scorer.rollout.state import read_state
 from scorer.sandbox import Kafka
-from tests.docs.pages import BLOCK, ROOT, run
+from tests.docs.pages import BLOCK, ROOT, configure, run
 
 PAGE = (ROOT / "docs/rollout.md").read_text()
 BLOCKS = BLOCK.findall(PAGE)
@@ -18,24 +18,8 @@ BLOCKS = BLOCK.findall(PAGE)
 @pytest.mark.prove  # a dozen commands, each a process of its own
 def test_every_command_of_the_page_works(tmp_path: Path, kafka: Kafka) -> None:
     (settings,) = (yaml.safe_load(text) for _, file, text in BLOCKS if file == "rollout-settings.yaml")
-    model = ROOT / "models/flight-delays/1"
-    shutil.copytree(model, tmp_path / "models/flight-delays/1")
-    shutil.copytree(model, tmp_path / "new")
-    brokers = {
-        "bootstrap_servers": kafka.bootstrap,
-        "group_id": "page",
-        "input_topics": ["page.flights"],
-        "output_topic": "page.delays",
-        "dead_letter_topic": "page.dead",
-    }
-    document = {
-        "kafka": brokers | settings.pop("kafka"),
-        "events": {"schema": str(ROOT / "schemas/flight.avsc")},
-        "features": {"url": "redis://localhost:9/0"},
-        "model": {"path": "models/flight-delays"},
-        **settings,
-    }
-    (tmp_path / "scorer.yaml").write_text(yaml.safe_dump(document))
+    configure(tmp_path, "page", settings, kafka.bootstrap)
+    shutil.copytree(tmp_path / "models/flight-delays/1", tmp_path / "new")
     commands = [text for language, _, text in BLOCKS if language == "sh"]
     assert len(commands) >= 6
     said = run([*commands, "scorer models history --json > history.json"], tmp_path, 300).stdout

@@ -19,7 +19,7 @@ from scorer.rollout import Held, State
 from scorer.serving import Serving, prepare
 from scorer.settings import Settings, load
 from scorer.shadows import Outlet
-from tests.cli.test_score import KAFKA
+from tests.files.example import KAFKA
 
 SCHEMA = {
     "type": "record",
