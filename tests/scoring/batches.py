@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from scorer.batch import Column, Events, Field, Found, Kind, Lookup, Matrix, Reason, Records, Rejected
-from scorer.errors import Unavailable
 from scorer.plan import Plan
 from scorer.scoring import Features
 from scorer.store import Cache, Lookups, Reply, Request, Store
+from tests.store.reachable import Reachable
 
 Row = Mapping[str, object]  # a value by path; None, or nothing, is null
 
@@ -100,34 +100,19 @@ class Asking:
         return self.lookups.ping_if_idle()
 
 
-class Table:
+class Table(Reachable):
     """A store of Python values: by entity and key, its features by name (one left out is absent), or a Lookup."""
 
     def __init__(self, entities: Mapping[str, Mapping[bytes, Mapping[str, float] | Lookup]]) -> None:
         self.entities = entities
         self.asked: list[dict[str, list[bytes]]] = []
         self.times: list[float] = []
-        self.down = False
 
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
         self.asked.append({request.entity.name: list(request.keys) for request in requests})
         self.times.append(now)
-        if self.down:
-            raise Unavailable("nobody at home")
+        self.ping()
         return [self._reply(request) for request in requests]
-
-    def prefetch(self, requests: Sequence[Request]) -> None:
-        """Nothing to do."""
-
-    def arrived(self) -> bool:
-        return True
-
-    def ping(self) -> None:
-        if self.down:
-            raise Unavailable("nobody at home")
-
-    def close(self) -> None:
-        self.down = True
 
     def _reply(self, request: Request) -> Reply:
         shape = len(request.keys), len(request.entity.fields)

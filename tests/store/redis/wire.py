@@ -2,47 +2,31 @@
 
 from collections.abc import Mapping, Sequence
 
-from scorer.errors import Unavailable
 from scorer.store.protocol import Reply, Request
 from scorer.store.redis.layouts import commands_of, read
 from scorer.store.redis.layouts.hash import fields_asked
 from scorer.store.redis.resp import Inbox
+from tests.store.reachable import Reachable
 
 Value = Mapping[str, bytes] | bytes | None  # a hash, a string, or nothing
 WRONG_TYPE = b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
 
 
-class Wire:
+class Wire(Reachable):
     """A store of values by key.
 
     data:    what it holds now.
     asked:   the keys of each round trip.
-    down:    whether it cannot answer.
     """
 
     def __init__(self, data: dict[bytes, Value]) -> None:
         self.data = data
         self.asked: list[list[bytes]] = []
-        self.down = False
 
     def fetch(self, requests: Sequence[Request], now: float) -> list[Reply]:
         self.asked.append([key for request in requests for key in request.keys])
-        if self.down:
-            raise Unavailable("nobody at home")
+        self.ping()
         return [self._reply(request, now) for request in requests]
-
-    def prefetch(self, requests: Sequence[Request]) -> None:
-        """Nothing to do."""
-
-    def arrived(self) -> bool:
-        return True
-
-    def ping(self) -> None:
-        if self.down:
-            raise Unavailable("nobody at home")
-
-    def close(self) -> None:
-        self.down = True
 
     def _reply(self, request: Request, now: float) -> Reply:
         _, widths = commands_of(request, singly=True)
