@@ -18,10 +18,10 @@ from scorer.capturing import Beside, CaptureMetrics, Inside, capture_of
 from scorer.check import require_topics
 from scorer.connecting import Clients, MakeClients, finish, leave, reconnect
 from scorer.drifting import Drifting, rules_of
-from scorer.errors import Fatal, Misconfigured, Problem
+from scorer.errors import Fatal
 from scorer.follower import Follower, Surroundings
 from scorer.guarding import Guardian
-from scorer.homes import home_of
+from scorer.homes import held_at_start
 from scorer.kafka import (
     ControlTopic,
     DeadLetterLimit,
@@ -68,10 +68,7 @@ def run(settings: Settings, ending: Ending | None = None) -> bool:
         Unavailable: the brokers or the schema registry cannot be reached.
         Fatal: a topic is missing, or there was no safe way to continue.
     """
-    home = home_of(settings)
-    held = home.read() if home else Held()
-    if held.problem and held.state is None:
-        raise Misconfigured([Problem("model.rollout", held.problem)])
+    home, held = held_at_start(settings)
     serving = prepare(_first(settings, held.state) if held.state else settings)
     for reason in distrusted:
         log.warning(DISTRUSTED, reason=reason)

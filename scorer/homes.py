@@ -17,6 +17,19 @@ def home_of(settings: Settings) -> Home | None:
     return file_home(path) if kind == "file" else None
 
 
+def held_at_start(settings: Settings) -> tuple[Home | None, Held]:
+    """Return the home of the roll-out state, if there is one, and what it holds before anything is served.
+
+    Raises:
+        Misconfigured: it has no state that this version of scorer can read.
+    """
+    home = home_of(settings)
+    held = home.read() if home else Held()
+    if held.problem and held.state is None:
+        raise Misconfigured([Problem("model.rollout", held.problem)])
+    return home, held
+
+
 def required_home(settings: Settings) -> Home:
     """Return the home of the roll-out state, for a command that needs one.
 

@@ -41,12 +41,19 @@ Place = tuple[int, int]  # partition and offset of a dead letter
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's actions and their options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    listing = _action(actions, "list", "print one line for each dead letter, and the number for each reason")
-    show = _action(actions, "show", "print dead letters in full: headers, bytes, and as much of the event as decodes")
-    replay = _action(actions, "replay", "write events that were not replayed yet to their input topics")
+    listing = options.add_action(actions, "list", "print one line for each dead letter, and the number for each reason")
+    show = options.add_action(
+        actions, "show", "print dead letters in full: headers, bytes, and as much of the event as decodes"
+    )
+    replay = options.add_action(actions, "replay", "write events that were not replayed yet to their input topics")
     listing.set_defaults(act=_list)
     show.set_defaults(act=_show)
     replay.set_defaults(act=_replay)
+    for action in (listing, show, replay):
+        action.add_argument("--reason", type=_reason, metavar="R", help=f"only: {', '.join(Reason)}")
+        action.add_argument(
+            "--partition", type=_number, metavar="P", help="only this partition of the dead-letter topic"
+        )
     for action in (listing, show):
         action.add_argument("--limit", type=options.positive, metavar="N", help="stop after N dead letters")
         action.add_argument("--json", action="store_true", help="print one JSON document a line")
@@ -74,17 +81,6 @@ def run(args: argparse.Namespace) -> int:
     configure_logging("error", settings.log.format)
     code: int = args.act(settings, args)
     return code
-
-
-def _action(
-    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
-) -> argparse.ArgumentParser:
-    one = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
-    options.add_config(one)
-    one.add_argument("--reason", type=_reason, metavar="R", help=f"only: {', '.join(Reason)}")
-    one.add_argument("--partition", type=_number, metavar="P", help="only this partition of the dead-letter topic")
-    one.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
-    return one
 
 
 def _list(settings: Settings, args: argparse.Namespace) -> int:

@@ -14,8 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's action and its options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     text = "write one entity's features to Redis, after checking every line"
-    load = actions.add_parser("load", help=text, description=text, allow_abbrev=False)
-    options.add_config(load)
+    load = options.add_action(actions, "load", text)
     load.add_argument("--entity", required=True, metavar="NAME", help="as the plan names it")
     load.add_argument(
         "--input",

@@ -16,6 +16,7 @@ from scorer.batch import Kind
 from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.labels_view import answer, show
+from scorer.cli.produce import texts_of
 from scorer.cli.progress import counting
 from scorer.documents.files import bounded_lines
 from scorer.errors import Fatal, Misconfigured, Problem
@@ -35,15 +36,17 @@ LAST = 24
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's actions and their options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    running = _action(actions, "run", "join labels with predictions until stopped; start more to scale out")
+    running = options.add_action(actions, "run", "join labels with predictions until stopped; start more to scale out")
     running.set_defaults(act=_run)
-    report = _action(actions, "report", "print how good the model is, by version and arm, with 95% intervals")
+    report = options.add_action(
+        actions, "report", "print how good the model is, by version and arm, with 95% intervals"
+    )
     report.set_defaults(act=_report)
     report.add_argument("--json", action="store_true", help="print one JSON document")
     report.add_argument(
         "--last", type=options.positive, default=LAST, metavar="N", help=f"of the last N windows (default: {LAST})"
     )
-    load = _action(actions, "load", "publish the labels of a file to labels.topic")
+    load = options.add_action(actions, "load", "publish the labels of a file to labels.topic")
     load.set_defaults(act=_load)
     load.add_argument("--input", required=True, type=Path, metavar="FILE", help="labels, .jsonl, .avro or .csv")
 
@@ -52,16 +55,6 @@ def run(args: argparse.Namespace) -> int:
     """Run the action; return the exit code."""
     code: int = args.act(args)
     return code
-
-
-def _action(
-    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
-) -> argparse.ArgumentParser:
-    escaped = text.replace("%", "%%")  # argparse formats the help, and not the description
-    one: argparse.ArgumentParser = actions.add_parser(name, help=escaped, description=text, allow_abbrev=False)
-    options.add_config(one)
-    one.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
-    return one
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -105,7 +98,7 @@ def _load(args: argparse.Namespace) -> int:
     schema = Schema.load(labels.schema_path)
     if why := schema.why_not(labels.id):
         raise Misconfigured([Problem("labels.id", why)])
-    converter, bodies = Converter(schema), _bodies(args.input, schema)
+    key, bodies = texts_of(schema, labels.id), _bodies(args.input, schema)
     first = [*islice(bodies, 1)]  # so that a broken file is reported before the brokers are asked
     if not Admin(settings.kafka).topics([labels.topic]):
         raise Fatal(f"topic {labels.topic} does not exist; `scorer topics --create` creates it")
@@ -114,7 +107,7 @@ def _load(args: argparse.Namespace) -> int:
     try:
         with counting("labels published") as progress:
             for body in chain(first, bodies):
-                feed.write(header + body, _text(converter.to_json(body), labels.id))
+                feed.write(header + body, key(body))
                 progress(feed.acknowledged)
     finally:
         feed.finish()
@@ -163,13 +156,3 @@ def _cell(schema: Schema, name: str, cell: str) -> object:
         with suppress(ValueError, RecursionError):
             return json.loads(cell)
     return cell
-
-
-def _text(label: object, path: str) -> bytes | None:
-    """Return the text of a field; None if it is null."""
-    value = label
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    if isinstance(value, bool):
-        return str(value).lower().encode()
-    return None if value is None else str(value).encode()

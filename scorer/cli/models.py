@@ -38,10 +38,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     def action(name: str, text: str, act: Act) -> argparse.ArgumentParser:
-        one: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
-        options.add_config(one)
+        one = options.add_action(actions, name, text)
         one.add_argument("--json", action="store_true", help="print one JSON document")
-        one.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
         one.set_defaults(act=act, show=show)
         return one
 

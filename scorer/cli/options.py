@@ -30,6 +30,17 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_action(
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
+) -> argparse.ArgumentParser:
+    """Declare an action of a command, with the options that all of them share."""
+    escaped = text.replace("%", "%%")  # argparse formats the help, and not the description
+    action: argparse.ArgumentParser = actions.add_parser(name, help=escaped, description=text, allow_abbrev=False)
+    add_config(action)
+    action.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
+    return action
+
+
 def load(args: argparse.Namespace, left_out: list[Problem] | None = None, *, streaming: bool = True) -> settings.Loaded:
     """Return the settings that the options name; `left_out` and `streaming` as in `settings.load`.
 

@@ -83,18 +83,22 @@ def _key(schema: Schema, path: str | None) -> Key:
         raise Misconfigured(
             [Problem("--key", f"'{path}' is of kind {schema.fields[path].kind.name.lower()}", expected)]
         )
+    return texts_of(schema, path)
+
+
+def texts_of(schema: Schema, path: str) -> Key:
+    """Return a function that takes an event's body to the text of a field as in a key template; None if it is null."""
     converter = Converter(schema)
-    return lambda body: _text(converter.to_json(body), path)
 
+    def text(body: bytes) -> bytes | None:
+        value: object = converter.to_json(body)
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, bool):
+            return str(value).lower().encode()
+        return None if value is None else str(value).encode()
 
-def _text(event: object, path: str) -> bytes | None:
-    """Return the text of a field as in a key template; None if the field is null."""
-    value = event
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    if isinstance(value, bool):
-        return str(value).lower().encode()
-    return None if value is None else str(value).encode()
+    return text
 
 
 def _rate(text: str) -> float:

@@ -1,13 +1,14 @@
 """Translates pydantic's errors about a document to plain words."""
 
 import re
+import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from scorer.errors import did_you_mean
+from scorer.errors import Problem, did_you_mean
 
 Step = str | int  # a key, or the position of an item
 
@@ -46,6 +47,13 @@ class Fault:
     hint: str
     expected: str
     reason: Exception | None = None
+
+    def problem(self, where: str) -> Problem:
+        """Return it as a problem at a place."""
+        if self.missing:
+            return Problem(where, f"the key '{self.missing}' is missing", self.expected)
+        what = f"unknown key '{self.unknown}'" if self.unknown else f"found {reprlib.repr(self.found)}"
+        return Problem(where, f"{what}{self.hint}", self.expected)
 
 
 def faults(error: ValidationError, form: type[BaseModel]) -> Iterator[Fault]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from scorer.documents import yaml
-from scorer.documents.faults import TEXT, Fault, faults
+from scorer.documents.faults import TEXT, faults
 from scorer.errors import Problem
 
 Text = Annotated[str, Field(min_length=1)]
@@ -125,7 +125,7 @@ def read(text: str, where: str) -> Form:
         try:
             return form.model_validate(item)
         except ValidationError as error:
-            problems.extend(_problem(fault, where, path) for fault in faults(error, form))
+            problems.extend(fault.problem(place(where, *path, *fault.path)) for fault in faults(error, form))
         return None
 
     def fit_entity(item: object, *path: str) -> EntityForm | FeastForm | None:
@@ -173,11 +173,3 @@ def column_step(index: int, name: str | None) -> str:
 def _text(item: object, key: str) -> str | None:
     text = item.get(key) if isinstance(item, dict) else None
     return text if isinstance(text, str) else None
-
-
-def _problem(fault: Fault, where: str, path: tuple[str | int, ...]) -> Problem:
-    here = place(where, *path, *fault.path)
-    if fault.missing:
-        return Problem(here, f"the key '{fault.missing}' is missing", fault.expected)
-    what = f"unknown key '{fault.unknown}'" if fault.unknown else f"found {reprlib.repr(fault.found)}"
-    return Problem(here, f"{what}{fault.hint}", fault.expected)

@@ -10,9 +10,8 @@ import structlog
 from scorer.avro import Encoder, unframed
 from scorer.capturing import Beside as Capture
 from scorer.capturing import CaptureMetrics, Sampling
-from scorer.errors import Misconfigured, Problem
 from scorer.follower import Follower, Surroundings
-from scorer.homes import home_of
+from scorer.homes import held_at_start
 from scorer.kafka import SpareWriter
 from scorer.lineup import Lineup
 from scorer.monitor import Component, Health, Metrics, Outages, Watch, watched
@@ -56,10 +55,7 @@ def run(settings: Settings, environ: Mapping[str, str]) -> None:
         Fatal: the server cannot listen on its address.
     """
     settings = _placed(settings, environ)
-    home = home_of(settings)
-    held = home.read() if home else Held()
-    if held.problem and held.state is None:
-        raise Misconfigured([Problem("model.rollout", held.problem)])
+    home, held = held_at_start(settings)
     serving = prepare(choosing(settings, held.state.champion) if held.state else settings)
     require_golden(serving)
     clients, context = clients_of(settings.serve), context_of(settings.serve)

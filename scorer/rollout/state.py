@@ -1,13 +1,12 @@
 """The roll-out state: the champion, its canaries and its shadows. It is one small document, and this is its form."""
 
-import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from scorer.documents.faults import Fault, faults
+from scorer.documents.faults import faults
 from scorer.errors import Misconfigured, Problem
 from scorer.rollout.ensembles import Ensemble, ensemble_problems
 from scorer.rollout.guards import Guards
@@ -171,7 +170,7 @@ def fit(form: type[AnyForm], found: object, where: str, problems: list[Problem])
     try:
         return form.model_validate(found)
     except ValidationError as error:
-        problems.extend(_problem(fault, where) for fault in faults(error, form))
+        problems.extend(fault.problem(_place(where, fault.path)) for fault in faults(error, form))
     return None
 
 
@@ -187,13 +186,9 @@ def _by_name(
     return {name: item for name, item in fitted.items() if item is not None}
 
 
-def _problem(fault: Fault, where: str) -> Problem:
-    place = ".".join(map(str, fault.path))
-    here = where if not place else f"{where}.{place}" if "]" in where else f"{where}: {place}"
-    if fault.missing:
-        return Problem(here, f"the key '{fault.missing}' is missing", fault.expected)
-    what = f"unknown key '{fault.unknown}'" if fault.unknown else f"found {reprlib.repr(fault.found)}"
-    return Problem(here, f"{what}{fault.hint}", fault.expected)
+def _place(where: str, path: Iterable[str | int]) -> str:
+    steps = ".".join(map(str, path))
+    return where if not steps else f"{where}.{steps}" if "]" in where else f"{where}: {steps}"
 
 
 def _repeated(names: list[str]) -> list[str]:

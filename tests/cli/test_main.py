@@ -117,6 +117,18 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str], name: str) -
     assert capsys.readouterr().out.startswith(f"usage: scorer {name} ")
 
 
+@pytest.mark.parametrize(
+    ("command", "action"), [("features", "load"), ("dead-letters", "replay"), ("labels", "run"), ("models", "add")]
+)
+def test_an_action_takes_the_options_of_every_command(
+    capsys: pytest.CaptureFixture[str], command: str, action: str
+) -> None:
+    assert main([command, action, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: scorer {command} {action} ")
+    assert all(f" {option} " in said for option in ("--config", "--set", "--traceback"))
+
+
 @pytest.mark.parametrize("error", [Unavailable("no broker answers"), Fatal("no safe way on")])
 def test_an_expected_error_exits_1_with_its_text_and_no_traceback(
     lag: Behave, capsys: pytest.CaptureFixture[str], error: Exception
