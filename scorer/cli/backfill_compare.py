@@ -8,19 +8,17 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from scorer.avro import PREDICTION
 from scorer.backfill import Done
 from scorer.cli.answers import Answer
-from scorer.cli.diff_stream import MARGIN_MS, Place, numbers_of, place_of
+from scorer.cli.diff_stream import MARGIN_MS, Place, Predictions, numbers_of, place_of
 from scorer.cli.diff_view import score_lines, score_pictures
 from scorer.cli.picture import Picture
-from scorer.cli.progress import counting
 from scorer.cli.shift import Pairs
 from scorer.cli.table import aligned
-from scorer.cli.views import VIEWS, Bodies, Unreadable
+from scorer.cli.views import VIEWS, Unreadable
 from scorer.errors import Misconfigured, Problem
 from scorer.formats import open_formats
-from scorer.kafka import Reader
+from scorer.kafka import Reader, Span
 from scorer.settings import Settings
 
 MOST = 1_000_000  # predictions that are held in memory
@@ -59,17 +57,17 @@ def compare(  # noqa: PLR0913, PLR0917  the two sides, and what is shown of them
         Unavailable: the brokers do not answer.
         Fatal: a topic is missing.
     """
-    stream = _Stream(settings, stack, done)
-    ours: dict[Place, list[float]] = {}
-    for found in stream.read(topic, "beginning"):
-        if found["version"] == done.version and len(ours) < MOST:
-            ours[place_of(found)] = numbers_of(found["score"])
-    values = _values(settings, stream, since, fields) if fields else {}
+    predictions, ours = Predictions(settings, stack), dict[Place, list[float]]()
+    for _, found in predictions.read(topic, "beginning"):
+        place = place_of(found)
+        if found["version"] == done.version and _is_inside(done.span, place) and len(ours) < MOST:
+            ours[place] = numbers_of(found["score"])
+    values = _values(settings, done.span, since, fields) if fields else {}
     unknown = ("",) * len(fields)
     events, seen, rows = len(ours), set[Place](), list[tuple[Segment, Row]]()
-    for found in stream.read(settings.kafka.output_topic, max(0, since - MARGIN_MS)):
+    for _, found in predictions.read(settings.kafka.output_topic, max(0, since - MARGIN_MS)):
         place = place_of(found)
-        if place not in seen:  # with at-least-once delivery, it may be there again
+        if _is_inside(done.span, place) and place not in seen:  # with at-least-once delivery, it may be there again
             seen.add(place)
             if (after := ours.get(place)) is not None:
                 segment = found["version"], found["arm"], *values.get(place, unknown)
@@ -84,37 +82,20 @@ def compare(  # noqa: PLR0913, PLR0917  the two sides, and what is shown of them
     }
 
 
-class _Stream:
-    """Reads the predictions of events in the range."""
-
-    def __init__(self, settings: Settings, stack: ExitStack, done: Done) -> None:
-        self._kafka, self._span, self._seen = settings.kafka, done.span, 0
-        self._bodies = Bodies(PREDICTION, open_formats(settings).prediction_framing())
-        self._show = stack.enter_context(counting("predictions read"))
-
-    def read(self, topic: str, since: Any) -> Iterator[Answer]:  # noqa: ANN401  as a reader has it
-        with closing(Reader(self._kafka, [topic])) as reader:
-            for record in reader.read(since, follow=False):
-                self._seen += 1
-                self._show(self._seen)
-                document = self._bodies.document(record)
-                if not isinstance(document, Unreadable) and self.is_inside(place_of(document)):
-                    yield document
-
-    def is_inside(self, place: Place) -> bool:
-        """Whether an event is in the range."""
-        topic, partition, offset = place
-        start = self._span.starts.get((topic, partition))
-        return start is not None and start <= offset < self._span.ends[topic, partition]
+def _is_inside(span: Span, place: Place) -> bool:
+    """Whether an event is in the range."""
+    topic, partition, offset = place
+    start = span.starts.get((topic, partition))
+    return start is not None and start <= offset < span.ends[topic, partition]
 
 
-def _values(settings: Settings, stream: _Stream, since: int, fields: Sequence[str]) -> dict[Place, tuple[str, ...]]:
+def _values(settings: Settings, span: Span, since: int, fields: Sequence[str]) -> dict[Place, tuple[str, ...]]:
     """Return the values of some fields of the events in the range."""
     view, found = VIEWS["events"](settings), dict[Place, tuple[str, ...]]()
     with closing(Reader(settings.kafka, view.topics)) as reader:
         for record in reader.read(since, follow=False):
             place = record.topic, record.partition, record.offset
-            if stream.is_inside(place) and len(found) < MOST:
+            if _is_inside(span, place) and len(found) < MOST:
                 event = view.document(record)
                 if not isinstance(event, Unreadable):
                     found[place] = tuple(_at(event, path) for path in fields)

@@ -2,10 +2,10 @@
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -51,18 +51,21 @@ def compare(settings: Settings, args: argparse.Namespace, stack: ExitStack) -> A
     if topic is None:
         what = "predictions.shadow_topic is not set, so there are no predictions of a shadow"
         raise Misconfigured([Problem("--stream", what, "compare the versions with --input instead")])
-    stream = _Stream(settings, stack, (args.before, args.after))
+    predictions, versions = Predictions(settings, stack), (args.before, args.after)
     since = int((time.time() - 60 * args.minutes) * 1000)
     shadowed: dict[Place, Shadowed] = {}
     oldest = int(time.time() * 1000)
-    for record, found in stream.read(topic, since):
+    for record, found in predictions.read(topic, since):
+        if found["version"] not in versions:
+            continue
         oldest = min(oldest, record.timestamp)
         shadowed[place_of(found)] = Shadowed(found["version"], numbers_of(found["score"]))
         if len(shadowed) == MOST:
             break
     events, pairs = len(shadowed), Pairs()
     if shadowed:
-        _pair(pairs, stream, settings.kafka.output_topic, shadowed, max(0, oldest - MARGIN_MS))
+        published = predictions.read(settings.kafka.output_topic, max(0, oldest - MARGIN_MS))
+        _pair(pairs, (found for _, found in published if found["version"] in versions), versions, shadowed)
     return {
         "input": f"{settings.kafka.output_topic} and {topic}",
         "events": events,
@@ -72,31 +75,38 @@ def compare(settings: Settings, args: argparse.Namespace, stack: ExitStack) -> A
     }
 
 
-class _Stream:
-    """Reads the predictions of two versions."""
+class Predictions:
+    """Reads predictions from topics, and shows how many.
 
-    def __init__(self, settings: Settings, stack: ExitStack, versions: Sequence[str]) -> None:
-        self._kafka, self.versions = settings.kafka, versions
+    Args:
+        settings: the brokers, and how predictions are framed.
+        stack: ends what shows it.
+    """
+
+    def __init__(self, settings: Settings, stack: ExitStack) -> None:
+        self._kafka = settings.kafka
         self._bodies = Bodies(PREDICTION, open_formats(settings).prediction_framing())
         self._show = stack.enter_context(counting("predictions read"))
         self._seen = 0
 
-    def read(self, topic: str, since: int) -> Iterator[tuple[Record, Answer]]:
-        """Yield the predictions from a time on, up to the present end of the topic."""
+    def read(self, topic: str, start: int | Literal["beginning"]) -> Iterator[tuple[Record, Answer]]:
+        """Yield the predictions that can be read from a start on, up to the present end of the topic."""
         with closing(Reader(self._kafka, [topic])) as reader:
-            for record in reader.read(since, follow=False):
+            for record in reader.read(start, follow=False):
                 self._seen += 1
                 self._show(self._seen)
                 document = self._bodies.document(record)
-                if not isinstance(document, Unreadable) and document["version"] in self.versions:
+                if not isinstance(document, Unreadable):
                     yield record, document
 
 
-def _pair(pairs: Pairs, stream: _Stream, topic: str, shadowed: dict[Place, Shadowed], since: int) -> None:
+def _pair(
+    pairs: Pairs, published: Iterable[Answer], versions: tuple[str, str], shadowed: dict[Place, Shadowed]
+) -> None:
     """Find the prediction of the other version for each event that a shadow scored."""
     chunk: list[tuple[bytes, list[float], list[float]]] = []
-    before, after = stream.versions
-    for _, found in stream.read(topic, since):
+    before, after = versions
+    for found in published:
         place = place_of(found)
         shadow = shadowed.get(place)
         if shadow is not None and shadow.version != found["version"]:
