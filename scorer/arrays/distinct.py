@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import Flags, Ints, Ints32, entry
+from scorer.arrays.kernel import Flags, Ints, Ints32, entry, kernel
 from scorer.arrays.spans import SEED, Spans, hash_of, same
 from scorer.batch import NO_SLOT
 
@@ -55,6 +55,34 @@ class HashTable(NamedTuple):
         return cls(np.full(_cells(rows), FREE, np.int32), np.empty(rows, np.int64), SEED)
 
 
+@kernel
+def cell_of(  # noqa: PLR0913, PLR0917  what is sought, and where
+    at: int, hashed: np.int64, wanted: Spans, texts: Spans, table: HashTable, first: Ints
+) -> np.int64:
+    """Return the cell of a text in a table, or the free cell where it belongs if it is not there.
+
+    Args:
+        at: which of `wanted` it is.
+        hashed: its hash.
+        wanted: [wanted], the texts to find.
+        texts: [rows], those that the table is of.
+        table: the table.
+        first: int64 [texts], the first row of each text in the table.
+    """
+    starts, ends, cells, hashes = texts.starts, texts.ends, table.cells, table.hashes
+    start, length = wanted.starts[at], wanted.ends[at] - wanted.starts[at]
+    cell = hashed & (len(cells) - 1)
+    slot = cells[cell]
+    while slot != FREE and not (
+        hashes[slot] == hashed
+        and ends[first[slot]] - starts[first[slot]] == length
+        and same(texts.data, starts[first[slot]], wanted.data, start, length)
+    ):
+        cell = (cell + 1) & (len(cells) - 1)
+        slot = cells[cell]
+    return cell
+
+
 @entry
 def number_texts(texts: Spans, usable: Flags, table: HashTable, slots: Ints32, first: Ints) -> int:
     """Fill `slots` and `first` as `distinct` returns them, and return how many texts there are.
@@ -66,26 +94,17 @@ def number_texts(texts: Spans, usable: Flags, table: HashTable, slots: Ints32, f
         slots: int32 [rows], output.
         first: int64 [rows], output.
     """
-    data, starts, ends, cells, hashes = texts.data, texts.starts, texts.ends, table.cells, table.hashes
-    count = 0
+    cells, count = table.cells, 0
     for row in range(len(slots)):
         if not usable[row]:
             slots[row] = NO_SLOT
             continue
-        start, length = starts[row], ends[row] - starts[row]
-        hashed = hash_of(data, start, ends[row], table.seed)
-        cell = hashed & (len(cells) - 1)
+        hashed = hash_of(texts.data, texts.starts[row], texts.ends[row], table.seed)
+        cell = cell_of(row, hashed, texts, texts, table, first)
         slot = cells[cell]
-        while slot != FREE and not (
-            hashes[slot] == hashed
-            and ends[first[slot]] - starts[first[slot]] == length
-            and same(data, starts[first[slot]], data, start, length)
-        ):
-            cell = (cell + 1) & (len(cells) - 1)
-            slot = cells[cell]
         if slot == FREE:
             slot = count
-            cells[cell], hashes[slot], first[slot] = slot, hashed, row
+            cells[cell], table.hashes[slot], first[slot] = slot, hashed, row
             count += 1
         slots[row] = slot
     return count

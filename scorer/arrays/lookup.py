@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.distinct import FREE, HashTable, number_texts
+from scorer.arrays.distinct import HashTable, cell_of, number_texts
 from scorer.arrays.kernel import Ints, Ints32, entry
-from scorer.arrays.spans import Spans, Texts, hash_of, same
+from scorer.arrays.spans import Spans, Texts, hash_of
 
 
 class TextIndex:
@@ -45,17 +45,6 @@ def find_texts(wanted: Spans, texts: Spans, table: HashTable, first: Ints, found
         first: int64 [texts], the first row of each distinct text.
         found: int32 [wanted], output: the number of each text, or FREE.
     """
-    data, starts, ends, cells, hashes = texts.data, texts.starts, texts.ends, table.cells, table.hashes
     for at in range(len(found)):
-        start, length = wanted.starts[at], wanted.ends[at] - wanted.starts[at]
-        hashed = hash_of(wanted.data, start, wanted.ends[at], table.seed)
-        cell = hashed & (len(cells) - 1)
-        slot = cells[cell]
-        while slot != FREE and not (
-            hashes[slot] == hashed
-            and ends[first[slot]] - starts[first[slot]] == length
-            and same(data, starts[first[slot]], wanted.data, start, length)
-        ):
-            cell = (cell + 1) & (len(cells) - 1)
-            slot = cells[cell]
-        found[at] = slot
+        hashed = hash_of(wanted.data, wanted.starts[at], wanted.ends[at], table.seed)
+        found[at] = table.cells[cell_of(at, hashed, wanted, texts, table, first)]
