@@ -26,7 +26,8 @@ from scorer.drift import NUMBER, Baseline, Board, Ledger, Limits, Rules, Slice, 
 from scorer.drift.baseline import counted
 from scorer.drift.compare import compare
 from scorer.drift.slices import BASELINES, COUNTS
-from scorer.model import Booster, XGBooster
+from scorer.model import Booster
+from scorer.model.booster import XGBooster
 from scorer.plan import Plan
 from scorer.serving import codes_of
 

@@ -10,7 +10,8 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from scorer.model import Booster, XGBooster
+from scorer.model import Booster
+from scorer.model.booster import XGBooster
 from scorer.model.nodes import grown_part
 
 Rows = NDArray[np.float32]

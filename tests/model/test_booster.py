@@ -9,7 +9,8 @@ import xgboost
 
 from scorer.batch import Reason
 from scorer.errors import Fatal, Misconfigured
-from scorer.model import Booster, XGBooster, load_booster
+from scorer.model import Booster, load_booster
+from scorer.model.booster import XGBooster
 from scorer.model.load import check_loads
 
 from . import lightgbms

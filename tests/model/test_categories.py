@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import xgboost
 
-from scorer.model import Booster, Given, XGBooster, load_booster
+from scorer.model import Booster, Given, load_booster
+from scorer.model.booster import XGBooster
 from scorer.model.categories import unproven_order
 
 from .boosters import train

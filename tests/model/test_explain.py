@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from scorer.errors import Misconfigured
-from scorer.model import Explainer, XGBooster, ubjson
+from scorer.model import Explainer, ubjson
 from scorer.model.agreement import rows_to_try
+from scorer.model.booster import XGBooster
 from scorer.model.explain import contributions, explainer
 from scorer.model.explain.groups import MOST_BITS
 from scorer.model.forest import BLOCK, flatten
