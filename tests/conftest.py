@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from scorer import redaction
+from scorer.model import proofs
 from scorer.sandbox import Kafka, Redis, training
 from tests.kafka.ends import wait_for_leaders
 
@@ -153,6 +154,14 @@ def own_log() -> Iterator[None]:
     """Reset the log after each test: the stderr that it wrote to is closed."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def own_proofs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder, not made yet, for what this test proves of models: each loads its models anew."""
+    folder = tmp_path_factory.getbasetemp() / f"proofs-{uuid.uuid4().hex}"
+    monkeypatch.setattr(proofs, "cache_folder", lambda _: folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import functools
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, Use
 distrusted: list[str] = []  # why folders were not used
 
 _INDEX, _CODE = ".nbi", ".nbc"  # what the names of numba's files end in
+_KERNELS = frozenset({_INDEX, _CODE})
 
 
 class Named(UserProvidedCacheLocator):
@@ -69,17 +70,21 @@ def trusted_folders() -> Iterator[None]:
         config.CACHE_LOCATOR_CLASSES = before
 
 
-def doubt(folder: Path) -> str | None:
+def doubt(folder: Path, endings: Collection[str] = _KERNELS) -> str | None:
     """Return why others could have written to a folder, or None if only this user and root can.
 
     The folder, its files, and every folder above it are looked at: whoever can rename one of those can put another in
     its place.
 
+    Args:
+        folder: the folder.
+        endings: of its files; others are not loaded.
+
     Raises:
         OSError: it cannot be looked at.
     """
     shown, real = folder.absolute(), folder.resolve(strict=True)
-    files = [path for path in real.iterdir() if path.suffix in {_INDEX, _CODE}]
+    files = [path for path in real.iterdir() if path.suffix in endings]
     for path in dict.fromkeys([*files, real, *real.parents, *shown.parents]):
         status = path.stat()
         if status.st_uid not in {os.geteuid(), 0}:

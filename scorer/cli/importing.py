@@ -3,41 +3,56 @@
 import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import LazyLoader
 from types import ModuleType
-from typing import cast
+from typing import TypeVar, cast
+
+Loaded = TypeVar("Loaded")
 
 # Packages do without these where they cannot be imported, and no command uses what they bring. xgboost has wrappers for
 # plots, and for scikit-learn where that is installed, which import scipy.special; numba looks for a BLAS and for cffi
 # with its first kernel; structlog shows errors by rich, with pygments; rich shows objects of attrs. Together they take
 # a third of a second. The Python API leaves them: its caller may use them.
-UNUSED = frozenset({"xgboost.plotting", "sklearn", "scipy.linalg", "cffi", "rich.traceback", "attr"})
+#
+# A package on demand is imported while a command runs. Only its own are kept from it: other threads import as well.
+ON_DEMAND = {"xgboost": frozenset({"xgboost.plotting", "sklearn"})}
+UNUSED = ON_DEMAND["xgboost"] | {"scipy.linalg", "cffi", "rich.traceback", "attr"}
 LATER = frozenset({"numpy.f2py", "numpy.testing"})  # scipy imports all of numpy for its names
 NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"  # which pydantic looks for in the metadata of every installed package
 
 
 def imported(module: str) -> ModuleType:
-    """Import a module, with the garbage collector kept from what that brings: it stays until the end.
-
-    Looking through it again and again while it is imported, and once more when the process ends, would take a third of
-    the time of a short command.
-    """
+    """Import the module of a command, and see to what that imports on demand later."""
     if module in sys.modules:
         return sys.modules[module]
-    gc.disable()
     os.environ.setdefault(NO_PLUGINS, "__all__")
+    if not any(isinstance(finder, _OnDemand) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _OnDemand())
+    return _sparingly(partial(import_module, module), UNUSED)
+
+
+def _sparingly(load: Callable[[], Loaded], unused: frozenset[str]) -> Loaded:
+    """Import something without what it does not need, with the garbage collector kept from what that brings.
+
+    It stays until the end. Looking through it again and again while it is imported, and once more when the process
+    ends, would take a third of the time of a short command.
+    """
+    collects = gc.isenabled()
+    gc.disable()
     later = _Later()
     sys.meta_path.insert(0, later)
     try:
-        return _import_without(UNUSED, module)
+        return _without(unused, load)
     finally:
         sys.meta_path.remove(later)
-        gc.freeze()
-        gc.enable()
+        if collects:
+            gc.freeze()
+            gc.enable()
 
 
 class _Later:
@@ -51,15 +66,31 @@ class _Later:
         return spec
 
 
-def _import_without(unused: frozenset[str], module: str) -> ModuleType:
-    """Import a module while others cannot be imported; with those of them without which it fails."""
+class _OnDemand:
+    """Finds modules that are loaded as sparingly as commands are, whenever that is."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return how to load a module, or None for all others."""
+        spec = PathFinder.find_spec(name, path, target) if name in ON_DEMAND else None
+        if spec and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Sparing(spec.loader.name, spec.loader.path)
+        return spec
+
+
+class _Sparing(SourceFileLoader):
+    def exec_module(self, module: ModuleType) -> None:
+        _sparingly(partial(super().exec_module, module), ON_DEMAND[module.__name__])
+
+
+def _without(unused: frozenset[str], load: Callable[[], Loaded]) -> Loaded:
+    """Import something while modules cannot be imported; with those of them without which it fails."""
     try:
         with _hidden(unused):
-            return import_module(module)
+            return load()
     except ModuleNotFoundError as error:
         if error.name not in unused:
             raise
-        return _import_without(unused - {error.name}, module)
+        return _without(unused - {error.name}, load)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The model: bundles on disk and the booster in memory. Only this room imports xgboost."""
 
-from scorer.model.booster import XGBooster
 from scorer.model.bundle import Bundle, is_bundle
 from scorer.model.categories import Given
 from scorer.model.door import Booster, Contributions, Explainer
@@ -27,7 +26,6 @@ __all__ = [
     "MlflowRepository",
     "Repository",
     "Rounds",
-    "XGBooster",
     "bundle_at",
     "chosen_version",
     "file_home",

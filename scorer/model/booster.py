@@ -25,6 +25,7 @@ from scorer.model.refusals import Library, score_or_refuse
 from scorer.model.rounds import Rounds, choose_rounds
 from scorer.model.soundness import check
 from scorer.model.splits import Thresholds, read_splits
+from scorer.model.trees import Ensemble
 
 Rows = NDArray[np.float32]
 
@@ -33,6 +34,9 @@ log = structlog.get_logger()
 
 class XGBooster(Booster):
     """A model of XGBoost. Its `path` is `compiled`, or `booster: ` and why its trees are not compiled.
+
+    Attributes:
+        ensemble: its compiled trees; None if they do not score.
 
     Args:
         booster: a booster of any kind.
@@ -45,6 +49,7 @@ class XGBooster(Booster):
     """
 
     library = "xgboost"
+    ensemble: Ensemble | None = None
 
     def __init__(self, booster: xgboost.Booster, rounds: Rounds | None = None, *, checked: bool = True) -> None:
         saved = _saved(booster, checked=checked)
@@ -139,16 +144,18 @@ class XGBooster(Booster):
     def _fastest(self, saved: Any) -> tuple[Callable[[Rows], Rows], str]:  # noqa: ANN401  JSON
         """Return the fastest exact way to score this model, and its `path`."""
         try:
-            return compile_trees(self._booster, saved, self._copy).predict, COMPILED
+            self.ensemble = compile_trees(self._booster, saved, self._copy)
         except Damaged:
             raise
         except NotCovered as error:
             return self._by_itself(error)
         except (LookupError, TypeError, ValueError) as error:  # a later XGBoost may save its trees in another form
             return self._by_itself(NotCovered(f"its trees are saved in an unknown form: {error!r}"))
+        return self.ensemble.predict, COMPILED
 
     def _by_itself(self, why: NotCovered) -> tuple[Callable[[Rows], Rows], str]:
         """Return how the booster itself scores, and its `path`."""
+        self.ensemble = None
         if isinstance(why, Disagrees):
             log.warning("compiled trees disabled, scoring with the booster", reason=str(why))
         in_place = self.booster_kind == "gbtree"

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-import xgboost
 
 from scorer.errors import Misconfigured, Problem
 from scorer.model.contents import HEAD, XGBOOST, recognise
@@ -98,13 +97,19 @@ def write_bundle(folder: Path, files: Mapping[str, Path], objective: str, rounds
         shutil.copyfile(source, folder / name)
     created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     sums = {name: sha256(folder / name) for name in files}
-    version = xgboost.__version__ if any(_is_of_xgboost(folder / name) for name in files if name in MODELS) else None
-    Manifest(sums, version, objective, created, rounds).write(folder / MANIFEST)
+    of_xgboost = any(_is_of_xgboost(folder / name) for name in files if name in MODELS)
+    Manifest(sums, _version_of_xgboost() if of_xgboost else None, objective, created, rounds).write(folder / MANIFEST)
 
 
 def _is_of_xgboost(model: Path) -> bool:
     with model.open("rb") as stream:
         return recognise(stream.read(HEAD)).kind in XGBOOST
+
+
+def _version_of_xgboost() -> str:
+    import xgboost  # noqa: PLC0415  takes longer to import than most commands need
+
+    return str(xgboost.__version__)
 
 
 def has_model(folder: Path) -> bool:

@@ -1,7 +1,6 @@
 """Versions that were downloaded to this machine: each whole or not at all, and unchanged since, or downloaded again."""
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -11,9 +10,11 @@ from pathlib import Path
 
 from scorer.errors import Misconfigured, Problem
 from scorer.model.bundle import Bundle, open_bundle
+from scorer.model.cached import cache_folder
 from scorer.model.manifest import MANIFEST, Manifest, sha256
 
 USING_DOWNLOAD = "model repository is unavailable, using the downloaded version"
+_MODELS = "models"  # in the cache of this machine
 _ORIGIN = "origin"  # beside a version: where it was downloaded from
 _SUMS = ".sums.json"  # in a version without a manifest: the sha256 of each file as it was downloaded
 
@@ -41,14 +42,14 @@ class Downloads:
         Raises:
             Misconfigured: its files are not a bundle, or not those of its manifest.
         """
-        kept = _cache() / hashlib.sha256(f"{self._origin}/{version}\n".encode() + identity).hexdigest()
+        kept = cache_folder(_MODELS) / hashlib.sha256(f"{self._origin}/{version}\n".encode() + identity).hexdigest()
         folder = kept / self._name / version
         if folder.is_dir():
             with suppress(Misconfigured):
                 return _opened(folder)
             shutil.rmtree(kept)
-        _cache().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=_cache(), prefix=".") as temporary:
+        cache_folder(_MODELS).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache_folder(_MODELS), prefix=".") as temporary:
             self._download(Path(temporary, "bundle", self._name, version), there, download)
             Path(temporary, "bundle", _ORIGIN).write_text(self._origin)
             with suppress(OSError):  # another process was first
@@ -63,7 +64,7 @@ class Downloads:
         """
         folders = [
             folder
-            for folder in _cache().glob(f"*/{escape(self._name)}/{escape(version)}")
+            for folder in cache_folder(_MODELS).glob(f"*/{escape(self._name)}/{escape(version)}")
             if (folder.parents[1] / _ORIGIN).read_text() == self._origin
         ]
         return _opened(folders[0]) if len(folders) == 1 else None
@@ -87,8 +88,3 @@ def _opened(folder: Path) -> Bundle:
     if (folder / _SUMS).exists() and (problems := Manifest.read(folder / _SUMS).problems(folder)):
         raise Misconfigured(problems)
     return open_bundle(folder)
-
-
-def _cache() -> Path:
-    """Return the folder of downloaded versions: `$XDG_CACHE_HOME/scorer/models`, or the same under ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scorer" / "models"

@@ -1,7 +1,7 @@
 """Loads a model file of any format safely: a bad file ends in a message.
 
-A file of XGBoost is checked, then tried in a child process, before XGBoost reads it here. Formats that only our own
-code reads need no child process.
+A file of XGBoost is checked, then tried in a child process, before XGBoost reads it here, unless an earlier process
+proved the same file. Formats that only our own code reads need no child process.
 """
 
 import json
@@ -9,22 +9,24 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import xgboost
-from xgboost.libpath import find_lib_path
+from typing import TYPE_CHECKING, Any
 
 from scorer.errors import Misconfigured, Problem
 from scorer.model import ubjson
-from scorer.model.booster import XGBooster, reason
 from scorer.model.contents import HEAD, MODEL_ENDINGS, mistaken, recognise
 from scorer.model.door import Booster
 from scorer.model.forest import NotCovered
 from scorer.model.imported.grown import Unsupported
 from scorer.model.nodes import Damaged
+from scorer.model.proofs import Proof
+from scorer.model.proven import ProvenTrees
 from scorer.model.rounds import Rounds
 from scorer.model.soundness import check
+
+if TYPE_CHECKING:
+    from scorer.model.booster import XGBooster
 
 PROBE_LIMIT_S = 120
 _ONNX_PROBE = Path(__file__).parent / "onnx/probe.py"
@@ -43,10 +45,7 @@ def load_booster(file: Path, rounds: Rounds | None = None) -> Booster:
     """
     if not file.is_file():
         raise Misconfigured([Problem(str(file), "no such file", f"expected a model, {MODEL_ENDINGS}")])
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise Misconfigured([Problem(str(file), f"cannot be read: {error.strerror}")]) from error
+    data = _read(file)
     what, todo = mistaken(data[:HEAD], file.suffix)
     if what:
         raise Misconfigured([_unloadable(file, what, todo)])
@@ -89,16 +88,50 @@ def _load_onnx(file: Path, data: bytes, rounds: Rounds | None) -> Booster:
 
 
 def _load_xgboost(file: Path, data: bytes, rounds: Rounds | None) -> Booster:
-    """Load a file that XGBoost reads here only after a child process has, which takes about 30 ms of CPU."""
+    """Load a file of XGBoost: with what an earlier process proved of it, or else with XGBoost."""
+    proof = Proof(data, file.suffix, rounds)
+    load = partial(_with_xgboost, file, rounds, proof)
+    if proven := proof.read():
+        return ProvenTrees(proven, load)
+    booster = load()
+    if booster.ensemble:
+        proof.write(booster, booster.ensemble)
+    return booster
+
+
+def _with_xgboost(file: Path, rounds: Rounds | None, proof: Proof) -> "XGBooster":
+    """Load a file that XGBoost reads here only after a child process has, which takes about 30 ms of CPU.
+
+    Raises:
+        Misconfigured: if it is not the file of the proof any more, or cannot be loaded.
+    """
+    import xgboost  # noqa: PLC0415  a third of the time of a start that needs it
+
+    from scorer.model.booster import XGBooster, reason  # noqa: PLC0415  the same
+
     try:
-        checked = _check_file(data, file.suffix)
-        del data
+        checked = _check_file(_read(file), file.suffix)
         check_loads(file)
-        return XGBooster(xgboost.Booster({"nthread": 1}, model_file=file), rounds, checked=checked)
+        booster = XGBooster(xgboost.Booster({"nthread": 1}, model_file=file), rounds, checked=checked)
     except Damaged as error:
         raise Misconfigured([_unloadable(file, str(error))]) from error
     except (xgboost.core.XGBoostError, ValueError) as error:
         raise Misconfigured([_unloadable(file, reason(str(error)))]) from error
+    if not proof.is_of(_read(file)):
+        raise Misconfigured([Problem(str(file), "was replaced while it was loaded", "expected a new version instead")])
+    return booster
+
+
+def _read(file: Path) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        Misconfigured: it cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Misconfigured([Problem(str(file), f"cannot be read: {error.strerror}")]) from error
 
 
 def misnamed(file: Path) -> tuple[str, str]:
@@ -114,6 +147,8 @@ def check_loads(file: Path, limit_s: float = PROBE_LIMIT_S) -> None:
     Raises:
         Misconfigured: if the child failed, crashed or took longer than `limit_s` seconds.
     """
+    from xgboost.libpath import find_lib_path  # noqa: PLC0415  imports all of XGBoost
+
     script, library = Path(__file__).with_name("probe.py"), find_lib_path()[0]
     _try(file, [sys.executable, "-I", "-S", script, library, file.absolute()], "XGBoost", limit_s=limit_s)
 
@@ -142,6 +177,8 @@ def _try(
     if child.returncode < 0:
         raise Misconfigured([_unloadable(file, f"{library} crashed on it (signal {-child.returncode})", expected)])
     if child.returncode:
+        from scorer.model.booster import reason  # noqa: PLC0415  imports XGBoost
+
         why = reason(child.stderr.decode(errors="replace"))
         if any(word in why for word in _OUT_OF_MEMORY):
             why = f"{library} asked for more memory than a model of {file.stat().st_size:,} bytes can need"
@@ -167,5 +204,7 @@ def _check_file(data: bytes, ending: str) -> bool:
 
 
 def _unloadable(file: Path, what: str, todo: str = "") -> Problem:
+    import xgboost  # noqa: PLC0415  no start that works needs it for this
+
     expected = f"expected a complete model that XGBoost {xgboost.__version__} can load: save it again with `save_model`"
     return Problem(str(file), f"is not a usable model: {what}", todo or expected)

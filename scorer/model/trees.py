@@ -65,16 +65,15 @@ class Ensemble:
     def __init__(self, forest: Forest, base: Rows, objective: str) -> None:
         if objective not in LINKS:
             raise NotCovered(f"the objective {objective} is not supported")
-        self._forest = forest
-        self._base = base
+        self.forest, self.base = forest, base
         self.link = LINKS[objective]
 
     def predict(self, matrix: Rows) -> Rows:
         """Score rows [rows, columns]; the result and its shape are those of `booster.predict`."""
-        margins = np.empty((len(matrix), len(self._base)), np.float32)
+        margins = np.empty((len(matrix), len(self.base)), np.float32)
         rows = np.require(matrix, np.float32, ("C", "W"))  # the kernel is compiled only for such arrays
-        leaves = Leaves(self._forest.value, self._base, np.empty(len(self._base) * BLOCK, np.float32))
-        _add_singles(rows, self._forest, leaves, Work.of(self._forest), margins)
+        leaves = Leaves(self.forest.value, self.base, np.empty(len(self.base) * BLOCK, np.float32))
+        _add_singles(rows, self.forest, leaves, Work.of(self.forest), margins)
         return self.link(margins)
 
 

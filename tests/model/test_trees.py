@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from scorer.errors import Misconfigured
-from scorer.model import XGBooster, agreement, load, load_booster, ubjson
+from scorer.model import agreement, load, load_booster, ubjson
 from scorer.model.agreement import rows_to_try
+from scorer.model.booster import XGBooster
 from scorer.model.forest import BLOCK, flatten
 from scorer.model.trees import Ensemble
 
@@ -251,6 +252,7 @@ def test_rows_given_to_confirm_are_compared_with_the_booster_too(monkeypatch: py
     with capture_logs() as logs:
         booster.confirm(matrix)
     assert "disagree with the booster: 1 of 3 numbers differ" in booster.path
+    assert booster.ensemble is None
     assert [line["log_level"] for line in logs] == ["warning"]
     assert same_bits(booster.score(matrix).values, predict(train("squarederror"), matrix))
 

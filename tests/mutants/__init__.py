@@ -12,6 +12,7 @@ from tests.mutants import (
     labels,
     otel,
     page,
+    proofs,
     rest,
     rollout,
     scoring,
@@ -21,6 +22,6 @@ from tests.mutants import (
 
 ROOMS = (
     *(consume, delivery, contract, dead_letters, drift, formats, guards, init),
-    *(labels, otel, page, rest, rollout, scoring, spark, tables),
+    *(labels, otel, page, proofs, rest, rollout, scoring, spark, tables),
 )
 MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]
