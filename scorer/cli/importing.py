@@ -20,7 +20,8 @@ Loaded = TypeVar("Loaded")
 # a third of a second. The Python API leaves them: its caller may use them.
 #
 # A package on demand is imported while a command runs. Only its own are kept from it: other threads import as well.
-ON_DEMAND = {"xgboost": frozenset({"xgboost.plotting", "sklearn"})}
+# redis can count for OpenTelemetry, and imports all of it where it is installed.
+ON_DEMAND = {"xgboost": frozenset({"xgboost.plotting", "sklearn"}), "redis": frozenset({"opentelemetry"})}
 UNUSED = ON_DEMAND["xgboost"] | {"scipy.linalg", "cffi", "rich.traceback", "attr"}
 LATER = frozenset({"numpy.f2py", "numpy.testing"})  # scipy imports all of numpy for its names
 NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"  # which pydantic looks for in the metadata of every installed package

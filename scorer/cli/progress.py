@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
-from rich.text import Text
 
 PRINT_SECONDS = 10.0
 SHOW_SECONDS = 0.1
@@ -23,10 +21,11 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
     if not console.is_terminal:
         yield _Throttle(PRINT_SECONDS, lambda done: console.print(f"{done:,} {what} so far"))
         return
-    columns = SpinnerColumn(), TextColumn("{task.completed:,.0f} {task.description}"), _Rate()
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield _Throttle(SHOW_SECONDS, lambda done: bar.update(task, completed=done))
+    from scorer.cli import bars  # noqa: PLC0415  off a terminal nothing waits for its packages
+
+    with bars.counter(console) as line:
+        task = line.add_task(what, total=None)
+        yield _Throttle(SHOW_SECONDS, lambda done: line.update(task, completed=done))
 
 
 @contextmanager
@@ -43,8 +42,9 @@ def working(what: str, total: float) -> Iterator[Callable[[int, float], None]]:
     if not console.is_terminal:
         throttle = _Throttle(PRINT_SECONDS, lambda done: console.print(f"{done:,} {what} so far, {rate.text(done)}"))
     else:
-        columns = SpinnerColumn(), BarColumn(), TextColumn("{task.fields[said]}")
-        bar = Progress(*columns, console=console, transient=True)
+        from scorer.cli import bars  # noqa: PLC0415  the same
+
+        bar = bars.bar(console)
         task = bar.add_task(what, total=max(total, 1), said="")
 
         def show(done: int) -> None:
@@ -106,9 +106,3 @@ class _Throttle:
         if now >= self._due:
             self._due = now + self._seconds
             self._show(done)
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        """Return the rate per second."""
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="dim")

@@ -27,6 +27,20 @@ def test_a_command_skips_the_modules_that_no_package_needs_and_xgboost_until_it_
     assert done.stdout == "False []\nTrue []\n"
 
 
+def test_redis_is_imported_without_opentelemetry_which_others_can_import_after_it() -> None:
+    program = (
+        "import sys; from scorer.cli.importing import imported; imported('scorer.cli.config'); import redis.asyncio"
+    )
+    look = "print(sorted({'opentelemetry', 'opentelemetry.metrics'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}; {look}; import opentelemetry.metrics; {look}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n['opentelemetry', 'opentelemetry.metrics']\n"
+
+
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(tmp_path))
