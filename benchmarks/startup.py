@@ -24,7 +24,7 @@ from scorer.errors import Fatal
 
 HERE = Path(__file__).parents[1]
 EVENTS = 3
-PACKAGES = "import gc; gc.disable(); import xgboost, scorer.arrays.floats; gc.freeze()"  # imported as commands do it
+PACKAGES = "from scorer.cli.importing import imported; imported('xgboost'); imported('scorer.arrays.floats')"
 PATIENCE_SECONDS = 120.0
 LOOK_SECONDS = 0.005
 IMPORTS, REPLICA = "`scorer run --help`, which imports all of a replica", "`scorer run`, until it serves"
