@@ -34,6 +34,7 @@ from scorer.model.trees import Ensemble
 
 MOST = 32  # entries; those that were not used for the longest time go
 ENDING = ".trees"
+DISTRUSTED = "compiled trees are not loaded from a folder that others could have written"
 _DIGEST = 32  # bytes
 _FACTS = ("names", "columns", "objective", "booster_kind", "classes", "feature_types", "trees", "categories", "checks")
 
@@ -68,12 +69,16 @@ class Proof:
         """Return what was proven before; None if nothing was, or nothing that can be trusted."""
         with suppress(OSError, RuntimeError):
             file = self._file()
-            if _is_trusted(file.parent):
-                entry = file.read_bytes()
-                if entry[:_DIGEST] == _digest(file.name, entry[_DIGEST:]):
-                    with suppress(OSError):
-                        os.utime(file)  # it was used
-                    return _unpacked(entry[_DIGEST:])
+            if not file.exists():
+                return None
+            if reason := doubt(file.parent, {ENDING}):
+                log.warning(DISTRUSTED, reason=reason)
+                return None
+            entry = file.read_bytes()
+            if entry[:_DIGEST] == _digest(file.name, entry[_DIGEST:]):
+                with suppress(OSError):
+                    os.utime(file)  # it was used
+                return _unpacked(entry[_DIGEST:])
         return None
 
     def write(self, booster: Booster, ensemble: Ensemble) -> None:
@@ -81,7 +86,7 @@ class Proof:
         with suppress(OSError, RuntimeError):
             file = self._file()
             file.parent.mkdir(0o700, parents=True, exist_ok=True)
-            if _is_trusted(file.parent):
+            if doubt(file.parent, {ENDING}) is None:
                 packed = _packed(booster, ensemble)
                 descriptor, part = tempfile.mkstemp(dir=file.parent)
                 with os.fdopen(descriptor, "wb") as stream:
@@ -112,8 +117,7 @@ def _basis() -> tuple[object, ...]:
     version = Path(xgboost.origin if xgboost and xgboost.origin else "").with_name("VERSION").read_bytes()
     config: Any = numba.config
     code: Any = cpu_target.target_context.codegen()
-    packages = np.__version__, numba.__version__, config.DISABLE_JIT
-    tools = (_SOURCES, *packages)
+    tools = _SOURCES, np.__version__, numba.__version__, config.DISABLE_JIT
     machine = code.magic_tuple(), platform.libc_ver()  # as numba keeps kernels apart; libc has `expf`
     return version, tools, machine
 
@@ -128,17 +132,6 @@ def _hash_of(*folders: Path) -> str:
 
 # Hashed with the import: an upgrade may replace them below a replica that goes on with the old ones.
 _SOURCES = _hash_of(Path(__file__).parent, Path(kernel.__file__).parent)
-
-
-def _is_trusted(folder: Path) -> bool:
-    """Whether nobody else could have written an entry; otherwise there is a warning.
-
-    Raises:
-        OSError: the folder cannot be looked at.
-    """
-    if reason := doubt(folder, {ENDING}):
-        log.warning("compiled trees are not loaded from a folder that others could have written", reason=reason)
-    return reason is None
 
 
 def _digest(name: str, packed: bytes) -> bytes:

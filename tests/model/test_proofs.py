@@ -218,6 +218,18 @@ def test_an_entry_that_others_could_have_written_is_not_used(place: str, file: P
     assert is_proven(file)
 
 
+def test_nothing_is_kept_where_others_can_write_and_nobody_is_warned_of_what_is_not_there(
+    file: Path, own_proofs: Path
+) -> None:
+    own_proofs.mkdir()
+    own_proofs.chmod(0o777)
+    with capture_logs() as logs:
+        assert not is_proven(file)
+        assert not is_proven(file)
+    assert logs == []
+    assert list(own_proofs.iterdir()) == []
+
+
 def test_only_this_user_can_read_or_write_what_is_kept(file: Path, own_proofs: Path) -> None:
     load_booster(file)
     assert [path.stat().st_mode & 0o777 for path in (own_proofs, only(own_proofs))] == [0o700, 0o600]

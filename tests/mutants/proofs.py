@@ -22,8 +22,8 @@ MUTANTS = [
         "packed",
         PROOFS + "test_the_entry_of_another_model_is_not_used",
     ),
-    Mutant("trees that others wrote score", MODULE + "Proof.read", "_is_trusted(file.parent)", "True", OTHERS),
-    Mutant("trees are kept where others write", MODULE + "Proof.write", "_is_trusted(file.parent)", "True", OTHERS),
+    Mutant("trees that others wrote score", MODULE + "Proof.read", "doubt(file.parent, {ENDING})", "None", OTHERS),
+    Mutant("trees are kept where others write", MODULE + "Proof.write", "doubt(file.parent, {ENDING})", "None", OTHERS),
     Mutant(
         "a changed model is scored as it was",
         MODULE + "Proof._file",
@@ -41,8 +41,8 @@ MUTANTS = [
     Mutant(
         "a proof outlives a change of the kernels",
         MODULE + "_basis",
-        "tools = (_SOURCES, *packages)",
-        "tools = packages",
+        "(_SOURCES, np.__version__, numba.__version__, config.DISABLE_JIT)",
+        "(np.__version__, numba.__version__, config.DISABLE_JIT)",
         OUTLIVES,
     ),
     Mutant(
