@@ -12,6 +12,8 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.made_often import made_often
+
 NO_TIME = -(2**63)  # in `Events.time`: neither the event nor its record has a time
 NO_SLOT = -1  # in `Found.slots`: the row has no key, because a field of the key is null
 NO_COLUMN = -1  # in `Explanations.columns`: no further column contributed
@@ -46,6 +48,7 @@ class Rejected:
     version: str = ""  # of the model that would have scored it; empty if no arm was chosen
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
     """Where the rows of a batch came from."""
@@ -60,6 +63,7 @@ class Origin:
         return Origin(self.topics, self.topic[rows], self.partition[rows], self.offset[rows])
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Records:
     """Records as Kafka delivered them: raw bytes and where they came from."""
@@ -141,6 +145,7 @@ class Field:
     symbols: tuple[str, ...] = ()  # for ENUM
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
     """One event field for every row. The value of a null row is unspecified."""
@@ -157,6 +162,7 @@ class Column:
         return Column(self.field, self.null[rows], self.values[rows] if len(self.values) else self.values, starts, ends)
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Events:
     """Decoded events, one column per field that the model uses."""
@@ -201,6 +207,7 @@ class Lookup(IntEnum):
     UNAVAILABLE = 4
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
     """The features of one entity, with one line for each distinct key of the batch."""
@@ -218,6 +225,7 @@ class Found:
         return replace(self, slots=self.slots[rows])
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Matrix:
     """The booster's input, and which entities were missing."""
@@ -235,6 +243,7 @@ class Matrix:
 ScoreArray: TypeAlias = NDArray[np.floating[Any]]  # float32 or float64, as the model's library gives it
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
     """The model's output, as its library gave it."""
@@ -254,6 +263,7 @@ class Explanations:
     contributions: NDArray[np.float64]  # [lines, top]: to the margin
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
     """The predictions of a batch as columns. Every writer of predictions takes its fields from here."""
@@ -275,6 +285,7 @@ class Predictions:
     explanations: Explanations | None = None  # None if no row asks for one
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """The result of scoring a batch: each row is either predicted or rejected."""

@@ -14,8 +14,10 @@ from scorer.avro.reading import Fault
 from scorer.avro.rejection import FRAMING_FAULTS, VALUE_FAULTS, explain_field, explain_value, reason_of
 from scorer.avro.wanted import Wanted
 from scorer.batch import Events, Records, Rejected
+from scorer.made_often import made_often
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class _Batch:
     """A batch that is being decoded."""

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from scorer.made_often import made_often
 from scorer.redaction import redact
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Condition:
     """The last report of one part of the replica."""

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from scorer.made_often import made_often
 from scorer.rest.messages import Refused, Request, Response
 from scorer.rest.rows import Fault
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Asked:
     """The rows that a request asks scores for.
@@ -23,6 +25,7 @@ class Asked:
     version: str | None = None
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Scored:
     """The predictions of a request.

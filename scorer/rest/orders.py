@@ -10,6 +10,7 @@ import structlog
 
 from scorer.batch import Records, Rejected
 from scorer.errors import Unavailable
+from scorer.made_often import made_often
 from scorer.redaction import redact
 from scorer.rest.exchange import Asked, Scored
 from scorer.rest.messages import Refused, Response
@@ -21,6 +22,7 @@ RETRY = (("Retry-After", "1"),)
 log = structlog.get_logger()
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Order:
     """The rows of a request that are ready to be scored."""
@@ -38,6 +40,7 @@ class Kind(NamedTuple):
     complete: bool  # needs no look-up, so it is scored even while the store is down
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
     """Decoded events, before their features are looked up.
@@ -63,6 +66,7 @@ class Ready:
         return any(len(request.keys) for request in self.asking.requests)
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Group:
     """Orders of the same kind.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.batch import Events, Explanations, Found, Matrix, Outcome, Predictions, Rejected, Scores
+from scorer.made_often import made_often
 from scorer.model import Booster
 from scorer.scoring.features import Features, Keyed
 from scorer.store.protocol import Request
@@ -34,6 +35,7 @@ class Arm:
     entities: tuple[str, ...]  # in the order of the plan
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """A batch with its keys, and the requests that look them up."""

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from scorer.arrays.kernel import Codes, Flags2, Floats2
 from scorer.batch import Found
 from scorer.errors import Unavailable
+from scorer.made_often import made_often
 from scorer.plan.plan import Entity
 
 PREFETCH_SECONDS = 1.0  # how much older than its batch a look-up may be that was sent ahead
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
     """The features of one entity for the distinct keys of a batch."""
@@ -36,6 +38,7 @@ class Answers(NamedTuple):
         return cls(np.empty((keys, fields)), np.empty((keys, fields), np.bool_), np.empty(keys, np.uint8))
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Reply:
     """The store's reply to a request. If a look-up is not a HIT, all its fields are absent."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scorer.avro.grammar import Link, Type
 from scorer.avro.reading import Fault
 from scorer.batch import Records
+from scorer.made_often import made_often
 
 
 class Written(NamedTuple):
@@ -19,6 +20,7 @@ class Written(NamedTuple):
     name: str  # its name in errors
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Bodies:
     """Where the bodies of a batch begin, and which schemas they were written with."""

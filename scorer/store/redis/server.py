@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.made_often import made_often
 from scorer.store.protocol import Denied, Reply, Request
 from scorer.store.redis.cluster import Cluster
 from scorer.store.redis.dial import PING, PING_MAY_FAIL, Links
@@ -102,6 +103,7 @@ class Server:
         return [(request, cells[start:end]) for request, start, end in question.spans]
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class _Question:
     """All commands of a look-up.
