@@ -168,7 +168,8 @@ class Metrics:
     def acknowledged(self, predicted: int, rejected: Sequence[Rejected]) -> None:
         """Count the predictions and dead letters of a batch that the brokers acknowledged."""
         self._predicted.inc(predicted)
-        self._dead_letter.inc(len(rejected))
+        if rejected:
+            self._dead_letter.inc(len(rejected))
         for row in rejected:
             self.rejected.labels(row.reason).inc()
 
