@@ -1,14 +1,16 @@
 """The fields of predictions as Python values: as columns, and as one JSON document for each row."""
 
 from collections.abc import Iterator
-from math import isnan
+from math import isfinite, isnan
 from typing import Any
 
 from scorer.avro.grammar import Scalar
+from scorer.avro.instants import format_timestamp
 from scorer.avro.plain import to_json
 from scorer.batch import NO_COLUMN, NO_SLOT, NO_TIME, Explanations, Outcome
 
-NUMBER, TIMESTAMP = Scalar("double"), Scalar("long", "timestamp-millis")
+NUMBER = Scalar("double")
+MILLISECONDS = 1_000  # of a second
 
 
 def prediction_columns(outcome: Outcome) -> dict[str, list[Any]]:
@@ -47,8 +49,8 @@ def prediction_json(outcome: Outcome) -> Iterator[dict[str, object]]:
     columns = prediction_columns(outcome)
     rejected = {rejection.row: rejection for rejection in outcome.rejected}
     columns["score"] = [None if row in rejected else score_json(score) for row, score in enumerate(columns["score"])]
-    columns["event_time"] = [None if time is None else to_json(TIMESTAMP, time) for time in columns["event_time"]]
-    columns["scored_at"] = [to_json(TIMESTAMP, outcome.predictions.scored_at)] * len(columns["scored_at"])
+    columns["event_time"] = [None if time is None else _shown(time) for time in columns["event_time"]]
+    columns["scored_at"] = [_shown(outcome.predictions.scored_at)] * len(columns["scored_at"])
     for row, values in enumerate(zip(*columns.values(), strict=True)):
         document: dict[str, object] = dict(zip(columns, values, strict=True))
         if row in rejected:
@@ -77,4 +79,13 @@ def _where_known(topics: list[int], values: list[int]) -> list[int | None]:
 
 def score_json(score: float | list[float]) -> object:
     """Return a score, or those of several outputs, as plain JSON: as text where it is not finite."""
-    return [to_json(NUMBER, each) for each in score] if isinstance(score, list) else to_json(NUMBER, score)
+    return [*map(_number, score)] if isinstance(score, list) else _number(score)
+
+
+def _number(value: float) -> object:
+    return value if isfinite(value) else to_json(NUMBER, value)
+
+
+def _shown(milliseconds: int) -> str | int:
+    """Return a time as plain JSON, as `to_json` does for `timestamp-millis`."""
+    return format_timestamp(milliseconds, MILLISECONDS, "Z")

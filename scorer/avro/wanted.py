@@ -54,7 +54,10 @@ class Wanted:
         self.id_slot = None if id_field is None else self.slots[id_field]
         used = self._texts if self.id_slot is None else self._texts | {self.id_slot}
         self._written = [slot for slot in used if not is_in_data(self.scalars[slot], self.fields[slot].kind)]
-        self._columns = [(field, slot in self._texts) for slot, field in enumerate(self.fields)]
+        self._columns = [
+            (field, field.kind == Kind.TEXT, field.kind in _FLOATS, slot in self._texts)
+            for slot, field in enumerate(self.fields)
+        ]
         self._time = None if time_field is None else self.slots[time_field]
 
     def table(self, rows: int) -> Table:
@@ -114,22 +117,23 @@ class Wanted:
                 table.ends[self.id_slot].copy(),
                 table.null[self.id_slot],
             )
-        if unset.any():
+        if np.count_nonzero(unset):
             made.append(write_positions(records, Ids(unset, starts, ends), sum(map(len, made))))
         return starts, ends
 
     def _times(self, records: Records, table: Table) -> NDArray[np.int64]:
-        of_records = np.where(records.timestamp < 0, NO_TIME, records.timestamp)
         if self._time is None:
-            return of_records
+            return _of_records(records)
+        null = table.null[self._time]
         milliseconds = table.values[self._time] // (self.fields[self._time].ticks // 1_000)
-        return np.where(table.null[self._time], of_records, milliseconds)
+        return np.where(null, _of_records(records), milliseconds) if np.count_nonzero(null) else milliseconds
 
     def _filled(self, table: Table) -> Iterator[tuple[str, Column]]:
         """Yield the columns of a table, by path."""
-        for (field, texts), values, null, starts, ends in zip(self._columns, *table, strict=True):
-            if field.kind == Kind.TEXT:
-                filled = _NO_VALUES
-            else:
-                filled = values.view(np.float64) if field.kind in _FLOATS else values
-            yield field.path, Column(field, null, filled, *((starts, ends) if texts else (None, None)))
+        for (field, is_text, is_float, texts), values, null, starts, ends in zip(self._columns, *table, strict=True):
+            filled = _NO_VALUES if is_text else values.view(np.float64) if is_float else values
+            yield field.path, Column(field, null, filled, starts, ends) if texts else Column(field, null, filled)
+
+
+def _of_records(records: Records) -> NDArray[np.int64]:
+    return np.where(records.timestamp < 0, NO_TIME, records.timestamp)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from scorer.made_often import made_often
+
 JSON, PROBLEM, TEXT, CSV, LINES = (
     "application/json",
     "application/problem+json",
@@ -13,8 +15,10 @@ JSON, PROBLEM, TEXT, CSV, LINES = (
     "text/csv; charset=utf-8",
     "application/jsonlines",
 )
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request with its whole body.
@@ -35,6 +39,7 @@ class Request:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Response:
     """The answer to a request."""
@@ -101,7 +106,7 @@ def shown(value: object) -> str:
 
 def encoded(document: object) -> bytes:
     """Return a document as JSON."""
-    return json.dumps(document, ensure_ascii=False, allow_nan=False).encode(errors="replace")
+    return _ENCODER.encode(document).encode(errors="replace")
 
 
 def decoded(body: bytes, where: str = "the body") -> Any:  # noqa: ANN401  JSON
