@@ -71,7 +71,9 @@ class Ensemble:
     def predict(self, matrix: Rows) -> Rows:
         """Score rows [rows, columns]; the result and its shape are those of `booster.predict`."""
         margins = np.empty((len(matrix), len(self.base)), np.float32)
-        rows = np.require(matrix, np.float32, ("C", "W"))  # the kernel is compiled only for such arrays
+        rows = matrix  # the kernel is compiled only for such arrays
+        if not rows.flags.carray or rows.dtype != np.float32:
+            rows = np.require(matrix, np.float32, ("C", "W"))
         leaves = Leaves(self.forest.value, self.base, np.empty(len(self.base) * BLOCK, np.float32))
         _add_singles(rows, self.forest, leaves, Work.of(self.forest), margins)
         return self.link(margins)

@@ -51,6 +51,7 @@ class Features:
         self._refused[:, Lookup.UNAVAILABLE] = when_unavailable == "dead-letter"
         for refused, entity in zip(self._refused, plan.entities, strict=True):
             refused[list(_ABSENCES)] = (entity.when_missing or when_missing) == "dead-letter"
+        self._refuses = bool(self._refused.any())
 
     def keys(self, events: Events, wanted: Sequence[NDArray[np.bool_]] | None = None) -> list[Keyed]:
         """Return the distinct keys of a batch for each entity, in the order of the plan.
@@ -110,12 +111,12 @@ class Features:
             The matrix. It rejects rows that lack required features, and rows with an infinity.
         """
         good = good_rows(events)
-        if known is not None and not known[self._refused].any():
+        if known is not None and not (self._refuses and known[self._refused].any()):
             values, infinite = self._assembler.assemble(events, found, good)
             return Matrix(values, np.empty((events.rows, 0), np.bool_), rejected=infinite)
         states, missing, lookups = count(found, [good] * len(found), events.rows)
         scored, rejected = good, list[Rejected]()
-        if lookups[self._refused].any():
+        if self._refuses and lookups[self._refused].any():
             rejected = list(self._without_features(found, states, good))
             scored = good.copy()
             scored[[each.row for each in rejected]] = False
@@ -123,7 +124,7 @@ class Features:
         return Matrix(
             values,
             missing=missing,
-            degraded=bool(lookups[:, Lookup.UNAVAILABLE].any()),
+            degraded=bool(np.count_nonzero(lookups[:, Lookup.UNAVAILABLE])),
             lookups=lookups,
             rejected=[*rejected, *infinite],
         )

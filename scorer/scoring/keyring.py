@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ _LAST_DAY = (datetime.max.replace(tzinfo=UTC) - _EPOCH).days
 _SECONDS = 86_400  # in a day
 _DAY_MICROSECONDS = _SECONDS * 1_000_000
 _INT64 = np.iinfo(np.int64)
+_REMEMBERED = 4_096  # texts of moments
 
 _Spans = tuple[NDArray[np.int64], NDArray[np.int64]]  # where the text of each row starts and ends
 
@@ -143,6 +145,8 @@ class _Moment:
         first, last = (0, 0) if field.kind is Kind.TIME else (_FIRST_DAY, _LAST_DAY)
         self._least = max(first * self._day, _INT64.min)
         self._most = min((last + 1) * self._day - 1, _INT64.max)
+        # The events of many batches have the same hour or day.
+        self._text = lru_cache(_REMEMBERED)(partial(_moment, part, self._step, self._day))
 
     def known(self, events: Events) -> NDArray[np.bool_]:
         """Return which values are within the range of a calendar, or of a day."""
@@ -155,10 +159,15 @@ class _Moment:
         distinct_steps = np.unique(wanted) if len(wanted) > 1 else wanted
         edges = [len(made)]
         for step in distinct_steps.tolist():
-            made += self._part.text(_EPOCH + timedelta(microseconds=step * self._step * _DAY_MICROSECONDS // self._day))
+            made += self._text(step)
             edges.append(len(made))
         each, places = distinct_steps.searchsorted(steps), np.array(edges)
         return places.take(each, mode="clip"), places.take(each + 1, mode="clip")
+
+
+def _moment(part: Part, step: int, day: int, number: int) -> bytes:
+    """Return the text of a moment, given the ticks of a step and of a day, and the number of the step."""
+    return part.text(_EPOCH + timedelta(microseconds=number * step * _DAY_MICROSECONDS // day))
 
 
 _Piece = _Text | _Length | _Number | _Moment

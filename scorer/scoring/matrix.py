@@ -202,8 +202,9 @@ def _index_in(categories: Sequence[str]) -> _Numbers:
 
     def numbers(events: Events, column: Column, scored: NDArray[np.bool_]) -> NDArray[np.float64]:
         starts, ends = np.asarray(column.starts), np.asarray(column.ends)
-        slots, first = distinct(events.data, starts, ends, scored & ~column.null)
-        texts = (events.data[start:end].tobytes() for start, end in zip(starts[first], ends[first], strict=True))
-        return np.array([*(index.get(text, UNKNOWN_CATEGORY) for text in texts), np.nan])[slots]
+        slots, first = distinct(events.data, starts, ends, scored > column.null)  # and not
+        spans = zip(starts[first].tolist(), ends[first].tolist(), strict=True)
+        codes = [index.get(events.data[start:end].tobytes(), UNKNOWN_CATEGORY) for start, end in spans]
+        return np.array([*codes, np.nan])[slots]
 
     return numbers

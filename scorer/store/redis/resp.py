@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scorer.arrays.kernel import Bytes, BytesOut, Ints, Ints2, entry, kernel
 from scorer.arrays.spans import Spans, Texts, copy
+from scorer.made_often import made_often
 from scorer.store.redis.bounds import LONGEST_LINE, SHOWN, SLACK, VALUE_ROOM, Malformed
 
 VALUE, ABSENT, ERROR, ARRAY = range(4)  # the kinds of elements; the head of an array fills no cell
@@ -59,6 +60,7 @@ class Marks(NamedTuple):
     ends: Ints  # [cells]: where it ends
 
 
+@made_often
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
     """The values of replies, in the order of their requests."""
@@ -82,7 +84,7 @@ class Cells:
     @property
     def failed(self) -> bool:
         """Whether any cell is an error."""
-        return bool((self.kinds == ERROR).any())
+        return bool(np.count_nonzero(self.kinds == ERROR))
 
     def errors(self) -> list[tuple[int, str]]:
         """Return the cells that are errors, with their texts. An error instead of an array fills all its cells."""
