@@ -5,6 +5,7 @@ Replies do not become objects: a kernel marks where each value is in the bytes r
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -38,9 +39,13 @@ def commands(keys: Sequence[bytes], head: bytes, tail: bytes) -> bytes:
     """
     texts = Texts.of(keys)
     around = len(head) + len(tail) + len("$\r\n\r\n") + MAX_SIZE_DIGITS
-    room = np.empty(len(texts) * around + int((texts.ends - texts.starts).sum()), np.uint8)
-    before, after = np.frombuffer(head, np.uint8), np.frombuffer(tail, np.uint8)
-    return room[: write(texts.spans, before, after, room)].tobytes()
+    room = np.empty(len(texts) * around + int(np.add.reduce(texts.ends - texts.starts)), np.uint8)
+    return room[: write(texts.spans, _bytes(head), _bytes(tail), room)].tobytes()
+
+
+@lru_cache
+def _bytes(text: bytes) -> Bytes:
+    return np.frombuffer(text, np.uint8)
 
 
 @entry
