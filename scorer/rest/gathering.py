@@ -16,6 +16,7 @@ class Gathering:
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop = transport, loop
+        self.is_closing = transport.is_closing  # asked for several times a request
         self._held: list[bytes] = []
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  all that is not about writing
