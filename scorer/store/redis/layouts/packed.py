@@ -5,17 +5,16 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.arrays.kernel import Bytes, Codes, Flags2, Words2, entry
+from scorer.arrays.kernel import Bytes, entry
 from scorer.arrays.spans import word
 from scorer.batch import Lookup
 from scorer.plan.plan import Entity
-from scorer.store.protocol import Reply, Request
+from scorer.store.protocol import Answers, Reply, Request
 from scorer.store.redis.bounds import VALUE_ROOM
 from scorer.store.redis.layouts.layout import LOADING, Dated, Finding, Server, Stored
 from scorer.store.redis.resp import ABSENT, BARE, ERROR, Cells, Marks, command, commands
 
 FLOAT32 = 4  # bytes
-NAN = np.float32(np.nan).view(np.uint32)  # the bits of a NaN
 HIT, MISSING, INVALID = (np.uint8(each) for each in (Lookup.HIT, Lookup.MISSING, Lookup.INVALID))
 
 
@@ -50,12 +49,9 @@ class PackedLayout:
 
     def read(self, entity: Entity, cells: Cells, now: float) -> Reply:  # noqa: ARG002  a value has no time
         """Copy the words."""
-        shape = cells.marks.shape[1], len(entity.fields)
-        words, absent, lookup = np.empty(shape, np.uint32), np.empty(shape, np.bool_), np.empty(shape[0], np.uint8)
-        unpack(cells.data, Marks(*cells.marks), words, absent, lookup)
-        with np.errstate(invalid="ignore"):  # a stored NaN may be a signaling one, and absent words are anything
-            values = words.view(np.float32).astype(np.float64)
-        return Reply(values, absent, lookup)
+        found = Answers.empty(cells.marks.shape[1], len(entity.fields))
+        unpack(cells.data, Marks(*cells.marks), found)
+        return Reply(*found)
 
     def writes(self, entity: Entity, stored: Stored) -> list[bytes]:
         """Return a SET, with NaN for a field without a value."""
@@ -71,24 +67,25 @@ class PackedLayout:
 
 
 @entry
-def unpack(data: Bytes, marks: Marks, words: Words2, absent: Flags2, lookup: Codes) -> None:
-    """Copy each packed value of the right length into its row of words, otherwise NaN; note the look-up results.
+def unpack(data: Bytes, marks: Marks, found: Answers) -> None:
+    """Copy each packed value of the right length into its row, otherwise NaN; note the look-up results.
 
     Args:
         data: uint8 [bytes], the bytes received.
         marks: [keys], the value of each key.
-        words: uint32 [keys, fields], output: the bits of float32.
-        absent: bool [keys, fields], output.
-        lookup: uint8 [keys], output: a Lookup.
+        found: [keys], output.
     """
-    for key in range(len(words)):
+    values, absent, lookup = found.values, found.absent, found.results
+    for key in range(len(lookup)):
         kind, start, end = marks.kinds[key], marks.starts[key], marks.ends[key]
         state = HIT
         if kind == ABSENT:
             state = MISSING
-        elif kind == ERROR or end - start != FLOAT32 * words.shape[1]:
+        elif kind == ERROR or end - start != FLOAT32 * values.shape[1]:
             state = INVALID
         lookup[key] = state
-        for field in range(words.shape[1]):
+        for field in range(values.shape[1]):
             absent[key, field] = state != HIT
-            words[key, field] = word(data, np.uint64(start + FLOAT32 * field)) if state == HIT else NAN
+            values[key, field] = np.nan
+            if state == HIT:  # uncompiled, numpy warns of a signaling NaN
+                values[key, field] = np.uint32(word(data, np.uint64(start + FLOAT32 * field))).view(np.float32)
