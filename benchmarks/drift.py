@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import pages, trees
-from scorer.batch import Matrix, Outcome, Predictions, Records
+from benchmarks.outcomes import predicted
+from scorer.batch import Matrix, Outcome, Records
 from scorer.demo import flights, tables
 from scorer.demo.proof import booster_scores
 from scorer.demo.train import PLAN_FILE
@@ -103,24 +104,8 @@ def _batches(values: NDArray[np.float32], scores: NDArray[np.float32], size: int
             partition=partition,
             offset=offset.astype(np.int64),
         )
-        empty = np.zeros((size, 0), np.bool_)
-        predictions = Predictions(
-            rows=np.arange(size),
-            data=np.empty(0, np.uint8),
-            id_starts=np.zeros(size, np.int64),
-            id_ends=np.zeros(size, np.int64),
-            scores=scores[rows],
-            model="m",
-            arms=(("1", "champion"),),
-            arm=np.zeros(size, np.uint8),
-            entities=(),
-            missing=empty,
-            degraded=False,
-            origin=records.origin,
-            event_time=np.zeros(size, np.int64),
-            scored_at=0,
-        )
-        outcome = Outcome(predictions, [], Matrix(values[rows], empty), ())
+        predictions = predicted(records, scores[rows])
+        outcome = Outcome(predictions, [], Matrix(values[rows], predictions.missing), ())
         yield Batch(records, outcome, {("in", each): end for each, end in ends.items()})
 
 

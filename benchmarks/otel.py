@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import pages
-from scorer.batch import Matrix, Outcome, Predictions, Records
+from benchmarks.outcomes import predicted
+from scorer.batch import Matrix, Outcome, Records
 from scorer.errors import Fatal
 from scorer.kafka import Carried
 from scorer.kafka.consume.records import columns
@@ -140,21 +141,6 @@ def _read(bootstrap: str) -> list[Message]:
 
 def _batch(messages: list[Message]) -> tuple[Records, Outcome]:
     records = replace(columns(messages, ["in"], 10**9, 0, None), keys=[b"key"] * len(messages))
-    rows, empty = len(messages), np.zeros((len(messages), 0), np.bool_)
-    predictions = Predictions(
-        rows=np.arange(rows),
-        data=np.empty(0, np.uint8),
-        id_starts=np.zeros(rows, np.int64),
-        id_ends=np.zeros(rows, np.int64),
-        scores=np.zeros(rows, np.float32),
-        model="m",
-        arms=(("1", "champion"),),
-        arm=np.zeros(rows, np.uint8),
-        entities=(),
-        missing=empty,
-        degraded=False,
-        origin=records.origin,
-        event_time=np.zeros(rows, np.int64),
-        scored_at=0,
-    )
-    return records, Outcome(predictions, (), Matrix(np.zeros((rows, 1), np.float32), empty), ())
+    rows = len(messages)
+    predictions = predicted(records, np.zeros(rows, np.float32))
+    return records, Outcome(predictions, (), Matrix(np.zeros((rows, 1), np.float32), predictions.missing), ())

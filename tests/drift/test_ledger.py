@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorer.batch import Matrix, Outcome, Predictions, Reason, Records, Rejected
+from benchmarks.outcomes import predicted
+from scorer.batch import Matrix, Outcome, Reason, Records, Rejected
 from scorer.drift import Ledger, Slice
 from scorer.drift.baseline import counted
 from tests.drift.streams import baseline, rows
@@ -27,7 +28,6 @@ def batch(  # noqa: PLR0913, PLR0917  each is a part of a batch
 ) -> tuple[Records, Outcome]:
     topics = tuple(dict.fromkeys(topic for topic, _ in places))
     values, scores = rows(len(places), seed)
-    scored = np.array([row for row in range(len(places)) if row not in rejected], np.int64)
     records = replace(
         Records.numbered(len(places)),
         topics=topics,
@@ -36,25 +36,10 @@ def batch(  # noqa: PLR0913, PLR0917  each is a part of a batch
         offset=np.array(offsets, np.int64),
         generation=generation,
     )
-    predictions = Predictions(
-        rows=scored,
-        data=np.empty(0, np.uint8),
-        id_starts=np.zeros(len(places), np.int64),
-        id_ends=np.zeros(len(places), np.int64),
-        scores=scores,
-        model="m",
-        arms=arms,
-        arm=(np.arange(len(places)) % len(arms)).astype(np.uint8),
-        entities=(),
-        missing=np.zeros((len(places), 0), np.bool_),
-        degraded=False,
-        origin=records.origin,
-        event_time=np.zeros(len(places), np.int64),
-        scored_at=0,
-    )
     letters = [Rejected(row, Reason.BAD_VALUE, "") for row in rejected]
-    matrix = Matrix(values, np.zeros((len(places), 0), np.bool_))
-    return records, Outcome(predictions, letters, matrix, ())
+    arm = (np.arange(len(places)) % len(arms)).astype(np.uint8)
+    predictions = replace(predicted(records, scores, letters), arms=arms, arm=arm)
+    return records, Outcome(predictions, letters, Matrix(values, predictions.missing), ())
 
 
 def one(partition: int, first: int, many: int, **how: object) -> tuple[Records, Outcome]:

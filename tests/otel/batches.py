@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
 
 import numpy as np
 
-from scorer.batch import Matrix, Outcome, Predictions, Reason, Records, Rejected
+from benchmarks.outcomes import predicted
+from scorer.batch import Matrix, Outcome, Reason, Records, Rejected
 
 EVENTS_TRACE, EVENTS_SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{EVENTS_TRACE}-{EVENTS_SPAN}-01".encode()
@@ -34,22 +34,10 @@ def batch(
         partition=np.full(rows, partition, np.int32),
         originals=[Event(each) for each in headers],
     )
-    empty = np.zeros((rows, 0), np.bool_)
-    predictions = Predictions(
-        rows=np.arange(rows - rejected),
-        data=np.empty(0, np.uint8),
-        id_starts=np.zeros(rows, np.int64),
-        id_ends=np.zeros(rows, np.int64),
-        scores=np.zeros(rows, np.float32),
+    letters = [Rejected(row, Reason.TRUNCATED, "") for row in range(rows - rejected, rows)]
+    predictions = replace(
+        predicted(records, np.zeros(rows, np.float32), letters),
         model="delays",
         arms=(("7", "champion"), ("8", "canary")),
-        arm=np.zeros(rows, np.uint8),
-        entities=(),
-        missing=empty,
-        degraded=False,
-        origin=records.origin,
-        event_time=np.zeros(rows, np.int64),
-        scored_at=0,
     )
-    letters = [Rejected(row, Reason.TRUNCATED, "") for row in range(rows - rejected, rows)]
-    return records, Outcome(predictions, letters, Matrix(np.zeros((rows, 1), np.float32), cast("Any", empty)), ())
+    return records, Outcome(predictions, letters, Matrix(np.zeros((rows, 1), np.float32), predictions.missing), ())
