@@ -19,10 +19,10 @@ from benchmarks.schemas import NOW, measure, served
 from benchmarks.workload import Workload
 from scorer.avro import Encoder, unframed
 from scorer.batch import Payloads, Records
-from scorer.lineup import Lineup
 from scorer.model import repository_at
 from scorer.rollout import Canary, State
-from scorer.serving import Serving, prepare
+from scorer.serving.lineup import Lineup
+from scorer.serving.serving import Serving, prepare
 
 ROWS = (500, 2_000)
 BATCHES = 10  # in a row, of each turn

@@ -30,7 +30,7 @@ from scorer.drift.slices import BASELINES, COUNTS
 from scorer.model import Booster
 from scorer.model.booster import XGBooster
 from scorer.plan import Plan
-from scorer.serving import codes_of
+from scorer.serving.serving import codes_of
 
 COLUMNS, PARTITIONS = 30, 4
 BATCHES = 100, 500, 2_000

@@ -26,7 +26,7 @@ from scorer.avro import Confluent, Decoder, Encoder, Framing, Schema, Wanted, un
 from scorer.batch import Events, Payloads, Records
 from scorer.registered import Registered
 from scorer.sandbox import Redis
-from scorer.serving import Serving, prepare
+from scorer.serving.serving import Serving, prepare
 from scorer.settings import load
 
 ROWS = (500, 2_000)

@@ -23,7 +23,7 @@ from rich.console import Console
 from benchmarks import pages
 from scorer.errors import Fatal
 from scorer.files import FileReader, writing
-from scorer.serving import Serving, prepare
+from scorer.serving.serving import Serving, prepare
 from scorer.settings import load
 
 ROWS, COLUMNS, TRAINED, TREES = 400_000, 30, 20_000, 300

@@ -14,9 +14,9 @@ import structlog
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from scorer import redaction
 from scorer.model import proofs
 from scorer.sandbox import Kafka, Redis, training
+from scorer.security import redaction
 from tests.kafka.ends import wait_for_leaders
 
 hypothesis.settings.register_profile("real-machine", deadline=None)  # the first example may compile a kernel

@@ -11,9 +11,9 @@ from scorer.api.rows import is_table, read_rows
 from scorer.api.source import FeatureSource, Named, SchemaSource, not_given, open_source
 from scorer.avro import BadEvent, Converter, prediction_columns
 from scorer.batch import Reason, Rejected
-from scorer.ensemble import Candidate
 from scorer.errors import Misconfigured
-from scorer.offline import Offline
+from scorer.serving.ensemble import Candidate
+from scorer.serving.offline import Offline
 from scorer.settings import Settings
 from scorer.store import Fetch, Lookups, MemoryStore, Reply, Request
 

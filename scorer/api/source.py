@@ -8,13 +8,13 @@ from typing import Any
 
 import structlog
 
-from scorer import redaction
 from scorer.avro import Schema
-from scorer.ensemble import Candidate, prepare_champion
 from scorer.errors import Misconfigured, Problem
 from scorer.model import Bundle, bundle_at
 from scorer.monitor import log_to_stderr
-from scorer.serving import prepare
+from scorer.security import redaction
+from scorer.serving.ensemble import Candidate, prepare_champion
+from scorer.serving.serving import prepare
 from scorer.settings import EventSettings, ExplainSettings, FeatureSettings, ModelSettings, Settings, secrets_in
 from scorer.settings import load as load_settings
 from scorer.store import Lookups

@@ -14,7 +14,7 @@ from scorer.cli import failures
 from scorer.cli.importing import imported
 from scorer.cli.stopping import at_once, terminable
 from scorer.errors import did_you_mean
-from scorer.redaction import redact
+from scorer.security.redaction import redact
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "First steps": {

@@ -6,8 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from scorer import backfill
-from scorer.backfill import DEAD_LETTERS, Done, Job
 from scorer.cli import backfill_compare, options
 from scorer.cli.console import console
 from scorer.cli.output import replacing
@@ -15,7 +13,9 @@ from scorer.cli.picture import drawn, require_drawable
 from scorer.cli.progress import working
 from scorer.errors import Misconfigured, Problem
 from scorer.monitor import configure_logging
-from scorer.printable import printable_json
+from scorer.replica import backfill
+from scorer.replica.backfill import DEAD_LETTERS, Done, Job
+from scorer.security.printable import printable_json
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

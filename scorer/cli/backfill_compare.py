@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from scorer.backfill import Done
 from scorer.cli.answers import Answer
 from scorer.cli.diff_stream import MARGIN_MS, Place, Predictions, numbers_of, place_of
 from scorer.cli.diff_view import score_lines, score_pictures
@@ -17,8 +16,9 @@ from scorer.cli.shift import Pairs
 from scorer.cli.table import aligned
 from scorer.cli.views import VIEWS, Unreadable
 from scorer.errors import Misconfigured, Problem
-from scorer.formats import open_formats
 from scorer.kafka import Reader, Span
+from scorer.replica.backfill import Done
+from scorer.serving.formats import open_formats
 from scorer.settings import Settings
 
 MOST = 1_000_000  # predictions that are held in memory

@@ -16,7 +16,7 @@ from scorer.cli.output import replacing
 from scorer.drift import LEAST_ROWS, Baseline, baseline_problems, make_baseline, read_baseline
 from scorer.errors import Misconfigured, Problem
 from scorer.files import TABLES, FileReader
-from scorer.serving import Serving
+from scorer.serving.serving import Serving
 
 MOST_VALUES = 50_000_000  # that are held; of a larger file, every second row, every fourth, and so on
 _FORMS = (".json", ".jsonl", ".avro", *TABLES)

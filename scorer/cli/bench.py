@@ -21,7 +21,7 @@ from scorer.errors import Misconfigured, Problem
 from scorer.model import read_golden
 from scorer.monitor import configure_logging
 from scorer.sandbox import Sandbox
-from scorer.serving import Serving, prepare
+from scorer.serving.serving import Serving, prepare
 
 DESCRIPTION = """
 Starts a Kafka on this machine, fills a topic with the events of a file, repeated as often as needed, lets `scorer run`

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from scorer.check import Report, examine
 from scorer.cli import options
 from scorer.cli.console import console
 from scorer.monitor import configure_logging
-from scorer.redaction import redact
+from scorer.replica.check import Report, examine
+from scorer.security.redaction import redact
 
 if TYPE_CHECKING:
     from scorer.errors import Problem

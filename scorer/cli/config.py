@@ -9,7 +9,7 @@ from rich.text import Text
 
 from scorer.cli import options
 from scorer.cli.console import console
-from scorer.printable import printable_json
+from scorer.security.printable import printable_json
 from scorer.settings import mask
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from scorer.printable import printable
+from scorer.security.printable import printable
 
 LAYOUT = "\n\t"  # control characters that only lay text out
 

@@ -16,7 +16,6 @@ from scorer.cli.progress import counting
 from scorer.cli.table import aligned
 from scorer.cli.views import Document
 from scorer.errors import Fatal
-from scorer.formats import open_formats
 from scorer.kafka import (
     Admin,
     Due,
@@ -30,7 +29,8 @@ from scorer.kafka import (
     replayed_topic,
 )
 from scorer.monitor import configure_logging
-from scorer.printable import printable_json
+from scorer.security.printable import printable_json
+from scorer.serving.formats import open_formats
 from scorer.settings import KafkaSettings, Settings
 
 PAGE = 10_000  # lines that are sorted and aligned together, so that a long list takes little memory

@@ -21,10 +21,10 @@ from scorer.cli.progress import counting
 from scorer.cli.shift import Fate, Pairs, Scores
 from scorer.errors import Misconfigured, Problem
 from scorer.model import Booster, Bundle, load_booster, repository_at
-from scorer.offline import Offline
 from scorer.plan import Plan
 from scorer.plan.difference import differences
-from scorer.serving import Serving, prepare
+from scorer.serving.offline import Offline
+from scorer.serving.serving import Serving, prepare
 from scorer.settings import Settings
 from scorer.store import Fetch, Reply, Request
 

@@ -15,8 +15,8 @@ from scorer.cli.progress import counting
 from scorer.cli.shift import Pairs
 from scorer.cli.views import Bodies, Unreadable
 from scorer.errors import Misconfigured, Problem
-from scorer.formats import open_formats
 from scorer.kafka import Reader, Record
+from scorer.serving.formats import open_formats
 from scorer.settings import Settings
 
 MOST = 1_000_000  # predictions of a shadow that are held in memory

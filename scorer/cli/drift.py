@@ -14,11 +14,11 @@ from rich.text import Text
 from scorer.cli import options
 from scorer.cli.console import console
 from scorer.drift import Board, report
-from scorer.drifting import rules_of
 from scorer.errors import Misconfigured, Problem
+from scorer.group.drifting import rules_of
 from scorer.kafka import MonitorTopic
 from scorer.model import repository_at
-from scorer.printable import printable_json
+from scorer.security.printable import printable_json
 from scorer.settings import Settings
 
 LOOK_SECONDS = 1.0  # between two looks with --watch

@@ -19,9 +19,9 @@ from scorer.cli.waterfall import lines, picture
 from scorer.errors import Misconfigured, Problem
 from scorer.model import read_golden
 from scorer.monitor import configure_logging
-from scorer.offline import GoldenStore, Offline
-from scorer.printable import printable_json
-from scorer.serving import Serving, prepare
+from scorer.security.printable import printable_json
+from scorer.serving.offline import GoldenStore, Offline
+from scorer.serving.serving import Serving, prepare
 from scorer.settings import ExplainSettings
 
 TOP = 10

@@ -7,8 +7,8 @@ import traceback
 from collections.abc import Sequence
 
 from scorer.errors import Misconfigured, ScorerError
-from scorer.printable import printable
-from scorer.redaction import foreign, redact
+from scorer.security.printable import printable
+from scorer.security.redaction import foreign, redact
 
 EXTRAS = {
     "bench": "sandbox",

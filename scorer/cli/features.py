@@ -6,8 +6,8 @@ from pathlib import Path
 from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.progress import counting
-from scorer.loading import load_features
 from scorer.monitor import configure_logging
+from scorer.serving.loading import load_features
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

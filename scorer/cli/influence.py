@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scorer.batch import Outcome
 from scorer.cli.views import score
 from scorer.cli.waterfall import Bar, Waterfall, steps
-from scorer.serving import Serving
+from scorer.serving.serving import Serving
 
 if TYPE_CHECKING:
     from scorer.model import Explainer

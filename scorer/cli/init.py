@@ -13,8 +13,8 @@ from scorer.cli.table import aligned
 from scorer.errors import Misconfigured, Problem
 from scorer.init import Draft, Guess, Inputs, draft
 from scorer.monitor import configure_logging
-from scorer.printable import printable_json
-from scorer.redaction import redact
+from scorer.security.printable import printable_json
+from scorer.security.redaction import redact
 
 HEADER = ("COLUMN", "SOURCE", "CONFIDENCE", "WHY")
 _COLOURS = {"high": "green", "good": "", "open": "yellow"}

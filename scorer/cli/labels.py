@@ -27,7 +27,7 @@ from scorer.labels.sources import label_header
 from scorer.labels.topics import required_labels, required_monitor
 from scorer.model import repository_at
 from scorer.monitor import configure_logging
-from scorer.printable import printable_json
+from scorer.security.printable import printable_json
 
 MOST_BYTES = 10_000_000  # of a label
 LAST = 24

@@ -8,7 +8,7 @@ from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.table import aligned
 from scorer.kafka import Admin, GroupLag
-from scorer.printable import printable_json
+from scorer.security.printable import printable_json
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

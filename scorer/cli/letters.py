@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from scorer.avro import Salvage
 from scorer.cli.views import Document, moment, readable
 from scorer.kafka import Letter, Replayed
-from scorer.printable import printable, printable_json
+from scorer.security.printable import printable, printable_json
 
 HEADER = ("LETTER", "REASON", "EVENT", "MODEL", "TIME", "REPLAYS", "REPLAYED", "DETAIL")
 LINE_BYTES = 16  # bytes on a line of hexadecimal

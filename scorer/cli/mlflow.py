@@ -5,11 +5,11 @@ from pathlib import Path
 
 from scorer.cli.answers import Answer, Declare
 from scorer.errors import Misconfigured, Problem
-from scorer.formats import open_formats
 from scorer.init.draft import draft_plan
 from scorer.model import Bundle, MlflowRepository, load_booster, repository_at
-from scorer.offline import require_golden
-from scorer.serving import prepare
+from scorer.serving.formats import open_formats
+from scorer.serving.offline import require_golden
+from scorer.serving.serving import prepare
 from scorer.settings import Settings
 
 

@@ -25,11 +25,11 @@ from scorer.model import (
 from scorer.model.contents import MODEL_ENDINGS, SAVED_AS
 from scorer.model.manifest import sha256
 from scorer.monitor import configure_logging
-from scorer.offline import require_golden
 from scorer.plan import Plan
-from scorer.printable import printable_json
 from scorer.rollout import State, kind_of_home
-from scorer.serving import Serving, prepare
+from scorer.security.printable import printable_json
+from scorer.serving.offline import require_golden
+from scorer.serving.serving import Serving, prepare
 from scorer.settings import Settings
 
 

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from scorer.errors import Misconfigured, Problem
-from scorer.printable import printable
+from scorer.security.printable import printable
 
 PAGES = ("", ".htm", ".html")  # the endings of a page; a pipe has none
 _MARGIN, _TITLE, _NOTE = 20, 24, 18  # pixels around pictures, and of lines above them

@@ -12,8 +12,8 @@ from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.progress import counting
 from scorer.errors import Fatal, Misconfigured, Problem
-from scorer.formats import open_formats
 from scorer.kafka import Admin, Feed
+from scorer.serving.formats import open_formats
 
 KEYS = {Kind.TEXT, Kind.ENUM, Kind.INTEGER, Kind.BOOLEAN}
 

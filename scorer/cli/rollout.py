@@ -12,14 +12,14 @@ from typing import get_args
 from scorer import rollout
 from scorer.cli import guards
 from scorer.cli.answers import Answer, Declare
-from scorer.ensemble import candidate, loader
 from scorer.errors import Misconfigured, Problem
-from scorer.homes import current_state, home_of, required_home
 from scorer.model import LATEST, AliasHome, repository_at
-from scorer.offline import require_golden
-from scorer.printable import printable
 from scorer.rollout import Combine, Held, State
 from scorer.rollout.changes import restored
+from scorer.security.printable import printable
+from scorer.serving.ensemble import candidate, loader
+from scorer.serving.homes import current_state, home_of, required_home
+from scorer.serving.offline import require_golden
 from scorer.settings import Settings
 
 

@@ -3,9 +3,9 @@
 import argparse
 import os
 
-from scorer import app
 from scorer.cli import options
 from scorer.monitor import configure_logging
+from scorer.replica import app
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

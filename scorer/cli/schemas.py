@@ -9,10 +9,10 @@ from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.table import aligned
 from scorer.errors import Misconfigured, Problem
-from scorer.evolution import Version, versions
 from scorer.monitor import configure_logging
-from scorer.printable import printable, printable_json
-from scorer.serving import prepare
+from scorer.security.printable import printable, printable_json
+from scorer.serving.evolution import Version, versions
+from scorer.serving.serving import prepare
 
 HEADER = ("SUBJECT", "VERSION", "ID", "FIELD", "FROM", "TYPE", "PROBLEM")
 

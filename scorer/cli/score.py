@@ -12,7 +12,6 @@ from scorer.cli.console import console
 from scorer.cli.output import replacing
 from scorer.cli.progress import counting
 from scorer.cli.score_many import score_many
-from scorer.ensemble import prepare_champion
 from scorer.errors import Misconfigured, Problem
 from scorer.files import (
     FORMATS,
@@ -27,7 +26,8 @@ from scorer.files import (
     writing,
 )
 from scorer.monitor import configure_logging
-from scorer.printable import printable_json
+from scorer.security.printable import printable_json
+from scorer.serving.ensemble import prepare_champion
 from scorer.settings import Settings
 
 

@@ -29,8 +29,8 @@ from scorer.files import (
     score_in_processes,
     tasks_of,
 )
-from scorer.printable import printable_json
 from scorer.rollout import choosing
+from scorer.security.printable import printable_json
 from scorer.settings import Settings
 
 SHOWN = 20  # problems of files

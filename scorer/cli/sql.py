@@ -13,7 +13,7 @@ from scorer.cli.console import console
 from scorer.cli.table import aligned
 from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.monitor import configure_logging
-from scorer.printable import printable_json
+from scorer.security.printable import printable_json
 
 SHOWN = 40  # rows, unless they are written to a file or as JSON
 STEP = 2_048

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from scorer.printable import printable
+from scorer.security.printable import printable
 
 
 def aligned(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

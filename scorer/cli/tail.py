@@ -9,7 +9,7 @@ from scorer.cli import options
 from scorer.cli.console import console
 from scorer.cli.views import VIEWS
 from scorer.kafka import Reader
-from scorer.printable import printable_json
+from scorer.security.printable import printable_json
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

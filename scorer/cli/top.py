@@ -13,7 +13,7 @@ from scorer.model import repository_at
 from scorer.page.feed import Feed
 from scorer.page.group import watched
 from scorer.page.terminal import line, screen
-from scorer.printable import printable_json
+from scorer.security.printable import printable_json
 
 LOOK_SECONDS = 1.0  # between two screens
 LINE_SECONDS = 5.0  # between two lines in a pipe

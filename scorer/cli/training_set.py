@@ -8,10 +8,10 @@ from scorer.cli.console import console
 from scorer.cli.output import replacing
 from scorer.cli.progress import counting
 from scorer.errors import Misconfigured, Problem
-from scorer.formats import open_formats
 from scorer.labels.run import measured
 from scorer.labels.topics import required_labels
 from scorer.labels.training import Counts, Period, TrainingSet
+from scorer.serving.formats import open_formats
 from scorer.tables import table_writer
 from scorer.tables.training import training_batch, training_schema
 

@@ -8,11 +8,11 @@ from rich.text import Text
 from scorer.avro import PREDICTION, SCHEMA_HEADER, BadEvent, Framing, Reread, Schema
 from scorer.avro.instants import format_timestamp
 from scorer.errors import Misconfigured, Problem
-from scorer.formats import open_formats
 from scorer.kafka import Record, header_reader
 from scorer.kafka.dead_letters.read import MOST, whole_number
 from scorer.kafka.writes import PREFIX
-from scorer.printable import printable, printable_json
+from scorer.security.printable import printable, printable_json
+from scorer.serving.formats import open_formats
 from scorer.settings import Settings
 
 NO_TIMESTAMP = -1  # the timestamp of a record without one

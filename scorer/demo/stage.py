@@ -15,7 +15,6 @@ from scorer.avro import Schema
 from scorer.demo import flights, train, versions
 from scorer.demo.command import Command
 from scorer.demo.show import Story
-from scorer.homes import required_home
 from scorer.kafka import Admin, Topic, control_topic, dead_letter_topic, monitor_topic
 from scorer.labels.topics import state_topic_to_create
 from scorer.monitor import Health, serve
@@ -26,6 +25,7 @@ from scorer.plan import Plan
 from scorer.rollout import Held, Home
 from scorer.sandbox import Sandbox
 from scorer.sandbox.replica import Replica
+from scorer.serving.homes import required_home
 from scorer.settings import HttpSettings
 from scorer.store.load.load import find_entity, load_file
 

@@ -25,7 +25,7 @@ from scorer.demo.proof import auc, booster_scores
 from scorer.drift import Baseline, make_baseline
 from scorer.model import repository_at
 from scorer.plan import Plan
-from scorer.serving import codes_of
+from scorer.serving.serving import codes_of
 
 NAME = "flight-delays"
 PLAN_FILE = Path(__file__).with_name("plan.yaml")

@@ -18,12 +18,12 @@ from scorer.api.source import FeatureSource, Named, SchemaSource, not_given, ope
 from scorer.avro import Wanted
 from scorer.batch import Outcome
 from scorer.duckdb.columns import MOST_DIGITS, arrow_type, event_type, features_type, given_problems, row_problems
-from scorer.ensemble import Candidate, scored_fields
 from scorer.errors import Misconfigured, ScorerError
 from scorer.model import is_bundle
 from scorer.plan import Entity
 from scorer.rollout import choosing
 from scorer.scoring import BaseScorer
+from scorer.serving.ensemble import Candidate, scored_fields
 from scorer.settings import Settings, load
 from scorer.store import Fetch, Lookups, MemoryStore, Reply, Request
 from scorer.tables import TableEvents, error_array, explanation_array, score_array, score_joined

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scorer.ensemble import Candidate
 from scorer.errors import Misconfigured, Problem
 from scorer.rollout import kind_of_home
+from scorer.serving.ensemble import Candidate
 from scorer.settings import Settings
 from scorer.store import Fetch, Lookups
 

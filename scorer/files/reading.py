@@ -6,9 +6,9 @@ from typing import BinaryIO
 
 from scorer.avro import BadEvent, read_events
 from scorer.batch import Outcome
-from scorer.ensemble import Candidate
 from scorer.files.parts import Part
-from scorer.offline import Offline
+from scorer.serving.ensemble import Candidate
+from scorer.serving.offline import Offline
 from scorer.store import Fetch
 
 TABLES = (".parquet", ".csv")  # endings of files of tables

@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from scorer.ensemble import Candidate
 from scorer.model import state_in_file
+from scorer.serving.ensemble import Candidate
 from scorer.settings import mask
 
 _NOT_OF_SCORES = ("timeout_ms", "read_from", "cache")  # of `features`

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Self
 
 from scorer.avro import BadEvent
-from scorer.ensemble import prepare_champion
 from scorer.errors import Fatal, Misconfigured
 from scorer.files.features import TableFiles, features_of
 from scorer.files.inputs import Input, on_this_machine, require_unchanged
@@ -17,6 +16,7 @@ from scorer.files.parts import Part, left_over
 from scorer.files.reading import FileReader
 from scorer.files.recipe import recipe_of
 from scorer.files.writing import DeadLetterFile, writing
+from scorer.serving.ensemble import prepare_champion
 from scorer.settings import Settings
 
 Tell = Callable[[int, float], None]  # receives the rows read from a file, and the share of it, from 0 to 1

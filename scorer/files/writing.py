@@ -7,7 +7,7 @@ from typing import TextIO
 
 from scorer.avro import BadEvent, PredictionFile, prediction_json
 from scorer.batch import Outcome, Reason
-from scorer.printable import printable_json
+from scorer.security.printable import printable_json
 
 FORMATS = ("parquet", "csv", "jsonl", "avro")
 

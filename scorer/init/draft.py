@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from scorer.avro import Schema
 from scorer.errors import Misconfigured, Problem
-from scorer.formats import open_formats
 from scorer.init import planning
 from scorer.init.configuration import Known, configuration, topic_name
 from scorer.init.decide import decide
@@ -22,7 +21,8 @@ from scorer.init.search import searched
 from scorer.model import MODELS, Booster, Bundle, bundle_at, load_booster, misnamed
 from scorer.model.contents import MODEL_ENDINGS
 from scorer.plan.form import column_step
-from scorer.serving import prepare
+from scorer.serving.formats import open_formats
+from scorer.serving.serving import prepare
 from scorer.settings import load
 
 SETTINGS, PLAN = "scorer.yaml", "plan.yaml"

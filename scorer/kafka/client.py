@@ -13,8 +13,8 @@ from confluent_kafka import KafkaError, KafkaException
 
 from scorer.errors import Misconfigured, Problem
 from scorer.kafka.handshake import Handshakes, is_hopeless
-from scorer.redaction import foreign
-from scorer.rotation import SecretFile
+from scorer.security.redaction import foreign
+from scorer.security.rotation import SecretFile
 from scorer.settings import BatchSettings, KafkaSettings, secrets_in
 
 Role = Literal["consumer", "producer", "admin"]

@@ -9,7 +9,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from scorer.errors import Misconfigured, Problem, Unavailable
-from scorer.redaction import foreign
+from scorer.security.redaction import foreign
 
 Client = TypeVar("Client")
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from confluent_kafka import KafkaError
 
-from scorer import tls
-from scorer.printable import printable
+from scorer.security import tls
+from scorer.security.printable import printable
 
 SECONDS = 2.0  # for one connection
 AGAIN_SECONDS = 30.0  # until a broker is asked again

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, Producer
 from scorer.errors import Misconfigured
 from scorer.kafka.client import consumer_properties, property_file
 from scorer.kafka.connect import connect
-from scorer.rotation import Look, look
+from scorer.security.rotation import Look, look
 from scorer.settings import BatchSettings, KafkaSettings
 
 LOOK_SECONDS = 2.0  # between two looks; a change must stay for one, since a certificate and its key are two files

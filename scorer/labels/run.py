@@ -14,8 +14,7 @@ from functools import partial
 import structlog
 
 from scorer.errors import Fatal, Unavailable
-from scorer.formats import open_formats
-from scorer.homes import home_of
+from scorer.group.telling import Telling
 from scorer.kafka import Admin, DeadLetters, ExactlyOnce, MonitorTopic, Source, Transactions
 from scorer.kafka.consume.whole import Whole
 from scorer.labels.board import Board
@@ -36,9 +35,10 @@ from scorer.labels.topics import (
 from scorer.model import Bundle, chosen_version, load_booster, repository_at
 from scorer.monitor import Health, Metrics, serve
 from scorer.rollout import choosing
+from scorer.serving.formats import open_formats
+from scorer.serving.homes import home_of
 from scorer.settings import BatchSettings, KafkaSettings, LabelSettings, Settings
 from scorer.stopping import Stop, by_signals
-from scorer.telling import Telling
 
 BATCH = BatchSettings(max_records=10_000, max_wait_ms=200, mode="fixed")
 LOOP_LIMIT_SECONDS, WAIT_SECONDS, RETRY_SECONDS, CLOSE_SECONDS = 60.0, 0.5, 5.0, 5.0

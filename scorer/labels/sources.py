@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 from scorer.avro import SCHEMA_HEADER, Confluent, Framing, Schema, prefixed
-from scorer.formats import Formats, register
 from scorer.kafka import header_reader
 from scorer.labels.reading import Labels, Predictions, Reading, Segments
 from scorer.labels.task import Task
 from scorer.labels.topics import required_labels
 from scorer.registry import Registry
+from scorer.serving.formats import Formats, register
 from scorer.settings import LabelSettings, Settings
 
 

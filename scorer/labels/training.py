@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scorer.avro import CapturedRow, Schema, read_capture
 from scorer.batch import Records
 from scorer.errors import Misconfigured, Problem
-from scorer.formats import Formats
 from scorer.kafka import Reader, Record
 from scorer.labels.reading import Labels
 from scorer.labels.slim import Slim, Slims, decode, short_id
@@ -20,6 +19,7 @@ from scorer.labels.sources import label_framing
 from scorer.labels.table import NO_TIME
 from scorer.labels.task import Task
 from scorer.labels.topics import HOUR_MS
+from scorer.serving.formats import Formats
 from scorer.settings import LabelSettings
 
 BATCH = 5_000  # records of labels that are decoded together

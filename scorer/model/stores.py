@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scorer.errors import Misconfigured, Problem, RepositoryUnavailable
-from scorer.redaction import foreign
+from scorer.security.redaction import foreign
 
 PATIENCE = {"connect_timeout": 5, "read_timeout": 30, "retries": {"mode": "standard", "max_attempts": 2}}  # S3's client
 ADD = "add a version with `scorer models add`"

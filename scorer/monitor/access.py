@@ -10,7 +10,7 @@ from pathlib import Path
 from scorer.errors import Misconfigured, Problem
 from scorer.monitor.certificate import Certificate
 from scorer.monitor.request import Response
-from scorer.rotation import SecretFile
+from scorer.security.rotation import SecretFile
 from scorer.settings import HttpSettings, ListenSettings
 
 _REALM = 'Bearer realm="scorer"'

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from scorer.errors import Misconfigured, Problem
-from scorer.rotation import Look, look
+from scorer.security.rotation import Look, look
 
 LOOK_SECONDS = 1.0  # between two looks at the files
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scorer.made_often import made_often
-from scorer.redaction import redact
+from scorer.security.redaction import redact
 
 
 @made_often

@@ -11,8 +11,8 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
-from scorer.printable import printable
-from scorer.redaction import redact
+from scorer.security.printable import printable
+from scorer.security.redaction import redact
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "text", "json"]

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from functools import partial
 
 from scorer.background import Background
-from scorer.drifting import rules_of
 from scorer.errors import ScorerError
+from scorer.group.drifting import rules_of
 from scorer.kafka import Admin, GroupLag, MonitorTopic
 from scorer.page.drift import DriftChapter
 from scorer.page.feed import Chapter, Ear, Feed, HeardLog

@@ -117,7 +117,7 @@ def named(instance_id: str | None) -> str:
 
 
 class StatusSource:
-    """Tells the status of this replica, as a teller of `scorer/telling.py`.
+    """Tells the status of this replica, as a teller of `scorer/group/telling.py`.
 
     Args:
         who: the replica.

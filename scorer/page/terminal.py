@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scorer.page.view import Document
-from scorer.printable import printable
+from scorer.security.printable import printable
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 STATES = {"ok": "green", "warn": "yellow", "bad": "bold red", "unknown": "dim"}

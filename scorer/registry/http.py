@@ -19,11 +19,11 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import HTTPSHandler, OpenerDirector, Request, build_opener
 
 from scorer.errors import Misconfigured, RegistryUnavailable
-from scorer.redaction import foreign
-from scorer.redirects import NoRedirect
-from scorer.rotation import secret_file
+from scorer.security.redaction import foreign
+from scorer.security.redirects import NoRedirect
+from scorer.security.rotation import secret_file
+from scorer.security.tls import remedy
 from scorer.settings import RegistrySettings, TlsSettings
-from scorer.tls import remedy
 
 DEADLINE_SECONDS = 3.0  # for a request, from the look-up of the host's name to the last byte of the response
 MOST_BYTES = 2**24  # in a response

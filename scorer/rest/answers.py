@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from scorer.avro import prediction_json, score_json
 from scorer.batch import Events, Outcome, Records
-from scorer.ensemble import Candidate
 from scorer.errors import Unavailable
-from scorer.lineup import Lineup
 from scorer.monitor import Component, Metrics, Watch
-from scorer.pipeline import Core
+from scorer.replica.pipeline import Core
 from scorer.rest.desk import Job, Jobs
 from scorer.rest.exchange import Scored
 from scorer.rest.inline import with_given, without_given
@@ -24,7 +22,9 @@ from scorer.rest.publishing import Beside
 from scorer.rest.rows import RowReader, Rows
 from scorer.rollout import State
 from scorer.scoring import BaseScorer
-from scorer.serving import ARM, Serving
+from scorer.serving.ensemble import Candidate
+from scorer.serving.lineup import Lineup
+from scorer.serving.serving import ARM, Serving
 
 
 @dataclass(slots=True, eq=False)

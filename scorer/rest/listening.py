@@ -20,7 +20,7 @@ from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.monitor.certificate import load_pair, reason_of
 from scorer.rest.application import Application
 from scorer.rest.gathering import Gathering
-from scorer.rotation import Look, look
+from scorer.security.rotation import Look, look
 from scorer.settings import ServeSettings
 from scorer.stopping import Stop
 

@@ -11,11 +11,11 @@ import structlog
 from scorer.batch import Records, Rejected
 from scorer.errors import Unavailable
 from scorer.made_often import made_often
-from scorer.redaction import redact
 from scorer.rest.exchange import Asked, Scored
 from scorer.rest.messages import Refused, Response
 from scorer.rest.rows import Fault, Inline, Rows
 from scorer.scoring import BaseScorer, Prepared
+from scorer.security.redaction import redact
 
 RETRY = (("Retry-After", "1"),)
 

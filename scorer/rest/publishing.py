@@ -16,7 +16,7 @@ from scorer.avro import Encoder
 from scorer.batch import Outcome, Records
 from scorer.kafka import SpareWriter
 from scorer.monitor import Observer
-from scorer.pipeline import Observed
+from scorer.replica.pipeline import Observed
 
 WAITING = 1_000  # batches that are not encoded yet; others are dropped until there is room
 IDLE_SECONDS = 0.2

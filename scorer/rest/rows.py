@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scorer.avro import BadEvent, Converter, Schema
 from scorer.batch import Reason
 from scorer.errors import suggestion
-from scorer.lineup import Lineup
 from scorer.plan import Entity
 from scorer.rest.messages import shown, wrong
+from scorer.serving.lineup import Lineup
 
 FEATURES = "features"  # beside the fields of an event: entity -> feature -> number
 

@@ -8,16 +8,14 @@ from functools import partial
 import structlog
 
 from scorer.avro import Encoder, unframed
-from scorer.capturing import Beside as Capture
-from scorer.capturing import CaptureMetrics, Sampling
-from scorer.follower import Follower, Surroundings
-from scorer.homes import held_at_start
 from scorer.kafka import SpareWriter
-from scorer.lineup import Lineup
 from scorer.monitor import Component, Health, Metrics, Outages, Watch, watched
-from scorer.offline import require_golden
 from scorer.otel import Requests, exporting_requests
-from scorer.pipeline import Core
+from scorer.replica.capturing import Beside as Capture
+from scorer.replica.capturing import CaptureMetrics, Sampling
+from scorer.replica.follower import Follower, Surroundings
+from scorer.replica.pipeline import Core
+from scorer.replica.shadows import Outlet
 from scorer.rest import openapi
 from scorer.rest.answers import Answers
 from scorer.rest.application import Application
@@ -31,9 +29,11 @@ from scorer.rest.routing import Routes
 from scorer.rest.site import Site
 from scorer.rest.watching import watching
 from scorer.rollout import Held, State, choosing
-from scorer.serving import Serving, prepare
+from scorer.serving.homes import held_at_start
+from scorer.serving.lineup import Lineup
+from scorer.serving.offline import require_golden
+from scorer.serving.serving import Serving, prepare
 from scorer.settings import Settings
-from scorer.shadows import Outlet
 from scorer.stopping import Stop
 
 BATCH_SECONDS = 60.0  # if one batch takes longer, /live fails

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from scorer.avro.grammar import Array, Type, Union
-from scorer.lineup import Lineup
 from scorer.model import Booster
 from scorer.monitor import Health, Metrics
+from scorer.serving.lineup import Lineup
 from scorer.settings import ServeSettings
 
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from scorer.alerting import alerting
 from scorer.batch import Outcome, Records, Rejected
-from scorer.drifting import Drifting, rules_of
+from scorer.group.alerting import alerting
+from scorer.group.drifting import Drifting, rules_of
+from scorer.group.telling import Teller, Telling
 from scorer.kafka import Ear
 from scorer.monitor import DriftMetrics, Metrics
 from scorer.settings import Settings
-from scorer.telling import Teller, Telling
 
 REQUESTS = "requests", 0  # in place of a topic and a partition
 

@@ -11,9 +11,9 @@ from scorer.arrays.spans import Texts
 from scorer.batch import NO_SLOT, Events, Field, Found, Lookup, Matrix, Reason, Rejected
 from scorer.errors import Misconfigured, Problem, Unavailable
 from scorer.plan.plan import Entity, Plan
-from scorer.printable import printable
 from scorer.scoring.keyring import Keyring
 from scorer.scoring.matrix import Assembler
+from scorer.security.printable import printable
 from scorer.store.fallback import unavailable_replies
 from scorer.store.protocol import Denied, Fetch, PointInTime, Reply, Request
 

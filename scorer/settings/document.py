@@ -6,10 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from scorer import redaction
 from scorer.documents.files import read_text
 from scorer.documents.yaml import compose
 from scorer.errors import Misconfigured, Problem
+from scorer.security import redaction
 from scorer.settings.catalogue import Key
 from scorer.settings.masking import conceals, is_secret
 from scorer.settings.sources import Origin, Sources, Value

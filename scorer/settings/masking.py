@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from scorer.redaction import MASK
+from scorer.security.redaction import MASK
 from scorer.settings.catalogue import CATALOGUE, Catalogue, Key, catalogue_of
 from scorer.settings.groups import Settings
 from scorer.settings.kinds import Secret

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from scorer import redaction
 from scorer.errors import Problem
+from scorer.security import redaction
 from scorer.settings.catalogue import PREFIX, Catalogue, Key, Setting, Shape
 from scorer.settings.kinds import NAMES
 from scorer.settings.masking import secrets_in

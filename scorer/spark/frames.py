@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from scorer.api.source import Named, SchemaSource
 from scorer.batch import Outcome
-from scorer.ensemble import Candidate
 from scorer.errors import Misconfigured, Problem
+from scorer.serving.ensemble import Candidate
 from scorer.settings import Settings
 from scorer.spark.parcel import Box, Opened, missing_features, opened, pack
 from scorer.spark.types import arrow_type, spark_type

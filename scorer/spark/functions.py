@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from scorer.api.source import Named, SchemaSource
 from scorer.batch import Outcome
-from scorer.ensemble import Candidate, scored_fields
 from scorer.errors import Misconfigured, Problem
+from scorer.serving.ensemble import Candidate, scored_fields
 from scorer.settings import Settings
 from scorer.spark.frames import GIVEN, outcome_of
 from scorer.spark.parcel import Box, Packed, missing_features, opened, pack

@@ -11,17 +11,17 @@ from typing import Protocol
 import structlog
 
 import scorer
-from scorer import redaction
 from scorer.api.source import Named, SchemaSource, not_given, open_source
 from scorer.avro import Schema
-from scorer.ensemble import Candidate, EnsembleServing
 from scorer.errors import Fatal, Problem
 from scorer.model import Bundle, bundle_at
 from scorer.monitor import log_to_stderr
 from scorer.registered import Registered
 from scorer.rollout import Ensemble
 from scorer.scoring import BaseScorer
-from scorer.serving import Serving, prepare
+from scorer.security import redaction
+from scorer.serving.ensemble import Candidate, EnsembleServing
+from scorer.serving.serving import Serving, prepare
 from scorer.settings import Settings, secrets_in
 from scorer.store import NoStore
 

@@ -14,9 +14,9 @@ from scorer.api.source import Named
 from scorer.avro import SCHEMA_HEADER, Encoder
 from scorer.batch import NO_TIME, Outcome, Payloads, Records
 from scorer.errors import Misconfigured, Problem
-from scorer.formats import Formats
 from scorer.kafka import DeadLetterLimit, DeadLetters, header_reader
 from scorer.registry import Registry
+from scorer.serving.formats import Formats
 from scorer.settings import Settings
 from scorer.spark.parcel import Box, Opened, missing_features, opened, pack
 from scorer.spark.types import arrow_type, spark_type

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from scorer.arrays.spans import Texts
 from scorer.batch import Found
-from scorer.ensemble import Candidate
 from scorer.errors import Misconfigured, Problem, did_you_mean
+from scorer.serving.ensemble import Candidate
 from scorer.store import Fetch, Reply, Request
 from scorer.store.fallback import unavailable_replies
 from scorer.tables.feature_table import FeatureTable

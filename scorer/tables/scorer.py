@@ -6,8 +6,8 @@ from time import time
 import pyarrow as pa
 
 from scorer.batch import Outcome
-from scorer.ensemble import Candidate
 from scorer.scoring import BaseScorer
+from scorer.serving.ensemble import Candidate
 from scorer.tables.events import TableEvents
 
 

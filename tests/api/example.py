@@ -21,7 +21,7 @@ import yaml
 
 from scorer.avro import Encoder
 from scorer.batch import Records
-from scorer.serving import prepare
+from scorer.serving.serving import prepare
 from scorer.settings import load as load_settings
 from tests.files.example import KAFKA
 

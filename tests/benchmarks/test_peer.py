@@ -6,7 +6,7 @@ from benchmarks.contract import Contract
 from benchmarks.peer import configure
 from benchmarks.workload import Workload
 from scorer import settings
-from scorer.serving import prepare
+from scorer.serving.serving import prepare
 
 CONTRACT = Contract("host:1", "host:2", "in", "out", "group", Path("/w"), Path("/s"), "packed")
 

@@ -32,7 +32,7 @@ Check = Callable[..., tuple[int, list[str]]]
 @pytest.fixture
 def check(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Check:
     """Checks a configuration with some settings changed; returns the exit code and the output."""
-    monkeypatch.setattr("scorer.check.Admin", partial(Admin, seconds=3))
+    monkeypatch.setattr("scorer.replica.check.Admin", partial(Admin, seconds=3))
     data = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
     matrix = xgboost.DMatrix(data, data[:, 0], feature_names=["amount", "spend"])
     bundle = tmp_path / "models/fraud/1"

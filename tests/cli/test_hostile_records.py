@@ -13,11 +13,11 @@ from scorer.avro import Salvage, unframed
 from scorer.cli import letters
 from scorer.cli.table import aligned
 from scorer.cli.views import VIEWS, View
-from scorer.formats import open_formats
 from scorer.kafka import Admin, Letter, Record, Replayed, Topic
 from scorer.kafka.dead_letters.read import NotADeadLetter, open_letter
 from scorer.kafka.headers import Headers
 from scorer.sandbox import Kafka
+from scorer.serving.formats import open_formats
 from scorer.settings import Settings, load
 from tests.cli.stream import SCHEMA, Stream, make_stream
 from tests.cli.test_dead_letters import EVENT, body, dead_letters, replayed, wait_until_visible

@@ -11,9 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from scorer import __version__, redaction
+from scorer import __version__
 from scorer.cli import COMMANDS, main
 from scorer.errors import Fatal, Misconfigured, Problem, Unavailable
+from scorer.security import redaction
 
 Behave = Callable[[Callable[[Namespace], int]], None]
 

@@ -10,7 +10,7 @@ import pytest
 
 from scorer.cli import main
 from scorer.drift import NUMBER, Board, make_baseline
-from scorer.drifting import rules_of
+from scorer.group.drifting import rules_of
 from scorer.kafka import Admin, MonitorTopic, monitor_topic
 from scorer.settings import Settings, load
 from tests.conftest import DELIVERIES

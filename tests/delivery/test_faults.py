@@ -19,8 +19,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, t
     ResourceType,
 )
 
-from scorer.connecting import REPEATED_EVENTS
 from scorer.errors import Aborted, Fatal
+from scorer.replica.connecting import REPEATED_EVENTS
 from scorer.sandbox import Kafka, Redis
 from scorer.sandbox.proxy import Network, Proxy
 from scorer.sandbox.server import free_port

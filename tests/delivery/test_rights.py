@@ -17,9 +17,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, t
 )
 from confluent_kafka.cimpl import NewTopic
 
-from scorer.check import Report, examine
 from scorer.kafka import Cluster, examine_rights
 from scorer.kafka.brokers.grants import takes_idempotent_writes
+from scorer.replica.check import Report, examine
 from scorer.sandbox import Kafka
 from scorer.sandbox.server import HOST, free_port
 from scorer.settings import load as load_settings

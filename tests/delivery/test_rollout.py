@@ -19,9 +19,9 @@ from confluent_kafka import Message
 
 from scorer import rollout
 from scorer.cli import main
-from scorer.homes import current_state, required_home
 from scorer.kafka import Admin, control_topic
 from scorer.rollout import State
+from scorer.serving.homes import current_state, required_home
 from scorer.settings import load
 from tests.conftest import mainly
 from tests.delivery.conftest import MakeWorld

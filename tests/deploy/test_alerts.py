@@ -9,7 +9,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from scorer.alerting import AlertMetrics
+from scorer.group.alerting import AlertMetrics
 from scorer.labels.joining import QualityMetrics
 from scorer.monitor import DriftMetrics, Metrics
 from tests.once import debian

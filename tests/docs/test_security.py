@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scorer.check import examine
+from scorer.replica.check import examine
 from scorer.settings import load
 from tests.certificates import put
 from tests.delivery.world import World

@@ -3,8 +3,8 @@
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from scorer import redaction
 from scorer.kafka.client import MOVING, LastError, consumer_properties, settled
+from scorer.security import redaction
 from scorer.settings import BatchSettings
 from tests.kafka.conftest import settings
 

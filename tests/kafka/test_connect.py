@@ -2,9 +2,9 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from structlog.testing import capture_logs
 
-from scorer import redaction
 from scorer.errors import Misconfigured
 from scorer.kafka.connect import connect
+from scorer.security import redaction
 
 NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "reconnect.backoff.ms": 10}
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from scorer.check import examine
 from scorer.errors import Misconfigured
+from scorer.replica.check import examine
 from scorer.settings import Settings, load
 from tests.docs.pages import ROOT
 from tests.labels.test_reading import LABEL

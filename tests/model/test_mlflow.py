@@ -11,14 +11,14 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
-from scorer import redaction
 from scorer.cli import main
 from scorer.errors import Misconfigured, RepositoryUnavailable
-from scorer.homes import home_of
 from scorer.model import AliasHome, MlflowRepository, repository_at
 from scorer.model.mlflow import http
 from scorer.rollout import State
 from scorer.sandbox.proxy import Network, Proxy
+from scorer.security import redaction
+from scorer.serving.homes import home_of
 from scorer.settings import load
 from tests.delivery.world import SCHEMA
 from tests.model import s3

@@ -1,7 +1,7 @@
 import pytest
 
-from scorer import redaction
 from scorer.monitor import Health
+from scorer.security import redaction
 
 
 class Clock:

@@ -10,8 +10,8 @@ from typing import Literal
 import pytest
 import structlog
 
-from scorer import redaction
 from scorer.monitor import Outages, configure_logging
+from scorer.security import redaction
 
 
 class Terminal(io.StringIO):

@@ -3,14 +3,14 @@ from pathlib import Path
 
 from prometheus_client import Metric
 
-from scorer.alerting import AlertMetrics
 from scorer.batch import Lookup, Reason
-from scorer.capturing import CaptureMetrics
+from scorer.group.alerting import AlertMetrics
 from scorer.labels.joining import QualityMetrics
 from scorer.monitor import Metrics
 from scorer.monitor.metrics import COMMIT_RESULTS, OUTCOMES, REBALANCE_KINDS
 from scorer.monitor.stages import IDLE, OUTSIDE, REST, STAGES
 from scorer.otel import SpanMetrics
+from scorer.replica.capturing import CaptureMetrics
 from scorer.rest.counts import Counts
 from scorer.rest.publishing import PublishMetrics
 

@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 BOARD = "tests/drift/test_board.py::"
 LEDGER = "tests/drift/test_ledger.py::"
-DRIFTING = "tests/test_drifting.py::"
+DRIFTING = "tests/group/test_drifting.py::"
 LIMITS = "tests/drift/test_limits.py::"
 
 MUTANTS = [
@@ -108,14 +108,14 @@ MUTANTS = [
     ),
     Mutant(
         "what was committed is not told at a stop",
-        "scorer.drifting:Drifting.last",
+        "scorer.group.drifting:Drifting.last",
         "self.ledger.seal()",
         "pass",
         DRIFTING + "test_what_is_committed_is_told_at_last",
     ),
     Mutant(
         "a column that drifts is said with every window",
-        "scorer.drifting:Drifting._show",
+        "scorer.group.drifting:Drifting._show",
         "alarms.keys() - self._alarms.keys()",
         "alarms.keys()",
         DRIFTING + "test_a_column_that_drifts_is_said_once_and_once_that_it_no_longer_does",
@@ -129,10 +129,10 @@ MUTANTS = [
     ),
     Mutant(
         "a source that cannot be told ends the telling",
-        "scorer.telling:Telling._run",
+        "scorer.group.telling:Telling._run",
         "self._stopping.wait(RETRY_SECONDS)",
         "return",
-        "tests/test_telling.py::test_a_topic_that_is_away_is_said_once_and_tried_again",
+        "tests/group/test_telling.py::test_a_topic_that_is_away_is_said_once_and_tried_again",
     ),
     Mutant(
         "a slice with events and no scores is in a window",

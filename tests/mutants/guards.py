@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 BOARD = "tests/rollout/test_board.py::"
-GUARDING = "tests/test_guarding.py::"
+GUARDING = "tests/group/test_guarding.py::"
 SPLIT = "tests/scoring/test_split.py::"
 VERDICT = "tests/rollout/test_verdict.py::"
 
@@ -38,7 +38,7 @@ MUTANTS = [
     ),
     Mutant(
         "every replica withdraws the canary",
-        "scorer.guarding:Guardian._withdraw",
+        "scorer.group.guarding:Guardian._withdraw",
         "decision.replica != self.tally.replica and time.monotonic() - self._seen[1] < PATIENCE_SECONDS",
         "False",
         GUARDING + "test_another_withdraws_only_if_the_one_that_should_does_not",

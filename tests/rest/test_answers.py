@@ -20,7 +20,7 @@ from scorer.rest.server import _scoring, log
 from scorer.rest.site import Site
 from scorer.rollout import Held
 from scorer.sandbox import Redis
-from scorer.serving import Serving, prepare
+from scorer.serving.serving import Serving, prepare
 from scorer.settings import load
 from scorer.store import Reply
 from scorer.store import Request as LookUp

@@ -13,7 +13,7 @@ import xgboost
 from scorer.avro.prediction_json import score_json
 from scorer.rest.dialects import oip, tensors
 from scorer.rest.exchange import Scored
-from scorer.serving import prepare
+from scorer.serving.serving import prepare
 from scorer.settings import load
 from tests.api.example import row, write_example
 from tests.rest.served import Reply, Served, serving_only

@@ -15,14 +15,14 @@ from prometheus_client import CollectorRegistry
 
 from scorer.batch import Records
 from scorer.drift import make_baseline
-from scorer.drifting import Subject, rules_of
+from scorer.group.drifting import Subject, rules_of
 from scorer.monitor import DriftMetrics
 from scorer.rest.publishing import Beside
 from scorer.rest.watching import Echo, RequestDrift
 from scorer.settings import MonitorSettings
 from tests.docs.pages import ROOT
+from tests.replica.test_capturing import outcome
 from tests.rest.served import Served
-from tests.test_capturing import outcome
 
 PATIENCE_SECONDS = 60.0
 ROWS = 200

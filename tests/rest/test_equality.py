@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scorer.api.source import open_source
 from scorer.avro import Converter, prediction_json
 from scorer.cli import main
-from scorer.offline import Offline
+from scorer.serving.offline import Offline
 from scorer.store import stored
 from tests.api.example import row
 from tests.api.test_equality import ROWS

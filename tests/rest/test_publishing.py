@@ -11,7 +11,7 @@ from scorer.avro import Encoder
 from scorer.batch import Payloads, Records
 from scorer.rest import publishing
 from scorer.rest.publishing import Beside, Numbers, Publisher, PublishMetrics
-from tests.test_capturing import outcome
+from tests.replica.test_capturing import outcome
 
 if TYPE_CHECKING:
     from scorer.kafka import SpareWriter

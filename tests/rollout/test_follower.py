@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scorer import follower, pipeline
 from scorer.errors import Misconfigured
+from scorer.replica import follower, pipeline
 from scorer.rollout import Canary, Ensemble, Shadow, State
 from tests.rollout.versions import Place, add, records
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from scorer.avro import unframed
+from scorer.replica.shadows import WAITING, ShadowArm
 from scorer.rollout import Shadow
-from scorer.shadows import WAITING, ShadowArm
 from tests.rollout.versions import Place, records
 
 LIMIT_SECONDS = 60.0  # generous: the machine may be busy

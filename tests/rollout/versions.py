@@ -12,13 +12,13 @@ import yaml
 
 from scorer.avro import unframed
 from scorer.batch import NO_TIME, Predictions, Records
-from scorer.follower import Follower, Surroundings
-from scorer.lineup import Lineup
 from scorer.model import repository_at
+from scorer.replica.follower import Follower, Surroundings
+from scorer.replica.shadows import Outlet
 from scorer.rollout import Held, State
-from scorer.serving import Serving, prepare
+from scorer.serving.lineup import Lineup
+from scorer.serving.serving import Serving, prepare
 from scorer.settings import Settings, load
-from scorer.shadows import Outlet
 from tests.files.example import KAFKA
 
 SCHEMA = {

@@ -11,7 +11,7 @@ import pytest
 from scorer.batch import NO_SLOT, Lookup, Matrix, Reason
 from scorer.errors import Misconfigured, Unavailable
 from scorer.plan import Plan
-from scorer.serving import Serving
+from scorer.serving.serving import Serving
 from scorer.settings import FeatureSettings, Settings
 from scorer.store.fallback import COOL_DOWN_SECONDS
 from scorer.store.lookups import PING_SECONDS

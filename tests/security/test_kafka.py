@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from scorer.check import examine, require_topics
 from scorer.errors import Misconfigured, Unavailable
+from scorer.replica.check import examine, require_topics
 from scorer.settings import Settings
 from scorer.settings import load as load_settings
 from tests.certificates import pair, put

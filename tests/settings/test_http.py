@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scorer import redaction
+from scorer.security import redaction
 from scorer.settings import mask
 from tests.settings.conftest import Load, Problems
 

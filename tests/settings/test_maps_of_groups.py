@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from scorer import redaction
 from scorer.cli import main, options
 from scorer.errors import Misconfigured, Problem
+from scorer.security import redaction
 from scorer.settings import Loaded, Settings, load, mask
 from scorer.settings.catalogue import Shape, catalogue_of
 from scorer.settings.groups import Group, TlsSettings

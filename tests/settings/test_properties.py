@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaException, Producer
 
-from scorer import redaction
+from scorer.security import redaction
 from scorer.settings import mask
 from scorer.settings.masking import masked
 from scorer.settings.properties import LIMITED, REFUSED

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaError
 
-from scorer import redaction
 from scorer.errors import Misconfigured
 from scorer.kafka.brokers.denials import Denials
 from scorer.kafka.client import consumer_properties
 from scorer.kafka.renewal import LOOK_SECONDS, Renewal
+from scorer.security import redaction
 from scorer.settings import BatchSettings, mask
 from tests.certificates import put
 from tests.settings.conftest import Load, Problems

@@ -14,11 +14,11 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 from urllib.request import HTTPSHandler, OpenerDirector, Request, build_opener
 
-from scorer import redaction
 from scorer.errors import Misconfigured, Problem, RepositoryUnavailable
-from scorer.redaction import foreign
-from scorer.redirects import NoRedirect
-from scorer.tls import remedy
+from scorer.security import redaction
+from scorer.security.redaction import foreign
+from scorer.security.redirects import NoRedirect
+from scorer.security.tls import remedy
 
 URI = "MLFLOW_TRACKING_URI"
 USER, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"

@@ -1,6 +1,6 @@
 """Limits on the size of replies, and the error for bytes that are not a reply."""
 
-from scorer.redaction import foreign
+from scorer.security.redaction import foreign
 
 LONGEST_LINE = 1 << 16  # bytes of an error, a number or a size; Redis sends at most a few hundred
 VALUE_ROOM = 128  # bytes for a number as text, including its framing in the protocol

@@ -11,7 +11,7 @@ from redis import TimeoutError as RedisTimeoutError
 from redis.connection import AbstractConnection
 
 from scorer.errors import Misconfigured, Unavailable
-from scorer.rotation import secret_file
+from scorer.security.rotation import secret_file
 from scorer.store.protocol import PREFETCH_SECONDS
 from scorer.store.redis.handshake import explained
 from scorer.store.redis.link import Closed, Deadline, Link, exchange

@@ -1,7 +1,7 @@
 """What to fix when a TLS handshake with a Redis server fails, in the options of `features.url`."""
 
-from scorer import tls
-from scorer.redaction import foreign
+from scorer.security import tls
+from scorer.security.redaction import foreign
 
 
 def explained(error: Exception) -> str:

@@ -8,8 +8,8 @@ import unicodedata
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
-from scorer import redaction
 from scorer.errors import Misconfigured, Problem
+from scorer.security import redaction
 
 WHERE = "features.url"
 ENCODE = "percent-encode special characters of user and password"

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from scorer.errors import Unavailable
-from scorer.printable import printable
-from scorer.redaction import foreign
+from scorer.security.printable import printable
+from scorer.security.redaction import foreign
 from scorer.store.protocol import Denied, Request
 from scorer.store.redis.layouts import layout_of
 from scorer.store.redis.link import Link

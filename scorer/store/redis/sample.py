@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from scorer.errors import Problem
 from scorer.plan.keys import KeyTemplate
 from scorer.plan.plan import Entity
-from scorer.printable import printable
+from scorer.security.printable import printable
 from scorer.store.redis.layouts import Finding, layout_of
 from scorer.store.redis.rights import reading_concerns
 from scorer.store.redis.talk import ELSEWHERE, Refused, Talk, talks

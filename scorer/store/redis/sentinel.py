@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from scorer.errors import Unavailable
-from scorer.redaction import foreign
+from scorer.security.redaction import foreign
 from scorer.store.redis.dial import dial
 from scorer.store.redis.link import Deadline, Link, exchange
 from scorer.store.redis.refusal import refusal

@@ -11,7 +11,7 @@ from redis import RedisError
 from redis.connection import AbstractConnection, ConnectionPool
 
 from scorer.errors import Misconfigured, Problem, did_you_mean
-from scorer.redaction import foreign
+from scorer.security.redaction import foreign
 from scorer.store.redis.login import ENCODE, WHERE, Pieces, divide
 
 FORMS = {

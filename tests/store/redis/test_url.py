@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
-from scorer import redaction
 from scorer.errors import Misconfigured
+from scorer.security import redaction
 from scorer.store.redis.connect import connect
 from scorer.store.redis.url import FORMS, OPTIONS, parse
 

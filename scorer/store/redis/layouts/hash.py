@@ -12,7 +12,7 @@ from scorer.arrays.kernel import Flags, Floats, Ints, entry
 from scorer.batch import Lookup
 from scorer.errors import did_you_mean
 from scorer.plan.plan import Entity
-from scorer.printable import printable
+from scorer.security.printable import printable
 from scorer.store.protocol import Answers, Reply, Request
 from scorer.store.redis.bounds import VALUE_ROOM
 from scorer.store.redis.layouts.layout import LOADING, Dated, Finding, Server, Stored
