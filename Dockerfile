@@ -29,7 +29,7 @@ RUN awk '/^[^ #]/ { mine = /^setuptools==/ } mine' requirements.lock > build.loc
     && $PREFIX/bin/pip uninstall --yes --quiet setuptools pip
 # Compile now what a replica would compile at its first start. -P: from where it is installed, not from this folder, since
 # kernels are found by the path of their source.
-RUN $PREFIX/bin/python -P -c "import scorer.replica.app, scorer.store.redis.server, scorer.avro.explanations, scorer.scoring.explaining"
+RUN $PREFIX/bin/python -P -c "import scorer.replica.app, scorer.store.redis.server, scorer.avro.encode.explanations, scorer.scoring.explaining"
 
 # For docker-compose's profile `demo`: the image below and the flights.
 FROM build AS build-demo

@@ -30,7 +30,7 @@ demo: $(READY)
 PYTEST = $(PYTHON_IN) -m pytest --numprocesses auto --dist worksteal
 
 # Compiles the kernels on two cores, once: otherwise each worker of a fresh clone compiles all of them.
-KERNELS = $(PYTHON_IN) -c 'import scorer.avro.explanations' & $(PYTHON_IN) -c 'import scorer.drift, scorer.scoring.explaining' & wait
+KERNELS = $(PYTHON_IN) -c 'import scorer.avro.encode.explanations' & $(PYTHON_IN) -c 'import scorer.drift, scorer.scoring.explaining' & wait
 
 test: $(READY)
 	@$(PYTHON_IN) -m compileall -q -j 0 scorer

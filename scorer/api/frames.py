@@ -9,7 +9,7 @@ import pandas as pd
 
 from scorer.api.predictions import Columns
 from scorer.api.values import in_ticks, plain
-from scorer.avro.grammar import Scalar, Type, without_null
+from scorer.avro.types.grammar import Scalar, Type, without_null
 
 _NOT_A_TIME = np.iinfo(np.int64).min  # numpy's representation of NaT
 

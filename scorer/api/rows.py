@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from scorer.api.predictions import Columns, as_dicts
 from scorer.api.values import plain
-from scorer.avro.grammar import Record
+from scorer.avro.types.grammar import Record
 from scorer.errors import Misconfigured, Problem
 
 

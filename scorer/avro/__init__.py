@@ -1,10 +1,12 @@
 """Avro: schemas, decoding into columns, encoding predictions, and events as plain JSON."""
 
-from scorer.avro.capture import CAPTURE_TEXT, Captured, CapturedRow, read_capture
-from scorer.avro.decimals import MOST_DIGITS
-from scorer.avro.decoder import Decoder
-from scorer.avro.encoder import PREDICTION, PREDICTION_TEXT, Encoder
-from scorer.avro.files import read_events
+from scorer.avro.decode.decoder import Decoder
+from scorer.avro.decode.wanted import Wanted
+from scorer.avro.encode.capture import CAPTURE_TEXT, Captured, CapturedRow, read_capture
+from scorer.avro.encode.encoder import PREDICTION, PREDICTION_TEXT, Encoder
+from scorer.avro.evolution.mapping import Mapped, has_default, mapped
+from scorer.avro.files.files import read_events
+from scorer.avro.files.prediction_file import PredictionFile
 from scorer.avro.framing import (
     SCHEMA_HEADER,
     Confluent,
@@ -15,14 +17,12 @@ from scorer.avro.framing import (
     single_object,
     unframed,
 )
-from scorer.avro.jsonl import BadEvent, Converter
-from scorer.avro.mapping import Mapped, has_default, mapped
-from scorer.avro.prediction_file import PredictionFile
-from scorer.avro.prediction_json import prediction_columns, prediction_json, score_json
-from scorer.avro.reread import Reread
-from scorer.avro.salvage import Salvage
-from scorer.avro.schema import Schema
-from scorer.avro.wanted import Wanted
+from scorer.avro.json.jsonl import BadEvent, Converter
+from scorer.avro.json.prediction_json import prediction_columns, prediction_json, score_json
+from scorer.avro.json.reread import Reread
+from scorer.avro.json.salvage import Salvage
+from scorer.avro.schema.schema import Schema
+from scorer.avro.values.decimals import MOST_DIGITS
 
 __all__ = [
     "CAPTURE_TEXT",

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from rich.text import Text
 
 from scorer.avro import PREDICTION, SCHEMA_HEADER, BadEvent, Framing, Reread, Schema
-from scorer.avro.instants import format_timestamp
+from scorer.avro.values.instants import format_timestamp
 from scorer.errors import Misconfigured, Problem
 from scorer.kafka import Record, header_reader
 from scorer.kafka.dead_letters.read import MOST, whole_number

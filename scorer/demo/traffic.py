@@ -4,6 +4,7 @@ They use plain Kafka clients and fastavro on purpose: they must share no code wi
 """
 
 import io
+import json
 import threading
 import time
 from functools import partial
@@ -15,7 +16,7 @@ import numpy as np
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from numpy.typing import NDArray
 
-from scorer import avro
+from scorer.avro import PREDICTION_TEXT
 from scorer.demo import flights
 from scorer.demo.proof import Seen
 from scorer.demo.stream import Stream
@@ -179,7 +180,7 @@ class Watcher(threading.Thread):
         partitions = range(len(sender.arrived))
         self._assigned = [TopicPartition(name, at, 0) for name in topics for at in partitions]
         self._consumer.assign(self._assigned)
-        self._schema = fastavro.schema.load_schema(str(Path(avro.__file__).with_name("prediction.avsc")))
+        self._schema = fastavro.schema.parse_schema(json.loads(PREDICTION_TEXT))
         self.entities = entities
         self._bits = {name: 1 << bit for bit, name in enumerate(entities)}
         self._number = {name: number for number, name in enumerate(sender.stream.expected.ids)}

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from scorer.avro import Wanted
-from scorer.avro.grammar import Scalar
+from scorer.avro.types.grammar import Scalar
 from scorer.batch import Field, Kind
 from scorer.errors import Misconfigured, Problem
 from scorer.plan import Entity

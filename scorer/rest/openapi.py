@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from scorer import __version__
-from scorer.avro.grammar import Array, Map, Record, Scalar, Type, Union
+from scorer.avro.types.grammar import Array, Map, Record, Scalar, Type, Union
 from scorer.rest.exchange import Route
 from scorer.rest.messages import JSON, PROBLEM, Request, Response, encoded
 from scorer.rest.rows import FEATURES

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from scorer.avro.grammar import Array, Type, Union
+from scorer.avro.types.grammar import Array, Type, Union
 from scorer.model import Booster
 from scorer.monitor import Health, Metrics
 from scorer.serving.lineup import Lineup

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from scorer.avro import BadEvent
-from scorer.avro.showing import shown
+from scorer.avro.values.showing import shown
 from scorer.batch import Kind
 
 BLOCK_BYTES = 1 << 20  # read together: a line is not longer

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer.avro.grammar import Scalar
-from scorer.avro.machine import Line
-from scorer.avro.plain import expected
+from scorer.avro.program.machine import Line
+from scorer.avro.types.grammar import Scalar
+from scorer.avro.values.plain import expected
 from scorer.batch import Field, Kind, Reason, Rejected
 from scorer.tables.csv_lines import parsed
 from scorer.tables.fields import Fast, fast_way, is_text, one_by_one, write_texts

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer.avro.grammar import Record
-from scorer.avro.jsonl import default_of
-from scorer.avro.wanted import Wanted
+from scorer.avro.decode.wanted import Wanted
+from scorer.avro.json.jsonl import default_of
+from scorer.avro.types.grammar import Record
 from scorer.batch import Events, Records, Rejected
 from scorer.errors import Misconfigured, Problem, did_you_mean
 from scorer.tables.event_column import EventColumn

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from scorer.avro.binary import pack
-from scorer.avro.grammar import Scalar
-from scorer.avro.machine import Line
-from scorer.avro.plain import Misfit, expected, from_json
-from scorer.avro.showing import shown
+from scorer.avro.program.machine import Line
+from scorer.avro.types.grammar import Scalar
+from scorer.avro.values.binary import pack
+from scorer.avro.values.plain import Misfit, expected, from_json
+from scorer.avro.values.showing import shown
 from scorer.batch import Field, Kind
 
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}

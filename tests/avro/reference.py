@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from scorer.avro.program import MOST_CALLS
+from scorer.avro.program.program import MOST_CALLS
 from scorer.batch import Reason
 
 

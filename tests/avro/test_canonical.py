@@ -9,7 +9,7 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 from hypothesis import given, settings
 
 from scorer.avro import Schema
-from scorer.avro.canonical import canonical_form
+from scorer.avro.schema.canonical import canonical_form
 from tests.avro.schemas import Case, cases
 
 

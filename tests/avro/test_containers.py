@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from scorer.avro import BadEvent, Converter, Schema, codecs, read_events
+from scorer.avro import BadEvent, Converter, Schema, read_events
+from scorer.avro.files import codecs
 from scorer.batch import Reason
 from tests.avro.batches import declared, decode, only, schema_of, varint
 from tests.avro.containers import container, deflate, snappy, text, zstandard

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scorer import avro
-from scorer.avro import PREDICTION, Encoder
+from scorer.avro import PREDICTION, PREDICTION_TEXT, Encoder
 from scorer.batch import NO_COLUMN, NO_SLOT, NO_TIME, Explanations, Origin, Predictions
 from tests.avro.batches import frame, framing_of
 
@@ -175,4 +174,4 @@ def test_a_reader_of_the_schema_before_explanations_reads_on() -> None:
 
 
 def test_the_published_schema_is_the_one_in_use() -> None:
-    assert PUBLISHED.read_bytes() == Path(avro.__file__).with_name("prediction.avsc").read_bytes()
+    assert PUBLISHED.read_text() == PREDICTION_TEXT

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from scorer.avro import Schema
-from scorer.avro.container import Block
-from scorer.avro.grammar import Record
-from scorer.avro.likeness import Unresolvable
-from scorer.avro.reader import read_schema
-from scorer.avro.reading import Fault
-from scorer.avro.resolution import Resolution
-from scorer.avro.skipping import Broken
+from scorer.avro.decode.splitting import Block
+from scorer.avro.evolution.resolution import Resolution
+from scorer.avro.evolution.skipping import Broken
+from scorer.avro.program.reading import Fault
+from scorer.avro.schema.reader import read_schema
+from scorer.avro.types.grammar import Record
+from scorer.avro.types.likeness import Unresolvable
 from scorer.batch import Events, Kind
 from tests.avro.batches import declared, records
 from tests.avro.evolution import at, held, read_by, same

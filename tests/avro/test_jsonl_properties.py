@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorer.avro import BadEvent, Converter, Schema, jsonl
-from scorer.avro.instants import parse_timestamp
-from scorer.avro.plain import Misfit
-from scorer.avro.usual import Unusual, encoder
+from scorer.avro import BadEvent, Converter, Schema
+from scorer.avro.json import jsonl
+from scorer.avro.json.usual import Unusual, encoder
+from scorer.avro.values.instants import parse_timestamp
+from scorer.avro.values.plain import Misfit
 from tests.avro.schemas import Case, bare, cases
 
 _UNITS = {"": "D", "millis": "ms", "micros": "us", "nanos": "ns"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scorer.avro import Schema
-from scorer.avro.reader import read_schema
+from scorer.avro.schema.reader import read_schema
 from scorer.errors import Misconfigured, Problem
 
 WHOLE: Any = {

@@ -1,6 +1,7 @@
 """Sender and watcher on a real broker, with a scorer made of a few lines between them."""
 
 import io
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,7 +10,7 @@ import fastavro
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from scorer import avro
+from scorer.avro import PREDICTION_TEXT
 from scorer.demo import stage, stream
 from scorer.demo.proof import Verdict, compare
 from scorer.demo.stream import Stream
@@ -19,7 +20,7 @@ from tests.conftest import MakeTopic
 from tests.demo.conftest import Flights
 
 MODEL = Path(__file__).parents[2] / "models/flight-delays/1/model.ubj"
-PREDICTION: Any = fastavro.schema.load_schema(str(Path(avro.__file__).with_name("prediction.avsc")))
+PREDICTION: Any = fastavro.schema.parse_schema(json.loads(PREDICTION_TEXT))
 EVENTS = 60
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scorer import settings
-from scorer.avro.schema import Schema
+from scorer.avro.schema.schema import Schema
 from scorer.documents import yaml
 from scorer.drift import read_baseline
 from scorer.errors import Misconfigured

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.avro import Schema
-from scorer.avro.reading import Fault
-from scorer.avro.rejection import reason_of
+from scorer.avro.decode.rejection import reason_of
+from scorer.avro.program.reading import Fault
 from scorer.batch import NO_TIME, NO_TOPIC, Kind, Reason, Records
 from tests.fuzz.decoding import Decoded, Watched
 from tests.fuzz.families import Family, family

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.avro import Decoder, Framing, Schema, Wanted
-from scorer.avro.decoder import _Batch
-from scorer.avro.machine import FAILURE_WIDTH, FAULT, ROW, Source, Values, run
-from scorer.avro.reading import Fault
+from scorer.avro.decode.decoder import _Batch
+from scorer.avro.program.machine import FAILURE_WIDTH, FAULT, ROW, Source, Values, run
+from scorer.avro.program.reading import Fault
 from scorer.batch import Events, Kind, Records, Rejected
 
 EXPLAINED = 256  # one rejected row of so many is explained in words, as every one is in the stream

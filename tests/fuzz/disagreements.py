@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from scorer.avro.program import MOST_CALLS
-from scorer.avro.reading import Fault
+from scorer.avro.program.program import MOST_CALLS
+from scorer.avro.program.reading import Fault
 
 _DECIMAL = "fastavro is given the schema without logical types, to which a decimal is bytes"
 STRICTER = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import fastavro
 
-from scorer.avro.program import MOST_CALLS
+from scorer.avro.program.program import MOST_CALLS
 from tests.avro.evolution import evolved
 from tests.avro.schemas import BRANCHES, LOGICAL, NAMED, PRIMITIVES, bare, scalars, sizeless
 

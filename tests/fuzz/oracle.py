@@ -9,8 +9,8 @@ from uuid import UUID
 import fastavro
 import numpy as np
 
-from scorer.avro.reading import Fault
-from scorer.avro.rejection import reason_of
+from scorer.avro.decode.rejection import reason_of
+from scorer.avro.program.reading import Fault
 from scorer.batch import Events, Kind, Reason
 from tests.avro.evolution import at, held, same
 from tests.avro.reference import read

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from scorer.avro.reading import Fault
+from scorer.avro.program.reading import Fault
 from tests.fuzz.disagreements import explanations
 from tests.fuzz.runner import MEMORY, Plan
 from tests.fuzz.totals import Totals

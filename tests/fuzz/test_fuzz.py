@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scorer.avro.reading import Fault
+from scorer.avro.program.reading import Fault
 from scorer.batch import Kind, Records
 from tests.fuzz import chunk
 from tests.fuzz.__main__ import main

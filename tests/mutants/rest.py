@@ -142,7 +142,7 @@ MUTANTS = [
     ),
     Mutant(
         "an unknown field of an event is ignored",
-        "scorer.avro.usual:_record.encode",
+        "scorer.avro.json.usual:_record.encode",
         "given != len(value)",
         "False",
         "tests/avro/test_jsonl_properties.py::test_usual_events_become_the_same_bytes_and_unusual_ones_none",

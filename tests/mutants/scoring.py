@@ -18,7 +18,7 @@ MUTANTS = [
     ),
     Mutant(
         "a symbol that the reader does not have becomes its first",
-        "scorer.avro.compiler:Compiler._symbols",
+        "scorer.avro.program.compiler:Compiler._symbols",
         "known.get(symbol, otherwise)",
         "known.get(symbol, max(otherwise, 0))",
         "tests/avro/test_evolution.py::test_an_incompatible_writers_schema_is_reported",
@@ -172,7 +172,7 @@ MUTANTS = [
     ),
     Mutant(
         "what was missing is explained as a number",
-        "scorer.avro.explanations:_encode_lines",
+        "scorer.avro.encode.explanations:_encode_lines",
         "np.isnan(lines.values[line, each])",
         "False",
         "tests/avro/test_encoder.py::test_predictions_equal_those_written_by_fastavro",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xgboost
 
-from scorer.avro.prediction_json import score_json
+from scorer.avro.json.prediction_json import score_json
 from scorer.rest.dialects import oip, tensors
 from scorer.rest.exchange import Scored
 from scorer.serving.serving import prepare

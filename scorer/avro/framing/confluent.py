@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from scorer.arrays.kernel import Bytes, Ints, entry
 from scorer.avro.framing.door import Bodies, Written, begins
-from scorer.avro.reader import read_schema
-from scorer.avro.reading import Fault
-from scorer.avro.schema import Schema
+from scorer.avro.program.reading import Fault
+from scorer.avro.schema.reader import read_schema
+from scorer.avro.schema.schema import Schema
 from scorer.batch import Records
 from scorer.errors import Misconfigured, Problem, RegistryUnavailable
 from scorer.registered import Registered

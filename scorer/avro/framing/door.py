@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.avro.grammar import Link, Type
-from scorer.avro.reading import Fault
+from scorer.avro.program.reading import Fault
+from scorer.avro.types.grammar import Link, Type
 from scorer.batch import Records
 from scorer.made_often import made_often
 

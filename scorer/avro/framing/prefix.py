@@ -6,8 +6,8 @@ import numpy as np
 
 from scorer.arrays.kernel import Bytes, Ints, entry
 from scorer.avro.framing.door import Bodies, Written, begins
-from scorer.avro.reading import Fault
-from scorer.avro.schema import Schema
+from scorer.avro.program.reading import Fault
+from scorer.avro.schema.schema import Schema
 from scorer.batch import Records
 
 _MARKER: Final = 2  # bytes of a single-object header before the fingerprint

@@ -1,0 +1,1 @@
+"""From the bytes of a batch to columns, and why a value cannot be decoded."""

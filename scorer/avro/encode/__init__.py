@@ -1,0 +1,1 @@
+"""Predictions, their explanations, and rows as the model saw them, as Avro."""

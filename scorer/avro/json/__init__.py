@@ -1,0 +1,1 @@
+"""Single events and predictions as JSON."""

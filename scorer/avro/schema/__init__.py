@@ -1,0 +1,1 @@
+"""Reading a schema, and which of its fields can be addressed."""

@@ -1,0 +1,1 @@
+"""The types of a schema, their names, and how those of a writer compare with ours."""

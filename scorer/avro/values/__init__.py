@@ -1,0 +1,1 @@
+"""Single values as bytes, as text and as plain JSON."""
