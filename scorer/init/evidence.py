@@ -29,4 +29,4 @@ def weigh(
         placed, added = packed.place(placed, found.strings, found.holders, found.templates, found.explorer.strings)
     rows = Rows(samples, [*found.holders, *added], found.explorer)
     placed = formulas.place(placed, rows)
-    return orders.place(placed, booster.divisions(), schema.fields, rows), added
+    return orders.place(placed, booster, schema.fields, rows), added

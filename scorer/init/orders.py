@@ -1,12 +1,13 @@
 """Finds the order of categories: with the right one, sample events divide at the model's splits as training did.
 
-The model keeps the codes that go right at each split, and which share of the training rows went there.
+The model keeps the codes that go right at each split, and which share of the training rows went there, by their weight.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from scorer.batch import Field, Kind
 from scorer.init.found import Guess, Source
 from scorer.init.rows import Rows
+from scorer.model import Booster
 from scorer.model.divisions import Division
 
 _FIRST = 60  # trees: in later ones, rows weigh too differently to be counted
@@ -21,10 +23,12 @@ _EVENTS = 100  # that reach a split, for it to be compared
 _SPLITS = 8  # that are compared
 _MOST = 200  # categories
 _EVERY = 5  # categories, up to which every order is a rival
+_WEIGHED = 30  # categories, up to which events are weighed as in training
 _DRAWN = 500  # rivals, of more categories
 _NOISE = 0.03  # of a share, that training and sample events differ by
 _TOLD = 16.0  # by how much the sum of squares has to be worse for an order that differs in one text
 _RARE = 0.02  # of the events, whose order is not looked at
+_EXACT = 0.1  # a misfit, below which none is better than another
 _FIT, _WORSE = 4.0, 2.5  # the mean square of misfits in noises: at most, and how much worse that of any rival is
 
 
@@ -41,35 +45,42 @@ class _Seen:
     share:   of the rows of training that went right.
     counts:  how many sample events that reach it have each text.
     highest: the highest code that it names.
+    weights: those of the events with each text if it has each code [texts, codes]; None if each event weighs the same.
     """
 
     codes: frozenset[int]
     share: float
     counts: NDArray[np.int64]
     highest: int
+    weights: NDArray[Any] | None = None
+
+    def by_code(self, order: tuple[int, ...]) -> NDArray[Any]:
+        """Return how much the events of each code weigh in an order."""
+        texts = list(order)
+        return self.counts[texts] if self.weights is None else self.weights[texts, range(len(texts))]
 
 
-def place(
-    guesses: Sequence[Guess], divisions: Sequence[Division], fields: Mapping[str, Field], rows: Rows
-) -> list[Guess]:
+def place(guesses: Sequence[Guess], booster: Booster, fields: Mapping[str, Field], rows: Rows) -> list[Guess]:
     """Return the guesses with the categories of open columns whose order is certain.
 
     Args:
-        guesses:   the answers so far.
-        divisions: how the model's splits divided the rows of training.
-        fields:    the event's fields.
-        rows:      of sample events.
+        guesses: the answers so far.
+        booster: the model.
+        fields:  the event's fields.
+        rows:    of sample events.
     """
     if not rows.count:
         return list(guesses)
-    known = [rows.of(guess.source) if guess.source and not guess.open else None for guess in guesses]
+    known, divisions = rows.placed(guesses), booster.divisions()
     found = list(guesses)
     for at, guess in enumerate(guesses):
         source = guess.source
         if not guess.open or source is None or source.event is None or fields[source.event].kind not in _TEXTS:
             continue
         texts = rows.texts(source.event)
-        seen = _seen(at, divisions, known, rows.codes(source.event, texts), len(texts))
+        codes = rows.codes(source.event, texts)
+        weights = _weights(at, booster, known, codes, len(texts))
+        seen = _seen(at, divisions, known, codes, len(texts), weights)
         order = certain(texts, fields[source.event].symbols, seen)
         if order:
             listed = Source(event=source.event, categories=order)
@@ -94,7 +105,7 @@ def certain(texts: Sequence[str], symbols: Sequence[str], seen: Sequence[_Seen])
     usual = {ordered, tuple(map(list(texts).index, symbols)) if symbols else ordered}
     misfits = {order: _misfit(order, seen) for order in usual | _others(count, seen)}
     best = min(usual, key=misfits.__getitem__)
-    fit = misfits.pop(best)
+    fit = max(misfits.pop(best), _EXACT)
     if fit > _FIT or min(misfits.values()) < _WORSE * fit:
         return ()
     shares = sum(split.counts for split in seen) / sum(split.counts.sum() for split in seen)
@@ -107,8 +118,8 @@ def _misfit(order: tuple[int, ...], seen: Sequence[_Seen]) -> float:
     """Return how far the shares of sample events are from those of training, in squares of what noise explains."""
     found = []
     for split in seen:
-        events = split.counts.sum()
-        share = split.counts[[order[code] for code in split.codes if code < len(order)]].sum() / events
+        events, weights = split.counts.sum(), split.by_code(order)
+        share = weights[[code for code in split.codes if code < len(order)]].sum() / weights.sum()
         found.append((share - split.share) ** 2 / (max(share * (1 - share), 1 / events) / events + _NOISE**2))
     return float(np.mean(found))
 
@@ -135,8 +146,32 @@ def _moved(order: tuple[int, ...], shares: Values) -> Iterator[tuple[int, ...]]:
             yield (*rest[:new], order[old], *rest[new:])
 
 
-def _seen(
-    column: int, divisions: Sequence[Division], known: Sequence[Values | None], codes: Values, count: int
+def _weights(
+    column: int, booster: Booster, known: Sequence[Values | None], codes: Values, count: int
+) -> list[Values] | None:
+    """Return for each code what the events with it weigh in training [trees, events]; None if that is not known."""
+    columns = [values for values in (*known[:column], codes, *known[column + 1 :]) if values is not None]
+    if len(columns) < len(known) or count > _WEIGHED:
+        return None
+    matrix = np.column_stack(columns).astype(np.float32)
+    matrix[~np.isfinite(matrix)] = np.nan  # XGBoost refuses infinities
+    found = []
+    for code in range(count):
+        matrix[:, column] = code
+        weights = booster.weights(matrix, _FIRST)
+        if weights is None:
+            return None
+        found.append(weights)
+    return found
+
+
+def _seen(  # noqa: PLR0913, PLR0917  what a split is compared by
+    column: int,
+    divisions: Sequence[Division],
+    known: Sequence[Values | None],
+    codes: Values,
+    count: int,
+    weights: Sequence[Values] | None = None,
 ) -> list[_Seen]:
     """Return the splits on a column of categories that enough sample events reach, by columns that are known."""
     found = []
@@ -148,9 +183,12 @@ def _seen(
         for above, right in each.path:
             values = known[above.column]
             here &= values is not None and above.right(values) == right
-        counts = np.bincount(codes[here].astype(np.int64), minlength=count)
+        texts = codes[here].astype(np.int64)
+        counts = np.bincount(texts, minlength=count)
         first = math.ceil(ask.threshold) if ask.codes is None and abs(ask.threshold) < _MOST else 0
         went = frozenset(range(max(first, 0), count)) if ask.codes is None else ask.codes
         if counts.sum() >= _EVENTS:
-            found.append(_Seen(went, each.share, counts, first if ask.codes is None else max(went, default=0)))
+            highest = first if ask.codes is None else max(went, default=0)
+            weighed = [np.bincount(texts, of[each.tree, here], count) for of in weights or ()]
+            found.append(_Seen(went, each.share, counts, highest, np.column_stack(weighed) if weighed else None))
     return found

@@ -1,15 +1,16 @@
 """Computes the placed columns of sample events, which are like the rows of training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.arrays.floats import by_python
 from scorer.init.features import Holder
-from scorer.init.found import Source
+from scorer.init.found import Guess, Source
 from scorer.init.samples import Samples
 from scorer.init.templates import Template
+from scorer.plan.expression import Expression
 from scorer.plan.keys import Part
 from scorer.store.redis.explore import Explorer
 
@@ -46,6 +47,17 @@ class Rows:
         values = self._samples.numbers(source.event, source.part)
         return values if len(values) else None
 
+    def placed(self, guesses: Sequence[Guess]) -> list[NDArray[np.float64] | None]:
+        """Return the values of each column, NaN where missing; None if it is open or its values are not known."""
+        known = dict[str, NDArray[np.float64]]()
+        for guess in guesses:
+            source = guess.source
+            if source is not None and not guess.open:
+                values = _computed(source.expression, known) if source.expression else self.of(source)
+                if values is not None:
+                    known[guess.wanted.name] = values
+        return [known.get(guess.wanted.name) for guess in guesses]
+
     def texts(self, path: str) -> list[str]:
         """Return the different texts of a field, sorted."""
         return sorted({text for text in self._samples.texts(path) if text is not None})
@@ -78,6 +90,15 @@ class Rows:
 
     def _of_events(self, part: Part) -> Sequence[bytes | None]:
         return self._samples.keys(part)
+
+
+def _computed(text: str, known: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64] | None:
+    """Return the values of an expression over known columns; None if it uses another one."""
+    expression, _ = Expression.parse(text, list(known))
+    if expression is None:
+        return None
+    with np.errstate(all="ignore"):
+        return np.asarray(expression.evaluate(np.array(list(known.values()))))
 
 
 def unpacked(strings: Sequence[bytes | None], fields: int) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from scorer.batch import Scores
 from scorer.model import ubjson
-from scorer.model.agreement import TRIED, Disagrees, compare, compile_trees
+from scorer.model.agreement import TRIED, Disagrees, base_margins, compare, compile_trees
 from scorer.model.categories import Given, read_categories, unproven_order
 from scorer.model.divisions import Division, read_divisions
 from scorer.model.door import COMPILED, Booster, Explainer
@@ -28,6 +28,8 @@ from scorer.model.splits import Thresholds, read_splits
 from scorer.model.trees import Ensemble
 
 Rows = NDArray[np.float32]
+
+_LEAST_WEIGHT = 1e-16  # of a row, as XGBoost has it
 
 log = structlog.get_logger()
 
@@ -92,6 +94,24 @@ class XGBooster(Booster):
     def divisions(self) -> list[Division]:
         """Return how each split divided the rows of training; see `read_divisions`."""
         return read_divisions(_saved(self._booster), self.columns)
+
+    def weights(self, matrix: Rows, trees: int) -> NDArray[np.float64] | None:
+        """Return how much rows weigh in training as each of the first trees grows; see `Booster.weights`.
+
+        The weight is the second derivative of the loss. Here it is known for the logistic loss and one tree a round.
+        """
+        alone = self.booster_kind == "gbtree" and self.trees == self.rounds.used
+        if self.objective != "binary:logistic" or not alone:
+            return None
+        base = base_margins(_saved(self._booster)).astype(np.float64)
+        margins = np.broadcast_to(base, len(matrix)).copy()
+        found = []
+        for tree in range(min(trees, self.trees)):
+            odds = np.exp(-np.abs(margins))
+            found.append(np.fmax(odds / (1 + odds) ** 2, _LEAST_WEIGHT))
+            only = {"iteration_range": (tree, tree + 1), "predict_type": "margin", "validate_features": False}
+            margins += self._booster.inplace_predict(matrix, **only) - base
+        return np.array(found)
 
     def gains(self) -> NDArray[np.float64]:
         """Return the sum of the gains of the splits on each column; see `total_gains`."""

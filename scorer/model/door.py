@@ -120,6 +120,18 @@ class Booster(ABC):
         """Return how each split divided the rows of training; none for a model that does not keep it."""
         return []
 
+    def weights(self, matrix: Rows, trees: int) -> NDArray[np.float64] | None:  # noqa: ARG002  most models do not tell
+        """Return how much rows weigh in training as each of the first trees grows; None if equally, or if not known.
+
+        Args:
+            matrix: rows as for `score`.
+            trees:  how many, at most.
+
+        Returns:
+            Weights [trees, rows], in proportion to those of the same tree.
+        """
+        return None
+
     @abstractmethod
     def explainer(self, most_bytes: int) -> Explainer:
         """Return what explains scores of this model; it is built at the first call, which takes up to seconds.

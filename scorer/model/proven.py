@@ -42,6 +42,10 @@ class ProvenTrees(Booster):
         """See `Booster.divisions`."""
         return self._booster().divisions()
 
+    def weights(self, matrix: Rows, trees: int) -> NDArray[np.float64] | None:
+        """See `Booster.weights`."""
+        return self._booster().weights(matrix, trees)
+
     def gains(self) -> NDArray[np.float64]:
         """See `Booster.gains`."""
         return self._booster().gains()

@@ -308,12 +308,15 @@ def both(kind: str, tmp_path: Path) -> tuple[Booster, Booster]:
     return load_booster(file), XGBooster(xgboost.Booster(model_file=file))
 
 
-@pytest.mark.parametrize("kind", ["squarederror", "categorical-dart"])
+@pytest.mark.parametrize("kind", ["logistic", "squarederror", "categorical-dart"])
 def test_what_only_the_booster_knows_is_the_same(kind: str, tmp_path: Path) -> None:
     proven, loaded = both(kind, tmp_path)
     matrix = rows(50, categorical=is_categorical(kind))
     assert proven.splits() == loaded.splits()
     assert proven.divisions() == loaded.divisions()
+    here, there = (model.weights(matrix, 3) for model in (proven, loaded))
+    assert (here is None) == (there is None) == (kind != "logistic")
+    assert here is None or there is None or np.array_equal(here, there)
     assert proven.gains().tolist() == loaded.gains().tolist()
     ours, theirs = (model.explainer(ROOMY) for model in (proven, loaded))
     assert ours.path == theirs.path

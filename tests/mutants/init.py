@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 EVIDENCE = "tests/init/test_evidence.py"
 FEAST = "tests/init/test_feast.py"
+ORDERS = "tests/init/test_orders.py"
 
 MUTANTS = [
     Mutant(
@@ -40,6 +41,20 @@ MUTANTS = [
         "not 1 < len(texts) <= _MOST or count != len(texts) or len(seen) < _SPLITS or set(symbols) - set(texts)",
         "len(seen) < _SPLITS",
         EVIDENCE,
+    ),
+    Mutant(
+        "all events weigh the same in a logistic model",
+        "scorer.init.orders:_Seen.by_code",
+        "self.counts[texts] if self.weights is None else self.weights[texts, range(len(texts))]",
+        "self.counts[texts]",
+        ORDERS,
+    ),
+    Mutant(
+        "an order is placed that is hardly more exact than another",
+        "scorer.init.orders:certain",
+        "max(misfits.pop(best), _EXACT)",
+        "misfits.pop(best)",
+        ORDERS,
     ),
     Mutant(
         "a formula is placed although another has its thresholds, too",
