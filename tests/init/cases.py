@@ -67,18 +67,18 @@ def flights(_: Path) -> Case:
 
 
 def payments(folder: Path) -> Case:
-    """The files of the tutorial, as they stand on its page."""
+    """The files of the tutorial, and the payments that its model was trained on."""
     page = (ROOT / "docs/tutorial.md").read_text()
     files = dict(re.findall(r"^```\w+ file=(\S+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
     (folder / "train.py").write_text(files["train.py"])
     subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, timeout=120)
-    _, *cards = files["cards.csv"].split()
+    _, *cards = (folder / "cards.csv").read_text().split()
     truth = {
         "amount": event("amount"),
-        "country": UNKNOWN,  # trained on codes
+        "country": category("country", "DE", "FR", "US"),  # trained on codes
         "hour": part("at", "hour"),
         "spend": feature("card:{card}", "spend"),
-        "ratio": UNKNOWN,  # an expression, and three sample events
+        "ratio": formula("amount / (1 + spend)"),
     }
     return Case(
         "payments",
@@ -86,7 +86,7 @@ def payments(folder: Path) -> Case:
         json.loads(files["payment.avsc"]),
         truth,
         {f"card:{card}": {"spend": spend} for card, spend in (line.split(",") for line in cards)},
-        events=[json.loads(line) for line in files["payments.jsonl"].splitlines()],
+        events=[json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()],
     )
 
 

@@ -56,8 +56,7 @@ def test_nine_of_ten_columns_are_placed_and_none_is_wrong(
     assert f"```text\n{table(marks)}\n```" in (ROOT / "docs/init.md").read_text()
     for name, (case, found) in marks.items():
         assert found.wrong == (), name
-        assert found.right >= SHARE * case.known, name
-        assert name == "payments" or found.right >= SHARE * len(case.truth), name
+        assert found.right >= SHARE * len(case.truth), name
 
 
 @pytest.mark.parametrize("seen", [(), ("events",), ("redis",)], ids="+".join)
@@ -95,7 +94,7 @@ def test_the_open_columns_are_those_that_adding_the_model_reports(
 ) -> None:
     case = made["payments"]
     case.fill(redis_url)
-    assert main(["init", *case.options(tmp_path, redis_url)]) == 0
+    assert main(["init", *case.options(tmp_path, redis_url, samples=False)]) == 0
     config, plan = str(tmp_path / "draft/scorer.yaml"), tmp_path / "draft/plan.yaml"
     add = ["models", "add", "-c", config, "--model", str(case.model), "--plan", str(plan)]
     capsys.readouterr()
@@ -106,7 +105,7 @@ def test_the_open_columns_are_those_that_adding_the_model_reports(
     assert set(re.findall(r"columns\[\d+\] '(\w+)'", left)) == {"country", "ratio"}
     text = plan.read_text()
     text = re.sub(r"\{name: country, .*", "{name: country, event: country, categories: [DE, FR, US]}", text)
-    text = re.sub(r"\{name: ratio\}.*", '{name: ratio, expression: "amount / (spend + 1)"}', text)
+    text = re.sub(r"\{name: ratio\}.*", '{name: ratio, expression: "amount / (1 + spend)"}', text)
     plan.write_text(text)
     assert main(add) == 0, capsys.readouterr().err
     assert main(["check", "-c", config, "--offline"]) == 0
