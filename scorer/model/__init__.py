@@ -2,8 +2,8 @@
 
 from scorer.model.bundle import Bundle, is_bundle
 from scorer.model.categories import Given
-from scorer.model.door import Booster, Contributions, Explainer
 from scorer.model.golden import Golden, read_golden
+from scorer.model.interface import Booster, Contributions, Explainer
 from scorer.model.load import load_booster, misnamed
 from scorer.model.manifest import MODELS, Manifest
 from scorer.model.mlflow import AliasHome, MlflowRepository

@@ -17,9 +17,9 @@ from scorer.model import ubjson
 from scorer.model.agreement import TRIED, Disagrees, base_margins, compare, compile_trees
 from scorer.model.categories import Given, read_categories, unproven_order
 from scorer.model.divisions import Division, read_divisions
-from scorer.model.door import COMPILED, Booster, Explainer
 from scorer.model.forest import NotCovered
 from scorer.model.importance import total_gains
+from scorer.model.interface import COMPILED, Booster, Explainer
 from scorer.model.nodes import Damaged, grown_part
 from scorer.model.refusals import Library, score_or_refuse
 from scorer.model.rounds import Rounds, choose_rounds
@@ -118,7 +118,7 @@ class XGBooster(Booster):
         return total_gains(self._booster, self.columns)
 
     def explainer(self, most_bytes: int) -> Explainer:
-        """Return what explains scores of this model; it is built at the first call, which takes up to seconds.
+        """Return the explainer of this model. The first call builds it, which may take seconds.
 
         Args:
             most_bytes: the most memory that its tables may take; beyond that, XGBoost itself explains.

@@ -1,4 +1,4 @@
-"""Where this machine keeps what can be made again."""
+"""The cache folder of this machine."""
 
 import os
 from pathlib import Path

@@ -38,7 +38,7 @@ class Division:
     tree:  the number of its tree.
     path:  the splits above it, from the root on, each with whether its rows went right.
     ask:   its own.
-    share: of the rows, by their weight in training, which is equal in the first tree and nearly so in the next ones.
+    share: the share that went right, by weight in training, which is equal in the first tree and nearly so later.
     """
 
     tree: int

@@ -1,4 +1,4 @@
-"""Versions that were downloaded to this machine: each whole or not at all, and unchanged since, or downloaded again."""
+"""Downloads versions to this machine. A version appears whole or not at all; a changed one is downloaded again."""
 
 import hashlib
 import shutil
@@ -35,7 +35,7 @@ class Downloads:
 
         Args:
             version: its name.
-            identity: what differs when the version does, such as its manifest.
+            identity: identifies its content, such as its manifest.
             there: its address, for errors about the files.
             download: writes its files to an empty folder.
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from scorer.errors import Misconfigured, Problem
 from scorer.model import ubjson
 from scorer.model.contents import HEAD, MODEL_ENDINGS, mistaken, recognise
-from scorer.model.door import Booster
 from scorer.model.forest import NotCovered
 from scorer.model.imported.grown import Unsupported
+from scorer.model.interface import Booster
 from scorer.model.nodes import Damaged
 from scorer.model.proofs import Proof
 from scorer.model.proven import ProvenTrees
@@ -135,7 +135,7 @@ def _read(file: Path) -> bytes:
 
 
 def misnamed(file: Path) -> tuple[str, str]:
-    """Return what a file with an ending that no model has is, and what to do."""
+    """Describe a file whose ending no model has, and say what to do."""
     with file.open("rb") as stream:
         what, todo = mistaken(stream.read(HEAD), file.suffix)
     return f"'{file.name}': {what}", todo

@@ -1,6 +1,6 @@
 """Versions of a model in an object store such as S3: a version is complete once its manifest is there.
 
-An object store has no rename, so the manifest is written last, and everything without one is passed over. A version is
+An object store has no rename, so the manifest is written last, and everything without one is ignored. A version is
 downloaded once, into a cache of this machine, under the sha256 of its address and its manifest, which has the sha256 of
 each file.
 """

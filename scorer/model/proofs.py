@@ -1,9 +1,9 @@
-"""What was proven of models, kept on this machine: compiled trees that equal XGBoost's booster bit for bit.
+"""A cache of proofs on this machine: compiled trees that were found equal to XGBoost's booster, bit for bit.
 
-Compiling a model and comparing it takes XGBoost, a child process and a third of a second; a start that finds an entry
-needs none of them. An entry is a digest and numpy's .npz, which is read without pickle. Its name is a hash of the model
-file and of all else that could change a score, so a proof never outlives what it is about. Kernels trust the numbers in
-it, so an entry is used only if it is whole, from a folder in which nobody but this user and root can write.
+To compile and compare a model takes XGBoost, a child process and a third of a second; a start that finds an entry needs
+none of them. An entry is a digest and an .npz file, which is read without pickle. Its name is a hash of the model file
+and of everything else that could change a score, so a proof is never used for anything else. Kernels trust the numbers
+in an entry, so it is used only if it is intact, and only from a folder that nobody but this user and root can write.
 """
 
 import hashlib
@@ -27,12 +27,12 @@ from numba.core.registry import cpu_target
 from scorer.arrays import kernel
 from scorer.arrays.cache import doubt
 from scorer.model.cached import cache_folder
-from scorer.model.door import Booster
 from scorer.model.forest import Columns, Forest
+from scorer.model.interface import Booster
 from scorer.model.rounds import Boosted, Rounds
 from scorer.model.trees import Ensemble
 
-MOST = 32  # entries; those that were not used for the longest time go
+MOST = 32  # entries that are kept; the least recently used ones are removed
 ENDING = ".trees"
 DISTRUSTED = "compiled trees are not loaded from a folder that others could have written"
 _DIGEST = 32  # bytes
@@ -42,10 +42,10 @@ log = structlog.get_logger()
 
 
 class Proven(NamedTuple):
-    """Compiled trees that agreed with the booster, and what the booster said of itself."""
+    """Compiled trees that agreed with the booster, and the attributes of that booster."""
 
     ensemble: Ensemble
-    facts: Mapping[str, Any]  # attributes of `scorer.model.door.Booster`, by their names
+    facts: Mapping[str, Any]  # attributes of `scorer.model.interface.Booster`, by their names
 
 
 class Proof:
@@ -53,8 +53,8 @@ class Proof:
 
     Args:
         data: the model's file.
-        ending: of its name, which says how it is read.
-        rounds: which rounds are to score.
+        ending: the ending of its name, which decides how it is read.
+        rounds: which rounds score.
     """
 
     def __init__(self, data: bytes, ending: str, rounds: Rounds | None) -> None:
@@ -66,7 +66,7 @@ class Proof:
         return hashlib.sha256(data).digest() == self._model
 
     def read(self) -> Proven | None:
-        """Return what was proven before; None if nothing was, or nothing that can be trusted."""
+        """Return the earlier proof; None if there is none, or if it cannot be trusted."""
         with suppress(OSError, RuntimeError):
             file = self._file()
             if not file.exists():
@@ -77,7 +77,7 @@ class Proof:
             entry = file.read_bytes()
             if entry[:_DIGEST] == _digest(file.name, entry[_DIGEST:]):
                 with suppress(OSError):
-                    os.utime(file)  # it was used
+                    os.utime(file)  # marks it as recently used
                 return _unpacked(entry[_DIGEST:])
         return None
 
@@ -98,15 +98,15 @@ class Proof:
         """Return the entry's file.
 
         Raises:
-            OSError: what the proof rests on cannot be read.
-            RuntimeError: there is no place for it.
+            OSError: something that the proof depends on cannot be read.
+            RuntimeError: this user has no cache folder.
         """
         name = hashlib.sha256(repr((self._model, self._how, _basis())).encode()).hexdigest()
         return cache_folder("trees") / f"{name}{ENDING}"
 
 
 def _basis() -> tuple[object, ...]:
-    """Return what a proof rests on besides the model: with another one, scores could differ.
+    """Return everything besides the model that a proof depends on: a change in it could change scores.
 
     Raises:
         OSError: the sources of this program or XGBoost's version cannot be read.
@@ -130,7 +130,7 @@ def _hash_of(*folders: Path) -> str:
     return ""
 
 
-# Hashed with the import: an upgrade may replace them below a replica that goes on with the old ones.
+# Hashed at import: an upgrade may replace the files while this process still runs the old code.
 _SOURCES = _hash_of(Path(__file__).parent, Path(kernel.__file__).parent)
 
 
@@ -160,6 +160,6 @@ def _tupled(value: Any) -> Any:  # noqa: ANN401  JSON
 
 
 def _prune(folder: Path) -> None:
-    """Remove what was used least recently, and what interrupted writers left."""
+    """Remove the least recently used entries, and the files of interrupted writers."""
     for old in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)[MOST:]:
         old.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scorer.batch import Scores
 from scorer.model.categories import Given, unproven_order
 from scorer.model.divisions import Division
-from scorer.model.door import COMPILED, Booster, Explainer, Rows
+from scorer.model.interface import COMPILED, Booster, Explainer, Rows
 from scorer.model.proofs import Proven
 from scorer.model.splits import Thresholds
 
@@ -18,7 +18,7 @@ class ProvenTrees(Booster):
 
     Args:
         proven: its trees.
-        load: loads its booster, once, if something is asked that only that knows.
+        load: loads its booster; called once, at the first question that only the booster can answer.
     """
 
     library = "xgboost"

@@ -1,4 +1,4 @@
-"""The thresholds at which a model's trees divide each column: they tell what its values were in training."""
+"""The thresholds at which a model's trees divide each column, which show the values that it had in training."""
 
 from itertools import pairwise
 from typing import Any

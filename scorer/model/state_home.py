@@ -36,11 +36,11 @@ class ObjectHome:
     def __init__(self, url: str) -> None:
         self.location = f"{url.rstrip('/')}/{FILE}"
         self._store, self._path = store_at(self.location)
-        self._seen: Any = None  # what differs when the object does, such as its ETag
+        self._seen: Any = None  # the tag of the object when it was last read
         self._held, self._paced = Held(token=digest(b"")), Paced(self._look)
 
     def read(self) -> Held:
-        """Return what the object holds; nothing, if there is none.
+        """Return the contents of the object; empty ones if there is no object.
 
         Raises:
             Misconfigured: it cannot be read, or has no valid state.
@@ -49,7 +49,7 @@ class ObjectHome:
         return self._paced.read()
 
     def wait(self, seconds: float) -> Held:
-        """Return what the object holds after some seconds.
+        """Return the contents of the object after some seconds.
 
         Raises:
             ScorerError: see `read`.
@@ -60,10 +60,10 @@ class ObjectHome:
         """Replace the object, unless its content is no longer what was read.
 
         Raises:
-            Conflict: it is not; nothing was written.
+            Conflict: the object has changed; nothing was written.
             Misconfigured: the store cannot do that, or may not be written.
             RepositoryUnavailable: the store does not answer; nothing was written.
-            Fatal: it did not answer to the change, which may be made.
+            Fatal: the store did not confirm the change, which may have been made.
         """
         protocols = self._store.protocol
         if not _CONDITIONAL & {protocols, *([] if isinstance(protocols, str) else protocols)}:
@@ -93,7 +93,7 @@ class ObjectHome:
         return self._held
 
     def _tag(self) -> str | None:
-        """Return what differs when the object does; None if there is none."""
+        """Return a tag that changes with the object, such as its ETag; None if there is no object."""
         with asking(self.location):
             try:
                 found: dict[str, Any] = self._store.info(self._path)

@@ -26,9 +26,9 @@ def file_system(url: str, where: str, what: str, expected: str) -> tuple[Any, st
 
     Args:
         url: such as s3://bucket/models.
-        where: the setting or the option that has it, for errors.
-        what: says that it cannot be used.
-        expected: what may stand there.
+        where: the setting or option with the address, for errors.
+        what: the text of the error.
+        expected: the addresses that are allowed, for errors.
 
     Raises:
         Misconfigured: no installed package can use such an address.
@@ -49,7 +49,7 @@ def file_system(url: str, where: str, what: str, expected: str) -> tuple[Any, st
 
 @contextmanager
 def asking(url: str) -> Iterator[None]:
-    """Turn the errors of a store at an address into ours, but for FileExistsError."""
+    """Turn the errors of a store at an address into ours, except FileExistsError."""
     try:
         yield
     except (Misconfigured, FileExistsError):
@@ -65,5 +65,5 @@ def asking(url: str) -> Iterator[None]:
 
 
 def said(error: Exception) -> str:
-    """Return what a library says, made safe to show."""
+    """Return a library's message, made safe to show."""
     return foreign(str(error) or type(error).__name__)

@@ -252,11 +252,11 @@ def test_a_recursive_field_that_is_needed_is_told() -> None:
     known = Known(declared(chain=chain("Chain", ("number", "int"))))
     values = framed(1, b"\x02\x00"), framed(1, b"\x02\x02\x04\x00")
     events = decoded(reader, known, *values, used=("chain.number",))
-    assert events.columns["chain.number"].values.tolist() == [1, 1]  # the next one is passed over
+    assert events.columns["chain.number"].values.tolist() == [1, 1]  # the next one is skipped
     events = decoded(reader, known, *values, used=("chain.number", "chain.next.number"))
     reason, said = only(events)
     assert (events.rejected[0].row, reason) == (1, Reason.UNKNOWN_SCHEMA)
-    assert said.startswith("chain.next: 'Chain' contains itself; a recursive field can only be passed over")
+    assert said.startswith("chain.next: 'Chain' contains itself; a recursive field can only be skipped")
 
 
 def test_recursive_schemas_of_one_batch_do_not_mix() -> None:

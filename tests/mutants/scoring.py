@@ -144,7 +144,7 @@ MUTANTS = [
     ),
     Mutant(
         "explanations are those of the first class",
-        "scorer.model.door:Explainer.explained",
+        "scorer.model.interface:Explainer.explained",
         "not self.of_classes",
         "True",
         EXPLAIN + "test_the_output_that_explains_a_prediction_is_the_most_likely_class",

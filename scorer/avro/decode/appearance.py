@@ -1,4 +1,4 @@
-"""Recognises what a value is that is not an event of the schema, and says what to do about it."""
+"""Recognises values that are not events of the schema, such as JSON or files, and says what to do about them."""
 
 import base64
 import binascii
@@ -47,7 +47,7 @@ class Expected:
 
 
 def appearance(value: bytes, expected: Expected) -> str:
-    """Return what a rejected value evidently is, and what to do; empty if that is not evident."""
+    """Describe what a rejected value evidently is, and what to do; empty if it is not evident."""
     return next(filter(None, _looks(value, expected)), "")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scorer.avro.framing.door import Written
+from scorer.avro.framing.interface import Written
 from scorer.avro.program.compiler import Compiler
 from scorer.avro.program.program import SLOT, Program
 from scorer.avro.schema.schema import Schema

@@ -65,7 +65,7 @@ def _resolve(written: Type | Link, wanted: Type, path: str, budget: Budget) -> S
         budget: the steps that a block may take.
 
     Raises:
-        Unresolvable: it can be none. So do the functions below.
+        Unresolvable: no value of the type can become one of ours. The functions below raise it, too.
     """
     while isinstance(written, Link):
         written = written.target
@@ -199,7 +199,7 @@ def _fields(fields: list[_Field], parts: list[bytes | None], budget: Budget | No
     """Return the step of a record.
 
     Args:
-        fields: of the file, in its order.
+        fields: the fields of the file, in its order.
         parts: the encoded default of each of our fields, in our order; None for a field that the file has.
         budget: charged for each record, or None.
     """

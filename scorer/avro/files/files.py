@@ -34,9 +34,9 @@ def read_events(
         path: an Avro object container file if its name ends in `.avro`, otherwise one JSON object a line.
         schema: the schema of the bodies. A container's own schema is resolved to it by Avro's rules.
         max_bytes: the maximum size of an event, which limits the length of a line.
-        bad: takes the error of a line that is no event of the schema, which is then passed over; by default it is
-            raised.
-        opened: is given the open file, whose position shows how much was read.
+        bad: called with the error of a line that is not an event of the schema, which is then skipped; by default the
+            error is raised.
+        opened: called with the open file, whose position shows how much was read.
 
     Raises:
         BadEvent: the file cannot be read, or an event does not fit the schema; the text says which.

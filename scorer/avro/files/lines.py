@@ -24,7 +24,7 @@ def read_lines(
         name: the file's name in errors.
         schema: the schema of the bodies.
         max_bytes: the maximum size of an event; its line may be much longer.
-        bad: takes the error of a line that is not an event of the schema, which is then passed over.
+        bad: called with the error of a line that is not an event of the schema, which is then skipped.
 
     Raises:
         BadEvent: a line is not an event of the schema, unless `bad` takes that, or far too long; the text says which.

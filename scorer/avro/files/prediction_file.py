@@ -94,7 +94,7 @@ class PredictionFile:
 
     def _write(self) -> None:
         if self._rows:
-            compress = zlib.compressobj(wbits=-zlib.MAX_WBITS)  # without a header, as Avro has it
+            compress = zlib.compressobj(wbits=-zlib.MAX_WBITS)  # without a header, as Avro requires
             data = compress.compress(self._held) + compress.flush()
             self._out.write(pack_long(self._rows) + _bytes(data) + self._sync)
             self._rows, self._held = 0, bytearray()

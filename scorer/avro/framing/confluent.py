@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.arrays.kernel import Bytes, Ints, entry
-from scorer.avro.framing.door import Bodies, Written, begins
+from scorer.avro.framing.interface import Bodies, Written, begins
 from scorer.avro.program.reading import Fault
 from scorer.avro.schema.reader import read_schema
 from scorer.avro.schema.schema import Schema

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from scorer.arrays.kernel import Bytes, Ints, entry
-from scorer.avro.framing.door import Bodies, Written, begins
+from scorer.avro.framing.interface import Bodies, Written, begins
 from scorer.avro.program.reading import Fault
 from scorer.avro.schema.schema import Schema
 from scorer.batch import Records

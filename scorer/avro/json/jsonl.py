@@ -87,7 +87,7 @@ class Converter:
 
 
 def default_of(record: Record, path: str, present: int) -> Any:  # noqa: ANN401  JSON
-    """Return what a field is, in plain JSON, in an event that lacks it or a record around it.
+    """Return the value of a field, as plain JSON, in an event that lacks it or a record around it.
 
     Args:
         record: the type of an event.

@@ -1,4 +1,4 @@
-"""Recognises Avro's JSON encoding, which wraps the value of a union in its type: {"double": 1.5}."""
+"""Recognises Avro's own JSON encoding, which wraps the value of a union in its type, as in {"double": 1.5}."""
 
 from typing import Any
 

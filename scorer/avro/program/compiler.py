@@ -1,7 +1,7 @@
 """Compiles schemas to programs for the decoding kernel.
 
-A program reads what one schema, the writer's, has written, and fills the columns of another, the reader's, as Avro's
-schema resolution has it.
+A program reads values that were written with one schema, the writer's, and fills the columns of another, the reader's,
+by the rules of Avro's schema resolution.
 """
 
 from collections.abc import Mapping
@@ -80,8 +80,8 @@ class Compiler:
         Args:
             written: the type.
             wanted: the reader's type of the field; None if nothing in it is needed.
-            path: of the field, by the reader's names where the reader has it.
-            level: how many blocks are around.
+            path: the path of the field, with the reader's names where the reader has it.
+            level: the number of blocks around it.
 
         Raises:
             Unresolvable: no value of the type can become one of the reader's. So do the others.
@@ -92,7 +92,7 @@ class Compiler:
             case Link() if wanted is None:
                 self._listing.call(written, path)
             case Link(name=name):
-                raise Unresolvable(path, f"'{name}' contains itself", "a recursive field can only be passed over")
+                raise Unresolvable(path, f"'{name}' contains itself", "a recursive field can only be skipped")
             case Scalar():
                 self._scalar(written, wanted, path)
             case Record():
@@ -223,7 +223,7 @@ class Compiler:
             listing.put(jump, TARGET, listing.end)
 
     def _blocks(self, written: Array | Map, parts: list[Type], wanted: Type | None, path: str, level: int) -> None:
-        """Append the instructions that pass over an array or a map, an item of which has the given parts."""
+        """Append the instructions that skip an array or a map, given the parts of an item."""
         if wanted is not None:
             _refuse(written, without_null(wanted)[0], path)
         listing = self._listing

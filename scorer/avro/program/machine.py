@@ -125,7 +125,7 @@ class _Row(NamedTuple):
 
 @kernel
 def put(code: Code, step: np.int64, value: np.int64, row: _Row) -> np.int64:
-    """Put a value into its column as the reader's type has it; returns a fault, or 0.
+    """Convert a value to the reader's type and put it into its column; return a fault, or 0.
 
     Args:
         code: the programs.
@@ -193,7 +193,7 @@ def begin_block(code: Code, step: np.int64, level: np.int64, data: Bytes, span: 
     Args:
         code: the programs.
         step: the instruction.
-        level: of the block, in all calls.
+        level: the level of the block, over all calls.
         data: uint8 [bytes].
         span: where the block begins.
 
@@ -226,7 +226,7 @@ def go_on(code: Code, step: np.int64, depth: np.int64, data: Bytes, span: Span) 
     Args:
         code: the programs.
         step: the instruction.
-        depth: of the calls that it is in.
+        depth: the depth of the call.
         data: uint8 [bytes].
         span: the position in `data`.
 

@@ -36,7 +36,7 @@ class Op(IntEnum):
     ENTER = 13  # what follows is read from a default; TARGET: where that begins in `constants`
     LEAVE = 14  # the default ends: what follows is read from the value again
     FAIL = 15  # the reader cannot accept this type; SIZE: the fault
-    CALL = 16  # a value inside one of the same type, which nothing needs; TARGET: the routine that passes over it
+    CALL = 16  # a value inside one of the same type, which nothing needs; TARGET: the routine that skips it
     RETURN = 17  # a routine ends: go on behind its CALL
 
 
@@ -135,7 +135,7 @@ class Listing:
         self._notes[at] = note
 
     def call(self, link: Link, path: str) -> None:
-        """Append a call of the routine that passes over a type; its TARGET is put when the routine is there."""
+        """Append a call of the routine that skips a type; its TARGET is filled in once the routine exists."""
         self._links[self.emit(Op.CALL, NULL, path)] = link
 
     def calls(self, first: int) -> list[tuple[int, Link, str]]:

@@ -81,7 +81,7 @@ def _covers(learner: Mapping[str, Any], columns: int) -> tuple[Places, NDArray[n
 
 
 def _shape(forest: Forest, feature: Places, cover: NDArray[np.float64]) -> Shape:
-    """Return what the tables need of each node beside the forest, in the forest's order."""
+    """Return the attributes of each node that the tables need besides the forest, in the forest's order."""
     split = forest.left[: len(cover)] != np.arange(len(cover))
     if not (np.isfinite(cover).all() and (cover >= 0).all() and (cover[split] > 0).all()):
         raise NotCovered("no training row reached one of its splits")

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from scorer.errors import Misconfigured, Problem
 from scorer.model.agreement import base_margins, rows_to_try
 from scorer.model.booster import reason
-from scorer.model.door import COMPILED, Contributions, Explainer
 from scorer.model.explain.building import build
 from scorer.model.explain.contributions import Room, add_contributions
 from scorer.model.explain.tables import Tables
 from scorer.model.forest import Forest, NotCovered, require_compiler
+from scorer.model.interface import COMPILED, Contributions, Explainer
 
 TRIED = 64  # rows that are compared with XGBoost
 TOLERANCE = 5e-5  # of the largest number of a row, or of 1: XGBoost adds in float32, which is most of the difference
@@ -47,7 +47,7 @@ class XGExplainer(Explainer):
         self._compute, self.path = self._fastest(learner, outputs, most_bytes)
 
     def contributions(self, matrix: Rows) -> Contributions:
-        """Return what each column of each row contributed to the margin of each output.
+        """Return the contribution of each column of each row to the margin of each output.
 
         Args:
             matrix: [rows, columns], NaN where missing, no infinities.
@@ -86,7 +86,7 @@ class XGExplainer(Explainer):
             ours, theirs = compute(rows[:TRIED]), self._by_booster(rows[:TRIED])
             scale = np.maximum(1.0, np.abs(theirs).max(axis=2, keepdims=True))
             off = float((np.abs(ours - theirs) / scale).max(initial=0))
-            if not off <= TOLERANCE:  # NaN is none
+            if not off <= TOLERANCE:  # also true for NaN
                 raise NotCovered(f"the tables disagree with XGBoost by {off:.2g}")
             return
 
@@ -97,11 +97,11 @@ class XGExplainer(Explainer):
 
 
 def by_tables(tables: Tables, base: NDArray[np.float64]) -> Callable[[Rows], Contributions]:
-    """Return what explains rows by tables.
+    """Return a function that computes contributions from tables.
 
     Args:
-        tables: of the trees.
-        base: [outputs], what all rows have in common.
+        tables: the tables of the trees.
+        base: [outputs], the base, which is the same in all rows.
     """
     room = Room.of(tables.forest, tables.groups, len(base))
 

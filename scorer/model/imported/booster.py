@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from scorer.batch import Scores
 from scorer.model.categories import Given, unproven_order
-from scorer.model.door import COMPILED, Booster, Explainer, Rows
 from scorer.model.forest import BLOCK, NotCovered, lay_out, require_compiler
 from scorer.model.imported.grown import Doubles, Grown
 from scorer.model.imported.lightgbm_trees import ZERO
 from scorer.model.imported.sums import Sums
+from scorer.model.interface import COMPILED, Booster, Explainer, Rows
 from scorer.model.nodes import Damaged, walk
 from scorer.model.splits import Thresholds
 

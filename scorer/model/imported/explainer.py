@@ -6,10 +6,10 @@ import numpy as np
 
 from scorer.errors import Misconfigured, Problem
 from scorer.model.agreement import rows_to_try
-from scorer.model.door import COMPILED, Contributions, Explainer, Rows
 from scorer.model.explain.building import Built, build_for
 from scorer.model.explain.explainer import TOLERANCE, TRIED, by_tables
 from scorer.model.forest import NotCovered, require_compiler
+from scorer.model.interface import COMPILED, Contributions, Explainer, Rows
 
 if TYPE_CHECKING:
     from scorer.model.imported.booster import ImportedTrees
@@ -52,7 +52,7 @@ class TreesExplainer(Explainer):
         expected, found = self._model.margins(rows), self.contributions(rows)
         scale = np.maximum(1.0, np.abs(found).max(axis=2, initial=0))
         off = float((np.abs(found.sum(axis=2) - expected) / scale).max(initial=0))
-        if not off <= TOLERANCE:  # NaN is none
+        if not off <= TOLERANCE:  # also true for NaN
             raise NotCovered(f"the contributions differ from the margin by {off:.2g}")
 
 

@@ -27,10 +27,10 @@ class Grown:
     names:      the features' names; None if it has none.
     types:      "c" for a categorical feature, "float" for another.
     categories: the categories of each feature; empty if they are not kept.
-    objective:  its name.
+    objective:  the name of its objective.
     kind:       how the trees were grown, such as gbdt.
     rounds:     which rounds score.
-    nodes:      of all trees; `value` has the float32 threshold of a split, see `smallest_right`.
+    nodes:      the nodes of all trees; `value` has the float32 threshold of a split, see `smallest_right`.
     leaves:     [nodes], the value of each leaf.
     groups:     [trees], the output that each tree adds to.
     base:       [outputs], to which the leaves are added.
@@ -38,7 +38,7 @@ class Grown:
     link:       turns margins [rows, outputs] into scores.
     cover:      [nodes], the weight of the training rows that reached a node; None if it is not kept.
     gains:      [columns], the sum of the gains of the splits.
-    thresholds: of each column, ascending.
+    thresholds: the thresholds of each column, ascending.
     zeros:      the columns in which a zero is a missing value.
     """
 
@@ -68,7 +68,7 @@ def smallest_right(thresholds: Doubles, *, inclusive: bool = True) -> NDArray[np
     Columns are float32, so comparing them with it is exact: a float64 threshold tells no more of them apart.
 
     Args:
-        thresholds: of splits at which a value goes left that is at most the threshold, none of them NaN.
+        thresholds: the thresholds of splits, none of them NaN; smaller values go left.
         inclusive: whether a value at the threshold goes left.
     """
     with np.errstate(over="ignore"):  # a threshold beyond float32 is above or below every value

@@ -29,7 +29,7 @@ class Trees:
     """The trees of a model.
 
     Attributes:
-        nodes: of all trees.
+        nodes: the nodes of all trees.
         leaves: [nodes], the value of each leaf.
         cover: [nodes], how many training rows reached each node; None if the file does not say.
         zeros: the columns in which a zero is a missing value.

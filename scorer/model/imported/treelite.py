@@ -93,7 +93,7 @@ class _Trees:
     """The nodes of all trees; a tree whose leaves are vectors becomes one for each wanted output.
 
     Args:
-        trees: as the file has them.
+        trees: the trees in the file.
         columns: how many features a row has.
         wanted: the outputs of vectors; None if a leaf has one number.
     """

@@ -34,7 +34,7 @@ class AliasHome:
         return self._paced.read()
 
     def wait(self, seconds: float) -> Held:
-        """Return what the alias names after some seconds.
+        """Return the version that the alias names after some seconds.
 
         Raises:
             ScorerError: see `read`.

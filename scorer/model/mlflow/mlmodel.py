@@ -48,7 +48,7 @@ class MlModel:
         """Return how the columns of a plan contradict the signature.
 
         Args:
-            names: of the plan's columns, in order; empty where a name is missing.
+            names: the names of the plan's columns, in order; empty where a name is missing.
             where: the plan.
         """
         if not (self.columns and names and all(names)) or names == self.columns:

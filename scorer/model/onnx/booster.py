@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scorer.batch import Reason, Rejected, ScoreArray, Scores
 from scorer.errors import Misconfigured, Problem
 from scorer.model.categories import Given
-from scorer.model.door import Booster, Explainer, Rows
 from scorer.model.imported.grown import Unsupported
+from scorer.model.interface import Booster, Explainer, Rows
 from scorer.model.nodes import Damaged
 from scorer.model.refusals import Library, score_or_refuse
 from scorer.model.rounds import ALL, Boosted, Rounds, refused

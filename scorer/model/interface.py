@@ -1,4 +1,4 @@
-"""What a model of any format offers: everything else in scorer knows a model by this alone."""
+"""The interface of a loaded model, whatever its format. Other rooms use models only through it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ Contributions = NDArray[np.float64]  # [rows, outputs, columns + 1]; the last is
 
 
 class Explainer(ABC):
-    """Explains the margins of one model. Their contributions and the base add up to the margin.
+    """Explains the margins of one model. The contributions of all columns and the base add up to the margin.
 
     Attributes:
-        path: `compiled`, or what explains otherwise, and why.
+        path: `compiled`, or the slower way that is used instead, and why.
         bytes: the memory that the tables take; 0 without tables.
-        concern: a warning if that is slow, otherwise empty.
+        concern: a warning if explaining is slow, otherwise empty.
         of_classes: whether there is an output for each class.
     """
 
@@ -38,7 +38,7 @@ class Explainer(ABC):
 
     @abstractmethod
     def contributions(self, matrix: Rows) -> Contributions:
-        """Return what each column of each row contributed to the margin of each output.
+        """Return the contribution of each column of each row to the margin of each output.
 
         Args:
             matrix: [rows, columns], NaN where missing, no infinities.
@@ -62,13 +62,13 @@ class Booster(ABC):
         names: the features' names in order, or None if the model has none.
         columns: how many features a row has.
         objective: the objective's name, such as `binary:logistic`.
-        booster_kind: how its trees were grown, such as gbtree, or what it is instead.
+        booster_kind: how its trees were grown, such as gbtree, or the kind of a model without trees.
         classes: how many numbers a score has.
         feature_types: XGBoost's feature types, with "c" for categorical, or None if the model has none.
         trees: how many trees score, 0 for a model without trees.
         rounds: which rounds score.
         categories: the categories of each feature, in the order of their codes; empty if the model does not keep them.
-        path: `compiled`, or what scores otherwise, and why.
+        path: `compiled`, or the library that scores instead, and why.
         numbers: the type of the scores.
         library: the name of the library whose scores it gives.
     """
@@ -134,7 +134,7 @@ class Booster(ABC):
 
     @abstractmethod
     def explainer(self, most_bytes: int) -> Explainer:
-        """Return what explains scores of this model; it is built at the first call, which takes up to seconds.
+        """Return the explainer of this model. The first call builds it, which may take seconds.
 
         Args:
             most_bytes: the most memory that its tables may take.
@@ -155,7 +155,7 @@ class Booster(ABC):
 
     @abstractmethod
     def _unproven(self, given: Sequence[Given]) -> str:
-        """Return a warning about what only golden events can prove; empty if there is nothing."""
+        """Return a warning about properties that only golden events can prove; empty if there are none."""
 
     @property
     def compiled(self) -> bool:
