@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """
     settings = options.load(args).settings
     if settings.monitor.topic is None:
-        raise Misconfigured([Problem("monitor.topic", "missing", "expected the topic in which replicas tell")])
+        raise Misconfigured([Problem("monitor.topic", "missing", "expected the topic to which replicas publish")])
     board = Board(rules_of(settings.monitor))
     model = repository_at(settings.model.path).name
     with closing(MonitorTopic(settings.kafka, settings.monitor.topic, model, [board])) as topic:
@@ -129,7 +129,7 @@ def _table(columns: list[dict[str, Any]], *, everything: bool) -> Iterator[Text]
 
 
 def _changed(column: dict[str, Any]) -> str:
-    """Return what changed, in words; empty if nothing is worth saying."""
+    """Describe the change of a column; empty if it is too small to mention."""
     before, parts = column["baseline"], list[str]()
     if column["since"]:
         parts.append(f"drifts since {datetime.fromtimestamp(column['since']).astimezone():%H:%M:%S}")

@@ -56,7 +56,7 @@ class Quality:
 class RolledOut:
     """A roll-out: what was measured of each version, and what became of the canaries.
 
-    quality:   of each version; the first two are compared on the flights of the same days, at the promotion.
+    quality:   the quality of each version; the first two are compared on flights of the same days, at the promotion.
     promoted:  the canary that became the champion; None if the events ended before.
     withdrawn: the canary that the guards withdrew; None if the events ended before.
     why:       the reason of the guards.
@@ -73,7 +73,7 @@ class RolledOut:
 
     @property
     def missing(self) -> list[str]:
-        """What was to happen and did not, before the events ended."""
+        """The expected steps that did not happen before the events ended."""
         said = {
             "no canary was promoted: send more events": self.promoted,
             "no canary was withdrawn: send more events": self.withdrawn,
@@ -105,12 +105,12 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A column that was named because it drifts.
+class Detected:
+    """A drifting column that was detected.
 
-    after: how many of the changed events had their predictions by then.
-    psi:   of the column in the last window.
-    limit: of that PSI.
+    after: how many changed events were scored before that.
+    psi:   its PSI in the last window.
+    limit: the limit of that PSI.
     """
 
     after: int
@@ -120,18 +120,18 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Drifted:
-    """Fields that changed their units, and who noticed.
+    """Fields whose units changed, and how that was noticed.
 
     units:      the new unit of each field.
-    told:       when the column of each field was named, where it was.
-    named:      all columns that began to drift afterwards.
-    before:     the quality of the predictions before, by the real arrivals.
-    afterwards: that of the predictions afterwards.
+    told:       the detection of each field, if there was one.
+    named:      all columns that drifted afterwards.
+    before:     the quality of the predictions before the change, by the real arrivals.
+    afterwards: the quality after the change.
     live:       the AUC that `scorer labels report` has of each window, in the order of time.
     """
 
     units: dict[str, str]
-    told: dict[str, Told]
+    told: dict[str, Detected]
     named: tuple[str, ...]
     before: Quality
     afterwards: Quality
@@ -141,7 +141,7 @@ class Drifted:
 
     @property
     def missing(self) -> list[str]:
-        """What was to happen and did not, before the events ended."""
+        """The expected steps that did not happen before the events ended."""
         unnamed = [f"the drift of {field} was not told: send more events" for field in self.units.keys() - self.told]
         return unnamed + ["no label was joined"] * (not self.live)
 
@@ -223,14 +223,14 @@ def drift(play: Play, fields: Collection[str]) -> Course:
     units = {field: UNITS[field][0] for field in fields}
     until, before = _drifting(play)  # a window that has ended has no changed event
     play.story.add(f"from now on, {_changed(units)}", "bold red")
-    told, named = dict[str, Told](), set[str]()
+    told, named = dict[str, Detected](), set[str]()
     while not play.over:
         yield
         window, now = _drifting(play)
         named |= now.keys() - before.keys()
         for field in sorted(units.keys() & now.keys() - told.keys()) if window > until else ():
             after = sum(number >= broken for number in play.watcher.numbers)
-            told[field] = Told(after, *now[field])
+            told[field] = Detected(after, *now[field])
             psi, limit = now[field]
             play.story.add(f"column {field} drifts: PSI {psi:.2f}, limit {limit:.2f}", "bold red")
     arrivals.stop()

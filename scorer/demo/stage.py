@@ -97,7 +97,7 @@ class Stage:
 
     @contextmanager
     def page(self) -> Iterator[str]:
-        """Serve the live page of the group until the block ends, on any free port; its address."""
+        """Serve the live page of the group on a free port until the block ends; yield its address."""
         loaded, health = settings.load(self.config).settings, Health(limit_s=float("inf"))
         health.heartbeat()
         with (

@@ -62,8 +62,8 @@ def fit(
         late: [flights], 1 late, 0 on time, NaN unknown: these are left out.
         names: the columns.
         values: [flights, columns].
-        rounds: of boosting.
-        parameters: in place of the demo's own.
+        rounds: the number of boosting rounds.
+        parameters: replace the demo's own.
     """
     arrived = late.notna().to_numpy()
     data = xgboost.DMatrix(
@@ -109,7 +109,7 @@ class Examples:
         return cls(events, tables.found(events, tables.as_loaded(training)), trained)
 
     def baseline(self, booster: xgboost.Booster) -> Baseline:
-        """Return what drift is measured against."""
+        """Return the baseline that drift is measured against."""
         names, values = self.trained
         return make_baseline(codes_of(Plan.load(PLAN_FILE)), values, booster_scores(booster, names, values))
 

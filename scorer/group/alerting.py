@@ -1,7 +1,7 @@
-"""Tells a webhook what is wrong with the group: once when it begins, and once when it has ended.
+"""Sends alerts about the group to a webhook: one message when a problem begins, and one when it has ended.
 
-Every replica knows what is wrong, from the same log. So they agree in the log on who says it: the first one that claims
-an alert there sends it. If that replica is gone before it has noted that the alert was sent, another one claims it.
+Every replica sees every problem, since all read the same log. They use that log to agree on a sender: the first replica
+that claims an alert there sends it. If it dies before it has recorded that the alert was sent, another one claims it.
 """
 
 import json
@@ -20,17 +20,17 @@ from prometheus_client import CollectorRegistry, Counter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scorer.background import Background
-from scorer.group.telling import Said
 from scorer.security.redaction import foreign
 from scorer.security.redirects import NoRedirect
+from scorer.group.telling import MonitorRecord
 
 ALERT = "alert"  # the kind of the records
 State = Literal["firing", "resolved"]
-CLAIM_SECONDS = 5.0  # until a claim that was not heard is told again
-MOST_CLAIMS = 2**53  # of one alert: a number beyond it was not counted
-SEND_SECONDS = 60.0  # for the replica that has claimed an alert, before another one does
-ANSWER_SECONDS = 5.0  # for the webhook, each time
-BACKOFF_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0)  # between attempts; then the alert is given up
+CLAIM_SECONDS = 5.0  # after which a claim that has not come back from the log is written again
+MOST_CLAIMS = 2**53  # claims with a larger number are ignored: no replica counts that far
+SEND_SECONDS = 60.0  # the time that a replica has to send an alert that it claimed, before another one claims it
+ANSWER_SECONDS = 5.0  # timeout of one request to the webhook
+BACKOFF_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0)  # between attempts; after the last one the alert is dropped
 JOIN_SECONDS = 2.0
 
 Text = Annotated[str, Field(max_length=10_000)]
@@ -42,8 +42,8 @@ log = structlog.get_logger()
 class Problem:
     """Something that is wrong with the group.
 
-    text:     what it is, in a sentence.
-    resolved: that it has ended, in a sentence.
+    text:     the sentence of the message when it begins.
+    resolved: the sentence of the message when it has ended.
     """
 
     text: str
@@ -51,13 +51,13 @@ class Problem:
 
 
 class Entry(BaseModel):
-    """What the log says of an alert.
+    """A claim of an alert in the log.
 
     state:    firing or resolved.
-    text:     of the message.
-    number:   counts the claims; the first one with a number counts.
-    by:       the replica that sends it.
-    finished: whether it was sent, or given up.
+    text:     the text of the message.
+    number:   the number of the claim, from 1; of several with the same number, the first one in the log wins.
+    by:       the replica that sends the message.
+    finished: whether the message was sent or dropped.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -70,7 +70,7 @@ class Entry(BaseModel):
 
 
 class AlertMetrics:
-    """The messages of this replica to the webhook."""
+    """The metric of messages that this replica sends to the webhook."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.messages = Counter("scorer_alerts", "Messages to the webhook, by result", ["result"], registry=registry)
@@ -79,11 +79,11 @@ class AlertMetrics:
 
 
 class Webhook(Background):
-    """Sends messages from a thread of its own, one after the other.
+    """Sends messages one at a time, on its own thread.
 
     Args:
-        address: receives each message as JSON, in a POST.
-        metrics: count them.
+        address: the URL that receives each message as JSON, in a POST.
+        metrics: count the messages.
     """
 
     def __init__(self, address: str, metrics: AlertMetrics) -> None:
@@ -93,16 +93,16 @@ class Webhook(Background):
         self._opener = build_opener(NoRedirect)
 
     def send(self, message: Mapping[str, str], finished: Callable[[], None]) -> None:
-        """Send a message, sooner or later.
+        """Queue a message.
 
         Args:
             message: its fields.
-            finished: called on another thread once it was sent, or given up.
+            finished: called on the webhook's thread once the message was sent or dropped.
         """
         self._waiting.put((message, finished))
 
     def close(self) -> None:
-        """Stop; what was not sent is left to the other replicas."""
+        """Stop; the other replicas send the messages that are still queued."""
         self._stopping.set()
         self._waiting.put(None)
         super().close()
@@ -116,7 +116,7 @@ class Webhook(Background):
             finished()
 
     def _deliver(self, message: Mapping[str, str]) -> None:
-        """Send a message, with retries, until it was taken or given up or the replica stops."""
+        """Send a message, with retries and backoff, unless the replica stops."""
         reason = ""
         for pause in (*BACKOFF_SECONDS, None):
             try:
@@ -140,13 +140,13 @@ class Webhook(Background):
 
 
 class Alerting:
-    """Agrees with the other replicas in the monitor topic on who tells the webhook, and tells it.
+    """Agrees with the other replicas, in the monitor topic, on which of them sends each alert, and sends its own.
 
     Args:
-        problems: returns what is wrong now, by a name that stays the same; a function of the log.
+        problems: returns the current problems by their stable names; it depends on the log alone.
         send: sends a message; see `Webhook.send`.
         group: the group and the model, for the messages.
-        replica: a name that no other replica has.
+        replica: the unique name of this replica.
         clock: seconds since the epoch.
     """
 
@@ -159,19 +159,19 @@ class Alerting:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._problems, self._send, self._group, self._replica, self._clock = problems, send, group, replica, clock
-        self._entries: dict[str, tuple[Entry, float]] = {}  # by alert, and the time of the record
-        self._claimed: dict[str, float] = {}  # when this replica has claimed it, monotonic seconds
-        self._known: dict[str, Problem] = {}  # the last text of each, to say that it has ended
-        self._sending: dict[str, int] = {}  # the number of the claim for which this replica sends
+        self._entries: dict[str, tuple[Entry, float]] = {}  # by alert: the claim, and the time of its record
+        self._claimed: dict[str, float] = {}  # by alert: when this replica wrote a claim, monotonic seconds
+        self._known: dict[str, Problem] = {}  # the last text of each, for the message that it has ended
+        self._sending: dict[str, int] = {}  # by alert: the number of the claim that this replica is sending
         self._finished: queue.SimpleQueue[tuple[str, Entry]] = queue.SimpleQueue()
-        self._again: set[str] = set()  # alerts of this replica over which a later claim was written
+        self._again: set[str] = set()  # alerts of this replica whose record a losing claim has replaced
 
     def began(self) -> None:
-        """Hear the log from its first record on."""
+        """Forget all claims: the log is read from its first record."""
         self._entries.clear()
 
     def heard(self, kind: str, name: str, document: object, seconds: float) -> None:
-        """Hear a record: of several claims with the same number, the first one counts."""
+        """Take a record. Of several claims with the same number, the first one wins."""
         if kind != ALERT:
             return
         try:
@@ -187,8 +187,8 @@ class Alerting:
         elif before[0].by == self._replica:
             self._again.add(name)  # compaction would keep the other claim
 
-    def due(self, now: float) -> Iterator[Said]:
-        """Claim what nobody has said yet, send what this replica has claimed, and note what it has sent."""
+    def due(self, now: float) -> Iterator[MonitorRecord]:
+        """Yield this replica's new claims, and the claims whose messages it has sent; send those that it has won."""
         while not self._finished.empty():
             name, entry = self._finished.get()
             yield f"{ALERT}/{name}", entry.model_dump()
@@ -203,12 +203,12 @@ class Alerting:
             yield f"{ALERT}/{name}", self._entries[name][0].model_dump()
         self._again.clear()
 
-    def last(self) -> Iterable[Said]:
-        """Tell nothing: what is not finished is left to the others."""
+    def last(self) -> Iterable[MonitorRecord]:
+        """Return nothing: the other replicas take over unfinished alerts."""
         return ()
 
     def _claim(self, name: str, problem: Problem | None) -> Entry | None:
-        """Return the claim that this replica has to make of an alert, if it has to make one."""
+        """Return the claim to write for an alert; None if no claim is needed."""
         entry, seconds = self._entries.get(name, (None, 0.0))
         state: State = "firing" if problem else "resolved"
         number = entry.number + 1 if entry else 1
@@ -241,13 +241,13 @@ def alerting(
     group: Mapping[str, str],
     registry: CollectorRegistry,
 ) -> Iterator[list[Alerting]]:
-    """Run a webhook, and yield what tells it what is wrong; nothing if there is none.
+    """Run the webhook's thread until the block ends; yield a list with its `Alerting`, empty without a webhook.
 
     Args:
-        address: of the webhook; None if there is none.
+        address: the URL of the webhook; None without one.
         problems: see `Alerting`.
         group: see `Alerting`.
-        registry: of the metrics of this process.
+        registry: the metrics registry of this process.
     """
     if address is None:
         yield []

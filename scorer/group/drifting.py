@@ -1,4 +1,4 @@
-"""Counts what a replica scores beside the loop, tells it to the group, and says which columns drift."""
+"""Counts the rows that a replica scores, publishes the counts to the group, and reports the columns that drift."""
 
 import threading
 import time
@@ -31,12 +31,13 @@ from scorer.group.telling import Said
 from scorer.monitor import DriftMetrics
 from scorer.serving.ensemble import Candidate
 from scorer.settings import MonitorSettings
+from scorer.group.telling import MonitorRecord
 
 TELL_SECONDS = 1.0  # between two slices of a partition
-SOON_SECONDS = 0.5  # between two, if there are enough events for a window
-FIRST_EVENTS = 10_000  # of the stream, for the baseline of a model that has none
-AGAIN_SECONDS = 86_400.0  # after which a baseline is told again, before retention deletes it
-NAMES_SECONDS = 3_600.0  # after which names of slices are used again
+SOON_SECONDS = 0.5  # the same, if there are enough events for a window
+FIRST_EVENTS = 10_000  # events of the stream from which a baseline is made if the model has none
+AGAIN_SECONDS = 86_400.0  # after which a baseline is published again, before retention deletes it
+NAMES_SECONDS = 3_600.0  # after which the names of slices are reused
 
 log = structlog.get_logger()
 
@@ -45,10 +46,10 @@ log = structlog.get_logger()
 class Subject:
     """The model whose columns are watched: the champion.
 
-    columns:  in order, each with the number of its categories, or -1 for numbers.
-    outputs:  how many scores an event gets.
-    baseline: of its bundle; None if it has none.
-    version:  its name.
+    columns:  its columns in order, each with the number of its categories, or -1 for numbers.
+    outputs:  the number of scores per event.
+    baseline: the baseline in its bundle; None without one.
+    version:  the version's name.
     """
 
     columns: Mapping[str, int]
@@ -58,21 +59,21 @@ class Subject:
 
 
 def subject_of(champion: Candidate) -> Subject:
-    """Return what is watched of a champion; of an ensemble, the columns of its first version."""
+    """Return the columns to watch for a champion; those of the first version if it is an ensemble."""
     first = champion.servings[0]
     baseline = first.baseline if len(champion.servings) == 1 else None
     return Subject(first.codes, champion.outputs, baseline, champion.version)
 
 
 def rules_of(monitor: MonitorSettings) -> Rules:
-    """Return how windows are made and judged by the settings."""
+    """Return the settings of windows and limits as rules."""
     drift, window = monitor.drift, monitor.window
     limits = Limits(drift.false_alarms_per_month, drift.confirm.windows, drift.confirm.of, drift.at_least_psi)
     return Rules(window.events, window.seconds, limits, drift.reference, drift.last_windows)
 
 
 class Drifting:
-    """Observes the loop and its commits, tells what was counted, and hears what the others counted.
+    """Observes the loop and its commits, publishes the counts, and adds up those of all replicas.
 
     Args:
         rules: how windows are made and judged.
@@ -85,12 +86,12 @@ class Drifting:
         self._rules, self._metrics, self._clock = rules, metrics, clock
         self._subject: Subject | None = None
         self._gathered = _Gathered()
-        self._sealed = 0.0  # when slices were ended last, monotonic seconds
-        self._alarms: dict[str, Alarm] = {}  # those that were said
+        self._sealed = 0.0  # when slices were last ended, monotonic seconds
+        self._alarms: dict[str, Alarm] = {}  # the alarms that were logged
         self._shown: Window | None = None
         self._proposed = ""  # the id of the baseline that this replica has made of the stream
 
-    # What the loop tells, on its thread.
+    # Called by the loop, on its thread.
 
     def served(self, champion: Candidate) -> None:
         """Watch another champion."""
@@ -101,11 +102,11 @@ class Drifting:
             self._gathered.start(wanted=baseline is None)
 
     def scored(self, outcome: Outcome) -> None:
-        """Do nothing: it may be scored again."""
+        """Do nothing: the batch may be scored again."""
 
     def written(self, records: Records, outcome: Outcome, unwritable: Sequence[Rejected]) -> None:
         """Count a batch."""
-        del unwritable  # they were scored
+        del unwritable  # these rows were scored, too
         subject, (version, _) = self._subject, outcome.predictions.arms[0]
         if subject is not None and subject.version not in {"", version}:  # scored before the champion changed
             every = np.ones(len(records), np.bool_)
@@ -119,13 +120,13 @@ class Drifting:
         if records is not None:
             self.ledger.published(records.generation)
 
-    # What the work with the brokers tells, on the loop's thread.
+    # Called by the consumer and by commits, on the loop's thread.
 
     def committed(self, result: Literal["ok", "failed", "not_owner"]) -> None:
         """Do nothing: `confirmed` has the offsets."""
 
     def confirmed(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        """Note what may be told."""
+        """Note the committed offsets, up to which counts may be published."""
         self.ledger.confirmed(offsets)
 
     def rebalance(self, kind: Literal["assigned", "revoked", "lost"]) -> None:
@@ -141,7 +142,7 @@ class Drifting:
     def deleted(self, topic: str, partition: int, offsets: int) -> None:
         """Do nothing."""
 
-    # What the telling thread asks, and what it hears.
+    # Called by the thread that publishes.
 
     def problems(self) -> dict[str, Problem]:
         """Return the columns that drift, for alerts."""
@@ -154,15 +155,15 @@ class Drifting:
         }
 
     def began(self) -> None:
-        """Hear the log from its first record on."""
+        """Forget everything: the log is read from its first record."""
         self.board.began()
 
     def heard(self, kind: str, name: str, document: object, seconds: float) -> None:
-        """Hear a record."""
+        """Take a record."""
         self.board.heard(kind, name, document, seconds)
 
-    def due(self, now: float) -> Iterator[Said]:
-        """Tell the baseline, and slices whose offsets are committed."""
+    def due(self, now: float) -> Iterator[MonitorRecord]:
+        """Yield the baseline if it is due, the slices whose offsets are committed, and the totals of complete hours."""
         yield from self._baseline()
         passed, enough = now - self._sealed, self.ledger.events >= self._rules.events
         if passed >= TELL_SECONDS or (enough and passed >= SOON_SECONDS):
@@ -172,21 +173,21 @@ class Drifting:
         yield from ((f"{HOURS}/{name}", document) for name, document in self.board.hours.due())
         self._show()
 
-    def last(self) -> Iterator[Said]:
-        """Tell what is committed."""
+    def last(self) -> Iterator[MonitorRecord]:
+        """Yield the slices whose offsets are committed."""
         self.ledger.seal()
         yield from self._slices()
 
-    def _slices(self) -> Iterator[Said]:
+    def _slices(self) -> Iterator[MonitorRecord]:
         found = self.ledger.take()
-        # Names are used again, so that compaction bounds the topic.
+        # Names are reused, so that compaction bounds the topic.
         slots = int(max(NAMES_SECONDS, 12 * self._rules.seconds) / SOON_SECONDS)
         slot = int(self._clock() / SOON_SECONDS) % slots
         for number, each in enumerate(found):
             yield f"{COUNTS}/{each.topic}/{each.partition}/{slot}.{number}", each.document()
 
-    def _baseline(self) -> Iterable[Said]:
-        """Choose the baseline, and return it if it has to be told."""
+    def _baseline(self) -> Iterable[MonitorRecord]:
+        """Choose the baseline, and return its record if it is due."""
         subject = self._subject
         if subject is None:
             return []
@@ -203,8 +204,8 @@ class Drifting:
         self.board.told[baseline.id] = self._clock()
         return [(f"{BASELINES}/{baseline.id}", baseline.document())]
 
-    def _propose(self, subject: Subject) -> Iterable[Said]:
-        """Make a baseline of the first events, once there are enough, for all replicas."""
+    def _propose(self, subject: Subject) -> Iterable[MonitorRecord]:
+        """Once there are enough events, make a baseline of them for all replicas."""
         found = self._gathered.take(FIRST_EVENTS, len(subject.columns))
         if found is None:
             return []
@@ -212,7 +213,7 @@ class Drifting:
         return [(f"{BASELINES}/{baseline.id}", baseline.document())]
 
     def _show(self) -> None:
-        """Show the last window, and say which columns began to drift or no longer do."""
+        """Set the metrics of the last window, and log the columns that began to drift or no longer do."""
         window = self.board.windows[-1] if self.board.windows else None
         if window is None or window is self._shown:
             return
@@ -236,7 +237,7 @@ class Drifting:
 
     def _quantiles(self, window: Window) -> Iterator[tuple[str, str, float]]:
         baseline = self.board.baselines[window.baseline]
-        if len(baseline.scores) > 1:  # of classes, which have no one number
+        if len(baseline.scores) > 1:  # a score for each class is not a single number
             return
         for arm, counts in window.of_arms.items():
             found = moved(baseline.scores[0], counts) or []
@@ -251,7 +252,7 @@ class _Gathered:
         self.start(wanted=False)
 
     def start(self, *, wanted: bool) -> None:
-        """Begin anew."""
+        """Start over."""
         with self._lock:
             self.wanted, self._rows = wanted, 0
             self._parts: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []

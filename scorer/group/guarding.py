@@ -1,4 +1,4 @@
-"""Guards the canaries beside the loop: sums are told to the group, and a bad canary is withdrawn for all replicas."""
+"""Guards the canaries on its own thread: publishes this replica's sums, and withdraws a bad canary for the group."""
 
 import threading
 import time
@@ -12,9 +12,9 @@ from scorer.background import Background
 from scorer.errors import ScorerError
 from scorer.rollout import Board, Change, Conflict, Decision, Held, Listener, State, Tally, withdrawal
 
-LOOK_SECONDS = 0.2  # how long one wait for records may last
+LOOK_SECONDS = 0.2  # the timeout of one poll
 TELL_SECONDS = 1.0  # between two records of sums
-PATIENCE_SECONDS = 5.0  # for the replica that has to withdraw a canary, before others do
+PATIENCE_SECONDS = 5.0  # the time that the chosen replica has to withdraw a canary, before the others do
 RETRY_SECONDS = 5.0  # after the topic could not be read or written
 JOIN_SECONDS = 2.0
 
@@ -22,19 +22,19 @@ log = structlog.get_logger()
 
 
 class SharedLog(Protocol):
-    """The log that all replicas read in one order: changes of the state, and what the replicas tell each other."""
+    """The log that all replicas read in one order: changes of the state, and the sums of each replica."""
 
     def listen(self, listener: Listener) -> None:
-        """Tell every record, from the first one on."""
+        """Pass every record to a listener, from the first one on."""
 
     def read(self) -> Held:
-        """Read to the end."""
+        """Read every record up to the end."""
 
     def wait(self, seconds: float) -> Held:
-        """Read what comes, for at most some seconds."""
+        """Read the records that arrive within some seconds."""
 
     def tell(self, name: str, value: bytes | None) -> None:
-        """Write a record that replaces the last one of the same name, or none; it may be lost."""
+        """Write a record that replaces the last one of the same name; None deletes it. It may be lost."""
 
     def write(self, change: Change, read: Held) -> None:
         """Write a change of the state."""
@@ -44,15 +44,15 @@ class SharedLog(Protocol):
 
 
 class Guardian(Background):
-    """Counts what the arms do, and withdraws a canary if the sums of all replicas speak against it.
+    """Counts the outcomes of each arm, and withdraws a canary if the sums of all replicas show that it is bad.
 
-    It has a thread and, while there is something to guard, a connection of its own.
+    It has its own thread, and its own connection while there is a canary to guard.
 
     Args:
         opened: opens the log.
         model: the model's name.
-        replica: a name that no other replica has.
-        withdrawn: is told the guard's name after this replica has withdrawn a canary.
+        replica: the unique name of this replica.
+        withdrawn: called with the guard's name after this replica has withdrawn a canary.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class Guardian(Background):
         super().__init__("guards", JOIN_SECONDS)
         self._awake = threading.Event()
         self._due, self._said = 0.0, ""
-        self._seen: tuple[Decision, float] | None = None  # a decision that another replica has to carry out, and since
+        self._seen: tuple[Decision, float] | None = None  # the pending decision, and when it was first seen
 
     def served(self, state: State) -> None:
-        """Take up a state, on the loop's thread."""
+        """Note which state is served, on the loop's thread."""
         self._wanted = state.guards is not None and bool(state.canaries)
         self.tally.switch(on=self._wanted)
         self._awake.set()
@@ -114,7 +114,7 @@ class Guardian(Background):
         shared.tell(self.tally.replica, None)
 
     def _withdraw(self, shared: SharedLog, board: Board, decision: Decision) -> None:
-        """Withdraw a canary, if it is for this replica to do so, or if the one that should has not done it in time."""
+        """Withdraw a canary if this replica was chosen to, or if the chosen one has not done so in time."""
         if self._seen is None or self._seen[0] != decision:
             self._seen = decision, time.monotonic()
         if decision.replica != self.tally.replica and time.monotonic() - self._seen[1] < PATIENCE_SECONDS:

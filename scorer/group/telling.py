@@ -1,4 +1,4 @@
-"""Tells the group what this replica does, and hears what the others do, on a thread beside the loop."""
+"""Publishes what this replica does to the monitor topic, and reads what the others publish, on its own thread."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -10,23 +10,23 @@ import structlog
 from scorer.background import Background
 from scorer.errors import ScorerError
 
-LOOK_SECONDS = 0.1  # how long one wait for records may last
+LOOK_SECONDS = 0.1  # the timeout of one poll
 RETRY_SECONDS = 5.0  # after the topic could not be read or written
 JOIN_SECONDS = 3.0
 
-Said = tuple[str, object]  # KIND/NAME of a record, and its document: what json can write, or None to delete it
+MonitorRecord = tuple[str, object]  # KIND/NAME, and a document that json can serialise; None deletes the record
 
 log = structlog.get_logger()
 
 
 class MonitorLog(Protocol):
-    """The log in which replicas tell each other what they do."""
+    """The monitor topic."""
 
     def read(self) -> None:
-        """Read to the end."""
+        """Read every record up to the end."""
 
     def wait(self, seconds: float) -> None:
-        """Read what comes, for at most some seconds."""
+        """Read the records that arrive within some seconds."""
 
     def tell(self, name: str, document: object) -> None:
         """Write a record that replaces the last one of the same name, without waiting."""
@@ -36,27 +36,27 @@ class MonitorLog(Protocol):
 
 
 class Teller(Protocol):
-    """Has something to tell. Its methods are called on the telling thread, and must not wait for the loop."""
+    """A source of records to publish. The publishing thread calls its methods, which must not wait for the loop."""
 
-    def due(self, now: float) -> Iterable[Said]:
-        """Return what is to be told now, several times a second.
+    def due(self, now: float) -> Iterable[MonitorRecord]:
+        """Return the records that are due; called several times a second.
 
         Args:
             now: monotonic seconds.
         """
 
-    def last(self) -> Iterable[Said]:
-        """Return what is to be told before the replica stops."""
+    def last(self) -> Iterable[MonitorRecord]:
+        """Return the records to publish before the replica stops."""
 
 
 class Telling(Background):
-    """Tells, and at its end tells what is left.
+    """Publishes the records of its tellers, and their last ones when it is closed.
 
-    While the topic cannot be read or written, it says so once and tries again.
+    While the topic cannot be read or written, it logs that once and retries.
 
     Args:
-        opened: opens the log; what it reads goes to those who listen there.
-        tellers: what is told, in this order.
+        opened: opens the monitor topic, with the listeners that receive its records.
+        tellers: the sources of records, in the order in which they are asked.
     """
 
     def __init__(self, opened: Callable[[], MonitorLog], tellers: Sequence[Teller]) -> None:
@@ -75,10 +75,10 @@ class Telling(Background):
                 self._stopping.wait(RETRY_SECONDS)
 
     def _tell(self, shared: MonitorLog) -> None:
-        """Tell until the replica stops.
+        """Publish until the replica stops.
 
         Raises:
-            ScorerError: the log cannot be read or written.
+            ScorerError: the topic cannot be read or written.
         """
         while not self._stopping.is_set():
             shared.wait(LOOK_SECONDS)
@@ -94,6 +94,6 @@ class Telling(Background):
         if reason != self._said:
             self._said = reason
             if reason:
-                log.warning("the monitor topic is out of reach: nothing is told until it is back", reason=reason)
+                log.warning("monitor topic unavailable: nothing is published to it for now", reason=reason)
             else:
-                log.info("the monitor topic is in reach again")
+                log.info("monitor topic available again")

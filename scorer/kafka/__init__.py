@@ -20,7 +20,7 @@ from scorer.kafka.delivery.leaving import commit_before_leaving
 from scorer.kafka.delivery.sink import Sink
 from scorer.kafka.delivery.transactions import Transactions
 from scorer.kafka.headers import header_reader
-from scorer.kafka.monitoring import Ear, MonitorTopic, monitor_concerns, monitor_topic
+from scorer.kafka.monitoring import MonitorListener, MonitorTopic, monitor_concerns, monitor_topic
 from scorer.kafka.observer import Observer, Observers
 from scorer.kafka.operate.client_check import membership_concerns, property_problems
 from scorer.kafka.operate.feed import Feed
@@ -44,7 +44,6 @@ __all__ = [
     "DeadLetters",
     "Delivery",
     "Due",
-    "Ear",
     "Ending",
     "ExactlyOnce",
     "Feed",
@@ -52,6 +51,7 @@ __all__ = [
     "Letter",
     "Letterbox",
     "Limits",
+    "MonitorListener",
     "MonitorTopic",
     "Observer",
     "Observers",

@@ -1,4 +1,4 @@
-"""The headers that carry a trace from an event on to its prediction: those of the W3C."""
+"""The W3C trace headers of an event, which its prediction carries on."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 MOST_BYTES = 512  # of a value; longer ones are not carried on, so that predictions stay small
 
-Carried = Sequence[Headers]  # of each row of a batch; empty where there is nothing to carry
-Carry = Callable[[Records], Carried | None]  # returns what the predictions of a batch carry; None if nothing
+Carried = Sequence[Headers]  # the headers of each row of a batch; empty for a row without a trace
+Carry = Callable[[Records], Carried | None]  # returns the headers of the predictions of a batch; None without any
 
 
 def nothing_carried(records: Records) -> None:
@@ -21,7 +21,7 @@ def nothing_carried(records: Records) -> None:
 
 
 def trace_headers(records: Records) -> list[Headers]:
-    """Return the headers of each record that carry a trace, byte for byte and without looking at what they say."""
+    """Return the trace headers of each record, byte for byte and unparsed."""
     return [_of_trace(headers_of(cast("Message", each))) for each in records.originals]
 
 

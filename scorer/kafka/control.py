@@ -1,7 +1,7 @@
-"""The home of a roll-out state in a topic: one order of changes for the whole group."""
+"""Keeps a roll-out state in a topic, whose order of changes is the same for the whole group."""
 
 from scorer.kafka.brokers.topics import Topic
-from scorer.kafka.shared import PARTITION, SharedLog, Told
+from scorer.kafka.shared import PARTITION, LogRecord, SharedLog
 from scorer.rollout import Change, Conflict, Held, Listener, Log
 from scorer.settings import KafkaSettings
 
@@ -9,8 +9,8 @@ from scorer.settings import KafkaSettings
 def control_topic(name: str) -> Topic:
     """Return the control topic to create. Each change has a key of its own, so compaction deletes none of them.
 
-    What replicas tell each other is replaced every second. It is compacted every hour, since readers begin at the first
-    record.
+    The records that replicas write for each other are replaced every second. They are compacted every hour, since each
+    reader starts at the first record.
     """
     return Topic(name, 1, config={"cleanup.policy": "compact", "segment.ms": "3600000"})
 
@@ -29,7 +29,7 @@ def control_concerns(topic: Topic) -> list[str]:
 class ControlTopic:
     """Keeps the state of a model as the changes in a topic.
 
-    It joins no group and commits nothing: each reader reads from the first record on.
+    It joins no group and commits nothing: each reader starts at the first record.
 
     Args:
         kafka: the brokers, how to log in, and the topic.
@@ -81,38 +81,38 @@ class ControlTopic:
             raise Conflict(self.location, held)
 
     def listen(self, listener: Listener) -> None:
-        """Tell every record, in the one order of all; call it before anything is read."""
+        """Pass every record to a listener, in the order of the log; call this before the first read."""
         self._listener = listener
 
     def tell(self, name: str, value: bytes | None) -> None:
-        """Write something that is no change, for those who listen; it may be lost.
+        """Write a record other than a change, for the listeners of all replicas; it may be lost.
 
         Args:
-            name: a record replaces the one before of the same name.
-            value: None deletes it.
+            name: the record replaces the earlier one of this name.
+            value: None deletes the earlier record.
 
         Raises:
             Unavailable: the brokers cannot be reached.
-            Fatal: they refused what was told before.
+            Fatal: they refused an earlier record.
         """
         self._shared.tell(self._told + name.encode(), value)
 
     def close(self) -> None:
-        """Close the clients, after a moment for what was told."""
+        """Close the clients, after a moment for records that are still queued."""
         self._shared.close()
 
     @property
     def _told(self) -> bytes:
-        """How the keys of what is no change begin; keys of changes end with hexadecimal digits."""
+        """The prefix of the keys of all records other than changes; a key of a change has an id there."""
         return f"{self._log.model}/sums/".encode()
 
     def _begin(self) -> None:
-        """Forget what was read: the first record comes next."""
+        """Forget all records: the topic is read from its first one."""
         self._log = Log(self._log.model)
         if self._listener:
             self._listener.changed(self._log.held)
 
-    def _read(self, record: Told) -> None:
+    def _read(self, record: LogRecord) -> None:
         told = record.key.startswith(self._told)
         if not told and self._log.read(record.value):
             if self._listener:

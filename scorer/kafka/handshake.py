@@ -143,7 +143,7 @@ def _speaks_tls(address: tuple[str, int]) -> bool:
 
 
 def _hangs_up(address: tuple[str, int]) -> str:
-    """Return what OpenSSL says of a port without TLS, if a port ends a handshake by closing the connection."""
+    """Return the error of OpenSSL for a port without TLS, if the port closes the connection during a handshake."""
     try:
         with socket.create_connection(address, SECONDS) as plain:
             try:

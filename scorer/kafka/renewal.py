@@ -17,8 +17,8 @@ from scorer.kafka.connect import connect
 from scorer.security.rotation import Look, look
 from scorer.settings import BatchSettings, KafkaSettings
 
-LOOK_SECONDS = 2.0  # between two looks; a change must stay for one, since a certificate and its key are two files
-LOGIN_SECONDS = 1.0  # between two looks at the file of a password
+LOOK_SECONDS = 2.0  # between two checks; both must see a change, since a certificate and its key are two files
+LOGIN_SECONDS = 1.0  # between two checks of the file of a password
 LOGIN = ("sasl.username", "sasl.password")
 READ_AT_CREATION = (
     "ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.location", "ssl.crl.location",
@@ -29,11 +29,11 @@ log = structlog.get_logger()
 
 
 class Renewal:
-    """Tells when the clients must be created anew.
+    """Watches the files of the clients, and reports when the clients must be replaced.
 
     Args:
         kafka: the properties that name files.
-        batch: the limits of a batch, which the consumer has to know.
+        batch: the limits of a batch, which the consumer's properties depend on.
         clock: seconds, monotonic.
     """
 
@@ -62,13 +62,13 @@ class Renewal:
         return True
 
     def _look(self) -> Look:
-        """Look at the files; a missing one with a property in it has not changed, since its last content stays."""
+        """Check the files. A missing file of a property counts as unchanged: its last content stays in use."""
         named, contents = look(self._named), look(self._contents)
         used = self._used[len(named) :]
         return *named, *(now or before for now, before in zip(contents, used, strict=True))
 
     def done(self) -> None:
-        """Note that the clients were created anew."""
+        """Note that the clients were replaced."""
         self._used, self._due = self._seen, False
 
 
@@ -86,7 +86,7 @@ class Login:
         self._looked_at, self._told = clock(), self._read()
 
     def renew(self, client: Consumer | Producer) -> None:
-        """Tell a client the login of the files, if it has changed; cheap enough for every iteration of the loop."""
+        """Pass a changed login to a client; cheap enough for every iteration of the loop."""
         if not self._from_files or self._clock() - self._looked_at < LOGIN_SECONDS:
             return
         self._looked_at, login = self._clock(), self._read()

@@ -1,4 +1,4 @@
-"""A log that every replica reads from its first record on: one partition of a topic, without a group."""
+"""A log that every replica reads from its first record, without a consumer group: one partition of a topic."""
 
 import time
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from scorer.kafka.client import LastError, producer_properties, reader_propertie
 from scorer.kafka.connect import connect, no_answer
 from scorer.settings import KafkaSettings
 
-PARTITION = 0  # the only one: a topic has an order within a partition alone
-READ_SECONDS = 30.0  # for all records up to the end, from brokers that may be starting
+PARTITION = 0  # the only one, since only the records of one partition are in order
+READ_SECONDS = 30.0  # to read up to the end, from brokers that may be starting
 WRITE_SECONDS = 15.0
-CLOSE_SECONDS = 1.0  # for what was told before
-LATEST_MS = 253_370_764_800_000  # the year 9999: writers choose the time of a record, and none later has a date
+CLOSE_SECONDS = 1.0  # for records that are still queued
+LATEST_MS = 253_370_764_800_000  # the year 9999: writers choose a record's time, and later times have no date
 _STEP, _POLL_SECONDS = 1_000, 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LogRecord:
     """A record of the log; `seconds` is its time, Unix seconds, from 1970 to the year 9999."""
 
     key: bytes
@@ -30,7 +30,7 @@ class Told:
 
 
 class SharedLog:
-    """Reads a topic from its first record on, and writes records that replace earlier ones of their key.
+    """Reads a topic from its first record, and writes records that replace earlier ones with the same key.
 
     It joins no group and commits nothing.
 
@@ -38,8 +38,8 @@ class SharedLog:
         kafka: the brokers, and how to log in.
         topic: the topic.
         setting: the setting that names it, for errors.
-        begin: is called before the first record is read, and again if the topic was made anew.
-        hear: is called with each record, in the order of the log.
+        begin: called before the first record is read, and again if the topic was recreated.
+        hear: called with each record, in the order of the log.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class SharedLog:
         topic: str,
         setting: str,
         begin: Callable[[], None],
-        hear: Callable[[Told], None],
+        hear: Callable[[LogRecord], None],
     ) -> None:
         self.kafka, self.topic = kafka, topic
         self._setting, self._begin, self._hear = setting, begin, hear
         self._reason = LastError(kafka=kafka)
         self._consumer: Consumer | None = None
         self._producer: Producer | None = None
-        self._refused = ""  # why the brokers refused what was told
+        self._refused = ""  # why the brokers refused a record
         self._next = 0  # the offset of the next record
 
     def read(self) -> None:
@@ -73,7 +73,7 @@ class SharedLog:
             self._take(consumer, _POLL_SECONDS)
 
     def wait(self, seconds: float) -> None:
-        """Read what comes within some seconds, and return as soon as there are records.
+        """Read the records that arrive within some seconds, and return as soon as there are any.
 
         Raises:
             Unavailable: the brokers do not let this client in.
@@ -89,23 +89,23 @@ class SharedLog:
         """Write a record without waiting; it may be lost.
 
         Args:
-            key: a record replaces the one before of the same key.
-            value: None deletes it.
+            key: the record replaces the earlier one with this key.
+            value: None deletes the earlier record.
 
         Raises:
             Unavailable: the brokers cannot be reached.
-            Fatal: they refused what was told before.
+            Fatal: they refused an earlier record.
         """
         if self._producer is None:
             own = {"log_level": 0, "message.timeout.ms": int(WRITE_SECONDS * 1000)}
             self._producer = connect(Producer, producer_properties(self.kafka) | own)
         try:
             self._producer.produce(self.topic, value, key, PARTITION, on_delivery=self._delivered)
-        except (BufferError, KafkaException) as error:  # there is no room, or the record is too large for the client
-            raise Fatal(f"topic {self.topic} cannot take what is told: {error}") from error
+        except (BufferError, KafkaException) as error:  # the queue is full, or the record is too large for the client
+            raise Fatal(f"cannot write to topic {self.topic}: {error}") from error
         self._producer.poll(0)
         if self._refused:
-            raise Fatal(f"topic {self.topic} refused what was told: {self._refused}")
+            raise Fatal(f"topic {self.topic} refused a record: {self._refused}")
 
     def append(self, key: bytes, value: bytes) -> None:
         """Write a record and wait until it is written.
@@ -130,7 +130,7 @@ class SharedLog:
             raise Fatal(f"topic {self.topic} refused the change: {refused[0].str()}")
 
     def close(self) -> None:
-        """Close the clients, after a moment for what was told."""
+        """Close the clients, after a moment for records that are still queued."""
         if self._producer is not None:
             self._producer.flush(CLOSE_SECONDS)
             self._producer, self._refused = None, ""
@@ -168,13 +168,13 @@ class SharedLog:
         for message in [first, *consumer.consume(_STEP, 0)] if first is not None else []:
             error, offset = message.error(), cast("int", message.offset())
             if error is None:
-                if offset < self._next:  # the topic was deleted and made anew
+                if offset < self._next:  # the topic was deleted and recreated
                     self._start()
                 written = min(max(message.timestamp()[1], 0), LATEST_MS)
-                self._hear(Told(message.key() or b"", message.value(), written / 1000))
+                self._hear(LogRecord(message.key() or b"", message.value(), written / 1000))
                 self._next = offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own codes are so named
-                self._next = max(self._next, offset)  # markers of transactions have offsets, and are no records
+                self._next = max(self._next, offset)  # transaction markers have offsets, but are not records
             elif not error.retriable():
                 raise Fatal(f"cannot read topic {self.topic}: {error.str()}")
 

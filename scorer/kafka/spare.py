@@ -22,7 +22,7 @@ class SpareWriter:
     Args:
         kafka: the brokers, and how to log in.
         topic: the topic to write to.
-        count: is told the fate of every record.
+        count: called with the result of every record.
         safely: write each record once and to all replicas of its partition, and try for longer.
     """
 

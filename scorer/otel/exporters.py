@@ -17,19 +17,19 @@ from scorer.settings import OtelSettings
 
 
 def resource_of(otel: OtelSettings, instance: str) -> Resource:
-    """Return what the spans and metrics of a replica have in common; OTEL_RESOURCE_ATTRIBUTES adds to it."""
+    """Return the resource of a replica's spans and metrics; OTEL_RESOURCE_ATTRIBUTES adds to it."""
     name = otel.service_name or os.environ.get("OTEL_SERVICE_NAME") or "scorer"
     return Resource.create({"service.name": name, "service.version": __version__, "service.instance.id": instance})
 
 
 def span_export(otel: OtelSettings, resource: Resource) -> SpanExport:
-    """Return what exports spans."""
+    """Return the exporter of spans."""
     address = f"{str(otel.endpoint).rstrip('/')}/v1/traces"
     return SpanExport(OTLPSpanExporter(address, headers=_headers(otel), session=_session()), resource)
 
 
 def metric_export(otel: OtelSettings, resource: Resource, registry: CollectorRegistry) -> MetricExport:
-    """Return what exports metrics."""
+    """Return the exporter of metrics."""
     address = f"{str(otel.endpoint).rstrip('/')}/v1/metrics"
     return MetricExport(OTLPMetricExporter(address, headers=_headers(otel), session=_session()), resource, registry)
 

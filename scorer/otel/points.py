@@ -61,7 +61,7 @@ def metrics_of(families: Iterable[Family], began: int, now: int) -> Iterator[Met
     A counter loses its `_total`, which backends in the manner of Prometheus append again, so dashboards keep working.
 
     Args:
-        families: of a registry.
+        families: the metric families of a registry.
         began: when counting began, in nanoseconds since the epoch.
         now: the same, for now.
     """

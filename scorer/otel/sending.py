@@ -59,7 +59,7 @@ class Outage:
             if exported:
                 log.info("exports over OTLP succeed again", what=self._what)
             else:
-                log.warning("exports over OTLP fail; scoring goes on", what=self._what, reason=reason)
+                log.warning("exports over OTLP fail; scoring continues", what=self._what, reason=reason)
 
 
 class SpanPost(Background):
@@ -70,7 +70,7 @@ class SpanPost(Background):
     Args:
         export: exports some of them, and returns whether the receiver accepted them.
         count: counts exported and dropped spans.
-        outage: is told the result of each export.
+        outage: receives the result of each export.
     """
 
     def __init__(self, export: Callable[[Sequence[Noted]], bool], count: Count, outage: Outage) -> None:
@@ -107,7 +107,7 @@ class MetricPost(Background):
     Args:
         export: exports the current values, and returns whether the receiver accepted them.
         seconds: the time between two exports.
-        outage: is told the result of each export.
+        outage: receives the result of each export.
     """
 
     def __init__(self, export: Callable[[], bool], seconds: float, outage: Outage) -> None:

@@ -21,7 +21,7 @@ class SpanMetrics:
     """Counts exported and dropped spans.
 
     Args:
-        registry: of all metrics of the replica.
+        registry: the replica's metrics registry.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

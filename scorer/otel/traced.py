@@ -1,4 +1,4 @@
-"""What the export thread needs to make the spans of a traced batch."""
+"""The record of a traced batch, from which the export thread makes its spans."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from scorer.batch import Outcome, Records
 from scorer.kafka import TRACEPARENT, Carried
 from scorer.monitor import Lap
 
-MOST_LINKS = 128  # of a span, as the SDK has it
+MOST_LINKS = 128  # links of a span; the SDK's default limit
 ACKNOWLEDGE = "acknowledge"  # from the last stage until the brokers have acknowledged all writes
 TOPIC = "messaging.destination.name"
 

@@ -39,7 +39,7 @@ class Tracing:
         draw: returns a random number in [0, 1).
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917  what is drawn, and who is told
+    def __init__(  # noqa: PLR0913, PLR0917  the rule, and the receivers
         self,
         rule: Rule,
         group: str,

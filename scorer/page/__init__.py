@@ -1,1 +1,1 @@
-"""What a group of replicas does, live: the records that they tell, one view of them all, and what shows it."""
+"""The live view of a group: the records that its replicas publish, one view of them all, and the pages that show it."""

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scorer.drift import Board, Rules, Window
 from scorer.drift.baseline import Layout, Profile
 
-WINDOWS = 60  # that are shown
-MOST_BINS = 24  # of a histogram
+WINDOWS = 60  # windows that are shown
+MOST_BINS = 24  # bins of a histogram
 REFERENCES = {
     "baseline": "the baseline",
     "hour-of-week": "the same hour of earlier weeks",
@@ -18,7 +18,7 @@ REFERENCES = {
 
 
 class DriftChapter:
-    """Hears what replicas have counted, and makes a heat map of columns over windows, with a histogram of each column.
+    """Makes a heat map of columns over windows, and a histogram of each column, from the counts of all replicas.
 
     Args:
         rules: how windows are made and judged.
@@ -29,7 +29,7 @@ class DriftChapter:
         self.began()
 
     def began(self) -> None:
-        """Forget what was heard."""
+        """Forget all records."""
         self._board.began()
         self._made: tuple[str, int] = ("", 0)  # the baseline and the last window of the document
         self._document: dict[str, Any] | None = None
@@ -102,7 +102,7 @@ def histograms(layout: Layout, counts: NDArray[np.int64]) -> dict[str, Any]:
 
 
 def histogram(bins: list[str], reference: list[float], now: list[float]) -> dict[str, Any]:
-    """Return a histogram; of many bins, those that are rare in both together as one."""
+    """Return a histogram; if it has too many bins, those that are rare on both sides are merged."""
     order = sorted(range(len(bins)), key=lambda at: -max(reference[at], now[at]))
     shown, rest = sorted(order[:MOST_BINS]), order[MOST_BINS:]
     found: dict[str, Any] = {"bins": [bins[at] for at in shown]}
@@ -115,7 +115,7 @@ def histogram(bins: list[str], reference: list[float], now: list[float]) -> dict
 
 
 def labels(profile: Profile) -> list[str]:
-    """Return what each bin of a column has, in a few characters: up to what value, or which category."""
+    """Return a short label for each bin of a column: its upper bound, or its category."""
     if not profile.is_number:
         return [*map(str, range(len(profile.counts))), "missing", "unknown"]
     uppers = ("any" if np.isnan(each) else f"{each:.3g}" for each in (*profile.edges, profile.most))

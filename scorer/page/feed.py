@@ -1,4 +1,4 @@
-"""Hears what the replicas of a group tell, and keeps what is shown of it, on a thread of its own."""
+"""Follows the monitor topic on its own thread, and keeps the document that the live page shows."""
 
 import json
 import threading
@@ -11,65 +11,56 @@ from typing import Any, NamedTuple, Protocol
 
 from scorer.background import Background
 from scorer.errors import ScorerError
+from scorer.kafka import MonitorListener
 from scorer.page.board import Board
 from scorer.page.status import KIND, read_status
 from scorer.page.view import Document, Known, Offsets, point, view
 
-SERIES_SECONDS = 600  # of which a point is kept for each second
-LOOK_SECONDS = 0.2  # how long one wait for records may last
+SERIES_SECONDS = 600  # the length of the series, which has one point per second
+LOOK_SECONDS = 0.2  # the timeout of one poll
 TICK_SECONDS = 1.0  # between two documents
 RETRY_SECONDS = 5.0  # after the log could not be read
 JOIN_SECONDS = 2.0
-POINT = ("time", "events", "p50", "p99", "lag")  # what a point of the series has
+POINT = ("time", "events", "p50", "p99", "lag")  # the numbers of a point of the series
 
 
 class Mark(NamedTuple):
-    """How far a viewer has seen: the time of the last point of the series, and the last window, by which baseline."""
+    """The position of a viewer: the time of the last point that it got, and the last window with its baseline."""
 
     time: float
     window: int
     baseline: str = ""
 
 
-class Ear(Protocol):
-    """Is told every record of a log, in its order."""
-
-    def began(self) -> None:
-        """The log is read from its first record on: forget what was heard before."""
-
-    def heard(self, kind: str, name: str, document: object, seconds: float) -> None:
-        """There is a record; `document` is None if it deletes the one before of its kind and name."""
-
-
-class Chapter(Ear, Protocol):
-    """A part of the document that is made of records of other kinds."""
+class Chapter(MonitorListener, Protocol):
+    """A part of the document that is made from other kinds of records."""
 
     def document(self) -> Document | None:
-        """Return what is shown; None if nobody has told anything."""
+        """Return the part; None before the first record."""
 
 
-class HeardLog(Protocol):
-    """What is listened to."""
+class FeedLog(Protocol):
+    """A log that a feed follows."""
 
     def read(self) -> None:
-        """Read to the end."""
+        """Read every record up to the end."""
 
     def wait(self, seconds: float) -> None:
-        """Read what comes, for at most some seconds."""
+        """Read the records that arrive within some seconds."""
 
     def close(self) -> None:
         """Close connections."""
 
 
 class Feed(Background):
-    """The document of a group, made anew each second, and the series of the last ten minutes.
+    """The document of a group, updated every second, and the series of the last ten minutes.
 
-    Records that were there before it began make the series, too: it is whole from the first moment, as far as the log
-    has them.
+    The series begins with the records that are already in the log, so it is complete from the start as far as the log
+    goes back.
 
     Args:
-        known: what is known besides the replicas' records; `offsets` may be set by another thread.
-        opened: opens the log, which tells an ear; None if there is no log.
+        known: the facts that do not come from the replicas' records; `offsets` may be set by another thread.
+        opened: opens the log, which passes its records to the given listener; None without a log.
         chapters: make the parts `drift` and `quality`.
         clock: Unix seconds.
     """
@@ -77,7 +68,7 @@ class Feed(Background):
     def __init__(
         self,
         known: Known,
-        opened: Callable[[Ear], HeardLog] | None,
+        opened: Callable[[MonitorListener], FeedLog] | None,
         chapters: Mapping[str, Chapter] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -99,7 +90,7 @@ class Feed(Background):
             return {**self._document, "series": {"names": POINT, "points": list(self._series)}}
 
     def news(self, since: Mark) -> tuple[bytes, Mark]:
-        """Return the newest document as JSON, with what is new of the series and of the drift, and its mark.
+        """Return the newest document as JSON with only the new points and windows, and its mark.
 
         Args:
             since: the mark of the document that was sent before.
@@ -116,16 +107,16 @@ class Feed(Background):
         document = self.document()
         return _text(document), mark_of(document, document["drift"])
 
-    # What follows is called on the thread that listens.
+    # The following methods are called on the feed's thread.
 
     def began(self) -> None:
-        """Forget what was heard."""
+        """Forget all records."""
         self._board, self._live = Board(self._known.group), False
         for chapter in self._chapters.values():
             chapter.began()
 
     def heard(self, kind: str, name: str, document: object, seconds: float) -> None:
-        """Take a record. One that was there before we listened counts for the moment when it was written."""
+        """Take a record. One that was in the log before the feed started counts at the time when it was written."""
         now = self._clock()
         at = now if self._live else min(seconds, now)
         if kind == KIND:
@@ -140,7 +131,7 @@ class Feed(Background):
                 self._series.append(point(self._board, replace(self._known, offsets=None), at))
 
     def tick(self) -> None:
-        """Make the document anew, if it is time."""
+        """Update the document if that is due."""
         now = self._clock()
         if now < self._due:
             return
@@ -164,7 +155,7 @@ class Feed(Background):
                     self.tick()
 
     def _listen(self) -> None:
-        """Listen until stopped.
+        """Follow the log until the feed is stopped.
 
         Raises:
             ScorerError: the log cannot be read.
@@ -183,25 +174,25 @@ class Feed(Background):
 
 
 class OwnLog:
-    """The log of a replica that tells nobody but itself.
+    """The log of a replica without a monitor topic, which receives only its own records.
 
     Args:
-        ear: is told.
-        due: returns what there is to tell, by kind and name; its argument is monotonic seconds.
+        listener: receives the records.
+        due: returns the records that are due, by kind and name; its argument is monotonic seconds.
     """
 
-    def __init__(self, ear: Ear, due: Callable[[float], Any]) -> None:
-        self._ear, self._due = ear, due
+    def __init__(self, listener: MonitorListener, due: Callable[[float], Any]) -> None:
+        self._listener, self._due = listener, due
         self._stopped = threading.Event()
 
     def read(self) -> None:
-        """Read nothing: there is no earlier record."""
+        """Read nothing: there are no earlier records."""
 
     def wait(self, seconds: float) -> None:
-        """Tell what is due, and wait."""
+        """Pass on the records that are due, and wait."""
         for key, document in self._due(time.monotonic()):
             kind, _, name = key.partition("/")
-            self._ear.heard(kind, name, document, time.time())
+            self._listener.heard(kind, name, document, time.time())
         self._stopped.wait(seconds)
 
     def close(self) -> None:
@@ -209,7 +200,7 @@ class OwnLog:
 
 
 def newer(drift: Document, since: Mark) -> Document:
-    """Return the drift without the windows up to a mark; without histograms, if there is no other."""
+    """Return the drift without the windows up to a mark, and without histograms if no window is new."""
     if drift["baseline"] != since.baseline:
         return drift
     windows = [each for each in drift["windows"] if each["number"] > since.window]

@@ -1,4 +1,4 @@
-"""What shows a group from outside: its replicas by the monitor topic, and its offsets by the brokers."""
+"""Watches a group from outside: its replicas through the monitor topic, and its offsets through the brokers."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,32 +7,31 @@ from functools import partial
 
 from scorer.background import Background
 from scorer.errors import ScorerError
-from scorer.group.drifting import rules_of
-from scorer.kafka import Admin, GroupLag, MonitorTopic
+from scorer.kafka import Admin, GroupLag, MonitorListener, MonitorTopic
 from scorer.page.drift import DriftChapter
-from scorer.page.feed import Chapter, Ear, Feed, HeardLog
+from scorer.page.feed import Chapter, Feed, FeedLog
 from scorer.page.quality import QualityChapter
 from scorer.page.view import Known, Offsets, PartitionOffsets
 from scorer.settings import Settings
 
-OFTEN_SECONDS = 3.0  # between two looks at the offsets, where nothing else is known
-SELDOM_SECONDS = 10.0  # the same, where replicas tell their lag
+OFTEN_SECONDS = 3.0  # between two requests for the offsets, without a monitor topic
+SELDOM_SECONDS = 10.0  # the same, if replicas publish their lag
 JOIN_SECONDS = 1.0
 
-TOPIC = "Set `monitor.topic`, and `scorer topics --create` makes it: each replica then tells what it does."
-LABELS = "Set `labels` to the topic of what came true, and run `scorer labels run`."
-JOINED = "No label has come yet: `scorer labels run` joins labels with predictions."
+TOPIC = "Set `monitor.topic`, and create it with `scorer topics --create`: each replica then publishes what it does."
+LABELS = "Set `labels` to the topic of labels, and run `scorer labels run`."
+JOINED = "No label has arrived yet: `scorer labels run` joins labels with predictions."
 
 
 def notes_of(settings: Settings) -> dict[str, str]:
-    """Return what the settings leave out, by the part of the view that lacks it, and how to have it."""
+    """Return, for each part of the view that the settings leave empty, how to turn it on."""
     topic, explains = settings.monitor.topic, settings.predictions.explain is not None
     notes = {} if topic else dict.fromkeys(("replicas", "recent", "drift", "quality"), TOPIC)
     if topic:
         notes |= {
             "drift": "No window has ended yet.",
             "quality": LABELS if settings.labels is None else JOINED,
-            "recent": "Replicas tell their last predictions with `http: {page: true}`.",
+            "recent": "Replicas publish their last predictions with `http: {page: true}`.",
         }
     if not explains:
         notes["explanations"] = "Strongest columns: turn on predictions.explain."
@@ -40,39 +39,39 @@ def notes_of(settings: Settings) -> dict[str, str]:
 
 
 def known_of(settings: Settings, model: str) -> Known:
-    """Return what is known of a group before anything was heard."""
+    """Return what is known of a group before the first record."""
     return Known(settings.kafka.group_id, model, notes_of(settings))
 
 
-def heard_by(settings: Settings, model: str) -> Callable[[Ear], HeardLog] | None:
-    """Return what opens the monitor topic for an ear; None if there is none."""
+def monitor_opener(settings: Settings, model: str) -> Callable[[MonitorListener], FeedLog] | None:
+    """Return a function that opens the monitor topic for a receiver; None without a monitor topic."""
     topic = settings.monitor.topic
-    return None if topic is None else lambda ear: MonitorTopic(settings.kafka, topic, model, [ear])
+    return None if topic is None else lambda listener: MonitorTopic(settings.kafka, topic, model, [listener])
 
 
 def chapters_of(settings: Settings) -> dict[str, Chapter]:
-    """Return what makes the parts of the view that are not of the status of replicas."""
+    """Return the makers of the parts of the view that do not come from the status of replicas."""
     return {"drift": DriftChapter(rules_of(settings.monitor)), "quality": QualityChapter()}
 
 
 class OffsetWatch(Background):
-    """Asks the brokers now and then how far the group is, on a thread of its own.
+    """Polls the group's committed offsets and lag, on its own thread.
 
-    Never in the process of a replica: a request about a group may end the process that makes it.
+    Do not use it in the process of a replica: a request about a group may crash the process that makes it.
 
     Args:
-        ask: returns how far the group is.
-        take: is given it; None while the brokers do not answer.
-        seconds: between two questions.
+        ask: returns the lag of the group.
+        take: called with the offsets; with None while the brokers do not answer.
+        seconds: the time between two polls.
     """
 
     def __init__(self, ask: Callable[[], GroupLag], take: Callable[[Offsets | None], None], seconds: float) -> None:
         self._ask, self._take, self._seconds = ask, take, seconds
-        self._before: tuple[float, int] | None = None  # when the group was how far
+        self._before: tuple[float, int] | None = None  # the time of the last poll, and the sum of committed offsets
         super().__init__("offsets", JOIN_SECONDS)
 
     def look(self) -> None:
-        """Ask once.
+        """Poll once.
 
         Raises:
             ScorerError: the brokers do not answer.
@@ -80,7 +79,7 @@ class OffsetWatch(Background):
         self._take(self.offsets(self._ask(), time.monotonic()))
 
     def offsets(self, lag: GroupLag, now: float) -> Offsets:
-        """Return how far the group is, with the rate since the look before; `now` is monotonic seconds."""
+        """Return the offsets, with the commit rate since the last poll; `now` is monotonic seconds."""
         done = sum(each.committed or 0 for each in lag.partitions)
         before, self._before = self._before, (now, done)
         rate = max(0, done - before[1]) / (now - before[0]) if before and now > before[0] else None
@@ -101,13 +100,13 @@ class OffsetWatch(Background):
 
 @contextmanager
 def heard(settings: Settings, model: str) -> Iterator[Feed]:
-    """Hear what the replicas of a group tell until the block ends, and ask the brokers for nothing else.
+    """Follow the records of a group's replicas until the block ends, without asking the brokers for offsets.
 
     Args:
-        settings: name the group, and the topic in which replicas tell what they do.
+        settings: name the group and the monitor topic.
         model: the model's name.
     """
-    feed = Feed(known_of(settings, model), heard_by(settings, model), chapters_of(settings))
+    feed = Feed(known_of(settings, model), monitor_opener(settings, model), chapters_of(settings))
     feed.start()
     try:
         yield feed
@@ -117,10 +116,10 @@ def heard(settings: Settings, model: str) -> Iterator[Feed]:
 
 @contextmanager
 def watched(settings: Settings, model: str) -> Iterator[Feed]:
-    """Watch a group until the block ends, having heard what its replicas have told so far.
+    """Watch a group until the block ends: the records of its replicas, and its offsets.
 
     Args:
-        settings: name the group, and the topic in which replicas tell what they do.
+        settings: name the group and the monitor topic.
         model: the model's name.
 
     Raises:
@@ -140,7 +139,7 @@ def watched(settings: Settings, model: str) -> Iterator[Feed]:
 
 
 def group_lag(admin: Admin, settings: Settings) -> GroupLag:
-    """Return how far the group is.
+    """Return the lag of the group.
 
     Raises:
         Unavailable: the brokers do not answer.

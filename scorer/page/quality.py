@@ -1,4 +1,4 @@
-"""What the predictions of the group were worth by their labels, as the page and `scorer top` show it."""
+"""The quality of the group's predictions by their labels, as the page and `scorer top` show it."""
 
 import math
 import time
@@ -12,8 +12,8 @@ from scorer.labels.cells import Key
 from scorer.labels.figures import figures
 from scorer.labels.task import Task
 
-WINDOWS = 24  # that are added up
-AGAIN_SECONDS = 5.0  # between two sums
+WINDOWS = 24  # windows that are added up
+AGAIN_SECONDS = 5.0  # between two updates
 NAMES = {
     "auc": "AUC",
     "log_loss": "log loss",
@@ -26,7 +26,7 @@ LEADING = {Task.BINARY: "auc", Task.CLASSES: "accuracy", Task.NUMBER: "rmse"}  #
 
 
 class QualityChapter:
-    """Hears what the owners of labels tell, and adds up the last windows.
+    """Adds up the last windows of quality that `scorer labels run` has published.
 
     Args:
         clock: monotonic seconds.
@@ -37,7 +37,7 @@ class QualityChapter:
         self.began()
 
     def began(self) -> None:
-        """Forget what was heard."""
+        """Forget all records."""
         self._board.began()
         self._document: dict[str, Any] | None = None
         self._due = 0.0
@@ -47,7 +47,7 @@ class QualityChapter:
         self._board.heard(kind, name, document, seconds)
 
     def document(self) -> dict[str, Any] | None:
-        """Return the quality of the last windows; None if nobody has told any."""
+        """Return the quality of the last windows; None if there are no records."""
         if self._board.changed and self._clock() >= self._due:
             self._due, self._board.changed = self._clock() + AGAIN_SECONDS, False
             self._document = quality(self._board.windows()[-WINDOWS:])

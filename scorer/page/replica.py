@@ -1,10 +1,11 @@
-"""What a replica shows of itself: it tells the group, and serves the page if it is asked to."""
+"""The presence of a replica in its group: the status that it publishes, and the live page that it may serve."""
 
 import uuid
 
+from scorer.kafka import MonitorListener
 from scorer.monitor import Health, Metrics, Observer, Pages
-from scorer.page.feed import Ear, Feed, HeardLog, OwnLog
-from scorer.page.group import chapters_of, heard_by, known_of
+from scorer.page.feed import Feed, FeedLog, OwnLog
+from scorer.page.group import chapters_of, known_of, monitor_opener
 from scorer.page.site import Site
 from scorer.page.telling import Ledger, StatusSource, Who, named
 from scorer.settings import Settings
@@ -15,10 +16,10 @@ ALONE = "Set `monitor.topic` to see the whole group: without it, this page shows
 class Presence:
     """The status of a replica for the monitor topic, and its live page.
 
-    Without either of them nothing is counted.
+    It counts nothing if there is neither a monitor topic nor a page.
 
     Args:
-        settings: of the replica.
+        settings: the replica's settings.
         model: the model's name.
         metrics: what the replica counts.
         health: whether it is ready.
@@ -52,12 +53,12 @@ class Presence:
 
 
 def _feed(settings: Settings, model: str, source: StatusSource) -> Feed:
-    known, opened = known_of(settings, model), heard_by(settings, model)
+    known, opened = known_of(settings, model), monitor_opener(settings, model)
     if opened is not None:
         return Feed(known, opened, chapters_of(settings))
     known.notes |= {"replicas": ALONE, "recent": "No prediction yet."}
 
-    def own(ear: Ear) -> HeardLog:
-        return OwnLog(ear, source.due)
+    def own(listener: MonitorListener) -> FeedLog:
+        return OwnLog(listener, source.due)
 
     return Feed(known, own)

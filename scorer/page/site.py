@@ -1,7 +1,7 @@
 """The pages and the stream of the live page, for the HTTP server of a replica or of `scorer page`.
 
-The files have nothing of the group in them, so everybody may have them, as a browser asks for them without a token. The
-document and the stream are for the owner of the token alone.
+The static files contain nothing about the group, so they need no token, which a browser would not send. The document
+and the stream need the token.
 """
 
 from http import HTTPStatus
@@ -44,7 +44,7 @@ class Site:
 
     def __init__(self, feed: Feed, *, at_home: bool = False) -> None:
         self._feed = feed
-        self._mark = Mark(0.0, -1)  # of what was sent to all viewers
+        self._mark = Mark(0.0, -1)  # the mark of the last piece that was sent to all viewers
         self._files = {HOME + name: _file(name) for name in FILES}
         self._files[HOME] = self._files[HOME + "index.html"]
         moved = Response(HTTPStatus.FOUND, b"", headers={"Location": HOME, **HEADERS})
@@ -62,7 +62,7 @@ class Site:
         return tell() if known else unauthorised(request.authorization)
 
     def piece(self) -> bytes:
-        """Return what is new since the last piece."""
+        """Return the changes since the last piece."""
         text, self._mark = self._feed.news(self._mark)
         return event(text)
 

@@ -1,4 +1,4 @@
-"""What a replica tells once a second of its own work, as a record of the monitor topic."""
+"""The status of a replica, which it publishes to the monitor topic once a second."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
@@ -15,7 +15,7 @@ Whole = Annotated[int, Field(ge=-MOST, le=MOST)]
 
 
 class Form(BaseModel):
-    """A part of the record; fields of later versions are passed over."""
+    """A part of the record; fields of later versions are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -33,7 +33,7 @@ class LetterStatus(Form):
 
     count:   how many.
     place:   topic-partition-offset of the newest one; empty if it is not known.
-    version: of the model that would have scored it.
+    version: the version that would have scored it.
     at:      Unix seconds.
     """
 
@@ -46,9 +46,9 @@ class LetterStatus(Form):
 class RecentStatus(Form):
     """A prediction.
 
-    score:   the score; of several classes, that of the most likely one. None if it is no finite number.
-    label:   the index of that class.
-    columns: those that moved the score most, with their contributions to the margin; empty without explanations.
+    score:   the score, for several classes that of the most likely one; None if it is not finite.
+    label:   the index of that class; None with a single score.
+    columns: the columns that moved the score most, with their contributions to the margin; empty without explanations.
     """
 
     id: str
@@ -68,16 +68,16 @@ class StageStatus(NamedTuple):
 
 
 class Status(Form):
-    """One replica at one moment. Counts begin with the replica.
+    """One replica at one moment. Counts start when the replica starts.
 
-    replica:    a name that no other replica has; `name` is the one for people.
+    replica:    its unique name; `name` is the one for people.
     time:       Unix seconds, by the replica's clock, as `started` is.
     outcomes:   records acknowledged, by outcome.
-    latency:    how many of them took at most END_TO_END_SECONDS each, then all.
+    latency:    the number of them that took at most each of END_TO_END_SECONDS, then the number of all.
     lag:        topic, partition and records not yet read, of each partition that it owns.
     features:   look-ups by entity and result.
     cache:      keys that the cache has answered, and those that it has not, by entity.
-    why:        what keeps it from being ready.
+    why:        the conditions that keep it from being ready.
     memory:     bytes.
     cpu:        seconds since its start.
     in_flight:  batches that are not acknowledged.
@@ -112,12 +112,12 @@ class Status(Form):
     recent: list[RecentStatus] = []
 
     def document(self) -> dict[str, Any]:
-        """Return the status as JSON; what has its default is left out."""
+        """Return the status as JSON, without fields that have their default."""
         return {"form": self.form, **self.model_dump(exclude_defaults=True)}
 
 
 def read_status(document: object) -> Status | None:
-    """Return the status that a record has; None if it is of another form."""
+    """Return the status in a record; None if the record has another form."""
     try:
         return Status.model_validate(document)
     except ValidationError:

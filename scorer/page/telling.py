@@ -1,4 +1,4 @@
-"""A replica tells what it does: counted beside the loop, and written once a second."""
+"""Collects the status of this replica once a second, and the counts for it that the metrics lack."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ from scorer.page.status import KIND, ArmStatus, LetterStatus, RecentStatus, Stag
 
 TELL_SECONDS = 1.0  # between two records
 RECENT = 5  # predictions in a record
-COLUMNS = 3  # of a prediction
+COLUMNS = 3  # columns of a prediction
 LONGEST_ID = 80  # characters
 HIT, MISS = "hit", "miss"
 
@@ -26,7 +26,7 @@ HIT, MISS = "hit", "miss"
 class Ledger:
     """Counts what the metrics do not: events by arm and version, the newest dead letters, the last predictions.
 
-    The loop calls what an Observer has; one other thread reads.
+    The loop calls the methods of an Observer; one other thread reads.
 
     Args:
         recent: whether predictions are kept.
@@ -71,7 +71,7 @@ class Ledger:
 
 
 def recent_of(predictions: Predictions, row: int) -> RecentStatus:
-    """Return what is shown of a prediction; its event's fields are not."""
+    """Return the parts of a prediction that are shown; the fields of its event are not."""
     start, end = int(predictions.id_starts[row]), int(predictions.id_ends[row])
     version, name = predictions.arms[predictions.arm[row]]
     scores = np.atleast_1d(predictions.scores[row])
@@ -99,10 +99,10 @@ def _strongest(predictions: Predictions, row: int) -> list[tuple[str, float]]:
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Which replica tells.
+    """The identity of a replica.
 
-    replica: a name that no other replica has.
-    name:    the one for people.
+    replica: its unique name.
+    name:    its name for people.
     """
 
     replica: str
@@ -117,13 +117,13 @@ def named(instance_id: str | None) -> str:
 
 
 class StatusSource:
-    """Tells the status of this replica, as a teller of `scorer/group/telling.py`.
+    """Yields the status records of this replica; a teller of `scorer/group/telling.py`.
 
     Args:
         who: the replica.
-        metrics: what it has counted.
+        metrics: its metrics.
         health: whether it is ready.
-        ledger: what the metrics do not count.
+        ledger: the counts that the metrics lack.
         clock: Unix seconds.
     """
 
@@ -140,13 +140,13 @@ class StatusSource:
         return f"{KIND}/{self._who.replica}"
 
     def due(self, now: float) -> Iterable[tuple[str, object]]:
-        """Yield the record, if it is time for one; `now` is monotonic."""
+        """Yield the record if it is due; `now` is monotonic seconds."""
         if now >= self._due:
             self._due = now + TELL_SECONDS
             yield self.key, self.status().document()
 
     def last(self) -> Iterable[tuple[str, object]]:
-        """Yield what deletes the record, since the replica leaves."""
+        """Yield the deletion of the record, since the replica leaves."""
         yield self.key, None
 
     def status(self) -> Status:

@@ -1,21 +1,21 @@
-"""One document of a whole group: the page and `scorer top` show it, and `scorer top --json` prints it."""
+"""Makes one document of a whole group, which the page and `scorer top` show, and `scorer top --json` prints."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scorer.page.board import DEAD_LETTER, GONE_SECONDS, Board, Rates, Told, latency, rates_of
+from scorer.page.board import DEAD_LETTER, GONE_SECONDS, Board, Rates, ReplicaRecords, latency, rates_of
 
 Document = dict[str, Any]  # JSON
 RECENT = 8  # predictions
-BEHIND_SECONDS = 10.0  # of work that is left, from which on the group is behind
+BEHIND_SECONDS = 10.0  # a group that needs longer than this to work off its lag is behind
 QUANTILES = (0.5, 0.9, 0.99)
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionOffsets:
-    """How far the group is in a partition, by its committed offset."""
+    """The lag of the group in a partition, by its committed offset."""
 
     topic: str
     partition: int
@@ -25,9 +25,9 @@ class PartitionOffsets:
 
 @dataclass(frozen=True, slots=True)
 class Offsets:
-    """How far a group is by its committed offsets, for those who hear nothing of its replicas.
+    """The lag of a group by its committed offsets, for groups whose replicas publish nothing.
 
-    rate: events a second that it commits; None if that is not known yet.
+    rate: the events per second that it commits; None if that is not known yet.
     """
 
     state: str
@@ -37,15 +37,15 @@ class Offsets:
 
 @dataclass(slots=True)
 class Known:
-    """What a view is made of, besides the replicas' records.
+    """The contents of a view that do not come from the status records of replicas.
 
     group:    the consumer group.
     model:    the model's name.
-    notes:    what is missing, by the part of the view that lacks it, and how to have it.
-    offsets:  of the group; None where nobody asks the brokers for them.
+    notes:    for each part of the view that is empty, how to turn it on.
+    offsets:  the group's offsets; None if the brokers are not asked for them.
     reading:  why the records cannot be read now; empty if they can.
-    drift:    what the drift of the columns is; None if nobody tells.
-    quality:  what the predictions were worth; None if nobody tells.
+    drift:    the drift of the columns; None if nothing was published.
+    quality:  the quality of the predictions; None if nothing was published.
     """
 
     group: str
@@ -61,9 +61,9 @@ def view(board: Board, known: Known, now: float) -> Document:
     """Return the document.
 
     Args:
-        board: what the replicas have told.
-        known: what else is known.
-        now: Unix seconds, by the clock that says when the records were heard.
+        board: the status records of the replicas.
+        known: everything else.
+        now: Unix seconds, by the clock that timed the arrival of the records.
     """
     alive = board.alive(now)
     rates = {id(told): rates_of(told) for told in alive}
@@ -98,7 +98,7 @@ def view(board: Board, known: Known, now: float) -> Document:
 
 
 def point(board: Board, known: Known, now: float) -> list[float | None]:
-    """Return what is kept of each second: the time, events a second, the latency's p50 and p99, and the lag."""
+    """Return a point of the series: the time, events per second, the latency's p50 and p99, and the lag."""
     alive = board.alive(now)
     partitions = _partitions(board, alive, known.offsets)
     lag = sum(each["lag"] for each in partitions) if partitions else None
@@ -158,7 +158,7 @@ def _rates(rates: Sequence[Rates], offsets: Offsets | None) -> dict[str, float |
     return {"events": round(events, 1), "predictions": round(events - letters, 1), "dead_letters": round(letters, 2)}
 
 
-def _replica(name: str, told: Told, rates: Rates | None, now: float) -> Document:
+def _replica(name: str, told: ReplicaRecords, rates: Rates | None, now: float) -> Document:
     status, silent = told.last, now - told.heard
     state = "gone" if silent > GONE_SECONDS else "running" if status.ready else "waiting"
     why = f"silent for {_duration(silent)}: killed, or cut off" if state == "gone" else "; ".join(status.why)
@@ -187,7 +187,7 @@ def _replaced(gone: Document, other: Document) -> bool:
     return bool(gone["name"] == other["name"] and other["started"] > gone["started"] and other["state"] != "gone")
 
 
-def _partitions(board: Board, alive: Sequence[Told], offsets: Offsets | None) -> list[Document]:
+def _partitions(board: Board, alive: Sequence[ReplicaRecords], offsets: Offsets | None) -> list[Document]:
     """Return the lag of each partition: by its owner, or by the group's offsets, or by an owner that is gone."""
     found: dict[tuple[str, int], Document] = {}
 
@@ -244,8 +244,8 @@ def _features(board: Board) -> list[Document]:
     ]
 
 
-def _stages(alive: Sequence[Told]) -> list[Document]:
-    """Return what share of the time of the last batches each stage had."""
+def _stages(alive: Sequence[ReplicaRecords]) -> list[Document]:
+    """Return the share of each stage in the time of the last batches."""
     seconds: dict[str, float] = {}
     for told in alive:
         before = told.records[0][1].stages if len(told.records) > 1 else {}
@@ -268,7 +268,7 @@ def _letters(board: Board) -> list[Document]:
     ]
 
 
-def _recent(alive: Sequence[Told]) -> list[Document]:
+def _recent(alive: Sequence[ReplicaRecords]) -> list[Document]:
     recent = sorted((each for told in alive for each in told.last.recent), key=lambda each: each.at, reverse=True)
     return [each.model_dump() for each in recent[:RECENT]]
 

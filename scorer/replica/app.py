@@ -21,8 +21,8 @@ from scorer.kafka import (
     ControlTopic,
     DeadLetterLimit,
     DeadLetters,
-    Ear,
     Ending,
+    MonitorListener,
     MonitorTopic,
     Renewal,
     SpareWriter,
@@ -61,7 +61,7 @@ def run(settings: Settings, ending: Ending | None = None) -> bool:
 
     Args:
         settings: its settings.
-        ending: ends it where a span of offsets ends; None if it runs for ever.
+        ending: stops the replica at the end of a span of offsets; None if it runs for ever.
 
     Raises:
         Misconfigured: with every problem, before any record is read.
@@ -180,7 +180,7 @@ def _build(  # noqa: PLR0913, PLR0917  each is a part of the replica
 
 
 def _guardian(serving: Serving, rollout: Rollout, metrics: Metrics) -> Guardian | None:
-    """Return what guards canaries, where replicas can tell each other what they do."""
+    """Return the guardian of canaries; None if the roll-out state is not in a topic, where replicas can share sums."""
     model, kafka = serving.bundle.name, serving.settings.kafka
     if not isinstance(rollout.home, ControlTopic):
         return None
@@ -188,24 +188,24 @@ def _guardian(serving: Serving, rollout: Rollout, metrics: Metrics) -> Guardian 
 
 
 def _alerting(serving: Serving, drifting: Drifting, metrics: Metrics, stack: ExitStack) -> Sequence[Teller]:
-    """Return what tells a webhook what is wrong with the group, if there is one."""
+    """Return the source of alerts for the webhook; empty without one."""
     settings, group = serving.settings, {"group": serving.settings.kafka.group_id, "model": serving.bundle.name}
     return stack.enter_context(alerting(settings.alerts.webhook, drifting.problems, group, metrics.registry))
 
 
 def _tell(serving: Serving, tellers: Sequence[Teller], stack: ExitStack) -> None:
-    """Tell the group what this replica does, if there is a topic for that."""
+    """Publish what this replica does to the monitor topic, if there is one."""
     topic = serving.settings.monitor.topic
     if topic is None:
         return
-    ears = [each for each in tellers if isinstance(each, Ear)]
-    telling = Telling(partial(MonitorTopic, serving.settings.kafka, topic, serving.bundle.name, ears), tellers)
+    listeners = [each for each in tellers if isinstance(each, MonitorListener)]
+    telling = Telling(partial(MonitorTopic, serving.settings.kafka, topic, serving.bundle.name, listeners), tellers)
     stack.callback(telling.close)
     telling.start()
 
 
 def _guarded(guardian: Guardian | None, limit: DeadLetterLimit, state: State) -> None:
-    """Guard the canaries of a state, whose dead letters are then the guards' business alone."""
+    """Guard the canaries of a state. Guarded canaries do not count for the dead-letter limit."""
     guards = guardian is not None and state.guards is not None
     limit.exempt = frozenset(canary.version for canary in state.canaries) if guards else frozenset()
     if guardian is not None:
@@ -223,7 +223,7 @@ def _follower(  # noqa: PLR0913, PLR0917  each is a part of the replica
     watch: Watch,
     also: Callable[[Lineup], None],
 ) -> Follower:
-    """Return what chooses the versions that score; it follows the home of the roll-out state once it is asked to."""
+    """Return the follower, which chooses the versions that score; `follow` starts it."""
     settings, bundle = serving.settings, serving.bundle
 
     def served(lineup: Lineup) -> None:
@@ -246,7 +246,7 @@ def _follower(  # noqa: PLR0913, PLR0917  each is a part of the replica
 
 
 def _drifting(settings: Settings, metrics: Metrics) -> Drifting | None:
-    """Return what counts for drift, where replicas can tell each other."""
+    """Return the counter of drift; None without a monitor topic."""
     monitor = settings.monitor
     return Drifting(rules_of(monitor), DriftMetrics(metrics.registry)) if monitor.topic is not None else None
 

@@ -1,4 +1,4 @@
-"""Captures a sample of the rows as the model saw them, with their scores, beside the loop or in its transactions."""
+"""Captures a sample of the rows as the model saw them, with their scores: in the background, or in transactions."""
 
 import queue
 from collections import deque
@@ -18,8 +18,8 @@ from scorer.rollout import Sample, keys_of
 from scorer.settings import CaptureSettings, Settings
 
 SALT = "capture"
-WAITING = 16  # samples of batches that are not written yet; others are dropped until there is room
-IN_FLIGHT = 64  # batches that were scored and may still be written
+WAITING = 16  # samples that wait to be written; further ones are dropped
+IN_FLIGHT = 64  # batches that are scored but not yet written
 IDLE_SECONDS, JOIN_SECONDS = 0.2, 2.0
 
 log = structlog.get_logger()
@@ -30,7 +30,7 @@ class CaptureMetrics:
     """The metric of captured rows.
 
     Args:
-        registry: of all metrics of the replica.
+        registry: the replica's metrics registry.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -40,7 +40,7 @@ class CaptureMetrics:
             self._rows.labels(result)
 
     def count(self, result: str, rows: int) -> None:
-        """Count rows by what became of them."""
+        """Count rows by result."""
         self._rows.labels(result).inc(rows)
 
 
@@ -49,7 +49,7 @@ class Sampling:
 
     Args:
         settings: the share.
-        metrics: count rows of arms with another plan than the champion's, whose columns differ: these are left out.
+        metrics: count the rows that are left out, since their arm's plan differs from the champion's.
     """
 
     def __init__(self, settings: CaptureSettings, metrics: CaptureMetrics) -> None:
@@ -62,7 +62,7 @@ class Sampling:
         self._columns = columns
 
     def scored(self, outcome: Outcome) -> None:
-        """Note the columns of a batch: another champion may serve before it is written."""
+        """Note the columns of a batch: the champion may change before the batch is written."""
         self._scored.append((outcome, self._columns))
 
     def draw(self, outcome: Outcome, keys: Sequence[bytes | None], left_out: Sequence[int] = ()) -> Drawn | None:
@@ -70,8 +70,8 @@ class Sampling:
 
         Args:
             outcome: a batch that was scored.
-            keys: of its events.
-            left_out: rows that have no prediction although they were scored.
+            keys: the keys of its events.
+            left_out: scored rows without a prediction.
         """
         each = outcome.predictions
         columns = next((names for known, names in self._scored if known is outcome), ())
@@ -103,12 +103,12 @@ class Sampling:
 
 
 class Beside(Background):
-    """An observer that captures what was written, on a thread of its own: at-least-once, and without guarantees.
+    """An observer for at-least-once delivery: captures written batches on its own thread, without guarantees.
 
     Args:
         sampling: draws rows.
         metrics: count them.
-        writer: writes to the topic; it counts what it writes.
+        writer: writes to the topic, and counts the rows that it writes.
     """
 
     def __init__(self, sampling: Sampling, metrics: CaptureMetrics, writer: SpareWriter) -> None:
@@ -125,7 +125,7 @@ class Beside(Background):
         self._sampling.scored(outcome)
 
     def written(self, records: Records, outcome: Outcome, unwritable: Sequence[Rejected]) -> None:
-        """Take the sample of a batch, or drop it if too many wait already."""
+        """Queue the sample of a batch, or drop it if the queue is full."""
         drawn = self._sampling.draw(outcome, records.keys, [each.row for each in unwritable])
         if drawn is None:
             return
@@ -151,18 +151,18 @@ class Beside(Background):
 
 
 class Inside:
-    """An observer that captures a batch in its own transaction: exactly once.
+    """An observer for exactly-once delivery: captures each batch in its transaction.
 
     Args:
-        topic: of the rows.
+        topic: the topic of the rows.
         sampling: draws rows.
         metrics: count them.
     """
 
     def __init__(self, topic: str, sampling: Sampling, metrics: CaptureMetrics) -> None:
         self._topic, self._sampling, self._metrics = topic, sampling, metrics
-        self._outcome: Outcome | None = None  # of the batch that is published next
-        self._rows = 0  # in the last transaction
+        self._outcome: Outcome | None = None  # the outcome of the batch that is published next
+        self._rows = 0  # the number of rows in the last transaction
 
     def served(self, columns: tuple[str, ...]) -> None:
         """Take the columns of the champion."""
@@ -174,11 +174,11 @@ class Inside:
         self._outcome = outcome
 
     def writes(self, records: Records, unwritable: Sequence[Rejected]) -> list[Write]:
-        """Return what belongs into the transaction of a batch.
+        """Return the writes to add to the transaction of a batch.
 
         Args:
             records: the batch that was scored last.
-            unwritable: rows whose prediction was refused.
+            unwritable: the rows whose predictions were refused.
         """
         self._rows, outcome = 0, self._outcome
         if outcome is None or not np.array_equal(outcome.predictions.origin.offset, records.offset):
@@ -193,7 +193,7 @@ class Inside:
         ]
 
     def refused(self, reason: str) -> None:
-        """Take note that the topic refuses the rows of a batch, which is published without them."""
+        """Note that the topic refuses the rows of a batch, which is then published without them."""
         log.warning("captured rows are refused and dropped", topic=self._topic, reason=reason)
         self._metrics.count("dropped", self._rows)
         self._rows = 0
@@ -209,7 +209,7 @@ class Inside:
 
 
 def capture_of(settings: Settings, metrics: CaptureMetrics) -> Beside | Inside | None:
-    """Return what captures rows, by the mode of delivery; None if the settings ask for none.
+    """Return the observer that captures rows in this mode of delivery; None if nothing is captured.
 
     Raises:
         Misconfigured: the producer cannot be created.

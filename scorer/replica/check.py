@@ -244,7 +244,7 @@ def _examine_kafka(settings: Settings, report: Report) -> None:
 
 def _examine_monitor(name: str, topic: Topic | None) -> list[str]:
     if topic is None:
-        return [f"monitor.topic {name} is missing, so replicas tell nothing; `scorer topics --create` creates it"]
+        return [f"monitor.topic {name} is missing, so replicas publish nothing; `scorer topics --create` creates it"]
     return monitor_concerns(topic)
 
 

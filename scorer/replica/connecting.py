@@ -33,13 +33,13 @@ from scorer.serving.serving import Serving
 from scorer.settings import BatchSettings
 from scorer.stopping import Stop
 
-# What a crash may repeat: batches in flight, of which two hide the brokers' answer even if it takes longer than scoring
-# does, and written ones whose commit is not confirmed. Together they are at most so many events, or three batches.
+# A crash repeats the batches in flight, and written ones whose commit is not confirmed: together at most this many
+# events, or three batches if those are larger. Two batches in flight are enough to hide the latency of the brokers.
 REPEATED_EVENTS = 6_000
 WINDOW, IN_FLIGHT_EVENTS = 4, 4_000
-COMMITTED_AT_ONCE = 500  # written events; fewer wait for a moment, and share a commit
+COMMITTED_AT_ONCE = 500  # written events that are committed at once; fewer wait a moment, and share a commit
 UNCOMMITTED_BATCHES, UNCOMMITTED_LEAST = 8, 1_000  # small batches may wait for a shared commit
-RECONNECT_SECONDS = 10.0  # the wait for acknowledgements and a commit before the clients are created anew
+RECONNECT_SECONDS = 10.0  # the wait for acknowledgements and a commit before the clients are replaced
 RETRY_SECONDS = 1.0  # between two attempts to create them
 LEAVE_SECONDS = 1.0  # the part of the shutdown deadline reserved for leaving the group
 
@@ -53,14 +53,14 @@ class Clients:
 
     serving:  has the settings.
     metrics:  count what the clients read and commit.
-    watch:    is told whether the brokers answer.
+    watch:    receives the status of the brokers.
     stop:     the deadline of transactions; an ending requests it.
     limit:    stops a replica that makes too many dead letters.
     letters:  makes dead letters.
     drifting: counts scores for drift; None if drift is not watched.
-    extra:    writes captured rows in each transaction; None if none are captured there.
+    extra:    adds captured rows to each transaction; None if rows are not captured in transactions.
     carry:    returns the headers of predictions.
-    ending:   ends the replica where a span of offsets ends; None if it runs for ever.
+    ending:   stops the replica at the end of a span of offsets; None if it runs for ever.
     """
 
     serving: Serving
@@ -113,7 +113,7 @@ def reconnect(parts: Parts, make: MakeClients, stop: Stop) -> Parts | None:
 
     While no clients can be created, as in an outage, the replica waits.
     """
-    log.info("files of the kafka clients were replaced: connecting anew")
+    log.info("files of the kafka clients were replaced: reconnecting")
     end = time.monotonic() + RECONNECT_SECONDS
 
     def left() -> float:
@@ -121,16 +121,16 @@ def reconnect(parts: Parts, make: MakeClients, stop: Stop) -> Parts | None:
 
     rest = commit_before_leaving(parts.source, parts.delivery, left, parts.watch.heartbeat)
     if rest.transaction:
-        log.warning("connecting anew with a transaction that may be open: it delays consumers until it is aborted")
+        log.warning("reconnecting with a transaction that may be open: it delays consumers until it is aborted")
     if rest.events:
-        log.warning("connecting anew with uncommitted events: they will be scored again", at_most=rest.events)
+        log.warning("reconnecting with uncommitted events: they will be scored again", at_most=rest.events)
     parts.delivery.close()
     parts.source.close(LEAVE_SECONDS)
     while not stop.requested():
         try:
             source, delivery = make()
         except (Misconfigured, Unavailable) as error:
-            parts.watch.status(Component.KAFKA, f"cannot connect anew: {error}")
+            parts.watch.status(Component.KAFKA, f"cannot reconnect: {error}")
             parts.watch.heartbeat()
             time.sleep(RETRY_SECONDS)
         else:

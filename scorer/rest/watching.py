@@ -9,10 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from scorer.batch import Outcome, Records, Rejected
-from scorer.group.alerting import alerting
 from scorer.group.drifting import Drifting, rules_of
-from scorer.group.telling import Teller, Telling
-from scorer.kafka import Ear
+from scorer.kafka import MonitorListener
 from scorer.monitor import DriftMetrics, Metrics
 from scorer.settings import Settings
 
@@ -45,16 +43,16 @@ class Echo:
     """A log without a topic: each document reaches the readers at once, in the form that a topic gives it.
 
     Args:
-        ears: the readers.
+        listeners: receive the documents.
     """
 
-    def __init__(self, ears: Sequence[Ear]) -> None:
-        self._ears = ears
+    def __init__(self, listeners: Sequence[MonitorListener]) -> None:
+        self._listeners = listeners
 
     def read(self) -> None:
         """Start the readers: there are no older documents."""
-        for ear in self._ears:
-            ear.began()
+        for listener in self._listeners:
+            listener.began()
 
     def wait(self, seconds: float) -> None:
         """Sleep: no documents come from elsewhere."""
@@ -63,8 +61,8 @@ class Echo:
     def tell(self, name: str, document: object) -> None:
         """Pass a document to the readers."""
         kind, _, rest = name.partition("/")
-        for ear in self._ears:
-            ear.heard(kind, rest, json.loads(json.dumps(document)), time.time())
+        for listener in self._listeners:
+            listener.heard(kind, rest, json.loads(json.dumps(document)), time.time())
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
@@ -85,8 +83,8 @@ def watching(settings: Settings, model: str, metrics: Metrics, stack: ExitStack)
     group = {"group": "serve", "model": model}
     alerts = stack.enter_context(alerting(settings.alerts.webhook, drifting.problems, group, metrics.registry))
     tellers: list[Teller] = [drifting, *alerts]
-    ears = [each for each in tellers if isinstance(each, Ear)]
-    telling = Telling(lambda: Echo(ears), tellers)
+    listeners = [each for each in tellers if isinstance(each, MonitorListener)]
+    telling = Telling(lambda: Echo(listeners), tellers)
     stack.callback(telling.close)
     telling.start()
     return drifting

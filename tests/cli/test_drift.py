@@ -195,7 +195,7 @@ def test_the_topic_is_created_shown_and_checked(
     topic = f"drift-{time.time_ns()}.monitor"
     file = str(configured(tmp_path, kafka.bootstrap, topic))
     assert main(["check", "-c", file]) == 1  # the other topics are missing, too
-    assert f"monitor.topic {topic} is missing, so replicas tell nothing" in " ".join(capsys.readouterr().err.split())
+    assert f"monitor.topic {topic} is missing, so replicas publish nothing" in " ".join(capsys.readouterr().err.split())
     assert main(["topics", "-c", file]) == 1
     assert f"missing: {', '.join(sorted_topics(file))}" in capsys.readouterr().out
     assert main(["topics", "-c", file, "--create"]) == 0

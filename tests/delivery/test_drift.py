@@ -141,7 +141,7 @@ def test_a_replica_scores_while_its_monitor_topic_is_missing_and_tells_all_of_it
     replica = world.start()
     world.send(range(2_000))
     world.wait_committed()
-    out_of_reach = "the monitor topic is out of reach"
+    out_of_reach = "monitor topic unavailable"
     world.until(lambda: out_of_reach in world.log(), "a word about the topic")
     settings = settings_of(world)
     Admin(settings.kafka).create([monitor_topic(settings.monitor.topic or "")])

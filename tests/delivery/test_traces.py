@@ -98,7 +98,7 @@ def test_a_receiver_that_is_away_delays_no_prediction(make_world: MakeWorld) -> 
     world.send(range(5_000))
     replica = world.start(OTEL_EXPORTER_OTLP_TIMEOUT="1")
     world.wait_committed()
-    world.until(lambda: "exports over OTLP fail; scoring goes on" in world.log(), "word of the receiver")
+    world.until(lambda: "exports over OTLP fail; scoring continues" in world.log(), "word of the receiver")
     assert world.stop(replica) == 0
     world.verify()
 

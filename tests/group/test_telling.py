@@ -8,15 +8,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from scorer.errors import Unavailable
-from scorer.group import telling
-from scorer.group.telling import Said, Telling
+from scorer.group.telling import MonitorRecord, Telling
 
 
 class Shelf:
     """A log in memory, which may be out of reach."""
 
     def __init__(self) -> None:
-        self.told: list[Said] = []
+        self.told: list[MonitorRecord] = []
         self.away, self.opened = threading.Event(), 0
 
     def open(self) -> "Shelf":
@@ -44,12 +43,12 @@ class Counter:
     def __init__(self) -> None:
         self.asked = 0
 
-    def due(self, now: float) -> Iterable[Said]:
+    def due(self, now: float) -> Iterable[MonitorRecord]:
         assert now <= time.monotonic()
         self.asked += 1
         return [("status/a", {"asked": self.asked})]
 
-    def last(self) -> Iterable[Said]:
+    def last(self) -> Iterable[MonitorRecord]:
         return [("status/a", None)]
 
 

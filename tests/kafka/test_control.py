@@ -142,39 +142,39 @@ class Heard:
 
 def test_changes_and_what_replicas_tell_are_heard_in_one_order(settings: KafkaSettings) -> None:
     with home(settings) as one, home(settings) as two, home(settings, "other") as other:
-        ears = [Heard(), Heard(), Heard()]
-        for each, ear in zip((one, two, other), ears, strict=True):
-            each.listen(ear)
+        listeners = [Heard(), Heard(), Heard()]
+        for each, listener in zip((one, two, other), listeners, strict=True):
+            each.listen(listener)
         promote(one, "2")
         one.tell("a", b"first")
         two.tell("b", b"second")
-        settle(two, ears[1], b"first", b"second")
+        settle(two, listeners[1], b"first", b"second")
         promote(two, "3")
         other.tell("a", b"of another model")
         one.tell("a", None)
-        settle(one, ears[0], None)
-        settle(two, ears[1], None)
-        settle(other, ears[2], b"of another model")
-        assert ears[0].seen == ears[1].seen
-        assert ears[0].seen[:2] == ["None", "2"], "a reader begins with nothing"
-        assert ears[0].seen[-2:] == ["3", None]
-        assert ears[2].seen == ["None", b"of another model"]
+        settle(one, listeners[0], None)
+        settle(two, listeners[1], None)
+        settle(other, listeners[2], b"of another model")
+        assert listeners[0].seen == listeners[1].seen
+        assert listeners[0].seen[:2] == ["None", "2"], "a reader begins with nothing"
+        assert listeners[0].seen[-2:] == ["3", None]
+        assert listeners[2].seen == ["None", b"of another model"]
         assert [change.revision for change in one.read().history] == [1, 2]
     with home(settings) as late:
         assert [change.revision for change in late.read().history] == [1, 2], "what was told is no change"
 
 
-def settle(home: ControlTopic, ear: Heard, *values: bytes | None) -> None:
+def settle(home: ControlTopic, listener: Heard, *values: bytes | None) -> None:
     deadline = time.monotonic() + 30
-    while not set(values) <= set(ear.seen):
-        assert time.monotonic() < deadline, ear.seen
+    while not set(values) <= set(listener.seen):
+        assert time.monotonic() < deadline, listener.seen
         home.wait(0.2)
 
 
 def test_what_the_brokers_refuse_is_an_error_of_the_next_time(settings: KafkaSettings) -> None:
     with home(settings) as one:
         one.tell("a", b"x" * 2_000_000)
-        with pytest.raises(Fatal, match="refused what was told"):
+        with pytest.raises(Fatal, match="refused a record"):
             tell_until_refused(one)
 
 

@@ -18,7 +18,7 @@ from tests.kafka.test_control import settings_of
 
 
 class Notes:
-    """An ear that notes what it hears."""
+    """An listener that notes what it hears."""
 
     def __init__(self) -> None:
         self.begun, self.seen = 0, list[tuple[str, str, object]]()
@@ -56,24 +56,24 @@ def settle(one: MonitorTopic, notes: Notes, last: object) -> None:
 
 
 def test_what_one_tells_all_hear_in_one_order(settings: KafkaSettings, topic: str) -> None:
-    ears = [Notes(), Notes(), Notes()]
+    listeners = [Notes(), Notes(), Notes()]
     with (
-        opened(settings, topic, ears[0]) as one,
-        opened(settings, topic, ears[1]) as two,
-        opened(settings, topic, ears[2], "other") as other,
+        opened(settings, topic, listeners[0]) as one,
+        opened(settings, topic, listeners[1]) as two,
+        opened(settings, topic, listeners[2], "other") as other,
     ):
         one.tell("status/a", {"events": 1})
-        settle(two, ears[1], {"events": 1})
+        settle(two, listeners[1], {"events": 1})
         two.tell("counts/flights/0", {"b": [1, 2]})
         other.tell("status/a", ["of another model"])
-        settle(other, ears[2], ["of another model"])
-        settle(one, ears[0], {"b": [1, 2]})
+        settle(other, listeners[2], ["of another model"])
+        settle(one, listeners[0], {"b": [1, 2]})
         two.tell("status/a", None)
-        settle(one, ears[0], None)
-        settle(two, ears[1], None)
+        settle(one, listeners[0], None)
+        settle(two, listeners[1], None)
     expected = [("status", "a", {"events": 1}), ("counts", "flights/0", {"b": [1, 2]}), ("status", "a", None)]
-    assert ears[0].seen == ears[1].seen == expected
-    assert ears[2].seen == [("status", "a", ["of another model"])]
+    assert listeners[0].seen == listeners[1].seen == expected
+    assert listeners[2].seen == [("status", "a", ["of another model"])]
     late = Notes()
     with opened(settings, topic, late) as reader:
         reader.read()
@@ -93,7 +93,7 @@ def test_what_is_no_json_or_has_another_key_is_passed_over(settings: KafkaSettin
 
 
 class Times(Notes):
-    """An ear that notes when records were written."""
+    """An listener that notes when records were written."""
 
     def heard(self, kind: str, name: str, document: object, seconds: float) -> None:
         del document
@@ -131,7 +131,7 @@ def test_a_topic_that_would_grow_or_forget_is_warned_about() -> None:
         return monitor_concerns(Topic("m", 1, config={name.replace("_", "."): value for name, value in config.items()}))
 
     assert "keeps every record of every second" in concerns(cleanup_policy="delete")[0]
-    assert "keeps the records of what is long gone" in concerns(cleanup_policy="compact")[0]
+    assert "keeps the records of replicas that are long gone" in concerns(cleanup_policy="compact")[0]
     assert concerns(cleanup_policy="delete, compact") == []
     assert "forgets totals by the hour of the week" in concerns(retention_ms="3600000")[0]
     assert concerns(retention_ms="-1") == []

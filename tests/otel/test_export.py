@@ -166,7 +166,7 @@ def test_a_receiver_that_is_away_costs_spans_that_are_counted_and_the_log_says_s
             until(lambda: results(metrics)["dropped"] == batches * 5)
     assert results(metrics)["exported"] == 0
     (told,) = [each for each in logs if each.get("what") == "spans"]
-    assert told["event"] == "exports over OTLP fail; scoring goes on"
+    assert told["event"] == "exports over OTLP fail; scoring continues"
     assert told["reason"]
     assert not logging.getLogger("opentelemetry").propagate
 
@@ -216,7 +216,8 @@ def test_a_receiver_that_refuses_is_told_once_and_so_is_its_return() -> None:
             score(tracing, metrics, [])
         assert results(metrics) == {"exported": 5, "dropped": 15}
     told = [(each["event"], each["log_level"]) for each in logs if each.get("what") == "spans"]
-    assert told == [("exports over OTLP fail; scoring goes on", "warning"), ("exports over OTLP succeed again", "info")]
+    failed, recovered = "exports over OTLP fail; scoring continues", "exports over OTLP succeed again"
+    assert told == [(failed, "warning"), (recovered, "info")]
     assert "400" in next(each["reason"] for each in logs if each.get("reason"))
 
 

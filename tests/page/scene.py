@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from scorer.kafka import MonitorListener
 from scorer.monitor import Health, Server, serve
 from scorer.monitor.metrics import END_TO_END_SECONDS
-from scorer.page.feed import Chapter, Ear, Feed
+from scorer.page.feed import Chapter, Feed
 from scorer.page.site import Site
 from scorer.page.status import KIND, ArmStatus, LetterStatus, RecentStatus, StageStatus, Status
 from scorer.page.view import Known
@@ -30,24 +31,24 @@ class Shelf:
     def __init__(self) -> None:
         self._told: list[tuple[str, str, object, float]] = []
         self._lock = threading.Lock()
-        self._ear: Ear | None = None
+        self._listener: MonitorListener | None = None
         self._heard = 0
 
     def tell(self, name: str, document: object, at: float | None = None, kind: str = KIND) -> None:
         with self._lock:
             self._told.append((kind, name, document, time.time() if at is None else at))
 
-    def open(self, ear: Ear) -> "Shelf":
-        self._ear, self._heard = ear, 0
-        ear.began()
+    def open(self, listener: MonitorListener) -> "Shelf":
+        self._listener, self._heard = listener, 0
+        listener.began()
         return self
 
     def read(self) -> None:
-        assert self._ear is not None
+        assert self._listener is not None
         with self._lock:
             new, self._heard = self._told[self._heard :], len(self._told)
         for record in new:
-            self._ear.heard(*record)
+            self._listener.heard(*record)
 
     def wait(self, seconds: float) -> None:
         time.sleep(min(seconds, 0.05))

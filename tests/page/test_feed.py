@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from scorer.errors import Unavailable
+from scorer.kafka import MonitorListener
 from scorer.page import feed as module
 from scorer.page.feed import SERIES_SECONDS, Feed, Mark, OwnLog, newer
 from scorer.page.view import Document, Known
@@ -111,10 +112,10 @@ def test_while_the_log_is_away_the_document_says_so_and_recovers(monkeypatch: py
     scene, away = Scene(), threading.Event()
     away.set()
 
-    def opened(ear: module.Ear) -> Shelf:
+    def opened(listener: MonitorListener) -> Shelf:
         if away.is_set():
             raise Unavailable("the brokers are away")
-        return scene.shelf.open(ear)
+        return scene.shelf.open(listener)
 
     feed = Feed(Known(GROUP, MODEL), opened)
     feed.start()
@@ -131,7 +132,7 @@ def test_a_replica_without_a_topic_shows_itself() -> None:
     def due(now: float) -> list[tuple[str, object]]:
         return [("status/a", status("a", now).document())]
 
-    feed = Feed(Known(GROUP, MODEL), lambda ear: OwnLog(ear, due))
+    feed = Feed(Known(GROUP, MODEL), lambda listener: OwnLog(listener, due))
     feed.start()
     try:
         until(lambda: feed.document()["replicas"])

@@ -10,7 +10,7 @@ import pytest
 from scorer.errors import Unavailable
 from scorer.kafka import GroupLag
 from scorer.kafka.brokers.admin import PartitionLag
-from scorer.page.group import OffsetWatch, heard_by, known_of
+from scorer.page.group import OffsetWatch, known_of, monitor_opener
 from scorer.page.view import Offsets
 from scorer.settings import Settings
 
@@ -75,7 +75,7 @@ def test_without_a_topic_every_part_that_needs_it_says_how_to_have_it(part: str)
     without, with_topic = settings(), settings(monitor={"topic": "delays.monitor"})
     assert "Set `monitor.topic`" in known_of(without, "delays").notes[part]
     assert "monitor.topic" not in known_of(with_topic, "delays").notes.get(part, "")
-    assert (heard_by(without, "delays") is None, heard_by(with_topic, "delays") is None) == (True, False)
+    assert (monitor_opener(without, "delays") is None, monitor_opener(with_topic, "delays") is None) == (True, False)
 
 
 def test_explanations_say_how_to_turn_them_on() -> None:

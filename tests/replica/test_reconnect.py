@@ -65,7 +65,7 @@ def test_creating_clients_is_retried_until_it_succeeds(failure: ScorerError) -> 
     assert clients is new
     assert old.told == ["closed", "closed"]
     assert new.told == ["subscribed"]
-    assert statuses == [(Component.KAFKA, f"cannot connect anew: {failure}")] * 2
+    assert statuses == [(Component.KAFKA, f"cannot reconnect: {failure}")] * 2
 
 
 def test_a_stop_ends_the_attempts_to_reconnect() -> None:

@@ -171,7 +171,7 @@ def test_a_replaced_certificate_is_used_without_a_restart(wire: Wire, make_world
     world.until(lambda: "the old ones stay" in world.log(), "warning of files that cannot be used")
     pair(wire.authority, tmp_path, "own", "svc@example.org", common_name=USER)
     world.send(range(500, 1_000))
-    world.until(lambda: "connecting anew" in world.log(), "new clients")
+    world.until(lambda: "replaced: reconnecting" in world.log(), "new clients")
     world.send(range(1_000, 1_500))
     world.wait_committed()
     assert world.stop(replica) == 0

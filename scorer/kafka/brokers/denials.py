@@ -29,7 +29,7 @@ class Denials:
         self._kafka = kafka
 
     def text(self, error: KafkaError, topic: str | None = None) -> str:
-        """Return what to grant, or the error's own text if it is another one.
+        """Return which right to grant; for any other error, its own text.
 
         Args:
             error: the brokers' error.

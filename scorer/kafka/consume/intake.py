@@ -84,7 +84,7 @@ class Intake:
         return self.full(records) if self._begun else bool(records)
 
     def full(self, records: int) -> bool:
-        """Whether a batch of so many records, the last that were taken, has no room for another one."""
+        """Whether a batch with this many records, the last ones taken, has no room for another record."""
         return not self._step(records)
 
     def _fill(self, take: Take, buffered: Callable[[], int], seconds: float) -> None:

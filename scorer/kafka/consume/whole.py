@@ -1,6 +1,6 @@
-"""A member of a group that reads each partition it owns from its first record on, and commits nothing.
+"""A member of a group that reads each assigned partition from its first record, and commits nothing.
 
-So what it makes of a partition is a function of the partition's log alone.
+So its result for a partition depends on the partition's log alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,8 +29,8 @@ class Read:
     """Records of one partition, in order.
 
     partition:  its number.
-    begins:     whether these are the first records that are read of it.
-    low:        the offset of the first record that it still had when reading began.
+    begins:     whether these are the first records since it was assigned.
+    low:        the first offset that it still had when reading began.
     values:     the values that are not null.
     timestamps: int64 [values], milliseconds since the epoch.
     upto:       the offset after the last record.
@@ -55,10 +55,10 @@ class Whole:
 
     def __init__(self, kafka: KafkaSettings, topic: str, condition: Callable[[str], None]) -> None:
         self._topic, self._servers, self._denials = topic, kafka.bootstrap_servers, Denials(kafka)
-        self._next: dict[int, int] = {}  # the next offset of each partition that is ours; 0 before the first record
+        self._next: dict[int, int] = {}  # the next offset of each owned partition; 0 before the first record
         self._low: dict[int, int] = {}
         self._ended: set[int] = set()
-        self.lost: set[int] = set()  # partitions that went to others; the caller takes them
+        self.lost: set[int] = set()  # partitions that are no longer owned; the caller removes them from the set
         own = {"error_cb": LastError(condition, kafka), "isolation.level": "read_committed"}
         chosen = consumer_properties(kafka, BATCH) | own
         chosen.pop("statistics.interval.ms")
@@ -67,15 +67,15 @@ class Whole:
 
     @property
     def owned(self) -> frozenset[int]:
-        """The partitions that are ours."""
+        """The owned partitions."""
         return frozenset(self._next)
 
     def read_to_end(self, partition: int) -> bool:
-        """Whether the end of a partition was reached since it is ours."""
+        """Whether an owned partition has been read to its end since it was assigned."""
         return partition in self._ended
 
     def take(self, records: int, seconds: float) -> list[Read]:
-        """Return what comes within some seconds, by partition.
+        """Return the records that arrive within some seconds, by partition.
 
         Raises:
             Fatal: the topic cannot be read.

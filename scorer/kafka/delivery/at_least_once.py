@@ -34,7 +34,7 @@ class AtLeastOnce:
         self._sink, self._checkpoint = sink, checkpoint
 
     def full(self, events: int) -> bool:
-        """Whether the window has no room for a batch of so many events."""
+        """Whether the window has no room for a batch of this many events."""
         return self._checkpoint.full(events)
 
     @property
@@ -59,7 +59,7 @@ class AtLeastOnce:
 
     @property
     def dropped(self) -> int:
-        """How many such events went to other replicas together with their partitions."""
+        """How many such events belong to partitions that other replicas have taken over."""
         return self._checkpoint.dropped
 
     def publish(

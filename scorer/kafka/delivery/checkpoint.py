@@ -70,9 +70,9 @@ class Limits:
     """Limits on work in flight.
 
     window:  how many batches may be unacknowledged.
-    records: how many records these batches may have together; a batch that is alone may have more.
-    enough:  how many records are committed immediately; fewer wait for COMMIT_SECONDS since the last commit.
-    most:    how many records may be written but not known to be committed: a crash repeats them.
+    records: how many records these batches may have together; a single batch may have more.
+    enough:  from how many written records on a commit is sent at once; otherwise COMMIT_SECONDS after the last one.
+    most:    how many written records may lack a confirmed commit: a crash repeats them.
     """
 
     window: int
@@ -125,7 +125,7 @@ class Checkpoint:
         _advance(self._batches[-1].offsets if self._batches else self._written, positions)
 
     def full(self, events: int) -> bool:
-        """Whether the window has no room for a batch of so many events."""
+        """Whether the window has no room for a batch of this many events."""
         if not self._batches:
             return False
         together = events + sum(batch.events for batch in self._batches)
@@ -133,7 +133,7 @@ class Checkpoint:
 
     @property
     def behind(self) -> bool:
-        """Whether so many written records are not known to be committed that the loop must wait for commits."""
+        """Whether too many written records lack a confirmed commit, so that the loop must wait for commits."""
         return bool(self._written) and self._unconfirmed > self._limits.most
 
     @property

@@ -25,7 +25,7 @@ class Commits:
 
     Args:
         consumer: the member of the group.
-        observer: is told of results.
+        observer: receives the results.
         worded: returns the text for an error.
     """
 

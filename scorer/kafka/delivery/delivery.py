@@ -13,11 +13,11 @@ class Delivery(Protocol):
     """A mode of delivery. The loop calls `publish`, `serve` and `commit`; the consumer calls the other methods."""
 
     def full(self, events: int) -> bool:
-        """Whether it accepts no batch of so many events until writes are acknowledged."""
+        """Whether it has no room for a batch of this many events until writes are acknowledged."""
 
     @property
     def behind(self) -> bool:
-        """Whether so many written records are not known to be committed that the loop must wait for commits."""
+        """Whether too many written records lack a confirmed commit, so that the loop must wait for commits."""
 
     @property
     def idle(self) -> bool:
@@ -33,7 +33,7 @@ class Delivery(Protocol):
 
     @property
     def dropped(self) -> int:
-        """How many such events went to other replicas together with their partitions since the start."""
+        """How many such events, since the start, belong to partitions that other replicas have taken over."""
 
     def publish(
         self, records: Records, payloads: Payloads, rejected: Sequence[Rejected], on_written: Written = lambda _: None

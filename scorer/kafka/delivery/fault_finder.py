@@ -51,7 +51,7 @@ class TransactionReports(Reports):
         return not self.failed
 
     def require_no_failure(self) -> None:
-        """Raise the error of a write that failed, where the transaction itself has not told it."""
+        """Raise the error of a failed write, unless the transaction itself has reported it."""
         if self.failed:
             raise KafkaException(self.failed[0][1])
 

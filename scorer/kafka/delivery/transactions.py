@@ -64,7 +64,7 @@ class Extra(Protocol):
     """Adds writes to the transactions of batches. If their topic refuses one, the batch is written without them."""
 
     def writes(self, records: Records, unwritable: Sequence[Rejected]) -> Sequence[Write]:
-        """Return what belongs into the transaction of a batch; it is asked again for each attempt.
+        """Return the writes to add to the transaction of a batch; called again for each attempt.
 
         Args:
             records: the batch.

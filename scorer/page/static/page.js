@@ -463,7 +463,7 @@ function line(values) {
 function drawQuality(now) {
   const quality = now.quality;
   put("quality-sub", quality ? quality.about || "" : "");
-  section("quality", quality ? quality.metrics : [], now.notes.quality || "No label has come yet.", () =>
+  section("quality", quality ? quality.metrics : [], now.notes.quality || "No label has arrived yet.", () =>
     table("quality", ["Metric", "Version", "Arm", "Value", "95 % interval", "Labels"], quality.metrics.map((each) => [
       each.metric, each.version, each.arm, each.value == null ? "–" : { text: each.value.toFixed(4), node: line(each.history), key: JSON.stringify([each.value, each.history]) },
       each.low == null ? "–" : { text: `${each.low.toFixed(4)} to ${each.high.toFixed(4)}`, node: each.low >= 0 && each.high <= 1 ? meter(each.low, each.high, true) : null, key: `${each.low} ${each.high}` },
