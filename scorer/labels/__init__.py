@@ -1,1 +1,1 @@
-"""Labels: joins what became of the events with the predictions, and measures how good the model is."""
+"""Labels: joins the true outcomes of events with their predictions, and measures how good the model is."""

@@ -1,4 +1,4 @@
-"""What is told of a window: sums by version, arm and segment, and what became of labels."""
+"""The account of a window that is published: sums by version, arm and segment, and counts of unusable labels."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -10,7 +10,7 @@ from scorer.labels.cells import Cell, Key, Measure, finite, whole
 from scorer.labels.pairs import MOST_SHIFT
 from scorer.labels.task import Task
 
-KIND = "quality"  # of records in the monitor topic
+KIND = "quality"  # the kind of the records in the monitor topic
 MOST_PAIRS = 4_096  # distinct scores in a record, counted for each cell
 MOST_CELLS = 2_000
 LATEST = 253_402_300_799_999  # the last millisecond that has a date
@@ -18,10 +18,10 @@ LATEST = 253_402_300_799_999  # the last millisecond that has a date
 
 @dataclass(frozen=True, slots=True)
 class BadLabels:
-    """Labels that cannot be used, for one reason."""
+    """The labels that cannot be used for one reason."""
 
     count: int
-    example: str  # where the last one is, and what is wrong with it
+    example: str  # the position of the last one, and its fault
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,14 +30,14 @@ class Account:
 
     partition: the partition; -1 in a total.
     start:     the time at which the window begins, Unix milliseconds.
-    opened:    the time of the first record of the window, in the log of the partition; tells apart what came before and
-               after the window was closed, if predictions came as late as that.
-    upto:      the offset in the partition up to which everything is accounted for.
-    closed:    whether it waits for no more labels.
+    opened:    the time of the window's first record in the partition's log. If predictions arrive after the window was
+               closed, it opens again, and this tells the two accounts apart.
+    upto:      the account covers the records of the partition below this offset.
+    closed:    whether the window takes no more labels.
     measure:   how quality is measured.
     cells:     sums over the predictions that were made in the window.
-    unmatched: labels that came in the window and have no prediction.
-    bad:       labels that came in the window and cannot be used, by reason.
+    unmatched: the number of labels without a prediction that arrived in the window.
+    bad:       the unusable labels that arrived in the window, by reason.
     """
 
     partition: int
@@ -56,7 +56,7 @@ class Account:
         return f"{self.partition}-{self.start}-{self.opened}"
 
     def fitted(self) -> "Account":
-        """Return the account with scores as coarse as they must be for it to have at most MOST_PAIRS of them."""
+        """Return the account with scores rounded until at most MOST_PAIRS distinct ones are left."""
 
         def fits(shift: int) -> bool:
             return sum(cell.pairs.distinct(shift) for cell in self.cells.values()) <= MOST_PAIRS
@@ -82,7 +82,7 @@ class Account:
 
     @classmethod
     def read(cls, document: Any) -> "Account | None":  # noqa: ANN401  JSON
-        """Return what a record has; None if it is not an account, or one of another version of this program."""
+        """Return the account in a record; None if it is not one, or if another version of scorer wrote it."""
         try:
             return cls._read(document)
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
@@ -106,9 +106,9 @@ class Account:
 
 
 def total(accounts: Iterable[Account]) -> Account | None:
-    """Return the sums of some accounts, whatever their order; None if there are none.
+    """Return the sum of accounts, whatever their order; None if there are none.
 
-    Those before the model predicted something else than in the last one cannot be added, and are left out.
+    Accounts of another task than the last one's, such as those of an earlier model, cannot be added and are left out.
     """
     ordered = sorted(accounts, key=lambda each: (each.start, each.partition, each.opened))
     if not ordered:

@@ -1,4 +1,4 @@
-"""The quality of the whole group: what is told of each window by the owners of the partitions, added up."""
+"""The quality of the whole group: adds up the accounts that the owners of all partitions have published."""
 
 from scorer.labels.account import KIND, Account, total
 
@@ -8,16 +8,16 @@ class Board:
 
     def __init__(self) -> None:
         self._accounts: dict[str, Account] = {}
-        self.changed = False  # since someone has set this to False
-        self.renewed = False  # the same, for the log being read from its first record on
+        self.changed = False  # whether an account has changed since a reader last set this to False
+        self.renewed = False  # whether the log was read from its first record again since then
 
     def began(self) -> None:
-        """Forget everything: the log is read from its first record on."""
+        """Forget everything: the log is read from its first record."""
         self._accounts = {}
         self.changed = self.renewed = True
 
     def heard(self, kind: str, name: str, document: object, seconds: float) -> None:  # noqa: ARG002  as others need it
-        """Take a record; those of another kind or another version of this program are passed over."""
+        """Take a record; ignore other kinds, and accounts that another version of scorer wrote."""
         if kind != KIND:
             return
         account = None if document is None else Account.read(document)
@@ -28,7 +28,7 @@ class Board:
         self.changed = True
 
     def upto(self, partition: int) -> int:
-        """Return the offset in a partition of the state topic up to which somebody has accounted for everything."""
+        """Return the offset in a partition of the state topic below which every record is in a published account."""
         return max((each.upto for each in self.accounts if each.partition == partition), default=0)
 
     @property

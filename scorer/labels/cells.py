@@ -20,7 +20,7 @@ _OF_PROBABILITIES = frozenset({"log_loss", "log_loss_square", "brier", "brier_sq
 
 
 class Key(NamedTuple):
-    """What a cell is about; `field` is empty in the cell of all events, and otherwise the segment's field."""
+    """The key of a cell; `field` is the segment's field, or empty in the cell of all events."""
 
     version: str
     arm: str
@@ -41,7 +41,7 @@ class Measure(NamedTuple):
     threshold: float
 
     def like(self, other: "Measure") -> bool:
-        """Whether sums of both can be added."""
+        """Whether sums by the two can be added."""
         return self[:2] == other[:2]
 
     @property
@@ -57,12 +57,12 @@ class Cell:
     """The sums of some events.
 
     predictions: events that were scored.
-    labelled:    those of them whose label came.
-    unusable:    those of them that have a label, but a score that is not a finite number, or a label that is none.
+    labelled:    predictions whose label has arrived.
+    unusable:    labelled predictions whose score is not finite, or whose label is not valid for the task.
     moments:     sums over the usable events, by name; see `cell_of`.
-    outcomes:    how many have the first number as label and the second as prediction: a class, or 1 from the threshold.
+    outcomes:    counts by label and prediction; the prediction is a class, or 1 from the threshold on and else 0.
     calibration: for each bin the number of scores, their sum, and the sum of the labels.
-    pairs:       counts by score, of a binary model.
+    pairs:       for a binary model, counts by score.
     """
 
     predictions: int = 0
@@ -75,12 +75,12 @@ class Cell:
 
     @property
     def used(self) -> int:
-        """The number of events that the sums are of."""
+        """The number of usable events."""
         return self.labelled - self.unusable
 
     @classmethod
     def total(cls, some: Sequence["Cell"]) -> "Cell":
-        """Return the sums of all of some cells, at least one."""
+        """Return the sum of at least one cell."""
         moments: dict[str, float] = {}
         outcomes = Counter[tuple[int, int]]()
         for cell in some:
@@ -102,7 +102,7 @@ class Cell:
         return replace(self, pairs=self.pairs.coarser(shift))
 
     def document(self) -> dict[str, Any]:
-        """Return what a record has of it."""
+        """Return the cell as a part of a record."""
         return {
             "predictions": self.predictions,
             "labelled": self.labelled,
@@ -115,11 +115,11 @@ class Cell:
 
     @classmethod
     def read(cls, document: dict[str, Any], measure: Measure) -> Self:
-        """Return what a record has.
+        """Return the cell in a part of a record.
 
         Raises:
-            LookupError, TypeError, ValueError, ArithmeticError, AttributeError: it has something else, or
-                contradicts itself.
+            LookupError, TypeError, ValueError, ArithmeticError, AttributeError: it is not a cell, or contradicts
+                itself.
         """
         found = cls(
             whole(document["predictions"]),
@@ -139,14 +139,14 @@ class Cell:
 
 
 def whole(value: object, most: int = 2**63) -> int:
-    """Return a count or a time of a record; ValueError if it is none, or too large."""
+    """Return a count or a time in a record; ValueError if it is not a whole number from 0 to `most`."""
     if type(value) is not int or not 0 <= value <= most:
         raise ValueError("not a whole number from 0")
     return value
 
 
 def finite(value: object) -> float:
-    """Return a sum of a record; ValueError if it is none, or so large that sums of sums would be infinite."""
+    """Return a sum in a record; ValueError if it is not a number, or so large that adding sums would overflow."""
     if type(value) not in {int, float} or not abs(number := float(value)) <= _MOST_SUM:  # type: ignore[arg-type]
         raise ValueError("not a finite number")
     return number

@@ -31,7 +31,7 @@ def require_label_fields(settings: LabelSettings, schema: Schema, segments: Sequ
 
     Args:
         settings: name the fields.
-        schema: of a label.
+        schema: the schema of a label.
         segments: those that are fields of the label.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The second half of `scorer labels run`: adds up what each partition of the state topic has, and tells it."""
+"""The second half of `scorer labels run`: adds up the records of each partition of the state topic, by window."""
 
 import math
 import time
@@ -14,14 +14,14 @@ from scorer.labels.board import Board
 from scorer.labels.figures import figures
 from scorer.labels.ledger import Ledger
 from scorer.labels.slim import HEAD, decode
+from scorer.telling import MonitorRecord
 
 RECORDS, WAIT_SECONDS = 10_000, 0.2
 TELL_SECONDS, TELL_SHARE = 1.0, 0.1  # adding up takes at most this share of the time
-AGAIN_SECONDS = 600.0  # after which everything is told again: what was told may be lost
+AGAIN_SECONDS = 600.0  # after which all accounts are published again, since records may have been lost
 FIGURE_SECONDS = 5.0
 
-Said = tuple[str, object]
-Told = deque[Account]
+Outbox = deque[Account]
 
 
 class Reader(Protocol):
@@ -31,23 +31,23 @@ class Reader(Protocol):
 
     @property
     def owned(self) -> frozenset[int]:
-        """The partitions that are ours."""
+        """The owned partitions."""
 
     def read_to_end(self, partition: int) -> bool:
-        """Whether the end of a partition was reached since it is ours."""
+        """Whether an owned partition has been read to its end since it was assigned."""
 
     def take(self, records: int, seconds: float) -> list[Read]:
-        """Return what comes within some seconds, by partition."""
+        """Return the records that arrive within some seconds, by partition."""
 
 
 class Joiner:
-    """Keeps a ledger of each partition that is ours. All its methods are called by one thread.
+    """Keeps a ledger of each owned partition. One thread calls all its methods.
 
     Args:
         reader: reads the partitions.
         opened: makes the ledger of a partition.
-        board: what others have told; read by this thread, filled by another.
-        told: the accounts to tell, taken from its left by the thread that tells.
+        board: the accounts that all replicas have published; another thread fills it.
+        told: receives the accounts to publish; another thread takes them from its left.
         clock: monotonic seconds.
     """
 
@@ -56,7 +56,7 @@ class Joiner:
         reader: Reader,
         opened: Callable[[int], Ledger],
         board: Board,
-        told: Told,
+        told: Outbox,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reader, self._open, self._board, self._clock = reader, opened, board, clock
@@ -70,7 +70,7 @@ class Joiner:
         return sum(ledger.events for ledger in self._ledgers.values())
 
     def turn(self) -> None:
-        """Read on, and add up what has changed, if it is time.
+        """Read more records, and add up the changed windows if that is due.
 
         Raises:
             Fatal: the topic cannot be read.
@@ -103,7 +103,7 @@ class Joiner:
 
     def _add_up(self) -> None:
         for partition, ledger in self._ledgers.items():
-            # A reader that is behind would take back what another one has told of the rest of the log.
+            # A reader that is still behind would replace an account of more of the log by one of less.
             if self._reader.read_to_end(partition) or ledger.upto >= self._board.upto(partition):
                 self._told.extend(ledger.accounts())
 
@@ -112,18 +112,18 @@ class QualityMetrics:
     """The metrics of labels.
 
     Args:
-        registry: of all metrics of the process.
+        registry: the metrics registry of the process.
         events: returns how many events wait for labels in this process.
     """
 
     def __init__(self, registry: CollectorRegistry, events: Callable[[], float] = lambda: 0.0) -> None:
-        # Of all windows that wait for labels, of the whole group.
+        # The quality of the whole group, over the windows that still wait for labels.
         self._quality = Gauge("scorer_quality", "Quality of the model", ["metric", "version", "arm"], registry=registry)
         # Events that this process has in memory.
         Gauge("scorer_label_events", "Events that wait for labels", registry=registry).set_function(events)
 
     def show(self, figures: Mapping[tuple[str, str, str], float]) -> None:
-        """Show these figures alone, by the name of the measure, the version and the arm."""
+        """Replace all figures by these, given by measure, version and arm."""
         self._quality.clear()
         for labels, value in figures.items():
             if not math.isnan(value):
@@ -131,36 +131,36 @@ class QualityMetrics:
 
 
 class Herald:
-    """Tells the accounts to the monitor topic, and shows the quality of the group as a metric.
+    """Publishes the accounts to the monitor topic, and sets the metrics of the group's quality.
 
     Args:
-        told: the accounts to tell, taken from the left.
-        board: what all have told.
-        metrics: show it.
+        told: the accounts to publish, taken from its left.
+        board: the accounts that all replicas have published.
+        metrics: the metrics to set.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, told: Told, board: Board, metrics: QualityMetrics, clock: Callable[[], float] = time.monotonic
+        self, told: Outbox, board: Board, metrics: QualityMetrics, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._told, self._board, self._metrics, self._clock, self._due = told, board, metrics, clock, 0.0
 
-    def due(self, now: float) -> Iterator[Said]:
-        """Return the accounts that are new, and set the metric now and then."""
+    def due(self, now: float) -> Iterator[MonitorRecord]:
+        """Yield the new accounts, and update the metrics if that is due."""
         if self._board.changed and now >= self._due:
             self._board.changed = False
             self._show()
             self._due = now + max(FIGURE_SECONDS, (self._clock() - now) / TELL_SHARE)
         yield from self.last()
 
-    def last(self) -> Iterator[Said]:
-        """Return the accounts that are new."""
+    def last(self) -> Iterator[MonitorRecord]:
+        """Yield the new accounts."""
         while self._told:
             account = self._told.popleft()
             yield f"{KIND}/{account.name}", account.document()
 
     def began(self) -> None:
-        """Forget what was heard."""
+        """Forget all accounts: the log is read from its first record."""
         self._board.began()
 
     def heard(self, kind: str, name: str, document: Any, seconds: float) -> None:  # noqa: ANN401  JSON

@@ -1,7 +1,7 @@
-"""The state of one partition of the state topic: a function of its log alone, whoever reads it and in what pieces.
+"""The open windows and unmatched events of one partition of the state topic.
 
-A window is closed, and its events are forgotten, once its horizon has passed in the log's own time. Records are applied
-up to that very record first, so that it makes no difference how many of them are read at once.
+They depend on the partition's log alone, not on the reader or the sizes of its reads. A window is closed, and its
+events are dropped, when its horizon has passed by the timestamps in the log: just before a later record is applied.
 """
 
 from collections import Counter, deque
@@ -17,19 +17,19 @@ from scorer.labels.slim import SEPARATOR, Slim, Slims
 from scorer.labels.table import NO_TIME, UNKNOWN, News, Rows, Table
 from scorer.labels.texts import Texts
 
-MOST_VALUES = 100  # of a segment in an account: the most frequent ones; the rest counts as OTHER
+MOST_VALUES = 100  # an account has this many values of a segment, the most frequent ones; the others count as OTHER
 OTHER = "(other)"
-RECENT = 4  # closed windows that may be told again
-NULL = "(none)"  # the value of a segment that is null, or not known yet
+RECENT = 4  # closed windows that are kept, to publish them again
+NULL = "(none)"  # the value of a segment that is null or not known yet
 
 
 @dataclass(slots=True)
 class Window:
-    """A window that is open.
+    """An open window.
 
     opened:  the time of its first record.
-    waits:   the time until which it waits at least: the latest arrival of one of its predictions.
-    bad:     labels that cannot be used, by reason, with an example.
+    waits:   the latest arrival of one of its predictions; the horizon starts no earlier.
+    bad:     the unusable labels by reason.
     """
 
     opened: int
@@ -46,7 +46,7 @@ class Span:
 
 
 class Ledger:
-    """The events of one partition that wait for something, and the windows that are open.
+    """The events of one partition that wait for a label or a prediction, and the open windows.
 
     Args:
         partition: the number of the partition.
@@ -63,7 +63,7 @@ class Ledger:
         self._closed: list[Account] = []
         self._recent: deque[Account] = deque(maxlen=RECENT)
         self._clock = 0
-        self._since = 0  # windows that begin before were told by an owner who knew more of the log
+        self._since = 0  # earlier windows are left to a former owner, who read more of the log
         self.upto = 0
 
     @property
@@ -72,7 +72,7 @@ class Ledger:
         return self._table.count
 
     def truncated(self, milliseconds: int) -> None:
-        """Say that the log no longer begins with its first record, but with one of this time."""
+        """Note that retention has deleted the start of the log, and that it now begins at this time."""
         self._since = milliseconds
 
     def take(self, slims: Slims, logged: NDArray[np.int64], upto: int) -> None:
@@ -97,7 +97,7 @@ class Ledger:
         start, count = 0, len(arrived)
         while start < count:
             first = self._first_to_close()
-            # A window that opens now waits for a horizon at least, so none of them closes before `stop`.
+            # A window that opens now stays open for at least a horizon, so no such window closes before `stop`.
             latest = min(first, int(arrived[start]) + self._span.horizon)
             stop = int(np.searchsorted(arrived, latest, "right"))
             if stop <= start:
@@ -116,7 +116,7 @@ class Ledger:
         yield from self._accounts(chosen, closed=False)
 
     def all_again(self) -> None:
-        """Have the next call of `accounts` yield all open windows, and those that were closed last."""
+        """Let the next call of `accounts` yield all open windows, and the last closed ones."""
         self._closed = [*self._recent]
         self._dirty |= self._windows.keys()
 
@@ -131,7 +131,7 @@ class Ledger:
             self._count_bad(int(news.arrived[at]), tails[at])
 
     def _open(self, numbers: NDArray[np.int64], arrived: NDArray[np.int64], predicted: NDArray[np.bool_]) -> None:
-        """Open windows, and have them wait for the labels of predictions that come late."""
+        """Open windows, and keep them open for the labels of late predictions."""
         distinct, first = np.unique(numbers, return_index=True)
         for number, at in zip(distinct.tolist(), first.tolist(), strict=True):
             self._windows.setdefault(number, Window(int(arrived[at]), 0, {}))
@@ -166,7 +166,7 @@ class Ledger:
         return number * self._span.window >= self._since
 
     def _numbers(self, rows: Rows) -> NDArray[np.int64]:
-        """Return the window of each event: that of its prediction, or else that in which we heard of it first."""
+        """Return the window of each event: that of its prediction, or before there is one, of its first record."""
         return np.where(rows.scored >= 0, rows.scored, -1 - rows.scored) // self._span.window
 
     def _accounts(self, numbers: Sequence[int], *, closed: bool) -> Iterator[Account]:
@@ -208,7 +208,7 @@ class Ledger:
     def _parts(
         self, arm: Key, own: NDArray[np.int64], segments: NDArray[np.int32]
     ) -> Iterator[tuple[Key, NDArray[np.int64]]]:
-        """Yield all events of an arm, and those of each value of each segment."""
+        """Yield the key and the events of an arm, then of each value of each segment in it."""
         yield arm, own
         distinct, at = np.unique(segments[own], return_inverse=True)
         for field, name in enumerate(self._fields):

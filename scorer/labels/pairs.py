@@ -1,7 +1,7 @@
-"""How often each score was right and wrong: counts by distinct score, of which the ranking of scores follows.
+"""Counts of negatives and positives by distinct score, from which ranking measures such as the AUC follow.
 
-Scores are single-precision numbers, of which a coarser version is the upper bits. Counts by coarser scores are smaller,
-and scores that have become equal count as ties.
+Scores are float32. Dropping their lower bits makes them coarser: there are fewer distinct ones, and scores that become
+equal count as ties.
 """
 
 import base64
@@ -55,7 +55,7 @@ class Pairs:
 
     @classmethod
     def total(cls, some: Sequence["Pairs"]) -> "Pairs":
-        """Return the counts of all, as coarse as the coarsest of them."""
+        """Return the sum of all counts, as coarse as the coarsest of them."""
         shift = max((pairs.shift for pairs in some), default=0)
         columns = [pairs.coarser(shift).columns for pairs in some]
         return cls(shift, *_counted(*(np.concatenate([_NONE, *column]) for column in zip(*columns, strict=True))))
@@ -66,7 +66,7 @@ class Pairs:
         return self.keys, self.negatives, self.positives
 
     def document(self) -> dict[str, Any]:
-        """Return what a record has of them."""
+        """Return the counts as a part of a record."""
         lines = np.empty(len(self.keys), _LINE)
         lines["key"], lines["negatives"], lines["positives"] = self.keys, self.negatives, self.positives
         columns = b"".join(np.ascontiguousarray(lines[name]).tobytes() for name in _LINE.names or ())
@@ -74,10 +74,10 @@ class Pairs:
 
     @classmethod
     def read(cls, document: dict[str, Any]) -> Self:
-        """Return what a record has.
+        """Return the counts in a part of a record.
 
         Raises:
-            KeyError, TypeError, ValueError: it has something else.
+            KeyError, TypeError, ValueError: they are not such counts.
         """
         shift, lines = int(document["shift"]), int(document["lines"])
         packed = zlib.decompressobj()

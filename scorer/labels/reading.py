@@ -1,4 +1,4 @@
-"""Makes slim records of predictions, labels and events."""
+"""Converts predictions, labels and events to slim records."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ Thin = tuple[list[int], list[bytes], list[bytes]]  # rows of a batch, their shor
 
 
 class Reading(Protocol):
-    """Makes slim records of the records of one topic."""
+    """Converts the records of one topic to slim records."""
 
     def thin(self, records: Records) -> Thin:
         """Return a slim record for each record that has something to say.
@@ -40,7 +40,7 @@ class Predictions:
     """Reads predictions.
 
     Args:
-        framing: of their values.
+        framing: the framing of their values.
         task: what the model predicts.
     """
 
@@ -49,7 +49,7 @@ class Predictions:
         self._decoder, self._task = Decoder(wanted, framing, MOST_BYTES), task
 
     def thin(self, records: Records) -> Thin:
-        """Return a slim record for each prediction; what is none is passed over: no replica wrote it."""
+        """Return a slim record for each prediction; other records are ignored, since no replica wrote them."""
         events = self._decoder.decode(records)
         rows = _accepted(events)
         ids = _short_ids(events, rows)
@@ -78,10 +78,10 @@ class Labels:
 
     Args:
         settings: name the fields.
-        schema: of a label.
-        framing: of their values.
+        schema: the schema of a label.
+        framing: the framing of their values.
         task: what the model predicts.
-        segments: the fields by which quality is told apart, if they are fields of the label.
+        segments: the fields by which quality is broken down, if they are fields of the label.
 
     Raises:
         Misconfigured: a field is missing, or of another kind than it must be.
@@ -96,7 +96,7 @@ class Labels:
         self._decoder = Decoder(self._wanted, framing, MOST_BYTES)
 
     def thin(self, records: Records) -> Thin:
-        """Return a slim record for each label, and one for each record that is none, with the reason."""
+        """Return a slim record for each label; for a record that is not a valid label it contains the reason."""
         events = self._decoder.decode(records)
         bad = {each.row: (str(each.reason), each.detail) for each in events.rejected}
         column, identity = events.columns[self._settings.label], events.columns[self._settings.id]
@@ -138,8 +138,8 @@ class Segments:
     """Reads the values of segments from events.
 
     Args:
-        schema: of an event.
-        framing: of their values.
+        schema: the schema of an event.
+        framing: the framing of their values.
         fields: the segments.
         id_field: the field that is the event's id, or None.
 

@@ -1,7 +1,7 @@
-"""`scorer labels run`: one replica of those that join labels with predictions, until SIGTERM or Ctrl-C.
+"""`scorer labels run`: a replica that joins labels with predictions, until SIGTERM or Ctrl-C.
 
-The first half reads predictions, labels and events, and writes slim records of them to the state topic, by event: a
-batch and its offsets are one transaction. The second half, on its own thread, reads whole partitions of that topic.
+The first half reads predictions, labels and events, and writes slim records of them to the state topic, keyed by event;
+a batch and its offsets are one transaction. The second half reads that topic, on its own thread.
 """
 
 import threading
@@ -19,7 +19,7 @@ from scorer.kafka import Admin, DeadLetters, ExactlyOnce, MonitorTopic, Source, 
 from scorer.kafka.consume.whole import Whole
 from scorer.labels.board import Board
 from scorer.labels.cells import Measure
-from scorer.labels.joining import Herald, Joiner, QualityMetrics, Told
+from scorer.labels.joining import Herald, Joiner, Outbox, QualityMetrics
 from scorer.labels.ledger import Ledger, Span
 from scorer.labels.reading import Thinner
 from scorer.labels.sources import readings
@@ -48,7 +48,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """The first half: its consumer, its transactions, and what makes slim records."""
+    """The first half: its consumer, its transactions, and the maker of slim records."""
 
     source: Source
     delivery: ExactlyOnce
@@ -119,13 +119,13 @@ def measured(settings: Settings, labels: LabelSettings) -> tuple[Bundle, Measure
 
 
 class Second:
-    """The second half, on a thread of its own. If it fails for good, it asks the program to stop.
+    """The second half, on its own thread. If it fails permanently, it asks the program to stop.
 
     Args:
         kafka: the brokers and the group.
         topic: the state topic.
         opened: makes the ledger of a partition.
-        board: what others have told.
+        board: the accounts that all replicas have published.
         stop: ends the program.
     """
 
@@ -135,7 +135,7 @@ class Second:
         self._kafka, self._topic, self._open, self._board, self._stop = kafka, topic, opened, board, stop
         self._joiner: Joiner | None = None
         self._failed: Exception | None = None
-        self.told = Told()
+        self.told = Outbox()
 
     @property
     def events(self) -> int:
@@ -143,13 +143,13 @@ class Second:
         return self._joiner.events if self._joiner else 0
 
     def check(self) -> None:
-        """Raise what has ended the thread."""
+        """Raise the error that ended the thread, if there was one."""
         if self._failed is not None:
             raise self._failed
 
     @contextmanager
     def running(self, condition: Callable[[str], None]) -> Iterator[None]:
-        """Read until the block ends, which a stop must precede."""
+        """Run the thread until the block ends, which requests a stop."""
         thread = threading.Thread(target=self._run, args=(condition,), name="labels", daemon=True)
         thread.start()
         try:

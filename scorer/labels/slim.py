@@ -1,4 +1,4 @@
-"""Slim records: what the state topic has of predictions, labels and events, and of labels that cannot be used."""
+"""Slim records: the short form of predictions, labels and events in the state topic."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ ID_BYTES = 8
 
 
 class Slim(IntEnum):
-    """The kinds of slim records; a kind that a reader does not know is passed over."""
+    """The kinds of slim records; readers ignore unknown kinds."""
 
     PREDICTION = 1  # time: when it was scored; number: the score or the class; tail: version and arm
     LABEL = 2  # time: that of the label; number: the label; tail: the values of the segments, if the label has them

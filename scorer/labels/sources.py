@@ -15,11 +15,11 @@ from scorer.settings import LabelSettings, Settings
 def readings(
     formats: Formats, settings: LabelSettings, task: Task, answered: Callable[[], None] = lambda: None
 ) -> dict[str, Reading]:
-    """Return what reads each topic: predictions, labels, and events if segments are fields of theirs.
+    """Return the reading of each topic: predictions, labels, and events if segments are fields of events.
 
     Args:
-        formats: of events and predictions.
-        settings: of labels.
+        formats: the formats of events and predictions.
+        settings: the settings of labels.
         task: what the model predicts.
         answered: called after each batch for which the registry had an answer to every question.
 

@@ -1,4 +1,4 @@
-"""The events of one partition of the state topic: what was predicted, what was right, and which value of a segment."""
+"""The events of one partition of the state topic, each with its prediction, its label and its segments."""
 
 from typing import Any, NamedTuple, TypeVar
 
@@ -9,7 +9,7 @@ from scorer.arrays.kernel import Codes, Floats, Ints, Ints32, Singles, entry, ke
 from scorer.labels.slim import Slim
 
 Number = TypeVar("Number", bound=np.generic)
-Which = slice | NDArray[Any]  # of the items of an array
+Which = slice | NDArray[Any]  # selects items of an array
 NO_TIME = -(2**63)
 UNKNOWN = -1  # instead of the code of a text
 FIRST_ROWS = 1_024
@@ -19,18 +19,18 @@ _BAD_LABEL = int(Slim.BAD_LABEL)
 
 
 class Rows(NamedTuple):
-    """What is known of each event, by its row; arrays may be longer than there are rows."""
+    """One row per event; the arrays may be longer than the number of rows."""
 
     ids: Ints  # the short id
-    scored: Ints  # when it was scored, milliseconds; below 0 if it was not: minus 1 minus when we heard of it first
+    scored: Ints  # when it was scored, milliseconds; before that -1 - t, where t is the time of its first record
     labelled: Ints  # the time of its label, milliseconds, or NO_TIME
     scores: Singles  # the score, or the number of the predicted class
-    labels: Floats  # what was right
+    labels: Floats  # the label
     arms: Ints32  # the code of version and arm
     segments: Ints32  # the code of the values of its segments, or UNKNOWN
 
     def part(self, which: Which) -> "Rows":
-        """Return some of them."""
+        """Return some rows."""
         ids, scored, labelled, scores = (self.ids[which], self.scored[which], self.labelled[which], self.scores[which])
         return Rows(ids, scored, labelled, scores, self.labels[which], self.arms[which], self.segments[which])
 
@@ -49,18 +49,18 @@ class News(NamedTuple):
     times: Ints
     numbers: Floats
     codes: Ints32  # of the tail, or UNKNOWN
-    arrived: Ints  # the latest time of a record of the log until then, milliseconds
+    arrived: Ints  # the latest timestamp in the log up to this record, milliseconds
 
     def part(self, which: slice) -> "News":
-        """Return some of them."""
+        """Return some records."""
         kinds, ids, times, numbers = self.kinds[which], self.ids[which], self.times[which], self.numbers[which]
         return News(kinds, ids, times, numbers, self.codes[which], self.arrived[which])
 
 
 class Table:
-    """Rows, and where to find an id: an open hash table that is at most half full.
+    """The rows, with a hash table of their ids that is at most half full.
 
-    It takes 44 bytes an event and 8 to 16 for the hash table; while it grows, half as much again.
+    It takes 44 bytes per event and 8 to 16 for the hash table; while it grows, half as much again.
     """
 
     def __init__(self) -> None:
@@ -70,15 +70,15 @@ class Table:
 
     @property
     def rows(self) -> Rows:
-        """The rows that there are."""
+        """The rows in use."""
         return self._rows.part(slice(self.count))
 
     def apply(self, news: News) -> NDArray[np.int64]:
-        """Take records in their order.
+        """Apply records in their order.
 
         Returns:
-            The times of scoring, as in `Rows.scored`, before and after each record, or NO_TIME; of a label that
-            cannot be used, when it came, in the same form.
+            int64 [2 * records]: `Rows.scored` of the event before and after each record, or NO_TIME. For an unusable
+            label the second is its time of arrival, as if it were the first record of an event.
         """
         self._make_room(len(news.kinds))
         touched = np.empty(2 * len(news.kinds), np.int64)
@@ -86,7 +86,7 @@ class Table:
         return touched
 
     def keep(self, kept: NDArray[np.bool_]) -> None:
-        """Forget all rows but some."""
+        """Drop all rows except these."""
         rows = self.rows.part(kept)
         self.count = len(rows.ids)
         self._rows = rows.in_room(max(FIRST_ROWS, self.count))
@@ -141,7 +141,7 @@ def index_rows(ids: Ints, count: int, index: Ints32) -> None:
 
 @entry
 def apply(rows: Rows, index: Ints32, news: News, count: int, touched: Ints) -> int:
-    """Take records in their order; there is room for them. Return how many rows there are then.
+    """Apply records in their order, for which there must be room, and return the new number of rows.
 
     Args:
         rows: [rows or more].

@@ -1,4 +1,4 @@
-"""What a model predicts, which says what a label may be and how quality is measured."""
+"""The task of a model, which decides what labels are valid and how quality is measured."""
 
 from enum import StrEnum
 

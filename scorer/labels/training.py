@@ -58,13 +58,13 @@ class TrainingSet:
     """The captured rows of a period that have a label.
 
     Args:
-        formats: of the stream.
-        topic: of the captured rows.
+        formats: the formats of the stream.
+        topic: the topic of the captured rows.
         labels: the settings of labels.
         task: what the model predicts.
-        period: of the rows.
-        version: of the rows; None if all versions have the same columns.
-        progress: is told how many records were read.
+        period: the period of the rows.
+        version: the version of the rows; None if all versions have the same columns.
+        progress: called with the number of records read so far.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  each is a part of the question

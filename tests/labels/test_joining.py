@@ -10,7 +10,7 @@ from scorer.cli.labels_view import answer, show, sparkline
 from scorer.kafka.consume.whole import Read
 from scorer.labels.account import KIND, Account
 from scorer.labels.board import Board
-from scorer.labels.joining import AGAIN_SECONDS, Herald, Joiner, QualityMetrics, Told
+from scorer.labels.joining import AGAIN_SECONDS, Herald, Joiner, Outbox, QualityMetrics
 from scorer.labels.ledger import Ledger, Span
 from scorer.labels.slim import Slim, encode, short_id
 from tests.labels.test_ledger import MEASURE
@@ -43,7 +43,7 @@ class Owner:
     """A joiner with its reader, board and clock."""
 
     def __init__(self) -> None:
-        self.reader, self.board, self.told, self.now = Reader(), Board(), Told(), 0.0
+        self.reader, self.board, self.told, self.now = Reader(), Board(), Outbox(), 0.0
         opened = lambda number: Ledger(number, Span(HOUR, 3 * HOUR), MEASURE, ())  # noqa: E731  a line is enough
         self.joiner = Joiner(self.reader, opened, self.board, self.told, lambda: self.now)
 
