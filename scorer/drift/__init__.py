@@ -1,4 +1,4 @@
-"""Drift: how far the columns and the scores of the stream are from those that the model was made with."""
+"""Drift: how far the columns and the scores of the stream are from those in training."""
 
 from scorer.drift.baseline import (
     LEAST_ROWS,

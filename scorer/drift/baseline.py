@@ -1,4 +1,4 @@
-"""What the columns and the scores of a model looked like when it was trained: the reference of drift."""
+"""The baseline: the distributions of a model's columns and scores in training, against which drift is measured."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from scorer.documents.files import read_bytes
 from scorer.drift.bins import MOST_CODES, NUMBER, Bins, Rows, Scratch, count
 from scorer.errors import Misconfigured, Problem
 
-MOST_BYTES = 64_000_000  # of a file
+MOST_BYTES = 64_000_000  # the largest file that is read
 QUANTILES = np.arange(1, 10) / 10
 LEAST_ROWS = 100
 Source = Literal["bundle", "stream"]
@@ -32,13 +32,13 @@ class Profile:
     """The distribution of one column, or of one output of the model.
 
     name:    the column's name; outputs are `score`, or `score[0]` and so on, or `@score` if a column is `score`.
-    least:   the minimum; of numbers alone, and NaN if every value is missing.
-    most:    the maximum, likewise.
-    edges:   of numbers: the upper bounds of all inner bins but the last, ascending.
-    counts:  of numbers: the rows of each inner bin; of categories: the rows of each code.
-    missing: rows without a value.
-    unknown: of categories: rows with another category.
-    codes:   how many categories there are, or NUMBER.
+    least:   the minimum of a column of numbers; NaN if every value is missing.
+    most:    its maximum, likewise.
+    edges:   for numbers: the upper bounds of all inner bins except the last, ascending.
+    counts:  the number of rows in each inner bin, or of each category code.
+    missing: the number of rows without a value.
+    unknown: for categories: the number of rows with a category that the model does not have.
+    codes:   the number of categories, or NUMBER.
     """
 
     name: str
@@ -127,12 +127,12 @@ class Layout:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The reference of drift.
+    """The reference against which drift is measured.
 
-    rows:    how many rows it was made of.
-    source:  `bundle` if it came with the model; `stream` if it is made of the first events of the stream.
-    columns: of the model, in its order.
-    scores:  of its outputs.
+    rows:    the number of rows from which it was made.
+    source:  `bundle` if it came with the model; `stream` if it was made from the first events of the stream.
+    columns: the distributions of the model's columns, in order.
+    scores:  the distributions of its outputs.
     """
 
     rows: int
@@ -142,7 +142,7 @@ class Baseline:
 
     @cached_property
     def id(self) -> str:
-        """A name that no other baseline has."""
+        """The baseline's unique name."""
         return hashlib.sha256(self.text().encode()).hexdigest()[:16]
 
     @cached_property
@@ -156,12 +156,12 @@ class Baseline:
         return Layout(self.scores)
 
     def document(self) -> dict[str, object]:
-        """Return it as what json can write."""
+        """Return the baseline as plain JSON."""
         columns, scores = ([_document(each) for each in of] for of in (self.columns, self.scores))
         return {"form": 1, "rows": self.rows, "source": self.source, "columns": columns, "scores": scores}
 
     def text(self) -> str:
-        """Return it as a file: a line for each column."""
+        """Return the text of its file, with a line for each column."""
         lines = {
             part: ",\n  ".join(json.dumps(_document(each)) for each in of)
             for part, of in (("columns", self.columns), ("scores", self.scores))
@@ -280,7 +280,7 @@ def parse_baseline(document: object, where: str = "baseline.json") -> Baseline:
         where: the name of its file, for errors.
 
     Raises:
-        Misconfigured: it is none, with every reason.
+        Misconfigured: it is not a baseline, with every reason.
     """
     try:
         form = _Form.model_validate(document)
@@ -301,7 +301,7 @@ def read_baseline(file: Path) -> Baseline:
     """Read a baseline.
 
     Raises:
-        Misconfigured: it cannot be read, or is none.
+        Misconfigured: it cannot be read, or is not a baseline.
     """
     try:
         document = json.loads(read_bytes(file, MOST_BYTES))

@@ -9,7 +9,7 @@ from scorer.arrays.kernel import Ints, Ints32, Singles, Singles2, Table32, Words
 from scorer.batch import UNKNOWN_BITS
 
 NUMBER = -1  # in `Bins.categories`: a column of numbers
-MOST_CODES = 1_024  # bins of a column of categories; further codes share the last one
+MOST_CODES = 1_024  # the most bins of a column of categories; further codes share the last one
 
 
 class Bins(NamedTuple):
@@ -29,7 +29,7 @@ class Bins(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory of the kernel, for so many rows."""
+    """Memory that the kernel works in."""
 
     column: Singles
     place: Ints32
@@ -37,7 +37,7 @@ class Scratch(NamedTuple):
 
     @classmethod
     def of(cls, rows: int) -> "Scratch":
-        """Return memory for some rows."""
+        """Return memory for this many rows."""
         return cls(np.empty(rows, np.float32), np.empty(rows, np.int32), np.empty(rows, np.int32))
 
 
@@ -90,7 +90,7 @@ def place_beyond(column: NDArray[np.float32], bins: Bins, at: int, place: NDArra
 
 @kernel
 def place_numbers(rows: Rows, at: int, bins: Bins, scratch: Scratch) -> None:
-    """Set the bin of each value of a column of numbers, without a branch, so that a processor takes several at once."""
+    """Set the bin of each value of a column of numbers. The loop has no branches, so the compiler vectorises it."""
     column, place, many = scratch.column, scratch.place, len(rows.chosen)
     first, end, edges = bins.edge_starts[at], bins.edge_starts[at + 1], bins.edges
     least, most, above = bins.least[at], bins.most[at], np.int32(end - first + 2)

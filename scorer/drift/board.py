@@ -1,4 +1,4 @@
-"""The windows of a group of replicas: what every reader of the log agrees on, since all read it in one order."""
+"""Windows of counts over all replicas. Every reader of the log gets the same ones, since all read it in one order."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -15,22 +15,22 @@ from scorer.drift.slices import BASELINES, COUNTS, HOURS, Slice, read_slice
 from scorer.drift.tracks import Tracks
 from scorer.errors import Misconfigured
 
-WAIT_SECONDS = 1.0  # for partitions that were in the window before
-KEPT = 240  # windows that are kept for those who show them
-RATE_WINDOWS = 100  # of which the number of windows in a month is estimated
+WAIT_SECONDS = 1.0  # how long a full window waits for partitions that were in the previous one
+KEPT = 240  # windows that are kept to be shown
+RATE_WINDOWS = 100  # the last windows, from which the number of windows per month is estimated
 
 Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How windows are made and judged.
+    """The rules by which windows end and are compared.
 
-    events:       of a window that is full.
+    events:       the number of events that fill a window.
     seconds:      the longest time of a window.
-    limits:       what is accepted.
-    reference:    `baseline`, `hour-of-week` or `last-windows`.
-    last_windows: how many windows the reference `last-windows` has.
+    limits:       how the limits of PSI are chosen.
+    reference:    what windows are compared with: `baseline`, `hour-of-week` or `last-windows`.
+    last_windows: the number of windows in the reference `last-windows`.
     """
 
     events: int
@@ -42,11 +42,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a window, or one output: how far it is from the reference.
+    """The distance of one column, or one output, of a window from the reference.
 
     psi:     the population stability index.
     js:      the Jensen-Shannon divergence, in bits.
-    limit:   of PSI.
+    limit:   the limit of PSI.
     above:   whether PSI is above the limit.
     missing: the share of missing values.
     unknown: the share of unknown categories.
@@ -67,17 +67,17 @@ class Column:
 class Window:
     """A window of the group that has ended.
 
-    number:    counts the windows of a baseline since the log begins.
+    number:    its number among the windows of its baseline in the log, from 1.
     began:     the time of its first record, Unix seconds.
     ended:     the time of its last record.
-    events:    how many were counted.
+    events:    the number of events.
     baseline:  the id of the baseline.
     reference: what it was compared with: `baseline`, `hour-of-week` or `last-windows`.
-    columns:   of the model, then the outputs.
-    arms:      the outputs of each arm, by version and name.
-    counts:    int64 [bins], of the columns.
-    scores:    int64 [bins], of the outputs of all arms.
-    of_arms:   int64 [bins], of the outputs of each arm.
+    columns:   the distances of the model's columns, then of its outputs.
+    arms:      the distances of each arm's outputs, by version and name.
+    counts:    int64 [bins], the counts of the columns.
+    scores:    int64 [bins], the counts of the outputs of all arms.
+    of_arms:   int64 [bins], the counts of each arm's outputs.
     """
 
     number: int
@@ -97,10 +97,10 @@ class Window:
 class Alarm:
     """A column that drifts.
 
-    column: its name.
-    psi:    of the last window.
-    limit:  of the last window.
-    since:  the end of the window that made it an alarm, Unix seconds.
+    column: the column's name.
+    psi:    its PSI in the last window.
+    limit:  its limit in the last window.
+    since:  the end of the window that raised the alarm, Unix seconds.
     window: the number of that window.
     """
 
@@ -135,14 +135,14 @@ class _Line:
         self.baseline = baseline
         self.open: _Open | None = None
         self.windows: deque[Window] = deque(maxlen=KEPT)
-        self.recent: deque[Counts] = deque()  # of the reference `last-windows`
+        self.recent: deque[Counts] = deque()  # the counts of the reference `last-windows`
         self.alarms: dict[str, Alarm] = {}
         self.number = 0
         self.places: set[tuple[str, int]] = set()  # the partitions in the last window
 
     @property
     def month(self) -> float:
-        """How many windows there are in a month, in two digits, so that limits stay the same for a while."""
+        """The windows per month, rounded to two digits so that the limits that follow from it rarely change."""
         last = list(self.windows)[-RATE_WINDOWS:]
         if not last or last[-1].ended <= last[0].ended:
             return MONTH_SECONDS
@@ -150,11 +150,11 @@ class _Line:
 
 
 class Board:
-    """Adds up what the replicas of a group counted, in the order of the log, and judges each window that is full.
+    """Adds up the counts of all replicas in the order of the log, and compares each full window with a reference.
 
     Args:
-        rules: how windows are made and judged.
-        closed: is called with each window as it ends.
+        rules: when windows end, and what they are compared with.
+        closed: called with each window as it ends.
 
     Attributes:
         tracks: which offsets were counted.
@@ -169,12 +169,12 @@ class Board:
         """Forget everything: the log is read from its first record."""
         self.tracks, self.hours = Tracks(), Hours()
         self.baselines: dict[str, Baseline] = {}
-        self.told: dict[str, float] = {}  # when each baseline was told last, Unix seconds
+        self.told: dict[str, float] = {}  # when each baseline was last published, Unix seconds
         self.current = ""  # the id of the baseline of the last slice
         self._lines: dict[str, _Line] = {}
 
     def heard(self, kind: str, name: str, document: object, seconds: float) -> None:
-        """Take a record; what is none of drift, or of another form, is passed over."""
+        """Take a record; ignore other kinds and unknown forms."""
         if kind == COUNTS and document is not None and (found := read_slice(document)) is not None:
             self._add(found, seconds)
         elif kind == BASELINES and document is not None:
@@ -188,9 +188,10 @@ class Board:
         return self.baselines.get(self.current)
 
     def of_stream(self, columns: Mapping[str, int], outputs: int) -> Baseline | None:
-        """Return the baseline that was made of the first events, for a model with these columns; None without one.
+        """Return the baseline made from the first events, for a model with these columns; None without one.
 
-        If two replicas made one at the same time, all use the same, whatever compaction does to the order of the two.
+        If two replicas made one at the same time, all use the one with the smaller id, in whatever order the log has
+        the two after compaction.
         """
         fitting = [
             each
@@ -213,7 +214,7 @@ class Board:
 
     @property
     def filled(self) -> int:
-        """How many events the open window has."""
+        """The number of events in the open window."""
         line = self._lines.get(self.current)
         return line.open.events if line and line.open else 0
 
@@ -246,9 +247,9 @@ class Board:
                 self._close(line, window)
 
     def _is_full(self, line: _Line, window: _Open) -> bool:
-        """Whether a window ends here; with enough events, it still waits a moment for partitions of the one before.
+        """Whether a window ends here. With enough events it still waits a moment for partitions of the previous window.
 
-        Otherwise, the slice of one partition could be a window, and partitions may differ by their keys.
+        Otherwise a single slice could fill a window, and partitions may differ, since they have different keys.
         """
         took = window.ended - window.began
         if window.events < self._rules.events:
@@ -264,7 +265,7 @@ class Board:
         scores = np.sum(list(arms.values()), axis=0)
         reference, base = self._reference(line, window, len(counts) + len(scores))
         judged = self._judged(line, np.concatenate([counts, scores]), base)
-        if len(arms) == 1 and reference == "baseline":  # it is the scores of all, which are judged already
+        if len(arms) == 1 and reference == "baseline":  # its scores are those of all arms, which are compared already
             of_arms = {name: judged[len(line.baseline.columns) :] for name in arms}
         else:
             of_arms = {name: self._arm(line, each) for name, each in arms.items()}
@@ -280,7 +281,7 @@ class Board:
         self._closed(closed)
 
     def _reference(self, line: _Line, window: _Open, bins: int) -> tuple[str, Counts]:
-        """Return the name and the counts [bins] of what a window is compared with."""
+        """Return the name and the counts [bins] of the reference of a window."""
         if self._rules.reference == "last-windows" and len(line.recent) == self._rules.last_windows:
             return "last-windows", np.sum(line.recent, axis=0)
         if self._rules.reference == "hour-of-week":
@@ -323,7 +324,7 @@ class Board:
         ]
 
     def _arm(self, line: _Line, scores: Counts) -> tuple[Column, ...]:
-        """Judge the scores of one arm, always by the baseline."""
+        """Compare the scores of one arm, always with the baseline."""
         outputs = line.baseline.score_layout
         starts, rows = outputs.bins.starts, np.add.reduceat(scores, outputs.bins.starts[:-1])
         distance = compare(starts, scores, outputs.counts)
@@ -362,7 +363,7 @@ def _missing(layout: Layout, counts: Counts) -> Counts:
 
 
 def _fits(found: Slice, baseline: Baseline) -> bool:
-    """Whether a slice has as many bins as its baseline, and scores if it has events."""
+    """Whether a slice has the bins of its baseline, and has scores unless it has no events."""
     scores = len(baseline.score_layout)
     sized = len(found.counts) == len(baseline.layout) and all(len(each) == scores for each in found.arms.values())
     return sized and (bool(found.arms) or not found.events)

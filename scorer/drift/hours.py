@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from scorer.drift.board import Window
 
 HOUR, WEEK = 3_600, 168
-LEAST_WEEKS = 2  # of an hour of the week, before it is a reference
-FADING = 0.75  # of the total of an hour of the week at each later one: older weeks count less
+LEAST_WEEKS = 2  # weeks that a total must cover before it is a reference
+FADING = 0.75  # the factor by which a total shrinks each week, so that older weeks count less
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Total:
-    """The counts of one hour of the week, over some weeks.
+    """The total of one hour of the week over several weeks.
 
     hour:   the last hour that was added, in hours since the epoch.
-    weeks:  how many there are.
-    counts: float64 [bins], of the columns, then of the outputs.
+    weeks:  the number of weeks.
+    counts: float64 [bins], the counts of the columns, then of the outputs.
     """
 
     hour: int
@@ -41,19 +41,19 @@ class _Form(BaseModel):
 
 
 class Hours:
-    """The totals that were told, and the hour that is being added up.
+    """The published totals, and the hour that is being added up.
 
-    Windows are added by the hour of their end. Once a window ends in a later hour, the hour before is complete, and is
-    to be told: the record of an hour of the week replaces that of the week before.
+    A window belongs to the hour in which it ends. When a window ends in a later hour, the earlier hour is complete and
+    its total is published; the record replaces that of the same hour in the week before.
     """
 
     def __init__(self) -> None:
         self._totals: dict[tuple[str, int], Total] = {}
         self._open: dict[str, tuple[int, NDArray[np.int64]]] = {}
-        self._complete: dict[str, Total] = {}  # to be told, by name
+        self._complete: dict[str, Total] = {}  # totals to publish, by the name of their record
 
     def heard(self, name: str, document: object) -> None:
-        """Take a record of a total, BASELINE/HOUR."""
+        """Take the record of a total, whose name is BASELINE/HOUR."""
         baseline, _, number = name.partition("/")
         try:
             form = _Form.model_validate(document)
@@ -80,9 +80,9 @@ class Hours:
         """Return the counts [bins] of earlier weeks at this hour; None if there are not enough.
 
         Args:
-            baseline: the id of the baseline whose bins they have.
-            seconds: Unix seconds.
-            least: the fewest events.
+            baseline: the id of the baseline, whose bins the counts have.
+            seconds: the time, in Unix seconds.
+            least: the smallest number of rows.
         """
         hour = int(seconds // HOUR)
         total = self._totals.get((baseline, hour % WEEK))
@@ -92,7 +92,7 @@ class Hours:
         return counts if counts.sum() >= least and math.isfinite(float(total.counts.sum())) else None
 
     def due(self) -> Iterator[tuple[str, dict[str, object]]]:
-        """Return the totals of complete hours that nobody has told yet, by BASELINE/HOUR."""
+        """Yield the totals of complete hours that are not published yet, by BASELINE/HOUR."""
         for name, total in list(self._complete.items()):
             counts = [round(each, 2) for each in total.counts.tolist()]
             yield name, {"form": 1, "hour": total.hour, "weeks": total.weeks, "counts": counts}
@@ -100,7 +100,7 @@ class Hours:
     def _finish(self, baseline: str, hour: int, counts: NDArray[np.int64]) -> None:
         before = self._totals.get((baseline, hour % WEEK))
         if before is not None and before.hour >= hour:
-            return  # somebody has told it
+            return  # another replica has published it
         if before is None or len(before.counts) != len(counts):
             total = Total(hour, 1, counts.astype(np.float64))
         else:

@@ -1,4 +1,4 @@
-"""What a replica has counted and not told yet: one line for each of its partitions."""
+"""The counts of a replica that are not published yet, with one line for each of its partitions."""
 
 import threading
 from collections import defaultdict
@@ -16,7 +16,7 @@ from scorer.drift.bins import Rows, Scratch, count
 from scorer.drift.slices import Slice
 
 FIRST, NEXT, EVENTS, REJECTED, FOREIGN = range(5)  # the numbers of a line
-NOT_OURS, NEW = -1, -2  # in place of a line
+NOT_OURS, NEW = -1, -2  # in place of a line's number
 NEVER = 2**62
 MOST_COUNTED = 2**30  # events in a line, whose counts are int32
 
@@ -47,7 +47,7 @@ def span(lines: Ints32, offsets: Ints, scored: Flags, foreign: Flags, spans: Int
 
 @dataclass(slots=True)
 class _Counts:
-    """The counts of all lines, by one baseline, for some arms."""
+    """The counts of all lines, in the bins of one baseline, for some arms."""
 
     baseline: Baseline | None
     arms: tuple[str, ...]
@@ -55,13 +55,13 @@ class _Counts:
     scores: NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 0), np.int32))  # [lines * arms, bins]
 
     def grow(self, lines: int) -> None:
-        """Make room for so many lines."""
+        """Make room for this many lines."""
         if self.baseline is not None:
             self.columns = _grown(self.columns, lines, len(self.baseline.layout))
             self.scores = _grown(self.scores, lines * len(self.arms), len(self.baseline.score_layout))
 
     def take(self, line: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
-        """Return what a line has, and make it empty."""
+        """Return the counts of a line, and set them to 0."""
         if self.baseline is None:
             return np.empty(0, np.int64), {}
         columns = self.columns[line].astype(np.int64)
@@ -73,9 +73,9 @@ class _Counts:
 
 
 class Ledger:
-    """Counts written batches by partition. Slices leave it only once their offsets are committed.
+    """Counts written batches by partition. Slices can be taken only once their offsets are committed.
 
-    The loop adds, and another thread takes.
+    The loop's thread adds batches, and another thread takes slices.
     """
 
     def __init__(self) -> None:
@@ -89,12 +89,12 @@ class Ledger:
         self._committed: dict[Place, int] = {}
         self._waiting: defaultdict[Place, list[Slice]] = defaultdict(list)
         self._done: list[Slice] = []
-        self._gone: dict[Place, int] = {}  # partitions that left, and the last generation whose batches may still come
+        self._gone: dict[Place, int] = {}  # by former partition: the last generation whose batches may still be written
         self._generation = self._events = 0
         self._scratch, self._true, self._false = Scratch.of(0), np.ones(0, np.bool_), np.zeros(0, np.bool_)
 
     def use(self, baseline: Baseline | None) -> None:
-        """Count by the bins of a baseline from now on; without one, only how many events there are."""
+        """Use the bins of a baseline from now on; without one, count only the number of events."""
         with self._lock:
             if (self._counts.baseline and self._counts.baseline.id) != (baseline and baseline.id):
                 self._seal()
@@ -102,7 +102,7 @@ class Ledger:
                 self._counts.grow(len(self._spans))
 
     def clear(self) -> None:
-        """Forget all partitions, but not what is committed of those that left: the replica joins the group anew."""
+        """Forget all partitions, since the replica rejoins the group; committed slices of former ones are kept."""
         with self._lock:
             self._counts = _Counts(self._counts.baseline, ())
             self._spans = np.empty((0, 5), np.int64)
@@ -129,7 +129,7 @@ class Ledger:
                 self._seal()
 
     def published(self, generation: int) -> None:
-        """Note that a batch was published that was read under this generation of the assignment."""
+        """Note the generation of the assignment under which a published batch was read."""
         self._generation = max(self._generation, generation)
 
     def confirmed(self, offsets: Mapping[Place, int]) -> None:
@@ -138,7 +138,7 @@ class Ledger:
             self._committed.update(offsets)
 
     def forget(self, place: Place) -> None:
-        """Give up a partition, and keep of it only what is committed."""
+        """Drop a partition that is no longer owned, except its committed slices."""
         with self._lock:
             self._seal([place])
             self._done += self._ready(place)
@@ -156,13 +156,13 @@ class Ledger:
         return self._events
 
     def seal(self) -> None:
-        """End all slices that are being counted, so that they can be taken once they are committed."""
+        """End the current slices, so that they can be taken once they are committed."""
         with self._lock:
             self._events = 0
             self._seal()
 
     def take(self) -> list[Slice]:
-        """Return the slices that are committed, each of them once."""
+        """Return the committed slices, each once."""
         with self._lock:
             done, self._done = self._done, []
             for place in list(self._waiting):
@@ -192,7 +192,7 @@ class Ledger:
             count(Rows(values, values.view(np.uint32), rows, mine), bins, self._scratch, counts.columns)
 
     def _all(self, rows: int, outcome: Outcome) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return which rows of a batch [rows] were scored, and which are of arms with other columns."""
+        """Return which rows of a batch [rows] were scored, and which belong to arms with other columns."""
         if len(self._true) < rows:
             self._true, self._false = np.ones(rows, np.bool_), np.zeros(rows, np.bool_)
         scored, foreign = self._true[:rows], outcome.matrix.foreign

@@ -1,4 +1,4 @@
-"""How large PSI may be by chance, from the false alarms that are accepted."""
+"""Limits of PSI: how large it may be by chance, given an accepted rate of false alarms."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from functools import lru_cache
 from statistics import NormalDist
 
 MONTH_SECONDS = 30 * 86_400.0
-INDEPENDENT = 10  # a baseline of so many windows: what all windows share of its error is then small
+INDEPENDENT = 10  # with a baseline of this many windows, the error that all windows share because of it is small
 
 _ITERATIONS, _EPSILON = 10_000, 1e-16
 _TINY = 1e-300
@@ -14,12 +14,12 @@ _TINY = 1e-300
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is accepted.
+    """The conditions of an alarm.
 
-    false_alarms: a month, over all columns.
-    windows:      of the last `of` windows, how many must be above the limit.
+    false_alarms: the accepted number of false alarms per month, over all columns.
+    windows:      how many of the last `of` windows must be above the limit.
     of:           see `windows`.
-    at_least:     the smallest PSI that is an alarm.
+    at_least:     the smallest PSI that can raise an alarm.
     """
 
     false_alarms: float
@@ -28,14 +28,14 @@ class Limits:
     at_least: float
 
     def alpha(self, columns: int, windows_a_month: float, *, independent: bool = True) -> float:
-        """Return the chance with which one window of one column without drift may be above the limit.
+        """Return the probability with which a window of a column without drift may be above the limit.
 
-        An alarm begins with a window above the limit, if so many of those just before were above it, too: of the
-        windows before, there are `choices`. If windows are independent, that has the chance choices * alpha^windows.
+        An alarm begins with a window above the limit if `windows - 1` of the `of - 1` windows before it were above it,
+        too, for which there are `choices`. If windows are independent, its probability is choices * alpha^windows.
 
         Args:
-            columns: how many there are.
-            windows_a_month: how many windows there are in a month.
+            columns: the number of columns.
+            windows_a_month: the number of windows in a month.
             independent: False if windows share much of the reference's error, so that all may be above it together.
         """
         tests = max(1.0, windows_a_month) * columns
@@ -50,9 +50,9 @@ class Limits:
 
         Args:
             alpha: see `alpha`.
-            bins: of the column.
-            events: in the window.
-            reference: events in the reference.
+            bins: the number of bins of the column.
+            events: the number of events in the window.
+            reference: the number of events in the reference.
         """
         if bins <= 1 or not events or not reference:
             return math.inf

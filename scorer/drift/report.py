@@ -1,4 +1,4 @@
-"""What a board knows, as one document for people and programs."""
+"""The state of a board as one document, for people and programs."""
 
 from typing import Any
 

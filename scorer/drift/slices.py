@@ -1,4 +1,4 @@
-"""What a replica counted of one partition between two offsets, as a record of the monitor topic."""
+"""Slices: the counts of one replica for one partition between two offsets, as records of the monitor topic."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
@@ -20,18 +20,18 @@ _Name = Annotated[str, Field(max_length=1_000)]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
-    """The events of a partition from `first` to before `next`.
+    """The counts of a partition's events from offset `first` up to, but without, `next`.
 
-    topic:    the topic.
+    topic:     the topic.
     partition: the partition.
-    first:    the first offset; that of the slice before where it ended, if this replica counted that one, too.
-    next:     the offset after the last.
-    events:   how many were scored, and thus counted.
-    rejected: how many became dead letters.
-    baseline: the id of the baseline whose bins these are; empty if there is none yet, and there are no counts.
-    counts:   int64 [bins], of the columns.
-    arms:     int64 [bins] of the scores, by version and name of the arm, with a slash between.
-    foreign:  events of arms with other columns, whose scores alone were counted.
+    first:     the first offset; if this replica counted the previous slice, the `next` of that.
+    next:      the offset after the last one.
+    events:    the number of events that were scored, and so counted.
+    rejected:  the number of dead letters.
+    baseline:  the id of the baseline that defines the bins; empty, with no counts, while there is no baseline.
+    counts:    int64 [bins], the counts of the columns.
+    arms:      int64 [bins], the counts of each arm's scores, by VERSION/NAME.
+    foreign:   the number of events of arms with other columns, of which only the scores are counted.
     """
 
     topic: str
@@ -46,7 +46,7 @@ class Slice:
     foreign: int = 0
 
     def document(self) -> dict[str, object]:
-        """Return it as what json can write."""
+        """Return the slice as plain JSON."""
         arms = {name: packed(counts) for name, counts in self.arms.items()}
         return {
             "form": 1,
@@ -96,16 +96,16 @@ def read_slice(document: object) -> Slice | None:
 
 
 def packed(counts: NDArray[np.int64]) -> str:
-    """Return counts as text: how many bytes each takes, and all of them in base64, the least byte first."""
+    """Return counts as text: the bytes of each count, a colon, and all counts little-endian in base64."""
     size = next(each for each in _SIZES if not len(counts) or counts.max() < 256**each)
     return f"{size}:{b64encode(counts.astype(f'<u{size}').tobytes()).decode()}"
 
 
 def unpacked(text: str) -> NDArray[np.int64]:
-    """Return counts, int64.
+    """Return the counts in a text, int64.
 
     Raises:
-        ValueError: the text is none.
+        ValueError: the text is not from `packed`.
     """
     size, _, rest = text.partition(":")
     if size not in set(map(str, _SIZES)):

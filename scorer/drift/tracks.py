@@ -1,11 +1,11 @@
-"""Which offsets of each partition were counted, and which were left out."""
+"""Tracks which offsets of each partition were counted, and which were left out."""
 
 from collections import deque
 from dataclasses import dataclass, field
 
 from scorer.drift.slices import Slice
 
-REMEMBERED = 600  # slices of a partition that a later one can replace
+REMEMBERED = 600  # the last slices of a partition, which a later slice can replace
 
 Place = tuple[str, int, int]  # a topic, a partition and the first offset of a slice
 
@@ -18,8 +18,8 @@ class Track:
     next:      the offset after the last one that was counted.
     events:    how many events were counted.
     rejected:  how many records became dead letters.
-    uncounted: offsets that no slice has: of replicas that were killed before they could tell. Where the topic has
-               markers of transactions, or was compacted, there are fewer events than offsets.
+    uncounted: how many offsets are in no slice, because a replica was killed before it published its counts. With
+               transaction markers or compaction, this is more than the number of events.
     """
 
     first: int
@@ -53,10 +53,10 @@ class Tracks:
         return sum(each.uncounted for each in self.partitions.values())
 
     def add(self, found: Slice) -> set[Place]:
-        """Take a slice, and return those before that it replaces: all that begin at or after its first offset.
+        """Add a slice, and return the earlier ones that it replaces: all that begin at or after its first offset.
 
-        A replica that was taken for dead may have counted events that another one counted again; and a group whose
-        offsets were set back scores events again.
+        Events may be counted twice: by a replica that lost its partitions and by the new owner, or after the offsets of
+        the group were reset.
         """
         track = self.partitions.get((found.topic, found.partition))
         if track is None:
