@@ -1,4 +1,4 @@
-"""`scorer models guard`: when a canary is withdrawn by itself."""
+"""`scorer models guard`: sets when replicas withdraw a canary."""
 
 import argparse
 from typing import Any
@@ -15,8 +15,8 @@ LIMITS = (
     ("psi", "INDEX", "population stability index of the canary's scores against the champion's"),
 )
 WINDOW = (
-    ("window_events", int, "events of all arms and replicas after which the sums begin anew"),
-    ("window_seconds", float, "seconds after which they begin anew"),
+    ("window_events", int, "events of all arms and replicas after which the sums start over"),
+    ("window_seconds", float, "seconds after which they start over"),
 )
 
 
@@ -36,10 +36,10 @@ def given(args: argparse.Namespace) -> bool:
 
 
 def require_topic(settings: Settings) -> None:
-    """Make sure that replicas can add up what they count.
+    """Make sure that replicas can add up their counts, for which the roll-out state has to be in a topic.
 
     Raises:
-        Misconfigured: they cannot: the roll-out state is not in a topic.
+        Misconfigured: it is not in a topic.
     """
     if kind_of_home(settings) != "topic":
         what = "guards need the roll-out state in a topic, where replicas add up what they count"
@@ -67,13 +67,13 @@ def chosen(args: argparse.Namespace, now: Guards | None) -> Guards | None:
 
 
 def with_canary(settings: Settings, before: State, after: State, *, guarded: bool) -> State:
-    """Return a state with its guards: the first canary gets the default ones, where replicas can add up.
+    """Return a state with its guards: the first canary gets the default ones if the state is in a topic.
 
     Args:
         settings: say where the state is kept.
         before: the state without the canary.
         after: the state with it.
-        guarded: whether it shall be guarded.
+        guarded: whether the user wants the canary to be guarded.
     """
     if not guarded:
         return after.model_copy(update={"guards": None})
@@ -82,7 +82,7 @@ def with_canary(settings: Settings, before: State, after: State, *, guarded: boo
 
 
 def changed(before: Guards | None, after: Guards | None) -> str:
-    """Return what is different in the guards, to append to a state; empty if nothing is."""
+    """Describe the change of the guards, to append to a state; empty without a change."""
     if before == after:
         return ""
     if after is None:

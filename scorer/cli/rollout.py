@@ -160,10 +160,10 @@ def _change(
 
 
 def _first(settings: Settings, args: argparse.Namespace) -> State:
-    """Return what is served before there is a state.
+    """Return the state that replicas serve before the first change: the configured version alone.
 
     Raises:
-        Misconfigured: it cannot be known: running replicas serve the version that was the latest when they started.
+        Misconfigured: the version is `latest`, which may not be the one that replicas loaded when they started.
     """
     repository = repository_at(settings.model.path)
     names = repository.versions()

@@ -21,8 +21,8 @@ from scorer.serving.lineup import Lineup
 from scorer.serving.offline import require_golden
 from scorer.serving.serving import Serving, prepare
 
-LOOK_SECONDS = 0.5  # how long one wait for a change may last
-TAKE_UP_SECONDS = 0.01  # between two looks whether the loop has taken up a state
+LOOK_SECONDS = 0.5  # the timeout of one wait for a change
+TAKE_UP_SECONDS = 0.01  # between two checks whether the loop has switched to a state
 RETRY_SECONDS = 5.0  # between two attempts to load a version that cannot be used
 WARM_ROWS = (1, 100)
 
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A state with all that serves it."""
+    """A state, with the scorer and the shadows that serve it."""
 
     state: State
     lineup: Lineup
@@ -39,7 +39,7 @@ class Ready:
     shadows: tuple[ShadowArm, ...]
 
     def retire(self, new: "Ready | None" = None) -> None:
-        """Close what its successor does not use."""
+        """Close the parts that its successor does not use."""
         if self.core.lookups is not None and (new is None or new.core.lookups is not self.core.lookups):
             self.core.lookups.close()
         for shadow in self.shadows:
@@ -49,13 +49,13 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the follower needs of its replica.
+    """The parts of a replica that the follower uses.
 
     framing: returns a new framing, which finds the body in each value.
     watch:   times the stages of scoring.
-    served:  is told what is served now, on the loop's thread.
-    status:  is told why the newest state is not served; empty if it is.
-    outlet:  where shadows write; None if `predictions.shadow_topic` is not set.
+    served:  called with the versions that are served now, on the loop's thread.
+    status:  called with the reason why the newest state is not served, or an empty text if it is.
+    outlet:  the writer of shadows; None if `predictions.shadow_topic` is not set.
     """
 
     framing: Callable[[], Framing]
@@ -66,12 +66,12 @@ class Surroundings:
 
 
 class Follower:
-    """Gives the loop what scores the next batch.
+    """Provides the loop with the versions that score the next batch.
 
     Args:
         first: the version that is served at the start.
-        state: the state at the start, whose champion that is.
-        around: what it needs of the replica.
+        state: the state at the start; its champion is `first`.
+        around: the parts of the replica.
 
     Raises:
         Misconfigured: the champion cannot be served.
@@ -92,7 +92,7 @@ class Follower:
         around.served(self._ready.lineup)
 
     def core(self) -> Core:
-        """Return what scores the next batch, on the loop's thread; a new state is taken up here."""
+        """Return the core that scores the next batch, on the loop's thread. It switches to a new state here."""
         if (ready := self._pending) is not None:
             began = time.perf_counter()
             before, self._ready, self._pending = self._ready, ready, None
@@ -107,7 +107,7 @@ class Follower:
         return self._ready.core
 
     def follow(self, home: Home) -> None:
-        """Follow a home from now on, on a thread of its own, which closes it at the end."""
+        """Start to follow a home on its own thread, which closes the home at the end."""
         self._thread = threading.Thread(target=self._run, args=(home,), name="rollout", daemon=True)
         self._thread.start()
 
@@ -123,7 +123,7 @@ class Follower:
             self._around.outlet.writer.close()
 
     def take(self, held: Held) -> None:
-        """Load what a state needs, unless it is served already, and hand it to the loop."""
+        """Load the versions of a state unless it is served already, and hand them to the loop."""
         if self._switched:
             self._switched = False
             give_back_memory()
@@ -148,7 +148,7 @@ class Follower:
         home.close()
 
     def _change(self, state: State) -> None:
-        while self._pending is not None:  # the loop takes up one state after the other
+        while self._pending is not None:  # the loop switches to one state after the other
             if self._stopping.wait(TAKE_UP_SECONDS):
                 return
         try:
@@ -180,7 +180,7 @@ class Follower:
             self._around.status(reason)
 
     def _begin(self, state: State) -> Ready:
-        """Make what serves the first state; without its canaries, if one of them cannot be used."""
+        """Prepare the first state, without its canaries if one of them cannot be used."""
         try:
             return self._make(state)
         except Misconfigured as error:
@@ -192,7 +192,7 @@ class Follower:
             return self._make(alone)
 
     def _make(self, state: State, before: Ready | None = None) -> Ready:
-        """Load, verify and warm the versions of a state, and keep what it has in common with the one before.
+        """Load, verify and warm up the versions of a state; versions that are served already are kept.
 
         Raises:
             ScorerError: a version that scores users' events cannot be used.
@@ -212,7 +212,7 @@ class Follower:
         return Ready(state, lineup, Core(decoder, scorer, lookups, shadows), shadows)
 
     def _shadows(self, state: State, before: Sequence[ShadowArm]) -> Iterator[ShadowArm]:
-        """Yield what serves the shadows, but for those that cannot be used: the others do not wait for them."""
+        """Yield the shadows of a state, except those that cannot be used: the others do not wait for them."""
         running = {arm.shadow: arm for arm in before}
         for shadow in state.shadows:
             if shadow in running:
@@ -238,7 +238,7 @@ class Follower:
         return ShadowArm(shadow, serving, self._around.framing(), self._around.outlet)
 
     def _load(self, version: str) -> Serving:
-        """Return a version, verified as `check` does it: its files, in a child process, and by its golden events."""
+        """Return a version, verified as `scorer check` does: its files, in a child process, and its golden events."""
         known = self._servings.get(version)
         if known is not None:
             return known

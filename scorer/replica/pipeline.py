@@ -30,7 +30,7 @@ class Observed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """What scores a batch: replaced as a whole, between two batches."""
+    """The parts that score a batch. They are replaced together, between two batches."""
 
     decoder: Decoder
     scorer: BaseScorer
@@ -43,7 +43,7 @@ class Parts:
     """The parts that a batch passes through, in this order, and those that observe it."""
 
     source: Source
-    core: Callable[[], Core]  # returns what scores the next batch
+    core: Callable[[], Core]  # returns the core for the next batch
     limit: DeadLetterLimit
     encoder: Encoder
     delivery: Delivery
@@ -70,7 +70,7 @@ class Scored:
     records: Records
     payloads: Payloads
     outcome: Outcome
-    shadows: Sequence[Observed]  # those of the time when it was scored
+    shadows: Sequence[Observed]  # the shadows at the time when it was scored
 
 
 def run(parts: Parts, stopping: Callable[[], bool]) -> None:
@@ -193,7 +193,7 @@ def _send_ahead(parts: Parts, core: Core, batch: InHand | None) -> None:
 
 
 def _current(parts: Parts, batch: InHand) -> InHand | None:
-    """Return what is still ours of a batch; if that is not all, it has to be prepared again."""
+    """Return the rows of a batch that are still ours; if some are not, it has to be prepared again."""
     records = parts.source.current(batch.records)
     if records is None:
         return None

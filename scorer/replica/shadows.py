@@ -1,4 +1,4 @@
-"""Shadows: versions that score published batches once more, on a thread of their own, for a topic that nobody uses."""
+"""Shadows: versions that score published batches again on their own threads, and write to a topic of their own."""
 
 import queue
 import threading
@@ -25,11 +25,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """What the shadows of a replica share.
+    """The output that the shadows of a replica share.
 
     writer:  writes to their topic.
     encoder: encodes predictions.
-    count:   is told the fate of every event.
+    count:   called with the result of every event.
     """
 
     writer: SpareWriter
@@ -38,10 +38,10 @@ class Outlet:
 
 
 class ShadowArm:
-    """Scores a sample of the batches with one version. Whatever fails here, the batch was published before.
+    """Scores a sample of the batches with one version. The batches are published already, so failures here do no harm.
 
-    It decodes each batch itself, so that a field that it alone uses makes no dead letter, and looks features up over a
-    connection of its own, so that a slow answer delays nobody else.
+    It decodes each batch itself, so that fields that only the shadow uses make no dead letters. It looks features up
+    over its own connection, so that a slow reply delays nothing else.
 
     Args:
         shadow: the version and its share of the batches.
@@ -62,7 +62,7 @@ class ShadowArm:
         self._thread.start()
 
     def offer(self, records: Records) -> None:
-        """Take a batch if it belongs to the sample, or drop it if too many wait already; never raise."""
+        """Queue a batch if it belongs to the sample, or drop it if the queue is full; never raise."""
         self._due += self.shadow.sample
         if self._due < 1:
             return

@@ -54,7 +54,7 @@ class Sample:
     """Draws events by a stable function of their keys: the same ones on every replica.
 
     Args:
-        share: of the events, above 0 and up to 1.
+        share: the share of the events, above 0 and up to 1.
         salt: samples with different salts are independent of each other, and of the arms.
     """
 
@@ -73,7 +73,7 @@ def keys_of(keys: Sequence[bytes | None], rows: int) -> tuple[Texts, NDArray[np.
     """Return the keys of events as texts, and which events have none.
 
     Args:
-        keys: of the events; empty if none has one.
+        keys: the keys of the events; empty if none has one.
         rows: the number of events.
     """
     if not keys:

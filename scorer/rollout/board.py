@@ -1,4 +1,4 @@
-"""The sums of a group of replicas: what every reader of the log agrees on, since all read it in one order."""
+"""Adds up the sums of all replicas. Every reader of the log gets the same result, since all read it in one order."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -11,13 +11,13 @@ from scorer.rollout.verdict import Verdict, judge
 
 
 class Listener(Protocol):
-    """Is told every record of the log, in its order."""
+    """Receives every record of the log, in order."""
 
     def changed(self, held: Held) -> None:
-        """The state has changed, or the log is read from its beginning again."""
+        """Take a new state; also called when the log is read from its beginning again."""
 
     def heard(self, value: bytes | None, seconds: float) -> None:
-        """There is a record that is no change.
+        """Take a record other than a change.
 
         Args:
             value: its value.
@@ -31,7 +31,7 @@ class Decision:
 
     version: the canary.
     verdict: why.
-    replica: whose sums made it so, and who is to write the change therefore.
+    replica: the replica whose sums decided it, and which therefore writes the change.
     """
 
     version: str
@@ -43,8 +43,8 @@ class Board:
     """Adds up the sums of all replicas in the current window, and judges the canaries at each record.
 
     The window ends for all replicas with the same record of the log: the one that makes it full or too old. Sums of an
-    earlier window that come later do not count: their replica adds them to the next one. A reader that does not know
-    some of the earlier records, since the topic is compacted, takes up the window of those who do.
+    earlier window that arrive later do not count: their replica adds them to the next window. If compaction has removed
+    earlier records, a reader takes the number of the window from the records that remain.
 
     Args:
         model: the model's name.
@@ -55,7 +55,7 @@ class Board:
         self.changed(Held())
 
     def changed(self, held: Held) -> None:
-        """Begin anew with another state."""
+        """Start over with another state."""
         self.held, self.change = held, held.token
         self.state = None if held.problem else held.state
         self.edges: tuple[float, ...] = ()
@@ -66,11 +66,11 @@ class Board:
 
     @property
     def guards(self) -> Guards | None:
-        """The limits, if there is something to guard."""
+        """The guards of the state; None if it has no canaries."""
         return self.state.guards if self.state and self.state.canaries else None
 
     def heard(self, value: bytes | None, seconds: float) -> None:
-        """Take a record; what is not sums of the current state is passed over."""
+        """Take a record; ignore it unless it has sums for the current state."""
         sums = read_sums(value, self._model)
         guards = self.guards
         if sums is None or guards is None or sums.change != self.change or sums.window < self.window:
@@ -88,12 +88,12 @@ class Board:
             self._open(self.window + 1)
 
     def counted(self, replica: str) -> int:
-        """Return the number of the last record of a replica that counts in the window; 0 if there is none."""
+        """Return the number of a replica's last record that counts in the window; 0 if none does."""
         sums = self._latest.get(replica)
         return sums.number if sums else 0
 
     def arms(self) -> dict[str, ArmSums]:
-        """Return what each version did in the window, on all replicas."""
+        """Return the sums of each version in the window, over all replicas."""
         total: dict[str, ArmSums] = {}
         for sums in self._latest.values():
             for version, arm in sums.arms.items():

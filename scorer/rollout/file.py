@@ -48,7 +48,7 @@ class FileHome:
         return str(self._file)
 
     def read(self) -> Held:
-        """Return what the file holds; nothing, if there is no file.
+        """Return the contents of the file; empty ones if there is no file.
 
         Raises:
             Misconfigured: it cannot be read, or has no valid state, with every reason.
@@ -60,7 +60,7 @@ class FileHome:
         return self._held
 
     def wait(self, seconds: float) -> Held:
-        """Return what the file holds after at most some seconds, or as soon as it changes.
+        """Return the contents of the file after at most some seconds, or as soon as it changes.
 
         Raises:
             Misconfigured: see `read`.
@@ -106,7 +106,7 @@ class FileHome:
 
 
 def read_file(content: bytes, where: str) -> Held:
-    """Return what a file holds.
+    """Return the contents of a file.
 
     Args:
         content: its bytes; empty if there is no file.

@@ -10,10 +10,10 @@ class _Form(BaseModel):
 
 
 class Window(_Form):
-    """How long events are summed up; then the sums begin anew.
+    """How long sums are added up before they start at 0 again.
 
-    events:  of all arms together, on all replicas.
-    seconds: since the first sums of the window.
+    events:  the most events, of all arms on all replicas.
+    seconds: the longest time since the first sums of the window.
     """
 
     events: Annotated[int, Field(ge=1_000, le=10_000_000)] = 100_000

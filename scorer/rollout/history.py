@@ -50,13 +50,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a home holds at a moment.
+    """The contents of a home when it was read.
 
-    state:   None before the first change.
-    history: in order.
-    problem: why the newest state cannot be used here, such as a part that this version does not know; empty if it can.
-             `state` is then the last usable one.
-    token:   what a change is compared against when it is written: the content, or the id of the last change.
+    state:   the current state; None before the first change.
+    history: the changes, in order.
+    problem: why the newest state cannot be used, for example since a later scorer wrote it; empty if it can be used.
+             With a problem, `state` is the last usable one.
+    token:   identifies what was read (the content, or the id of the last change), to detect conflicting writes.
     """
 
     state: State | None = None
@@ -119,9 +119,9 @@ def read_change(found: object, where: str) -> Change:
 class Log:
     """Follows the changes of one model in a log that several writers append to.
 
-    A change counts if its base is the last change that counted. So of two that were made at the same time, the first in
-    the log counts and the other does not, and every reader agrees on that, whenever it reads. A change names its base
-    by id, not by offset, so that a copy of the log in another cluster has the same meaning.
+    A change is accepted if its base is the last accepted change. So if two are made at the same time, the first one in
+    the log is accepted and the other is not, for every reader and whenever it reads. A change names its base by id, not
+    by offset, so that a copy of the log in another cluster has the same meaning.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""The interface of a roll-out state's home, which replicas follow and commands change."""
+"""The interface of a home: the place where a roll-out state is stored, which replicas follow and commands change."""
 
 from typing import Protocol
 
@@ -19,14 +19,14 @@ class Conflict(Fatal):
 
 
 class Home(Protocol):
-    """Where the roll-out state of one model is kept. For use by one thread."""
+    """The place where the roll-out state of one model is stored. For use by one thread."""
 
     @property
     def location(self) -> str:
         """Where it is, for people."""
 
     def read(self) -> Held:
-        """Return what the home holds now.
+        """Return the current contents of the home.
 
         Raises:
             Misconfigured: the home cannot be read, or has no valid document.
@@ -35,7 +35,7 @@ class Home(Protocol):
         """
 
     def wait(self, seconds: float) -> Held:
-        """Return what the home holds after at most some seconds, or as soon as it changes.
+        """Return the contents of the home after at most some seconds, or as soon as they change.
 
         Raises:
             ScorerError: see `read`; a later call tries again.

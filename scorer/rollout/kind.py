@@ -1,4 +1,4 @@
-"""Which home the settings choose."""
+"""The kind of home that the settings choose."""
 
 from pathlib import Path
 from typing import Literal
@@ -11,9 +11,9 @@ _ALIAS = "@"  # the first character of a version that is an alias of MLflow
 
 
 def kind_of_home(settings: Settings) -> Kind:
-    """Return what `model.rollout` says, or what is there if it says nothing.
+    """Return `model.rollout`, or the home that the other settings imply if it is null.
 
-    An alias of MLflow as the version is a home, too, which MLflow changes: unless there is another, replicas follow it.
+    A version that is an MLflow alias is a home, too: unless the settings name another one, replicas follow the alias.
     """
     model = settings.model
     if model.rollout in {"topic", "file"}:

@@ -1,4 +1,4 @@
-"""Asks a server for a roll-out state now and then, and repeats its last answer between."""
+"""Polls a server for a roll-out state, and repeats its last answer in between."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from scorer.errors import ScorerError
 from scorer.rollout.history import Held
 
-LOOK_SECONDS = 2.0  # between two questions
+LOOK_SECONDS = 2.0  # between two polls
 
 
 class Paced:
@@ -18,7 +18,7 @@ class Paced:
 
     def __init__(self, ask: Callable[[], Held]) -> None:
         self._ask, self._held = ask, Held()
-        self._failures: tuple[ScorerError, ...] = ()  # of the last question
+        self._failures: tuple[ScorerError, ...] = ()  # the error of the last poll
         self._next = 0.0
 
     def read(self) -> Held:
@@ -37,7 +37,7 @@ class Paced:
         return self._held
 
     def wait(self, seconds: float) -> Held:
-        """Wait at most some seconds, ask if it is time, and otherwise return or raise what the last question gave.
+        """Wait at most some seconds; poll if that is due, and otherwise repeat the last answer or error.
 
         Raises:
             ScorerError: see `Home.read`.

@@ -1,4 +1,4 @@
-"""What the arms of a replica did in a window, as numbers that add up over replicas, and as a record of the log."""
+"""The outcomes of each arm of a replica in a window: sums that add up over replicas, and their record in the log."""
 
 import json
 from dataclasses import dataclass, fields
@@ -9,25 +9,25 @@ from pydantic import Field, ValidationError
 from scorer.rollout.state import Line, StrictForm
 
 MOST_BINS = 100
-KEY_CELLS = 128  # of the sketch, whose error is then an eighth of the squares
-MOST = 2**53  # of a number in a record: what all replicas tell together can still be divided
+KEY_CELLS = 128  # cells of the sketch: the error of the sum of squares is then an eighth
+MOST = 2**53  # the largest number in a record, so that sums over all replicas can still be divided
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
 class ArmSums:
-    """What one arm did.
+    """The sums of one arm.
 
     events:  events that it scored, or tried to.
-    alone:   events without a key, each of which is like a key of its own.
-    keys:    a sketch of the number of events of each key, which adds up over replicas though a key may come to several:
-             each key adds its events to one of these cells, or takes them away from it. Empty if no event has a key.
-    failed:  events that became dead letters, or have a score that is not a finite number.
-    calls:   batches in which it had events.
+    alone:   events without a key; each counts as a key of its own.
+    keys:    a sketch of the number of events per key, in which each key adds its events to one of these cells or
+             subtracts them from it. It adds up over replicas even if several get the same key. Empty without keys.
+    failed:  events that became dead letters, or have a score that is not finite.
+    calls:   batches that contained its events.
     slow:    calls that took too long.
     seconds: the duration of all calls.
-    bins:    scores by bin; empty if the bins are not agreed.
+    bins:    the number of scores in each bin; empty until the group has agreed on bins.
     """
 
     events: int = 0
@@ -41,7 +41,7 @@ class ArmSums:
 
     @property
     def independent(self) -> float:
-        """The effective number of independent events, if all events of a key are one (Kish)."""
+        """The effective number of independent events, when all events of a key count as one (Kish)."""
         squares = self.alone + sum(cell**2 for cell in self.keys)  # expected: the squares of the events of each key
         return self.events**2 / max(squares, self.events) if self.events else 0.0
 
@@ -51,7 +51,7 @@ class ArmSums:
         return sum(self.bins)
 
     def __add__(self, other: Self) -> "ArmSums":
-        """Return the sums of both; sums without bins or keys add none."""
+        """Return the sums of both."""
         return ArmSums(
             self.events + other.events,
             self.alone + other.alone,
@@ -73,7 +73,7 @@ class Sums:
     """The sums of one replica in the current window; each record replaces the one before.
 
     replica: the name of the replica.
-    change:  the id of the change of the roll-out state that it serves.
+    change:  the id of the last change of the roll-out state that the replica serves.
     window:  the number of the window since that change, from 0.
     number:  counts the records of the replica.
     edges:   the upper bounds of all bins but the last, ascending; empty if there are no bins yet.
@@ -122,7 +122,7 @@ class _Form(StrictForm):
 
 
 def read_sums(value: bytes | None, model: str) -> Sums | None:
-    """Return the sums in a record; None if it has none of this model, or is of a version with another form."""
+    """Return the sums in a record; None if they are of another model or in an unknown form."""
     try:
         form = _Form.model_validate_json(value or b"")
     except ValidationError:

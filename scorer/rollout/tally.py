@@ -1,4 +1,4 @@
-"""Counts what the arms of this replica do, beside the loop, which only hands over the arrays of each batch."""
+"""Counts the outcomes of each arm on this replica. The loop only hands over the arrays of each batch."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from scorer.rollout.board import Board
 from scorer.rollout.guards import Guards
 from scorer.rollout.sums import KEY_CELLS, ArmSums, Sums
 
-MOST_WAITING = 500  # batches; while nobody takes them, more are not counted
+MOST_WAITING = 500  # batches that wait to be counted; further ones are ignored
 QUANTILES = np.arange(1, 10) / 10
-LEAST_FOR_EDGES = 100  # scores of the champion, of which bins are made
+LEAST_FOR_EDGES = 100  # the champion's scores that are needed to choose bins
 NO_KEY = -1  # instead of a hash
-QUICK_SECONDS = 0.001  # a call that takes no longer is never slow: its time is mostly that of making it
+QUICK_SECONDS = 0.001  # a shorter call is never slow: most of it is the fixed cost of a call
 
 
 class Batch(NamedTuple):
-    """What is counted of one batch."""
+    """The arrays of one batch that are counted."""
 
     versions: tuple[str, ...]  # of the arms
     arm: NDArray[np.uint8]  # [rows]
-    judged: NDArray[np.bool_]  # [rows]: could be decoded, so that the version is to blame for what happens to it
+    judged: NDArray[np.bool_]  # [rows]: whether it was decoded: the version is to blame for any failure after that
     failed: NDArray[np.bool_]  # [rows]
     scores: ScoreArray  # [rows] or [rows, outputs]
     seconds: NDArray[np.float64]  # [arms]
@@ -36,13 +36,13 @@ class Batch(NamedTuple):
 class Tally:
     """The sums of this replica in the current window.
 
-    What a record tells counts in the window in which the group has read it. So what was told too late for a window, or
-    not yet, is kept apart from what is known to count in it.
+    A record counts in the window in which the group reads it, which may be later than the one it was written for. So
+    sums that are known to count in the current window are kept apart from those whose record is not read yet.
 
     The loop calls `written`; everything else is called by one other thread.
 
     Args:
-        replica: the name of this replica, of which no other has the same.
+        replica: the unique name of this replica.
     """
 
     def __init__(self, replica: str) -> None:
@@ -53,17 +53,15 @@ class Tally:
         self._told: Sums | None = None  # the last record
         self._champion = self._change = ""
         self._window = 0
-        self._sure: dict[str, _Arm] = {}  # what the group has counted in this window
-        self._parts: dict[
-            int, dict[str, _Arm]
-        ] = {}  # what else there is, by the number of the record that has it first
+        self._sure: dict[str, _Arm] = {}  # sums that the group has counted in this window
+        self._parts: dict[int, dict[str, _Arm]] = {}  # other sums, by the number of the first record with them
         self._champion_seconds, self._champion_events = 0.0, 0
 
     def scored(self, outcome: Outcome) -> None:
         """Count nothing: the batch may be scored again."""
 
     def written(self, records: Records, outcome: Outcome, unwritable: Sequence[Rejected]) -> None:
-        """Take a batch of several arms, on the loop's thread."""
+        """Queue a batch for counting if it has several arms; on the loop's thread."""
         if self._on and len(outcome.predictions.arms) > 1 and len(self._waiting) < MOST_WAITING:
             self._waiting.append(batch_of(records, outcome, unwritable))
 
@@ -71,14 +69,14 @@ class Tally:
         """Count nothing."""
 
     def switch(self, *, on: bool) -> None:
-        """Say whether batches shall be counted."""
+        """Turn counting on or off."""
         self._on = on
 
     def sums(self, board: Board, guards: Guards) -> Sums | None:
-        """Return the sums of the window that the group is in, with all batches that were written; None if none is new.
+        """Return this replica's sums for the current window of the group; None if they have not changed.
 
         Args:
-            board: the window.
+            board: the board of the group, which knows the window.
             guards: the limits.
         """
         self._follow(board)
@@ -87,7 +85,7 @@ class Tally:
         versions = (state.champion, *(canary.version for canary in state.canaries)) if state else ()
         while self._waiting:
             batch = self._waiting.popleft()
-            if batch.versions == versions:  # else it was scored before the change that the group is at
+            if batch.versions == versions:  # otherwise it was scored before the latest change of the state
                 self._add(batch, guards)
         edges = board.edges or self._proposed()
         arms: dict[str, ArmSums] = {}
@@ -102,7 +100,7 @@ class Tally:
         return self._told
 
     def _follow(self, board: Board) -> None:
-        """Begin anew with another state; and with another window, if the sums were counted in the one before."""
+        """Start over with another state; with another window, drop the sums that were counted in the one before."""
         if board.change != self._change:
             self._begin(board.change, board.window)
         elif board.window != self._window:
@@ -134,7 +132,7 @@ class Tally:
                 arm.called(seconds, slow=seconds > max(QUICK_SECONDS, (guards.latency or np.inf) * usual))
 
     def _proposed(self) -> tuple[float, ...]:
-        """Return bins with equal shares of the champion's scores; none while there are few scores."""
+        """Return the edges of bins with equal shares of the champion's scores; none while there are too few scores."""
         arms = [part[self._champion] for part in (self._sure, *self._parts.values()) if self._champion in part]
         scores = np.concatenate([np.empty(0), *(arm.unbinned() for arm in arms)])
         return edges_of(scores) if len(scores) >= LEAST_FOR_EDGES else ()
@@ -142,7 +140,7 @@ class Tally:
 
 @dataclass(slots=True)
 class _Arm:
-    """What one version did in the window, and the scores that are in no bin yet."""
+    """The sums of one version in the window, and its scores that are not in bins yet."""
 
     events: int = 0
     alone: int = 0
@@ -172,13 +170,13 @@ class _Arm:
         self.keys += np.bincount(known % KEY_CELLS, signs, KEY_CELLS).astype(np.int64)
 
     def called(self, seconds: float, *, slow: bool) -> None:
-        """Count a call."""
+        """Count a call of the model."""
         self.calls += 1
         self.slow += slow
         self.seconds += seconds
 
     def take(self, other: "_Arm") -> None:
-        """Add what another has."""
+        """Add the sums of another."""
         self.events += other.events
         self.alone += other.alone
         self.keys += other.keys
@@ -191,15 +189,15 @@ class _Arm:
             self.bins = other.bins if self.bins is None else self.bins + other.bins
 
     def unbinned(self) -> NDArray[np.float64]:
-        """Return the scores that are in no bin."""
+        """Return the scores that are not in bins yet."""
         return np.concatenate(self.scores) if self.scores else np.empty(0)
 
     def sums(self, edges: tuple[float, ...], *, agreed: bool) -> ArmSums:
         """Return the sums.
 
         Args:
-            edges: of the bins; empty if there are none yet.
-            agreed: whether they are those of the group, so that the scores themselves are needed no longer.
+            edges: the edges of the bins; empty if they are not chosen yet.
+            agreed: whether the group uses these edges; the scores themselves are then dropped.
         """
         bins = tuple[int, ...]()
         if edges:
@@ -213,7 +211,7 @@ class _Arm:
 
 
 def batch_of(records: Records, outcome: Outcome, unwritable: Sequence[Rejected]) -> Batch:
-    """Return what is counted of a batch that was written."""
+    """Return the arrays of a written batch that are counted."""
     predictions, rows = outcome.predictions, len(records)
     scores, scored = predictions.scores, predictions.rows
     judged = np.ones(rows, np.bool_)
@@ -233,7 +231,7 @@ def hashes(keys: Sequence[bytes | None]) -> NDArray[np.int64]:
 
 
 def one_number(scores: ScoreArray) -> NDArray[np.float64]:
-    """Return one number for each row: its score, or the most likely class with its score as the fraction."""
+    """Return one number per row: its score, or for several classes the most likely one, with its score as fraction."""
     if scores.ndim == 1:
         return scores.astype(np.float64)
     best = scores.argmax(axis=1) if len(scores) else np.empty(0, np.intp)

@@ -37,12 +37,12 @@ class Verdict:
 
 
 def judge(guards: Guards, champion: ArmSums, canary: ArmSums) -> Verdict | None:
-    """Return why a canary has to be withdrawn; None if nothing speaks against it.
+    """Return why a canary has to be withdrawn; None if it may stay.
 
     Args:
         guards: the limits.
-        champion: what the champion did in the window.
-        canary: what the canary did.
+        champion: the champion's sums in the window.
+        canary: the canary's sums.
     """
     if min(champion.events, canary.events) < guards.least:
         return None
@@ -93,9 +93,9 @@ def _scores(guards: Guards, champion: ArmSums, canary: ArmSums) -> Verdict | Non
 
 
 def excess(mine: float, events: float, other: float, others: float) -> float:
-    """Return how much speaks against the same ratio in two arms: minus the logarithm of a bound on its probability.
+    """Return the evidence that two arms have different ratios: minus the log of a bound on the chance of such a gap.
 
-    It is Hoeffding's bound for a sample without replacement: how likely a random part of all events has so many.
+    It is Hoeffding's bound for a sample without replacement: how likely a random part of all events has that many.
 
     Args:
         mine: the ratio of the canary.
@@ -132,10 +132,10 @@ def stability_index(mine: Counts, other: Counts) -> float:
 
 
 def difference(mine: Counts, other: Counts) -> float:
-    """Return how much speaks against one distribution in two histograms: minus the logarithm of its probability.
+    """Return the evidence that two histograms differ: minus the log of a bound on the chance of such a difference.
 
-    The likelihood ratio has nearly a chi-square distribution if there is no difference, as the stability index has when
-    it is divided by (1/n + 1/m), but is right with few events as well. Of its tail, this is Chernoff's bound.
+    Without a difference, the likelihood ratio is nearly chi-square distributed. So is the stability index divided by
+    (1/n + 1/m), but the likelihood ratio is right with few events as well. The bound on its tail is Chernoff's.
     """
     degrees = len(mine) - 1
     if not degrees:

@@ -220,7 +220,7 @@ def write_keys(pieces: _Pieces, usable: Flags, keys: BytesOut) -> None:
     """Write the keys of all rows, concatenated.
 
     Args:
-        pieces: of the keys.
+        pieces: the pieces of the keys.
         usable: bool [rows], the rows that have a key.
         keys: uint8 [bytes], output.
     """

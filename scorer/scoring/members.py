@@ -78,7 +78,7 @@ def voices_of(arms: Sequence[Member | Blend]) -> Iterator[Voice]:
 
 
 def shared(entity: Entity) -> Entity:
-    """Return what is looked up for an entity, without the policy for a missing one, which is the arm's own."""
+    """Return an entity without its policy for a missing one, which each arm applies by itself."""
     return replace(entity, when_missing=None)
 
 

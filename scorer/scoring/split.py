@@ -154,8 +154,8 @@ class SplitScorer(BaseScorer):
     def _score_rows(self, voice: Voice, part: "_Part", whole: "_Whole") -> None:
         """Score the rows of an arm with one version.
 
-        If it raises, all rows of the arm are rejected, so that a broken canary does not end the replica; but for the
-        champion, without which nothing can be scored.
+        If it raises, all rows of the arm are rejected, so that a broken canary does not end the replica. An
+        error of the champion is raised, since nothing can be scored without it.
 
         Args:
             voice: the version.

@@ -1,4 +1,4 @@
-"""What serves a name of the roll-out state: one version, or an ensemble of several that are served like one."""
+"""Ensembles: several versions that are served as one. A name in the roll-out state is a version or an ensemble."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ class EnsembleServing:
 
     def __init__(self, name: str, ensemble: Ensemble, servings: Sequence[Serving]) -> None:
         self.version, self.ensemble, self.servings, first = name, ensemble, tuple(servings), servings[0]
-        self.columns: tuple[str, ...] = ()  # none of its own: events are what it scores
+        self.columns: tuple[str, ...] = ()  # it has no columns of its own, so it scores only events
         self.settings, self.schema, self.outputs = first.settings, first.schema, first.outputs
         if problems := [*_unlike(name, servings), *_unranked(name, ensemble, servings)]:
             raise Misconfigured(problems)
@@ -86,12 +86,12 @@ Candidate = Serving | EnsembleServing
 
 
 def candidate(state: State, name: str, load: Callable[[str], Serving]) -> Candidate:
-    """Return what serves a name of the roll-out state.
+    """Return the version or the ensemble that a name in the roll-out state means, ready to score.
 
     Args:
         state: the state.
-        name: the name of a version or an ensemble; of an ensemble, if there are both.
-        load: returns what serves a version.
+        name: the name of a version or an ensemble; if there are both, it means the ensemble.
+        load: loads a version.
 
     Raises:
         ScorerError: a version cannot be loaded, or the scores of an ensemble's versions cannot be combined.
@@ -103,7 +103,7 @@ def candidate(state: State, name: str, load: Callable[[str], Serving]) -> Candid
 
 
 def prepare_champion(settings: Settings, schema: Schema | None = None) -> Candidate:
-    """Load what scores without Kafka: the champion of a state in a file, or else the configured version.
+    """Load the version or ensemble that scores without Kafka: a state file's champion, or else the configured version.
 
     Args:
         settings: name the schema and the folder of models.
@@ -120,7 +120,7 @@ def prepare_champion(settings: Settings, schema: Schema | None = None) -> Candid
 
 
 def loader(settings: Settings, schema: Schema | None = None) -> Callable[[str], Serving]:
-    """Return what loads a version by its name; all share the schema that is given, or that the first one opens."""
+    """Return a function that loads versions by name. All share the given schema, or the one that the first opens."""
     loaded: list[Serving] = []
 
     def load(version: str) -> Serving:

@@ -1,4 +1,4 @@
-"""Chooses the home of the roll-out state by the settings, and which version is served without a state."""
+"""Opens the home of the roll-out state that the settings choose; without a state, the configured version is served."""
 
 from scorer.errors import Misconfigured, Problem
 from scorer.kafka import ControlTopic

@@ -25,7 +25,7 @@ class Lineup:
 
     Args:
         state: says which version has which share.
-        candidates: what serves the champion, then the canaries in the order of the state.
+        candidates: the version or ensemble of the champion, then of each canary in the order of the state.
 
     Raises:
         Misconfigured: a canary has another number of scores than the champion, which consumers would not expect.
@@ -50,7 +50,7 @@ class Lineup:
 
     @property
     def entities(self) -> tuple[Entity, ...]:
-        """What is looked up for a batch, in the order of every array by entity."""
+        """The entities that are looked up for a batch; arrays by entity have this order."""
         return union_of([each.plan for each in self._servings]) if self.canaries else self.champion.looked_up
 
     @property
@@ -60,7 +60,7 @@ class Lineup:
 
     @property
     def roles(self) -> list[tuple[str, Candidate]]:
-        """The name of each arm, and what serves it."""
+        """The name of each arm, and its version or ensemble."""
         return [(ARM, self.champion), *((CANARY, each) for each in self.canaries)]
 
     def decoder(self, framing: Framing) -> Decoder:
@@ -72,7 +72,7 @@ class Lineup:
         return self._servings[0].lookups(cached=True, entities=self.entities)
 
     def scorer(self, fetch: Fetch | None, watch: Watch = unwatched) -> BaseScorer:
-        """Return what scores decoded events.
+        """Return a scorer of decoded events.
 
         Args:
             fetch: looks up `entities`; None if there are none.

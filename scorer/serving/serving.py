@@ -57,12 +57,12 @@ class Serving:
 
     @property
     def looked_up(self) -> tuple[Entity, ...]:
-        """What is looked up for events, in the order of every array by entity."""
+        """The entities that are looked up for events; arrays by entity have this order."""
         return self.plan.entities
 
     @property
     def outputs(self) -> int:
-        """How many scores an event gets."""
+        """The number of scores per event."""
         return self.booster.classes
 
     @property
@@ -80,7 +80,7 @@ class Serving:
 
     @property
     def entities(self) -> tuple[str, ...]:
-        """The entities' names, in the order of the plan, which is that of every array by entity."""
+        """The entities' names, in the order of the plan; arrays by entity have this order."""
         return tuple(entity.name for entity in self.plan.entities)
 
     @property
@@ -150,7 +150,7 @@ class Serving:
         return Member(self._arm(name), self.plan, self.features(_looks_nothing_up), self.booster, source, explain)
 
     def features(self, fetch: Fetch | None, plan: Plan | None = None) -> Features:
-        """Return what gives events their features by the policies of the settings.
+        """Return the part that gives events their features, by the policies of the settings.
 
         Args:
             fetch: looks features up; None if the plan has no entities.
@@ -166,7 +166,7 @@ class Serving:
         )
 
     def explain(self) -> Explain | None:
-        """Return what explains predictions, or None if the settings ask for none.
+        """Return the function that explains predictions, or None if explanations are off.
 
         Raises:
             Misconfigured: XGBoost does not explain this kind of model.
@@ -190,7 +190,7 @@ class Serving:
 
         Args:
             cached: use the cache, if the settings have one.
-            entities: what is looked up; by default the entities of the plan.
+            entities: the entities to look up; by default those of the plan.
         """
         policy, entities = self.settings.features, self.plan.entities if entities is None else entities
         if not entities:
