@@ -22,8 +22,8 @@ _TEXTS = frozenset({Kind.TEXT, Kind.INTEGER})
 class Known:
     """What the configuration is drafted from.
 
-    name:     of the model.
-    schema:   of the events.
+    name:     the model's name.
+    schema:   the schema of the events.
     file:     the schema's file; None if it is in the registry.
     subject:  the schema's subject; None if it is a file.
     registry: the registry's address; None without one.

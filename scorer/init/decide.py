@@ -1,4 +1,4 @@
-"""Decides where each column comes from: only what nothing speaks against, and nothing else is like."""
+"""Decides where each column comes from. A column is placed only if it has a single candidate, without any objection."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +42,7 @@ class _Judge:
         self._fields, self._samples, self._holders = schema_fields, samples, holders
 
     def guess(self, wanted: Wanted, chosen: Iterable[str] = ()) -> Guess:
-        """Return the answer for a column; `chosen` are the times that other columns come from."""
+        """Return the guess for a column; `chosen` are the times that other columns come from."""
         if not wanted.named:
             return Guess(wanted, None, open=_NAMELESS)
         usable = [holder for holder in self._holders if holder.usable]
@@ -57,7 +57,7 @@ class _Judge:
         return _judged(wanted, found) if found else self._nothing(wanted)
 
     def _times(self, wanted: Wanted, chosen: set[str], *, alone: bool) -> list[Candidate]:
-        """Return the parts of times that a column may be; what cannot be is left out if something else can."""
+        """Return the parts of times that a column may be; impossible ones are left out if others are possible."""
         found = parts.candidates(wanted, self._fields)
         possible = [each for each in found if not each.against]
         if not alone:
@@ -77,7 +77,7 @@ class _Judge:
 
 
 def _judged(wanted: Wanted, found: Sequence[Candidate]) -> Guess:
-    """Return the answer, given everything that has the name of a column."""
+    """Return the guess for a column, given all candidates with its name."""
     if len(found) > 1:
         return Guess(wanted, None, open=f"{len(found)} candidates", candidates=[_shown(each) for each in found])
     (only,) = found
@@ -87,7 +87,7 @@ def _judged(wanted: Wanted, found: Sequence[Candidate]) -> Guess:
 
 
 def _single(guesses: Sequence[Guess]) -> list[Guess]:
-    """Open the columns that have the source of another one, whose name is as near or nearer: one of them is wrong."""
+    """Leave a column open if another one has the same source and a name at least as near: one of them is wrong."""
     of_source: dict[Source, list[Guess]] = defaultdict(list)
     for guess in guesses:
         if guess.source is not None and not guess.open:

@@ -35,7 +35,7 @@ class Inputs:
     model:    a file, a bundle, or a folder of versions.
     schema:   a file; None if the schema is in the registry.
     registry: its address; None without one.
-    subject:  of the events' schema in the registry.
+    subject:  the subject of the events' schema in the registry.
     redis:    its address; None without one.
     events:   a file of sample events; None without one.
     output:   the folder of the two files.
@@ -95,7 +95,7 @@ class Draft:
             ) from None
 
     def problems(self) -> list[Problem]:
-        """Return what is left to do in the written files, besides the open columns: a check finds the same."""
+        """Return the work that is left in the written files besides the open columns, as a check would report it."""
         bundle = Bundle(self._known.name, "draft", self._output, self.model, self._output / PLAN)
         try:
             settings = load(self._output / SETTINGS, os.environ | self._known.variables).settings
@@ -150,7 +150,7 @@ def draft_plan(
         booster: the model.
         schema: the schema of the events.
         redis: the address of the Redis with features; None without one.
-        names: of the model's columns, if it has none of its own.
+        names: names for the model's columns, if it has none of its own.
 
     Returns:
         The text of `plan.yaml`, and the answer for each column.

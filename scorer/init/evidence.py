@@ -20,7 +20,7 @@ def weigh(
     Args:
         guesses: the guesses by name.
         booster: the model.
-        schema:  of the events.
+        schema:  the schema of the events.
         samples: sample events.
         found:   what Redis holds.
     """

@@ -35,7 +35,7 @@ class FeastTemplate(Template):
 
     @property
     def text(self) -> str:
-        """The join keys as the plan has them."""
+        """The join keys in the format of a plan."""
         return "{" + ", ".join(map(_written, self.join_keys)) + "}"
 
     @property
@@ -55,9 +55,9 @@ def holders(
     Args:
         wanted:    the columns of the model.
         keys:      some keys that Feast made.
-        schema:    of the events.
+        schema:    the schema of the events.
         templates: finds the fields of keys.
-        explorer:  of the Redis.
+        explorer:  the explorer of the Redis.
     """
     groups: dict[tuple[str, JoinKeys], list[bytes]] = defaultdict(list)
     for key in keys:
@@ -75,7 +75,7 @@ def holders(
 
 
 def _pattern(wanted: Sequence[Wanted], join_keys: JoinKeys, keys: Sequence[bytes], explorer: Explorer) -> Pattern:
-    """Return what the hashes at some keys hold, as far as columns have the names of features."""
+    """Return the features in the hashes at some keys whose names columns have."""
     there = dict.fromkeys(name for key in keys for name in explorer.names(key))
     views = [name.removeprefix(TIME.encode()).decode() for name in there if name.startswith(TIME.encode())]
     owners = ["_".join(name for name, _ in join_keys), *(name for name, _ in join_keys)]

@@ -21,7 +21,7 @@ class Holder:
 
     name:   their name as an entity of the plan.
     found:  the template of their keys, or why it is not certain.
-    fields: of hashes, those that have the name of a column; of packed strings, all.
+    fields: for hashes, the fields with the name of a column; for packed strings, all fields.
     layout: how the keys hold features.
     """
 
@@ -66,7 +66,7 @@ def candidates(wanted: Wanted, given: Iterable[Holder]) -> list[Candidate]:
 
 
 def judged(wanted: Wanted, holder: Holder, name: str, *, qualified: bool) -> Candidate:
-    """Return a field of hashes as the source of a column, with what speaks against it.
+    """Return a field of hashes as a candidate for a column, with an objection if there is one.
 
     Args:
         wanted:    the column.
@@ -120,7 +120,7 @@ def _matching(column: str, pattern: Pattern) -> list[tuple[str, bool]]:
 
 
 def _prefixes(pattern: Pattern) -> set[str]:
-    """Return what columns may be called by: the entity, in the singular as well."""
+    """Return the names of an entity that columns may begin with, also in the singular."""
     names = [*pattern.labels, "_".join(dict.fromkeys(pattern.labels)), "_".join(pattern.literals)]
     return {form for name in names for form in (alike(name), "".join(map(singular, words(name))))} - {""}
 

@@ -1,4 +1,4 @@
-"""Finds event fields by the name of a column, and says what speaks against one."""
+"""Finds event fields by the name of a column, with an objection where one does not seem to fit."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ MOMENTS = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP})
 class Named:
     """A field with the name of a column.
 
-    nearness: of the names: 3 the same, 2 the same in another style, 1 the same inside records.
+    nearness: how near the names are: 3 the same, 2 the same in another style, 1 the same inside records.
     """
 
     field: Field
@@ -56,7 +56,7 @@ def candidates(wanted: Wanted, fields: Mapping[str, Field], samples: Samples) ->
 
 
 def judged(wanted: Wanted, found: Named, samples: Samples) -> Candidate:
-    """Return a field as the source of a column, with what speaks against it."""
+    """Return a field as a candidate for a column, with an objection if there is one."""
     field = found.field
     candidate = Candidate(Source(event=field.path), found.why, found.nearness, found.nearness == 3)  # noqa: PLR2004  see Named
     if field.kind is Kind.BYTES:
@@ -88,7 +88,7 @@ def _number(wanted: Wanted, field: Field, candidate: Candidate, samples: Samples
 
 
 def other_range(wanted: Wanted, values: NDArray[np.float64], where: str) -> str:
-    """Say so if the model divides a column only outside the range of the values, which then have another unit."""
+    """Object if all the model's thresholds lie outside the range of the values: their units must then differ."""
     known = np.unique(values[np.isfinite(values)])
     if len(known) < ENOUGH or not wanted.splits:
         return ""

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from scorer.init.found import Guess, Source
 from scorer.init.rows import Rows
 
-_MOST_OPERANDS = 40  # columns above, of which pairs are tried
+_MOST_OPERANDS = 40  # columns above from which pairs are tried
 _FACTORS = (1, 24, 60, 100, 1000, 3600)
-_FEWEST = 10  # thresholds that the formula has to the last bit
-_SHARE = 0.25  # of the thresholds that say something
-_RIVAL = 1 / 3  # of its hits, that no other formula may have
-_DIGITS = 3  # behind the point, of numbers that many columns have
-_SMALL = 20  # denominators of fractions that many columns have
+_FEWEST = 10  # thresholds that the formula must produce to the last bit
+_SHARE = 0.25  # the share of the distinctive thresholds that it must produce
+_RIVAL = 1 / 3  # the share of its hits that no other formula may reach
+_DIGITS = 3  # numbers with so few decimals occur in many columns, so they prove nothing
+_SMALL = 20  # fractions with so small denominators occur in many columns, too
 
 Values = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ def place(guesses: Sequence[Guess], rows: Rows) -> list[Guess]:
 
     Args:
         guesses: the answers so far.
-        rows:    of sample events.
+        rows:    the rows of sample events.
     """
     found = list(guesses)
     if not rows.count:

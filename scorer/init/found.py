@@ -1,4 +1,4 @@
-"""What is found for a column: its place in the plan, or why it is left open."""
+"""The guess for a column: its source in the plan, or the reason why it is left open."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -57,9 +57,9 @@ class Candidate:
 
     why:     how it was found.
     near:    how near the names are: 3 the same, 2 the same in another style or with the owner's, 1 the end of one.
-    sure:    whether names are the same to the letter, or values confirm it.
-    against: what speaks against it; empty if nothing does.
-    todo:    what is to be added to it; empty if it is complete.
+    sure:    whether names are equal to the letter, or values confirm it.
+    against: the objection to it; empty without one.
+    todo:    what the user has to add to it; empty if it is complete.
     """
 
     source: Source
@@ -70,20 +70,20 @@ class Candidate:
     todo: str = ""
 
     def refuted(self, against: str) -> "Candidate":
-        """Return the same with something that speaks against it, unless something does already."""
+        """Return the candidate with an objection, unless it has one already."""
         return replace(self, against=self.against or against)
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """The answer for one column.
+    """The guess for one column.
 
-    source:     what the plan has; None or incomplete if it is open.
+    source:     its source in the plan; None or incomplete if it is open.
     open:       why it is left open; empty if it is placed.
     why:        how the source was found.
     near:       see `Candidate`.
-    sure:       the same.
-    candidates: what may be written where it is open.
+    sure:       see `Candidate`.
+    candidates: the sources to choose from if it is open.
     """
 
     wanted: Wanted
@@ -105,7 +105,7 @@ def wanted_columns(booster: Booster, names: Sequence[str] = ()) -> list[Wanted]:
 
     Args:
         booster: the model.
-        names: of its columns, if it has none of its own.
+        names: names for its columns, if it has none of its own.
     """
     splits, types = booster.splits(), booster.feature_types
     given = booster.names or (names if len(names) == booster.columns else None)

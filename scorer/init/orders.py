@@ -1,6 +1,6 @@
-"""Finds the order of categories: with the right one, sample events divide at the model's splits as training did.
+"""Finds the order of categories: with the right one, sample events divide at the model's splits as training rows did.
 
-The model keeps the codes that go right at each split, and which share of the training rows went there, by their weight.
+For each split the model keeps the codes that go right, and the share of the training rows that went right.
 """
 
 import math
@@ -18,18 +18,16 @@ from scorer.init.rows import Rows
 from scorer.model import Booster
 from scorer.model.divisions import Division
 
-_FIRST = 60  # trees: in later ones, rows weigh too differently to be counted
-_EVENTS = 100  # that reach a split, for it to be compared
-_SPLITS = 8  # that are compared
-_MOST = 200  # categories
-_EVERY = 5  # categories, up to which every order is a rival
-_WEIGHED = 30  # categories, up to which events are weighed as in training
-_DRAWN = 500  # rivals, of more categories
-_NOISE = 0.03  # of a share, that training and sample events differ by
-_TOLD = 16.0  # by how much the sum of squares has to be worse for an order that differs in one text
-_RARE = 0.02  # of the events, whose order is not looked at
-_EXACT = 0.1  # a misfit, below which none is better than another
-_FIT, _WORSE = 4.0, 2.5  # the mean square of misfits in noises: at most, and how much worse that of any rival is
+_FIRST = 60  # only the first trees are used: in later ones, the weights of rows differ too much
+_EVENTS = 100  # sample events that must reach a split for it to be compared
+_SPLITS = 8  # splits that are needed
+_MOST = 200  # the most categories
+_EVERY = 5  # with up to this many categories, every order is a rival
+_DRAWN = 500  # random rivals with more categories
+_NOISE = 0.03  # the noise of a share between training and sample events
+_TOLD = 16.0  # how much worse the sum of squares must be if one text is moved
+_RARE = 0.02  # texts with a smaller share of the events are not checked
+_FIT, _WORSE = 4.0, 2.5  # the largest mean square of misfits, in units of noise, and the factor to that of any rival
 
 
 _TEXTS = (Kind.TEXT, Kind.ENUM)
@@ -41,9 +39,9 @@ Values = NDArray[np.float64]
 class _Seen:
     """A split by category.
 
-    codes:   those that go right.
-    share:   of the rows of training that went right.
-    counts:  how many sample events that reach it have each text.
+    codes:   the codes that go right.
+    share:   the share of the training rows that went right.
+    counts:  the sample events that reach it, by text.
     highest: the highest code that it names.
     weights: those of the events with each text if it has each code [texts, codes]; None if each event weighs the same.
     """
@@ -64,10 +62,10 @@ def place(guesses: Sequence[Guess], booster: Booster, fields: Mapping[str, Field
     """Return the guesses with the categories of open columns whose order is certain.
 
     Args:
-        guesses: the answers so far.
-        booster: the model.
-        fields:  the event's fields.
-        rows:    of sample events.
+        guesses:   the answers so far.
+        divisions: how the model's splits divided the rows of training.
+        fields:    the event's fields.
+        rows:      the rows of sample events.
     """
     if not rows.count:
         return list(guesses)
@@ -115,7 +113,7 @@ def certain(texts: Sequence[str], symbols: Sequence[str], seen: Sequence[_Seen])
 
 
 def _misfit(order: tuple[int, ...], seen: Sequence[_Seen]) -> float:
-    """Return how far the shares of sample events are from those of training, in squares of what noise explains."""
+    """Return the mean square difference between the shares of sample events and of training, in units of noise."""
     found = []
     for split in seen:
         events, weights = split.counts.sum(), split.by_code(order)
@@ -135,9 +133,9 @@ def _others(count: int, seen: Sequence[_Seen]) -> set[tuple[int, ...]]:
 
 
 def _moved(order: tuple[int, ...], shares: Values) -> Iterator[tuple[int, ...]]:
-    """Yield the orders in which one text has moved and the codes of more than a few events are others.
+    """Yield the orders with one text moved, if that changes the codes of more than a few events.
 
-    That is so if sample events lack a text of training, and have another one that is new.
+    The right order is such a one if a text of training is missing in the sample, and the sample has a new one.
     """
     for old, new in permutations(range(len(order)), 2):
         between = order[min(old, new) : max(old, new) + 1]

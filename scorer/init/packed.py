@@ -13,7 +13,7 @@ from scorer.init.rows import unpacked
 from scorer.init.templates import Template, Templates
 
 FLOAT32 = 4  # bytes
-_MOST_KEYS = 20_000  # of one form, that are read
+_MOST_KEYS = 20_000  # keys of one form that are read
 _FEWEST_KEYS = 200
 _EXPLAINED = 0.75  # of a column's thresholds that are values of its number
 _TOLD, _TIMES = 3, 4  # thresholds that only one number explains: at least so many, and so many times those of a rival
@@ -110,7 +110,7 @@ def told(splits: Mapping[str, Sequence[float]], values: NDArray[np.float64]) -> 
 
 
 def _alone(best: int, explained: Sequence[NDArray[np.bool_]]) -> bool:
-    """Whether every other number fails at thresholds that this one explains, and hardly the other way round."""
+    """Whether this number explains thresholds that every other one does not, and hardly the other way round."""
     for at, other in enumerate(explained):
         mine, theirs = int((explained[best] & ~other).sum()), int((other & ~explained[best]).sum())
         if at != best and (mine < _TOLD or mine < _TIMES * theirs):
@@ -119,7 +119,7 @@ def _alone(best: int, explained: Sequence[NDArray[np.bool_]]) -> bool:
 
 
 def _surprise(known: NDArray[np.float32]) -> float:
-    """Return how many bits say that a threshold is a value by chance: few if values have every step of their range."""
+    """Return the evidence, in bits, of one matching threshold: little if the values fill every step of their range."""
     if len(known) < 2:  # noqa: PLR2004  no range
         return 0.0
     exact = known.astype(np.float64)

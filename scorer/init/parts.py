@@ -48,9 +48,9 @@ OTHER_MOMENTS = frozenset(
     )
 )
 _THE_EVENT_S = frozenset({"event", "local", "utc", "occurred", "record"})
-_MANY = 200  # events whose times tell candidates apart
-_SOME = 50  # events in which candidates are equal
-_TOLD = 2  # thresholds that a candidate cannot explain
+_MANY = 200  # events that are needed to tell candidates apart
+_SOME = 50  # events in which two candidates must be equal to count as the same
+_TOLD = 2  # thresholds that a candidate fails to explain before it is ruled out
 
 
 def candidates(wanted: Wanted, fields: Mapping[str, Field]) -> list[Candidate]:
@@ -82,7 +82,7 @@ def _readings(name: str) -> list[tuple[str, str, bool]]:
 
 
 def _stems(path: str) -> set[str]:
-    """Return what names a time: its path or the end of it, with and without words such as `at` and `time`."""
+    """Return the names of a time: its path or the end of it, with and without words such as `at` and `time`."""
     steps = path.split(".")
     found = set[str]()
     for at in range(len(steps)):
@@ -92,7 +92,7 @@ def _stems(path: str) -> set[str]:
 
 
 def doubted(wanted: Wanted, candidate: Candidate, fields: Mapping[str, Field]) -> Candidate:
-    """Return a candidate with what speaks against it if the column's name does not say of which time it is a part."""
+    """Return a candidate, with an objection if the column's name does not say which time it is a part of."""
     path = str(candidate.source.event)
     if not bare(wanted.name):
         return candidate
@@ -107,7 +107,7 @@ def doubted(wanted: Wanted, candidate: Candidate, fields: Mapping[str, Field]) -
 
 
 def _against(wanted: Wanted, part: str) -> str:
-    """Return what speaks against a part: thresholds that it cannot have."""
+    """Return the objection to a part that cannot have the model's thresholds; empty without one."""
     if not wanted.whole_splits:
         return f"the model divides the column between whole numbers, and the {part} is one"
     if part in _LIMITS and wanted.splits:
@@ -164,7 +164,7 @@ def bare(name: str) -> bool:
 
 
 def _clock(path: str) -> str:
-    """Return what a date and a time of the same moment have in common; empty if the name says nothing."""
+    """Return the part of a name that a date and a time of the same moment share; empty if there is none."""
     parent, _, leaf = path.rpartition(".")
     rest = [word for word in words(leaf) if word not in _TIME_WORDS]
     return f"{alike(parent)}.{''.join(rest)}" if rest else ""

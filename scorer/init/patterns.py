@@ -150,7 +150,7 @@ def _differ(groups: Mapping[str, Sequence[_Key]], stored: Mapping[str, Stored]) 
 
 
 def _pattern(group: Sequence[_Key], stored: Mapping[str, Stored]) -> Pattern | None:
-    """Return the form of a group; None if all keys are the same, so that nothing tells what varies."""
+    """Return the form of a group; None if all keys are the same, so that nothing shows which part varies."""
     varies = [len({key.parts[place] for key in group}) > 1 for place in range(len(group[0].parts))]
     if not any(varies):
         return None

@@ -23,7 +23,7 @@ class Rows:
     Args:
         samples:  the events.
         holders:  what Redis has.
-        explorer: of that Redis; None without one.
+        explorer: the explorer of that Redis; None without one.
     """
 
     def __init__(self, samples: Samples, holders: Sequence[Holder], explorer: Explorer | None) -> None:

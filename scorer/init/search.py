@@ -24,7 +24,7 @@ class Found:
     strings:   forms of keys that hold strings.
     notes:     what the search left out.
     templates: finds the fields of keys.
-    explorer:  of the Redis; None without one.
+    explorer:  the explorer of the Redis; None without one.
     """
 
     holders: Sequence[Holder] = ()
@@ -61,5 +61,5 @@ def _notes(search: Search) -> list[str]:
     if search.total > search.seen > 0:
         notes.append(f"looked at {search.seen:,} of {search.total:,} keys in Redis: rare ones may be missing")
     if search.opaque:
-        notes.append(f"passed over {search.opaque:,} keys that are not UTF-8 or are too long: no event makes them")
+        notes.append(f"skipped {search.opaque:,} keys that are not UTF-8 or are too long: no event makes such keys")
     return notes

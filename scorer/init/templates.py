@@ -41,7 +41,7 @@ class Template:
 
     @property
     def text(self) -> str:
-        """The template as the plan has it."""
+        """The template in the format of a plan."""
         given = iter(self.parts)
         return "".join(
             f"{{{_inside(next(given))}}}" if piece is None else piece.replace("{", "{{").replace("}", "}}")
@@ -81,7 +81,7 @@ class Templates:
     """Finds templates for the keys of one schema's events.
 
     Args:
-        schema:   of the events.
+        schema:   the schema of the events.
         samples:  sample events.
         existing: returns how many of some keys exist, or None if nobody tells.
     """
@@ -109,11 +109,11 @@ class Templates:
     def certain(
         self, pattern: Pattern, by_name: Template | None, combinations: Sequence[Template]
     ) -> Template | Unresolved:
-        """Return the one of some templates that names or sample events tell, or why it is not certain.
+        """Return the template that names or sample events identify, or why none is certain.
 
         Args:
-            pattern:      of the keys.
-            by_name:      the one that names tell; None if they do not.
+            pattern:      the pattern of the keys.
+            by_name:      the template that names suggest; None if they suggest none.
             combinations: all that types allow.
         """
         tried = self._try([*combinations, *([by_name] if by_name else [])])
@@ -149,7 +149,7 @@ class Templates:
         return found
 
     def _of_events(self, part: Part) -> list[bytes | None]:
-        """Return what a part of a key is for each sample event."""
+        """Return the text of a part of a key for each sample event."""
         if part not in self._texts:
             self._texts[part] = self._samples.keys(part)
         return self._texts[part]
@@ -169,7 +169,7 @@ class Templates:
         return ""
 
     def _by_name(self, pattern: Pattern, options: Sequence[Sequence[Part]]) -> Template | None:
-        """Return the template whose fields are told by names and types alone, if there is exactly one."""
+        """Return the template whose fields follow from names and types alone, if there is exactly one."""
         chosen = [self._named(pattern, place, parts) for place, parts in enumerate(options)]
         parts = tuple(part for part, _ in filter(None, chosen))
         if len(parts) < len(options) or len({part.path for part in parts}) < len(parts):
@@ -202,7 +202,7 @@ class Templates:
 
 
 def _against(by_name: Template, good: Sequence[Template], tried: Tried) -> str:
-    """Return what the keys of sample events say against a template that names tell; empty if they do not."""
+    """Return the objection of sample events to a template that names suggest; empty without one."""
     hits, count = tried.get(by_name.text, (0, 0))
     if count >= FEWEST and hits == 0:
         return f"none of {count} keys of sample events is in Redis"
@@ -214,7 +214,7 @@ def _against(by_name: Template, good: Sequence[Template], tried: Tried) -> str:
 
 
 def _confirmed(by_name: Template, tried: Tried) -> Template:
-    """Return a template that names tell, with how many keys of sample events exist."""
+    """Return a template that names suggest, with how many keys of sample events exist."""
     hits, count = tried.get(by_name.text, (0, 0))
     confirmed = f", and {hits} of {count} keys of sample events are in Redis" if hits else ""
     return replace(by_name, why=by_name.why + confirmed, sure=_share(tried, by_name, 1) >= _HIT)

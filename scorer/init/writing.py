@@ -38,7 +38,7 @@ def comment(text: str) -> str:
 
 
 def flow(source: Source) -> str:
-    """Return the keys of a source, as the plan has them next to the name."""
+    """Return the keys of a source in the plan, which follow the name."""
     keys = {"event": source.event, "part": source.part, "entity": source.entity, "field": source.field}
     keys["expression"] = source.expression
     texts = [f"{key}: {scalar(value)}" for key, value in keys.items() if value is not None]
