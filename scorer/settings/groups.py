@@ -74,7 +74,7 @@ def _topics_of(kafka: Mapping[str, Any]) -> set[str]:
 
 
 class KafkaSettings(Group):
-    """The brokers, the consumer group and the topics. Beside a group `serve` it may be left out, or null."""
+    """The brokers, the consumer group and the topics. With a group `serve` it may be left out, or null."""
 
     bootstrap_servers: Servers = Field(description="Brokers to connect to first; they announce the others.")
     group_id: Text = Field(description="Consumer group of the replicas, which share the partitions.")
@@ -229,7 +229,7 @@ class EventSettings(Group):
 
 
 class ExplainSettings(Group):
-    """Explains predictions by the columns that moved the score most. With `predictions.explain: null`, none is."""
+    """Explains predictions by the columns that moved the score most; `predictions.explain: null` turns it off."""
 
     top: Columns = Field(default=3, ge=1, le=10_000, description="Most columns of an explanation.")
     when: Annotated[When, PlainValidator(parse_when), PlainSerializer(str), Expects(EXPECTED)] = Field(
@@ -269,8 +269,8 @@ class PredictionSettings(Group):
     explain: ExplainSettings | None = None
     shadow_topic: Topic | None = Field(
         default=None,
-        description="Topic of the predictions of shadows, which score without being used; see docs/rollout.md. It has "
-        "none of the guarantees of `kafka.output_topic`: what cannot be written in time is dropped and counted.",
+        description="Topic of the predictions of shadows; see docs/rollout.md. It has none of the guarantees of "
+        "`kafka.output_topic`: predictions that cannot be written in time are dropped and counted.",
     )
 
 
@@ -425,9 +425,9 @@ class ModelSettings(Group):
     )
     rollout: Literal["topic", "file", "off"] | None = Field(
         default=None,
-        description="Home of the roll-out state, which says what version scores which events. topic: "
-        "`kafka.control_topic`. file: `rollout.yaml` beside the versions. off: there is none. If null, it is topic "
-        "where `kafka.control_topic` is set, otherwise file where the folder of versions has such a file, otherwise "
+        description="Where the roll-out state is stored, which says what version scores which events. topic: in "
+        "`kafka.control_topic`. file: in `rollout.yaml` beside the versions. off: there is no such state. If null, it "
+        "is topic if `kafka.control_topic` is set, otherwise file if the folder of versions has such a file, otherwise "
         "off; so with an object store, set it to file.",
     )
 
@@ -470,7 +470,7 @@ class HttpTlsSettings(Group):
 
 
 class ListenSettings(Group):
-    """Where a server listens, and who may ask.
+    """Where a server listens, and who has access.
 
     group: the name of the group in the configuration.
     """
@@ -531,8 +531,8 @@ class ClientSettings(Group):
         default=None,
         gt=0,
         le=1_000_000,
-        description="Most requests a second, on average; after a pause, those of a second may come at once. Further "
-        "ones are answered with 429 and `Retry-After`. null sets no limit.",
+        description="Most requests a second, on average; after a pause, the requests of one second may come at once. "
+        "Further ones are answered with 429 and `Retry-After`. null sets no limit.",
     )
     rows_per_s: PerSecond | None = Field(
         default=None,
@@ -556,13 +556,13 @@ class ServeSettings(ListenSettings):
     port: int = Field(default=8080, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
     token: Annotated[Token, Secret.WHOLE] = Field(
         default="",
-        description="Bearer token that a client must send, except to health pages. If empty, everyone may ask. At most "
-        "one of `token` and `token_file` may be set.",
+        description="Bearer token that a client must send, except to health pages. If empty, no token is needed. At "
+        "most one of `token` and `token_file` may be set.",
     )
     clients: dict[Name, ClientSettings] = Field(
         default={},
-        description="Clients by name, each with a token of its own and limits. Without `token` and `token_file`, "
-        "nobody else may ask.",
+        description="Clients by name, each with its own token and limits. Without `token` and `token_file`, nobody "
+        "else has access.",
     )
     tls: ServeTlsSettings | None = None
     max_bytes: Bytes = Field(
@@ -580,13 +580,13 @@ class ServeSettings(ListenSettings):
         default=5_000,
         ge=1,
         le=600_000,
-        description="Longest time for a client to send a request, which is then a 408, and for the request to be "
-        "scored, which is then a 503.",
+        description="Longest time for a client to send a request; after that, it is answered with 408. Also the "
+        "longest time for the request to be scored; after that, it is answered with 503.",
     )
     publish: Yes = Field(
         default=False,
         description="Whether predictions are also written to `kafka.output_topic`, as replicas write theirs. Needs the "
-        "group `kafka` and `events.id`. No answer waits for it: what the brokers do not take in time is dropped.",
+        "group `kafka` and `events.id`. No response waits for it: what the brokers do not accept in time is dropped.",
     )
     drift: Yes = Field(
         default=False,
@@ -596,14 +596,14 @@ class ServeSettings(ListenSettings):
 
 
 class LabelSettings(Group):
-    """What became of the events: `scorer labels` joins it with the predictions. See docs/labels.md."""
+    """The true outcomes of events, which `scorer labels` joins with the predictions. See docs/labels.md."""
 
     topic: Topic = Field(description="Topic of the labels; not one that replicas read or write.")
     schema_path: PathSetting = Field(alias="schema", description="Avro schema (.avsc) of a label.")
     framing: Framing = Field(default="none", description="Header before the Avro body, as in `events.framing`.")
     id: Text = Field(description="Scalar field of the label whose text is the `event_id` of the prediction.")
     label: Text = Field(
-        description="Field of the label with what was right: a number, a boolean, or an enum, whose index counts."
+        description="Field of the label with the true outcome: a number, a boolean, or an enum, whose index counts."
     )
     time: Text | None = Field(
         default=None,
@@ -621,11 +621,11 @@ class LabelSettings(Group):
         default=1.0,
         gt=0,
         le=744,
-        description="Length of the windows, by the time of scoring, for each of which quality is told.",
+        description="Length of the windows, by the time of scoring. Quality is reported for each window.",
     )
     segments: Fields = Field(
         default=(),
-        description="Fields by whose values quality is told apart: of the label if it has all of them, otherwise of "
+        description="Fields by which quality is broken down: fields of the label if it has all of them, otherwise of "
         "the event, which is then read again.",
     )
     threshold: Score = Field(
@@ -672,7 +672,7 @@ class WindowSettings(Group):
 
 
 class ConfirmSettings(Group):
-    """A column drifts if so many of its last windows are above the limit."""
+    """A column drifts if this many of its last windows are above the limit."""
 
     windows: Windows = Field(default=3, ge=1, le=100, description="Windows above the limit; at most `of`.")
     of: Windows = Field(default=4, ge=1, le=100, description="The last windows that are looked at.")
@@ -686,25 +686,25 @@ class ConfirmSettings(Group):
 
 
 class DriftSettings(Group):
-    """When a column is said to have drifted. See docs/drift.md."""
+    """When a column counts as drifted. See docs/drift.md."""
 
     false_alarms_per_month: Alarms = Field(
         default=1.0,
         gt=0,
         le=1_000_000,
-        description="False alarms a month that are accepted, over all columns together. The limit of PSI follows.",
+        description="Accepted number of false alarms a month, over all columns. The limit of PSI follows from it.",
     )
     confirm: ConfirmSettings = ConfirmSettings()
     at_least_psi: Psi = Field(
         default=0.05,
         ge=0,
         le=100,
-        description="Smallest PSI that is an alarm, however sure it is that it is no coincidence.",
+        description="Smallest PSI that can raise an alarm, however significant it is.",
     )
     reference: Literal["baseline", "hour-of-week", "last-windows"] = Field(
         default="baseline",
-        description="What a window is compared with. baseline: that of the model. hour-of-week: the events of the same "
-        "hour of earlier weeks, and the baseline until there are enough. last-windows: the `last_windows` before.",
+        description="What a window is compared with. baseline: the model's baseline. hour-of-week: the events of the "
+        "same hour in earlier weeks, or the baseline until there are enough. last-windows: the last `last_windows`.",
     )
     last_windows: Windows = Field(
         default=20, ge=1, le=1_000, description="Number of windows of `reference: last-windows`."
@@ -716,22 +716,23 @@ class CaptureSettings(Group):
 
     topic: Topic = Field(
         description="Topic of the rows. With `kafka.delivery: exactly-once` they are written in the transaction of "
-        "their batch; otherwise after it, and what cannot be written in time is dropped and counted."
+        "their batch; otherwise after it, and rows that cannot be written in time are dropped and counted."
     )
     sample: Share = Field(
         default=0.01,
-        description="Share of the events, which is drawn by the hash of their keys, and of `event_id` where there is "
-        "no key: the same events on every replica.",
+        description="Share of the events, drawn by the hash of the key, or of `event_id` for an event without a key: "
+        "the same events on every replica.",
     )
 
 
 class MonitorSettings(Group):
-    """What replicas tell each other of their work, for the whole group. See docs/drift.md."""
+    """What replicas publish about their work, so that the whole group can be watched. See docs/drift.md."""
 
     topic: Topic | None = Field(
         default=None,
-        description="Topic of what replicas tell, with one partition and `cleanup.policy=compact,delete`: `scorer "
-        "topics --create` makes it so. If null, replicas tell nothing and count nothing.",
+        description="Topic to which replicas publish what they do, with one partition and "
+        "`cleanup.policy=compact,delete`: `scorer topics --create` makes it so. If null, replicas publish nothing and "
+        "count nothing.",
     )
     window: WindowSettings = WindowSettings()
     drift: DriftSettings = DriftSettings()
@@ -739,13 +740,13 @@ class MonitorSettings(Group):
 
 
 class AlertSettings(Group):
-    """Who is told when something is wrong with the group. See docs/alerts.md."""
+    """Where alerts about the group are sent. See docs/alerts.md."""
 
     webhook: Annotated[WebAddress | None, Secret.WHOLE] = Field(
         default=None,
-        description="Address that receives each alert as JSON in a POST, with the sentence in `text` as Slack has it: "
-        "once when it begins, once when it has ended, whatever the number of replicas. It needs `monitor.topic`, or "
-        "`serve.drift`, with which each server tells of its own requests.",
+        description="Address that receives each alert as JSON in a POST, with the sentence in `text` as Slack expects: "
+        "once when the problem begins and once when it has ended, whatever the number of replicas. It needs "
+        "`monitor.topic`, or `serve.drift`, with which each server reports on its own requests.",
     )
 
 
@@ -760,7 +761,7 @@ class OtelSettings(Group):
     headers: Annotated[HeaderList, Secret.WHOLE] = Field(
         default="",
         description="Headers of each request, such as `authorization=Bearer%20TOKEN`, as in "
-        "OTEL_EXPORTER_OTLP_HEADERS, which counts where this is empty.",
+        "OTEL_EXPORTER_OTLP_HEADERS, which is used if this is empty.",
     )
     sample: BatchShare = Field(
         default=0.01,
@@ -776,7 +777,7 @@ class OtelSettings(Group):
         default=60.0, ge=1, le=86_400, description="Time between two exports of all metrics of /metrics."
     )
     service_name: Text | None = Field(
-        default=None, description="The `service.name`. If null, it is OTEL_SERVICE_NAME, or `scorer` without one."
+        default=None, description="The `service.name`. If null, OTEL_SERVICE_NAME, or `scorer` if that is not set."
     )
 
 

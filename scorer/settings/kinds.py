@@ -92,7 +92,7 @@ def _without_spaces(url: str) -> str:
 
 
 def _joined(given: object) -> object:
-    """Take a list of URLs as one text with commas between, as which variables and flags have it."""
+    """Join a list of URLs with commas, which is how variables and flags contain them."""
     return ",".join(map(str, given)) if isinstance(given, list) else given
 
 
