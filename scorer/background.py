@@ -1,4 +1,4 @@
-"""Work on a thread of its own, beside the loop."""
+"""Background work on its own thread."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -8,7 +8,7 @@ class Background(ABC):
     """Works on a thread from `start()` until `close()`.
 
     Args:
-        name: of the thread.
+        name: the thread's name.
         patience: how many seconds `close()` waits for the work to end.
     """
 
@@ -21,7 +21,7 @@ class Background(ABC):
         self._thread.start()
 
     def close(self) -> None:
-        """Ask the thread to end, and wait a while until it has."""
+        """Ask the thread to end, and wait for it for up to `patience` seconds."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(self._patience)

@@ -12,7 +12,7 @@ class Problem:
 
     where:    the key's path or the file, as the user would look for it (`batch.max_records`, `plan.yaml: columns[3]`).
     what:     what was found there.
-    expected: what would be right, or what to do; empty if `what` is enough.
+    expected: what was expected, or what to do; empty if `what` says enough.
     """
 
     where: str

@@ -1,4 +1,4 @@
-"""Frozen dataclasses that are made as quickly as others, for the objects of each batch and each request."""
+"""Frozen dataclasses that are created as fast as others, for objects of each batch or request."""
 
 from dataclasses import field, fields, make_dataclass
 from typing import TypeVar
@@ -7,9 +7,9 @@ Made = TypeVar("Made")
 
 
 def made_often(cls: type[Made]) -> type[Made]:
-    """Let the objects of a frozen dataclass be made quickly: then the type checker alone sees that they are frozen.
+    """Make a frozen dataclass fast to create; only the type checker then treats its objects as frozen.
 
-    Python assigns each field of a frozen one by a call, which takes three times as long.
+    Python sets each field of a frozen dataclass by a call, which takes three times as long.
 
     Args:
         cls: has no `__post_init__`, and all of its fields are arguments.

@@ -42,10 +42,10 @@ def load(
     """Load a model, to score rows of a program or a notebook as a replica does.
 
     Args:
-        source: the path of a configuration, a `Settings` object, or a folder: that of a bundle (`models/NAME/VERSION`),
-            or that of all versions (`models/NAME`), of which the latest is taken.
-        schema: of the events: the path of an .avsc file, or the schema itself. A configuration names one; a bundle does
-            not contain one, so it is needed there.
+        source: the path of a configuration, a `Settings` object, the folder of a bundle (`models/NAME/VERSION`), or the
+            folder of all versions (`models/NAME`), of which the latest is loaded.
+        schema: the schema of the events: the path of an .avsc file, or the schema itself. By default the one that the
+            configuration names; a bundle does not contain a schema, so it is required with a bundle.
         features: the URL of a Redis, or a mapping: entity -> key as in Redis -> name of a feature -> value. By default
             the configuration's Redis. It is not contacted before rows are scored.
         explain: the number of columns that explain each prediction, from 1. By default the configuration says which

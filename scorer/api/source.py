@@ -1,4 +1,4 @@
-"""Loads the parts that score from what the caller gave: a configuration, or the folder of a bundle."""
+"""Loads the parts that score from the caller's source: a configuration, or the folder of a bundle."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def not_given(names: Iterable[str], expected: str) -> Problem:
     """Return the problem of a plan whose entities have no source of features.
 
     Args:
-        names: of the entities.
+        names: the names of the entities.
         expected: how the caller can give the features.
     """
     return Problem("features", f"not given, and the plan has entities: {', '.join(names)}", expected)

@@ -78,7 +78,7 @@ def doubt(folder: Path, endings: Collection[str] = _KERNELS) -> str | None:
 
     Args:
         folder: the folder.
-        endings: of its files; others are not loaded.
+        endings: the endings of the files that are loaded.
 
     Raises:
         OSError: it cannot be looked at.

@@ -62,7 +62,7 @@ def written(baseline: Baseline) -> Iterator[Path]:
 
 
 def summary(baseline: Baseline) -> Answer:
-    """Return what people want to know of a baseline."""
+    """Return a summary of a baseline for people."""
     rows = max(1, baseline.rows)
     columns = [
         {

@@ -60,7 +60,7 @@ class Side:
     booster: Booster
 
     def facts(self) -> Answer:
-        """Return what describes the model."""
+        """Return a description of the model."""
         return {
             "version": self.bundle.version,
             "objective": self.booster.objective,
@@ -221,7 +221,7 @@ def _scores(outcome: Outcome) -> Scores:
 
 
 class SameFeatures:
-    """Gives both versions the same features, though they may change in the store in between.
+    """Gives both versions the same features, even if the store changes in between.
 
     Args:
         fetch: looks features up.

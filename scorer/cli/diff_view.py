@@ -166,7 +166,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[
 
 
 def _fates(scores: Answer, names: Sequence[str]) -> Iterator[str]:
-    """Yield what became of events that were not compared."""
+    """Yield the counts of events that were not compared, by reason."""
     if scores["compared"] < scores["events"]:
         yield f"  {scores['compared']:,} of {scores['events']:,} events were scored by both"
     for side, name in zip(("before", "after"), names, strict=True):

@@ -1,4 +1,4 @@
-"""Imports the module of a command in as little time as its packages allow."""
+"""Imports the module of a command quickly, by hiding optional imports that no command needs."""
 
 import gc
 import os
@@ -14,21 +14,21 @@ from typing import TypeVar, cast
 
 Loaded = TypeVar("Loaded")
 
-# Packages do without these where they cannot be imported, and no command uses what they bring. xgboost has wrappers for
-# plots, and for scikit-learn where that is installed, which import scipy.special; numba looks for a BLAS and for cffi
-# with its first kernel; structlog shows errors by rich, with pygments; rich shows objects of attrs. Together they take
-# a third of a second. The Python API leaves them: its caller may use them.
+# Optional imports of our dependencies, which work without them; no command uses them, and together they take a third of
+# a second. xgboost imports plotting and wrappers for scikit-learn, and with them scipy.special; numba looks for a BLAS
+# and cffi when it compiles its first kernel; structlog formats tracebacks with rich, and that with pygments; rich can
+# show objects of attrs. The Python API hides none of them, since its caller may need them.
 #
-# A package on demand is imported while a command runs. Only its own are kept from it: other threads import as well.
-# redis can count for OpenTelemetry, and imports all of it where it is installed.
+# A package in ON_DEMAND is imported while a command runs, when other threads may import modules, too. So only its own
+# optional imports are hidden then. redis can record OpenTelemetry metrics, and imports all of it if it is installed.
 ON_DEMAND = {"xgboost": frozenset({"xgboost.plotting", "sklearn"}), "redis": frozenset({"opentelemetry"})}
 UNUSED = ON_DEMAND["xgboost"] | {"scipy.linalg", "cffi", "rich.traceback", "attr"}
 LATER = frozenset({"numpy.f2py", "numpy.testing"})  # scipy imports all of numpy for its names
-NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"  # which pydantic looks for in the metadata of every installed package
+NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"  # otherwise pydantic searches the metadata of every installed package
 
 
 def imported(module: str) -> ModuleType:
-    """Import the module of a command, and see to what that imports on demand later."""
+    """Import the module of a command. Packages that it imports on demand are imported in the same way later."""
     if module in sys.modules:
         return sys.modules[module]
     os.environ.setdefault(NO_PLUGINS, "__all__")
@@ -38,10 +38,10 @@ def imported(module: str) -> ModuleType:
 
 
 def _sparingly(load: Callable[[], Loaded], unused: frozenset[str]) -> Loaded:
-    """Import something without what it does not need, with the garbage collector kept from what that brings.
+    """Import something while unneeded modules are hidden, and exempt the new objects from garbage collection.
 
-    It stays until the end. Looking through it again and again while it is imported, and once more when the process
-    ends, would take a third of the time of a short command.
+    They stay until the end. To scan them repeatedly during the import, and once more at exit, would take a third of the
+    time of a short command.
     """
     collects = gc.isenabled()
     gc.disable()
@@ -57,10 +57,10 @@ def _sparingly(load: Callable[[], Loaded], unused: frozenset[str]) -> Loaded:
 
 
 class _Later:
-    """Finds modules that are loaded when an attribute of theirs is used."""
+    """Finds the modules that are loaded lazily, at the first use of an attribute."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Return how to load a module, or None for those that are loaded at once."""
+        """Return the spec of such a module, or None for any other."""
         spec = PathFinder.find_spec(name, path, target) if name in LATER else None
         if spec and spec.loader:
             spec.loader = LazyLoader(spec.loader)
@@ -68,10 +68,10 @@ class _Later:
 
 
 class _OnDemand:
-    """Finds modules that are loaded as sparingly as commands are, whenever that is."""
+    """Finds the packages in ON_DEMAND, and loads them with their optional imports hidden."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Return how to load a module, or None for all others."""
+        """Return the spec of such a package, or None for any other module."""
         spec = PathFinder.find_spec(name, path, target) if name in ON_DEMAND else None
         if spec and isinstance(spec.loader, SourceFileLoader):
             spec.loader = _Sparing(spec.loader.name, spec.loader.path)
@@ -84,7 +84,7 @@ class _Sparing(SourceFileLoader):
 
 
 def _without(unused: frozenset[str], load: Callable[[], Loaded]) -> Loaded:
-    """Import something while modules cannot be imported; with those of them without which it fails."""
+    """Import something while these modules are hidden; retry with any of them that it turns out to need."""
     try:
         with _hidden(unused):
             return load()
@@ -96,10 +96,10 @@ def _without(unused: frozenset[str], load: Callable[[], Loaded]) -> Loaded:
 
 @contextmanager
 def _hidden(modules: frozenset[str]) -> Iterator[None]:
-    """Let the imports of modules fail, but for those that were imported before."""
+    """Let the imports of modules fail, except those that are imported already."""
     hidden = modules - sys.modules.keys()
     for module in hidden:
-        sys.modules[module] = cast("ModuleType", None)  # for which Python raises ModuleNotFoundError
+        sys.modules[module] = cast("ModuleType", None)  # makes Python raise ModuleNotFoundError
     try:
         yield
     finally:

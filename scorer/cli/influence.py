@@ -25,7 +25,7 @@ class Influence:
 
     Attributes:
         prediction: the prediction as JSON.
-        names: of the columns.
+        names: the names of the columns.
         values: what the model saw in each column, NaN where missing.
         labels: each value for people: a category by its name.
         parts: [outputs, columns + 1], the contributions; the last is the base.

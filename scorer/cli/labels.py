@@ -61,7 +61,7 @@ def _run(args: argparse.Namespace) -> int:
     settings = options.load(args).settings
     configure_logging(settings.log.level, settings.log.format)
     if not join(settings):
-        os._exit(0)  # the client is still waiting for brokers that are down, and would keep the interpreter
+        os._exit(0)  # the client still waits for brokers that are down, and would keep the process alive
     return 0
 
 
@@ -145,7 +145,7 @@ def _read_csv(file: Path, schema: Schema) -> Iterator[bytes]:
 
 
 def _cell(schema: Schema, name: str, cell: str) -> object:
-    """Return a cell as JSON has it: null if it is empty, and a number or a boolean where the field is one."""
+    """Return a cell as plain JSON: null if it is empty, and a number or a boolean if the field is one."""
     field = schema.fields.get(name)
     kind = field.kind if field else Kind.TEXT
     if not cell and kind is not Kind.TEXT:

@@ -24,8 +24,8 @@ class Picture:
 
     title:  what is shown.
     notes:  lines below the title.
-    width:  of the drawing, in pixels.
-    height: of the drawing, in pixels.
+    width:  the width of the drawing in pixels.
+    height: the height of the drawing in pixels.
     shapes: its elements, SVG.
     """
 
@@ -100,5 +100,5 @@ def _alone(title: str, pictures: Sequence[Picture]) -> str:
 
 
 def _safe(words: str) -> str:
-    """Return words as XML has them, which allows no control characters."""
+    """Return words escaped for XML, without control characters, which it does not allow."""
     return escape(printable(words))

@@ -78,7 +78,7 @@ def _answer(connection: Any, args: argparse.Namespace) -> None:  # noqa: ANN401 
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  what a query returns
-    """Return a value as JSON has it."""
+    """Return a value as plain JSON."""
     match value:
         case None | bool() | int() | str():
             return value

@@ -58,7 +58,7 @@ def arrow_type(text: str) -> pa.DataType:
 
 
 def row_problems(wanted: Wanted, text: str, zone: str) -> list[Problem]:
-    """Return why rows of a type cannot be cast to `event_type` without a loss: what is missing, and what is wrong.
+    """Return every missing and every wrong column that keeps rows of a type from being cast to `event_type` losslessly.
 
     Args:
         wanted: the fields that are used.
@@ -93,7 +93,7 @@ def given_problems(entities: Sequence[Entity], text: str) -> list[Problem]:
 
 
 def _unlike(wanted: Wanted, schema: pa.Schema) -> list[Problem]:
-    """Return what keeps rows of this schema from being events."""
+    """Return every reason why rows of this schema are not events."""
     try:
         absent = TableEvents(wanted, schema, "the row").absent
     except Misconfigured as error:
@@ -115,7 +115,7 @@ def _type_of(field: Field, scalar: Scalar) -> str:
 
 
 def _needed(field: Field, scalar: Scalar, found: pa.DataType, zone: str) -> str:
-    """Return what the type of a column must be to be cast without a loss; empty if it may be what it is."""
+    """Return the types that can be cast to a field without a loss; empty if the column has one of them."""
     tests: dict[Kind, tuple[bool, str]] = {
         Kind.INTEGER: (pa.types.is_integer(found), "integers"),
         Kind.DATE: (pa.types.is_date(found), "DATE"),
@@ -153,7 +153,7 @@ def _struct(tree: dict[str, Any]) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return a name as SQL has it, whatever it contains."""
+    """Return a name quoted for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 

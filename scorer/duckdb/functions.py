@@ -51,14 +51,14 @@ def register(
     `score(t, {'plane': p})`; entities that are left out are looked up.
 
     Args:
-        connection: of DuckDB. The functions take the place of others with their names.
+        connection: a DuckDB connection. Existing functions of the same names are replaced.
         source: see `scorer.load`.
         schema: see `scorer.load`.
         features: see `scorer.load`.
         prefix: begins the name of each function, so that a connection may have several models.
 
     Returns:
-        What is behind the functions; its `close` closes the connections to Redis.
+        The registered model; its `close` closes the connections to Redis.
 
     Raises:
         Misconfigured: with every problem of the configuration, the model, its plan and the schema.
@@ -84,7 +84,7 @@ class Loaded:
 
 
 class Functions:
-    """What is behind the SQL functions of one model; `register` makes it.
+    """The SQL functions of one model; `register` makes it.
 
     Attributes:
         error: the last error that ended a query, since DuckDB passes on its text alone.
@@ -134,7 +134,7 @@ class Functions:
         return pa.array([True] * len(rows))
 
     def _callbacks(self, answer: Answer, *, explained: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        """Return what DuckDB calls without features and with them: it counts the parameters."""
+        """Return the functions without and with features, since DuckDB counts the parameters of a function."""
 
         def plain(versions: pa.Array, rows: pa.Array) -> pa.Array:
             return self._answer(answer, _Chunk(_whole(versions), _whole(rows)), explained=explained)

@@ -127,7 +127,7 @@ def _files_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator
 
     Args:
         folder: the folder.
-        above: the folders around it; a link to one of them would have no end, and is passed over.
+        above: the folders around it; a link to one of them would have no end, and is skipped.
 
     Raises:
         Misconfigured: a folder cannot be read, whose files would be left out otherwise.

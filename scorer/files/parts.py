@@ -39,7 +39,7 @@ def parts_of(file: Input, rows: int) -> list[Part]:
 
     Args:
         file: the file.
-        rows: the least number of rows of a part, but for the last.
+        rows: the least number of rows of a part, except the last one.
     """
     if is_remote(file.address) or not file.address.endswith(".parquet"):
         return []
@@ -47,7 +47,7 @@ def parts_of(file: Input, rows: int) -> list[Part]:
 
     try:
         groups = rows_of_groups(Path(file.address))
-    except Misconfigured:  # is told when it is scored
+    except Misconfigured:  # reported when the file is scored
         return []
     found = list(_divided(groups, rows))
     return found if len(found) > 1 else []

@@ -192,7 +192,7 @@ class FileScorer:
             counts["bad-value"] += self._letters.lines
 
     def _bad_line(self, error: BadEvent) -> None:
-        assert self._letters is not None  # noqa: S101  lines are passed over only with a file of dead letters
+        assert self._letters is not None  # noqa: S101  lines are skipped only with a file of dead letters
         self._letters.add_line(error)
 
     def _put_letters(self, letters: Path, name: str) -> None:

@@ -1,4 +1,4 @@
-"""How the HTTP server is guarded: by a bearer token that its clients send, and by TLS."""
+"""Access to the HTTP server: a bearer token that clients send, and TLS."""
 
 import hmac
 import re
@@ -32,7 +32,7 @@ class Access:
         if self._token is None:
             return True
         scheme, _, sent = authorization.partition(" ")
-        # The comparison takes the same time wherever the first difference is.
+        # Compared in constant time, which does not reveal how much of a wrong token is right.
         same = hmac.compare_digest(sent.strip(" ").encode(), self._token().encode())
         return same and scheme.lower() == "bearer"
 
@@ -44,7 +44,7 @@ def unauthorised(authorization: str) -> Response:
 
 
 def guards(http: HttpSettings) -> tuple[Access, Certificate | None]:
-    """Return what checks the clients of the server, and its certificate.
+    """Return the token check of the server, and its certificate.
 
     Raises:
         Misconfigured: the files of the token or the certificate cannot be used, with every reason.
@@ -65,10 +65,10 @@ def guards(http: HttpSettings) -> tuple[Access, Certificate | None]:
 
 
 def access_of(server: ListenSettings) -> Access:
-    """Return what checks the tokens of clients.
+    """Return the token check of a server.
 
     Args:
-        server: names the token.
+        server: the settings with the token or its file.
 
     Raises:
         Misconfigured: the file of the token cannot be used.
@@ -77,12 +77,12 @@ def access_of(server: ListenSettings) -> Access:
 
 
 def token_of(token: str, path: Path | None, group: str) -> Callable[[], str] | None:
-    """Return what returns a token, which may change if it is in a file; None if there is none.
+    """Return a function that returns the token, which may change if it is in a file; None without a token.
 
     Args:
-        token: itself, or empty.
-        path: its file.
-        group: of the settings that name it.
+        token: the token, or empty.
+        path: the file with the token, or None.
+        group: the group of settings that names it, for errors.
 
     Raises:
         Misconfigured: the file cannot be used.

@@ -65,7 +65,7 @@ def load_pair(context: ssl.SSLContext, certificate: Path, key: Path | None, sett
     """Load a certificate and its key into a context; connections from then on get them.
 
     Args:
-        context: of a server.
+        context: the context of a server.
         certificate: a PEM file with the certificate, followed by those of its issuers.
         key: a PEM file with the private key; None if it is in the same file.
         setting: the group that names the files, for errors.

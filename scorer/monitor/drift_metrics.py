@@ -9,7 +9,7 @@ class DriftMetrics:
     """What the last window of the group was like, the same on every replica.
 
     Args:
-        registry: of all metrics.
+        registry: the metrics registry.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

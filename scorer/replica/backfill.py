@@ -1,4 +1,4 @@
-"""Scores a range of offsets again, by a group of its own: a replica that ends where the range ends."""
+"""Scores a range of past offsets again: a replica with its own consumer group that stops at the end of the range."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ DEAD_LETTERS = ".dead-letters"  # the end of the name of a topic, unless one is 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is scored again. Processes with the same job share its partitions.
+    """The range to score again. Processes with the same job share its partitions.
 
     since, until: the range of record timestamps, without its end, in milliseconds since the epoch.
     output:       the topic of the predictions.

@@ -31,12 +31,12 @@ from scorer.serving.serving import ARM, Serving
 class Batch:
     """Requests that are being scored.
 
-    core:      what scores them.
-    responses: those that there are already, by the number of the request.
-    groups:    the others.
-    socket:    the descriptor on which their features arrive; None if nothing was sent.
+    core:      the core that scores them.
+    responses: the responses that are ready, by the number of the request.
+    groups:    the requests that still have to be scored.
+    socket:    the descriptor on which their features arrive; None if no look-up was sent.
     blocks:    whether features are looked up.
-    sent:      when they were asked for, by `perf_counter`.
+    sent:      when the look-up was sent, by `perf_counter`.
     """
 
     core: Core
@@ -55,11 +55,11 @@ class Answers:
     """Answers batches of requests, one at a time.
 
     Args:
-        core: returns what scores the next batch; see `Follower.core`.
-        most_rows: in a request.
+        core: returns the core that scores the next batch; see `Follower.core`.
+        most_rows: the most rows of a request.
         metrics: count rows and look-ups.
-        watch: times the stages, and is told of the store.
-        beside: is told of scored events.
+        watch: times the stages, and receives the status of the store.
+        beside: receives the scored events.
     """
 
     def __init__(
@@ -67,18 +67,18 @@ class Answers:
     ) -> None:
         self._core, self._most_rows, self._metrics, self._watch = core, most_rows, metrics, watch
         self._beside = beside
-        self.lineup: Lineup  # what is served: set by `serve` before anything is asked
+        self.lineup: Lineup  # the versions that are served; `serve` sets it before the first request
         self._reader: RowReader
         self._entities: frozenset[str]
         self._pinned: dict[str, tuple[Core, BaseScorer]] = {}
 
     def serve(self, lineup: Lineup) -> None:
-        """Take up what is served from now on; called by the follower."""
+        """Set the versions that are served from now on; called by the follower."""
         self._reader, self._pinned, self.lineup = RowReader(lineup), {}, lineup
         self._entities = frozenset(entity.name for entity in lineup.entities)
 
     def idle(self) -> None:
-        """Take up changes of the roll-out, and look after the store, while nothing is asked."""
+        """Apply changes of the roll-out, and ping the store, while there are no requests."""
         self._watch.heartbeat()
         lookups = self._core().lookups
         if lookups and (reason := lookups.ping_if_idle()) is not None:
@@ -86,7 +86,7 @@ class Answers:
         self._watch.iteration_ended(None)
 
     def begin(self, jobs: Jobs) -> Batch:
-        """Read and decode the rows of requests, and send their look-up if that needs no waiting; it raises nothing."""
+        """Read and decode the rows of requests, and send their look-up if that does not block. It raises nothing."""
         self._watch.begin_iteration()
         self._watch.heartbeat()
         batch, orders = Batch(self._core()), dict[Kind, list[Order]]()
@@ -109,7 +109,7 @@ class Answers:
         return batch
 
     def finish(self, begun: Batch) -> list[Response]:
-        """Return the response of each request; it raises nothing."""
+        """Return the response of each request. It raises nothing."""
         self._watch.resume()
         if begun.sent:
             self._watch.stage("look_up").waited(time.perf_counter() - begun.sent)
@@ -207,7 +207,7 @@ class Answers:
         return self.lineup.champion.model, kind.version or self.lineup.champion.version
 
     def _scorer(self, version: str, core: Core) -> BaseScorer:
-        """Return what scores all rows with one version."""
+        """Return a scorer that scores all rows with one version."""
         arm, _, _ = self._serving(version)
         if not self.lineup.canaries:
             return core.scorer
@@ -224,13 +224,13 @@ class Answers:
         self._watch.iteration_ended(records)
 
     def _note(self, error: Exception) -> None:
-        """Tell what is wrong with a server."""
+        """Report that a server is unavailable."""
         if isinstance(error, Unavailable):
             self._watch.status(Component(error.component), str(error), error.shown)
 
 
 class _Pinned(Lineup):
-    """A lineup of which one arm scores everything."""
+    """A lineup in which one arm scores every event."""
 
     def __init__(self, state: State, candidates: Sequence[Candidate], arm: int) -> None:
         super().__init__(state, candidates)

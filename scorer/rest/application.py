@@ -33,7 +33,7 @@ class Application:
     Args:
         routes: all routes.
         put: passes a request on to be scored; see `Desk.put`.
-        limits: of requests.
+        limits: the limits on requests.
         clients: who may ask.
         counts: the metrics of requests.
         tracing: notes the requests that are traced; None if none are.
@@ -52,7 +52,7 @@ class Application:
         self._tracing, self._seconds, self._held = tracing, limits.timeout_ms / 1000, 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request, as ASGI has it."""
+        """Answer one request; this is the interface of ASGI."""
         began, dialect, traced, headers = time.perf_counter(), UNKNOWN, "", dict[str, str]()
         self._counts.under_way += 1
         try:

@@ -11,7 +11,7 @@ class Counts:
     """Counts requests; used on the event loop.
 
     Args:
-        registry: of all metrics of the server.
+        registry: the server's metrics registry.
 
     Attributes:
         under_way: how many requests have no response yet.

@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A request that waits for its response; `late` once nobody waits for it any more."""
+    """A request that waits for its response; `late` if its client no longer waits."""
 
     request: Request
     route: Route
@@ -58,7 +58,7 @@ class Begun(Protocol):
         """Whether finishing the batch may block on a server."""
 
     def complete(self) -> bool | None:
-        """Whether all features have arrived, None if the connection broke; reads what there is, and never waits."""
+        """Whether all features have arrived; None if the connection broke. It reads without blocking."""
 
 
 Work = TypeVar("Work", bound=Begun)
@@ -68,7 +68,7 @@ class Scoring(Protocol[Work]):
     """Scores batches, one at a time, on any thread. Its methods raise nothing."""
 
     def begin(self, jobs: Jobs) -> Work:
-        """Do the part that needs no waiting."""
+        """Do the part that does not block."""
 
     def finish(self, begun: Work) -> list[Response]:
         """Return the response of each request."""
@@ -100,7 +100,7 @@ class Desk(Generic[Work]):
         self._passed = 0  # requests that the thread has
         self._begun: tuple[Jobs, Work, asyncio.TimerHandle] | None = None  # what the event loop waits for
         self._away_until = 0.0  # when the event loop may score again
-        self._turn = Lock()  # held by whoever scores
+        self._turn = Lock()  # held by the thread or the loop while it scores
         self._handed: SimpleQueue[list[Job] | _Passed[Work] | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = False

@@ -1,4 +1,4 @@
-"""What a dialect is made of: routes, and the exchange of a request for predictions."""
+"""The building blocks of a dialect: routes, the rows that a request asks for, and their predictions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Asked:
     """The rows that a request asks scores for.
 
     rows:    each an event or the values of the model's columns; see `RowReader.read`.
-    version: of the model; None if the roll-out state decides.
+    version: the version that must score them; None if the roll-out state decides.
     write:   returns the response for their predictions.
     """
 
@@ -69,7 +69,7 @@ Page = Callable[[Request], Response]  # answers at once, without scoring
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What answers the requests of a method and a path.
+    """A route: how requests of a method and a path are answered.
 
     method:  GET or POST; HEAD is answered as GET.
     path:    with `{model}`, `{version}` or `{label}` for a part that has no / and no colon.

@@ -38,13 +38,13 @@ def without_given(prepared: Prepared, given: Mapping[int, Inline]) -> Prepared:
 
 
 def with_given(prepared: Prepared, found: Sequence[Found], given: Mapping[int, Inline]) -> tuple[Found, ...]:
-    """Return what was looked up for a batch, and the features that came with its rows.
+    """Return the features of a batch: those that were looked up, and those that came with its rows.
 
     Their age does not matter. A feature that is left out is absent, as in the store.
 
     Args:
         prepared: the batch, with the keys of all rows.
-        found: what was looked up, in the order of its requests.
+        found: the features that were looked up, in the order of its requests.
         given: by row, the features that came with it.
     """
     if not given:

@@ -93,7 +93,7 @@ def answer(  # noqa: PLR0913, PLR0917  each is a part of the server
         serve: the settings of the server.
         listener: from `listen`.
         context: from `context_of`.
-        stop: is told of the signal, and says how long requests under way may take then.
+        stop: receives the signal, and limits the time for the requests in progress.
         started: called on the event loop before the first connection is accepted.
     """
     config = uvicorn.Config(
@@ -223,7 +223,7 @@ class _Server(uvicorn.Server):
 
     Args:
         config: uvicorn's.
-        stop: is told of a signal.
+        stop: receives a signal.
     """
 
     def __init__(self, config: uvicorn.Config, stop: Stop) -> None:

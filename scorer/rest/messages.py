@@ -1,4 +1,4 @@
-"""Requests and responses as the dialects see them, and the documents that tell of problems (RFC 9457)."""
+"""Requests and responses as the dialects see them, and problem documents (RFC 9457)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -54,10 +54,10 @@ class Refused(Exception):
     """A request that gets no predictions.
 
     Args:
-        status: of the response.
+        status: the status of the response.
         detail: what is wrong, and what to do.
         errors: what is wrong with each part of the request, as members of JSON objects.
-        headers: of the response.
+        headers: the headers of the response.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The pages of the server itself: health, metrics, and what there is."""
+"""The pages of the server itself: health, metrics, and an index."""
 
 import json
 from collections.abc import Iterator

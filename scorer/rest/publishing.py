@@ -31,7 +31,7 @@ class PublishMetrics:
     """The metric of published predictions; any thread may count.
 
     Args:
-        registry: of all metrics of the server.
+        registry: the server's metrics registry.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

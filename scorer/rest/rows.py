@@ -1,4 +1,4 @@
-"""What a row of a request means: an event, which goes through the plan, or the values of the model's columns."""
+"""Reads the rows of a request. Each is an event, which goes through the plan, or the values of the model's columns."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -48,7 +48,7 @@ def run(settings: Settings, environ: Mapping[str, str]) -> None:
 
     Args:
         settings: the configuration, with or without Kafka.
-        environ: the variables with which a platform tells a container its routes.
+        environ: the environment variables in which a platform passes its routes to a container.
 
     Raises:
         Misconfigured: with every problem, before a connection is accepted.
@@ -105,7 +105,7 @@ def run(settings: Settings, environ: Mapping[str, str]) -> None:
 
 
 def _left(stop: Stop) -> float:
-    """Return the seconds that are left for the end; all of them if it came without a signal."""
+    """Return the seconds left for stopping; the whole deadline if no signal requested the stop."""
     return min(stop.seconds, stop.left())
 
 
@@ -119,7 +119,7 @@ def _placed(settings: Settings, environ: Mapping[str, str]) -> Settings:
 
 
 def _publisher(serving: Serving, metrics: Metrics) -> Publisher | None:
-    """Return what writes predictions to Kafka, if the settings ask for it."""
+    """Return the publisher of predictions to Kafka; None if `serve.publish` is off."""
     if not serving.settings.serve.publish:
         return None
     kafka, counts = serving.settings.kafka, PublishMetrics(metrics.registry)
@@ -128,7 +128,7 @@ def _publisher(serving: Serving, metrics: Metrics) -> Publisher | None:
 
 
 def _capture(serving: Serving, metrics: Metrics) -> Capture | None:
-    """Return what captures rows beside the predictions that are published, if the settings ask for both."""
+    """Return the capture of rows; None unless rows are captured and predictions published."""
     settings, chosen = serving.settings, serving.settings.monitor.capture
     if chosen is None or not settings.serve.publish:
         return None
@@ -146,9 +146,9 @@ def _scoring(  # noqa: PLR0913, PLR0917  each is a part of the server
     also: Callable[[Lineup], None],
     outlet: Outlet | None = None,
 ) -> tuple[Answers, Follower]:
-    """Return what answers requests, and what chooses the versions that score for it."""
+    """Return the answers to requests, and the follower that chooses the versions for them."""
 
-    def core() -> Core:  # of the follower, which is made below
+    def core() -> Core:  # the core of the follower, which is made below
         return follower.core()
 
     answers = Answers(core, serving.settings.serve.max_rows, metrics, watch, beside)
@@ -173,7 +173,7 @@ def _scoring(  # noqa: PLR0913, PLR0917  each is a part of the server
 
 
 def _outlet(serving: Serving, metrics: Metrics) -> Outlet | None:
-    """Return where shadows write, if there are brokers and a topic for it."""
+    """Return the outlet of shadows; None without brokers or a shadow topic."""
     settings = serving.settings
     topic, kafka = settings.predictions.shadow_topic, settings.stream
     if topic is None or kafka is None:

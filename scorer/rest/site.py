@@ -1,4 +1,4 @@
-"""What the pages of a server tell: the model, the versions that are served, and the health."""
+"""The facts that the server's pages show: the model, the served versions, and the health."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ class Site:
     """The server, for its pages.
 
     model:   the model's name.
-    lineup:  returns what is served.
+    lineup:  returns the versions that are served.
     health:  the source of /live and /ready.
     metrics: the source of /metrics.
-    limits:  of requests.
-    environ: the variables with which a platform tells a container its routes.
+    limits:  the limits on requests.
+    environ: the environment variables in which a platform passes its routes to a container.
     """
 
     model: str

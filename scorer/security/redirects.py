@@ -1,4 +1,4 @@
-"""HTTP requests follow no redirect: what they carry, a login or an alert, would go to wherever a response points."""
+"""Keeps HTTP requests from following redirects, which could send a login or an alert to any address."""
 
 from urllib.request import HTTPRedirectHandler
 

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 def look(files: Iterable[Path]) -> Look:
-    """Return what differs once one of the files is replaced, rewritten or made readable; links are followed."""
+    """Return a value that changes when a file is replaced, rewritten or made readable; links are followed."""
     return tuple(map(_look, files))
 
 
@@ -35,12 +35,12 @@ def secret_file(file: Path, setting: str) -> "SecretFile":
 
 
 class SecretFile:
-    """A file that has one secret, which is read again when the file was replaced.
+    """A file with one secret, which is read again when the file is replaced.
 
     Args:
         file: the path.
         setting: the key of the setting that names it, for messages.
-        secrets: returns what is never shown of the content, which is all of it by default.
+        secrets: returns the parts of the content that are never shown; by default all of it.
     """
 
     def __init__(

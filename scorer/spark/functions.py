@@ -117,7 +117,7 @@ def call_problems(serving: Candidate, row: pa.DataType, given: pa.DataType | Non
 
 
 def _function(box: Box, answer: Callable[[Outcome], pa.Array]) -> Callable[..., pa.Array]:
-    """Return what Spark calls with the rows of a batch, and with their features if the query gives them."""
+    """Return the function that Spark calls with the rows of a batch, and with their features if the query has them."""
     known = dict[tuple[pa.DataType, pa.DataType | None], TableEvents]()
 
     def call(rows: pa.Array, given: pa.Array = None) -> pa.Array:  # Spark knows the kind of function by these types

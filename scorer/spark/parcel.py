@@ -40,10 +40,10 @@ class Box(Protocol):
 class Parcel:
     """A model with its settings, without anything that belongs to one process or one machine.
 
-    key:      its own; parcels are equal if their keys are.
+    key:      identifies the parcel; parcels with the same key are equal.
     made_by:  the version of scorer that packed it.
     settings: as the driver loaded them.
-    schema:   of the events.
+    schema:   the schema of the events.
     reader:   the version in the registry that the schema was taken from; None if it is a file.
     model:    the model's name.
     bundles:  the version and the files of each bundle.

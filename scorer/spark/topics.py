@@ -43,7 +43,7 @@ def score_topic(frame: "DataFrame", source: Named | Settings) -> "DataFrame":
 
     The value of a prediction is what a replica publishes for that event: `prediction.avsc` in the framing of the
     configuration, with the event's key. A dead letter has the event's key, value and headers, and headers with the
-    reason. Each record has the `topic` that it goes to, as the configuration has it.
+    reason. Each record has the `topic` that it goes to, from the configuration.
 
     Args:
         frame: what Spark's source `kafka` gives, of a stream or not; with `headers` if that was asked for.

@@ -35,7 +35,7 @@ def arrow_type(found: dict[str, Any] | str) -> pa.DataType:
     """Return the Arrow type of a type of Spark.
 
     Args:
-        found: the type as Spark has it in JSON. One that no field of an event could be made of becomes an interval.
+        found: the type in Spark's JSON. A type that no field of an event accepts becomes an interval.
     """
     if isinstance(found, str):
         return _plain(found)

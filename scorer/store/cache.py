@@ -129,7 +129,7 @@ class _Shelf:
 
 @kernel
 def _tag(keys: Spans, key: int, seed: int) -> np.int64:
-    """Return what the head of a key's line says of it: the hash, below the length."""
+    """Return the TAG of a key: its hash, below its length."""
     start, end = keys.starts[key], keys.ends[key]
     return hash_of(keys.data, start, end, seed) | np.int64(end - start) << np.int64(HASH_BITS)
 

@@ -63,7 +63,7 @@ class Lookups:
         return self._store.prefetch(requests)
 
     def arrived(self) -> bool | None:
-        """Whether the replies to what was sent ahead are complete; see `Store.arrived`."""
+        """Whether all replies to the look-up that was sent ahead have arrived; see `Store.arrived`."""
         return self._store.arrived()
 
     def ping_if_idle(self) -> str | None:

@@ -13,7 +13,7 @@ from scorer.errors import Unavailable
 from scorer.made_often import made_often
 from scorer.plan.plan import Entity
 
-PREFETCH_SECONDS = 1.0  # how much older than its batch a look-up may be that was sent ahead
+PREFETCH_SECONDS = 1.0  # how old a look-up that was sent ahead may be when its batch is scored
 
 
 @made_often
@@ -129,9 +129,9 @@ class Store(Protocol):
         """
 
     def arrived(self) -> bool | None:
-        """Whether `fetch` needs no waiting for the replies to what was sent ahead; None if the connection broke.
+        """Whether all replies to the look-up that was sent ahead have arrived; None if the connection broke.
 
-        It reads those that there are, without waiting, and raises nothing.
+        It reads without blocking, and raises nothing.
         """
 
     def ping(self) -> None:

@@ -156,7 +156,7 @@ def _is_utf8(value: bytes) -> bool:
 
 
 def _plain(scalar: pa.Scalar) -> object:
-    """Return a value as Python has it; its text if Python has no such date or time."""
+    """Return a value as a Python object; its text if Python has no such date or time."""
     try:
         return scalar.as_py()
     except UnicodeDecodeError:

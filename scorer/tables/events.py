@@ -100,7 +100,7 @@ class _Absent(Exception):
 
 
 def _constant(record: Record, path: str, absent: _Absent) -> pa.Scalar | None:
-    """Return what a field is without a column; None if that is not known."""
+    """Return the value of a field without a column; None if it has none."""
     if absent.meant:
         return None
     try:

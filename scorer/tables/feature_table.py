@@ -36,14 +36,14 @@ class FeatureTable:
     """The features of one entity.
 
     Args:
-        entity: whose they are.
+        entity: the entity.
         file: Parquet or CSV.
-        schema: of the events.
+        schema: the schema of the events.
         as_of: the column of times, if the table has one.
 
     Attributes:
         past: whether a key has rows of several times.
-        notes: what is to be said about it.
+        notes: remarks on the table for the user, as sentences.
 
     Raises:
         Misconfigured: with every problem of the table.
@@ -158,7 +158,7 @@ class FeatureTable:
         return Reply(values, absent, results)
 
     def found(self, request: Request, slots: NDArray[np.int32], times: NDArray[np.int64]) -> Found:
-        """Return what each row of a batch gets at its own time, with a line for each row that has a key."""
+        """Return the features of each row of a batch at its own time, with a line for each row that has a key."""
         rows = np.flatnonzero(slots != NO_SLOT)
         keys = Texts.of(request.keys)
         group, when = self._index.find(keys)[slots[rows]], times[rows]

@@ -1,4 +1,4 @@
-"""Looks features up by key in tables in memory: as they are now, or as they were at the time of each event."""
+"""Looks features up by key in tables in memory: the only row of a key, or the one that was valid at an event's time."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

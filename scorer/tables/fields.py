@@ -57,7 +57,7 @@ def fast_way(scalar: Scalar, field: Field, found: pa.DataType) -> Fast | None:  
 
 
 def unfit(field: Field, found: pa.DataType) -> str:
-    """Return what a type must be to hold values of a field; empty if it may be what it is."""
+    """Return the types that can hold values of a field; empty if this type is one of them."""
     words, tests = _HELD_BY[field.kind]
     return "" if pa.types.is_null(found) or any(test(found) for test in tests) else f"expected {words}"
 
@@ -84,7 +84,7 @@ def write_texts(array: pa.Array, line: Line, base: int) -> NDArray[np.uint8]:
     """Point the rows of a line at the texts of an array.
 
     Args:
-        array: of texts.
+        array: an array of texts.
         line: its starts and ends are written.
         base: where the texts will stand.
 

@@ -88,7 +88,7 @@ class Writer(Protocol):
 
 
 def table_writer(suffix: str, out: BinaryIO, schema: pa.Schema) -> Writer:
-    """Return what writes batches to an open file, in the form that the ending of its name says."""
+    """Return the writer of batches for an open file, by the ending of its name."""
     if suffix == ".parquet":
         return _RowGroups(parquet.ParquetWriter(out, schema, compression="zstd", use_dictionary=_REPEATED))
     return _Lines(out, schema)

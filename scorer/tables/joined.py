@@ -1,4 +1,4 @@
-"""Features that stand in the rows themselves, such as those of a joined table, in place of what a look-up finds."""
+"""Scores events whose rows contain features, such as those of a joined table, instead of looking them up."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace

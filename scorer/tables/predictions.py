@@ -41,7 +41,7 @@ def as_batch(outcome: Outcome, schema: pa.Schema, *, rejected: bool = True) -> p
     """Return a row for each event of a batch; the score of one that was rejected is null, and it has a reason.
 
     Args:
-        outcome: of the batch.
+        outcome: the outcome of the batch.
         schema: see `predictions_schema`.
         rejected: also return the rows that were rejected.
     """
@@ -78,7 +78,7 @@ def as_table(outcomes: Iterable[Outcome], outputs: int) -> pa.Table:
     """Return the predictions of several batches as one table.
 
     Args:
-        outcomes: of the batches.
+        outcomes: the outcomes of the batches.
         outputs: how many numbers a score has.
     """
     schema = predictions_schema(outputs)

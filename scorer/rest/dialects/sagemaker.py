@@ -104,7 +104,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _writer(request: Request, form: str) -> Callable[[Scored], Response]:
-    """Return what writes the form that the client accepts, or the form of the request if it does not say."""
+    """Return the writer of the form that the client accepts; by default that of the request."""
     accepted = request.headers.get("accept", "").lower()
     wanted = [kind for kind in (JSON, _CSV, *_LINES) if kind in accepted]
     chosen = form if form in wanted or not wanted else wanted[0]

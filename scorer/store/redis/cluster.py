@@ -79,7 +79,7 @@ class Cluster:
 
         def ask(deadline: Deadline) -> list[Reply]:
             nonlocal sent
-            asked, sent = sent, None  # an attempt with new connections asks anew
+            asked, sent = sent, None  # an attempt with new connections sends the look-up again
             if asked is None:
                 self._learn(deadline)
                 asked = _ask(self._divided(requests), partial(self._links.to, deadline=deadline))

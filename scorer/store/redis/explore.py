@@ -10,22 +10,22 @@ from scorer.store.redis.talk import ELSEWHERE, Refused, Talk, talks
 from scorer.store.redis.url import parse
 
 MOST_KEYS = 20_000  # keys that a search looks at
-MOST_KEY_BYTES = 1_000  # a longer key is passed over
-MOST_FIELDS = 200  # a hash with more fields is passed over
+MOST_KEY_BYTES = 1_000  # longer keys are skipped
+MOST_FIELDS = 200  # hashes with more fields are skipped
 LONGEST_NUMBER = 64  # bytes: a longer value is no number, and is not fetched
 SEARCH_SECONDS, LOOK_SECONDS = 5.0, 10.0
 _SCANNED = 1_000  # keys that the server scans in one step
 _TOGETHER = 500  # strings that are read in one step
-_SILENT = ("NOPERM", *ELSEWHERE)  # of one key: it is passed over
+_SILENT = ("NOPERM", *ELSEWHERE)  # errors of a single key, which is then skipped
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a key holds.
+    """The contents of a key.
 
     kind:   its type, as TYPE names it.
     size:   the bytes of a string; 0 for other types.
-    fields: of a hash, each field's text, or None where it is too long for a number.
+    fields: for a hash, the text of each field, or None where it is too long for a number.
     """
 
     kind: str
@@ -78,7 +78,7 @@ class Explorer:
             for server in self._servers:
                 total += server.number(b"DBSIZE")
         except Refused:
-            total = 0  # a right that nothing else needs
+            total = 0  # the user may not call DBSIZE, which nothing else needs
         try:
             for key in self._scanned():
                 text = _text(key)
@@ -93,7 +93,7 @@ class Explorer:
         return Search(tuple(keys), opaque, tuple(feast), total)
 
     def look(self, keys: Sequence[str]) -> dict[str, Stored]:
-        """Return what some keys hold, as far as the time allows; a key that may not be read is left out.
+        """Return the contents of some keys, as far as the time allows; keys that may not be read are left out.
 
         Raises:
             Unavailable: a server does not answer.
@@ -216,7 +216,7 @@ def _exists(server: Talk, key: bytes) -> bool:
 
 
 def _stored(server: Talk, key: bytes) -> Stored | None:
-    """Return what a key holds; None if it is gone, or has too many fields."""
+    """Return the contents of a key; None if it is gone, or has too many fields."""
     kind = server.text(b"TYPE", key).decode(errors="replace")
     if kind == "string":
         return Stored(kind, server.number(b"STRLEN", key))

@@ -92,7 +92,7 @@ class Server:
             link = self._link(deadline)
             if sent is None:
                 question.ask(link)
-            sent = None  # an attempt with new connections asks anew
+            sent = None  # an attempt with new connections sends the look-up again
             exchange([link], deadline)
             cells = link.cells
             for request, start, end in question.spans if cells.failed else ():
@@ -109,7 +109,7 @@ class _Question:
     """All commands of a look-up.
 
     commands: their bytes, in pieces; all of them empty if there are no keys.
-    widths:   of their replies.
+    widths:   the widths of their replies.
     most:     bytes that the values may take together.
     spans:    each request with the start and end of its cells.
     """

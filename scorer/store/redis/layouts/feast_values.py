@@ -58,7 +58,7 @@ def parse_values(cells: Cells, features: int, width: int) -> Parsed:
 
 
 def why_no_number(value: bytes) -> str:
-    """Return what a value is that is not a number, for messages; empty if it is one, or null."""
+    """Describe a value that is not a number, for messages; empty for a number or a null."""
     marks = np.array([[VALUE], [0], [len(value)]])
     found = parse_values(Cells(np.frombuffer(bytearray(value), np.uint8), marks), 1, 1).found[0]
     if found == TEXT:
@@ -112,7 +112,7 @@ def text_start(data: NDArray[np.uint8], start: int, end: int) -> int:
 
 @kernel
 def is_null(data: NDArray[np.uint8], start: int, end: int) -> bool:
-    """Return whether a value is a null: no bytes, a time that is none, or the message that says so."""
+    """Return whether a value is a null: no bytes, a null time, or a message with the null field."""
     if start == end:
         return True
     if data[start] == TIME_TAG:
