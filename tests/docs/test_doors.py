@@ -1,4 +1,4 @@
-"""The numbers of the page of doors are those of the benchmarks that it names."""
+"""The numbers on the page of ways to score are those of the benchmarks that it names."""
 
 import re
 
