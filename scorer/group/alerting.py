@@ -39,11 +39,11 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that is wrong with the group.
+class Alert:
+    """A problem of the group, in the words of its two messages.
 
-    text:     the sentence of the message when it begins.
-    resolved: the sentence of the message when it has ended.
+    text:     the sentence when it begins.
+    resolved: the sentence when it has ended.
     """
 
     text: str
@@ -152,7 +152,7 @@ class Alerting:
 
     def __init__(
         self,
-        problems: Callable[[], Mapping[str, Problem]],
+        problems: Callable[[], Mapping[str, Alert]],
         send: Callable[[Mapping[str, str], Callable[[], None]], None],
         group: Mapping[str, str],
         replica: str,
@@ -161,7 +161,7 @@ class Alerting:
         self._problems, self._send, self._group, self._replica, self._clock = problems, send, group, replica, clock
         self._entries: dict[str, tuple[Entry, float]] = {}  # by alert: the claim, and the time of its record
         self._claimed: dict[str, float] = {}  # by alert: when this replica wrote a claim, monotonic seconds
-        self._known: dict[str, Problem] = {}  # the last text of each, for the message that it has ended
+        self._known: dict[str, Alert] = {}  # the last text of each, for the message that it has ended
         self._sending: dict[str, int] = {}  # by alert: the number of the claim that this replica is sending
         self._finished: queue.SimpleQueue[tuple[str, Entry]] = queue.SimpleQueue()
         self._again: set[str] = set()  # alerts of this replica whose record a losing claim has replaced
@@ -207,7 +207,7 @@ class Alerting:
         """Return nothing: the other replicas take over unfinished alerts."""
         return ()
 
-    def _claim(self, name: str, problem: Problem | None) -> Entry | None:
+    def _claim(self, name: str, problem: Alert | None) -> Entry | None:
         """Return the claim to write for an alert; None if no claim is needed."""
         entry, seconds = self._entries.get(name, (None, 0.0))
         state: State = "firing" if problem else "resolved"
@@ -237,7 +237,7 @@ class Alerting:
 @contextmanager
 def alerting(
     address: str | None,
-    problems: Callable[[], Mapping[str, Problem]],
+    problems: Callable[[], Mapping[str, Alert]],
     group: Mapping[str, str],
     registry: CollectorRegistry,
 ) -> Iterator[list[Alerting]]:

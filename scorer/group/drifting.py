@@ -10,6 +10,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from scorer.group.alerting import Alert
 from scorer.batch import Outcome, Records, Rejected
 from scorer.drift import (
     BASELINES,
@@ -144,10 +145,10 @@ class Drifting:
 
     # Called by the thread that publishes.
 
-    def problems(self) -> dict[str, Problem]:
+    def problems(self) -> dict[str, Alert]:
         """Return the columns that drift, for alerts."""
         return {
-            f"drift/{each.column}": Problem(
+            f"drift/{each.column}": Alert(
                 f"column {each.column} drifts: PSI {_short(each.psi)}, limit {_short(each.limit)}",
                 f"column {each.column} no longer drifts",
             )

@@ -21,7 +21,7 @@ JOIN_SECONDS = 2.0
 log = structlog.get_logger()
 
 
-class SharedLog(Protocol):
+class GuardLog(Protocol):
     """The log that all replicas read in one order: changes of the state, and the sums of each replica."""
 
     def listen(self, listener: Listener) -> None:
@@ -56,7 +56,7 @@ class Guardian(Background):
     """
 
     def __init__(
-        self, opened: Callable[[], SharedLog], model: str, replica: str, withdrawn: Callable[[str], None]
+        self, opened: Callable[[], GuardLog], model: str, replica: str, withdrawn: Callable[[str], None]
     ) -> None:
         self.tally = Tally(replica)
         self._open, self._model, self._withdrawn = opened, model, withdrawn
@@ -93,7 +93,7 @@ class Guardian(Background):
     def _at_work(self) -> bool:
         return self._wanted and not self._stopping.is_set()
 
-    def _guard(self, shared: SharedLog) -> None:
+    def _guard(self, shared: GuardLog) -> None:
         """Guard until there is nothing to guard.
 
         Raises:
@@ -113,7 +113,7 @@ class Guardian(Background):
             shared.wait(LOOK_SECONDS)
         shared.tell(self.tally.replica, None)
 
-    def _withdraw(self, shared: SharedLog, board: Board, decision: Decision) -> None:
+    def _withdraw(self, shared: GuardLog, board: Board, decision: Decision) -> None:
         """Withdraw a canary if this replica was chosen to, or if the chosen one has not done so in time."""
         if self._seen is None or self._seen[0] != decision:
             self._seen = decision, time.monotonic()

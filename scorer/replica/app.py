@@ -12,6 +12,10 @@ import structlog
 from scorer.arrays.cache import distrusted
 from scorer.arrays.kernel import uncached
 from scorer.avro import SCHEMA_HEADER, Encoder
+from scorer.replica.capturing import BackgroundCapture, CaptureMetrics, TransactionCapture, capture_of
+from scorer.replica.check import require_topics
+from scorer.replica.connecting import Clients, MakeClients, finish, leave, reconnect
+from scorer.group.drifting import Drifting, rules_of
 from scorer.errors import Fatal
 from scorer.group.alerting import alerting
 from scorer.group.drifting import Drifting, rules_of
@@ -152,10 +156,10 @@ def _build(  # noqa: PLR0913, PLR0917  each is a part of the replica
 
     follower = _follower(serving, rollout, letters, encoder, metrics, watch, served)
     stack.callback(follower.close)
-    if isinstance(capture, Beside):
+    if isinstance(capture, BackgroundCapture):
         stack.callback(capture.close)
         capture.start()
-    extra = capture if isinstance(capture, Inside) else None
+    extra = capture if isinstance(capture, TransactionCapture) else None
     carry = nothing_carried if tracing is None else tracing.carry
     clients = Clients(serving, metrics, watch, stop, limit, letters, drifting, extra, carry, ending)
     source, delivery = clients.make()

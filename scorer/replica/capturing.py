@@ -102,7 +102,7 @@ class Sampling:
         )
 
 
-class Beside(Background):
+class BackgroundCapture(Background):
     """An observer for at-least-once delivery: captures written batches on its own thread, without guarantees.
 
     Args:
@@ -150,7 +150,7 @@ class Beside(Background):
         self._writer.close()
 
 
-class Inside:
+class TransactionCapture:
     """An observer for exactly-once delivery: captures each batch in its transaction.
 
     Args:
@@ -208,7 +208,7 @@ class Inside:
         """Do nothing."""
 
 
-def capture_of(settings: Settings, metrics: CaptureMetrics) -> Beside | Inside | None:
+def capture_of(settings: Settings, metrics: CaptureMetrics) -> BackgroundCapture | TransactionCapture | None:
     """Return the observer that captures rows in this mode of delivery; None if nothing is captured.
 
     Raises:
@@ -219,8 +219,8 @@ def capture_of(settings: Settings, metrics: CaptureMetrics) -> Beside | Inside |
         return None
     sampling = Sampling(capture, metrics)
     if settings.kafka.delivery == "exactly-once":
-        return Inside(capture.topic, sampling, metrics)
-    return Beside(sampling, metrics, SpareWriter(settings.kafka, capture.topic, metrics.count))
+        return TransactionCapture(capture.topic, sampling, metrics)
+    return BackgroundCapture(sampling, metrics, SpareWriter(settings.kafka, capture.topic, metrics.count))
 
 
 def _places(each: Predictions, rows: NDArray[np.int64]) -> list[tuple[str, int, int]]:

@@ -7,6 +7,8 @@ from functools import partial
 
 import structlog
 
+from scorer.replica.capturing import TransactionCapture
+from scorer.group.drifting import Drifting
 from scorer.errors import Misconfigured, Unavailable
 from scorer.group.drifting import Drifting
 from scorer.kafka import (
@@ -70,7 +72,7 @@ class Clients:
     limit: DeadLetterLimit
     letters: DeadLetters
     drifting: Drifting | None
-    extra: Inside | None
+    extra: TransactionCapture | None
     carry: Carry
     ending: Ending | None
 

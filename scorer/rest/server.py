@@ -8,6 +8,9 @@ from functools import partial
 import structlog
 
 from scorer.avro import Encoder, unframed
+from scorer.replica.capturing import BackgroundCapture, CaptureMetrics, Sampling
+from scorer.replica.follower import Follower, Surroundings
+from scorer.serving.homes import held_at_start
 from scorer.kafka import SpareWriter
 from scorer.monitor import Component, Health, Metrics, Outages, Watch, watched
 from scorer.otel import Requests, exporting_requests
@@ -127,13 +130,13 @@ def _publisher(serving: Serving, metrics: Metrics) -> Publisher | None:
     return Publisher(writer, Encoder(serving.formats.prediction_header()), counts)
 
 
-def _capture(serving: Serving, metrics: Metrics) -> Capture | None:
+def _capture(serving: Serving, metrics: Metrics) -> BackgroundCapture | None:
     """Return the capture of rows; None unless rows are captured and predictions published."""
     settings, chosen = serving.settings, serving.settings.monitor.capture
     if chosen is None or not settings.serve.publish:
         return None
     counts = CaptureMetrics(metrics.registry)
-    return Capture(Sampling(chosen, counts), counts, SpareWriter(settings.kafka, chosen.topic, counts.count))
+    return BackgroundCapture(Sampling(chosen, counts), counts, SpareWriter(settings.kafka, chosen.topic, counts.count))
 
 
 def _scoring(  # noqa: PLR0913, PLR0917  each is a part of the server

@@ -12,9 +12,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from scorer.group import alerting
-from scorer.group.alerting import Alerting, AlertMetrics, Problem, Webhook
+from scorer.group.alerting import Alert, Alerting, AlertMetrics, Webhook
 
-DRIFT = Problem("column a drifts", "column a no longer drifts")
+DRIFT = Alert("column a drifts", "column a no longer drifts")
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Group:
     """Some replicas, each with its place in the log, and the webhook that they share."""
 
     def __init__(self, replicas: int) -> None:
-        self.now, self.log, self.problems = 1_000.0, Log(), dict[str, Problem]()
+        self.now, self.log, self.problems = 1_000.0, Log(), dict[str, Alert]()
         self.messages: list[Mapping[str, str]] = []
         self.dead: set[int] = set()  # they send, and note nothing
         self.places = [0] * replicas

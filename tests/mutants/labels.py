@@ -64,7 +64,7 @@ MUTANTS = [
     ),
     Mutant(
         "a transaction has the rows of another batch",
-        "scorer.replica.capturing:Inside.writes",
+        "scorer.replica.capturing:TransactionCapture.writes",
         "np.array_equal(outcome.predictions.origin.offset, records.offset)",
         "True",
         "tests/replica/test_capturing.py::test_a_transaction_has_the_rows_of_its_own_batch_alone",

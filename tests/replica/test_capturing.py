@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from scorer.arrays.spans import Spans
 from scorer.avro import read_capture
 from scorer.batch import Matrix, Outcome, Payloads, Predictions, Records, Rejected
-from scorer.replica.capturing import WAITING, Beside, CaptureMetrics, Inside, Sampling
+from scorer.replica.capturing import WAITING, BackgroundCapture, CaptureMetrics, Sampling, TransactionCapture
 from scorer.rollout import Sample, keys_of
 from scorer.settings import CaptureSettings
 
@@ -102,7 +102,7 @@ FIRST_DRAWN = [3, 5, 9, 36, 46]
 def test_rows_are_captured_beside_the_loop() -> None:
     drawing, metrics, registry = sampling(1.0)
     writer = Writer()
-    capture = Beside(drawing, metrics, cast("SpareWriter", writer))
+    capture = BackgroundCapture(drawing, metrics, cast("SpareWriter", writer))
     records, scored = outcome(6)
     capture.scored(scored)
     drawing.served(("another",))  # another champion serves before the batch is written
@@ -120,7 +120,7 @@ def test_rows_are_captured_beside_the_loop() -> None:
 
 def test_what_nobody_has_time_for_is_dropped_and_counted() -> None:
     drawing, metrics, registry = sampling(1.0)
-    capture = Beside(drawing, metrics, cast("SpareWriter", Writer()))  # which is not started
+    capture = BackgroundCapture(drawing, metrics, cast("SpareWriter", Writer()))  # which is not started
     for batch in range(WAITING + 2):
         records, scored = outcome(5, 5 * batch)
         capture.scored(scored)
@@ -140,7 +140,7 @@ def test_rows_of_another_plan_are_left_out_and_counted() -> None:
 
 def test_a_transaction_has_the_rows_of_its_own_batch_alone() -> None:
     drawing, metrics, registry = sampling(1.0)
-    capture = Inside("capture", drawing, metrics)
+    capture = TransactionCapture("capture", drawing, metrics)
     records, scored = outcome(4)
     others, _ = outcome(4, first=100)
     capture.scored(scored)
