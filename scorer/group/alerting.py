@@ -20,9 +20,9 @@ from prometheus_client import CollectorRegistry, Counter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scorer.background import Background
+from scorer.group.telling import MonitorRecord
 from scorer.security.redaction import foreign
 from scorer.security.redirects import NoRedirect
-from scorer.group.telling import MonitorRecord
 
 ALERT = "alert"  # the kind of the records
 State = Literal["firing", "resolved"]

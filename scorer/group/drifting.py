@@ -10,7 +10,6 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from scorer.group.alerting import Alert
 from scorer.batch import Outcome, Records, Rejected
 from scorer.drift import (
     BASELINES,
@@ -27,12 +26,11 @@ from scorer.drift import (
     make_baseline,
     moved,
 )
-from scorer.group.alerting import Problem
-from scorer.group.telling import Said
+from scorer.group.alerting import Alert
+from scorer.group.telling import MonitorRecord
 from scorer.monitor import DriftMetrics
 from scorer.serving.ensemble import Candidate
 from scorer.settings import MonitorSettings
-from scorer.group.telling import MonitorRecord
 
 TELL_SECONDS = 1.0  # between two slices of a partition
 SOON_SECONDS = 0.5  # the same, if there are enough events for a window

@@ -1,6 +1,6 @@
 """Finds the order of categories: with the right one, sample events divide at the model's splits as training rows did.
 
-For each split the model keeps the codes that go right, and the share of the training rows that went right.
+For each split the model keeps the codes that go right, and the share of the training rows, by weight, that went right.
 """
 
 import math
@@ -23,10 +23,12 @@ _EVENTS = 100  # sample events that must reach a split for it to be compared
 _SPLITS = 8  # splits that are needed
 _MOST = 200  # the most categories
 _EVERY = 5  # with up to this many categories, every order is a rival
+_WEIGHED = 30  # with up to this many categories, events are weighed as in training
 _DRAWN = 500  # random rivals with more categories
 _NOISE = 0.03  # the noise of a share between training and sample events
 _TOLD = 16.0  # how much worse the sum of squares must be if one text is moved
 _RARE = 0.02  # texts with a smaller share of the events are not checked
+_EXACT = 0.1  # no misfit below this is better than another
 _FIT, _WORSE = 4.0, 2.5  # the largest mean square of misfits, in units of noise, and the factor to that of any rival
 
 
@@ -43,7 +45,7 @@ class _Seen:
     share:   the share of the training rows that went right.
     counts:  the sample events that reach it, by text.
     highest: the highest code that it names.
-    weights: those of the events with each text if it has each code [texts, codes]; None if each event weighs the same.
+    weights: the weight of the events with each text if it has each code [texts, codes]; None if all weigh the same.
     """
 
     codes: frozenset[int]
@@ -62,10 +64,10 @@ def place(guesses: Sequence[Guess], booster: Booster, fields: Mapping[str, Field
     """Return the guesses with the categories of open columns whose order is certain.
 
     Args:
-        guesses:   the answers so far.
-        divisions: how the model's splits divided the rows of training.
-        fields:    the event's fields.
-        rows:      the rows of sample events.
+        guesses: the answers so far.
+        booster: the model.
+        fields:  the event's fields.
+        rows:    the rows of sample events.
     """
     if not rows.count:
         return list(guesses)

@@ -8,13 +8,13 @@ from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Gauge
 
+from scorer.group.telling import MonitorRecord
 from scorer.kafka.consume.whole import Read
 from scorer.labels.account import KIND, Account
 from scorer.labels.board import Board
 from scorer.labels.figures import figures
 from scorer.labels.ledger import Ledger
 from scorer.labels.slim import HEAD, decode
-from scorer.telling import MonitorRecord
 
 RECORDS, WAIT_SECONDS = 10_000, 0.2
 TELL_SECONDS, TELL_SHARE = 1.0, 0.1  # adding up takes at most this share of the time

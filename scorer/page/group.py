@@ -7,6 +7,7 @@ from functools import partial
 
 from scorer.background import Background
 from scorer.errors import ScorerError
+from scorer.group.drifting import rules_of
 from scorer.kafka import Admin, GroupLag, MonitorListener, MonitorTopic
 from scorer.page.drift import DriftChapter
 from scorer.page.feed import Chapter, Feed, FeedLog

@@ -12,10 +12,6 @@ import structlog
 from scorer.arrays.cache import distrusted
 from scorer.arrays.kernel import uncached
 from scorer.avro import SCHEMA_HEADER, Encoder
-from scorer.replica.capturing import BackgroundCapture, CaptureMetrics, TransactionCapture, capture_of
-from scorer.replica.check import require_topics
-from scorer.replica.connecting import Clients, MakeClients, finish, leave, reconnect
-from scorer.group.drifting import Drifting, rules_of
 from scorer.errors import Fatal
 from scorer.group.alerting import alerting
 from scorer.group.drifting import Drifting, rules_of
@@ -37,7 +33,7 @@ from scorer.monitor import Component, DriftMetrics, Health, Metrics, Observer, O
 from scorer.otel import exporting
 from scorer.page.replica import Presence
 from scorer.replica import pipeline
-from scorer.replica.capturing import Beside, CaptureMetrics, Inside, capture_of
+from scorer.replica.capturing import BackgroundCapture, CaptureMetrics, TransactionCapture, capture_of
 from scorer.replica.check import require_topics
 from scorer.replica.connecting import Clients, MakeClients, finish, leave, reconnect
 from scorer.replica.follower import Follower, Surroundings

@@ -7,8 +7,6 @@ from functools import partial
 
 import structlog
 
-from scorer.replica.capturing import TransactionCapture
-from scorer.group.drifting import Drifting
 from scorer.errors import Misconfigured, Unavailable
 from scorer.group.drifting import Drifting
 from scorer.kafka import (
@@ -29,7 +27,7 @@ from scorer.kafka import (
 )
 from scorer.kafka import Observer as KafkaObserver
 from scorer.monitor import Component, Metrics, Watch
-from scorer.replica.capturing import Inside
+from scorer.replica.capturing import TransactionCapture
 from scorer.replica.pipeline import Parts
 from scorer.serving.serving import Serving
 from scorer.settings import BatchSettings

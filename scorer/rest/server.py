@@ -8,14 +8,10 @@ from functools import partial
 import structlog
 
 from scorer.avro import Encoder, unframed
-from scorer.replica.capturing import BackgroundCapture, CaptureMetrics, Sampling
-from scorer.replica.follower import Follower, Surroundings
-from scorer.serving.homes import held_at_start
 from scorer.kafka import SpareWriter
 from scorer.monitor import Component, Health, Metrics, Outages, Watch, watched
 from scorer.otel import Requests, exporting_requests
-from scorer.replica.capturing import Beside as Capture
-from scorer.replica.capturing import CaptureMetrics, Sampling
+from scorer.replica.capturing import BackgroundCapture, CaptureMetrics, Sampling
 from scorer.replica.follower import Follower, Surroundings
 from scorer.replica.pipeline import Core
 from scorer.replica.shadows import Outlet

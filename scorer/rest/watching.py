@@ -9,7 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from scorer.batch import Outcome, Records, Rejected
+from scorer.group.alerting import alerting
 from scorer.group.drifting import Drifting, rules_of
+from scorer.group.telling import Teller, Telling
 from scorer.kafka import MonitorListener
 from scorer.monitor import DriftMetrics, Metrics
 from scorer.settings import Settings

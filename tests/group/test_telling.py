@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from scorer.errors import Unavailable
+from scorer.group import telling
 from scorer.group.telling import MonitorRecord, Telling
 
 
