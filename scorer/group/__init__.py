@@ -1,1 +1,1 @@
-"""The group: what its replicas tell each other, and what they conclude from it: alerts, drift, and bad canaries."""
+"""The group: what its replicas publish for each other, and what they conclude from it: alerts, drift, bad canaries."""
