@@ -28,7 +28,7 @@ from scorer.drift.baseline import counted
 from scorer.drift.compare import compare
 from scorer.drift.slices import BASELINES, COUNTS
 from scorer.model import Booster
-from scorer.model.booster import XGBooster
+from scorer.model.xgboost.booster import XGBooster
 from scorer.plan import Plan
 from scorer.serving.serving import codes_of
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from benchmarks import pages, trees
 from scorer.errors import Fatal
-from scorer.model.booster import XGBooster
+from scorer.model.xgboost.booster import XGBooster
 from scorer.scoring.explaining import largest
 
 ROWS = 500

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from benchmarks import pages
 from scorer.errors import Fatal
-from scorer.model.booster import XGBooster
+from scorer.model.xgboost.booster import XGBooster
 
 SIZES = (1, 8, 32, 128, 512, 2000)
 SECONDS = 0.4  # of each of the two, for one number of rows

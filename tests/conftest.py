@@ -14,7 +14,7 @@ import structlog
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from scorer.model import proofs
+from scorer.model.xgboost import proofs
 from scorer.sandbox import Kafka, Redis, training
 from scorer.security import redaction
 from tests.kafka.ends import wait_for_leaders

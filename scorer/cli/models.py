@@ -22,8 +22,8 @@ from scorer.model import (
     read_golden,
     repository_at,
 )
-from scorer.model.contents import MODEL_ENDINGS, SAVED_AS
-from scorer.model.manifest import sha256
+from scorer.model.bundles.manifest import sha256
+from scorer.model.saved.contents import MODEL_ENDINGS, SAVED_AS
 from scorer.monitor import configure_logging
 from scorer.plan import Plan
 from scorer.rollout import State, kind_of_home

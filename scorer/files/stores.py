@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from scorer.errors import Misconfigured, Problem, ScorerError, Unavailable
-from scorer.model.stores import file_system, said
+from scorer.model.repositories.stores import file_system, said
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -23,7 +23,7 @@ def is_remote(address: str) -> bool:
 
 
 def store_at(address: str, option: str) -> tuple[Any, str]:
-    """Return the file system of an address, and the path in it; see `scorer.model.stores.file_system`.
+    """Return the file system of an address, and the path in it; see `scorer.model.repositories.stores.file_system`.
 
     Args:
         address: such as s3://bucket/flights.

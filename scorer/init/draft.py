@@ -19,7 +19,7 @@ from scorer.init.names import words
 from scorer.init.samples import Samples
 from scorer.init.search import searched
 from scorer.model import MODELS, Booster, Bundle, bundle_at, load_booster, misnamed
-from scorer.model.contents import MODEL_ENDINGS
+from scorer.model.saved.contents import MODEL_ENDINGS
 from scorer.plan.form import column_step
 from scorer.serving.formats import open_formats
 from scorer.serving.serving import prepare

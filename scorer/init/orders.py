@@ -16,7 +16,7 @@ from scorer.batch import Field, Kind
 from scorer.init.found import Guess, Source
 from scorer.init.rows import Rows
 from scorer.model import Booster
-from scorer.model.divisions import Division
+from scorer.model.learned.divisions import Division
 
 _FIRST = 60  # only the first trees are used: in later ones, the weights of rows differ too much
 _EVENTS = 100  # sample events that must reach a split for it to be compared

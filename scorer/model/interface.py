@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from scorer.batch import Scores
 from scorer.errors import Problem
-from scorer.model.categories import Categories, Given, category_concerns, compare_categories
-from scorer.model.column_names import compare_names
-from scorer.model.divisions import Division
-from scorer.model.rounds import Boosted
-from scorer.model.splits import Thresholds
+from scorer.model.learned.categories import Categories, Given, category_concerns, compare_categories
+from scorer.model.learned.column_names import compare_names
+from scorer.model.learned.divisions import Division
+from scorer.model.learned.rounds import Boosted
+from scorer.model.learned.splits import Thresholds
 
 COMPILED = "compiled"  # the path of a model whose trees are compiled
 

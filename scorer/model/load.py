@@ -14,22 +14,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scorer.errors import Misconfigured, Problem
-from scorer.model import ubjson
-from scorer.model.contents import HEAD, MODEL_ENDINGS, mistaken, recognise
-from scorer.model.forest import NotCovered
-from scorer.model.imported.grown import Unsupported
 from scorer.model.interface import Booster
-from scorer.model.nodes import Damaged
-from scorer.model.proofs import Proof
-from scorer.model.proven import ProvenTrees
-from scorer.model.rounds import Rounds
-from scorer.model.soundness import check
+from scorer.model.learned.rounds import Rounds
+from scorer.model.saved import ubjson
+from scorer.model.saved.contents import HEAD, MODEL_ENDINGS, mistaken, recognise
+from scorer.model.saved.nodes import Damaged, Unsupported
+from scorer.model.saved.soundness import check
+from scorer.model.trees.forest import NotCovered
+from scorer.model.xgboost.proofs import Proof
+from scorer.model.xgboost.proven import ProvenTrees
 
 if TYPE_CHECKING:
-    from scorer.model.booster import XGBooster
+    from scorer.model.xgboost.booster import XGBooster
 
 PROBE_LIMIT_S = 120
 _ONNX_PROBE = Path(__file__).parent / "onnx/probe.py"
+_XGBOOST_PROBE = Path(__file__).parent / "xgboost/probe.py"
 _OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "_M_default_append", "length_error", "cannot create std::vector")
 
 
@@ -107,7 +107,7 @@ def _with_xgboost(file: Path, rounds: Rounds | None, proof: Proof) -> "XGBooster
     """
     import xgboost  # noqa: PLC0415  a third of the time of a start that needs it
 
-    from scorer.model.booster import XGBooster, reason  # noqa: PLC0415  the same
+    from scorer.model.xgboost.booster import XGBooster, reason  # noqa: PLC0415  the same
 
     try:
         checked = _check_file(_read(file), file.suffix)
@@ -149,8 +149,8 @@ def check_loads(file: Path, limit_s: float = PROBE_LIMIT_S) -> None:
     """
     from xgboost.libpath import find_lib_path  # noqa: PLC0415  imports all of XGBoost
 
-    script, library = Path(__file__).with_name("probe.py"), find_lib_path()[0]
-    _try(file, [sys.executable, "-I", "-S", script, library, file.absolute()], "XGBoost", limit_s=limit_s)
+    library = find_lib_path()[0]
+    _try(file, [sys.executable, "-I", "-S", _XGBOOST_PROBE, library, file.absolute()], "XGBoost", limit_s=limit_s)
 
 
 def _try(
@@ -177,7 +177,7 @@ def _try(
     if child.returncode < 0:
         raise Misconfigured([_unloadable(file, f"{library} crashed on it (signal {-child.returncode})", expected)])
     if child.returncode:
-        from scorer.model.booster import reason  # noqa: PLC0415  imports XGBoost
+        from scorer.model.xgboost.booster import reason  # noqa: PLC0415  imports XGBoost
 
         why = reason(child.stderr.decode(errors="replace"))
         if any(word in why for word in _OUT_OF_MEMORY):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scorer.errors import Misconfigured, Problem
 from scorer.files import is_remote
-from scorer.model.manifest import MODELS, PLAN
+from scorer.model.bundles.manifest import MODELS, PLAN
 from scorer.rest.arriving import fetched
 
 CONFIGURATION = "scorer.yaml"

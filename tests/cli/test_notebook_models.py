@@ -13,7 +13,7 @@ import xgboost
 import yaml
 
 from scorer.cli import main
-from scorer.model.manifest import Manifest, sha256
+from scorer.model.bundles.manifest import Manifest, sha256
 
 AMOUNT = "  - {name: amount, event: amount}\n"
 FIELDS = {"number": "int", "text": "string", "sign": {"type": "enum", "name": "Sign", "symbols": ["DE", "FR", "US"]}}

@@ -11,8 +11,8 @@ from scorer.avro.schema.schema import Schema
 from scorer.documents import yaml
 from scorer.drift import read_baseline
 from scorer.errors import Misconfigured
-from scorer.model.golden import read_golden
-from scorer.model.manifest import Manifest
+from scorer.model.bundles.golden import read_golden
+from scorer.model.bundles.manifest import Manifest
 from scorer.plan import Plan
 
 READERS: dict[str, Callable[[Path], object]] = {

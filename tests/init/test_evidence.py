@@ -8,7 +8,7 @@ import pytest
 import xgboost
 
 from scorer.init import formulas, orders, packed
-from scorer.model.booster import XGBooster
+from scorer.model.xgboost.booster import XGBooster
 
 ROWS = 4_000
 Values = Any

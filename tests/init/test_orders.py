@@ -7,7 +7,7 @@ import pytest
 import xgboost
 
 from scorer.init import orders
-from scorer.model.booster import XGBooster
+from scorer.model.xgboost.booster import XGBooster
 
 ROWS = 4_000
 COUNTRIES = ("DE", "FR", "US")

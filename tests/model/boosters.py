@@ -11,8 +11,8 @@ import xgboost
 from numpy.typing import NDArray
 
 from scorer.model import Booster
-from scorer.model.booster import XGBooster
-from scorer.model.nodes import grown_part
+from scorer.model.saved.nodes import grown_part
+from scorer.model.xgboost.booster import XGBooster
 
 Rows = NDArray[np.float32]
 

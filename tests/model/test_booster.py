@@ -10,8 +10,8 @@ import xgboost
 from scorer.batch import Reason
 from scorer.errors import Fatal, Misconfigured
 from scorer.model import Booster, load_booster
-from scorer.model.booster import XGBooster
 from scorer.model.load import check_loads
+from scorer.model.xgboost.booster import XGBooster
 
 from . import lightgbms
 from .boosters import (

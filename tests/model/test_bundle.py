@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from scorer.errors import Misconfigured
 from scorer.model import repository_at
-from scorer.model.manifest import Manifest, sha256
+from scorer.model.bundles.manifest import Manifest, sha256
 
 
 def make(path: Path, version: str, *, model: str = "model.ubj", manifest: bool = True) -> Path:

@@ -9,8 +9,8 @@ import pytest
 import xgboost
 
 from scorer.model import Booster, Given, load_booster
-from scorer.model.booster import XGBooster
-from scorer.model.categories import unproven_order
+from scorer.model.learned.categories import unproven_order
+from scorer.model.xgboost.booster import XGBooster
 
 from .boosters import train
 

@@ -10,7 +10,7 @@ import pytest
 
 from scorer.errors import Misconfigured
 from scorer.model import load_booster
-from scorer.model.contents import mistaken, recognise
+from scorer.model.saved.contents import mistaken, recognise
 
 from .boosters import train
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xgboost
 
-from scorer.model.booster import XGBooster
+from scorer.model.xgboost.booster import XGBooster
 from tests.model.boosters import loaded, rows, train
 
 

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from scorer.errors import Misconfigured
-from scorer.model import Explainer, ubjson
-from scorer.model.agreement import rows_to_try
-from scorer.model.booster import XGBooster
-from scorer.model.explain import contributions, explainer
+from scorer.model import Explainer
+from scorer.model.explain import contributions
 from scorer.model.explain.groups import MOST_BITS
-from scorer.model.forest import BLOCK, flatten
+from scorer.model.saved import ubjson
+from scorer.model.trees.forest import BLOCK, flatten
+from scorer.model.trees.trials import rows_to_try
+from scorer.model.xgboost.booster import XGBooster
 
 from .boosters import COLUMNS, COMPILES, KINDS, Rows, edited, grow, is_categorical, loaded, model_of, rows, train
 from .test_trees import CATEGORICAL_KINDS, NUMERIC_KINDS, PARAMETERS, trees
@@ -145,7 +146,7 @@ def test_what_the_tables_cannot_do_xgboost_does_and_it_says_so(cause: str, monke
                 add(*given)
                 given[-1][5, 0, 2] += 1e-3
 
-            monkeypatch.setattr(explainer, "add_contributions", wrong)
+            monkeypatch.setattr(contributions, "add_contributions", wrong)
             said = "the tables disagree with XGBoost by 0.00"
     ours = XGBooster(booster).explainer(limit)
     assert said in ours.path

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scorer.model import ubjson
-from scorer.model.forest import BLOCK, Columns, Forest, fill, flatten
+from scorer.model.saved import ubjson
+from scorer.model.trees.forest import BLOCK, Columns, Forest, fill, flatten
 
 from .boosters import COLUMNS, is_categorical, model_of, rows, train
 

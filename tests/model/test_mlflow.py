@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from scorer.cli import main
 from scorer.errors import Misconfigured, RepositoryUnavailable
 from scorer.model import AliasHome, MlflowRepository, repository_at
-from scorer.model.mlflow import http
+from scorer.model.repositories.mlflow import http
 from scorer.rollout import State
 from scorer.sandbox.proxy import Network, Proxy
 from scorer.security import redaction
@@ -75,7 +75,7 @@ def downloads(server: MLflow) -> int:
 
 @pytest.mark.prove
 def test_an_alias_a_number_and_latest_choose_versions(server: MLflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scorer.model.mlflow.repository.PAGE", "2")
+    monkeypatch.setattr("scorer.model.repositories.mlflow.repository.PAGE", "2")
     repository = repository_at(URL)
     assert (repository.name, repository.location) == ("fraud", URL)
     assert repository.versions() == ["1", "2", "3", "4", "5"]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from scorer.errors import Misconfigured
-from scorer.model.mlflow.mlmodel import MLMODEL, MlModel
-from scorer.model.mlflow.repository import _Model
+from scorer.model.repositories.mlflow.mlmodel import MLMODEL, MlModel
+from scorer.model.repositories.mlflow.repository import _Model
 
 from .lightgbms import train
 

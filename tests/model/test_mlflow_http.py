@@ -12,8 +12,8 @@ import trustme
 
 from scorer.errors import Misconfigured, RepositoryUnavailable, ScorerError
 from scorer.model import AliasHome, MlflowRepository
-from scorer.model.mlflow import repository
-from scorer.model.mlflow.http import CA, CLIENT, PASSWORD, URI, USER, Server
+from scorer.model.repositories.mlflow import repository
+from scorer.model.repositories.mlflow.http import CA, CLIENT, PASSWORD, URI, USER, Server
 from tests.registry.stub import Answer, serving
 
 LOGIN = {USER: "svc", PASSWORD: "s3cret-of-tests"}

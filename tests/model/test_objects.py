@@ -11,7 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from scorer.errors import Misconfigured, RepositoryUnavailable
-from scorer.model import Repository, objects, repository_at
+from scorer.model import Repository, repository_at
+from scorer.model.repositories import objects
 from tests.model.s3 import BUCKET, S3, serving
 
 

@@ -23,8 +23,8 @@ from sklearn.preprocessing import StandardScaler
 from scorer.batch import Reason, Rejected
 from scorer.errors import Fatal, Misconfigured
 from scorer.model import load
+from scorer.model.learned.rounds import Rounds
 from scorer.model.onnx.booster import OnnxGraph
-from scorer.model.rounds import Rounds
 from scorer.scoring.scorer import once
 
 from .boosters import COLUMNS, Rows

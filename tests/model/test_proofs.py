@@ -21,10 +21,11 @@ from structlog.testing import capture_logs
 
 from scorer import arrays
 from scorer.errors import Misconfigured
-from scorer.model import Booster, Rounds, agreement, load, load_booster, proofs
-from scorer.model.booster import XGBooster
-from scorer.model.proven import ProvenTrees
-from scorer.model.trees import Ensemble
+from scorer.model import Booster, Rounds, load, load_booster
+from scorer.model.trees.trees import Ensemble
+from scorer.model.xgboost import agreement, proofs
+from scorer.model.xgboost.booster import XGBooster
+from scorer.model.xgboost.proven import ProvenTrees
 
 from .boosters import KINDS, Rows, grow, is_categorical, predict, rows, same_bits, train
 
@@ -38,7 +39,8 @@ FACTS = [
 START = """
 import subprocess, sys
 from pathlib import Path
-from scorer.model import load_booster, proofs
+from scorer.model import load_booster
+from scorer.model.xgboost import proofs
 
 run, children = subprocess.run, []
 subprocess.run = lambda *args, **options: children.append(args) or run(*args, **options)
@@ -119,16 +121,16 @@ def version(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def source(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    model, kernels = Path(proofs.__file__).parent, Path(arrays.__file__).parent
+    model, kernels = Path(proofs.__file__).parents[1], Path(arrays.__file__).parent
     assert proofs._hash_of(model, kernels) == proofs._SOURCES
     shutil.copytree(model, folder / "model")
-    with (folder / "model/links.py").open("a") as links:
+    with (folder / "model/trees/links.py").open("a") as links:
         links.write("# changed\n")
     patch.setattr(proofs, "_SOURCES", proofs._hash_of(folder / "model", kernels))
 
 
 def compiler(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    model, kernels = Path(proofs.__file__).parent, Path(arrays.__file__).parent
+    model, kernels = Path(proofs.__file__).parents[1], Path(arrays.__file__).parent
     shutil.copytree(kernels, folder / "arrays")
     with (folder / "arrays/kernel.py").open("a") as kernel:
         kernel.write("# changed\n")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from scorer.model import ubjson
-from scorer.model.nodes import Damaged
-from scorer.model.soundness import check
+from scorer.model.saved import ubjson
+from scorer.model.saved.nodes import Damaged
+from scorer.model.saved.soundness import check
 
 from .boosters import COLUMNS, KINDS, edited, grow, model_of, train
 

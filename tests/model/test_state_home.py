@@ -10,7 +10,7 @@ import pytest
 
 from scorer.errors import Misconfigured, RepositoryUnavailable
 from scorer.model import file_home
-from scorer.model.state_home import ObjectHome
+from scorer.model.repositories.state_home import ObjectHome
 from scorer.rollout import Change, Conflict, Held, Home, State
 from tests.model.s3 import BUCKET, S3, serving
 

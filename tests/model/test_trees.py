@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from scorer.errors import Misconfigured
-from scorer.model import agreement, load, load_booster, ubjson
-from scorer.model.agreement import rows_to_try
-from scorer.model.booster import XGBooster
-from scorer.model.forest import BLOCK, flatten
-from scorer.model.trees import Ensemble
+from scorer.model import load, load_booster
+from scorer.model.saved import ubjson
+from scorer.model.trees.forest import BLOCK, flatten
+from scorer.model.trees.trees import Ensemble
+from scorer.model.trees.trials import rows_to_try
+from scorer.model.xgboost import agreement
+from scorer.model.xgboost.booster import XGBooster
 
 from .boosters import (
     COLUMNS,

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scorer.model import ubjson
+from scorer.model.saved import ubjson
 
 from .boosters import KINDS, train
 

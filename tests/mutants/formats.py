@@ -10,7 +10,7 @@ REFUSED = LIGHTGBM + "test_a_model_that_is_not_scored_is_refused_with_the_reason
 MUTANTS = [
     Mutant(
         "a version that was replaced stays in memory",
-        "scorer.model.booster:XGBooster._by_itself",
+        "scorer.model.xgboost.booster:XGBooster._by_itself",
         "self.booster_kind == 'gbtree'",
         "setattr(self, '_kept', self._by_itself) or self.booster_kind == 'gbtree'",
         "tests/model/test_booster.py::test_a_model_is_freed_when_the_last_reference_goes[linear]",

@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 PROOFS = "tests/model/test_proofs.py::"
-MODULE = "scorer.model.proofs:"
+MODULE = "scorer.model.xgboost.proofs:"
 OUTLIVES = PROOFS + "test_a_proof_does_not_outlive_what_it_rests_on"
 OTHERS = PROOFS + "test_an_entry_that_others_could_have_written_is_not_used"
 
@@ -46,6 +46,13 @@ MUTANTS = [
         OUTLIVES,
     ),
     Mutant(
+        "a proof outlives a change of a file in a room",
+        MODULE + "_hash_of",
+        'folder.rglob("*.py")',
+        'folder.glob("*.py")',
+        OUTLIVES,
+    ),
+    Mutant(
         "a proof outlives a version of XGBoost",
         MODULE + "_basis",
         "(version, tools, machine)",
@@ -61,7 +68,7 @@ MUTANTS = [
     ),
     Mutant(
         "trees that disagree with the booster are kept",
-        "scorer.model.agreement:compile_trees",
+        "scorer.model.xgboost.agreement:compile_trees",
         "compare(ensemble.predict(rows), predict(rows))",
         "None",
         PROOFS + "test_only_what_agreed_with_the_booster_is_kept",
@@ -89,7 +96,7 @@ MUTANTS = [
     ),
     Mutant(
         "golden events are not compared with the booster",
-        "scorer.model.proven:ProvenTrees.confirm",
+        "scorer.model.xgboost.proven:ProvenTrees.confirm",
         "self._booster().confirm(matrix)",
         "None",
         PROOFS + "test_proven_trees_that_disagree_on_a_row_are_no_longer_used",

@@ -137,7 +137,7 @@ MUTANTS = [
     ),
     Mutant(
         "tables that disagree with XGBoost are used",
-        "scorer.model.explain.explainer:XGExplainer._compare",
+        "scorer.model.xgboost.explainer:XGExplainer._compare",
         "not off <= TOLERANCE",
         "False",
         EXPLAIN + "test_what_the_tables_cannot_do_xgboost_does_and_it_says_so[disagrees]",
@@ -153,7 +153,7 @@ MUTANTS = [
         "explanations are loaded by replicas that have them off",
         "scorer.scoring.scorer:",
         "from scorer.scoring.features import Features, Keyed",
-        "from scorer.scoring.features import Features, Keyed; import scorer.model.explain",
+        "from scorer.scoring.features import Features, Keyed; import scorer.model.explain.tables",
         EXPLAIN + "test_a_replica_that_explains_nothing_loads_no_kernel_for_it",
     ),
     Mutant(

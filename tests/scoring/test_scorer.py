@@ -11,7 +11,7 @@ from scorer.avro import prediction_json
 from scorer.batch import Lookup, Reason
 from scorer.errors import Unavailable
 from scorer.model import Booster
-from scorer.model.booster import XGBooster
+from scorer.model.xgboost.booster import XGBooster
 from scorer.plan import Plan
 from scorer.scoring import Arm, Features, Scorer
 from scorer.store import Fetch

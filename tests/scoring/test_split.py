@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scorer.batch import NO_COLUMN, NO_SLOT, Events, Lookup, Outcome, Predictions, Reason, Rejected, Scores
 from scorer.errors import Fatal
 from scorer.model import Booster
-from scorer.model.booster import XGBooster
+from scorer.model.xgboost.booster import XGBooster
 from scorer.plan import Plan
 from scorer.scoring import Arm, Blend, Features, Member, Scorer, SplitScorer, union_of
 from scorer.scoring.combining import Mean

@@ -1,5 +1,1 @@
 """What each column contributed to a score. Imported only where explanations are on: its kernels take time to load."""
-
-from scorer.model.explain.explainer import XGExplainer
-
-__all__ = ["XGExplainer"]

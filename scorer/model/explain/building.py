@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from scorer.model.explain.groups import MOST_BITS, QUEUE, ROOT, Cut, Groups, Shape, list_groups, survey
 from scorer.model.explain.tables import Bench, Tables, fill_tables, quadrature
-from scorer.model.forest import Forest, NotCovered, flatten
-from scorer.model.nodes import Places, grown_part, read_nodes, walk
+from scorer.model.saved.nodes import Places, grown_part, read_nodes, walk
+from scorer.model.trees.forest import Forest, NotCovered, flatten
 
 _CELL = 4  # bytes of a number in a table
 

@@ -1,19 +1,24 @@
 """Adds up the contributions of rows from the tables of `scorer.model.explain.tables`."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scorer.arrays.kernel import Codes, Floats, Floats3, Halves, Singles, Singles2, entry, kernel
 from scorer.model.explain.groups import Groups
 from scorer.model.explain.tables import Tables
-from scorer.model.forest import BLOCK, Forest, fill
+from scorer.model.trees.forest import BLOCK, Forest, fill
+
+TRIED = 64  # rows on which contributions are compared with the model
+TOLERANCE = 5e-5  # of the largest number of a row, or of 1: XGBoost adds in float32, which is most of the difference
 
 
 class Room(NamedTuple):
     """What the kernel works in, for a block of rows."""
 
-    block: Singles  # [columns * BLOCK]: see `scorer.model.forest`
+    block: Singles  # [columns * BLOCK]: see `scorer.model.trees.forest`
     answers: Codes  # [splits of a tree * BLOCK]: 1 where the row goes right
     which: Halves  # [BLOCK]: the combination of a group's answers
     total: Floats  # [outputs * features * BLOCK]: the contributions of each row so far
@@ -91,3 +96,22 @@ def add_contributions(rows: Singles2, tables: Tables, room: Room, out: Floats3) 
                 for row in range(count):
                     at = (output * used + place) * BLOCK + row
                     out[start + row, output, forest.features[place]] += room.total[at]
+
+
+def by_tables(tables: Tables, base: NDArray[np.float64]) -> Callable[[Singles2], Floats3]:
+    """Return a function that computes contributions from tables.
+
+    Args:
+        tables: the tables of the trees.
+        base: [outputs], the base, which is the same in all rows.
+    """
+    room = Room.of(tables.forest, tables.groups, len(base))
+
+    def compute(matrix: Singles2) -> Floats3:
+        out = np.zeros((len(matrix), len(base), matrix.shape[1] + 1))
+        rows = np.require(matrix, np.float32, ("C", "W"))  # the kernel is compiled only for such arrays
+        add_contributions(rows, tables, room, out)
+        out[:, :, -1] = base
+        return out
+
+    return compute

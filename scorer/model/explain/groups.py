@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scorer.arrays.kernel import Floats, Ints, Ints32, entry, kernel
-from scorer.model.forest import Forest
+from scorer.model.trees.forest import Forest
 
 GROUP_BITS = 7  # splits of a group, unless a path is longer; with 6, explaining takes a third longer
 MOST_BITS = 16  # the most splits on a path

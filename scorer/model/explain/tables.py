@@ -21,7 +21,7 @@ import numpy as np
 
 from scorer.arrays.kernel import Floats, Floats2, Ints, Ints32, Singles, entry, kernel
 from scorer.model.explain.groups import MOST_BITS, QUEUE, Cut, Groups, gather
-from scorer.model.forest import Forest
+from scorer.model.trees.forest import Forest
 
 
 class Tables(NamedTuple):

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.batch import Scores
-from scorer.model.categories import Given, unproven_order
-from scorer.model.forest import BLOCK, NotCovered, lay_out, require_compiler
 from scorer.model.imported.grown import Doubles, Grown
 from scorer.model.imported.lightgbm_trees import ZERO
 from scorer.model.imported.sums import Sums
 from scorer.model.interface import COMPILED, Booster, Explainer, Rows
-from scorer.model.nodes import Damaged, walk
-from scorer.model.splits import Thresholds
+from scorer.model.learned.categories import Given, unproven_order
+from scorer.model.learned.splits import Thresholds
+from scorer.model.saved.nodes import Damaged, walk
+from scorer.model.trees.forest import BLOCK, NotCovered, lay_out, require_compiler
 
 _MOST_LEVELS = 10_000  # of a tree: reading more would take minutes
 

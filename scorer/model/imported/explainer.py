@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scorer.errors import Misconfigured, Problem
-from scorer.model.agreement import rows_to_try
 from scorer.model.explain.building import Built, build_for
-from scorer.model.explain.explainer import TOLERANCE, TRIED, by_tables
-from scorer.model.forest import NotCovered, require_compiler
+from scorer.model.explain.contributions import TOLERANCE, TRIED, by_tables
 from scorer.model.interface import COMPILED, Contributions, Explainer, Rows
+from scorer.model.trees.forest import NotCovered, require_compiler
+from scorer.model.trees.trials import rows_to_try
 
 if TYPE_CHECKING:
     from scorer.model.imported.booster import ImportedTrees

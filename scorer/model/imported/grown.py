@@ -6,21 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.model.categories import Categories
-from scorer.model.nodes import Nodes, Places
-from scorer.model.rounds import Boosted
-from scorer.model.splits import Thresholds
+from scorer.model.learned.categories import Categories
+from scorer.model.learned.rounds import Boosted
+from scorer.model.learned.splits import Thresholds
+from scorer.model.saved.nodes import Nodes, Places
 
 Doubles = NDArray[np.float64]
 
 
-class Unsupported(ValueError):
-    """The file is sound, but its model is of an unsupported kind, which the message names."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Grown:
-    """The trees of a model. A missing value and a category are treated as `scorer.model.forest` does.
+    """The trees of a model. A missing value and a category are treated as `scorer.model.trees.forest` does.
 
     library:    the name of the library, for messages.
     columns:    how many features a row has.

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scorer.model.categories import Categories
 from scorer.model.imported import links
-from scorer.model.imported.grown import Grown, Unsupported
+from scorer.model.imported.grown import Grown
 from scorer.model.imported.lightgbm_trees import Lines, Trees, needed, number
-from scorer.model.nodes import Damaged
-from scorer.model.rounds import Rounds, choose
+from scorer.model.learned.categories import Categories
+from scorer.model.learned.rounds import Rounds, choose
+from scorer.model.saved.nodes import Damaged, Unsupported
 
 SAVE = "booster.save_model('model.txt')"
 LIBRARY = "LightGBM"

@@ -1,4 +1,4 @@
-"""The trees of a LightGBM text as the nodes that `scorer.model.forest` lays out.
+"""The trees of a LightGBM text as the nodes that `scorer.model.trees.forest` lays out.
 
 In the file, a tree has its splits and its leaves numbered apart: a child below 0 is the leaf ~child. Here the leaves of
 a tree follow its splits.
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.model.imported.grown import Doubles, Unsupported, smallest_right
-from scorer.model.nodes import NO_VECTORS, Damaged, Nodes, Places
-from scorer.model.splits import Thresholds, by_column
+from scorer.model.imported.grown import Doubles, smallest_right
+from scorer.model.learned.splits import Thresholds, by_column
+from scorer.model.saved.nodes import NO_VECTORS, Damaged, Nodes, Places, Unsupported
 
 Lines = Mapping[str, str]
 

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.arrays.kernel import Floats2, Singles2, entry
-from scorer.model.forest import BLOCK, Forest
 from scorer.model.imported.grown import Doubles
-from scorer.model.trees import DoubleLeaves, Work, add_up
+from scorer.model.trees.forest import BLOCK, Forest
+from scorer.model.trees.trees import DoubleLeaves, Work, add_up
 
 
 class Sums:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.model.imported import links
-from scorer.model.imported.grown import Doubles, Grown, Unsupported, smallest_right
-from scorer.model.nodes import NO_VECTORS, Damaged, Nodes
-from scorer.model.rounds import Rounds, choose
-from scorer.model.splits import Thresholds, by_column
+from scorer.model.imported.grown import Doubles, Grown, smallest_right
+from scorer.model.learned.rounds import Rounds, choose
+from scorer.model.learned.splits import Thresholds, by_column
+from scorer.model.saved.nodes import NO_VECTORS, Damaged, Nodes, Unsupported
 
 LIBRARY = "treelite"
 SAVE = "treelite.sklearn.import_model(model).dump_as_json()"

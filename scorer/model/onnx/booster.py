@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 
 from scorer.batch import Reason, Rejected, ScoreArray, Scores
 from scorer.errors import Misconfigured, Problem
-from scorer.model.categories import Given
-from scorer.model.imported.grown import Unsupported
 from scorer.model.interface import Booster, Explainer, Rows
-from scorer.model.nodes import Damaged
+from scorer.model.learned.categories import Given
+from scorer.model.learned.rounds import ALL, Boosted, Rounds, refused
+from scorer.model.learned.splits import Thresholds
 from scorer.model.refusals import Library, score_or_refuse
-from scorer.model.rounds import ALL, Boosted, Rounds, refused
-from scorer.model.splits import Thresholds
+from scorer.model.saved.nodes import Damaged, Unsupported
 
 _TYPES: dict[str, type[np.floating[Any]]] = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 _LABELS = ("tensor(int64)", "tensor(int32)", "tensor(string)", "tensor(bool)")

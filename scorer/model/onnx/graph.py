@@ -6,8 +6,7 @@ An ONNX file is a Protocol Buffers message. Only the fields that matter are read
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from scorer.model.imported.grown import Unsupported
-from scorer.model.nodes import Damaged
+from scorer.model.saved.nodes import Damaged, Unsupported
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _ENDLESS = {"Loop", "Scan", "SequenceMap"}  # a graph decides how often they repeat

@@ -14,12 +14,12 @@ from pathlib import Path
 import structlog
 
 from scorer.errors import Misconfigured, Problem, RepositoryUnavailable
-from scorer.model.bundle import Bundle, write_bundle
-from scorer.model.downloads import USING_DOWNLOAD, Downloads
-from scorer.model.manifest import MANIFEST, Manifest
-from scorer.model.rounds import Rounds
-from scorer.model.stores import ADD, asking, store_at
-from scorer.model.versions import (
+from scorer.model.bundles.bundle import Bundle, write_bundle
+from scorer.model.bundles.manifest import MANIFEST, Manifest
+from scorer.model.learned.rounds import Rounds
+from scorer.model.repositories.downloads import USING_DOWNLOAD, Downloads
+from scorer.model.repositories.stores import ADD, asking, store_at
+from scorer.model.repositories.versions import (
     LATEST,
     in_order,
     is_version_name,

@@ -25,6 +25,10 @@ class Damaged(ValueError):
     """The model contradicts itself: scoring with it could crash."""
 
 
+class Unsupported(ValueError):
+    """The file is sound, but its model is of an unsupported kind, which the message names."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Nodes:
     """The nodes of all trees, concatenated in XGBoost's order; children are indexes into all nodes."""

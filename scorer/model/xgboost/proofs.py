@@ -27,10 +27,10 @@ from numba.core.registry import cpu_target
 from scorer.arrays import kernel
 from scorer.arrays.cache import doubt
 from scorer.model.cached import cache_folder
-from scorer.model.forest import Columns, Forest
 from scorer.model.interface import Booster
-from scorer.model.rounds import Boosted, Rounds
-from scorer.model.trees import Ensemble
+from scorer.model.learned.rounds import Boosted, Rounds
+from scorer.model.trees.forest import Columns, Forest
+from scorer.model.trees.trees import Ensemble
 
 MOST = 32  # entries that are kept; the least recently used ones are removed
 ENDING = ".trees"
@@ -123,15 +123,15 @@ def _basis() -> tuple[object, ...]:
 
 
 def _hash_of(*folders: Path) -> str:
-    """Return a hash of the sources in folders; empty if there are none."""
+    """Return a hash of the sources in folders and in those below; empty if there are none."""
     with suppress(OSError):
-        sources = [file.read_bytes() for folder in folders for file in sorted(folder.glob("*.py"))]
+        sources = [file.read_bytes() for folder in folders for file in sorted(folder.rglob("*.py"))]
         return hashlib.sha256(b"".join(sources)).hexdigest() if sources else ""
     return ""
 
 
 # Hashed at import: an upgrade may replace the files while this process still runs the old code.
-_SOURCES = _hash_of(Path(__file__).parent, Path(kernel.__file__).parent)
+_SOURCES = _hash_of(Path(__file__).parents[1], Path(kernel.__file__).parent)
 
 
 def _digest(name: str, packed: bytes) -> bytes:

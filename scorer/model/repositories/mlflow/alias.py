@@ -1,7 +1,7 @@
 """An alias of MLflow as the home of the roll-out state: the version that it names is the champion."""
 
 from scorer.errors import Misconfigured, Problem
-from scorer.model.mlflow.repository import ALIAS, MlflowRepository
+from scorer.model.repositories.mlflow.repository import ALIAS, MlflowRepository
 from scorer.rollout import Change, Held, Paced, State
 
 _MOVE = "MlflowClient().set_registered_model_alias({name!r}, {alias!r}, {version!r})"

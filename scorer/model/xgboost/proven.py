@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.batch import Scores
-from scorer.model.categories import Given, unproven_order
-from scorer.model.divisions import Division
 from scorer.model.interface import COMPILED, Booster, Explainer, Rows
-from scorer.model.proofs import Proven
-from scorer.model.splits import Thresholds
+from scorer.model.learned.categories import Given, unproven_order
+from scorer.model.learned.divisions import Division
+from scorer.model.learned.splits import Thresholds
+from scorer.model.xgboost.proofs import Proven
 
 
 class ProvenTrees(Booster):

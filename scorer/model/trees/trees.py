@@ -1,12 +1,12 @@
 """Scores rows with the trees of a booster in a compiled kernel: equal to the booster bit for bit, several times faster.
 
 It is fast because the rows of a block go down a tree together, level by level and without branches: the processor works
-on many rows at a time, and mispredicts no branch. A missing value needs no branch (see `scorer.model.forest`), and a
-leaf leads to itself, so trees of any shape run to their own depth. The compiler vectorises the three levels below the
-root.
+on many rows at a time, and mispredicts no branch. A missing value needs no branch (see `scorer.model.trees.forest`),
+and a leaf leads to itself, so trees of any shape run to their own depth. The compiler vectorises the three levels below
+the root.
 It is exact because each output starts at the booster's base margin and adds the leaves in float32 in the order of the
-trees, and because margins become scores by XGBoost's arithmetic (`scorer.model.links`). Nothing is taken on trust:
-`scorer.model.agreement` compares the kernel with the booster on each model before it is used.
+trees, and because margins become scores by XGBoost's arithmetic (`scorer.model.trees.links`). Nothing is taken on
+trust: `scorer.model.xgboost.agreement` compares the kernel with the booster on each model before it is used.
 """
 
 from typing import NamedTuple
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.arrays.kernel import Floats, Floats2, Ints32, Singles, Singles2, entry, kernel
-from scorer.model.forest import BLOCK, Forest, NotCovered, fill
-from scorer.model.links import LINKS
+from scorer.model.trees.forest import BLOCK, Forest, NotCovered, fill
+from scorer.model.trees.links import LINKS
 
 Rows = NDArray[np.float32]
 Split = tuple[np.uintp, np.float32, np.int32]  # where the column begins in a block, the threshold, the left child
@@ -25,7 +25,7 @@ Split = tuple[np.uintp, np.float32, np.int32]  # where the column begins in a bl
 class Work(NamedTuple):
     """What the kernel works in, while a block of rows goes down the trees."""
 
-    block: Singles  # [columns * BLOCK]: see `scorer.model.forest`
+    block: Singles  # [columns * BLOCK]: see `scorer.model.trees.forest`
     node: Ints32  # [BLOCK]: the node that each row is at
 
     @classmethod

@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from scorer.errors import Problem
-from scorer.model.nodes import grown_part
+from scorer.model.saved.nodes import grown_part
 
 Category = str | int
 Categories = tuple[Category, ...]  # in the order of their codes; empty if they are not known

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scorer.model.nodes import Damaged, Document, Nodes, grown_part, integers, read_nodes, walk
+from scorer.model.saved.nodes import Damaged, Document, Nodes, grown_part, integers, read_nodes, walk
 
 _MOST_FEATURES = 1 << 31
 _TYPES = ("int", "float", "i", "q", "c")

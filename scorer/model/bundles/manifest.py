@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from scorer.documents.faults import Fault, faults
 from scorer.documents.files import read_bytes
 from scorer.errors import Misconfigured, Problem
-from scorer.model.rounds import Rounds, parse_rounds
+from scorer.model.learned.rounds import Rounds, parse_rounds
 
 MANIFEST = "manifest.json"
 MODELS = ("model.ubj", "model.json", "model.txt", "model.onnx")

@@ -13,19 +13,20 @@ import xgboost
 from numpy.typing import NDArray
 
 from scorer.batch import Scores
-from scorer.model import ubjson
-from scorer.model.agreement import TRIED, Disagrees, base_margins, compare, compile_trees
-from scorer.model.categories import Given, read_categories, unproven_order
-from scorer.model.divisions import Division, read_divisions
-from scorer.model.forest import NotCovered
-from scorer.model.importance import total_gains
 from scorer.model.interface import COMPILED, Booster, Explainer
-from scorer.model.nodes import Damaged, grown_part
+from scorer.model.learned.categories import Given, read_categories, unproven_order
+from scorer.model.learned.divisions import Division, read_divisions
+from scorer.model.learned.rounds import Rounds, choose_rounds
+from scorer.model.learned.splits import Thresholds, read_splits
 from scorer.model.refusals import Library, score_or_refuse
-from scorer.model.rounds import Rounds, choose_rounds
-from scorer.model.soundness import check
-from scorer.model.splits import Thresholds, read_splits
-from scorer.model.trees import Ensemble
+from scorer.model.saved import ubjson
+from scorer.model.saved.nodes import Damaged, grown_part
+from scorer.model.saved.soundness import check
+from scorer.model.trees.forest import NotCovered
+from scorer.model.trees.trees import Ensemble
+from scorer.model.trees.trials import TRIED
+from scorer.model.xgboost.agreement import Disagrees, base_margins, compare, compile_trees
+from scorer.model.xgboost.importance import total_gains
 
 Rows = NDArray[np.float32]
 
@@ -127,7 +128,7 @@ class XGBooster(Booster):
             Misconfigured: XGBoost does not explain this kind of model.
         """
         if self._explainer is None:
-            from scorer.model.explain import XGExplainer  # noqa: PLC0415  loads kernels that scoring does without
+            from scorer.model.xgboost.explainer import XGExplainer  # noqa: PLC0415  loads kernels that scoring does without
 
             self._explainer = XGExplainer(self._booster, _saved(self._booster), self.objective, most_bytes)
         return self._explainer

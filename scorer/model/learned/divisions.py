@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.model.nodes import Document, Nodes, grown_part, read_nodes, walk
+from scorer.model.saved.nodes import Document, Nodes, grown_part, read_nodes, walk
 
 
 @dataclass(frozen=True, slots=True)

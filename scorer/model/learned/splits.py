@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.model.nodes import Document, Places, grown_part, read_nodes, walk
+from scorer.model.saved.nodes import Document, Places, grown_part, read_nodes, walk
 
 Thresholds = tuple[float, ...]
 _EDGE = 1e-4  # how far from a whole number XGBoost puts the ends of a column, to divide missing values from all others

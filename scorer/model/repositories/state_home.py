@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.errors import Fatal, Misconfigured, Problem, RepositoryUnavailable
-from scorer.model.stores import asking, store_at
+from scorer.model.repositories.stores import asking, store_at
 from scorer.rollout import (
     FILE,
     Change,

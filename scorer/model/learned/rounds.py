@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scorer.errors import Misconfigured, Problem
-from scorer.model.nodes import grown_part
+from scorer.model.saved.nodes import grown_part
 
 Rounds = str | int  # ALL, BEST, or a number: the first so many rounds
 ALL, BEST = "all", "best"

@@ -12,15 +12,15 @@ import structlog
 
 from scorer.documents.files import read_bytes
 from scorer.errors import Misconfigured, Problem, RepositoryUnavailable, did_you_mean
-from scorer.model.bundle import Bundle, write_bundle
-from scorer.model.contents import HEAD, SAVED_AS, mistaken, recognise
-from scorer.model.downloads import USING_DOWNLOAD, Downloads
-from scorer.model.manifest import GOLDEN, MANIFEST, PLAN
-from scorer.model.mlflow.artifacts import EXTRA, Artifacts, artifacts_at
-from scorer.model.mlflow.http import Absent, Server
-from scorer.model.mlflow.mlmodel import MLMODEL, MlModel
-from scorer.model.rounds import Rounds
-from scorer.model.versions import LATEST, in_order, unknown_version
+from scorer.model.bundles.bundle import Bundle, write_bundle
+from scorer.model.bundles.manifest import GOLDEN, MANIFEST, PLAN
+from scorer.model.learned.rounds import Rounds
+from scorer.model.repositories.downloads import USING_DOWNLOAD, Downloads
+from scorer.model.repositories.mlflow.artifacts import EXTRA, Artifacts, artifacts_at
+from scorer.model.repositories.mlflow.http import Absent, Server
+from scorer.model.repositories.mlflow.mlmodel import MLMODEL, MlModel
+from scorer.model.repositories.versions import LATEST, in_order, unknown_version
+from scorer.model.saved.contents import HEAD, SAVED_AS, mistaken, recognise
 from scorer.plan import Draft
 
 SCHEME = "mlflow"

@@ -9,12 +9,12 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from scorer.errors import Misconfigured, Problem
-from scorer.model.bundle import Bundle, is_bundle, open_bundle
-from scorer.model.folder import FolderRepository
-from scorer.model.mlflow import SCHEME, MlflowRepository
-from scorer.model.objects import ObjectRepository
-from scorer.model.rounds import Rounds
-from scorer.model.versions import LATEST
+from scorer.model.bundles.bundle import Bundle, is_bundle, open_bundle
+from scorer.model.learned.rounds import Rounds
+from scorer.model.repositories.folder import FolderRepository
+from scorer.model.repositories.mlflow import SCHEME, MlflowRepository
+from scorer.model.repositories.objects import ObjectRepository
+from scorer.model.repositories.versions import LATEST
 
 
 class Repository(Protocol):

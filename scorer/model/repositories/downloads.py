@@ -9,9 +9,9 @@ from glob import escape
 from pathlib import Path
 
 from scorer.errors import Misconfigured, Problem
-from scorer.model.bundle import Bundle, open_bundle
+from scorer.model.bundles.bundle import Bundle, open_bundle
+from scorer.model.bundles.manifest import MANIFEST, Manifest, sha256
 from scorer.model.cached import cache_folder
-from scorer.model.manifest import MANIFEST, Manifest, sha256
 
 USING_DOWNLOAD = "model repository is unavailable, using the downloaded version"
 _MODELS = "models"  # in the cache of this machine

@@ -8,16 +8,13 @@ import xgboost
 from numpy.typing import NDArray
 
 from scorer.errors import Misconfigured, Problem
-from scorer.model.agreement import base_margins, rows_to_try
-from scorer.model.booster import reason
 from scorer.model.explain.building import build
-from scorer.model.explain.contributions import Room, add_contributions
-from scorer.model.explain.tables import Tables
-from scorer.model.forest import Forest, NotCovered, require_compiler
+from scorer.model.explain.contributions import TOLERANCE, TRIED, by_tables
 from scorer.model.interface import COMPILED, Contributions, Explainer
-
-TRIED = 64  # rows that are compared with XGBoost
-TOLERANCE = 5e-5  # of the largest number of a row, or of 1: XGBoost adds in float32, which is most of the difference
+from scorer.model.trees.forest import Forest, NotCovered, require_compiler
+from scorer.model.trees.trials import rows_to_try
+from scorer.model.xgboost.agreement import base_margins
+from scorer.model.xgboost.booster import reason
 
 Rows = NDArray[np.float32]
 
@@ -94,25 +91,6 @@ class XGExplainer(Explainer):
         data = xgboost.DMatrix(matrix, nthread=1, feature_types=self._types, enable_categorical=True)
         found = self._booster.predict(data, pred_contribs=True, validate_features=False, strict_shape=True)
         return found.astype(np.float64)
-
-
-def by_tables(tables: Tables, base: NDArray[np.float64]) -> Callable[[Rows], Contributions]:
-    """Return a function that computes contributions from tables.
-
-    Args:
-        tables: the tables of the trees.
-        base: [outputs], the base, which is the same in all rows.
-    """
-    room = Room.of(tables.forest, tables.groups, len(base))
-
-    def compute(matrix: Rows) -> Contributions:
-        out = np.zeros((len(matrix), len(base), matrix.shape[1] + 1))
-        rows = np.require(matrix, np.float32, ("C", "W"))  # the kernel is compiled only for such arrays
-        add_contributions(rows, tables, room, out)
-        out[:, :, -1] = base
-        return out
-
-    return compute
 
 
 def _is_linear(learner: dict[str, Any]) -> bool:

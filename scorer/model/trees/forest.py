@@ -1,4 +1,4 @@
-"""The trees of a booster as the flat arrays of the kernel in `scorer.model.trees`, and the blocks of rows for it.
+"""The trees of a booster as the flat arrays of the kernel in `scorer.model.trees.trees`, and the blocks of rows for it.
 
 Rows go down the trees BLOCK at a time. A block has a column of BLOCK values for each feature that a split reads, twice,
 since a node reads the copy that sends a missing value in its default direction. With features a and b, of which b has
@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.arrays.kernel import Ints32, Singles, Singles2, Table32, Words, kernel
-from scorer.model.nodes import Damaged, Document, Nodes, Places, grown_part, read_nodes, walk
-from scorer.model.splits import by_column
+from scorer.model.learned.splits import by_column
+from scorer.model.saved.nodes import Damaged, Document, Nodes, Places, grown_part, read_nodes, walk
 
 BLOCK = 128  # rows that go down a tree together
 MOST_WORDS = 1 << 24  # most words for sets of categories: 64 MiB

@@ -9,9 +9,9 @@ from pathlib import Path
 import structlog
 
 from scorer.errors import Misconfigured, Problem
-from scorer.model.bundle import Bundle, has_model, is_unfinished, open_bundle, write_bundle
-from scorer.model.rounds import Rounds
-from scorer.model.versions import (
+from scorer.model.bundles.bundle import Bundle, has_model, is_unfinished, open_bundle, write_bundle
+from scorer.model.learned.rounds import Rounds
+from scorer.model.repositories.versions import (
     LATEST,
     in_order,
     is_version_name,

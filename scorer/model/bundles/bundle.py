@@ -12,9 +12,9 @@ from pathlib import Path
 import structlog
 
 from scorer.errors import Misconfigured, Problem
-from scorer.model.contents import HEAD, XGBOOST, recognise
-from scorer.model.manifest import BASELINE, GOLDEN, MANIFEST, MODELS, PLAN, Manifest, sha256
-from scorer.model.rounds import Rounds
+from scorer.model.bundles.manifest import BASELINE, GOLDEN, MANIFEST, MODELS, PLAN, Manifest, sha256
+from scorer.model.learned.rounds import Rounds
+from scorer.model.saved.contents import HEAD, XGBOOST, recognise
 
 log = structlog.get_logger()
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from scorer.errors import Misconfigured, Problem
-from scorer.model.mlflow.http import Absent, Server
-from scorer.model.stores import asking, store_at
+from scorer.model.repositories.mlflow.http import Absent, Server
+from scorer.model.repositories.stores import asking, store_at
 
 PROXIED = "mlflow-artifacts"
 EXTRA = "extra_files"  # the folder where `log_model(..., extra_files=[...])` puts them

@@ -1,0 +1,1 @@
+"""Reads the file of a model, and finds what is wrong with it, without the library that wrote it."""
