@@ -37,7 +37,7 @@ from benchmarks.compare import Wanted, compare
 from benchmarks.contenders import BASE, LAYOUTS, RIVALS, SCORER, contenders, replica
 from benchmarks.peer import BATCHES
 from benchmarks.sweeps.scope import Scope
-from scorer.cli.options import positive
+from scorer.cli.lifecycle.options import positive
 from scorer.errors import ScorerError
 
 CHECK = Wanted(contenders([BASE], ["hash"], BATCHES[-1:]), events=50_000, rounds=2, rates=())

@@ -10,7 +10,7 @@ from benchmarks.contract import Contract
 from benchmarks.workload import Workload, prepare
 from scorer.bench import Budget, work_off
 from scorer.bench.budget import ROWS
-from scorer.cli.progress import counting
+from scorer.cli.shown.progress import counting
 from scorer.errors import Fatal
 from scorer.sandbox import Sandbox
 from scorer.settings import load

@@ -26,7 +26,7 @@ from scorer.errors import Fatal
 
 HERE = Path(__file__).parents[1]
 EVENTS = 3
-PACKAGES = "from scorer.cli.importing import imported; imported('xgboost'); imported('scorer.arrays.floats')"
+PACKAGES = "from scorer.cli.lifecycle.importing import imported; imported('xgboost'); imported('scorer.arrays.floats')"
 PATIENCE_SECONDS = 120.0
 LOOK_SECONDS = 0.005
 FIRST = "the same, the first time with a model"

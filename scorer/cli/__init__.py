@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from scorer import __version__
-from scorer.cli import failures
-from scorer.cli.importing import imported
-from scorer.cli.stopping import at_once, terminable
+from scorer.cli.lifecycle import failures
+from scorer.cli.lifecycle.importing import imported
+from scorer.cli.lifecycle.stopping import at_once, terminable
 from scorer.errors import did_you_mean
 from scorer.security.redaction import redact
 

@@ -6,11 +6,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from scorer.cli import backfill_compare, options
-from scorer.cli.console import console
-from scorer.cli.output import replacing
-from scorer.cli.picture import drawn, require_drawable
-from scorer.cli.progress import working
+from scorer.cli.comparing import backfill_compare
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
+from scorer.cli.shown.picture import drawn, require_drawable
+from scorer.cli.shown.progress import working
+from scorer.cli.written.output import replacing
 from scorer.errors import Misconfigured, Problem
 from scorer.monitor import configure_logging
 from scorer.replica import backfill

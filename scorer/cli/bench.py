@@ -14,9 +14,9 @@ from scorer.avro import Converter, read_events
 from scorer.bench import Result, unreachable, work_off
 from scorer.bench.backlog import repeated
 from scorer.bench.budget import MILLION, ROWS
-from scorer.cli import options
-from scorer.cli.console import console
-from scorer.cli.progress import counting
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
+from scorer.cli.shown.progress import counting
 from scorer.errors import Misconfigured, Problem
 from scorer.model import read_golden
 from scorer.monitor import configure_logging

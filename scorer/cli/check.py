@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from scorer.cli import options
-from scorer.cli.console import console
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
 from scorer.monitor import configure_logging
 from scorer.replica.check import Report, examine
 from scorer.security.redaction import redact

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
-from scorer.cli import options
-from scorer.cli.console import console
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
 from scorer.security.printable import printable_json
 from scorer.settings import mask
 

@@ -9,12 +9,12 @@ from operator import itemgetter
 
 from scorer.avro import SCHEMA_HEADER, Salvage
 from scorer.batch import Reason
-from scorer.cli import options
-from scorer.cli.console import console
-from scorer.cli.letters import HEADER, document, full_document, full_text, row
-from scorer.cli.progress import counting
-from scorer.cli.table import aligned
-from scorer.cli.views import Document
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
+from scorer.cli.shown.letters import HEADER, document, full_document, full_text, row
+from scorer.cli.shown.progress import counting
+from scorer.cli.shown.table import aligned
+from scorer.cli.shown.views import Document
 from scorer.errors import Fatal
 from scorer.kafka import (
     Admin,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from scorer.cli.stopping import at_once
+from scorer.cli.lifecycle.stopping import at_once
 from scorer.demo import Wanted
 
 _DEFAULT = Wanted()

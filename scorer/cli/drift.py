@@ -11,8 +11,8 @@ from typing import Any
 
 from rich.text import Text
 
-from scorer.cli import options
-from scorer.cli.console import console
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
 from scorer.drift import Board, report
 from scorer.errors import Misconfigured, Problem
 from scorer.group.drifting import rules_of

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from scorer.avro import Converter, prediction_json, read_events
 from scorer.batch import Outcome
-from scorer.cli import options
-from scorer.cli.console import console
-from scorer.cli.influence import Importance, Influence, Influences, Unscored, importance
-from scorer.cli.output import replacing
-from scorer.cli.picture import Picture, drawn, require_drawable
-from scorer.cli.progress import counting
-from scorer.cli.waterfall import lines, picture
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
+from scorer.cli.shown.influence import Importance, Influence, Influences, Unscored, importance
+from scorer.cli.shown.picture import Picture, drawn, require_drawable
+from scorer.cli.shown.progress import counting
+from scorer.cli.shown.waterfall import lines, picture
+from scorer.cli.written.output import replacing
 from scorer.errors import Misconfigured, Problem
 from scorer.model import read_golden
 from scorer.monitor import configure_logging

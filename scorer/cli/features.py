@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from scorer.cli import options
-from scorer.cli.console import console
-from scorer.cli.progress import counting
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
+from scorer.cli.shown.progress import counting
 from scorer.monitor import configure_logging
 from scorer.serving.loading import load_features
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.text import Text
 
-from scorer.cli.console import console
-from scorer.cli.table import aligned
+from scorer.cli.shown.console import console
+from scorer.cli.shown.table import aligned
 from scorer.errors import Misconfigured, Problem
 from scorer.init import Draft, Guess, Inputs, draft
 from scorer.monitor import configure_logging

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from scorer.avro import BadEvent, Converter, Schema, read_events
 from scorer.batch import Kind
-from scorer.cli import options
-from scorer.cli.console import console
-from scorer.cli.labels_view import answer, show
+from scorer.cli.lifecycle import options
 from scorer.cli.produce import texts_of
-from scorer.cli.progress import counting
+from scorer.cli.shown.console import console
+from scorer.cli.shown.labels_view import answer, show
+from scorer.cli.shown.progress import counting
 from scorer.documents.files import bounded_lines
 from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.kafka import Admin, Feed, MonitorTopic

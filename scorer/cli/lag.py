@@ -4,9 +4,9 @@ import argparse
 import sys
 from dataclasses import asdict
 
-from scorer.cli import options
-from scorer.cli.console import console
-from scorer.cli.table import aligned
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
+from scorer.cli.shown.table import aligned
 from scorer.kafka import Admin, GroupLag
 from scorer.security.printable import printable_json
 

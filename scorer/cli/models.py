@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
-from scorer.cli import baselines, diff, mlflow, options, rollout
-from scorer.cli.answers import Act, Answer, show
+from scorer.cli.actions import baselines, diff, mlflow, rollout
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.answers import Act, Answer, show
 from scorer.documents.yaml import construct
 from scorer.drift import read_baseline
 from scorer.errors import Fatal, Misconfigured, Problem, ScorerError

@@ -3,8 +3,8 @@
 import argparse
 import threading
 
-from scorer.cli import options
-from scorer.cli.console import console
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
 from scorer.model import repository_at
 from scorer.monitor import Health, serve
 from scorer.page.group import watched

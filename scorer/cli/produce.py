@@ -8,9 +8,9 @@ from pathlib import Path
 
 from scorer.avro import Converter, Schema, read_events
 from scorer.batch import Kind
-from scorer.cli import options
-from scorer.cli.console import console
-from scorer.cli.progress import counting
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
+from scorer.cli.shown.progress import counting
 from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.kafka import Admin, Feed
 from scorer.serving.formats import open_formats

@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from scorer.cli import options
+from scorer.cli.lifecycle import options
 from scorer.monitor import configure_logging
 from scorer.replica import app
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from scorer.cli.console import console
+from scorer.cli.shown.console import console
 from scorer.errors import Fatal, Misconfigured, Problem
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ import sys
 from dataclasses import asdict
 
 from scorer.avro import Mapped
-from scorer.cli import options
-from scorer.cli.console import console
-from scorer.cli.table import aligned
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
+from scorer.cli.shown.table import aligned
 from scorer.errors import Misconfigured, Problem
 from scorer.monitor import configure_logging
 from scorer.security.printable import printable, printable_json

@@ -7,11 +7,11 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
-from scorer.cli import options
-from scorer.cli.console import console
-from scorer.cli.output import replacing
-from scorer.cli.progress import counting
-from scorer.cli.score_many import score_many
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
+from scorer.cli.shown.progress import counting
+from scorer.cli.written.output import replacing
+from scorer.cli.written.score_many import score_many
 from scorer.errors import Misconfigured, Problem
 from scorer.files import (
     FORMATS,

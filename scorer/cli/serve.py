@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from scorer import rest
-from scorer.cli import options
+from scorer.cli.lifecycle import options
 from scorer.monitor import configure_logging
 
 log = structlog.get_logger()

@@ -8,9 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from scorer.cli import options
-from scorer.cli.console import console
-from scorer.cli.table import aligned
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
+from scorer.cli.shown.table import aligned
 from scorer.errors import Fatal, Misconfigured, Problem
 from scorer.monitor import configure_logging
 from scorer.security.printable import printable_json

@@ -5,9 +5,9 @@ import sys
 from contextlib import closing
 from itertools import islice
 
-from scorer.cli import options
-from scorer.cli.console import console
-from scorer.cli.views import VIEWS
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
+from scorer.cli.shown.views import VIEWS
 from scorer.kafka import Reader
 from scorer.security.printable import printable_json
 

@@ -7,8 +7,8 @@ import time
 from rich.console import Console
 from rich.live import Live
 
-from scorer.cli import options
-from scorer.cli.console import console
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
 from scorer.model import repository_at
 from scorer.page.feed import Feed
 from scorer.page.group import watched

@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Mapping
 
-from scorer.cli import options
-from scorer.cli.console import console
-from scorer.cli.table import aligned
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
+from scorer.cli.shown.table import aligned
 from scorer.kafka import (
     Admin,
     Topic,

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from scorer.cli import options
-from scorer.cli.console import console
-from scorer.cli.output import replacing
-from scorer.cli.progress import counting
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.console import console
+from scorer.cli.shown.progress import counting
+from scorer.cli.written.output import replacing
 from scorer.errors import Misconfigured, Problem
 from scorer.labels.run import measured
 from scorer.labels.topics import required_labels

@@ -13,7 +13,8 @@ import xgboost
 import yaml
 from pyarrow import csv, parquet
 
-from scorer.cli import baselines, main
+from scorer.cli import main
+from scorer.cli.actions import baselines
 from scorer.drift import NUMBER, Baseline, make_baseline, read_baseline
 from scorer.drift.baseline import counted
 from tests.drift import oracle

@@ -4,9 +4,9 @@ import re
 import pytest
 from rich.text import Text
 
-from scorer.cli.console import console
-from scorer.cli.failures import usage
-from scorer.cli.table import aligned
+from scorer.cli.lifecycle.failures import usage
+from scorer.cli.shown.console import console
+from scorer.cli.shown.table import aligned
 
 HOSTILE = "a\x1b[2J\x1b]52;c;aGk=\x07\x9b\x7f\r\u202eb"
 HARMLESS = r"a\x1b[2J\x1b]52;c;aGk=\x07\x9b\x7f\r\u202eb"

@@ -16,7 +16,7 @@ import yaml
 from confluent_kafka import Producer
 
 from scorer.cli import main
-from scorer.cli.diff import SameFeatures
+from scorer.cli.actions.diff import SameFeatures
 from scorer.plan import Entity, Plan
 from scorer.sandbox import Kafka
 from scorer.store import Reply, Request

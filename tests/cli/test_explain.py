@@ -13,7 +13,7 @@ import xgboost
 import yaml
 
 from scorer.cli import main
-from scorer.cli.picture import text
+from scorer.cli.shown.picture import text
 from tests.files.example import KAFKA
 
 SCHEMA = {

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from scorer.avro import Salvage, unframed
-from scorer.cli import letters
-from scorer.cli.table import aligned
-from scorer.cli.views import VIEWS, View
+from scorer.cli.shown import letters
+from scorer.cli.shown.table import aligned
+from scorer.cli.shown.views import VIEWS, View
 from scorer.kafka import Admin, Letter, Record, Replayed, Topic
 from scorer.kafka.dead_letters.read import NotADeadLetter, open_letter
 from scorer.kafka.headers import Headers

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scorer.cli import importing
+from scorer.cli.lifecycle import importing
 
 
 @pytest.mark.parametrize("command", ["score", "run"])
@@ -16,7 +16,7 @@ def test_a_command_skips_the_modules_that_no_package_needs_and_xgboost_until_it_
         "{'xgboost.plotting', 'xgboost.sklearn', 'scipy.special', 'scipy.linalg', 'cffi', 'rich.traceback', 'pygments',"
         " 'attr', 'numpy.f2py.f2py2e'}"
     )
-    start = f"import sys; from scorer.cli.importing import imported; imported('scorer.cli.{command}')"
+    start = f"import sys; from scorer.cli.lifecycle.importing import imported; imported('scorer.cli.{command}')"
     look = f"print('xgboost' in sys.modules, sorted({unused} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", f"{start}; {look}; import xgboost; {look}; import xgboost.plotting, scipy.linalg, cffi"],
@@ -28,9 +28,8 @@ def test_a_command_skips_the_modules_that_no_package_needs_and_xgboost_until_it_
 
 
 def test_redis_is_imported_without_opentelemetry_which_others_can_import_after_it() -> None:
-    program = (
-        "import sys; from scorer.cli.importing import imported; imported('scorer.cli.config'); import redis.asyncio"
-    )
+    start = "import sys; from scorer.cli.lifecycle.importing import imported"
+    program = f"{start}; imported('scorer.cli.config'); import redis.asyncio"
     look = "print(sorted({'opentelemetry', 'opentelemetry.metrics'} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", f"{program}; {look}; import opentelemetry.metrics; {look}"],

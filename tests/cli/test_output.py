@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scorer.cli.output import replacing
+from scorer.cli.written.output import replacing
 from scorer.errors import Fatal, Misconfigured
 
 

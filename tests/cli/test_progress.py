@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scorer.cli import progress
+from scorer.cli.shown import progress
 
 
 def test_off_a_terminal_progress_is_an_occasional_plain_line(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scorer.cli.shift import LARGEST, Pairs, Shift, correlation, histogram, stability_index
+from scorer.cli.comparing.shift import LARGEST, Pairs, Shift, correlation, histogram, stability_index
 
 rng = np.random.default_rng(5)
 

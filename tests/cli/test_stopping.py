@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scorer.cli.stopping import STOPS, at_once, terminable
+from scorer.cli.lifecycle.stopping import STOPS, at_once, terminable
 
 PATIENCE_SECONDS = 60.0
 # Runs pytest as `nohup` or a script in the background would, and somewhat worse.

@@ -1,4 +1,4 @@
-from scorer.cli.table import aligned
+from scorer.cli.shown.table import aligned
 
 
 def test_numbers_are_right_aligned_without_trailing_spaces() -> None:

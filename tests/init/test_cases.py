@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scorer.cli import main
-from scorer.cli.table import aligned
+from scorer.cli.shown.table import aligned
 from tests.init.case import Case, Mark, mark
 from tests.init.cases import CASES, ROOT
 from tests.registry.stub import serving

@@ -6,7 +6,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 from rich.console import Console
 
-from scorer.cli.labels_view import answer, show, sparkline
+from scorer.cli.shown.labels_view import answer, show, sparkline
 from scorer.kafka.consume.whole import Read
 from scorer.labels.account import KIND, Account
 from scorer.labels.board import Board

@@ -189,7 +189,7 @@ def test_only_the_rounds_that_score_are_explained() -> None:
 
 OFF = """
 import json, sys
-from scorer.cli import importing
+from scorer.cli.lifecycle import importing
 importing.imported("scorer.cli.run"), importing.imported("scorer.cli.score")
 found = {name for name in sys.modules if "expla" in name and name.startswith("scorer")}
 print(json.dumps(sorted(found - {"scorer.scoring.explained"})))  # which has no kernel

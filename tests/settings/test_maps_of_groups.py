@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from scorer.cli import main, options
+from scorer.cli import main
+from scorer.cli.lifecycle import options
 from scorer.errors import Misconfigured, Problem
 from scorer.security import redaction
 from scorer.settings import Loaded, Settings, load, mask

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from scorer.cli.table import in_line
+from scorer.cli.shown.table import in_line
 from scorer.errors import Misconfigured, Problem
 from scorer.rollout import Guards, State, kind_of_home
 from scorer.rollout.state import fit

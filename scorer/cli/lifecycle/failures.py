@@ -68,6 +68,6 @@ def _reader_left() -> bool:
 def _say(text: str) -> None:
     from rich.text import Text  # noqa: PLC0415  help is quick without it
 
-    from scorer.cli.console import LAYOUT, console  # noqa: PLC0415  the same
+    from scorer.cli.shown.console import LAYOUT, console  # noqa: PLC0415  the same
 
     console().print(Text.assemble(("error", "bold red"), ": ", printable(redact(text), LAYOUT)))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from scorer.avro import Salvage
-from scorer.cli.views import Document, moment, readable
+from scorer.cli.shown.views import Document, moment, readable
 from scorer.kafka import Letter, Replayed
 from scorer.security.printable import printable, printable_json
 

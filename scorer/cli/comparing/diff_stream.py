@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 
 from scorer.avro import PREDICTION
-from scorer.cli.answers import Answer
-from scorer.cli.progress import counting
-from scorer.cli.shift import Pairs
-from scorer.cli.views import Bodies, Unreadable
+from scorer.cli.comparing.shift import Pairs
+from scorer.cli.shown.answers import Answer
+from scorer.cli.shown.progress import counting
+from scorer.cli.shown.views import Bodies, Unreadable
 from scorer.errors import Misconfigured, Problem
 from scorer.kafka import Reader, Record
 from scorer.serving.formats import open_formats

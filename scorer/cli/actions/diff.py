@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from scorer.avro import Schema, read_events
 from scorer.batch import Outcome
-from scorer.cli import diff_stream, options
-from scorer.cli.answers import Answer, Declare
-from scorer.cli.diff_view import pictures, show
-from scorer.cli.output import replacing
-from scorer.cli.picture import drawn, require_drawable
-from scorer.cli.progress import counting
-from scorer.cli.shift import Fate, Pairs, Scores
+from scorer.cli.comparing import diff_stream
+from scorer.cli.comparing.diff_view import pictures, show
+from scorer.cli.comparing.shift import Fate, Pairs, Scores
+from scorer.cli.lifecycle import options
+from scorer.cli.shown.answers import Answer, Declare
+from scorer.cli.shown.picture import drawn, require_drawable
+from scorer.cli.shown.progress import counting
+from scorer.cli.written.output import replacing
 from scorer.errors import Misconfigured, Problem
 from scorer.model import Booster, Bundle, load_booster, repository_at
 from scorer.plan import Plan

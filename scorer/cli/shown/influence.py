@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.batch import Outcome
-from scorer.cli.views import score
-from scorer.cli.waterfall import Bar, Waterfall, steps
+from scorer.cli.shown.views import score
+from scorer.cli.shown.waterfall import Bar, Waterfall, steps
 from scorer.serving.serving import Serving
 
 if TYPE_CHECKING:

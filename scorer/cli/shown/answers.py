@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.text import Text
 
-from scorer.cli.console import console
-from scorer.cli.table import aligned, in_line
+from scorer.cli.shown.console import console
+from scorer.cli.shown.table import aligned, in_line
 from scorer.settings import Settings
 
 Answer = dict[str, Any]  # what `--json` prints

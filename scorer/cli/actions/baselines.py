@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.batch import ScoreArray
-from scorer.cli.answers import Answer
-from scorer.cli.output import replacing
+from scorer.cli.shown.answers import Answer
+from scorer.cli.written.output import replacing
 from scorer.drift import LEAST_ROWS, Baseline, baseline_problems, make_baseline, read_baseline
 from scorer.errors import Misconfigured, Problem
 from scorer.files import TABLES, FileReader

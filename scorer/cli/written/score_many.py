@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scorer.cli.console import console
-from scorer.cli.progress import working
+from scorer.cli.shown.console import console
+from scorer.cli.shown.progress import working
 from scorer.errors import Misconfigured, Problem
 from scorer.files import (
     FileScorer,

@@ -10,8 +10,8 @@ from contextlib import closing
 from typing import get_args
 
 from scorer import rollout
-from scorer.cli import guards
-from scorer.cli.answers import Answer, Declare
+from scorer.cli.actions import guards
+from scorer.cli.shown.answers import Answer, Declare
 from scorer.errors import Misconfigured, Problem
 from scorer.model import LATEST, AliasHome, repository_at
 from scorer.rollout import Combine, Held, State

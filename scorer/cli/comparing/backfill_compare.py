@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from scorer.cli.answers import Answer
-from scorer.cli.diff_stream import MARGIN_MS, Place, Predictions, numbers_of, place_of
-from scorer.cli.diff_view import score_lines, score_pictures
-from scorer.cli.picture import Picture
-from scorer.cli.shift import Pairs
-from scorer.cli.table import aligned
-from scorer.cli.views import VIEWS, Unreadable
+from scorer.cli.comparing.diff_stream import MARGIN_MS, Place, Predictions, numbers_of, place_of
+from scorer.cli.comparing.diff_view import score_lines, score_pictures
+from scorer.cli.comparing.shift import Pairs
+from scorer.cli.shown.answers import Answer
+from scorer.cli.shown.picture import Picture
+from scorer.cli.shown.table import aligned
+from scorer.cli.shown.views import VIEWS, Unreadable
 from scorer.errors import Misconfigured, Problem
 from scorer.kafka import Reader, Span
 from scorer.replica.backfill import Done

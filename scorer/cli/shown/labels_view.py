@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from scorer.cli.table import aligned
+from scorer.cli.shown.table import aligned
 from scorer.labels.account import Account, total
 from scorer.labels.cells import Cell, Key
 from scorer.labels.figures import Estimate, difference, figures

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 import yaml
 from rich.text import Text
 
-from scorer.cli.answers import Answer
-from scorer.cli.console import console
-from scorer.cli.picture import Picture, box, text
-from scorer.cli.table import aligned
+from scorer.cli.shown.answers import Answer
+from scorer.cli.shown.console import console
+from scorer.cli.shown.picture import Picture, box, text
+from scorer.cli.shown.table import aligned
 
 Row = tuple[str, float | None, float | None]  # a label, and the share of each version
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from scorer.cli.picture import Picture, box, text
+from scorer.cli.shown.picture import Picture, box, text
 
 WIDTH = 40  # characters of the bars on a terminal
 _LABEL, _BAR, _NUMBER, _LINE = 260, 480, 90, 22  # pixels of a picture's columns and lines

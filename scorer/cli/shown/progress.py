@@ -21,7 +21,7 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
     if not console.is_terminal:
         yield _Throttle(PRINT_SECONDS, lambda done: console.print(f"{done:,} {what} so far"))
         return
-    from scorer.cli import bars  # noqa: PLC0415  off a terminal nothing waits for its packages
+    from scorer.cli.shown import bars  # noqa: PLC0415  off a terminal nothing waits for its packages
 
     with bars.counter(console) as line:
         task = line.add_task(what, total=None)
@@ -42,7 +42,7 @@ def working(what: str, total: float) -> Iterator[Callable[[int, float], None]]:
     if not console.is_terminal:
         throttle = _Throttle(PRINT_SECONDS, lambda done: console.print(f"{done:,} {what} so far, {rate.text(done)}"))
     else:
-        from scorer.cli import bars  # noqa: PLC0415  the same
+        from scorer.cli.shown import bars  # noqa: PLC0415  the same
 
         bar = bars.bar(console)
         task = bar.add_task(what, total=max(total, 1), said="")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from scorer.cli.answers import Answer, Declare
+from scorer.cli.shown.answers import Answer, Declare
 from scorer.errors import Misconfigured, Problem
 from scorer.init.draft import draft_plan
 from scorer.model import Bundle, MlflowRepository, load_booster, repository_at

@@ -1,0 +1,1 @@
+"""The actions of `scorer models` that have a module of their own."""

@@ -1,0 +1,1 @@
+"""How every command starts and ends: its options, its imports, signals, and exit codes."""

@@ -1,0 +1,1 @@
+"""How results look: as text on a terminal, as JSON, and as pictures."""

@@ -1,0 +1,1 @@
+"""Files of results: each is written whole, or left as it was."""
