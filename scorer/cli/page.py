@@ -1,7 +1,8 @@
 """`scorer page`: the whole group in a browser, live, until Ctrl-C."""
 
 import argparse
-import threading
+import time
+from typing import NoReturn
 
 from scorer.cli.lifecycle import options
 from scorer.cli.shown.console import console
@@ -12,6 +13,7 @@ from scorer.page.site import HOME, Site
 from scorer.settings import HttpSettings
 
 PORT = 9465
+LOOK_SECONDS = 0.5  # between two looks for a signal: a wait without an end may sleep through one that comes just before
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> NoReturn:
     """Serve the page until a signal; its token and its certificate are those of `http`.
 
     Raises:
@@ -38,5 +40,5 @@ def run(args: argparse.Namespace) -> int:
         health.heartbeat()
         with serve(http, None, health, Site(feed, at_home=True), "--port") as server:
             console(stderr=False).print(f"{settings.kafka.group_id}, live: {server.url}{HOME}")
-            threading.Event().wait()
-    return 0
+            while True:
+                time.sleep(LOOK_SECONDS)

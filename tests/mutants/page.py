@@ -9,6 +9,13 @@ TELLING = "tests/page/test_telling.py::"
 
 MUTANTS = [
     Mutant(
+        "a signal that comes just before the wait is lost",
+        "scorer.cli.page:run",
+        "time.sleep(LOOK_SECONDS)",
+        "time.sleep(1_000)",
+        "tests/cli/test_page.py::test_a_signal_that_wakes_nobody_ends_the_page",
+    ),
+    Mutant(
         "a killed replica looks alive",
         "scorer.page.view:_replica",
         "silent > GONE_SECONDS",
