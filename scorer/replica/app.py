@@ -1,6 +1,5 @@
 """The composition root: builds a replica from settings, runs it, and closes what it built."""
 
-import gc
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ import structlog
 from scorer.arrays.cache import distrusted
 from scorer.arrays.kernel import uncached
 from scorer.avro import SCHEMA_HEADER, Encoder
+from scorer.collecting import collect_rarely
 from scorer.errors import Fatal
 from scorer.group.alerting import alerting
 from scorer.group.drifting import Drifting, rules_of
@@ -86,8 +86,7 @@ def run(settings: Settings, ending: Ending | None = None) -> bool:
         version = held.state.champion if held.state else serving.version
         trees, group = serving.booster.path, settings.kafka.group_id
         log.info("serving", model=serving.model, version=version, trees=trees, group=group)
-        gc.collect()
-        gc.freeze()  # everything loaded so far stays until the end, so later collections can skip it
+        collect_rarely()
         parts.source.subscribe(parts.delivery, stop.left)
         try:
             while not stop.requested():

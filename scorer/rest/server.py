@@ -1,6 +1,5 @@
 """The composition root of `scorer serve`: builds the server from settings, runs it until a signal, and closes it."""
 
-import gc
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -8,6 +7,7 @@ from functools import partial
 import structlog
 
 from scorer.avro import Encoder, unframed
+from scorer.collecting import collect_rarely
 from scorer.kafka import SpareWriter
 from scorer.monitor import Component, Health, Metrics, Outages, Watch, watched
 from scorer.otel import Requests, exporting_requests
@@ -37,7 +37,6 @@ from scorer.stopping import Stop
 
 BATCH_SECONDS = 60.0  # if one batch takes longer, /live fails
 BATCH_REQUESTS = 512  # most requests that are scored together
-COLLECT_AFTER = 20_000  # objects: a request makes about as many as Python's default of 700, and no cycles
 
 log = structlog.get_logger()
 
@@ -89,9 +88,7 @@ def run(settings: Settings, environ: Mapping[str, str]) -> None:
         listener = stack.enter_context(listen(settings.serve))
         if home is not None:
             follower.follow(home)
-        gc.collect()
-        gc.freeze()  # everything loaded so far stays until the end, so later collections can skip it
-        gc.set_threshold(COLLECT_AFTER)
+        collect_rarely()
 
         def started() -> None:
             desk.start()
