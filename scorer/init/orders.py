@@ -153,16 +153,11 @@ def _weights(
     columns = [values for values in (*known[:column], codes, *known[column + 1 :]) if values is not None]
     if len(columns) < len(known) or count > _WEIGHED:
         return None
-    matrix = np.column_stack(columns).astype(np.float32)
+    matrix = np.tile(np.column_stack(columns).astype(np.float32), (count, 1))
     matrix[~np.isfinite(matrix)] = np.nan  # XGBoost refuses infinities
-    found = []
-    for code in range(count):
-        matrix[:, column] = code
-        weights = booster.weights(matrix, _FIRST)
-        if weights is None:
-            return None
-        found.append(weights)
-    return found
+    matrix[:, column] = np.repeat(np.arange(count), len(codes))
+    weights = booster.weights(matrix, _FIRST)
+    return None if weights is None else [*weights.reshape(len(weights), count, len(codes)).swapaxes(0, 1)]
 
 
 def _seen(  # noqa: PLR0913, PLR0917  what a split is compared by
