@@ -6,6 +6,20 @@ REPLAY = "tests/kafka/dead_letters/test_replay.py"
 
 MUTANTS = [
     Mutant(
+        "a replay goes on with its producer after an aborted transaction",
+        "scorer.kafka.dead_letters.replay:Replay._try",
+        "self._replace_producer()",
+        "pass",
+        REPLAY + "::test_an_event_that_was_appended_in_an_aborted_transaction_is_written_again",
+    ),
+    Mutant(
+        "a replay goes on after another one has begun",
+        "scorer.kafka.dead_letters.replay:Replay._replace_producer",
+        "self.replayed.is_current(self._read_replayed())",
+        "True",
+        REPLAY + "::test_a_replay_that_goes_on_after_a_refusal_does_not_repeat_what_another_one_replayed",
+    ),
+    Mutant(
         "what was replayed is remembered one transaction late",
         "scorer.kafka.dead_letters.replay:Replay._remember",
         "self.replayed.changes()",

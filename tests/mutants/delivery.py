@@ -11,6 +11,13 @@ REFUSED = "tests/delivery/test_refused_writes.py::"
 
 MUTANTS = [
     Mutant(
+        "a producer is used again after an aborted transaction",
+        "scorer.kafka.delivery.transactions:Transactions._abort",
+        "self._state = State.DISCARDED",
+        "self._state = State.READY",
+        TRANSACTIONS + "::test_a_write_that_was_appended_in_an_aborted_transaction_is_written_again",
+    ),
+    Mutant(
         "commit before acknowledgement",
         "scorer.kafka.delivery.checkpoint:InFlight.complete",
         "self.acknowledged == self.writes and self.error is None",

@@ -6,6 +6,7 @@ transactions as the events. So if a replay is interrupted, readers of committed 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -19,7 +20,7 @@ from scorer.kafka.dead_letters.refused import Refusals, concerns_event
 from scorer.kafka.dead_letters.replayed import read_replayed, replayed_topic
 from scorer.kafka.delivery.published import Report
 from scorer.kafka.delivery.reports import Reports
-from scorer.kafka.delivery.transactions import FENCED
+from scorer.kafka.delivery.transactions import FENCED, discard
 from scorer.kafka.writes import PREFIX, Write
 from scorer.settings import KafkaSettings
 
@@ -30,6 +31,10 @@ ABORT_SECONDS = 5.0
 TRIES = 3  # attempts at a transaction
 POLL_SECONDS = 0.1
 ANY_PARTITION = -1
+OVERTAKEN = (
+    "another replay of these dead letters has begun, or this one stalled for too long; its open transaction was"
+    " aborted, and the next replay repeats those events"
+)
 UNSENT = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001  librdkafka's own codes are so named
 
 
@@ -62,10 +67,10 @@ class Replay:
         chosen = {"log_level": 0, "batch.num.messages": 1, "max.in.flight": 1, "error_cb": self._reason}
         # All replays of these letters share one id: a new replay fences an older one and ends its open transaction.
         name = {"transactional.id": f"{letters.name}.replay"}
-        self._producer = connect(Producer, chosen | transaction_properties(kafka) | name)
-        with self._worded():
-            self._producer.init_transactions(PATIENCE_SECONDS)
-        self.replayed = read_replayed(kafka, admin, letters)
+        self._properties = chosen | transaction_properties(kafka) | name
+        self._read_replayed = partial(read_replayed, kafka, admin, letters)
+        self._connect()
+        self.replayed = self._read_replayed()
 
     @property
     def waiting(self) -> int:
@@ -133,6 +138,7 @@ class Replay:
                     self._producer.commit_transaction(PATIENCE_SECONDS)
                     return {}
                 self._producer.abort_transaction(PATIENCE_SECONDS)
+            self._replace_producer()
             refused = _refused(reports)
             for at, error in refused.items():
                 if not concerns_event(error):
@@ -140,8 +146,24 @@ class Replay:
                     raise self._refusal(f"topic {letter.topic} refused the event of dead letter {letter.place}", error)
             if refused:
                 return refused
-            # After a refusal the client's sequence numbers are wrong: it fails one more transaction without sending it.
         raise Fatal(f"cannot replay: {TRIES} transactions failed; {self._done_so_far()}")
+
+    def _connect(self) -> None:
+        """Create a producer, which fences every other one and ends its open transaction."""
+        self._producer = connect(Producer, self._properties)
+        with self._worded():
+            self._producer.init_transactions(PATIENCE_SECONDS)
+
+    def _replace_producer(self) -> None:
+        """Replace the producer after a failed transaction, unless another replay has begun meanwhile.
+
+        Raises:
+            Fatal: another replay has replayed something, which we do not know and would repeat.
+        """
+        discard(self._producer)
+        self._connect()
+        if not self.replayed.is_current(self._read_replayed()):
+            raise Fatal(OVERTAKEN)
 
     def _remember(self, letters: Iterable[Letter]) -> None:
         """Record that letters are replayed, within the transaction of their events."""
@@ -210,10 +232,7 @@ class Replay:
         if error.code() in NO_ANSWER or error.code() == KafkaError._MSG_TIMED_OUT:  # noqa: SLF001  as above
             return no_answer(self._kafka.bootstrap_servers, self._reason.text)
         if error.code() in FENCED:
-            return Fatal(
-                "another replay of these dead letters has begun, or this one stalled for too long; its open "
-                "transaction was aborted, and the next replay repeats those events"
-            )
+            return Fatal(OVERTAKEN)
         return Fatal(f"cannot replay: {error.str()}")
 
 

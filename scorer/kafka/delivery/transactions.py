@@ -183,7 +183,7 @@ class Transactions(Sink):
 
     def close(self) -> None:
         """Close without ending a transaction of unknown state; the brokers abort it."""
-        within(1.0, partial(_discard, self._producer))
+        within(1.0, partial(discard, self._producer))
 
     @staticmethod
     def _client_properties(kafka: KafkaSettings) -> dict[str, object]:
@@ -270,6 +270,8 @@ class Transactions(Sink):
                 self._bounded(partial(self._producer.abort_transaction, CALL_SECONDS))
             except KafkaException as failed:
                 self._mark_unusable(failed.args[0])
+            else:
+                self._state = State.DISCARDED  # see `discard`
         else:
             self._mark_unusable(error)
         self._commits.observer.committed("not_owner" if error.code() in NOT_OWNER | FENCED else "failed")
@@ -296,7 +298,7 @@ class Transactions(Sink):
         if self._named and time.monotonic() - self._fenced_at < FENCED_SECONDS:
             # If another replica has our name, the group rejects our consumer meanwhile; after a mere stall it does not.
             raise Aborted("fenced: another replica has the same kafka.instance_id, or this one stalled for too long")
-        within(1.0, partial(_discard, self._producer))
+        within(1.0, partial(discard, self._producer))
         chosen = {**self._properties, **self._login.properties(), **(properties or self._faults.properties)}
         self._producer = connect(Producer, chosen)
         try:
@@ -330,7 +332,13 @@ def _commit(
     producer.commit_transaction(CALL_SECONDS)
 
 
-def _discard(producer: Producer) -> None:
+def discard(producer: Producer) -> None:
+    """Drop the writes of a producer that has had a failed transaction, and must not be used again.
+
+    librdkafka (2.16 and before) numbers the writes of its next transaction wrongly if the brokers appended a write of
+    the aborted one, but their acknowledgement was lost: the number of that write is given to another. The brokers take
+    it for a repetition, acknowledge it and drop it. A new producer begins a new epoch, with numbers of its own.
+    """
     try:
         producer.purge()
         producer.flush(0)

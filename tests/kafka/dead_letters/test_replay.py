@@ -12,8 +12,11 @@ from scorer.batch import Reason
 from scorer.errors import Fatal, Unavailable
 from scorer.kafka import Admin, Due, Letter, Letterbox, Reader, Record, Replay, Replayed, Topic
 from scorer.kafka.dead_letters.read import open_letter
+from scorer.kafka.writes import Write
 from scorer.sandbox import Kafka
 from scorer.settings import KafkaSettings
+from tests.kafka.conftest import Losing
+from tests.kafka.conftest import settings as settings_of
 from tests.kafka.dead_letters.letters import Post, letter, letter_headers
 
 
@@ -194,6 +197,48 @@ def test_a_new_replay_ends_a_running_one(settings: KafkaSettings) -> None:
     second.add(letter(1, topic=events))
     second.commit()
     assert len(read(settings, 2)) == 2
+
+
+def test_a_replay_that_goes_on_after_a_refusal_does_not_repeat_what_another_one_replayed(
+    settings: KafkaSettings,
+) -> None:
+    settings = narrow(settings, {"max.message.bytes": "1000"})
+    (small,) = settings.input_topics
+    first = begin(settings)
+    second = begin(settings)
+    second.add(sized(0, 10, small))
+    second.commit()
+    first._connect()  # as it does after a refusal that came before the second one began
+    first.add(sized(0, 10, small))
+    first.add(sized(1, 2_000, small))
+    with pytest.raises(Fatal, match="another replay of these dead letters has begun"):
+        first.commit()
+    assert offsets(read(settings, 1)) == [0]
+
+
+def test_an_event_that_was_appended_in_an_aborted_transaction_is_written_again(
+    losing: Losing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker, proxy = losing
+    # The refusal must end the transaction before the client writes again what was not acknowledged.
+    slow = settings_of(broker.bootstrap, retry_backoff_ms="9000", retry_backoff_max_ms="9000")
+    slow = slow.model_copy(update={"input_topics": ("in", "small")})
+    Admin(slow).create([Topic("in", 1), Topic("small", 1, config={"max.message.bytes": "1000"}), Topic("dead", 1)])
+    replay = begin(slow)
+    handed_over = Replay._handed_over
+
+    def refused_after_the_loss(self: Replay, write: Write, *others: Any) -> bool:
+        assert write["topic"] != "small" or proxy.lost.wait(20)
+        return handed_over(self, write, *others)
+
+    replay.add(sized(0, 10, "in"))
+    replay.add(sized(1, 2_000, "small"))
+    proxy.lose_next()
+    with monkeypatch.context() as first:
+        first.setattr(Replay, "_handed_over", refused_after_the_loss)
+        replay.commit()
+    assert (replay.done, len(list(replay.refused.texts()))) == (1, 1)
+    assert offsets(read(slow, 1)) == [0]
 
 
 def test_the_replay_state_is_kept_in_its_own_compacted_topic(settings: KafkaSettings) -> None:

@@ -1,7 +1,8 @@
 """Transactions on a real broker: a failed one is undone, and one that succeeded unnoticed is not repeated."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
@@ -14,13 +15,15 @@ from scorer.errors import Aborted, Fatal
 from scorer.kafka import DeadLetters, ExactlyOnce, Reader, Transactions
 from scorer.kafka.delivery import exactly_once, transactions
 from scorer.kafka.delivery.commits import Commits
+from scorer.kafka.writes import Write
 from scorer.monitor import Metrics
 from scorer.sandbox import Kafka
 from scorer.settings import KafkaSettings
-from tests.conftest import MakeTopic
-from tests.kafka.conftest import settings
+from tests.conftest import MakeTopic, topic_maker
+from tests.kafka.conftest import Losing, settings
 from tests.kafka.ends import turns, wait_ended
 
+RECONNECT_SECONDS = 1.5  # by then the client has found its coordinator again
 PAYLOADS = Payloads(rows=np.arange(3), data=bytes(300), ends=np.array([100, 200, 300]))
 
 
@@ -206,6 +209,42 @@ class StaleMembership:
 
     def consumer_group_metadata(self) -> object:
         return self._late
+
+
+class WaitsForLoss:
+    """Adds no writes to a transaction, but holds it until the acknowledgement of its predictions is lost."""
+
+    def __init__(self, lost: threading.Event) -> None:
+        self._lost = lost
+
+    def writes(self, *_: object) -> Sequence[Write]:
+        assert self._lost.wait(20)
+        time.sleep(RECONNECT_SECONDS)
+        return []
+
+    def refused(self, reason: str) -> None:
+        raise AssertionError(reason)
+
+
+def test_a_write_that_was_appended_in_an_aborted_transaction_is_written_again(
+    losing: Losing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka, proxy = losing
+    make_topic = topic_maker(kafka.bootstrap)
+    # The transaction has to fail before the client writes again what was not acknowledged.
+    slow = settings(kafka.bootstrap, retry_backoff_ms="9000", retry_backoff_max_ms="9000")
+    former = join(slow, make_topic("in"), make_topic("out"))
+    late = former.consumer.consumer_group_metadata()
+    former.consumer.close()
+    member = join(former.kafka, former.kafka.input_topics[0], former.kafka.output_topic)
+    proxy.lose_next()
+    with monkeypatch.context() as first:
+        first.setattr(member, "consumer", StaleMembership(member.consumer, late))
+        first.setattr(member.transactions, "_extra", WaitsForLoss(proxy.lost))
+        with pytest.raises(Aborted, match="Failed to commit offsets"):
+            member.publish()
+    member.publish()
+    assert (member.visible(), member.committed()) == (3, 3)
 
 
 @pytest.mark.prove
