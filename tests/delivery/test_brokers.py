@@ -90,7 +90,10 @@ def coordinator(world: World, brokers: list[Kafka]) -> Kafka:
 def test_a_stop_while_the_coordinator_moves_repeats_nothing(
     make_world: MakeWorld, brokers: list[Kafka], delivery: str, protocol: str
 ) -> None:
-    world = make_world(bootstrap=bootstrap(brokers), kafka__delivery=delivery, kafka__properties=PROTOCOLS[protocol])
+    properties = PROTOCOLS[protocol]
+    if protocol == "classic":  # a busy machine may need more than the six seconds to elect another coordinator
+        properties = properties | {"session.timeout.ms": 20_000}
+    world = make_world(bootstrap=bootstrap(brokers), kafka__delivery=delivery, kafka__properties=properties)
     with load(world, 500):
         replica = world.start()
         world.wait(1_000)
