@@ -88,12 +88,14 @@ class Replayed:
         for line, offset in [refused for refused in self._refused if chosen(refused[0])]:
             self._accept(line, offset)
 
+    def state(self) -> dict[tuple[Line, int | None], int]:
+        """Return the offset of each line, and 0 for each refused letter."""
+        return {(line, None): below for line, below in self._below.items()} | dict.fromkeys(self._refused, 0)
+
     def is_current(self, again: "Replayed") -> bool:
         """Whether the topic, read again, says the same as this, apart from our changes that are not written yet."""
-        return all(self._value(*each) == again._value(*each) for each in (self._known() | again._known()) - self._changes)
-
-    def _known(self) -> set[tuple[Line, int | None]]:
-        return {(line, None) for line in self._below} | self._refused
+        known, found = self.state(), again.state()
+        return all(known.get(each) == found.get(each) for each in (known.keys() | found.keys()) - self._changes)
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
         """Return the changes since the last call as keys and values of records; the value None deletes a key."""
@@ -107,7 +109,7 @@ class Replayed:
 
     def _value(self, line: Line, offset: int | None) -> bytes | None:
         if offset is None:
-            return b"%d" % self._below.get(line, 0)
+            return b"%d" % self._below[line]
         return REFUSED if (line, offset) in self._refused else None
 
 
