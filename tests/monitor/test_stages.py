@@ -3,7 +3,7 @@
 import pytest
 
 from scorer.monitor import Metrics, stages
-from scorer.monitor.stages import IDLE, OUTSIDE, REST, STAGES
+from scorer.monitor.stages import IDLE, MEASURED_EVERY, OUTSIDE, REST, STAGES
 from tests.monitor.batches import batch
 from tests.monitor.clocks import Clock, told
 from tests.monitor.test_metrics import samples
@@ -90,6 +90,22 @@ def test_all_cpu_time_is_counted(clock: Clock) -> None:
             clock.spend(turn)
         metrics.iteration_ended(batch(rows) if rows else None)
     assert sum(cpu(metrics).values()) == 2 * (clock.seconds - 64)
+
+
+def test_the_cpu_time_of_an_unmeasured_iteration_is_divided_as_that_of_the_last_measured_one(clock: Clock) -> None:
+    metrics = Metrics()
+    for stage in ("score", *["encode"] * MEASURED_EVERY):
+        with metrics.stages.stage("consume"):
+            clock.spend(2)
+        with metrics.stages.stage(stage):
+            clock.spend(6)
+        metrics.iteration_ended(batch(1))
+        if stage == "score":
+            metrics.iteration_ended(None)  # it has nothing to divide
+    found = cpu(metrics)
+    assert found["consume"] == MEASURED_EVERY + 1
+    assert (found["score"], found["encode"]) == (3 * MEASURED_EVERY, 3)
+    assert wall(metrics)["encode"] == 6 * MEASURED_EVERY
 
 
 def test_what_happens_while_an_iteration_is_paused_is_outside(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
