@@ -62,7 +62,7 @@ class Encoder:
             origin.topic,
             origin.partition,
             origin.offset,
-            np.where(predictions.event_time == NO_TIME, predictions.scored_at, predictions.event_time),
+            predictions.event_time,
             explained.slots + 1 if explained else np.zeros(len(predictions.event_time), np.int32),
         )
         ordinary = _ordinary(batch, columns)
@@ -85,7 +85,7 @@ class _Rows(NamedTuple):
     topic: Ints32
     partition: Ints32
     offset: Ints
-    event_time: Ints
+    event_time: Ints  # NO_TIME where an event has none
     explanation: Ints32  # an index of `_Batch.explanations`
 
 
@@ -106,7 +106,7 @@ def _ordinary(batch: _Batch, columns: _Rows) -> int:
     """Return the most bytes that a prediction takes without the id of its event."""
     shared: int = len(batch.header) + len(batch.arms.data) + len(batch.entities.data) + len(batch.topics.data)
     scores: int = _DOUBLE * columns.scores.shape[1]
-    explanation = int(np.diff(batch.explanations.ends, prepend=0).max())
+    explanation = 1 if batch.explanations is UNEXPLAINED else int(np.diff(batch.explanations.ends, prepend=0).max())
     return _SMALL + shared + scores + explanation
 
 
@@ -235,7 +235,8 @@ def _encode(batch: _Batch, columns: _Rows, rows: Ints, out: BytesOut, ends: Ints
         at = put_word(batch.topics, columns.topic[row], out, at + 1)
         at = put_long(columns.partition[row], out, at)
         at = put_long(columns.offset[row], out, at)
-        at = put_long(columns.event_time[row], out, at)
+        event_time = columns.event_time[row]
+        at = put_long(batch.scored_at if event_time == NO_TIME else event_time, out, at)
         at = put_long(batch.scored_at, out, at)
         at = put_word(batch.explanations, columns.explanation[row], out, at)
         ends[index] = at

@@ -5,13 +5,15 @@ delivered record they would count as lag for ever. The client reports the end of
 record below that offset has been delivered before.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from confluent_kafka import KafkaError, Message
 
 from scorer.batch import Records
 from scorer.kafka.consume.gaps import Gaps
 from scorer.kafka.offsets import Offsets, Partition, next_offsets
+
+END = KafkaError._PARTITION_EOF  # noqa: SLF001  librdkafka's own codes are so named
 
 
 class Ends:
@@ -25,14 +27,19 @@ class Ends:
         self._gaps = gaps
         self._reached: Offsets = {}
 
-    def reached(self, message: Message) -> bool:
-        """Note an end and return True; return False for any other error that came instead of a record."""
-        if not is_end(message):
-            return False
-        topic, partition, offset = message.topic(), message.partition(), message.offset()
-        if topic is not None and partition is not None and offset is not None:
-            self._reached[topic, partition] = offset
-        return True
+    def take(self, failed: Sequence[Message]) -> list[Message]:
+        """Note the ends among messages that came instead of records, and return the others, which are errors.
+
+        A replica that keeps up with its topic gets an end for nearly every record, so this must be quick.
+        """
+        reached, others = self._reached, []
+        for message in failed:
+            error = message.error()
+            if error is not None and error.code() == END:
+                reached[message.topic() or "", message.partition() or 0] = message.offset() or 0
+            else:
+                others.append(message)
+        return others
 
     def forget(self, partitions: Collection[Partition]) -> None:
         """Drop the ends of partitions whose buffered records are dropped: these records are delivered again."""
@@ -58,4 +65,4 @@ class Ends:
 def is_end(message: Message) -> bool:
     """Whether a message reports the end of its partition."""
     error = message.error()
-    return error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  librdkafka's own codes are so named
+    return error is not None and error.code() == END

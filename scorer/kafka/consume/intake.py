@@ -108,7 +108,7 @@ class Intake:
         """Sample the size of records that were taken."""
         if messages:
             # One sample is enough: on average STEP large records are taken before one is sampled, whatever their share.
-            self._each = _bytes(messages[random.randrange(len(messages))])  # noqa: S311  no secret
+            self._each = _bytes(messages[int(random.random() * len(messages))])  # noqa: S311  no secret
             self._bytes += self._each * len(messages)
             self._stride = min(2 * self._stride, LONGEST_STEP) if self._each < SMALL_BYTES else STEP
 

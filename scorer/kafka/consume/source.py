@@ -200,7 +200,7 @@ class Source:
         failed = [message for message in messages if message.error() is not None]
         if failed:
             messages = [message for message in messages if message.error() is None]
-            self._handle_errors([message for message in failed if not self._ends.reached(message)])
+            self._handle_errors(self._ends.take(failed))
         self._status.arrived(messages)
         self._intake.weigh(messages)
         self._buffered += messages
