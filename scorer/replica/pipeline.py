@@ -159,7 +159,7 @@ def _next_two(parts: Parts, ahead: InHand | None) -> tuple[InHand | None, InHand
             records = parts.source.poll()
         batch = InHand(records) if records else None
     if batch is None or core.lookups is None:
-        return batch, None
+        return batch and _current(parts, batch), None
     batch = _prepared(parts, core, batch)
     _send_ahead(parts, core, batch)
     with parts.watch.stage("consume"):

@@ -81,10 +81,17 @@ MUTANTS = [
         "tests/replica/test_pipeline.py",
     ),
     Mutant(
+        "a batch that was polled ahead is kept by a model without look-ups although its partitions went",
+        "scorer.replica.pipeline:_next_two",
+        "batch and _current(parts, batch)",
+        "batch",
+        "tests/replica/test_pipeline.py",
+    ),
+    Mutant(
         "a batch is kept although its partitions went after it was polled",
         "scorer.replica.pipeline:_next_two",
-        "_current(parts, batch)",
-        "batch",
+        "(_current(parts, batch), _prepared(parts, core, InHand(following)) if following else None)",
+        "(batch, _prepared(parts, core, InHand(following)) if following else None)",
         "tests/replica/test_pipeline.py",
     ),
     Mutant(

@@ -117,8 +117,11 @@ class Loop:
         """Nothing to do."""
 
     def look_up(self, prepared: Any, _: float) -> Any:
-        if self.script.next() == "unavailable":
+        step = self.script.next()
+        if step == "unavailable":
             raise Unavailable("the store does not answer")
+        if step == "plain model":
+            self.core = pipeline.Core(self.core.decoder, self.core.scorer, None)
         return prepared.events
 
     def finish(self, prepared: Any, found: Records, _: float) -> Any:
@@ -137,8 +140,8 @@ class Loop:
         source: Any = self.source
         watch: Any = self.watch
         scoring: Any = self
-        core = pipeline.Core(scoring, scoring, scoring if self.looks_up else None)
-        parts = pipeline.Parts(source, lambda: core, scoring, scoring, self.delivery, watch)
+        self.core = pipeline.Core(scoring, scoring, scoring if self.looks_up else None)
+        parts = pipeline.Parts(source, lambda: self.core, scoring, scoring, self.delivery, watch)
         pipeline.run(parts, lambda: self.script.stopped)
 
 
@@ -148,6 +151,7 @@ STEPS = [
     *(
         "unavailable",
         "unknown schema",
+        "plain model",
         "aborted",
         "revoke 0",
         "revoke 1",
@@ -250,6 +254,13 @@ def test_a_partition_that_goes_while_the_next_batch_is_polled_leaves_the_current
 def test_a_partition_that_goes_while_the_current_batch_waits_leaves_the_next_one() -> None:
     waits = ("unavailable", "lose 1", "decode", "look up", "publish", "serve", "commit", "acknowledge")
     loop = Loop(*TWO, *waits, "decode", "nothing", "look up", "publish", mode=ExactlyOnce, looks_up=True)
+    loop.run()
+    assert loop.delivery.written == {0: 4, 2: 4}
+
+
+def test_a_batch_polled_ahead_loses_the_same_partitions_under_a_new_model_without_look_ups() -> None:
+    waits = ("unavailable", "lose 1", "decode", "plain model", "publish", "serve", "commit", "acknowledge")
+    loop = Loop(*TWO, *waits, "decode", "look up", "publish", looks_up=True)
     loop.run()
     assert loop.delivery.written == {0: 4, 2: 4}
 
