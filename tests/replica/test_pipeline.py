@@ -98,6 +98,8 @@ class Loop:
         self.delivery, self.watch = strict(mode)(self.broker, self.script.next), Watch(self.script)
         self.source = Source(self.delivery)
         self.scored = 0
+        scoring: Any = self
+        self.core = pipeline.Core(scoring, scoring, scoring if looks_up else None)
         self.looks_up = looks_up
         self.sent: list[list[Row]] = []  # the batches whose look-up was sent ahead
 
@@ -140,7 +142,6 @@ class Loop:
         source: Any = self.source
         watch: Any = self.watch
         scoring: Any = self
-        self.core = pipeline.Core(scoring, scoring, scoring if self.looks_up else None)
         parts = pipeline.Parts(source, lambda: self.core, scoring, scoring, self.delivery, watch)
         pipeline.run(parts, lambda: self.script.stopped)
 
