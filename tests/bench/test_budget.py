@@ -5,7 +5,7 @@ import pytest
 
 from scorer.batch import Lookup
 from scorer.bench.budget import ROWS, Budget, Scrape
-from scorer.monitor import Metrics
+from scorer.monitor import Metrics, stages
 from scorer.monitor.stages import OUTSIDE, REST
 from tests.monitor.batches import batch
 from tests.monitor.clocks import Clock, told
@@ -13,6 +13,7 @@ from tests.monitor.clocks import Clock, told
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr(stages, "MEASURED_EVERY", 1)
     return told(monkeypatch)
 
 
