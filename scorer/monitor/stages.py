@@ -143,13 +143,16 @@ class Stages(Collector):
     def _add_cpu(self, seconds: float) -> None:
         """Divide the CPU time that this thread took for a batch among the stages."""
         if self._clock.runs:
-            self._shares = [watch.cpu / seconds if seconds else 0.0 for watch in self._watches.values()]
+            each = [watch.cpu for watch in self._watches.values()]
+            self._shares = [stage / seconds if seconds else 0.0 for stage in each]
             self._unmeasured = 0
+        else:
+            each = [share * seconds for share in self._shares]
         self._unmeasured += 1
         self._clock.runs = self._unmeasured == MEASURED_EVERY
-        for stage, share in zip(STAGES, self._shares, strict=True):
-            self._cpu[stage] += share * seconds
-        self._cpu[REST] += max(0.0, 1 - sum(self._shares)) * seconds
+        for stage, took in zip(STAGES, each, strict=True):
+            self._cpu[stage] += took
+        self._cpu[REST] += max(0.0, seconds - sum(each))
 
     def spent(self) -> dict[str, tuple[int, float]]:
         """Return how many batches passed each stage, and the seconds that they took."""
