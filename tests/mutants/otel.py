@@ -1,4 +1,4 @@
-"""Mutants of traces: of what is drawn, what is dropped, and what predictions carry."""
+"""Mutants of traces and stages: of what is drawn, dropped and measured, and what predictions carry."""
 
 from tests.mutants.mutant import Mutant
 
@@ -7,6 +7,13 @@ POINTS = "tests/otel/test_points.py::"
 TRACING = "tests/otel/test_tracing.py::"
 
 MUTANTS = [
+    Mutant(
+        "the CPU time of a batch whose stages are not measured is lost",
+        "scorer.monitor.stages:Stages._add_cpu",
+        "[share * seconds for share in self._shares]",
+        "[0.0 for share in self._shares]",
+        "tests/monitor/test_stages.py",
+    ),
     Mutant(
         "a request is traced although its caller records nothing",
         "scorer.otel.answered:Requests.answered",
