@@ -6,7 +6,7 @@ Every other round goes backwards, because a run also affects the next one: a mac
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import permutations
 from pathlib import Path
 from statistics import median
@@ -109,29 +109,27 @@ def compare(wanted: Wanted, console: Console) -> Results:
         workload.load_redis(sandbox.redis.url)
         measure = Measure(sandbox, workload)
         for number in range(1, wanted.rounds + 1):
-            contenders = wanted.contenders[:: 1 if number % 2 else -1]
-            for contender in contenders:
+            turn = wanted if number % 2 else replace(wanted, contenders=wanted.contenders[::-1])
+            for contender in turn.contenders:
                 events = round(wanted.events * contender.program.share)
                 run = measure.throughput(contender, events)
                 results.throughput.setdefault(contender, []).append(run)
                 said = f"{run.rate:,.0f} events/s, {run.cpu_us:.1f} us of CPU per event"
                 console.print(f"round {number}: {contender}: {said}", style="dim")
-            for rate in wanted.rates:
-                _latencies(rate, contenders, wanted.seconds, results, measure, console)
+            _latencies(turn, results, measure, console)
     return results
 
 
-def _latencies(  # noqa: PLR0913, PLR0917  what is measured, and how
-    rate: float, contenders: Sequence[Contender], seconds: float, results: Results, measure: Measure, console: Console
-) -> None:
-    for contender in contenders:
-        if median(run.rate for run in results.throughput[contender]) < HEADROOM * rate:
-            console.print(f"{contender} cannot keep up with {rate:,.0f} events/s", style="dim")
-            continue
-        run = steady(measure, contender, rate, seconds).whole()
-        results.latency.setdefault((rate, contender), []).append(run)
-        said = f"{contender} at {rate:,.0f} events/s: p50 {run.p50:.1f} ms, p99 {run.p99:.1f} ms"
-        console.print(said, style="dim")
+def _latencies(wanted: Wanted, results: Results, measure: Measure, console: Console) -> None:
+    for rate in wanted.rates:
+        for contender in wanted.contenders:
+            if median(run.rate for run in results.throughput[contender]) < HEADROOM * rate:
+                console.print(f"{contender} cannot keep up with {rate:,.0f} events/s", style="dim")
+                continue
+            run = steady(measure, contender, rate, wanted.seconds).whole()
+            results.latency.setdefault((rate, contender), []).append(run)
+            said = f"{contender} at {rate:,.0f} events/s: p50 {run.p50:.1f} ms, p99 {run.p99:.1f} ms"
+            console.print(said, style="dim")
 
 
 def machine(sandbox: Sandbox) -> dict[str, object]:

@@ -25,22 +25,19 @@ def named(partitions: Iterable[Partition]) -> str:
 
 def first_offsets(records: Records) -> Offsets:
     """Return the offset of the first record of each partition in a batch."""
-    if len(records) <= FEW:
-        return _last(records, -1)
-    partitions, first = np.unique(_codes(records), return_index=True)
-    return _by_partition(records, partitions, records.offset[first])
+    return _last(records, -1)
 
 
 def next_offsets(records: Records) -> Offsets:
     """Return the next offset to read in each partition after a batch."""
-    if len(records) <= FEW:
-        return {partition: offset + 1 for partition, offset in _last(records, 1).items()}
-    partitions, last = np.unique(_codes(records)[::-1], return_index=True)
-    return _by_partition(records, partitions, records.offset[::-1][last] + 1)
+    return {partition: offset + 1 for partition, offset in _last(records, 1).items()}
 
 
 def _last(records: Records, step: int) -> Offsets:
     """Return the offset of the record of each partition that comes last in an order: 1 forwards, or -1 backwards."""
+    if len(records) > FEW:
+        codes, at = np.unique(_codes(records)[::-step], return_index=True)
+        return _by_partition(records, codes, records.offset[::-step][at])
     columns = records.topic, records.partition, records.offset
     topics, partitions, offsets = (column[::step].tolist() for column in columns)
     last = dict(zip(zip(topics, partitions, strict=True), offsets, strict=True))

@@ -89,7 +89,7 @@ class Stages(Collector):
         self._clock = CpuClock()
         self._watches = {stage: Stopwatch(stage, self._clock) for stage in STAGES}
         self._shares = [0.0] * len(STAGES)  # of the CPU time of the last measured iteration
-        self._unmeasured = 0  # how many iterations with a batch came since
+        self._batches = 0
         # How long one stage took for one batch.
         seconds = Histogram("scorer_stage_seconds", "Seconds of a batch in a stage", BOUNDS, registry, "stage")
         self._series = [seconds.series(stage) for stage in STAGES]
@@ -145,11 +145,10 @@ class Stages(Collector):
         if self._clock.runs:
             each = [watch.cpu for watch in self._watches.values()]
             self._shares = [stage / seconds if seconds else 0.0 for stage in each]
-            self._unmeasured = 0
         else:
             each = [share * seconds for share in self._shares]
-        self._unmeasured += 1
-        self._clock.runs = self._unmeasured == MEASURED_EVERY
+        self._batches += 1
+        self._clock.runs = self._batches % MEASURED_EVERY == 0
         for stage, took in zip(STAGES, each, strict=True):
             self._cpu[stage] += took
         self._cpu[REST] += max(0.0, seconds - sum(each))

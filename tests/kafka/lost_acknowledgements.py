@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 
-HOST = "127.0.0.1"
+from scorer.sandbox.server import HOST
+
 PRODUCE = b"\0\0"  # the number of this request in Kafka's protocol
 LENGTH = struct.Struct(">i")  # before each request and each answer
 

@@ -160,8 +160,8 @@ MUTANTS = [
     Mutant(
         "an offset too far",
         "scorer.kafka.offsets:next_offsets",
-        "records.offset[::-1][last] + 1",
-        "records.offset[::-1][last] + 2",
+        "offset + 1",
+        "offset + 2",
         CHECKPOINT,
     ),
     Mutant(

@@ -13,8 +13,6 @@ from scorer.batch import Records
 from scorer.kafka.consume.gaps import Gaps
 from scorer.kafka.offsets import Offsets, Partition, next_offsets
 
-END = KafkaError._PARTITION_EOF  # noqa: SLF001  librdkafka's own codes are so named
-
 
 class Ends:
     """The ends that the client reported, each kept until the position may advance to it.
@@ -34,8 +32,7 @@ class Ends:
         """
         reached, others = self._reached, []
         for message in failed:
-            error = message.error()
-            if error is not None and error.code() == END:
+            if is_end(message):
                 reached[message.topic() or "", message.partition() or 0] = message.offset() or 0
             else:
                 others.append(message)
@@ -65,4 +62,4 @@ class Ends:
 def is_end(message: Message) -> bool:
     """Whether a message reports the end of its partition."""
     error = message.error()
-    return error is not None and error.code() == END
+    return error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  librdkafka's own codes are so named

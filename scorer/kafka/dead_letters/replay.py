@@ -138,12 +138,12 @@ class Replay:
                     self._producer.commit_transaction(PATIENCE_SECONDS)
                     return {}
                 self._producer.abort_transaction(PATIENCE_SECONDS)
-            self._replace_producer()
             refused = _refused(reports)
             for at, error in refused.items():
                 if not concerns_event(error):
                     letter = letters[at]
                     raise self._refusal(f"topic {letter.topic} refused the event of dead letter {letter.place}", error)
+            self._replace_producer()
             if refused:
                 return refused
         raise Fatal(f"cannot replay: {TRIES} transactions failed; {self._done_so_far()}")
