@@ -1,11 +1,10 @@
 """Offsets by partition.
 
 An offset in this module is always the NEXT one to read in a partition. A record has its own offset; only
-`next_offsets` converts one to the other.
+`first_and_next_offsets` converts one to the other.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,32 +22,33 @@ def named(partitions: Iterable[Partition]) -> str:
     return " ".join(f"{topic}-{number}" for topic, number in sorted(partitions)) or "none"
 
 
-def first_offsets(records: Records) -> Offsets:
-    """Return the offset of the first record of each partition in a batch."""
-    return _last(records, -1)
-
-
 def next_offsets(records: Records) -> Offsets:
     """Return the next offset to read in each partition after a batch."""
-    return {partition: offset + 1 for partition, offset in _last(records, 1).items()}
+    return first_and_next_offsets(records)[1]
 
 
-def _last(records: Records, step: int) -> Offsets:
-    """Return the offset of the record of each partition that comes last in an order: 1 forwards, or -1 backwards."""
-    if len(records) > FEW:
-        codes, at = np.unique(_codes(records)[::-step], return_index=True)
-        return _by_partition(records, codes, records.offset[::-step][at])
-    columns = records.topic, records.partition, records.offset
-    topics, partitions, offsets = (column[::step].tolist() for column in columns)
-    last = dict(zip(zip(topics, partitions, strict=True), offsets, strict=True))
-    return {(records.topics[topic], partition): offset for (topic, partition), offset in last.items()}
+def first_and_next_offsets(records: Records) -> tuple[Offsets, Offsets]:
+    """Return the offset of the first record of each partition in a batch, and the next offset to read after it."""
+    codes = records.topic.astype(np.int64) << 32 | records.partition
+    first, last = _sorted(codes, records.offset) if len(records) > FEW else _looked_up(codes, records.offset)
+    places = {code: (records.topics[code >> 32], code & 0xFFFFFFFF) for code in last}
+    return (
+        {place: first[code] for code, place in places.items()},
+        {place: last[code] + 1 for code, place in places.items()},
+    )
 
 
-def _codes(records: Records) -> NDArray[np.int64]:
-    code: NDArray[np.int64] = records.topic.astype(np.int64) << 32 | records.partition
-    return code
+def _looked_up(codes: NDArray[np.int64], offsets: NDArray[np.int64]) -> tuple[dict[int, int], dict[int, int]]:
+    """Return the first and the last of the offsets that belong to each code."""
+    of, each = codes.tolist(), offsets.tolist()
+    return dict(zip(reversed(of), reversed(each), strict=True)), dict(zip(of, each, strict=True))
 
 
-def _by_partition(records: Records, codes: NDArray[np.int64], offsets: NDArray[Any]) -> Offsets:
-    partitions = ((records.topics[code >> 32], code & 0xFFFFFFFF) for code in codes.tolist())
-    return dict(zip(partitions, offsets.tolist(), strict=True))
+def _sorted(codes: NDArray[np.int64], offsets: NDArray[np.int64]) -> tuple[dict[int, int], dict[int, int]]:
+    """Return the same as `_looked_up`, for many."""
+    order = codes.argsort(kind="stable")
+    each, found = codes[order], offsets[order]
+    turns = np.flatnonzero(each[1:] != each[:-1])
+    begins, ends = np.append(0, turns + 1), np.append(turns, len(order) - 1)
+    of = each[begins].tolist()
+    return dict(zip(of, found[begins].tolist(), strict=True)), dict(zip(of, found[ends].tolist(), strict=True))

@@ -55,14 +55,14 @@ MUTANTS = [
     Mutant(
         "commits that fall behind are not waited for",
         "scorer.replica.pipeline:_kept_until_caught_up",
-        "kept and parts.delivery.behind and not stopping()",
+        "kept and parts.delivery.behind",
         "False",
         "tests/delivery/test_faults.py::test_the_loss_of_a_right_to_the_group_is_waited_out",
     ),
     Mutant(
         "a scored batch does not wait for room",
         "scorer.replica.pipeline:_kept_until_room",
-        "kept and parts.delivery.full(len(kept)) and not stopping()",
+        "kept and parts.delivery.full(len(kept))",
         "False",
         "tests/replica/test_pipeline.py",
     ),
@@ -159,9 +159,9 @@ MUTANTS = [
     ),
     Mutant(
         "an offset too far",
-        "scorer.kafka.offsets:next_offsets",
-        "offset + 1",
-        "offset + 2",
+        "scorer.kafka.offsets:first_and_next_offsets",
+        "last[code] + 1",
+        "last[code] + 2",
         CHECKPOINT,
     ),
     Mutant(

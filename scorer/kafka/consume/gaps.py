@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException
 
 from scorer.batch import Records
 from scorer.kafka.delivery.commits import Commits
-from scorer.kafka.offsets import Offsets, Partition, first_offsets, next_offsets
+from scorer.kafka.offsets import Offsets, Partition, first_and_next_offsets
 
 ASK_SECONDS = 1.0
 log = structlog.get_logger()
@@ -35,14 +35,17 @@ class Gaps:
 
     def check(self, records: Records) -> None:
         """Note a batch, and report events that were deleted before it."""
-        for partition, start in first_offsets(records).items():
+        first, following = first_and_next_offsets(records)
+        for partition, start in first.items():
             self._compare(partition, start)
-        self._next |= next_offsets(records)
+        self._next |= following
 
     def advance(self, ends: Offsets) -> Offsets:
         """Note reached ends, report events that were deleted before them, and return the ends that are new."""
         further: Offsets = {}
         for partition, end in ends.items():
+            if self._next.get(partition) == end and partition not in self._starts:
+                continue  # the end of the last record, as mostly
             known = self._compare(partition, end)
             if known < end:
                 further[partition] = end

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from scorer.batch import Records
 from scorer.errors import Fatal
 from scorer.kafka.delivery.checkpoint import COMMIT_SECONDS, Checkpoint, InFlight, Limits
-from scorer.kafka.offsets import Partition, next_offsets
+from scorer.kafka.offsets import Partition
 
 PARTITIONS = [("a", 0), ("a", 1), ("b", 0)]
 TOPICS = ("a", "b")
@@ -51,11 +51,6 @@ class Broker:
         if self.reachable:
             self.committed.update(offsets)
         return self.reachable
-
-
-def test_the_next_offset_of_each_partition_is_one_after_its_last_record() -> None:
-    batch = records([(("a", 0), 4), (("a", 1), 9), (("a", 0), 5), (("b", 0), 2**40)])
-    assert next_offsets(batch) == {("a", 0): 6, ("a", 1): 10, ("b", 0): 2**40 + 1}
 
 
 def test_a_refused_write_is_fatal_and_blocks_later_commits() -> None:
