@@ -25,7 +25,7 @@ def headers_of(message: Message) -> Headers:
     and the next call returns tuples without a first item, which crash the process that reads it.
     """
     try:
-        return tuple(cast("Headers", _ask(message) or ()))
+        return tuple(_ask(message) or ())
     except SystemError as error:  # "returned a result with an exception set"
         headers = _repaired(_ask(message), _first_name(error))
         message.set_headers(headers)

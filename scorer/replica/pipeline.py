@@ -158,7 +158,7 @@ def _next_two(parts: Parts, ahead: InHand | None) -> tuple[InHand | None, InHand
         with parts.watch.stage("consume"):
             records = parts.source.poll()
         batch = InHand(records) if records else None
-    if batch is None or core.lookups is None:
+    if batch is None or core.lookups is None or not parts.source.backlog:
         return batch and _current(parts, batch), None
     batch = _prepared(parts, core, batch)
     _send_ahead(parts, core, batch)
@@ -230,7 +230,9 @@ def _kept_until_room(parts: Parts, records: Records, stopping: Callable[[], bool
     """
     watch = parts.watch
     kept: Records | None = records
-    while kept and parts.delivery.full(len(kept)) and not stopping():
+    while kept and parts.delivery.full(len(kept)):
+        if stopping():
+            return None
         with watch.stage("reports"):
             parts.delivery.serve(WAIT_SECONDS / 10)
         with watch.stage("commit"):
@@ -239,14 +241,16 @@ def _kept_until_room(parts: Parts, records: Records, stopping: Callable[[], bool
             watch.status(Component.WRITES, f"not acknowledged for {SLOW_WRITE_SECONDS:g} seconds")
             kept = parts.source.keep_alive(kept, 0)
         watch.heartbeat()
-    return _kept_until_caught_up(parts, kept, stopping) if kept and not parts.delivery.full(len(kept)) else None
+    return _kept_until_caught_up(parts, kept, stopping) if kept else None
 
 
 def _kept_until_caught_up(parts: Parts, records: Records, stopping: Callable[[], bool]) -> Records | None:
     """Wait, as `_kept_until_room` does, until commits have caught up with the writes."""
     watch, late_at = parts.watch, time.monotonic() + CATCH_UP_SECONDS
     kept: Records | None = records
-    while kept and parts.delivery.behind and not stopping():
+    while kept and parts.delivery.behind:
+        if stopping():
+            return None
         with watch.stage("commit"):
             # One commit at a time: when the client retries the first, a second one could overtake it.
             parts.delivery.commit()
@@ -256,4 +260,4 @@ def _kept_until_caught_up(parts: Parts, records: Records, stopping: Callable[[],
             why = parts.source.commits.failure
             watch.status(Component.WRITES, f"{what}: {why}" if why else what)
         watch.heartbeat()
-    return None if parts.delivery.behind else kept
+    return kept

@@ -284,6 +284,7 @@ class Source:
 
     starts = SimpleNamespace(decided=True)
     commits = SimpleNamespace(failure="")
+    backlog = True
 
     def __init__(self, delivery: AtLeastOnce | ExactlyOnce) -> None:
         self._delivery, self._broker = delivery, delivery.broker

@@ -244,6 +244,14 @@ def test_the_next_batch_is_looked_up_while_the_current_one_is_scored_and_publish
     assert loop.delivery.written == dict.fromkeys(PARTITIONS, 4)
 
 
+def test_nothing_is_polled_or_sent_ahead_without_a_backlog() -> None:
+    loop = Loop("batch", "decode", "look up", "publish", *ACKNOWLEDGED, "nothing", looks_up=True)
+    loop.source.backlog = False
+    loop.run()
+    assert loop.sent == []
+    assert loop.delivery.written == dict.fromkeys(PARTITIONS, 2)
+
+
 @pytest.mark.parametrize("change", ["revoke 1", "lose 1"])
 def test_a_partition_that_goes_while_the_next_batch_is_polled_leaves_the_current_one(change: str) -> None:
     loop = Loop("batch", "decode", change, "decode", "look up", "publish", looks_up=True)

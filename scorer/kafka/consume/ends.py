@@ -6,12 +6,16 @@ record below that offset has been delivered before.
 """
 
 from collections.abc import Collection, Sequence
+from itertools import compress, filterfalse
+from operator import not_
 
 from confluent_kafka import KafkaError, Message
 
 from scorer.batch import Records
 from scorer.kafka.consume.gaps import Gaps
 from scorer.kafka.offsets import Offsets, Partition, next_offsets
+
+END = KafkaError._PARTITION_EOF  # noqa: SLF001  librdkafka's own codes are so named
 
 
 class Ends:
@@ -25,18 +29,25 @@ class Ends:
         self._gaps = gaps
         self._reached: Offsets = {}
 
-    def take(self, failed: Sequence[Message]) -> list[Message]:
-        """Note the ends among messages that came instead of records, and return the others, which are errors.
+    def take(
+        self, messages: Sequence[Message], errors: Sequence[KafkaError | None]
+    ) -> tuple[list[Message], list[Message]]:
+        """Note the ends among messages; return the records, and the messages that came for any other error.
 
-        A replica that keeps up with its topic gets an end for nearly every record, so this must be quick.
+        A replica that keeps up with its topic gets an end for nearly every record, so no line of Python runs for each.
+
+        Args:
+            messages: what the client returned.
+            errors: the error of each.
         """
-        reached, others = self._reached, []
-        for message in failed:
-            if is_end(message):
-                reached[message.topic() or "", message.partition() or 0] = message.offset() or 0
-            else:
-                others.append(message)
-        return others
+        records, others = [*compress(messages, map(not_, errors))], [*compress(messages, errors)]
+        if {*map(KafkaError.code, filter(None, errors))} == {END}:
+            ends, failed = others, []
+        else:
+            ends, failed = [*filter(is_end, others)], [*filterfalse(is_end, others)]
+        places = zip(map(Message.topic, ends), map(Message.partition, ends), strict=True)
+        self._reached.update(zip(places, map(Message.offset, ends), strict=True))  # type: ignore[arg-type]  # an end has all
+        return records, failed
 
     def forget(self, partitions: Collection[Partition]) -> None:
         """Drop the ends of partitions whose buffered records are dropped: these records are delivered again."""
@@ -62,4 +73,4 @@ class Ends:
 def is_end(message: Message) -> bool:
     """Whether a message reports the end of its partition."""
     error = message.error()
-    return error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  librdkafka's own codes are so named
+    return error is not None and error.code() == END

@@ -73,6 +73,8 @@ class Reading:
 
     def resume(self) -> None:
         """Resume paused partitions, and start assigned ones at their start offsets, as far as these are known."""
+        if self.complete:
+            return
         self._find_starts()
         for partition, where in zip(self._targets, topic_partitions(self._targets), strict=True):
             try:

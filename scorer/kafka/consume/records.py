@@ -21,7 +21,7 @@ def columns(
         generation: the generation of the assignment in which they were read.
         membership: the group metadata of the member that read them.
     """
-    values, keys = [message.value() or b"" for message in messages], [message.key() for message in messages]
+    values, keys = [message.value() or b"" for message in messages], [*map(Message.key, messages)]
     ends = _ends(values)
     if ends[-1] + sum(map(len, filter(None, keys))) > max_bytes:
         held = ends + _ends([key or b"" for key in keys])
@@ -30,8 +30,8 @@ def columns(
     return Records(
         topics=tuple(topics),
         topic=_topic_indexes(messages, topics),
-        partition=np.array([message.partition() for message in messages], np.int32),
-        offset=np.array([message.offset() for message in messages], np.int64),
+        partition=np.fromiter(map(Message.partition, messages), np.int32, len(messages)),
+        offset=np.fromiter(map(Message.offset, messages), np.int64, len(messages)),
         timestamp=np.array([message.timestamp()[1] for message in messages], np.int64),
         keys=keys,
         data=np.frombuffer(b"".join(values), np.uint8),
@@ -65,7 +65,7 @@ def take(records: Records, rows: NDArray[np.intp]) -> Records | None:
 
 def _ends(texts: Sequence[bytes]) -> NDArray[np.int64]:
     """Return where each of some texts ends when all are concatenated."""
-    return np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+    return np.add.accumulate(np.fromiter(map(len, texts), np.int64, len(texts)))
 
 
 def _topic_indexes(messages: Sequence[Message], topics: Sequence[str]) -> NDArray[np.int32]:

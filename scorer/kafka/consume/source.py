@@ -73,7 +73,7 @@ class Source:
         self._left: Callable[[], float] = lambda: math.inf
         self.assignment = Assignment()
         self._buffered: list[Message] = []  # delivered by the client, and not returned in a batch yet
-        self._backlog = False  # whether the last batch was full
+        self._filled = False  # whether the last batch was full
         self._failure: Exception | None = None  # of a callback, to be raised by the next call
         called = {"on_commit": self._on_commit, "error_cb": self._on_error, "stats_cb": self._on_statistics}
         self._consumer = connect(Consumer, consumer_properties(kafka, batch) | called)
@@ -112,11 +112,16 @@ class Source:
         settled = bool(self.assignment.owned) and self._reading.complete
         self._intake.gather(self._take, lambda: len(self._buffered), busy=self._waits(), settled=settled)
         self._lag.report(self.assignment.owned)
-        self._backlog = self._intake.full(len(self._buffered))
+        self._filled = self._intake.full(len(self._buffered))
         records = self._batch()
         if records is not None:
             self._intake.batch_started()
         return records
+
+    @property
+    def backlog(self) -> bool:
+        """Whether the last batch was full, so that another one may be there already."""
+        return self._filled and self._reading.complete and not self._unowned.waiting
 
     def poll_ahead(self, held: Records) -> Records | None:
         """Return the next batch while another one is in hand, if both are full; it never waits for records.
@@ -129,21 +134,22 @@ class Source:
         Raises:
             Fatal: as `poll`.
         """
-        if not self._backlog or not self._reading.complete or self._unowned.waiting:
+        if not self.backlog:
             return None
         # An end of a partition waits for the records before it, and those in hand are not written.
         if self._delivery is not None and (ends := self._ends.passed(self._buffered, held)):
             self._delivery.advance(ends)
-        self._backlog = self._intake.gather_ahead(self._take, lambda: len(self._buffered))
+        self._filled = self._intake.gather_ahead(self._take, lambda: len(self._buffered))
         self._lag.report(self.assignment.owned)
-        return self._batch() if self._backlog else None
+        return self._batch() if self._filled else None
 
     def current(self, records: Records) -> Records | None:
         """Return the records that are still ours, under the current membership; None if there are none."""
         kept: Records | None = records
         if records.generation != self.assignment.generation:
             kept = self.assignment.ours(records)
-        return kept and replace(kept, membership=self.membership())
+        membership = self.membership()
+        return kept and replace(kept, membership=membership) if membership is not None else kept
 
     def keep_alive(self, records: Records | None, seconds: float) -> Records | None:
         """Stay in the group for some seconds without reading on; return the given records that are still ours."""
@@ -197,10 +203,10 @@ class Source:
         if failure is not None:
             raise failure
         # Not compared by `==`: comparing a KafkaError with None leaves an exception behind for the next call.
-        failed = [message for message in messages if message.error() is not None]
-        if failed:
-            messages = [message for message in messages if message.error() is None]
-            self._handle_errors(self._ends.take(failed))
+        errors = [*map(Message.error, messages)]
+        if any(errors):
+            messages, failed = self._ends.take(messages, errors)
+            self._handle_errors(failed)
         self._status.arrived(messages)
         self._intake.weigh(messages)
         self._buffered += messages

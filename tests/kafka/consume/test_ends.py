@@ -1,10 +1,13 @@
 """Committed offsets advance to the end of a partition, past offsets without records, never past unwritten events."""
 
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 
+from scorer.kafka.consume.ends import Ends
+from scorer.kafka.consume.gaps import Gaps
 from scorer.sandbox import Kafka
 from scorer.settings import KafkaSettings
 from tests.conftest import MakeTopic
@@ -86,6 +89,20 @@ def test_a_partition_with_only_aborted_records_has_no_lag(
     assert member.watcher.gaps == []
     with joined(group, topic) as member:
         turn(member, lambda: member.watcher.lags == {(topic, 0): 0})
+
+
+@pytest.mark.parametrize("beside", [[], [KafkaError._ALL_BROKERS_DOWN]])
+def test_ends_are_told_from_records_and_from_other_errors(beside: list[int]) -> None:
+    ends = Ends(Gaps(Mock(), Mock()))
+    codes = [None, KafkaError._PARTITION_EOF, None, *beside, KafkaError._PARTITION_EOF]
+    messages = [
+        Message(topic="events", partition=1, offset=offset, error=None if code is None else KafkaError(code))
+        for offset, code in enumerate(codes)
+    ]
+    records, failed = ends.take(messages, [message.error() for message in messages])
+    assert [message.offset() for message in records] == [0, 2]
+    assert [message.offset() for message in failed] == [3] * len(beside)
+    assert ends.passed([]) == {("events", 1): len(codes) - 1}
 
 
 def test_an_end_offset_waits_for_buffered_records(kafka: Kafka, make_topic: MakeTopic, group: KafkaSettings) -> None:

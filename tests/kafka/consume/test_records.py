@@ -1,6 +1,4 @@
 from collections.abc import Sequence
-from typing import cast
-from unittest.mock import Mock
 
 import pytest
 from confluent_kafka import Message
@@ -10,15 +8,17 @@ from scorer.kafka.consume.records import columns
 
 def delivered(sizes: Sequence[tuple[int | None, int | None]]) -> list[Message]:
     """Return messages with a value and a key of these sizes in bytes; None is a null."""
-    messages = []
-    for offset, (value, key) in enumerate(sizes):
-        message = Mock(Message)
-        message.value.return_value = None if value is None else b"v" * value
-        message.key.return_value = None if key is None else b"k" * key
-        message.partition.return_value, message.offset.return_value = 0, offset
-        message.timestamp.return_value = (1, offset)
-        messages.append(cast("Message", message))
-    return messages
+    return [
+        Message(
+            topic="events",
+            partition=0,
+            offset=offset,
+            timestamp=(1, offset),
+            value=None if value is None else b"v" * value,
+            key=None if key is None else b"k" * key,
+        )
+        for offset, (value, key) in enumerate(sizes)
+    ]
 
 
 @pytest.mark.parametrize(
