@@ -74,12 +74,17 @@ class Histogram(Collector):
         name: the metric's name.
         documentation: the metric's help text.
         bounds: the upper bounds of the buckets, ascending, without +Inf.
-        registry: the registry to join.
+        registry: the registry to join; None if another collector passes this metric on.
         label: the label's name, or empty for a single series.
     """
 
     def __init__(
-        self, name: str, documentation: str, bounds: Sequence[float], registry: CollectorRegistry, label: str = ""
+        self,
+        name: str,
+        documentation: str,
+        bounds: Sequence[float],
+        registry: CollectorRegistry | None = None,
+        label: str = "",
     ) -> None:
         self._name = name
         self._documentation = documentation
@@ -87,7 +92,8 @@ class Histogram(Collector):
         self._bounds = tuple(bounds)
         self._les = [*map(floatToGoString, bounds), "+Inf"]
         self._series: dict[str, Series] = {}
-        registry.register(self)
+        if registry is not None:
+            registry.register(self)
 
     def series(self, value: str = "") -> Series:
         """Return the series of one label value, which is created at the first call."""

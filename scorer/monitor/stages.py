@@ -1,11 +1,14 @@
 """Where the time of a batch goes: wall time and CPU time of each stage."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from threading import Lock
 from time import perf_counter, process_time, thread_time
 
+import numpy as np
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from scorer.monitor.histogram import Histogram
@@ -17,23 +20,31 @@ OUTSIDE = "outside"  # CPU time of all other threads in an iteration with a batc
 
 BOUNDS = (*(step * 10.0**power for power in range(-5, 1) for step in (1, 2, 5)), 10.0)  # seconds: 10 us to 10 s
 
-
 MEASURED_EVERY = 7  # a prime, so that it keeps no step with other work that is done every few batches
+COUNTED_EVERY = 64  # batches: to count so many takes little longer than to count one
 Lap = tuple[str, float, float]  # a stage, and when it began and ended, by `perf_counter`
+_NOTHING = [0.0] * len(STAGES)
 
 
-class CpuClock:
-    """The CPU clock of the loop's thread, which all stopwatches share.
+class Iteration:
+    """The times of the current iteration of the loop, which all stopwatches share.
 
     Attributes:
-        mark: its time at the end of the previous stage.
-        runs: whether stages read it in this iteration.
+        wall: the seconds of each stage.
+        cpu: the CPU seconds of each stage.
+        mark: the CPU time of the loop's thread at the end of the previous stage.
+        measured: whether stages read the CPU clock in this iteration.
     """
 
-    __slots__ = ("mark", "runs")
+    __slots__ = ("cpu", "mark", "measured", "wall")
 
     def __init__(self) -> None:
-        self.mark, self.runs = thread_time(), True
+        self.wall, self.cpu = _NOTHING.copy(), _NOTHING.copy()
+        self.mark, self.measured = thread_time(), True
+
+    def clear(self) -> None:
+        """Set the times of all stages to 0."""
+        self.wall[:] = self.cpu[:] = _NOTHING
 
 
 class Stopwatch:
@@ -45,30 +56,29 @@ class Stopwatch:
         laps: receives each block; None if nobody needs them.
     """
 
-    __slots__ = ("_began", "_clock", "_stage", "cpu", "laps", "wall")
+    __slots__ = ("_at", "_began", "_iteration", "laps")
 
-    def __init__(self, stage: str, clock: CpuClock) -> None:
-        self.cpu = self.wall = self._began = 0.0
+    def __init__(self, at: int, iteration: Iteration) -> None:
+        self._began = 0.0
         self.laps: deque[Lap] | None = None
-        self._stage = stage
-        self._clock = clock
+        self._at, self._iteration = at, iteration
 
     def __enter__(self) -> None:
         self._began = perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        ended = perf_counter()
-        self.wall += ended - self._began
+        ended, iteration = perf_counter(), self._iteration
+        iteration.wall[self._at] += ended - self._began
         if self.laps is not None:
-            self.laps.append((self._stage, self._began, ended))
-        if self._clock.runs:
+            self.laps.append((STAGES[self._at], self._began, ended))
+        if iteration.measured:
             now = thread_time()
-            self.cpu += now - self._clock.mark
-            self._clock.mark = now
+            iteration.cpu[self._at] += now - iteration.mark
+            iteration.mark = now
 
     def waited(self, seconds: float) -> None:
         """Add time in which the thread did something else."""
-        self.wall += seconds
+        self._iteration.wall[self._at] += seconds
 
 
 class Stages(Collector):
@@ -83,31 +93,33 @@ class Stages(Collector):
 
     Args:
         registry: the registry to join.
+
+    Attributes:
+        stage: returns the stopwatch of one of STAGES.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._clock = CpuClock()
-        self._watches = {stage: Stopwatch(stage, self._clock) for stage in STAGES}
-        self._shares = [0.0] * len(STAGES)  # of the CPU time of the last measured iteration
+        self._iteration = Iteration()
+        self._watches = {stage: Stopwatch(at, self._iteration) for at, stage in enumerate(STAGES)}
+        self.stage: Callable[[str], Stopwatch] = self._watches.__getitem__
         self._batches = 0
         # How long one stage took for one batch.
-        seconds = Histogram("scorer_stage_seconds", "Seconds of a batch in a stage", BOUNDS, registry, "stage")
-        self._series = [seconds.series(stage) for stage in STAGES]
-        self._rest = seconds.series(REST)
+        self._seconds = Histogram("scorer_stage_seconds", "Seconds of a batch in a stage", BOUNDS, label="stage")
+        self._series = [self._seconds.series(stage) for stage in (*STAGES, REST)]
+        self._uncounted: deque[Sequence[float]] = deque()  # the seconds of a batch in each stage, and the rest
         self._cpu = dict.fromkeys((*STAGES, REST, IDLE, OUTSIDE), 0.0)
+        self._shares = _NOTHING  # of the CPU time of the last measured iteration
+        self._undivided = 0.0  # CPU time of that iteration and those after it
+        self._dividing = Lock()
         self._started = thread_time(), perf_counter(), process_time()
         self._own = 0.0  # CPU time of a paused iteration
         registry.register(self)
-
-    def stage(self, name: str) -> Stopwatch:
-        """Return the stopwatch of one of STAGES."""
-        return self._watches[name]
 
     def begin_iteration(self) -> None:
         """Begin an iteration now, on this thread; what the process did since the last one ended was outside."""
         now = thread_time(), perf_counter(), process_time()
         self._cpu[OUTSIDE] += now[2] - self._started[2]
-        self._started, self._clock.mark = now, now[0]
+        self._started, self._iteration.mark = now, now[0]
 
     def pause(self) -> None:
         """Pause an iteration: what the thread does until `resume` is outside."""
@@ -116,7 +128,7 @@ class Stages(Collector):
     def resume(self) -> None:
         """Go on with an iteration, on any thread."""
         now = thread_time()
-        self._started, self._clock.mark = (now - self._own, *self._started[1:]), now
+        self._started, self._iteration.mark = (now - self._own, *self._started[1:]), now
 
     def record(self, laps: deque[Lap] | None) -> None:
         """Append every block of a stage from now on, or stop doing so."""
@@ -125,47 +137,65 @@ class Stages(Collector):
 
     def end_iteration(self, *, batch: bool) -> None:
         """End an iteration of the loop; `batch` says whether it had a batch."""
-        began, ended = self._started, (thread_time(), perf_counter(), process_time())
-        cpu, wall, everyone = (after - before for before, after in zip(began, ended, strict=True))
-        self._started, self._clock.mark = ended, ended[0]
+        iteration, began, ended = self._iteration, self._started, (thread_time(), perf_counter(), process_time())
+        own, everyone = ended[0] - began[0], ended[2] - began[2]
+        self._started, iteration.mark = ended, ended[0]
         if not batch:
             self._cpu[IDLE] += everyone
         else:
-            self._cpu[OUTSIDE] += max(0.0, everyone - cpu)
-            self._add_cpu(cpu)
-            for watch, series in zip(self._watches.values(), self._series, strict=True):
-                series.observe(watch.wall)
-                wall -= watch.wall
-            self._rest.observe(max(0.0, wall))
-        for watch in self._watches.values():
-            watch.cpu = watch.wall = 0.0
-
-    def _add_cpu(self, seconds: float) -> None:
-        """Divide the CPU time that this thread took for a batch among the stages."""
-        if self._clock.runs:
-            each = [watch.cpu for watch in self._watches.values()]
-            self._shares = [stage / seconds if seconds else 0.0 for stage in each]
-        else:
-            each = [share * seconds for share in self._shares]
-        self._batches += 1
-        self._clock.runs = self._batches % MEASURED_EVERY == 0
-        for stage, took in zip(STAGES, each, strict=True):
-            self._cpu[stage] += took
-        self._cpu[REST] += max(0.0, seconds - sum(each))
+            self._cpu[OUTSIDE] += max(0.0, everyone - own)
+            self._add_cpu(own)
+            rest = ended[1] - began[1] - sum(iteration.wall)
+            self._uncounted.append((*iteration.wall, max(0.0, rest)))
+            if len(self._uncounted) >= COUNTED_EVERY:
+                self._count()
+        iteration.clear()
 
     def spent(self) -> dict[str, tuple[int, float]]:
         """Return how many batches passed each stage, and the seconds that they took."""
+        self._count()
         found = {}
-        for stage, series in zip((*STAGES, REST), (*self._series, self._rest), strict=True):
+        for stage, series in zip((*STAGES, REST), self._series, strict=True):
             counts, seconds = series.read()
             found[stage] = counts[-1], seconds
         return found
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        """Yield the CPU seconds of each stage for prometheus_client."""
+    def collect(self) -> Iterator[HistogramMetricFamily | CounterMetricFamily]:
+        """Yield the seconds and the CPU seconds of each stage for prometheus_client."""
+        self._count()
+        yield from self._seconds.collect()
+        with self._dividing:
+            divided = {**self._cpu, **self._divided()}
         family = CounterMetricFamily(
             "scorer_stage_cpu_seconds", "CPU seconds of the batches in a stage", labels=["stage"]
         )
-        for stage, seconds in self._cpu.items():
+        for stage, seconds in divided.items():
             family.add_metric([stage], seconds)
         yield family
+
+    def _count(self) -> None:
+        """Count the batches that are not counted yet, on any thread."""
+        batches = list[Sequence[float]]()
+        with suppress(IndexError):
+            while True:
+                batches.append(self._uncounted.popleft())
+        for series, seconds in zip(self._series, np.array(batches).T, strict=False):
+            series.observe_all(np.ascontiguousarray(seconds))
+
+    def _add_cpu(self, seconds: float) -> None:
+        """Add the CPU time that this thread took for a batch."""
+        iteration = self._iteration
+        if iteration.measured:
+            with self._dividing:
+                self._cpu |= self._divided()
+                self._shares = [stage / seconds if seconds else 0.0 for stage in iteration.cpu]
+                self._undivided = 0.0
+        self._undivided += seconds
+        self._batches += 1
+        iteration.measured = self._batches % MEASURED_EVERY == 0
+
+    def _divided(self) -> dict[str, float]:
+        """Return the CPU time of each stage and the rest, with what was not divided yet."""
+        each = [share * self._undivided for share in self._shares]
+        parts = (*each, max(0.0, self._undivided - sum(each)))
+        return {stage: self._cpu[stage] + part for stage, part in zip((*STAGES, REST), parts, strict=True)}

@@ -7,7 +7,7 @@ from typing import Protocol
 from scorer.batch import Outcome, Records, Rejected
 from scorer.monitor.health import Health
 from scorer.monitor.logs import Outages
-from scorer.monitor.stages import Stages, Stopwatch
+from scorer.monitor.stages import Stages
 
 
 class Component(StrEnum):
@@ -49,14 +49,14 @@ class Watch:
         health: keeps the status of components.
         outages: logs changes of that status.
         observers: receive the outcome of each batch, in this order.
+
+    Attributes:
+        stage: returns the stopwatch of a stage, which runs during a `with` block.
     """
 
     def __init__(self, stages: Stages, health: Health, outages: Outages, observers: Sequence[Observer]) -> None:
         self._stages, self._health, self._outages, self._observers = stages, health, outages, observers
-
-    def stage(self, name: str) -> Stopwatch:
-        """Return the stopwatch of a stage, which runs during a `with` block."""
-        return self._stages.stage(name)
+        self.stage = stages.stage
 
     def begin_iteration(self) -> None:
         """Begin an iteration of the loop now, on this thread; see `Stages`."""

@@ -3,7 +3,7 @@
 import pytest
 
 from scorer.monitor import Metrics, stages
-from scorer.monitor.stages import IDLE, MEASURED_EVERY, OUTSIDE, REST, STAGES
+from scorer.monitor.stages import COUNTED_EVERY, IDLE, MEASURED_EVERY, OUTSIDE, REST, STAGES
 from tests.monitor.batches import batch
 from tests.monitor.clocks import Clock, told
 from tests.monitor.test_metrics import samples
@@ -51,6 +51,18 @@ def test_every_stage_is_observed_once_a_batch(clock: Clock) -> None:
         metrics.iteration_ended(batch(1))
     counts = by_stage(metrics, "scorer_stage_seconds_count")
     assert counts == dict.fromkeys((*STAGES, REST), 2)
+
+
+def test_every_batch_is_counted_however_many_come_between_two_scrapes(clock: Clock) -> None:
+    metrics = Metrics()
+    for batches in (1, COUNTED_EVERY, 2 * COUNTED_EVERY + 3):
+        before = by_stage(metrics, "scorer_stage_seconds_count").get("score", 0)
+        for _ in range(batches):
+            with metrics.stages.stage("score"):
+                clock.spend(2)
+            metrics.iteration_ended(batch(1))
+        assert by_stage(metrics, "scorer_stage_seconds_count")["score"] == before + batches
+        assert metrics.stages.spent()["score"] == (before + batches, 2 * (before + batches))
 
 
 def test_an_iteration_without_a_batch_is_counted_as_idle(clock: Clock) -> None:

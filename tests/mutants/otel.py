@@ -10,8 +10,8 @@ MUTANTS = [
     Mutant(
         "the CPU time of a batch whose stages are not measured is lost",
         "scorer.monitor.stages:Stages._add_cpu",
-        "[share * seconds for share in self._shares]",
-        "[0.0 for share in self._shares]",
+        "self._undivided += seconds",
+        "self._undivided = seconds",
         "tests/monitor/test_stages.py",
     ),
     Mutant(
