@@ -52,7 +52,9 @@ class HashTable(NamedTuple):
     @classmethod
     def empty(cls, rows: int) -> Self:
         """Return a table for so many rows."""
-        return cls(np.full(_cells(rows), FREE, np.int32), np.empty(rows, np.int64), SEED)
+        cells = np.empty(_cells(rows), np.int32)
+        cells.fill(FREE)
+        return cls(cells, np.empty(rows, np.int64), SEED)
 
 
 @kernel

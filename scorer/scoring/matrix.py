@@ -57,14 +57,18 @@ class Assembler:
             column.fill(events, scored, work)
         for entity, features in zip(self._entities, found, strict=True):
             entity.fill(features, work)
+        if self._expressions:
+            self._evaluate(work)
+        values = np.empty((events.rows, len(work)), np.float32)
+        infinite = round_once(work, scored, values)
+        return values, self._reject_infinities(values, work) if infinite else []
+
+    def _evaluate(self, work: Work) -> None:
         with np.errstate(all="ignore"):
             for index, expression, codes in self._expressions:
                 work[index] = expression.evaluate(work)
                 if codes is not None:
                     work[index] = codes.of(work[index])
-            values = np.empty((events.rows, len(work)), np.float32)
-            infinite = round_once(work, scored, values)
-        return values, self._reject_infinities(values, work) if infinite else []
 
     def _reject_infinities(self, values: NDArray[np.float32], work: Work) -> list[Rejected]:
         rows, columns = np.nonzero(np.isinf(values))
@@ -89,7 +93,7 @@ class _EventColumn:
 
     def fill(self, events: Events, scored: NDArray[np.bool_], work: Work) -> None:
         column = events.columns[self._path]
-        numbers = self._numbers(events, column, scored)
+        numbers = column.values if self._numbers is None else self._numbers(events, column, scored)
         work[self._index] = numbers if self._codes is None else self._codes.of(numbers)
         if self._nullable:
             np.copyto(work[self._index], self._default, where=column.null)
@@ -185,8 +189,12 @@ def _at(absent: NDArray[np.bool_], slots: NDArray[np.int32]) -> NDArray[np.bool_
 _Numbers = Callable[[Events, Column, NDArray[np.bool_]], NDArray[np.float64] | NDArray[np.int64]]
 
 
-def _numbers(source: FromEvent, field: Field) -> _Numbers:
-    """Return the function that turns the values of a field into numbers; the number of a null is unspecified."""
+def _numbers(source: FromEvent, field: Field) -> _Numbers | None:
+    """Return the function that turns the values of a field into numbers; the number of a null is unspecified.
+
+    Returns:
+        The function; None if the values are numbers already.
+    """
     if source.categories:
         return _index_in(source.categories)
     if source.part is not None:
@@ -194,7 +202,7 @@ def _numbers(source: FromEvent, field: Field) -> _Numbers:
         return lambda _events, column, _scored: take_part(part, column)
     if field.kind in {Kind.TIME, Kind.TIMESTAMP}:
         return lambda _events, column, _scored: column.values / field.ticks
-    return lambda _events, column, _scored: column.values
+    return None
 
 
 def _index_in(categories: Sequence[str]) -> _Numbers:

@@ -134,7 +134,8 @@ class Scorer(BaseScorer):
             matrix = self._features.assemble(events, found)
         with self._score:
             scores = self._booster.score(matrix.values)
-            rejected = of_version(self._arm.version, once([*events.rejected, *matrix.rejected, *scores.rejected]))
+            rejected = [*events.rejected, *matrix.rejected, *scores.rejected]
+            rejected = of_version(self._arm.version, once(rejected)) if rejected else rejected
             rows = scored_rows(events.rows, rejected)
             explanations = self._explain(events, matrix, scores, rows) if self._explain else None
         predictions = self._predictions(events, matrix, scores, rows, now)

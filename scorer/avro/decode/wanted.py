@@ -13,7 +13,6 @@ from scorer.avro.schema.schema import Schema
 from scorer.batch import NO_TIME, Column, Events, Kind, Records, Rejected
 
 _FLOATS = frozenset({Kind.FLOAT, Kind.DECIMAL})
-_NO_VALUES = np.empty(0, np.int64)
 
 
 class Wanted:
@@ -54,10 +53,10 @@ class Wanted:
         self.id_slot = None if id_field is None else self.slots[id_field]
         used = self._texts if self.id_slot is None else self._texts | {self.id_slot}
         self._written = [slot for slot in used if not is_in_data(self.scalars[slot], self.fields[slot].kind)]
-        self._columns = [
-            (field, field.kind == Kind.TEXT, field.kind in _FLOATS, slot in self._texts)
-            for slot, field in enumerate(self.fields)
-        ]
+        columns = [(field, slot, _values_of(field.kind)) for slot, field in enumerate(self.fields)]
+        self._plain = [column for column in columns if column[1] not in self._texts]
+        self._with_text = [column for column in columns if column[1] in self._texts]
+        self._none = np.empty((len(columns), 0), np.int64)
         self._time = None if time_field is None else self.slots[time_field]
 
     def table(self, rows: int) -> Table:
@@ -89,7 +88,7 @@ class Wanted:
         id_starts, id_ends = self._ids(records, table, made)
         return Events(
             rows=len(records),
-            columns=dict(self._filled(table)),
+            columns=self._filled(table),
             data=np.concatenate(made) if len(made) > 1 else data,
             id_starts=id_starts,
             id_ends=id_ends,
@@ -128,11 +127,20 @@ class Wanted:
         milliseconds = table.values[self._time] // (self.fields[self._time].ticks // 1_000)
         return np.where(null, _of_records(records), milliseconds) if np.count_nonzero(null) else milliseconds
 
-    def _filled(self, table: Table) -> Iterator[tuple[str, Column]]:
-        """Yield the columns of a table, by path."""
-        for (field, is_text, is_float, texts), values, null, starts, ends in zip(self._columns, *table, strict=True):
-            filled = _NO_VALUES if is_text else values.view(np.float64) if is_float else values
-            yield field.path, Column(field, null, filled, starts, ends) if texts else Column(field, null, filled)
+    def _filled(self, table: Table) -> dict[str, Column]:
+        """Return the columns of a table, by path."""
+        values, null, starts, ends = table
+        of = values, values.view(np.float64), self._none
+        columns = {field.path: Column(field, null[at], of[kind][at]) for field, at, kind in self._plain}
+        return columns | {
+            field.path: Column(field, null[at], of[kind][at], starts[at], ends[at])
+            for field, at, kind in self._with_text
+        }
+
+
+def _values_of(kind: Kind) -> int:
+    """Return which values a column has: 0 for integers, 1 for floats, 2 for none."""
+    return 2 if kind is Kind.TEXT else int(kind in _FLOATS)
 
 
 def _of_records(records: Records) -> NDArray[np.int64]:

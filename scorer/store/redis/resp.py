@@ -43,6 +43,13 @@ def commands(keys: Sequence[bytes], head: bytes, tail: bytes) -> bytes:
     return room[: write(texts.spans, _bytes(head), _bytes(tail), room)].tobytes()
 
 
+def equal_widths(replies: int, width: int) -> NDArray[np.int64]:
+    """Return the widths of replies that all have the same; `np.full` takes twice as long for so few."""
+    widths = np.empty(replies, np.int64)
+    widths.fill(width)
+    return widths
+
+
 @lru_cache
 def _bytes(text: bytes) -> Bytes:
     return np.frombuffer(text, np.uint8)

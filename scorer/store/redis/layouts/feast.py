@@ -20,7 +20,7 @@ from scorer.store.redis.bounds import VALUE_ROOM
 from scorer.store.redis.layouts.feast_values import NULL, NUMBER, Parsed, parse_values, why_no_number
 from scorer.store.redis.layouts.hash import hmget, max_age_of, names
 from scorer.store.redis.layouts.layout import Dated, Finding, Server
-from scorer.store.redis.resp import ERROR, Cells, commands
+from scorer.store.redis.resp import ERROR, Cells, commands, equal_widths
 
 TIME = "_ts:"  # the beginning of the fields with the time of a view's last change
 BLOCK = 4  # bytes that the hash takes at a time
@@ -38,7 +38,7 @@ class FeastLayout:
     def lookups(self, request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:  # noqa: ARG002  always one key a command
         """Return one HMGET for each key."""
         asked = _asked(request.entity)
-        return commands(request.keys, asked.head, asked.tail), np.full(len(request.keys), asked.width)
+        return commands(request.keys, asked.head, asked.tail), equal_widths(len(request.keys), asked.width)
 
     def is_together(self, request: Request, *, singly: bool) -> bool:  # noqa: ARG002  as above
         """Whether one command has more than one key: never."""

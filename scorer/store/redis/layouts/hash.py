@@ -16,7 +16,7 @@ from scorer.security.printable import printable
 from scorer.store.protocol import Answers, Reply, Request
 from scorer.store.redis.bounds import VALUE_ROOM
 from scorer.store.redis.layouts.layout import LOADING, Dated, Finding, Server, Stored
-from scorer.store.redis.resp import ERROR, VALUE, Cells, command, commands
+from scorer.store.redis.resp import ERROR, VALUE, Cells, command, commands, equal_widths
 
 MOST_NAMES = 1000  # most fields of a hash that are searched for one with a similar name
 HIT, MISSING, STALE, INVALID = (np.uint8(each) for each in (Lookup.HIT, Lookup.MISSING, Lookup.STALE, Lookup.INVALID))
@@ -32,7 +32,7 @@ class HashLayout:
     def lookups(self, request: Request, *, singly: bool) -> tuple[bytes, NDArray[np.int64]]:  # noqa: ARG002  always one key a command
         """Return one HMGET for each key."""
         fields = fields_asked(request.entity)
-        return commands(request.keys, *_command(fields)), np.full(len(request.keys), len(fields))
+        return commands(request.keys, *_command(fields)), equal_widths(len(request.keys), len(fields))
 
     def is_together(self, request: Request, *, singly: bool) -> bool:  # noqa: ARG002  as above
         """Whether one command has more than one key: never."""

@@ -12,7 +12,7 @@ from scorer.plan.plan import Entity
 from scorer.store.protocol import Answers, Reply, Request
 from scorer.store.redis.bounds import VALUE_ROOM
 from scorer.store.redis.layouts.layout import LOADING, Dated, Finding, Server, Stored
-from scorer.store.redis.resp import ABSENT, BARE, ERROR, Cells, Marks, command, commands
+from scorer.store.redis.resp import ABSENT, BARE, ERROR, Cells, Marks, command, commands, equal_widths
 
 FLOAT32 = 4  # bytes
 HIT, MISSING, INVALID = (np.uint8(each) for each in (Lookup.HIT, Lookup.MISSING, Lookup.INVALID))
@@ -32,7 +32,7 @@ class PackedLayout:
         """Return one MGET, or a GET for each key."""
         keys = request.keys
         if singly:
-            return commands(keys, b"*2\r\n$3\r\nGET\r\n", b""), np.full(len(keys), BARE)
+            return commands(keys, b"*2\r\n$3\r\nGET\r\n", b""), equal_widths(len(keys), BARE)
         return b"*%d\r\n$4\r\nMGET\r\n" % (1 + len(keys)) + commands(keys, b"", b""), np.array([len(keys)])
 
     def is_together(self, request: Request, *, singly: bool) -> bool:
