@@ -61,7 +61,7 @@ def main(words: Sequence[str]) -> int:
 
 def _compare(chosen: argparse.Namespace, console: Console) -> int:
     chosen_ones = contenders(chosen.rivals, chosen.layouts, chosen.batches, chosen.beside)
-    wanted = Wanted(chosen_ones, chosen.events, chosen.repeat, chosen.rates, chosen.seconds)
+    wanted = Wanted(chosen_ones, chosen.events, chosen.repeat, chosen.rates, chosen.seconds, chosen.at_once)
     results = compare(wanted, console)
     document = json.dumps(results.document(), indent=2) + "\n"
     if chosen.output:
@@ -206,6 +206,7 @@ def _arguments() -> argparse.ArgumentParser:
         help="events/s to measure latency at, or none",
     )
     add("--beside", type=_checkout, metavar="DIR", help="another checkout with its .venv: measure that as well")
+    add("--at-once", action="store_true", help="measure the latency of both at the same time, with the same events")
     add("--seconds", type=positive, default=default.seconds, metavar="N", help="of each (default: %(default)s)")
     add("--only", type=_some(sweeps.SWEEPS), default=[*sweeps.SWEEPS], metavar="A,B", help="of the sweeps")
     add("--points", type=_list(positive), default=[], metavar="A,B", help="of a sweep, in place of its own")

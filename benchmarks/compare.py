@@ -15,7 +15,7 @@ from rich.console import Console
 
 from benchmarks.contenders import BASE, SCORER, Contender, contenders
 from benchmarks.measure import Measure, Throughput
-from benchmarks.steady import Latency, steady
+from benchmarks.steady import Latency, at_once
 from benchmarks.workload import prepare
 from scorer.sandbox import Sandbox
 
@@ -31,6 +31,8 @@ class Wanted:
     rounds:  of everything.
     rates:   events a second, at which latency is measured.
     seconds: of each such run.
+    at_once: measure the latency of replicas that differ in nothing but their code at the same time, with the same
+             events; the machine needs room for both.
     """
 
     contenders: Sequence[Contender]
@@ -38,6 +40,7 @@ class Wanted:
     rounds: int = 3
     rates: Sequence[float] = (2000, 10)
     seconds: float = 20
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Results:
                 at = f"{own}, {rate:,.0f} events/s"
                 found.append(Beside(f"{at}: p50", [a.p50 / b.p50 for a, b in pairs]))
                 found.append(Beside(f"{at}: p99", [a.p99 / b.p99 for a, b in pairs]))
+                found.append(Beside(f"{at}: CPU per event", [a.cpu_us / b.cpu_us for a, b in pairs]))
         return found
 
     def document(self) -> dict[str, object]:
@@ -122,14 +126,26 @@ def compare(wanted: Wanted, console: Console) -> Results:
 
 def _latencies(wanted: Wanted, results: Results, measure: Measure, console: Console) -> None:
     for rate in wanted.rates:
+        able = []
         for contender in wanted.contenders:
             if median(run.rate for run in results.throughput[contender]) < HEADROOM * rate:
                 console.print(f"{contender} cannot keep up with {rate:,.0f} events/s", style="dim")
-                continue
-            run = steady(measure, contender, rate, wanted.seconds).whole()
-            results.latency.setdefault((rate, contender), []).append(run)
-            said = f"{contender} at {rate:,.0f} events/s: p50 {run.p50:.1f} ms, p99 {run.p99:.1f} ms"
-            console.print(said, style="dim")
+            else:
+                able.append(contender)
+        for group in alike(able) if wanted.at_once else [[contender] for contender in able]:
+            for contender, steady in zip(group, at_once(measure, group, rate, wanted.seconds), strict=True):
+                run = steady.whole()
+                results.latency.setdefault((rate, contender), []).append(run)
+                said = f"{contender} at {rate:,.0f} events/s: p50 {run.p50:.1f} ms, p99 {run.p99:.1f} ms"
+                console.print(said, style="dim")
+
+
+def alike(contenders: Sequence[Contender]) -> list[list[Contender]]:
+    """Return the contenders, those together that are replicas with the same limits."""
+    groups: dict[object, list[Contender]] = {}
+    for contender in contenders:
+        groups.setdefault(contender.limits if contender.batch else contender, []).append(contender)
+    return [*groups.values()]
 
 
 def machine(sandbox: Sandbox) -> dict[str, object]:

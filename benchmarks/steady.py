@@ -1,7 +1,8 @@
 """The measurement of events at a steady rate: the latency of their predictions, and the cost."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from benchmarks.contenders import Contender
 from benchmarks.measure import MILLION, Measure, now
 from benchmarks.process import Process
 from benchmarks.topics import Feed
+from benchmarks.verify import Verdict
 from benchmarks.workload import Workload
 
 WARM_UP = 2000  # events, before anything is measured
@@ -80,29 +82,59 @@ def steady(measure: Measure, contender: Contender, rate: float, seconds: float, 
     Raises:
         Fatal: it ended or stalled, or an output is missing, there twice, or wrong.
     """
-    events = int(rate * seconds)
-    contract = measure.contract(contender, measure.topics.empty())
-    feed = Feed(contract.bootstrap, contract.input_topic, LINGER_MS if rate > SINGLY else 0)
-    with measure.start(contender.program.command(contract), contract) as process:
+    (run,) = at_once(measure, [contender], rate, seconds, every)
+    return run
+
+
+def at_once(
+    measure: Measure, contenders: Sequence[Contender], rate: float, seconds: float, every: float | None = None
+) -> list[Steady]:
+    """Feed several programs the same events at a steady rate, each in a group of its own; see `steady`.
+
+    Whatever else the machine does affects all of them equally.
+    """
+    events, topic = int(rate * seconds), measure.topics.empty()
+    contracts = [measure.contract(contender, topic) for contender in contenders]
+    feed = Feed(contracts[0].bootstrap, topic, LINGER_MS if rate > SINGLY else 0)
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(measure.start(contender.program.command(contract), contract))
+            for contender, contract in zip(contenders, contracts, strict=True)
+        ]
         for number in range(WARM_UP):
             feed.send(*measure.workload.event(number))
-        measure.wait(process, contract, WARM_UP)
+        for process, contract in zip(processes, contracts, strict=True):
+            measure.wait(process, contract, WARM_UP)
         time.sleep(1)
-        samples = [_sample(process, 0)]
+        samples = [[_sample(process, 0)] for process in processes]
         sent = np.empty(events)
         for done in _handed_over(feed, measure.workload, rate, sent):
-            if every and len(sent) - done > rate * every / 2 and done >= rate * every * len(samples):
-                samples.append(_sample(process, done))
+            if every and len(sent) - done > rate * every / 2 and done >= rate * every * len(samples[0]):
+                _sample_all(processes, samples, done)
         feed.finish()
-        measure.wait(process, contract, WARM_UP + events)
-        samples.append(_sample(process, events))
-        process.stop()
-    verdict = measure.verify(contender, contract, WARM_UP + events)
-    measure.topics.remove(contract.input_topic)
+        for process, contract in zip(processes, contracts, strict=True):
+            measure.wait(process, contract, WARM_UP + events)
+        _sample_all(processes, samples, events)
+        for process in processes:
+            process.stop()
+    verdicts = [
+        measure.verify(contender, contract, WARM_UP + events)
+        for contender, contract in zip(contenders, contracts, strict=True)
+    ]
+    measure.topics.remove(topic)
+    given = 1000 * events / max(np.ptp(sent), 1)
+    return [
+        Steady(given, _stamps(verdict, events) - sent, of_program)
+        for verdict, of_program in zip(verdicts, samples, strict=True)
+    ]
+
+
+def _stamps(verdict: Verdict, events: int) -> NDArray[np.float64]:
+    """Return when the broker appended the prediction of each event after the warm-up."""
     timed = verdict.numbers >= WARM_UP
     stamps = np.empty(events)
     stamps[verdict.numbers[timed] - WARM_UP] = verdict.stamps[timed]
-    return Steady(1000 * events / max(np.ptp(sent), 1), stamps - sent, samples)
+    return stamps
 
 
 def _handed_over(feed: Feed, workload: Workload, rate: float, sent: NDArray[np.float64]) -> Iterator[int]:
@@ -117,6 +149,11 @@ def _handed_over(feed: Feed, workload: Workload, rate: float, sent: NDArray[np.f
         done = due
         feed.serve(0.001)
         yield done
+
+
+def _sample_all(processes: Sequence[Process], samples: Sequence[list[Sample]], events: int) -> None:
+    for process, of_program in zip(processes, samples, strict=True):
+        of_program.append(_sample(process, events))
 
 
 def _sample(process: Process, events: int) -> Sample:

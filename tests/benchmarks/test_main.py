@@ -6,7 +6,7 @@ from rich.console import Console
 
 from benchmarks import __main__ as program
 from benchmarks import report
-from benchmarks.compare import Results, Wanted
+from benchmarks.compare import Results, Wanted, alike
 from benchmarks.contenders import contenders
 from benchmarks.measure import Throughput
 from benchmarks.steady import Latency
@@ -90,10 +90,19 @@ def test_another_checkout_alternates_with_this_one(tmp_path: Path, capsys: pytes
         (10, contender): [Latency(1, p50, 4.0, 5.0, 6.0)] for contender, p50 in ((own, 1.0), (before, 2.0))
     }
     assert [(each.figure.rpartition(": ")[2], each.ratios) for each in found.beside()] == [
-        ("CPU per event", [1.5]), ("p50", [0.5]), ("p99", [1.0]),
+        ("CPU per event", [1.5]), ("p50", [0.5]), ("p99", [1.0]), ("CPU per event", [1.0]),
     ]  # fmt: skip
     report.show(found, Console(width=200))
     assert "| scorer, hash, 500 a batch, 10 events/s: p50 | 0.500 |" in " ".join(capsys.readouterr().out.split())
+
+
+def test_only_replicas_with_the_same_limits_are_measured_at_once(tmp_path: Path) -> None:
+    everyone = contenders(["batched"], ["hash"], [500, 2_000], tmp_path / "before")
+    assert [[*map(str, group)] for group in alike(everyone)] == [
+        ["batched, hash"],
+        ["scorer, hash, 500 a batch", "scorer of before, hash, 500 a batch"],
+        ["scorer, hash, 2,000 a batch", "scorer of before, hash, 2,000 a batch"],
+    ]
 
 
 def test_another_checkout_needs_an_environment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

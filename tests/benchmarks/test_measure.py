@@ -5,7 +5,7 @@ import pytest
 from benchmarks.contenders import PREDICTIONS, Contender, Program, contenders, replica
 from benchmarks.contract import Contract
 from benchmarks.measure import Measure
-from benchmarks.steady import steady
+from benchmarks.steady import at_once, steady
 from benchmarks.workload import Workload
 from scorer.errors import Fatal
 from scorer.sandbox import Sandbox
@@ -44,6 +44,16 @@ def test_latency_is_that_of_the_events_after_the_warm_up(measure: Measure) -> No
     run = steady(measure, contenders([], ["hash"], [500])[0], 200, 2).whole()
     assert run.events == 400
     assert 0 <= run.p50 <= run.p99 <= run.longest
+
+
+@pytest.mark.prove
+def test_replicas_that_are_measured_at_once_get_the_same_events(measure: Measure) -> None:
+    both = contenders([], ["hash"], [500, 2_000])
+    runs = at_once(measure, both, 200, 2)
+    assert [len(run.waits) for run in runs] == [400, 400]
+    assert [[sample.events for sample in run.samples] for run in runs] == [[0, 400], [0, 400]]
+    assert runs[0].rate == runs[1].rate
+    assert runs[0].waits.tolist() != runs[1].waits.tolist(), "each has outputs of its own"
 
 
 def test_a_run_with_a_wrong_output_has_failed(measure: Measure) -> None:
