@@ -15,6 +15,13 @@ MUTANTS = [
         ENDS + "test_an_end_offset_waits_for_buffered_records",
     ),
     Mutant(
+        "an error that comes with ends is taken for one",
+        "scorer.kafka.consume.ends:Ends.take",
+        "{*map(KafkaError.code, filter(None, errors))} == {END}",
+        "True",
+        ENDS + "test_ends_are_told_from_records_and_from_other_errors",
+    ),
+    Mutant(
         "an end outlives the records that were dropped below it",
         "scorer.kafka.consume.source:Source._drop",
         "self._ends.forget(partitions)",

@@ -53,6 +53,13 @@ MUTANTS = [
         CHECKPOINT,
     ),
     Mutant(
+        "in a large batch a partition begins with the last record of another",
+        "scorer.kafka.offsets:_sorted",
+        "np.append(0, turns + 1)",
+        "np.append(0, turns)",
+        "tests/kafka/test_offsets.py",
+    ),
+    Mutant(
         "commits that fall behind are not waited for",
         "scorer.replica.pipeline:_kept_until_caught_up",
         "kept and parts.delivery.behind",

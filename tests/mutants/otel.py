@@ -15,6 +15,13 @@ MUTANTS = [
         "tests/monitor/test_stages.py",
     ),
     Mutant(
+        "a scrape lacks the batches since the last count",
+        "scorer.monitor.stages:Stages.collect",
+        "self._count()",
+        "None",
+        "tests/monitor/test_stages.py",
+    ),
+    Mutant(
         "a request is traced although its caller records nothing",
         "scorer.otel.answered:Requests.answered",
         "parent[-1] in SAMPLED",
