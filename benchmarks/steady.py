@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.contenders import Contender
 from benchmarks.measure import MILLION, Measure, now
-from benchmarks.process import Process
 from benchmarks.topics import Feed
-from benchmarks.verify import Verdict
 from benchmarks.workload import Workload
 
 WARM_UP = 2000  # events, before anything is measured
@@ -94,47 +92,58 @@ def at_once(
     Whatever else the machine does affects all of them equally.
     """
     events, topic = int(rate * seconds), measure.topics.empty()
-    contracts = [measure.contract(contender, topic) for contender in contenders]
-    feed = Feed(contracts[0].bootstrap, topic, LINGER_MS if rate > SINGLY else 0)
     with ExitStack() as stack:
-        processes = [
-            stack.enter_context(measure.start(contender.program.command(contract), contract))
-            for contender, contract in zip(contenders, contracts, strict=True)
-        ]
+        fed = [_Fed(measure, contender, topic, stack) for contender in contenders]
+        feed = Feed(measure.sandbox.kafka.bootstrap, topic, LINGER_MS if rate > SINGLY else 0)
         for number in range(WARM_UP):
             feed.send(*measure.workload.event(number))
-        for process, contract in zip(processes, contracts, strict=True):
-            measure.wait(process, contract, WARM_UP)
+        for program in fed:
+            program.wait(WARM_UP)
         time.sleep(1)
-        samples = [[_sample(process, 0)] for process in processes]
+        for program in fed:
+            program.sample(0)
         sent = np.empty(events)
         for done in _handed_over(feed, measure.workload, rate, sent):
-            if every and len(sent) - done > rate * every / 2 and done >= rate * every * len(samples[0]):
-                _sample_all(processes, samples, done)
+            if every and len(sent) - done > rate * every / 2 and done >= rate * every * len(fed[0].samples):
+                for program in fed:
+                    program.sample(done)
         feed.finish()
-        for process, contract in zip(processes, contracts, strict=True):
-            measure.wait(process, contract, WARM_UP + events)
-        _sample_all(processes, samples, events)
-        for process in processes:
-            process.stop()
-    verdicts = [
-        measure.verify(contender, contract, WARM_UP + events)
-        for contender, contract in zip(contenders, contracts, strict=True)
-    ]
-    measure.topics.remove(topic)
+        for program in fed:
+            program.wait(WARM_UP + events)
+        for program in fed:
+            program.sample(events)
+        for program in fed:
+            program.process.stop()
     given = 1000 * events / max(np.ptp(sent), 1)
-    return [
-        Steady(given, _stamps(verdict, events) - sent, of_program)
-        for verdict, of_program in zip(verdicts, samples, strict=True)
-    ]
+    runs = [Steady(given, program.stamps(events) - sent, program.samples) for program in fed]
+    measure.topics.remove(topic)
+    return runs
 
 
-def _stamps(verdict: Verdict, events: int) -> NDArray[np.float64]:
-    """Return when the broker appended the prediction of each event after the warm-up."""
-    timed = verdict.numbers >= WARM_UP
-    stamps = np.empty(events)
-    stamps[verdict.numbers[timed] - WARM_UP] = verdict.stamps[timed]
-    return stamps
+class _Fed:
+    """One of the programs that get the events, in a group of its own, with samples of what it has spent."""
+
+    def __init__(self, measure: Measure, contender: Contender, topic: str, stack: ExitStack) -> None:
+        self._measure, self._contender = measure, contender
+        self._contract = contract = measure.contract(contender, topic)
+        self.process = stack.enter_context(measure.start(contender.program.command(contract), contract))
+        self.samples: list[Sample] = []
+
+    def wait(self, outputs: int) -> None:
+        """Wait for a number of outputs."""
+        self._measure.wait(self.process, self._contract, outputs)
+
+    def sample(self, events: int) -> None:
+        """Note what it has spent after some events."""
+        self.samples.append(Sample(events, self.process.cpu_seconds(), self.process.megabytes()))
+
+    def stamps(self, events: int) -> NDArray[np.float64]:
+        """Check its outputs, and return when the broker appended the prediction of each event after the warm-up."""
+        verdict = self._measure.verify(self._contender, self._contract, WARM_UP + events)
+        timed = verdict.numbers >= WARM_UP
+        stamps = np.empty(events)
+        stamps[verdict.numbers[timed] - WARM_UP] = verdict.stamps[timed]
+        return stamps
 
 
 def _handed_over(feed: Feed, workload: Workload, rate: float, sent: NDArray[np.float64]) -> Iterator[int]:
@@ -149,12 +158,3 @@ def _handed_over(feed: Feed, workload: Workload, rate: float, sent: NDArray[np.f
         done = due
         feed.serve(0.001)
         yield done
-
-
-def _sample_all(processes: Sequence[Process], samples: Sequence[list[Sample]], events: int) -> None:
-    for process, of_program in zip(processes, samples, strict=True):
-        of_program.append(_sample(process, events))
-
-
-def _sample(process: Process, events: int) -> Sample:
-    return Sample(events, process.cpu_seconds(), process.megabytes())
