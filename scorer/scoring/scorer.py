@@ -135,7 +135,8 @@ class Scorer(BaseScorer):
         with self._score:
             scores = self._booster.score(matrix.values)
             rejected = [*events.rejected, *matrix.rejected, *scores.rejected]
-            rejected = of_version(self._arm.version, once(rejected)) if rejected else rejected
+            if rejected:
+                rejected = of_version(self._arm.version, once(rejected))
             rows = scored_rows(events.rows, rejected)
             explanations = self._explain(events, matrix, scores, rows) if self._explain else None
         predictions = self._predictions(events, matrix, scores, rows, now)

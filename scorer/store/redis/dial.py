@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
-import numpy as np
 from redis import RedisError
 from redis import TimeoutError as RedisTimeoutError
 from redis.connection import AbstractConnection
@@ -16,7 +15,7 @@ from scorer.store.protocol import PREFETCH_SECONDS
 from scorer.store.redis.handshake import explained
 from scorer.store.redis.link import Closed, Deadline, Link, exchange
 from scorer.store.redis.refusal import login_refused, refusal
-from scorer.store.redis.resp import BARE, command
+from scorer.store.redis.resp import BARE, command, equal_widths
 from scorer.store.redis.url import Address, Target
 
 PING = command(b"PING")
@@ -174,7 +173,7 @@ def _introduce(link: Link, target: Target, deadline: Deadline) -> None:
         asked += [("READONLY",)]
     if asked:
         commands = [command(*(str(part).encode() for part in parts)) for parts in asked]
-        link.ask(commands, np.full(len(asked), BARE))
+        link.ask(commands, equal_widths(len(asked), BARE))
         exchange([link], deadline)
         for cell, text in link.cells.errors():
             raise Unavailable(login_refused(link, text) if asked[cell][0] == "AUTH" else refusal(link, text))

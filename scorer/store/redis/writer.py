@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from redis.crc import key_slot
 
 from scorer.errors import Unavailable
@@ -13,7 +12,7 @@ from scorer.store.redis.cluster import ASKING, REDIRECTIONS, redirection
 from scorer.store.redis.dial import Links
 from scorer.store.redis.link import Deadline, Link, exchange
 from scorer.store.redis.refusal import refusal
-from scorer.store.redis.resp import BARE
+from scorer.store.redis.resp import BARE, equal_widths
 from scorer.store.redis.sentinel import single_address
 from scorer.store.redis.slots import Owners, owners
 from scorer.store.redis.url import Address, Target
@@ -100,7 +99,7 @@ class Writer:
         links = {node: self._links.to(node, deadline) for node in of_node}
         for node, link in links.items():
             request = [write.request for write in of_node[node]]
-            link.ask(request, np.full(sum(write.replies for write in of_node[node]), BARE))
+            link.ask(request, equal_widths(sum(write.replies for write in of_node[node]), BARE))
         exchange(list(links.values()), deadline)
         cluster = self._target.form == "cluster"
         return [again for node, link in links.items() for again in _redirected(link, of_node[node], cluster=cluster)]
